@@ -1,0 +1,9 @@
+"""Data sources that come with the package: each is one class that loads the domains of a stream."""
+
+from datamodules.glyphs import Glyphs
+from datamodules.idx import MNIST, FashionMNIST
+from datamodules.image_folder import ImageFolder
+from datamodules.omniglot import Omniglot
+from datamodules.sinusoids import Sinusoids
+
+__all__ = ["MNIST", "FashionMNIST", "Glyphs", "ImageFolder", "Omniglot", "Sinusoids"]

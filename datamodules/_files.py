@@ -1,0 +1,150 @@
+"""Where data files lie, and how they are fetched, resized and cached: shared by the sources that read files.
+
+Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rich.progress import Progress, track
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SHOW_PROGRESS_FROM = 2000
+"""Fewer images than this are decoded before a progress bar could be read."""
+
+
+def data_root(root: str | None) -> Path:
+    """The folder of all data sets: the argument, else the environment variable ``LIFELONG_DATA``, else ``data``."""
+    return Path(root or os.environ.get("LIFELONG_DATA") or "data").expanduser()
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: the environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
+    return Path(os.environ.get("LIFELONG_CACHE") or "~/.cache/lifelong").expanduser()
+
+
+def fetch(url: str, target: Path) -> None:
+    """Download a file; ``target`` appears only when it is complete.
+
+    Raises:
+        ValueError: when the download fails, with what was looked for and the way out.
+    """
+    try:
+        with written_whole(target) as part, urllib.request.urlopen(url, timeout=60) as response:
+            _copy(response, part, target.name)
+    except OSError as error:  # URLError, time-outs and an unwritable folder are all of this kind
+        raise ValueError(
+            f"{target.name} was looked for in {target.parent} and could not be downloaded from {url} ({error}): "
+            f"put the file there, or name the folder that has it with LIFELONG_DATA or the source's root"
+        ) from error
+
+
+def _copy(response: Any, part: Path, name: str) -> None:
+    total = int(response.headers.get("Content-Length") or 0)
+    size = 0
+    with part.open("wb") as file, Progress(transient=True) as progress:
+        bar = progress.add_task(f"downloading {name}", total=total or None)
+        while block := response.read(1 << 16):
+            size += file.write(block)
+            progress.update(bar, completed=size)
+    if size < total:
+        raise OSError(f"the connection ended after {size} of {total} bytes")
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """A temporary path beside ``target`` that takes its name when the block ends without an error, else disappears."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.replace(name, target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def cached_images(
+    name: str,
+    settings: Sequence[object],
+    files: Iterable[Path],
+    shape: tuple[int, ...],
+    decode: Callable[[int], np.ndarray],
+    *,
+    memory_map: bool = False,
+) -> Tensor:
+    """Images decoded once and read from the cache folder afterwards, as long as no file has changed.
+
+    Args:
+        name: beginning of the cache file's name.
+        settings: all else that the pixels depend on.
+        files: what is decoded; their names, sizes and times of change are part of the key.
+        shape: ``(M, C, H, W)``.
+        decode: gives image ``i`` as uint8 ``(C, H, W)``.
+        memory_map: leave the pixels on disk and read them when they are indexed.
+
+    Returns:
+        ``(M, C, H, W)`` uint8.
+
+    Raises:
+        ValueError: when the cache folder cannot be written.
+    """
+    path = cache_folder() / f"{name}-{_key(settings, files)}.npy"
+    if (images := _load(path, shape, memory_map)) is None:
+        try:
+            with written_whole(path) as part:
+                _decode_all(part, shape, decode, f"decoding {name}")
+        except OSError as error:
+            raise ValueError(
+                f"decoded images cannot be kept in {path.parent} ({error}): "
+                f"name a folder with room for {np.prod(shape) / 2**20:.0f} MiB with LIFELONG_CACHE"
+            ) from error
+        images = _load(path, shape, memory_map)
+    assert images is not None
+    return images
+
+
+def _key(settings: Sequence[object], files: Iterable[Path]) -> str:
+    digest = hashlib.sha256(repr(tuple(settings)).encode())
+    for file in files:
+        state = file.stat()
+        digest.update(f"{file.absolute()}:{state.st_size}:{state.st_mtime_ns};".encode())
+    return digest.hexdigest()[:16]
+
+
+def _load(path: Path, shape: tuple[int, ...], memory_map: bool) -> Tensor | None:
+    try:
+        # "c" copies a page when it is written: torch gets writable memory and the file stays as it is.
+        array = np.load(path, mmap_mode="c" if memory_map else None)
+    except (OSError, ValueError, EOFError):
+        return None
+    return torch.from_numpy(array) if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.ndarray], description: str) -> None:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    quiet = shape[0] < SHOW_PROGRESS_FROM
+    for i in track(range(shape[0]), description, transient=True, disable=quiet):
+        array[i] = decode(i)
+    array.flush()
+
+
+def resized(image: Image, size: int) -> Image:
+    """A square image of ``size`` pixels a side: centre crop to a square, then Lanczos resampling."""
+    from PIL import Image as pillow
+    from PIL import ImageOps
+
+    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), pillow.Resampling.LANCZOS)

@@ -1,0 +1,219 @@
+"""Glyphs: image domains drawn by formulas, so that a stream that is forgotten visibly exists without any file.
+
+Shapes: ``K`` classes, ``I`` images (classes times examples), ``P`` pixels, ``S`` strokes, ``G`` gratings, ``T`` points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.stream import Domain, Source
+
+CHUNK = 1 << 22
+"""Distances between pixels and points computed at once; bounds the memory of drawing."""
+POINTS_PER_STROKE = 22
+"""Close enough that a stroke across the image looks like a line and not like dots."""
+
+
+class Glyphs(Source):
+    """Few-shot image domains of very different looks, drawn in about a second.
+
+    What tells classes apart in one style is clutter in another (strokes lie on the gratings that textures are made of,
+    constellations lie among strokes, silhouettes among dots), so a network trained on one style after another learns to
+    overlook what it needed before.
+
+    Args:
+        styles: one domain for each, in the order of the stream. ``strokes``: three pen strokes a character.
+            ``textures``: two gratings a class, at any phase. ``inscriptions``: strokes on gratings that mean nothing.
+            ``constellations``: five dark dots among strokes that mean nothing. ``silhouettes``: blobs told apart by
+            their outline, light on dark or dark on light, among dots that mean nothing.
+        n_classes: classes of each domain.
+        n_examples: examples of each class.
+        image_size: height and width in pixels.
+        seed: of all that is drawn; the global random state is neither read nor changed.
+
+    Raises:
+        ValueError: when a style is unknown or there is nothing to draw.
+
+    Example:
+        >>> domain = Glyphs(styles=("strokes",), n_classes=3, n_examples=2).domains()[0]
+        >>> domain.name, domain.x.shape, domain.x.dtype
+        ('strokes', torch.Size([6, 1, 28, 28]), torch.uint8)
+    """
+
+    def __init__(
+        self,
+        *,
+        styles: Sequence[str] = ("strokes", "textures", "inscriptions", "constellations", "silhouettes"),
+        n_classes: int = 60,
+        n_examples: int = 20,
+        image_size: int = 28,
+        seed: int = 0,
+    ) -> None:
+        if unknown := [style for style in styles if style not in STYLES]:
+            raise ValueError(f"Glyphs has no style {unknown[0]!r}: choose from {', '.join(STYLES)}")
+        for name, value in (("n_classes", n_classes), ("n_examples", n_examples), ("image_size", image_size)):
+            if value < 1:
+                raise ValueError(f"{name} of Glyphs is {value}: it must be at least 1")
+        self.styles = styles
+        self.n_classes = n_classes
+        self.n_examples = n_examples
+        self.image_size = image_size
+        self.seed = seed
+
+    def domains(self) -> list[Domain]:
+        """One domain per style; what a domain holds does not depend on which others are drawn."""
+        return [self._domain(style) for style in self.styles]
+
+    def _domain(self, style: str) -> Domain:
+        key = np.random.SeedSequence([self.seed, *style.encode()]).generate_state(1)[0]
+        rng = torch.Generator().manual_seed(int(key))
+        pixels = STYLES[style](_Canvas(self.n_classes, self.n_examples, self.image_size, rng))
+        x = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).reshape(-1, 1, self.image_size, self.image_size)
+        y = np.repeat(np.arange(self.n_classes), self.n_examples)
+        return Domain(style, x, y, [f"{style} {c + 1:02d}" for c in range(self.n_classes)])
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """The sizes of what is drawn, and the randomness to draw it with."""
+
+    n_classes: int
+    n_examples: int
+    size: int
+    rng: torch.Generator
+
+    @property
+    def n_images(self) -> int:
+        return self.n_classes * self.n_examples
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return torch.rand(*shape, generator=self.rng) * (high - low) + low
+
+    def normal(self, *shape: int, scale: float) -> Tensor:
+        return torch.randn(*shape, generator=self.rng) * scale
+
+    def varied(self, classes: Tensor, scale: float) -> Tensor:
+        """What a class looks like ``(K, ...)``, a little different in each example ``(I, ...)``."""
+        examples = classes.repeat_interleave(self.n_examples, 0)
+        return examples + self.normal(*examples.shape, scale=scale)
+
+    def grid(self) -> Tensor:
+        """Pixel centres ``(P, 2)`` as (x, y) in [−1, 1]."""
+        axis = (torch.arange(self.size) + 0.5) / self.size * 2 - 1
+        return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
+
+
+def _strokes(canvas: _Canvas) -> Tensor:
+    return _handwriting(canvas)
+
+
+def _textures(canvas: _Canvas) -> Tensor:
+    classes = _waves(canvas, canvas.n_classes)
+    waves = classes.repeat_interleave(canvas.n_examples, 0) * (1 + canvas.normal(canvas.n_images, 2, 2, scale=0.05))
+    contrast = canvas.uniform(canvas.n_images, 1, low=0.15, high=0.45)
+    noise = canvas.normal(canvas.n_images, canvas.size**2, scale=0.08)
+    return 0.5 + contrast * _gratings(canvas, waves) + noise
+
+
+def _inscriptions(canvas: _Canvas) -> Tensor:
+    ground = 0.3 + 0.3 * _gratings(canvas, _waves(canvas, canvas.n_images))
+    return _over(ground, _handwriting(canvas), 1.0)
+
+
+def _constellations(canvas: _Canvas) -> Tensor:
+    stars = canvas.varied(canvas.uniform(canvas.n_classes, 5, 2, low=-0.8, high=0.8), 0.05)
+    clutter = _strokes_through(canvas.uniform(canvas.n_images, 2, 3, 2, low=-1.0, high=1.0))
+    ground = _over(torch.tensor(0.65), _ink(canvas, clutter, torch.tensor(0.05)), 1.0)
+    return _over(ground, _dots(canvas, _posed(canvas, stars), 0.14), 0.0)
+
+
+def _silhouettes(canvas: _Canvas) -> Tensor:
+    inside = _blobs(canvas)
+    dots = _dots(canvas, canvas.uniform(canvas.n_images, 8, 2, low=-1.0, high=1.0), 0.1)
+    contrast = torch.where(canvas.uniform(canvas.n_images, 1) < 0.5, -0.4, 0.4)
+    brightness = torch.where(canvas.uniform(canvas.n_images, 1) < 0.5, 0.0, 1.0)
+    return _over(0.5 + contrast * (inside - 0.5), dots, brightness)
+
+
+STYLES: dict[str, Callable[[_Canvas], Tensor]] = {
+    "strokes": _strokes,
+    "textures": _textures,
+    "inscriptions": _inscriptions,
+    "constellations": _constellations,
+    "silhouettes": _silhouettes,
+}
+"""Each draws all images of a domain, ``(I, P)`` with 0 black and 1 white."""
+
+
+def _handwriting(canvas: _Canvas) -> Tensor:
+    """Ink ``(I, P)`` of characters of three strokes, by hands that differ in slant, size, place and pen."""
+    classes = canvas.uniform(canvas.n_classes, 3, 3, 2, low=-0.75, high=0.75)
+    points = _posed(canvas, _strokes_through(canvas.varied(classes, 0.1)))
+    return _ink(canvas, points, canvas.uniform(canvas.n_images, 1, low=0.05, high=0.1))
+
+
+def _strokes_through(control: Tensor) -> Tensor:
+    """Points ``(I, T, 2)`` on quadratic Bézier curves with control points ``(I, S, 3, 2)``."""
+    t = torch.linspace(0, 1, POINTS_PER_STROKE)[:, None]
+    basis = torch.cat([(1 - t) ** 2, 2 * t * (1 - t), t**2], 1)
+    return (basis @ control).flatten(1, 2)
+
+
+def _posed(canvas: _Canvas, points: Tensor, strength: float = 1.0) -> Tensor:
+    """Points ``(I, T, 2)`` under a small random rotation, stretch, shear and shift for each image."""
+    angle = canvas.normal(canvas.n_images, scale=0.2 * strength)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).reshape(-1, 2, 2)
+    stretch = torch.eye(2) + canvas.normal(canvas.n_images, 2, 2, scale=0.12 * strength)
+    return points @ (rotation @ stretch) + canvas.normal(canvas.n_images, 1, 2, scale=0.15 * strength)
+
+
+def _distance(canvas: _Canvas, points: Tensor) -> Tensor:
+    """Distance ``(I, P)`` of each pixel to the nearest of ``points (I, T, 2)``."""
+    grid = canvas.grid()
+    chunk = max(1, CHUNK // (len(grid) * points.shape[1]))
+    # |g − p|² = |g|² + (|p|² − 2 g·p): the smallest is found before the square root, which only P pixels then need.
+    nearest = [(p.square().sum(-1)[:, None] - 2 * grid @ p.mT).amin(-1) for p in points.split(chunk)]
+    return (torch.cat(nearest) + grid.square().sum(-1)).clamp(min=0).sqrt()
+
+
+def _ink(canvas: _Canvas, points: Tensor, half_width: Tensor) -> Tensor:
+    """Lines through ``points (I, T, 2)``, 1 where there is ink, with an edge one pixel soft: ``(I, P)``."""
+    return ((half_width - _distance(canvas, points)) * canvas.size + 0.5).clamp(0, 1)
+
+
+def _dots(canvas: _Canvas, points: Tensor, radius: float) -> Tensor:
+    """Soft dots at ``points (I, T, 2)``, 1 at their centres: ``(I, P)``."""
+    return torch.exp(-(_distance(canvas, points) / radius).square())
+
+
+def _waves(canvas: _Canvas, count: int) -> Tensor:
+    """Random wave vectors of two gratings, ``(count, 2, 2)``, in radians per half of the image's width."""
+    angle, length = canvas.uniform(count, 2, high=math.pi), canvas.uniform(count, 2, low=4.0, high=22.0)
+    return torch.stack([angle.cos(), angle.sin()], -1) * length[..., None]
+
+
+def _gratings(canvas: _Canvas, waves: Tensor) -> Tensor:
+    """The mean of gratings of wave vectors ``(I, G, 2)``, each at a random phase: ``(I, P)`` in [−1, 1]."""
+    phase = canvas.uniform(*waves.shape[:2], 1, high=2 * math.pi)
+    return torch.cos(waves @ canvas.grid().T + phase).mean(1)
+
+
+def _blobs(canvas: _Canvas) -> Tensor:
+    """Shapes whose radius is a random Fourier series of the angle, 1 inside: ``(I, P)``."""
+    series = canvas.varied(canvas.normal(canvas.n_classes, 2, 5, scale=0.18), 0.03)[:, :, None]
+    place = _posed(canvas, canvas.grid().expand(canvas.n_images, -1, -1), 0.6)
+    angle = torch.atan2(place[..., 1], place[..., 0])[..., None] * torch.arange(2, 7)
+    radius = 0.55 * torch.exp((series[:, 0] * angle.cos() + series[:, 1] * angle.sin()).sum(-1))
+    return ((radius - place.norm(dim=-1)) * canvas.size / 2 + 0.5).clamp(0, 1)
+
+
+def _over(ground: Tensor, cover: Tensor, brightness: Tensor | float) -> Tensor:
+    """Paint of some brightness over a ground, where ``cover`` is 1."""
+    return ground * (1 - cover) + brightness * cover

@@ -1,0 +1,113 @@
+"""Images in folders: ``root/<experience>/<class>/<image>``, one experience per first-level folder.
+
+Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from datamodules._files import cached_images, resized
+from lifelong.stream import Domain, Source
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class ImageFolder(Source):
+    """Your own images: a folder per experience, in it a folder per class, in it the images.
+
+    Args:
+        root: the folder of the experiences, which follow each other in alphabetical order; hidden files are ignored.
+        image_size: height and width in pixels; other images are cropped to a centred square and resampled.
+        channels: 1 for grey, 3 for colour.
+        holdout: ``examples`` tests the same classes on images not trained on; ``classes`` tests classes not trained on.
+        cache_bytes: size in bytes of an experience's decoded images above which they stay on disk and are read when
+            they are drawn.
+
+    Raises:
+        ValueError: when the folders are not laid out as above, or an image cannot be read.
+
+    Example:
+        >>> ImageFolder(root="photos", image_size=84).channels
+        3
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        image_size: int = 28,
+        channels: Literal[1, 3] = 3,
+        holdout: Literal["classes", "examples"] = "examples",
+        cache_bytes: int = 1 << 30,
+    ) -> None:
+        self.root = root
+        self.image_size = image_size
+        self.channels = channels
+        self.holdout = holdout
+        self.cache_bytes = cache_bytes
+
+    def domains(self) -> list[Domain]:
+        """One domain per experience folder, in alphabetical order."""
+        root = Path(self.root).expanduser()
+        if not root.is_dir():
+            raise ValueError(f"the image folder {root} does not exist: give --root a folder of experience folders")
+        if not (experiences := _folders(root)):
+            raise ValueError(f"{root} has no experience folder: expected {root}/<experience>/<class>/<image>.png or .jpg")
+        classes = {experience: _classes(experience) for experience in experiences}  # fails before the first is decoded
+        return [self._domain(experience, files) for experience, files in classes.items()]
+
+    def _domain(self, experience: Path, classes: dict[str, list[Path]]) -> Domain:
+        files = [file for members in classes.values() for file in members]
+        shape = (len(files), self.channels, self.image_size, self.image_size)
+        settings = (self.image_size, self.channels)
+        x = cached_images(
+            experience.name,
+            settings,
+            files,
+            shape,
+            lambda i: _decode(files[i], self.image_size, self.channels),
+            memory_map=int(np.prod(shape)) > self.cache_bytes,
+        )
+        y = np.repeat(np.arange(len(classes)), [len(members) for members in classes.values()])
+        return Domain(experience.name, x, y, list(classes), holdout=self.holdout)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _classes(experience: Path) -> dict[str, list[Path]]:
+    """The image files of each class."""
+    if not (folders := _folders(experience)):
+        raise ValueError(
+            f"the experience {experience} has no class folder: expected {experience}/<class>/<image>.png or .jpg; "
+            f"add its classes or remove the folder"
+        )
+    return {folder.name: _images(folder) for folder in folders}
+
+
+def _images(folder: Path) -> list[Path]:
+    images = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    if not images:
+        raise ValueError(
+            f"the class {folder} has no image: expected files that end in {', '.join(SUFFIXES)}; "
+            f"add some or remove the folder"
+        )
+    return sorted(images)
+
+
+def _decode(file: Path, image_size: int, channels: int) -> np.ndarray:
+    """An image as uint8 ``(C, H, W)``."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for broken files
+        raise ValueError(f"the image {file} cannot be decoded ({error}): replace or remove it") from error
+    pixels = np.asarray(resized(upright, image_size))
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)

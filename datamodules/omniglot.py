@@ -1,0 +1,223 @@
+"""Omniglot: handwritten characters of 50 alphabets, the standard few-shot benchmark.
+
+Shapes: ``M`` images, ``H`` and ``W`` pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules._files import cached_images, data_root, fetch, resized
+from lifelong.stream import Domain, Source
+
+URL = "https://github.com/brendenlake/omniglot/raw/master/python/"
+CHARACTERS = {"background": 964, "evaluation": 659}
+"""Characters in the official archives; each was drawn by 20 people."""
+GROUP_SEED = 0
+"""Breaks ties between alphabets of the same size when groups are formed, the same in every run."""
+
+
+class Omniglot(Source):
+    """1,623 characters of 50 alphabets, 20 drawings each; a class is a character, ink is bright.
+
+    Args:
+        root: folder that holds ``omniglot/`` or the archives themselves; None is ``$LIFELONG_DATA``, else ``data``.
+            The archives are read as they are, unpacked folders too; what is missing is downloaded.
+        experiences: one experience per alphabet, per group of alphabets, or one for all characters.
+        n_groups: number of groups, balanced by their number of characters.
+        subset: the official background set (30 alphabets), the evaluation set (20), or both.
+        rotations: ``classes`` makes each rotation by 90° a class of its own (Santoro et al. 2016), and the four share
+            a split; ``augment`` draws a rotation for each class of each task.
+        image_size: height and width in pixels.
+
+    Raises:
+        ValueError: when the data cannot be found or read, or there are more groups than alphabets.
+
+    Reference:
+        Lake, Salakhutdinov, Tenenbaum 2015, Human-level concept learning through probabilistic program induction.
+
+    Example:
+        >>> Omniglot(experiences="groups", n_groups=5, rotations="classes").image_size
+        28
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        experiences: Literal["alphabets", "groups", "all"] = "groups",
+        n_groups: int = 10,
+        subset: Literal["background", "evaluation", "both"] = "both",
+        rotations: Literal["none", "classes", "augment"] = "none",
+        image_size: int = 28,
+    ) -> None:
+        self.root = root
+        self.experiences = experiences
+        self.n_groups = n_groups
+        self.subset = subset
+        self.rotations = rotations
+        self.image_size = image_size
+
+    def domains(self) -> list[Domain]:
+        """One domain per alphabet, per group, or one in all; alphabets are in alphabetical order within each."""
+        sets = ["background", "evaluation"] if self.subset == "both" else [self.subset]
+        parts = [_read(_locate(data_root(self.root), name), self.image_size) for name in sets]
+        names = [n for part_names, _ in parts for n in part_names]
+        images = torch.cat([x for _, x in parts])
+        if self.subset == "both" or len(set(names)) != CHARACTERS[self.subset]:
+            for name, (part_names, _) in zip(sets, parts, strict=True):
+                _check_counts(name, part_names)
+        return [self._domain(name, alphabets, names, images) for name, alphabets in self._plan(names).items()]
+
+    def _plan(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """The alphabets of each domain, from the class name of each drawing."""
+        sizes: dict[str, int] = {}
+        for name in sorted(set(names)):
+            sizes[_alphabet(name)] = sizes.get(_alphabet(name), 0) + 1
+        match self.experiences:
+            case "alphabets":
+                return {_title(alphabet): [alphabet] for alphabet in sizes}
+            case "groups":
+                return {f"group {i:02d}": group for i, group in enumerate(balanced_groups(sizes, self.n_groups), 1)}
+            case "all":
+                return {"Omniglot": list(sizes)}
+        raise ValueError(f"experiences is {self.experiences!r}: it must be 'alphabets', 'groups' or 'all'")
+
+    def _domain(self, name: str, alphabets: Sequence[str], names: Sequence[str], images: Tensor) -> Domain:
+        chosen = [i for i, n in enumerate(names) if _alphabet(n) in set(alphabets)]
+        classes, y = np.unique([names[i] for i in chosen], return_inverse=True)
+        x = images[torch.tensor(chosen)]
+        match self.rotations:
+            case "none":
+                return Domain(name, x, y, classes.tolist())
+            case "classes":
+                return Domain(name, rotated(x), _rotated_labels(y), _rotated_names(classes.tolist()), siblings=4)
+            case "augment":
+                return Domain(name, rotated(x), _rotated_labels(y), _rotated_names(classes.tolist()), n_variants=4)
+        raise ValueError(f"rotations is {self.rotations!r}: it must be 'none', 'classes' or 'augment'")
+
+
+def balanced_groups(sizes: dict[str, int], n_groups: int) -> list[list[str]]:
+    """Split alphabets into groups of nearly equal size: the largest alphabet left always joins the smallest group.
+
+    Args:
+        sizes: number of characters of each alphabet.
+        n_groups: number of groups.
+
+    Raises:
+        ValueError: when a group would be empty.
+
+    Example:
+        >>> balanced_groups({"Greek": 24, "Hebrew": 22, "Latin": 26, "N_Ko": 33}, 2)
+        [['Hebrew', 'N_Ko'], ['Greek', 'Latin']]
+    """
+    if not 1 <= n_groups <= len(sizes):
+        raise ValueError(f"n_groups is {n_groups}: {len(sizes)} alphabets make between 1 and {len(sizes)} groups")
+    shuffled = np.random.Generator(np.random.Philox(GROUP_SEED)).permutation(sorted(sizes)).tolist()
+    groups: list[list[str]] = [[] for _ in range(n_groups)]
+    for alphabet in sorted(shuffled, key=lambda a: -sizes[a]):
+        min(groups, key=lambda g: sum(sizes[a] for a in g)).append(alphabet)
+    return [sorted(group) for group in groups]
+
+
+def rotated(x: Tensor) -> Tensor:
+    """Images ``(M, 1, H, W)`` turned counter-clockwise by 0°, 90°, 180° and 270°, one after another: ``(4M, 1, H, W)``."""
+    return torch.cat([torch.rot90(x, turns, (2, 3)) for turns in range(4)])
+
+
+def _rotated_labels(y: np.ndarray) -> np.ndarray:
+    return np.concatenate([4 * y + turns for turns in range(4)])
+
+
+def _rotated_names(names: Sequence[str]) -> list[str]:
+    return [f"{name} {degrees}°" for name in names for degrees in (0, 90, 180, 270)]
+
+
+def _alphabet(name: str) -> str:
+    return name.split("/")[0]
+
+
+def _title(alphabet: str) -> str:
+    return alphabet.replace("_", " ")
+
+
+def _locate(root: Path, subset: str) -> Path:
+    """The archive or unpacked folder of one set, downloaded when there is none."""
+    name = f"images_{subset}"
+    for folder in (root / "omniglot", root):
+        if (folder / f"{name}.zip").is_file():
+            return folder / f"{name}.zip"
+        if (folder / name).is_dir():
+            return folder / name
+    target = root / "omniglot" / f"{name}.zip"
+    fetch(f"{URL}{name}.zip", target)
+    return target
+
+
+def _read(place: Path, image_size: int) -> tuple[list[str], Tensor]:
+    """The class name ``alphabet/character`` of each drawing, and the drawings ``(M, 1, H, W)``."""
+    drawings = _list(place)
+    if not drawings:
+        raise ValueError(
+            f"{place} has no drawing: expected <alphabet>/<character>/<drawing>.png; remove it to download it again"
+        )
+    files = [place] if place.is_file() else [place / d for d in drawings]
+    read = _reader(place)
+
+    def decode(i: int) -> np.ndarray:
+        return _ink(read(drawings[i]), f"{place}/{drawings[i]}", image_size)
+
+    x = cached_images("omniglot", (place.name, image_size), files, (len(drawings), 1, image_size, image_size), decode)
+    return ["/".join(PurePosixPath(d).parts[-3:-1]) for d in drawings], x
+
+
+def _list(place: Path) -> list[str]:
+    """Names of the drawings, sorted by alphabet, character and drawing."""
+    if place.is_dir():
+        found = [p.relative_to(place).as_posix() for p in place.glob("*/*/*.png")]
+    else:
+        found = [n for n in _archive(place).namelist() if n.endswith(".png")]
+    visible = [n for n in found if len(parts := PurePosixPath(n).parts) >= 3 and not parts[-1].startswith(".")]
+    return sorted(visible, key=lambda n: PurePosixPath(n).parts[-3:])
+
+
+def _archive(place: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(place)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{place} is not a complete zip archive ({error}): remove it to download it again") from error
+
+
+def _reader(place: Path) -> Callable[[str], bytes]:
+    return (lambda name: (place / name).read_bytes()) if place.is_dir() else _archive(place).read
+
+
+def _ink(png: bytes, name: str, image_size: int) -> np.ndarray:
+    """A drawing as uint8 ``(1, H, W)`` where ink is 255 and paper 0."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            # 1-bit images are resampled as grey ones, or a thin line would vanish between two pixels.
+            return 255 - np.asarray(resized(image.convert("L"), image_size))[None]
+    except OSError as error:
+        raise ValueError(f"{name} cannot be decoded ({error}): remove the archive to download it again") from error
+
+
+def _check_counts(subset: str, names: Sequence[str]) -> None:
+    classes, drawings = np.unique(names, return_counts=True)
+    if len(classes) != CHARACTERS[subset] or not (drawings == 20).all():
+        warnings.warn(
+            f"Omniglot's {subset} set has {len(classes)} characters and {len(names)} drawings here, the official one "
+            f"{CHARACTERS[subset]} and {20 * CHARACTERS[subset]}: results are not comparable with published ones",
+            stacklevel=2,
+        )

@@ -1,0 +1,94 @@
+"""What travels from a loader to a learner: a batch of tasks.
+
+Shapes: ``B`` tasks, ``S`` support examples, ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Episode:
+    """``B`` tasks of one shape: support sets to learn from, query sets to be judged on.
+
+    A *unit* is one of the ``B`` tasks. Labels are integers ``0 … N-1`` for classification (``n_way = N``) and
+    real targets for regression (``n_way = 0``).
+
+    Args:
+        support_x: ``(B, S, *X)`` inputs.
+        support_y: ``(B, S)`` labels or ``(B, S, *Y)`` targets.
+        query_x: ``(B, Q, *X)`` inputs.
+        query_y: ``(B, Q)`` labels or ``(B, Q, *Y)`` targets.
+        weight: ``(B,)`` weight of each task in the mean loss.
+        n_way: number of classes in each task, 0 for regression.
+
+    Raises:
+        ValueError: when the shapes do not fit together.
+
+    Example:
+        >>> import torch
+        >>> x, y = torch.zeros(2, 5, 3), torch.arange(5).repeat(2, 1)
+        >>> len(Episode(x, y, x, y, torch.ones(2), n_way=5))
+        2
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+    weight: Tensor
+    n_way: int
+
+    def __post_init__(self) -> None:
+        n_units = self.weight.shape[0]
+        for name in ("support", "query"):
+            x, y = getattr(self, f"{name}_x"), getattr(self, f"{name}_y")
+            if x.shape[0] != n_units or x.shape[:2] != y.shape[:2]:
+                raise ValueError(
+                    f"an episode of {n_units} tasks has {name}_x of shape {tuple(x.shape)} and {name}_y of shape "
+                    f"{tuple(y.shape)}: both must begin with (tasks, examples)"
+                )
+
+    def __len__(self) -> int:
+        return self.weight.shape[0]
+
+    def to(self, target: torch.device | torch.dtype) -> Episode:
+        """The same episode on another device, or with its real-valued tensors in another floating type."""
+        if isinstance(target, torch.device):
+            return self._map(lambda tensor: tensor.to(target))
+        return self._map(lambda tensor: tensor.to(target) if tensor.is_floating_point() else tensor)
+
+    def clone(self) -> Episode:
+        """A copy that shares no memory with this episode (and is usable by autograd outside inference mode)."""
+        return self._map(torch.clone)
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What one task is made of, in the order of the learner's contract; all begin with ``B``."""
+        return self.support_x, self.support_y, self.query_x, self.query_y
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Episode:
+        sx, sy, qx, qy = (function(tensor) for tensor in self.tensors())
+        return Episode(sx, sy, qx, qy, function(self.weight), self.n_way)
+
+    @staticmethod
+    def cat(episodes: Sequence[Episode]) -> Episode:
+        """The tasks of several episodes of one shape in one episode.
+
+        Raises:
+            ValueError: when ways, shots or input shapes differ.
+        """
+        first = episodes[0]
+        for other in episodes[1:]:
+            same = (other.n_way, other.support_x.shape[1:], other.query_x.shape[1:])
+            if same != (first.n_way, first.support_x.shape[1:], first.query_x.shape[1:]):
+                raise ValueError(
+                    f"tasks of different shapes cannot be joined in one batch: {first.n_way} ways with support "
+                    f"{tuple(first.support_x.shape[1:])} and {other.n_way} ways with {tuple(other.support_x.shape[1:])}"
+                )
+        sx, sy, qx, qy = (torch.cat(column) for column in zip(*(e.tensors() for e in episodes), strict=True))
+        return Episode(sx, sy, qx, qy, torch.cat([e.weight for e in episodes]), first.n_way)

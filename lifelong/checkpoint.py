@@ -1,0 +1,56 @@
+"""Checkpoints of a stream: one per experience, and ``last.ckpt`` from which a run goes on in the middle of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+
+class StreamCheckpoint(L.Callback):
+    """Saves ``last.ckpt`` every few steps and ``experience-NN.ckpt`` after each experience, whole or not at all.
+
+    Args:
+        every_n_steps: optimizer steps between two saves of ``last.ckpt``; 0 saves only after each experience.
+        keep_experiences: keep a checkpoint of each experience.
+    """
+
+    def __init__(self, *, every_n_steps: int = 100, keep_experiences: bool = True) -> None:
+        self.every_n_steps = every_n_steps
+        self.keep_experiences = keep_experiences
+        self.folder = Path("checkpoints")
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save in the middle of an experience; its last step is saved after its evaluation."""
+        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        if due and not trainer.is_last_batch and _is_finite(pl_module):
+            self._save(trainer, "last.ckpt")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save after an experience and its row of the matrix."""
+        self._save(trainer, "last.ckpt")
+        if self.keep_experiences:
+            target = self.folder / f"experience-{trainer.current_epoch:02d}.ckpt"
+            if trainer.is_global_zero:
+                _link(self.folder / "last.ckpt", target)
+
+    def _save(self, trainer: L.Trainer, name: str) -> None:
+        part = self.folder / f".{name}.part"
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            os.replace(part, self.folder / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    # last.ckpt is replaced by renaming, never written into, so a second name for it keeps this state for no bytes.
+    target.unlink(missing_ok=True)
+    os.link(source, target)
+
+
+def _is_finite(module: L.LightningModule) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in module.parameters())

@@ -1,0 +1,176 @@
+"""The command line: ``fit``, ``validate``, ``test`` and ``predict`` by LightningCLI, with a run folder around them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from lifelong import plugins
+from lifelong.checkpoint import StreamCheckpoint
+from lifelong.evaluation.evaluator import Evaluator
+from lifelong.evaluation.predictions import PredictionWriter
+from lifelong.evaluation.report import Report
+from lifelong.learner import Learner
+from lifelong.loggers import MetricsCSV, WandB
+from lifelong.progress import StreamProgress
+from lifelong.run import RunFolder, choose_folder, find_last
+from lifelong.strategy import Strategy
+
+DEFAULT = Path(__file__).with_name("default.yaml")
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
+"""Tells the processes that a multi-device launch starts which folder the first one chose."""
+NOISE = (
+    ".*does not have many workers.*",  # tasks are drawn by index in microseconds
+    ".*number of training batches.*is smaller than the logging interval.*",
+    ".*module\\(s\\) in eval mode at the start of training.*",
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*`LightningModule.configure_optimizers` returned `None`.*",
+    ".*`lightning.pytorch` package.*litlogger.*",
+)
+
+
+class LifelongCLI(LightningCLI):
+    """LightningCLI with strategies, a run folder, checkpoints and the evaluator."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options beside the model, the data and the Trainer."""
+        parser.add_argument(
+            "--strategies", type=list[Strategy], default=[], help="plug-ins against forgetting; [] is plain fine-tuning"
+        )
+        parser.add_argument("--run.root", type=str, default="runs", help="folder of all runs")
+        parser.add_argument("--run.name", type=str | None, default=None, help="this run's folder; the time where null")
+        parser.add_lightning_class_args(StreamCheckpoint, "checkpoint")
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run folder; ``last`` becomes the path of a checkpoint."""
+        config = self.config[self.subcommand]
+        run, resumed = config.run, config.get("ckpt_path")
+        if resumed is not None and not Path(resumed).is_file():
+            raise ValueError(f"the checkpoint {resumed} is not there: give --ckpt_path the path of one")
+        given = os.environ.get(FOLDER_VARIABLE)
+        folder = Path(given) if given else choose_folder(run.root, run.name, resumed)
+        os.environ[FOLDER_VARIABLE] = str(folder)
+        self.folder = RunFolder(folder)
+        config.trainer.default_root_dir = str(folder)
+
+    def instantiate_classes(self) -> None:
+        """Put the strategies to work and connect what writes into the run folder."""
+        super().instantiate_classes()
+        self.model.use(self.config_init[self.subcommand].strategies)
+        report = Report(self.folder, self._plain_config())
+        self.trainer.callbacks = [Evaluator(report), PredictionWriter(self.folder), *self.trainer.callbacks]
+        for callback in self.trainer.callbacks:
+            if isinstance(callback, StreamCheckpoint):
+                callback.folder = self.folder.checkpoints
+        self._connect_loggers()
+
+    def before_fit(self) -> None:
+        """Save the config, so that the run can be repeated, resumed and tested."""
+        if self.trainer.is_global_zero:
+            text = self._parser("fit").dump(self._kept_config(), skip_none=False)
+            self.folder.write("config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
+        for logger in self.trainer.loggers:
+            logger.log_hyperparams(self._plain_config())
+
+    def _connect_loggers(self) -> None:
+        start = _step_of(self.config[self.subcommand].get("ckpt_path")) if self.subcommand == "fit" else None
+        if self.subcommand != "fit":
+            self.trainer.loggers = []
+            return
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandB):
+                logger.folder = self.folder.path
+        self.trainer.loggers = [*self.trainer.loggers, MetricsCSV(self.folder, start_step=start)]
+
+    def _kept_config(self) -> Any:
+        config = self.config[self.subcommand].clone()
+        for key in ("ckpt_path", "run", "config", "weights_only"):
+            config.pop(key, None)
+        config.trainer.default_root_dir = None
+        return config
+
+    def _plain_config(self) -> dict[str, Any]:
+        import yaml
+        from jsonargparse import Namespace
+
+        config: Namespace = self._kept_config()
+        plain = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True))
+        return dict(plain)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake is one sentence, exit code 1 (or 2 for the options themselves)."""
+    try:
+        _run(list(sys.argv[1:] if args is None else args))
+    except (ValueError, OSError, MisconfigurationException) as error:
+        if os.environ.get("LIFELONG_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _run(args: list[str]) -> None:
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=message)
+    plugins.load()
+    LifelongCLI(
+        Learner,
+        L.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        save_config_callback=None,
+        seed_everything_default=0,
+        args=_with_saved_config(args),
+        auto_configure_optimizers=False,
+        trainer_defaults={
+            "logger": {"class_path": "lifelong.loggers.WandB"},
+            "callbacks": [StreamProgress()],
+            "enable_checkpointing": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": -1,
+            "inference_mode": False,
+            "use_distributed_sampler": False,
+            "log_every_n_steps": 10,
+        },
+        parser_kwargs={name: {"default_config_files": [str(DEFAULT)]} for name in SUBCOMMANDS},
+    )
+    os.environ.pop(FOLDER_VARIABLE, None)
+
+
+def _with_saved_config(args: list[str]) -> list[str]:
+    """``--ckpt_path`` without ``--config`` uses the config that was saved with the checkpoint."""
+    if not args or args[0] not in SUBCOMMANDS:
+        return args
+    given = _option(args, "ckpt_path")
+    if given == "last":
+        path = find_last(_option(args, "run.root") or "runs", _option(args, "run.name"))
+        args = ["--ckpt_path=" + path if a == "--ckpt_path=last" else path if a == "last" else a for a in args]
+        given = path
+    saved = Path(given).resolve().parent.parent / "config.yaml" if given else None
+    if saved is None or _option(args, "config") is not None or not saved.is_file():
+        return args
+    return [args[0], "--config", str(saved), *args[1:]]
+
+
+def _option(args: Sequence[str], name: str) -> str | None:
+    for place, arg in enumerate(args):
+        if arg == f"--{name}":
+            return args[place + 1] if place + 1 < len(args) else None
+        if arg.startswith(f"--{name}="):
+            return arg.split("=", 1)[1]
+    return None
+
+
+def _step_of(checkpoint: str | None) -> int | None:
+    return None if checkpoint is None else int(torch.load(checkpoint, weights_only=True, mmap=True)["global_step"])

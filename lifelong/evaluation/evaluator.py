@@ -1,0 +1,160 @@
+"""The evaluator: fills the accuracy matrix row by row while a stream is learnt, and reports it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lifelong.evaluation import metrics
+from lifelong.evaluation.report import Report
+
+Scores = NDArray[np.float64]
+
+
+class Evaluator(L.Callback):
+    """Scores every domain after every experience, on the same tasks each time; the rows are the accuracy matrix.
+
+    The row of the untrained learner comes from the Trainer's sanity check, which the command line makes a whole
+    evaluation (``num_sanity_val_steps=-1``). What was measured travels in the checkpoint.
+
+    Args:
+        report: where rows go as they come; None keeps them in memory only.
+    """
+
+    def __init__(self, report: Report | None = None) -> None:
+        self.report = report
+        self.rows: dict[str, list[Scores]] = {}
+        """By measure: after each experience ``(domains, tasks)``."""
+        self.untrained: Scores | None = None
+        self.seconds = 0.0
+        self._collected: dict[str, dict[int, list[Tensor]]] = {}
+        self._started = time.monotonic()
+
+    # -- collecting --------------------------------------------------------------------------------------------------
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock; a resumed run goes on from the seconds in its checkpoint."""
+        self._started = time.monotonic()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget what an interrupted evaluation left."""
+        self._collected = {}
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget what an interrupted evaluation left."""
+        self._collected = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the scores of a batch of tasks."""
+        self._collect(outputs, dataloader_idx)
+
+    def on_test_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the scores of a batch of tasks."""
+        self._collect(outputs, dataloader_idx)
+
+    def _collect(self, measures: dict[str, Tensor], domain: int) -> None:
+        for name, values in measures.items():
+            self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
+
+    def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Scores]:
+        n_tasks = trainer.datamodule.n_eval_tasks  # type: ignore[attr-defined]
+        row: dict[str, Scores] = {}
+        for name, domains in self._collected.items():
+            local = torch.stack([torch.cat(domains[d]) for d in sorted(domains)])
+            everywhere: Any = pl_module.all_gather(local) if trainer.world_size > 1 else local[None]
+            # Rank r scored the tasks r, r + world, …: interleaving restores their order.
+            row[name] = everywhere.movedim(0, -1).flatten(1)[:, :n_tasks].double().cpu().numpy()
+        return row
+
+    # -- what a row is used for --------------------------------------------------------------------------------------
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A whole row is there: of the untrained learner, of an experience, or of a checkpoint."""
+        row = self._row(trainer, pl_module)
+        if trainer.sanity_checking:
+            self.untrained = row["score"]
+        elif trainer.state.fn == "fit":
+            self._add(row, trainer.current_epoch)
+            pl_module.log_dict(self.scalars(trainer), rank_zero_only=False, sync_dist=False)
+            if self.report is not None:
+                self.report.row(self, trainer)
+        elif self.report is not None:
+            self.report.evaluation(row, trainer, trainer.datamodule.evaluate_on)  # type: ignore[attr-defined]
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The row of a checkpoint on the test tasks."""
+        if self.report is not None:
+            self.report.evaluation(self._row(trainer, pl_module), trainer, "test")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The whole matrix is there."""
+        if self.report is not None:
+            self.report.finish(self, trainer)
+
+    def _add(self, row: dict[str, Scores], experience: int) -> None:
+        for name, scores in row.items():
+            kept = self.rows.setdefault(name, [])
+            # A measure may begin late (a router needs an entry first): earlier rows were not evaluated.
+            kept += [np.full_like(scores, np.nan)] * (experience - len(kept))
+            self.rows[name] = [*kept[:experience], scores]
+
+    def matrix(self, measure: str = "score") -> Scores:
+        """Scores ``(rows, domains, tasks)`` of a measure."""
+        return np.stack(self.rows[measure])
+
+    def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
+        """The continual metrics so far."""
+        joint = trainer.datamodule.joint  # type: ignore[attr-defined]
+        return metrics.summary(self.matrix(), self.untrained, joint=joint)
+
+    def scalars(self, trainer: L.Trainer) -> dict[str, float]:
+        """What goes to the loggers after an experience."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        means = self.matrix()[-1].mean(-1)
+        per_domain = {
+            f"{data.evaluate_on}/score/{n}": float(m) for n, m in zip(data.stream.domains, means, strict=True)
+        }
+        summary = {f"{data.evaluate_on}/{k}": v.value for k, v in self.summary(trainer).items() if v is not None}
+        return per_domain | summary
+
+    def elapsed(self) -> float:
+        """Wall seconds of the run, its earlier parts included."""
+        return self.seconds + time.monotonic() - self._started
+
+    # -- checkpoint --------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows as tensors, so that a checkpoint loads without trusting pickles."""
+        return {
+            "rows": {name: [torch.from_numpy(row) for row in rows] for name, rows in self.rows.items()},
+            "untrained": None if self.untrained is None else torch.from_numpy(self.untrained),
+            "seconds": self.elapsed(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the rows of the checkpoint."""
+        self.rows = {name: [row.numpy() for row in rows] for name, rows in state_dict["rows"].items()}
+        self.untrained = None if state_dict["untrained"] is None else state_dict["untrained"].numpy()
+        self.seconds = state_dict["seconds"]

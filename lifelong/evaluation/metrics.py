@@ -1,0 +1,342 @@
+"""Metrics of continual learning: pure functions of the scores of fixed evaluation tasks, each with its 95 % interval.
+
+Legend of the shapes, in every function of this file:
+
+* ``T`` rows: row ``i`` holds the scores after training on experience ``i`` (a joint run has a single row);
+* ``D`` domains: column ``j`` is the domain that experience ``j`` teaches;
+* ``n`` tasks: the same tasks in every row, so differences between rows are paired.
+
+``R = scores.mean(-1)`` is the accuracy matrix. Higher is better: an error enters with its sign changed. A cell that is
+NaN in all of its tasks was not evaluated, and a metric that needs it is not available (``None``); a cell that is NaN
+in some of its tasks belongs to a learner that diverged, and the metric is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+Z_95 = 1.96
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over tasks with its 95 % confidence interval, ``value ± half_width``.
+
+    Args:
+        value: the mean.
+        half_width: half the length of the interval; NaN when a single task leaves it unknown.
+
+    Example:
+        >>> print(Estimate(0.873, 0.006).scaled(100))
+        87.3 ± 0.6
+    """
+
+    value: float
+    half_width: float
+
+    def scaled(self, factor: float) -> Estimate:
+        """The same estimate in another unit, such as percent for ``factor=100``."""
+        return Estimate(self.value * factor, self.half_width * abs(factor))
+
+    def __str__(self) -> str:
+        return self.text(decimals([self.value, self.half_width]))
+
+    def text(self, places: int) -> str:
+        """The estimate with this many decimal places."""
+        if math.isnan(self.value):
+            return "n/a"
+        return f"{number(self.value, places)} ± {number(self.half_width, places)}"
+
+
+def decimals(values: Array | list[float]) -> int:
+    """Decimal places that show three significant digits of the largest value, shared by all so that they line up.
+
+    Example:
+        >>> decimals([0.873, 0.006]), decimals([87.3, 0.6]), decimals([0.00123]), decimals([1234.5])
+        (3, 1, 5, 0)
+    """
+    sizes = np.abs(np.asarray(values, dtype=float))
+    largest = sizes[np.isfinite(sizes)].max(initial=0.0)
+    return max(3 - math.ceil(math.log10(largest)), 0) if largest > 0 else 3
+
+
+def number(value: float, places: int) -> str:
+    """A number with fixed decimal places, ``n/a`` for NaN, and no minus sign before a zero.
+
+    Example:
+        >>> number(0.8731, 3), number(-0.0001, 1), number(float("nan"), 1)
+        ('0.873', '0.0', 'n/a')
+    """
+    return "n/a" if math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}"
+
+
+def interval(scores: Array) -> tuple[Array, Array]:
+    """Mean over tasks and half the length of its 95 % confidence interval.
+
+    ``1.96 · σ / √n`` with the sample deviation (``ddof=1``) over the ``n`` tasks of the last axis.
+
+    Args:
+        scores: ``(..., n)``.
+
+    Returns:
+        The mean and the half width, both ``(...)``; the half width is NaN for a single task.
+
+    Raises:
+        ValueError: without a task.
+
+    Example:
+        >>> mean, half_width = interval(np.array([[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]))
+        >>> mean.tolist(), half_width.round(3).tolist()
+        ([0.5, 1.0], [0.566, 0.0])
+    """
+    scores = np.asarray(scores, dtype=float)
+    n_tasks = scores.shape[-1]
+    if n_tasks == 0:
+        raise ValueError("there is no evaluation task to average over: ask for one or more per domain")
+    with np.errstate(invalid="ignore"):  # a diverged learner scores inf: its interval is NaN, and that says it all
+        mean = scores.mean(-1)
+        if n_tasks == 1:
+            return mean, np.full_like(mean, np.nan)
+        return mean, Z_95 * scores.std(-1, ddof=1) / np.sqrt(n_tasks)
+
+
+def linear(scores: Array, coefficients: Array) -> Estimate | None:
+    """A linear function of the accuracy matrix, with the interval that is exact for paired tasks.
+
+    ``Σ_ij C[i,j] · R[i,j]``. Rows share their tasks, so they are combined task by task before the variance is taken,
+    ``v_j = Σ_i C[i,j] · scores[i,j,:]``; domains have tasks of their own, so their variances add up:
+    ``half width = 1.96 · √(Σ_j var(v_j) / n)``.
+
+    Args:
+        scores: ``(T, D, n)``.
+        coefficients: ``(T, D)``; a cell with coefficient 0 is not looked at and may be NaN.
+
+    Returns:
+        The estimate, or None when a cell that it needs was not evaluated.
+
+    Example:
+        The gain of the second row over the first, which is the same for every task:
+
+        >>> scores = np.array([[[0.2, 0.4, 0.6]], [[0.45, 0.65, 0.85]]])
+        >>> print(linear(scores, np.array([[-1.0], [1.0]])))
+        0.250 ± 0.000
+    """
+    used = coefficients != 0
+    if not _evaluated(scores)[used].all():
+        return None
+    with np.errstate(invalid="ignore"):  # inf − inf of a diverged learner
+        per_task = (np.where(used[..., None], scores, 0.0) * coefficients[..., None]).sum(0)
+    mean, half_width = interval(per_task)
+    return Estimate(float(mean.sum()), float(np.sqrt((half_width**2).sum())))
+
+
+def average_score(scores: Array) -> Estimate | None:
+    """Score after the last experience, averaged over the domains: ``1/D · Σ_j R[T-1,j]``.
+
+    Args:
+        scores: ``(T, D, n)``; ``T`` may differ from ``D`` (joint training).
+
+    Reference:
+        Average accuracy, Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017.
+
+    Example:
+        >>> average_score(np.array([[[0.9], [0.3]], [[0.6], [0.8]]])).value
+        0.7
+    """
+    coefficients = np.zeros(scores.shape[:2])
+    coefficients[-1] = 1 / scores.shape[1]
+    return linear(scores, coefficients)
+
+
+def learning_score(scores: Array) -> Estimate | None:
+    """Score of each domain right after it was learnt, averaged (plasticity): ``1/T · Σ_i R[i,i]``.
+
+    Args:
+        scores: ``(T, T, n)``; any other shape has no diagonal and gives None.
+
+    Reference:
+        Learning accuracy, Riemer et al., "Learning to Learn without Forgetting", ICLR 2019.
+
+    Example:
+        >>> round(learning_score(np.array([[[0.9], [0.3]], [[0.6], [0.8]]])).value, 3)
+        0.85
+    """
+    if not _is_square(scores):
+        return None
+    return linear(scores, np.eye(len(scores)) / len(scores))
+
+
+def forgetting(scores: Array) -> Estimate | None:
+    """Best earlier score of each domain minus its last score, averaged over all domains but the last.
+
+    ``1/(T-1) · Σ_{j<T-1} ( max_{i<T-1} R[i,j] − R[T-1,j] )``, with rows and columns counted from 0. As in the paper
+    the maximum is over ALL rows before the last, those before domain ``j`` was learnt included. Lower is better, and
+    it is negative when the last row is the best of all.
+
+    Differences from the paper: the interval takes the row of the maximum as given (the maximum over noisy means is
+    itself a little too high, the more so the fewer the tasks); rows in which a domain was not evaluated are left out
+    of its maximum.
+
+    Args:
+        scores: ``(T, T, n)`` with ``T ≥ 2``, else None.
+
+    Reference:
+        Chaudhry et al., "Riemannian Walk for Incremental Learning: Understanding Forgetting and Intransigence",
+        ECCV 2018.
+
+    Example:
+        >>> round(forgetting(np.array([[[0.9], [0.3]], [[0.6], [0.8]]])).value, 3)
+        0.3
+    """
+    if not _is_square(scores) or len(scores) == 1:
+        return None
+    n_earlier = len(scores) - 1
+    # NaN counts as the largest in argmax, so a diverged row is chosen and makes the metric NaN instead of hiding.
+    earlier = np.where(_evaluated(scores), scores.mean(-1), -np.inf)[:-1, :-1]
+    coefficients = np.zeros(scores.shape[:2])
+    coefficients[earlier.argmax(0), np.arange(n_earlier)] = 1 / n_earlier
+    coefficients[-1, :-1] = -1 / n_earlier
+    return linear(scores, coefficients)
+
+
+def backward_transfer(scores: Array) -> Estimate | None:
+    """Last score of each domain minus its score right after it was learnt, averaged over all domains but the last.
+
+    ``1/(T-1) · Σ_{j<T-1} ( R[T-1,j] − R[j,j] )``. Higher is better; negative values are forgetting.
+
+    Args:
+        scores: ``(T, T, n)`` with ``T ≥ 2``, else None.
+
+    Reference:
+        Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017.
+
+    Example:
+        >>> round(backward_transfer(np.array([[[0.9], [0.3]], [[0.6], [0.8]]])).value, 3)
+        -0.3
+    """
+    if not _is_square(scores) or len(scores) == 1:
+        return None
+    n_earlier = len(scores) - 1
+    coefficients = np.zeros(scores.shape[:2])
+    coefficients[np.arange(n_earlier), np.arange(n_earlier)] = -1 / n_earlier
+    coefficients[-1, :-1] = 1 / n_earlier
+    return linear(scores, coefficients)
+
+
+def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
+    """Score of each domain right before it is learnt minus that of the untrained learner, but for the first domain.
+
+    ``1/(T-1) · Σ_{j≥1} ( R[j-1,j] − b_j )``. Higher is better.
+
+    Args:
+        scores: ``(T, T, n)`` with ``T ≥ 2``, else None.
+        untrained: ``(T, n)`` scores of the untrained learner on the same tasks, whose mean is ``b``; None where they
+            carry no information, as for the outputs of classes that nothing has taught yet.
+
+    Reference:
+        Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017.
+
+    Example:
+        >>> scores = np.array([[[0.9], [0.3]], [[0.6], [0.8]]])
+        >>> round(forward_transfer(scores, untrained=np.array([[0.2], [0.2]])).value, 3)
+        0.1
+    """
+    if untrained is None or not _is_square(scores) or len(scores) == 1:
+        return None
+    n_later = len(scores) - 1
+    rows = np.concatenate([untrained[None], scores])  # row j is now what came right before experience j
+    coefficients = np.zeros(rows.shape[:2])
+    coefficients[0, 1:] = -1 / n_later
+    coefficients[np.arange(1, n_later + 1), np.arange(1, n_later + 1)] = 1 / n_later
+    return linear(rows, coefficients)
+
+
+def summary(scores: Array, untrained: Array | None = None, *, joint: bool = False) -> dict[str, Estimate | None]:
+    """All metrics by name, of a finished run or of the experiences so far.
+
+    After ``T`` of ``D`` experiences the metrics are those of the stream of the first ``T`` domains. A joint run has
+    learnt all domains in one row, so its average is over all of them and nothing else is available.
+
+    Args:
+        scores: ``(T, D, n)`` with ``1 ≤ T ≤ D``; ``T = 1`` when joint.
+        untrained: ``(D, n)`` scores of the untrained learner on the same tasks, or None.
+        joint: whether the single row was trained on all domains at once.
+
+    Raises:
+        ValueError: when the rows do not fit the domains.
+
+    Example:
+        >>> for name, estimate in summary(np.array([[[0.9, 0.7], [0.3, 0.3]], [[0.6, 0.6], [0.8, 1.0]]])).items():
+        ...     print(f"{name:18} {estimate}")
+        average_score      0.750 ± 0.098
+        learning_score     0.850 ± 0.139
+        forgetting         0.200 ± 0.196
+        backward_transfer  -0.200 ± 0.196
+        forward_transfer   None
+    """
+    _check(scores, joint)
+    if joint:
+        return {name: average_score(scores) if name == "average_score" else None for name in METRICS}
+    n_learnt = len(scores)
+    scores = scores[:, :n_learnt]
+    return {
+        "average_score": average_score(scores),
+        "learning_score": learning_score(scores),
+        "forgetting": forgetting(scores),
+        "backward_transfer": backward_transfer(scores),
+        "forward_transfer": forward_transfer(scores, None if untrained is None else untrained[:n_learnt]),
+    }
+
+
+METRICS = ("average_score", "learning_score", "forgetting", "backward_transfer", "forward_transfer")
+
+
+def reasons(scores: Array, untrained: Array | None = None, *, joint: bool = False) -> dict[str, str]:
+    """Why each metric that :func:`summary` gives as None is not available.
+
+    Args:
+        scores: ``(T, D, n)``, as for :func:`summary`.
+        untrained: ``(D, n)`` or None.
+        joint: as for :func:`summary`.
+
+    Example:
+        >>> reasons(np.ones((1, 1, 4)), np.zeros((1, 4)))["forgetting"]
+        'needs two experiences or more'
+    """
+    missing = [name for name, estimate in summary(scores, untrained, joint=joint).items() if estimate is None]
+    return {name: _reason(name, len(scores), untrained is None, joint) for name in missing}
+
+
+def _reason(name: str, n_rows: int, no_untrained: bool, joint: bool) -> str:
+    if joint and name != "average_score":
+        return "all domains are learnt at once"
+    if name == "forward_transfer" and no_untrained:
+        return "no score of the untrained learner"
+    if n_rows == 1 and name not in ("average_score", "learning_score"):
+        return "needs two experiences or more"
+    return "needs scores that were not evaluated"
+
+
+def _check(scores: Array, joint: bool) -> None:
+    if scores.ndim != 3 or 0 in scores.shape:
+        raise ValueError(f"scores are (rows, domains, tasks) with one or more of each, found shape {scores.shape}")
+    n_rows, n_domains, _ = scores.shape
+    if joint and n_rows != 1:
+        raise ValueError(f"a joint run has one row of scores, found {n_rows}: pass joint=False for a stream")
+    if n_rows > n_domains:
+        raise ValueError(f"found {n_rows} rows of scores for {n_domains} domains: give at most one row per domain")
+
+
+def _evaluated(scores: Array) -> NDArray[np.bool_]:
+    return np.asarray(~np.isnan(scores).all(-1))
+
+
+def _is_square(scores: Array) -> bool:
+    n_rows, n_domains, _ = scores.shape
+    return bool(n_rows == n_domains)

@@ -1,0 +1,215 @@
+"""What a person gets to see of a run: lines while it goes, tables at the end, results.json and pictures."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lifelong.evaluation import metrics, plots, tables
+from lifelong.run import RunFolder
+
+if TYPE_CHECKING:
+    from lifelong.evaluation.evaluator import Evaluator
+
+PACKAGES = ("lifelong", "torch", "lightning", "numpy", "torchmetrics", "wandb")
+
+
+class Report:
+    """Writes and prints what an evaluator measured, on the first process only.
+
+    Args:
+        folder: the run folder.
+        config: what the run was started with, for ``results.json``.
+    """
+
+    def __init__(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.config = dict(config)
+
+    def row(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
+        """After an experience: one line, results.json, the pictures, and the loggers' tables."""
+        if not trainer.is_global_zero:
+            return
+        data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
+        number, stream = trainer.current_epoch, data.stream
+        means, widths = metrics.interval(matrix)
+        line = tables.row_line(
+            number,
+            len(stream.experiences),
+            stream.experiences[number].name,
+            means[-1],
+            widths[-1],
+            stream.domains,
+            _objective(trainer).percent,
+        )
+        _print(trainer, line)
+        self.folder.write_json("results.json", self._results(evaluator, trainer, finished=False))
+        self._draw(evaluator, trainer)
+
+    def finish(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
+        """At the end: the matrix and the metrics as tables, and where everything is."""
+        if not trainer.is_global_zero or not evaluator.rows:
+            return
+        self.folder.write_json("results.json", self._results(evaluator, trainer, finished=True))
+        data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
+        means, widths = metrics.interval(matrix)
+        percent, name = _objective(trainer).percent, _objective(trainer).score_name
+        console = _console()
+        console.print()
+        console.print(
+            tables.matrix_table(
+                means,
+                widths,
+                _row_names(trainer, len(matrix)),
+                data.stream.domains,
+                percent=percent,
+                joint=data.joint,
+                title=f"{name} on {data.evaluate_on} tasks (rows: after learning; columns: evaluated on)",
+                width=console.width,
+            )
+        )
+        summary = evaluator.summary(trainer)
+        reasons = metrics.reasons(matrix, evaluator.untrained, joint=data.joint)
+        console.print(tables.metrics_table(summary, reasons, percent=percent, score_name=name))
+        for measure in sorted(evaluator.rows):
+            if measure != "score":
+                mean, half = metrics.interval(evaluator.matrix(measure)[-1:].reshape(1, -1))
+                console.print(f"{measure}: {mean[0]:.3f} ± {half[0]:.3f} over all domains", highlight=False)
+        self._say_where(console)
+
+    def evaluation(self, row: Mapping[str, NDArray[np.float64]], trainer: L.Trainer, part: str) -> None:
+        """One row of a checkpoint, from ``validate`` or ``test``."""
+        if not trainer.is_global_zero:
+            return
+        domains, percent = trainer.datamodule.stream.domains, _objective(trainer).percent  # type: ignore[attr-defined]
+        means, widths = metrics.interval(row["score"])
+        console = _console()
+        title = f"{_objective(trainer).score_name} on {part} tasks"
+        console.print(
+            tables.matrix_table(
+                means[None],
+                widths[None],
+                ["checkpoint"],
+                domains,
+                percent=percent,
+                joint=True,
+                title=title,
+                width=console.width,
+            )
+        )
+        content = {"part": part, "domains": list(domains), "mean": means, "half_width": widths}
+        console.print(f"written: {self.folder.write_json(f'{part}.json', content)}", highlight=False, soft_wrap=True)
+
+    def _results(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> dict[str, Any]:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        learner: Any = trainer.lightning_module
+        means, widths = metrics.interval(evaluator.matrix())
+        summary = evaluator.summary(trainer)
+        others = {name: evaluator.matrix(name).mean(-1) for name in evaluator.rows if name != "score"}
+        return {
+            "finished": finished,
+            "score": learner.objective.score_name,
+            "part": data.evaluate_on,
+            "domains": list(data.stream.domains),
+            "experiences": [e.name for e in data.stream.experiences],
+            "matrix": means,
+            "half_width": widths,
+            "untrained": None if evaluator.untrained is None else evaluator.untrained.mean(-1),
+            "metrics": {
+                k: None if v is None else {"value": v.value, "half_width": v.half_width} for k, v in summary.items()
+            },
+            "measures": others,
+            "n_eval_tasks": data.n_eval_tasks,
+            "split_hash": data.stream.fingerprint,
+            "parameters": sum(p.numel() for p in learner.meta_parameters().values()),
+            "strategies": learner.strategies.names,
+            "strategy_bytes": {type(s).__name__: s.memory_bytes() for s in learner.strategies},
+            "wall_seconds": evaluator.elapsed(),
+            "peak_memory": peak_memory(),
+            "versions": {p: _version(p) for p in PACKAGES} | {"python": platform.python_version()},
+            "config": self.config,
+        }
+
+    def _draw(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
+        data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
+        means, widths = metrics.interval(matrix)
+        names = " + ".join(trainer.lightning_module.strategies.names) or "no strategy"  # type: ignore[union-attr, operator]
+        title = f"{type(trainer.lightning_module).__name__}, {names}"
+        about = (means, widths, _row_names(trainer, len(matrix)), data.stream.domains)
+        objective = _objective(trainer)
+        for file, draw in (
+            ("accuracy_matrix.png", plots.accuracy_matrix_figure),
+            ("forgetting_curves.png", plots.forgetting_curves_figure),
+        ):
+            figure = draw(
+                *about, title=title, score_name=objective.score_name, percent=objective.percent, joint=data.joint
+            )
+            plots.save_figure(figure, self.folder.path / file)
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_matrix"):
+                logger.log_matrix(
+                    means, data.stream.domains, self.folder.path / "accuracy_matrix.png", trainer.global_step
+                )
+
+    def _say_where(self, console: Any) -> None:
+        console.print(f"\nrun folder: {self.folder.path}", highlight=False, soft_wrap=True)
+        for name, what in (
+            ("results.json", "matrix, intervals, metrics, config, versions"),
+            ("accuracy_matrix.png", "the matrix as a heat map"),
+            ("forgetting_curves.png", "each domain's score as the stream went by"),
+            ("metrics.csv", "losses and scores by step"),
+            ("config.yaml", f"repeat with: python -m lifelong fit --config {self.folder.path / 'config.yaml'}"),
+            (
+                "checkpoints/last.ckpt",
+                f"judge with: python -m lifelong test --ckpt_path {self.folder.checkpoints / 'last.ckpt'}",
+            ),
+        ):
+            if (self.folder.path / name).exists():
+                console.print(f"  {name:<22} {what}", highlight=False, soft_wrap=True)
+
+
+def peak_memory() -> dict[str, int]:
+    """Peak bytes of this process, and of the accelerator where there is one."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    peak = {"process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale}
+    if torch.cuda.is_available():
+        peak["accelerator_bytes"] = torch.cuda.max_memory_allocated()
+    return peak
+
+
+def _objective(trainer: L.Trainer) -> Any:
+    return trainer.lightning_module.objective
+
+
+def _row_names(trainer: L.Trainer, n_rows: int) -> list[str]:
+    return [e.name for e in trainer.datamodule.stream.experiences[:n_rows]]  # type: ignore[attr-defined]
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def _print(trainer: L.Trainer, line: str) -> None:
+    bar = trainer.progress_bar_callback
+    if bar is None or not bar.is_enabled:
+        print(line, flush=True)
+    else:
+        bar.print(line)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,240 @@
+"""What a run prints: the accuracy matrix, the metrics with their intervals, and one line after each experience."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from lifelong.evaluation.metrics import Array, Estimate, decimals, number
+
+MEANINGS = {
+    "average_score": ("average {score} ↑", "after the last experience"),
+    "learning_score": ("learning {score} ↑", "right after learning each domain"),
+    "forgetting": ("forgetting ↓", "best earlier {score} minus the last"),
+    "backward_transfer": ("backward transfer ↑", "last minus right after learning"),
+    "forward_transfer": ("forward transfer ↑", "right before learning minus untrained"),
+}
+
+MAX_NAMED_COLUMNS = 12
+GAP = "…"
+
+
+def shorten(name: str, length: int = 22) -> str:
+    """A name of at most ``length`` characters; its end is kept, because that is where numbered names differ.
+
+    Example:
+        >>> shorten("Latin"), shorten("Old Church Slavonic (Cyrillic) 2", 22)
+        ('Latin', 'Old Church S…rillic) 2')
+    """
+    tail = (length - 1) * 2 // 5 + 1
+    return name if len(name) <= length else f"{name[: length - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def unit(percent: bool) -> float:
+    """What scores are multiplied by before they are shown."""
+    return 100.0 if percent else 1.0
+
+
+def places(values: Array | list[float], percent: bool) -> int:
+    """Decimal places of shown scores: one for percentages, else three significant digits of the largest score."""
+    return 1 if percent else decimals(values)
+
+
+def average_of_learnt(matrix: Array, half_widths: Array | None, *, joint: bool = False) -> list[Estimate]:
+    """Average of every row over the domains that were learnt by then.
+
+    Args:
+        matrix: ``(T, D)`` scores.
+        half_widths: ``(T, D)`` of their intervals, or None; those of different domains are independent.
+        joint: all domains are learnt in the only row.
+
+    Example:
+        >>> [e.value for e in average_of_learnt(np.array([[1.0, 0.0], [0.5, 1.0]]), None)]
+        [1.0, 0.75]
+    """
+    widths = np.full_like(matrix, np.nan) if half_widths is None else half_widths
+    averages = []
+    for i, (row, width) in enumerate(zip(matrix, widths, strict=True)):
+        n_learnt = len(row) if joint else i + 1
+        half_width = np.sqrt((width[:n_learnt] ** 2).sum()) / n_learnt
+        averages.append(Estimate(float(row[:n_learnt].mean()), float(half_width)))
+    return averages
+
+
+def row_line(
+    index: int,
+    total: int,
+    name: str,
+    scores: Array,
+    half_widths: Array | None,
+    domain_names: Sequence[str],
+    percent: bool,
+) -> str:
+    """The line after an experience: the score of every domain learnt so far, and their average.
+
+    The text is plain: give it to ``print``, or to rich with ``markup=False``.
+
+    Args:
+        index: of the experience, from 0.
+        total: number of experiences; 1 shows all domains, as joint training has learnt them all.
+        name: of the experience.
+        scores: ``(D,)`` scores after it; those of domains to come are not shown.
+        half_widths: ``(D,)`` of their 95 % intervals, or None.
+        domain_names: ``D`` names.
+        percent: show hundredths as percent.
+
+    Example:
+        >>> row_line(1, 3, "Greek", np.array([0.912, 0.935, 0.2]), None, ["Latin", "Greek", "Tagalog"], percent=True)
+        "experience 2/3 'Greek' learnt │ Latin 91.2  Greek 93.5 │ average 92.3"
+    """
+    n_learnt = len(scores) if total == 1 else index + 1
+    learnt = np.asarray(scores, dtype=float)[:n_learnt] * unit(percent)
+    widths = None if half_widths is None else np.asarray(half_widths, dtype=float)[None, :n_learnt] * unit(percent)
+    shown = places(learnt, percent)
+    average = average_of_learnt(learnt[None], widths, joint=True)[0]
+    average_text = number(average.value, shown) if np.isnan(average.half_width) else average.text(shown)
+    cells = "  ".join(f"{shorten(d)} {number(s, shown)}" for d, s in zip(domain_names, learnt, strict=False))
+    return f"experience {index + 1}/{total} '{name}' learnt │ {cells} │ average {average_text}"
+
+
+def metrics_table(
+    metrics: Mapping[str, Estimate | None],
+    reasons: Mapping[str, str],
+    *,
+    percent: bool,
+    score_name: str = "score",
+    title: str = "",
+) -> Table:
+    """The metrics with 95 % intervals and one line on what each of them means.
+
+    Args:
+        metrics: from :func:`lifelong.evaluation.metrics.summary`.
+        reasons: from :func:`lifelong.evaluation.metrics.reasons`, why a metric is not available.
+        percent: show hundredths as percent.
+        score_name: what a score is: accuracy, return, …
+        title: above the table.
+
+    Example:
+        >>> table = metrics_table({"forgetting": Estimate(0.019, 0.004)}, {}, percent=True)
+        >>> [str(cell) for column in table.columns for cell in column.cells]
+        ['forgetting ↓', '1.9 ± 0.4', 'best earlier score minus the last']
+    """
+    shown = places([e.value * unit(percent) for e in metrics.values() if e is not None], percent)
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left")
+    table.add_column("metric", no_wrap=True)
+    table.add_column(f"{'%' if percent else 'value'} ± 95 % CI", justify="right", no_wrap=True)
+    table.add_column("meaning", style="dim")
+    for key, estimate in metrics.items():
+        label, meaning = (text.format(score=score_name) for text in MEANINGS[key])
+        if estimate is None:
+            table.add_row(Text(label), "n/a", Text(reasons.get(key, "not available")))
+        else:
+            table.add_row(Text(label), estimate.scaled(unit(percent)).text(shown), Text(meaning))
+    return table
+
+
+def matrix_table(
+    matrix: Array,
+    half_widths: Array | None,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    *,
+    percent: bool,
+    joint: bool = False,
+    title: str = "",
+    width: int | None = None,
+) -> Table:
+    """The accuracy matrix, no wider than the terminal.
+
+    Domains that are not learnt yet are dim, the one just learnt is bold. Intervals are shown where they fit; more
+    than 12 columns, or names that do not fit, are headed by their numbers; what still does not fit is left out in the
+    middle, at a column ``…``.
+
+    Args:
+        matrix: ``(T, D)`` scores, NaN where not evaluated.
+        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        row_names: ``T`` names of experiences.
+        column_names: ``D`` names of domains.
+        percent: show hundredths as percent.
+        joint: all domains are learnt in the only row.
+        title: above the table.
+        width: most characters in a line; None takes the terminal's.
+
+    Example:
+        >>> table = matrix_table(np.eye(2), None, ["Latin", "Greek"], ["Latin", "Greek"], percent=True, width=60)
+        >>> for column in table.columns:
+        ...     print(column.header, [str(cell) for cell in column.cells])
+        after ['1 Latin', '2 Greek']
+        Latin ['100.0', '0.0']
+        Greek ['0.0', '100.0']
+        average ['100.0', '50.0']
+    """
+    width = shutil.get_terminal_size().columns if width is None else width
+    labels = [f"{i + 1} {shorten(name, min(max(width // 4, 8), 22))}" for i, name in enumerate(row_names)]
+    averages = average_of_learnt(matrix, half_widths, joint=joint)
+    room = width - _column_width(["after", *labels])
+    for with_widths, numbered in ((half_widths is not None, False), (False, False), (False, True)):
+        texts, average_texts = _texts(matrix, half_widths if with_widths else None, averages, percent)
+        heads = [str(j + 1) if numbered else shorten(name) for j, name in enumerate(column_names)]
+        columns = [[head, *column] for head, column in zip(heads, texts.T.tolist(), strict=True)]
+        n_fit = _count_fitting(columns, room - _column_width(["average", *average_texts]))
+        if n_fit == len(columns) and (numbered or len(columns) <= MAX_NAMED_COLUMNS):
+            break
+    return _build_table(labels, columns, average_texts, n_fit=n_fit, joint=joint, title=title)
+
+
+def _texts(
+    matrix: Array, half_widths: Array | None, averages: list[Estimate], percent: bool
+) -> tuple[np.ndarray, list[str]]:
+    scores, shown = matrix * unit(percent), places(matrix, percent)
+    texts = np.array([[number(s, shown) for s in row] for row in scores], dtype=object)
+    if half_widths is None:
+        return texts, [number(a.value * unit(percent), shown) for a in averages]
+    for (i, j), width in np.ndenumerate(half_widths * unit(percent)):
+        texts[i, j] = Estimate(float(scores[i, j]), float(width)).text(shown)
+    return texts, [a.scaled(unit(percent)).text(shown) for a in averages]
+
+
+def _column_width(texts: Sequence[str]) -> int:
+    return max(Text(text).cell_len for text in texts) + 2  # a blank of padding and one of the box
+
+
+def _count_fitting(columns: Sequence[Sequence[str]], room: int) -> int:
+    """How many columns fit: all of them, or as many of the widest as fit beside the column of the gap."""
+    widths = [_column_width(column) for column in columns]
+    if sum(widths) <= room:
+        return len(columns)
+    return min(max((room - _column_width([GAP])) // max(widths), 1), len(columns) - 1)
+
+
+def _build_table(
+    labels: Sequence[str],
+    columns: Sequence[Sequence[str]],
+    average_texts: Sequence[str],
+    *,
+    n_fit: int,
+    joint: bool,
+    title: str,
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title=Text(title) if title else None)
+    table.add_column("after", no_wrap=True)
+    first, last = (n_fit + 1) // 2, len(columns) - n_fit // 2
+    kept = [*range(first), *([] if first == last else [None]), *range(last, len(columns))]
+    for j in kept:
+        table.add_column(GAP if j is None else Text(columns[j][0]), justify="right", no_wrap=True)
+    table.add_column("average", justify="right", no_wrap=True)
+    for i, (label, average) in enumerate(zip(labels, average_texts, strict=True)):
+        cells = [Text(GAP, "dim") if j is None else Text(columns[j][i + 1], _style(i, j, joint)) for j in kept]
+        table.add_row(Text(label), *cells, average)
+    return table
+
+
+def _style(row: int, column: int, joint: bool) -> str:
+    if joint or column < row:
+        return ""
+    return "bold" if column == row else "dim"

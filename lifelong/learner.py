@@ -1,0 +1,298 @@
+"""The learner contract, and the only place where strategy hooks are called.
+
+Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+
+from lifelong.batch import Episode
+from lifelong.mapping import Mapping as TaskMapping
+from lifelong.mapping import choose_mapping, over_tasks
+from lifelong.objective import Classification, Objective
+from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit
+from lifelong.stream import Experience
+
+Route = Callable[[Params, Tensor, Tensor], Params]
+"""Chooses the parameters of one task from its support set."""
+
+
+class Learner(L.LightningModule):
+    """Builds a mapping from a support set (``adapt``) and applies it (``predict``); both are pure and see ONE task.
+
+    Everything else follows from the two: losses per task, training, evaluation, per-task gradients for a Fisher.
+
+    Args:
+        network: any module; its parameters, and those that a subclass registers, are the meta-parameters.
+        objective: loss and score; classification where None.
+        optimizer: makes the outer optimizer from the parameters.
+        reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
+        mapping: how tasks of a batch are run: ``vmap`` together, ``loop`` in turn, ``auto`` by device and network.
+        chunk: at most so many tasks at once under ``vmap``.
+
+    Example:
+        >>> class NearestExample(Learner):
+        ...     def adapt(self, params, support_x, support_y):
+        ...         return self.apply_network(params, support_x), support_y
+        ...     def predict(self, params, state, query_x):
+        ...         features, labels = state
+        ...         return (-torch.cdist(self.apply_network(params, query_x), features)).softmax(-1) @ labels
+        >>> learner = NearestExample(nn.Linear(2, 2))
+        >>> x, y = torch.eye(2)[None], torch.arange(2)[None]
+        >>> learner.losses(learner.meta_parameters(), Episode(x, y, x, y, torch.ones(1), n_way=2)).shape
+        torch.Size([1])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        objective: Objective | None = None,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        reset_optimizer: bool = False,
+        mapping: TaskMapping = "auto",
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective or Classification()
+        self.optimizer = optimizer
+        self.reset_optimizer = reset_optimizer
+        self.mapping: TaskMapping = mapping
+        self.chunk = chunk
+        self.strategies = Chain()
+
+    # -- the contract ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Any:
+        """What is learnt from one support set ``(S, *X)``, ``(S, N)`` one-hot or ``(S, *Y)``: a nesting of tensors."""
+
+    @abstractmethod
+    def predict(self, params: Params, state: Any, query_x: Tensor) -> Tensor:
+        """Outputs for one task's queries ``(Q, *X)``: logits ``(Q, N)`` or values ``(Q, *Y)``."""
+
+    # -- pure functions of the meta-parameters --------------------------------------------------------------------
+
+    def meta_parameters(self) -> Params:
+        """The learner's own parameters by name; a strategy's are its own business."""
+        return {name: p for name, p in self.named_parameters() if not name.startswith("strategies.")}
+
+    def apply_network(self, params: Params, x: Tensor) -> Tensor:
+        """The network's output on ``x (n, *X)`` with the given parameters instead of its own."""
+        own = {name.removeprefix("network."): p for name, p in params.items() if name.startswith("network.")}
+        return torch.func.functional_call(self.network, own, (x,))  # type: ignore[no-any-return]
+
+    def task_loss(
+        self, params: Params, support_x: Tensor, support_y: Tensor, query_x: Tensor, query_y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and output of ONE task: route, adapt to the support set, predict the queries."""
+        output = self._answer(self._route, params, support_x, support_y, query_x)
+        return self.objective.loss(output, query_y), output
+
+    def losses(self, params: Params, batch: Episode) -> Tensor:
+        """The loss of each task, ``(B,)``."""
+        losses, _ = self.losses_and_outputs(params, batch)
+        return losses
+
+    def losses_and_outputs(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
+        """Losses ``(B,)`` and outputs ``(B, Q, …)``."""
+
+        def one(*task: Tensor) -> tuple[Tensor, Tensor]:
+            return self.task_loss(params, *task)
+
+        losses, outputs = self.over_tasks(one, batch)
+        return losses, outputs
+
+    def scores(self, params: Params, batch: Episode, route: Route | None = None) -> Tensor:
+        """The score of each task, ``(B,)``, higher is better; ``route`` replaces the strategies' own."""
+
+        def one(support_x: Tensor, support_y: Tensor, query_x: Tensor, query_y: Tensor) -> Tensor:
+            return self.objective.score(
+                self._answer(route or self._route, params, support_x, support_y, query_x), query_y
+            )
+
+        return self.over_tasks(one, batch)  # type: ignore[no-any-return]
+
+    def over_tasks(self, function: Callable[..., Any], batch: Episode, *more: Tensor) -> Any:
+        """Apply a pure function of one task's four tensors, targets encoded, to every task of a batch.
+
+        Args:
+            function: of ``support_x, support_y, query_x, query_y`` and one row of each of ``more``.
+            batch: the tasks.
+            more: further tensors ``(B, …)``.
+        """
+        dtype = next(self.network.parameters(), torch.empty(0)).dtype
+        support_x, support_y, query_x, query_y = batch.to(dtype).tensors()
+        support_y, query_y = (self.objective.encode(y, batch.n_way).to(dtype) for y in (support_y, query_y))
+        mapping = choose_mapping(self.network, support_x.device) if self.mapping == "auto" else self.mapping
+        return over_tasks(function, support_x, support_y, query_x, query_y, *more, mapping=mapping, chunk=self.chunk)
+
+    def _answer(self, route: Route, params: Params, support_x: Tensor, support_y: Tensor, query_x: Tensor) -> Tensor:
+        routed = route(params, support_x, support_y)
+        return self.predict(routed, self.adapt(routed, support_x, support_y), query_x)
+
+    def _route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        return self.strategies.route(self, params, support_x, support_y)
+
+    # -- strategies -----------------------------------------------------------------------------------------------
+
+    def use(self, strategies: Iterable[Strategy]) -> None:
+        """Put strategies to work; before training and before a checkpoint is loaded."""
+        self.strategies = Chain(strategies)
+        self.strategies.attach(self)
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The outer optimizer over the learner's and the strategies' parameters."""
+        return self.optimizer(self.parameters())
+
+    def on_train_epoch_start(self) -> None:
+        """A new experience: the optimizer may forget, the strategies begin."""
+        if self.reset_optimizer:
+            self.trainer.optimizers[0].state.clear()
+        self.strategies.begin(self, self._visit())
+
+    def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
+        """The weighted mean loss of the tasks, rehearsed ones included, plus the strategies' penalties."""
+        position = self._position(batch_idx)
+        batch = self.strategies.rehearse(batch, position)
+        params = self.meta_parameters()
+        losses, outputs = self.losses_and_outputs(params, batch)
+        loss = self._mean(losses, batch.weight)
+        penalty = self.strategies.penalty(Step(batch, params, outputs, losses, position))
+        total = loss if penalty is None else loss + penalty
+        self._check_finite(total, position)
+        self._log_step(batch, losses, outputs, penalty)
+        return self._touch_all(total)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """The strategies see, and may change, the gradients of the whole batch, over all ranks."""
+        parameters = dict(self.named_parameters())
+        gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+        projected = self.strategies.project(gradients)
+        if projected is not gradients:
+            for name, parameter in parameters.items():
+                parameter.grad = projected.get(name)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """After the last step of an experience, and so before its row of the matrix: the strategies end."""
+        if self.trainer.is_last_batch:
+            self.strategies.end(self, self._visit())
+
+    def _mean(self, losses: Tensor, weight: Tensor) -> Tensor:
+        # DDP averages gradients over ranks: each share is scaled so that the average is the global weighted mean.
+        world = self.trainer.world_size
+        return (losses * weight).sum() * world / self._sum_over_ranks(weight.sum())
+
+    def _touch_all(self, loss: Tensor) -> Tensor:
+        # DDP waits for a gradient of every parameter, also of those that a strategy keeps out of the graph.
+        if self.trainer.world_size == 1:
+            return loss
+        return loss + sum((p * 0).sum() for p in self.parameters())
+
+    def _sum_over_ranks(self, value: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(value, reduce_op="sum") if self.trainer.world_size > 1 else value
+
+    def _visit(self) -> Visit:
+        data, number = self.trainer.datamodule, self.trainer.current_epoch  # type: ignore[attr-defined]
+        experience: Experience = data.stream.experiences[number]
+
+        def batches(purpose: str, n_tasks: int) -> Any:
+            return data.batches(experience, purpose, n_tasks, self.device)
+
+        return Visit(experience, len(data.stream.experiences), self._seed(), batches, self._sum_over_ranks)
+
+    def _position(self, step: int) -> Position:
+        trainer = self.trainer
+        n_tasks = trainer.datamodule.tasks_per_batch  # type: ignore[attr-defined]
+        return Position(trainer.current_epoch, step, self._seed(), n_tasks, trainer.global_rank, trainer.world_size)
+
+    def _seed(self) -> int:
+        return int(self.trainer.datamodule.seed)  # type: ignore[attr-defined]
+
+    def _check_finite(self, loss: Tensor, position: Position) -> None:
+        if not torch.isfinite(loss):
+            name = self.trainer.datamodule.stream.experiences[position.experience].name  # type: ignore[attr-defined]
+            raise ValueError(
+                f"the loss became {loss.item()} in experience {position.experience + 1} ({name}), step "
+                f"{position.step + 1}: training stops and the last good checkpoint is kept; lower the learning rate "
+                "(--model.optimizer.lr) or the inner learning rate"
+            )
+
+    def _log_step(self, batch: Episode, losses: Tensor, outputs: Tensor, penalty: Tensor | None) -> None:
+        targets = self.objective.encode(batch.query_y, batch.n_way)
+        scores = torch.func.vmap(self.objective.score)(outputs.detach(), targets)
+        values = {"train/loss": losses.detach().mean(), "train/score": scores.mean()}
+        if penalty is not None:
+            values["train/penalty"] = penalty.detach()
+        self.log_dict(values, prog_bar=True, batch_size=len(losses))
+
+    # -- evaluation -----------------------------------------------------------------------------------------------
+
+    def validation_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """The measures ``(B,)`` of each task: ``score``, and what the strategies report."""
+        return self._measure(batch, dataloader_idx)
+
+    def test_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """As in validation, on test tasks."""
+        return self._measure(batch, dataloader_idx)
+
+    def predict_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """What a person reads for each query: probabilities ``(B, Q, N)`` or values ``(B, Q, *Y)``."""
+        with torch.inference_mode(False), torch.no_grad():
+            _, outputs = self.losses_and_outputs(self.meta_parameters(), batch.clone())
+            return torch.stack([self.objective.prediction(output) for output in outputs])
+
+    def _measure(self, batch: Episode, domain: int) -> dict[str, Tensor]:
+        # Adaptation needs gradients even where the Trainer evaluates in inference mode: torch.func.grad makes its own
+        # graph under no_grad, and a clone made outside inference mode is an ordinary tensor.
+        with torch.inference_mode(False), torch.no_grad():
+            batch, params = batch.clone(), self.meta_parameters()
+            measures = {"score": self.scores(params, batch)}
+            return measures | self.strategies.diagnose(self, params, batch, domain)
+
+    # -- checkpoints ----------------------------------------------------------------------------------------------
+
+    def signature(self) -> dict[str, Any]:
+        """What must agree before a checkpoint can be loaded: class, strategies, and the shapes of the parameters."""
+        shapes = {name: tuple(p.shape) for name, p in self.meta_parameters().items()}
+        return {"learner": type(self).__name__, "strategies": self.strategies.names, "shapes": shapes}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note what the checkpoint belongs to."""
+        checkpoint["lifelong"] = self.signature() | {"split": self._split_hash()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another configuration in one sentence."""
+        ours, theirs = self.signature() | {"split": self._split_hash()}, checkpoint.get("lifelong")
+        if theirs is None:
+            raise ValueError(
+                "the checkpoint was not written by lifelong: give --ckpt_path one from a run's checkpoints/"
+            )
+        for key, value in ours.items():
+            if theirs[key] != value:
+                raise ValueError(_difference(key, theirs[key], value))
+
+    def _split_hash(self) -> str:
+        data = getattr(self._trainer, "datamodule", None)
+        return "" if data is None else str(data.stream.fingerprint)
+
+
+def _difference(key: str, theirs: Any, ours: Any) -> str:
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        names: Sequence[str] = [n for n in {**theirs, **ours} if theirs.get(n) != ours.get(n)]
+        key, theirs, ours = f"the shape of {names[0]}", theirs.get(names[0], "absent"), ours.get(names[0], "absent")
+    return (
+        f"the checkpoint belongs to another configuration: {key} is {theirs} there and {ours} here; use the config "
+        "that was saved beside it (config.yaml in its run folder)"
+    )

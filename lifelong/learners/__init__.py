@@ -1,0 +1,6 @@
+"""Learners, one file each."""
+
+from lifelong.learners.maml import MAML
+from lifelong.learners.prototypical import ProtoNet
+
+__all__ = ["MAML", "ProtoNet"]

@@ -1,0 +1,67 @@
+"""Prototypical networks: classify by the nearest class mean in a learnt embedding.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+
+from lifelong.learner import Learner
+from lifelong.mapping import Mapping
+from lifelong.strategy import Params
+
+
+class ProtoNet(Learner):
+    """Prototypical networks: ``p(n | x) ∝ exp(−τ d(f(x), c_n))`` with ``c_n`` the mean embedding of class ``n``.
+
+    Args:
+        network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
+        distance: ``euclidean`` is the squared Euclidean distance, ``cosine`` one minus the cosine similarity.
+        temperature: ``τ``; None is 1 for Euclidean and 10 for cosine.
+        optimizer: the outer optimizer.
+        reset_optimizer: forget the optimizer's state at the start of each experience.
+        mapping: how the tasks of a batch are run.
+        chunk: at most so many tasks at once under ``vmap``.
+
+    Reference:
+        Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017.
+
+    Example:
+        >>> learner = ProtoNet(nn.Identity())
+        >>> means = learner.adapt({}, torch.tensor([[0.0], [2.0], [9.0]]), torch.eye(2)[[0, 0, 1]])
+        >>> means.tolist()
+        [[1.0], [9.0]]
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        distance: Literal["euclidean", "cosine"] = "euclidean",
+        temperature: float | None = None,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        reset_optimizer: bool = False,
+        mapping: Mapping = "auto",
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__(network, optimizer=optimizer, reset_optimizer=reset_optimizer, mapping=mapping, chunk=chunk)
+        self.distance = distance
+        self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
+        """Class means ``(N, D)``, right for unequal shots too."""
+        features = self.apply_network(params, support_x)
+        return support_y.T @ features / support_y.sum(0)[:, None]
+
+    def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
+        """Logits ``(Q, N)``: negative distances times the temperature."""
+        features = self.apply_network(params, query_x)
+        if self.distance == "cosine":
+            return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(state, dim=-1).T - 1)
+        return -self.temperature * (features[:, None] - state[None]).square().sum(-1)

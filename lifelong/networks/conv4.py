@@ -1,0 +1,91 @@
+"""The four-block convolutional network of the few-shot literature."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Norm = Literal["batch", "group", "layer", "instance", "none"]
+
+
+class Conv4(nn.Module):
+    """Four blocks of 3×3 convolution, norm, ReLU and a halving of the size; then features or a linear head.
+
+    Args:
+        in_channels: channels of the images.
+        n_filters: filters of every convolution.
+        norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
+            each other (transductive); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
+            (inductive).
+        pooling: ``max`` pools 2×2; ``stride`` convolves with stride 2 instead.
+        readout: ``flatten`` keeps the last map's places apart, ``mean`` averages over them.
+        image_size: height and width of the images in pixels.
+        n_outputs: outputs of a linear head; None returns the features.
+
+    Reference:
+        Vinyals et al., "Matching Networks", NeurIPS 2016 (pooling); Finn et al., MAML, ICML 2017 (stride).
+
+    Example:
+        >>> Conv4(n_filters=8, image_size=16, n_outputs=5)(torch.zeros(2, 1, 16, 16)).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        n_filters: int = 64,
+        norm: Norm = "batch",
+        pooling: Literal["max", "stride"] = "max",
+        readout: Literal["flatten", "mean"] = "flatten",
+        image_size: int = 28,
+        n_outputs: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_shape = (in_channels, image_size, image_size)
+        channels = [in_channels, *[n_filters] * 4]
+        self.blocks = nn.Sequential(
+            *(_block(before, after, norm, pooling) for before, after in itertools.pairwise(channels))
+        )
+        self.readout = readout
+        n_features = self.features(torch.zeros(2, *self.input_shape)).shape[1]
+        self.head = nn.Identity() if n_outputs is None else nn.Linear(n_features, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, D)``."""
+        maps: Tensor = self.blocks(x)
+        return maps.mean((-2, -1)) if self.readout == "mean" else maps.flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
+        if tuple(x.shape[1:]) != self.input_shape:
+            channels, size = x.shape[1], x.shape[-1]
+            raise ValueError(
+                f"Conv4 takes images of shape {self.input_shape}, but the data has {tuple(x.shape[1:])}: set "
+                f"--model.network.in_channels {channels} --model.network.image_size {size}"
+            )
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+def _block(n_in: int, n_out: int, norm: Norm, pooling: str) -> nn.Sequential:
+    stride = 2 if pooling == "stride" else 1
+    layers: list[nn.Module] = [nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1), _norm(norm, n_out), nn.ReLU()]
+    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pooling == "max" else []))
+
+
+def _norm(norm: Norm, channels: int) -> nn.Module:
+    match norm:
+        case "batch":
+            return nn.BatchNorm2d(channels, track_running_stats=False)
+        case "group":
+            return nn.GroupNorm(max(channels // 8, 1), channels)
+        case "layer":
+            return nn.GroupNorm(1, channels)
+        case "instance":
+            return nn.GroupNorm(channels, channels)
+        case "none":
+            return nn.Identity()
+    raise ValueError(f"norm {norm!r} is unknown: use batch, group, layer, instance or none")

@@ -1,0 +1,42 @@
+"""A multilayer perceptron."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them; inputs of any shape are flattened.
+
+    Args:
+        n_inputs: numbers in one input.
+        hidden: widths of the hidden layers.
+        n_outputs: classes, targets or features.
+
+    Example:
+        >>> import torch
+        >>> MLP(n_inputs=4, hidden=[8], n_outputs=2)(torch.zeros(3, 2, 2)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, *, n_inputs: int = 1, hidden: Sequence[int] = (40, 40), n_outputs: int = 1) -> None:
+        super().__init__()
+        widths = [n_inputs, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.n_inputs = n_inputs
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, *X)`` to ``(n, n_outputs)``."""
+        flat = x.flatten(1)
+        if flat.shape[1] != self.n_inputs:
+            raise ValueError(
+                f"MLP takes {self.n_inputs} numbers per input, but the data has {flat.shape[1]}: "
+                f"set --model.network.n_inputs {flat.shape[1]}"
+            )
+        return self.layers(flat)  # type: ignore[no-any-return]

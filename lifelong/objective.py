@@ -1,0 +1,119 @@
+"""What a learner is trained for and judged by: loss, score, and the likelihood behind the loss.
+
+Shapes: ``Q`` examples of one task, ``N`` ways, ``*Y`` one target. Inside a task, labels are one-hot rows ``(Q, N)``:
+the number of ways is then a static shape (``vmap`` needs one) and class means are a matrix product.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Objective(ABC):
+    """Loss and score of one task, both means over its examples; a higher score is better."""
+
+    score_name: str
+    """How tables and plots call the score."""
+    percent: bool
+    """Whether the score is a share, shown in percent."""
+
+    @abstractmethod
+    def encode(self, y: Tensor, n_way: int) -> Tensor:
+        """Targets as the learner takes them, from what the batch holds."""
+
+    @abstractmethod
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """The mean loss over the examples, a scalar."""
+
+    @abstractmethod
+    def score(self, output: Tensor, target: Tensor) -> Tensor:
+        """The mean score over the examples, a scalar; higher is better."""
+
+    @abstractmethod
+    def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
+        """Targets drawn from the model's own predictive distribution, from uniform numbers of ``output``'s shape."""
+
+    @abstractmethod
+    def score_directions(self, output: Tensor) -> Tensor:
+        """Vectors ``v_k (K, Q, *Y)`` with ``Σ_k v_k v_kᵀ`` the loss's Fisher matrix with respect to the outputs.
+
+        Every ``v_k`` is supported on one example, so the exact diagonal Fisher of the parameters is
+        ``Σ_k (Jᵀ v_k)²`` per example, summed.
+        """
+
+    @abstractmethod
+    def prediction(self, output: Tensor) -> Tensor:
+        """What a person reads: class probabilities, or the predicted value."""
+
+
+class Classification(Objective):
+    """Cross-entropy on logits ``(Q, N)``; the score is the accuracy."""
+
+    score_name = "accuracy"
+    percent = True
+
+    def encode(self, y: Tensor, n_way: int) -> Tensor:
+        """One-hot rows ``(…, N)``."""
+        return F.one_hot(y, n_way)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """``−1/Q Σ_q Σ_n target_qn log softmax(output_q)_n``."""
+        return F.cross_entropy(output, target)
+
+    def score(self, output: Tensor, target: Tensor) -> Tensor:
+        """The share of examples whose largest logit is at the label."""
+        return (output.argmax(-1) == target.argmax(-1)).to(output.dtype).mean()
+
+    def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
+        """One-hot labels drawn by the Gumbel-max trick from ``softmax(output)``."""
+        gumbel = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7)))
+        return F.one_hot((output + gumbel).argmax(-1), output.shape[-1]).to(output.dtype)
+
+    def score_directions(self, output: Tensor) -> Tensor:
+        """``√p_n (e_n − p) / Q`` for every label ``n``: ``∂ log p(n) / ∂ logits``, weighted by its probability."""
+        p = output.softmax(-1)
+        eye = torch.eye(output.shape[-1], dtype=output.dtype, device=output.device)
+        return p.T.sqrt()[:, :, None] * (eye[:, None, :] - p[None]) / output.shape[0]
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """Class probabilities."""
+        return output.softmax(-1)
+
+
+class Regression(Objective):
+    """Mean squared error on ``(Q, *Y)``; the score is its negative, so that higher is better."""
+
+    score_name = "negative mean squared error"
+    percent = False
+
+    def encode(self, y: Tensor, n_way: int) -> Tensor:
+        """The targets as they are."""
+        return y
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """``1/n Σ (output − target)²`` over all ``n`` numbers."""
+        return F.mse_loss(output, target)
+
+    def score(self, output: Tensor, target: Tensor) -> Tensor:
+        """The negative mean squared error."""
+        return -F.mse_loss(output, target)
+
+    def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
+        """``output + ε``, ``ε ~ N(0, ½)``: the Gaussian whose negative log-likelihood is the squared error."""
+        noise: Tensor = torch.special.ndtri(uniform.clamp(1e-7, 1 - 1e-7))
+        return output + noise / 2**0.5
+
+    def score_directions(self, output: Tensor) -> Tensor:
+        """``√2 e_d / n`` for every output dimension ``d``."""
+        n_dimensions = output[0].numel()
+        eye = torch.eye(n_dimensions, dtype=output.dtype, device=output.device)
+        directions = eye.reshape(n_dimensions, 1, *output.shape[1:]).expand(n_dimensions, *output.shape)
+        return directions * 2**0.5 / output.numel()
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """The predicted values."""
+        return output

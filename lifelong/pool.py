@@ -1,0 +1,141 @@
+"""A pool: the examples of one domain and one split, kept by class, from which tasks are drawn.
+
+Shapes: ``M`` examples in the pool, ``*X`` one input, ``*Y`` one target, ``C`` classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RESIDENT_BYTES = 2 << 30
+"""Pools up to this size are copied to the accelerator once and indexed there; larger ones are gathered on the host."""
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """Ways, shots and queries of a task; ``n_shot`` and ``n_query`` count examples per class.
+
+    For regression a task is drawn from one function, so ``n_way`` must be 1.
+    """
+
+    n_way: int = 5
+    n_shot: int = 5
+    n_query: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("n_way", "n_shot", "n_query"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+
+    @property
+    def per_class(self) -> int:
+        """Different examples that one class must have."""
+        return self.n_shot + self.n_query
+
+    def __str__(self) -> str:
+        return f"{self.n_way}-way {self.n_shot}-shot with {self.n_query} queries per class"
+
+
+class Pool:
+    """Examples by class.
+
+    Args:
+        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn) or floating point; may be a memory map.
+        members: for each class the indices of its examples in ``x``.
+        names: one name per class, for messages.
+        targets: ``(M, *Y)`` real targets for regression, where a "class" is one function; None for classification.
+        n_variants: consecutive classes that are variants (rotations) of the same class and never meet in one task.
+        name: the domain that the pool belongs to.
+
+    Example:
+        >>> pool = Pool(torch.zeros(6, 2), [np.arange(3), np.arange(3, 6)], ["a", "b"], name="toy")
+        >>> pool.n_classes, len(pool)
+        (2, 6)
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        members: Sequence[np.ndarray],
+        names: Sequence[str],
+        *,
+        targets: Tensor | None = None,
+        n_variants: int = 1,
+        name: str = "",
+    ) -> None:
+        self.x = x
+        self.members = [np.asarray(m, dtype=np.int64) for m in members]
+        self.names = list(names)
+        self.targets = targets
+        self.n_variants = n_variants
+        self.name = name
+        self._resident: dict[torch.device, Tensor] = {}
+
+    def __len__(self) -> int:
+        return sum(len(m) for m in self.members)
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that can meet in a task; variants of one class count once."""
+        return len(self.members) // self.n_variants
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the pool holds real targets instead of classes."""
+        return self.targets is not None
+
+    def check(self, shape: TaskShape) -> None:
+        """Raise a ``ValueError`` that names what is missing when tasks of this shape cannot be drawn."""
+        if self.is_regression and shape.n_way != 1:
+            raise ValueError(f"{self.name} is regression: set --data.n_way 1 (found {shape.n_way})")
+        if not self.members:
+            raise ValueError(f"{self.name} is empty: every experience needs at least {shape.n_way} classes")
+        if self.n_classes < shape.n_way:
+            raise ValueError(
+                f"{self.name} has {self.n_classes} classes, but the tasks are {shape}: "
+                f"set --data.n_way to at most {self.n_classes}, or give this part more classes"
+            )
+        for name, members in zip(self.names, self.members, strict=True):
+            if len(members) < shape.per_class:
+                raise ValueError(
+                    f"class {name!r} of {self.name} has {len(members)} examples, but the tasks are {shape} and need "
+                    f"{shape.per_class}: lower --data.n_shot or --data.n_query, or leave the class out"
+                )
+
+    def take(self, classes: Sequence[int], name: str) -> Pool:
+        """The pool of some of its classes (indices that count each variant), sharing the memory of the examples."""
+        return Pool(
+            self.x,
+            [self.members[c] for c in classes],
+            [self.names[c] for c in classes],
+            targets=self.targets,
+            n_variants=self.n_variants,
+            name=name,
+        )
+
+    def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:
+        """Inputs at ``indices`` (any shape ``I``) as floats ``(*I, *X)`` on the device; uint8 is scaled to [0, 1]."""
+        return as_input(self._rows(self.x, indices, device))
+
+    def gather_targets(self, indices: np.ndarray, device: torch.device) -> Tensor:
+        """Regression targets at ``indices`` as ``(*I, *Y)`` on the device."""
+        assert self.targets is not None
+        return self.targets[torch.from_numpy(indices)].to(device)
+
+    def _rows(self, x: Tensor, indices: np.ndarray, device: torch.device) -> Tensor:
+        index = torch.from_numpy(indices)
+        if device.type == "cpu" or x.nbytes > RESIDENT_BYTES:
+            return x[index].to(device, non_blocking=True)
+        if device not in self._resident:
+            self._resident[device] = x.to(device)
+        return self._resident[device][index.to(device, non_blocking=True)]
+
+
+def as_input(x: Tensor) -> Tensor:
+    """Raw examples as a network takes them: uint8 becomes float in [0, 1], floats stay as they are."""
+    return x.float() / 255 if x.dtype == torch.uint8 else x

@@ -1,0 +1,207 @@
+"""From sources to a stream: domains, their splits, and the ordered experiences that a learner lives through."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from lifelong.pool import Pool
+from lifelong.sampling import generator
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a source loads: the examples of one future experience, by class.
+
+    Args:
+        name: shown in tables and plots.
+        x: ``(M, *X)`` inputs, uint8 or float; images are ``(M, C, H, W)``.
+        y: ``(M,)`` class indices; for regression the index of the function that an example comes from.
+        class_names: one name per class index.
+        targets: ``(M, *Y)`` real targets (regression), or None.
+        holdout: what evaluation keeps apart: whole ``classes`` (few-shot: new classes at test) or ``examples`` of the
+            same classes (for domains with few classes).
+        n_variants: consecutive class indices that are variants (rotations) of one class; they share a split.
+        siblings: consecutive class indices that share a split but may meet in a task (rotations as new classes).
+        splits: the split of each class (``train``, ``val``, ``test``) where the data set fixes it, one
+            entry for all variants or siblings together; None draws it.
+    """
+
+    name: str
+    x: Tensor
+    y: np.ndarray
+    class_names: Sequence[str]
+    targets: Tensor | None = None
+    holdout: Literal["classes", "examples"] = "classes"
+    n_variants: int = 1
+    siblings: int = 1
+    splits: Sequence[str] | None = None
+
+
+class Source(ABC):
+    """A data set: it knows how to load its domains and nothing about tasks, splits or strategies.
+
+    Example:
+        >>> import torch
+        >>> class Toy(Source):
+        ...     def domains(self):
+        ...         return [Domain("toy", torch.rand(40, 2), np.arange(40) % 4, ["a", "b", "c", "d"])]
+        >>> Toy().domains()[0].name
+        'toy'
+    """
+
+    @abstractmethod
+    def domains(self) -> list[Domain]:
+        """Load the domains, in the order of the stream."""
+
+
+@dataclass(frozen=True)
+class Experience:
+    """One stretch of the stream.
+
+    Args:
+        index: its place in the stream.
+        name: its name.
+        pools: where its training tasks are drawn from (several in the joint upper bound).
+    """
+
+    index: int
+    name: str
+    pools: tuple[Pool, ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The ordered experiences, and for every domain the fixed pools that evaluation tasks come from.
+
+    Args:
+        experiences: what is learnt, in order.
+        domains: names of the domains that are evaluated (the columns of the accuracy matrix).
+        val: one pool per domain.
+        test: one pool per domain.
+        fingerprint: hash of the split: which classes or examples are in which part.
+    """
+
+    experiences: tuple[Experience, ...]
+    domains: tuple[str, ...]
+    val: tuple[Pool, ...]
+    test: tuple[Pool, ...]
+    fingerprint: str
+
+
+def build_stream(
+    domains: Sequence[Domain], *, split: tuple[float, float], split_seed: int, joint: bool = False
+) -> Stream:
+    """Split every domain into train, val and test, and line the training parts up as experiences.
+
+    Args:
+        domains: in the order of the stream; equal names are numbered.
+        split: share (below 1) or number (1 or more) of the classes, or examples of each class, held out for
+            validation and for test.
+        split_seed: the only randomness of the split; never the run's seed.
+        joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
+
+    Raises:
+        ValueError: when there is nothing to learn from.
+    """
+    if not domains:
+        raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
+    names = _unique([d.name for d in domains])
+    parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
+    train = [p["train"] for p in parts]
+    if joint:
+        experiences = [Experience(0, "all domains", tuple(train))]
+    else:
+        experiences = [Experience(i, name, (pool,)) for i, (name, pool) in enumerate(zip(names, train, strict=True))]
+    return Stream(
+        tuple(experiences),
+        tuple(names),
+        tuple(p["val"] for p in parts),
+        tuple(p["test"] for p in parts),
+        _fingerprint(parts),
+    )
+
+
+def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: int) -> dict[str, Pool]:
+    """The train, val and test pools of a domain, a pure function of the domain's name and the split seed."""
+    members = members_by_class(domain.y, len(domain.class_names))
+    pool = Pool(domain.x, members, domain.class_names, targets=domain.targets, n_variants=domain.n_variants, name=name)
+    rng = generator(seed, "split", _number(name))
+    if domain.holdout == "examples":
+        return _split_examples(pool, split, rng)
+    return _split_classes(pool, max(domain.n_variants, domain.siblings), domain.splits, split, rng)
+
+
+def members_by_class(y: np.ndarray, n_classes: int) -> list[np.ndarray]:
+    """The indices of each class's examples, ascending."""
+    order = np.argsort(y, kind="stable")
+    return np.split(order, np.searchsorted(y[order], np.arange(1, n_classes)))
+
+
+def _split_classes(
+    pool: Pool, together: int, given: Sequence[str] | None, split: tuple[float, float], rng: np.random.Generator
+) -> dict[str, Pool]:
+    n_families = len(pool.members) // together
+    if given is None:
+        order, counts = rng.permutation(n_families), _counts(split, n_families)
+        chosen = dict(zip(SPLITS, np.split(order, [counts[0], counts[0] + counts[1]]), strict=True))
+    else:
+        chosen = {part: np.array([f for f in range(n_families) if given[f] == part], dtype=int) for part in SPLITS}
+    return {
+        part: pool.take([int(f) * together + v for f in np.sort(families) for v in range(together)], _part(pool, part))
+        for part, families in chosen.items()
+    }
+
+
+def _split_examples(pool: Pool, split: tuple[float, float], rng: np.random.Generator) -> dict[str, Pool]:
+    parts: dict[str, list[np.ndarray]] = {s: [] for s in SPLITS}
+    for members in pool.members:
+        counts = _counts(split, len(members))
+        pieces = np.split(rng.permutation(members), [counts[0], counts[0] + counts[1]])
+        for part, piece in zip(SPLITS, pieces, strict=True):
+            parts[part].append(np.sort(piece))
+    return {
+        part: Pool(pool.x, pieces, pool.names, targets=pool.targets, n_variants=pool.n_variants, name=_part(pool, part))
+        for part, pieces in parts.items()
+    }
+
+
+def _part(pool: Pool, part: str) -> str:
+    return f"{pool.name} ({part})"
+
+
+def _counts(split: tuple[float, float], total: int) -> tuple[int, int, int]:
+    val, test = (round(share * total) if share < 1 else int(share) for share in split)
+    return max(total - val - test, 0), min(val, total), min(test, max(total - val, 0))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return unique
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _fingerprint(parts: Sequence[dict[str, Pool]]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for split, pool in part.items():
+            digest.update(f"{split}:{pool.name}:{pool.n_variants}".encode())
+            for name, members in zip(pool.names, pool.members, strict=True):
+                digest.update(name.encode())
+                digest.update(members.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,248 @@
+"""Adapter bank: a shared trunk, a few parameters per experience, and a router that reads the support set.
+
+Shapes: ``S`` support examples, ``E`` entries of the bank, ``F`` numbers in a signature.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.strategy import Params, Strategy, Visit
+
+Entry = dict[str, Tensor]
+
+
+class AdapterBank(Strategy):
+    """Each experience adapts a frozen trunk by a small entry; at test time the support set alone picks the entry.
+
+    A residual 1×1 convolution beside a 3×3 one is the same as adding to the centre of its kernel, so an entry is a set
+    of differences to the trunk's parameters: the centres of convolutions, low-rank updates of linear layers, and all
+    biases and norm scales. Entries start at zero (or at a copy of the nearest one), which is the trunk itself.
+
+    Args:
+        rank: rank of the updates of linear layers.
+        router: ``signature`` compares means and deviations of the support set, in pixels and in the trunk's embedding,
+            with those of each experience, by standardised distance; ``support_loss`` learns one half of the support
+            set, predicts the other, and takes the entry that does it best.
+        temperature: 0 picks the best entry; above 0 mixes all, weighted by ``softmax(−distance / temperature)``.
+        start: a new entry is ``zero`` or a copy of the ``nearest``.
+        n_signature_tasks: support sets from which an experience's signature is estimated.
+        trunk: checkpoint of a trained learner; where None the first experience trains the trunk.
+
+    Reference:
+        Rebuffi, Bilen & Vedaldi, "Efficient parametrization of multi-domain deep neural networks", CVPR 2018 (parallel
+        adapters); Hu et al., "LoRA", ICLR 2022 (linear layers). Difference: the entry is routed by the support set.
+
+    Example:
+        >>> AdapterBank().memory_bytes()
+        0
+    """
+
+    isolates_parameters: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        rank: int = 4,
+        router: Literal["signature", "support_loss"] = "signature",
+        temperature: float = 0.0,
+        start: Literal["zero", "nearest"] = "zero",
+        n_signature_tasks: int = 64,
+        trunk: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.rank, self.router, self.temperature, self.start = rank, router, temperature, start
+        self.n_signature_tasks, self.trunk = n_signature_tasks, trunk
+        self.current = nn.ParameterDict()
+        self.entries: list[Entry] = []
+        self.signatures: list[dict[str, Tensor]] = []
+        self._kinds: dict[str, str] = {}
+        self._stacked: dict[str, Tensor] | None = None
+
+    # -- life of an entry ---------------------------------------------------------------------------------------------
+
+    def attach(self, learner: Learner) -> None:
+        """Size an entry after the learner's network, and load the trunk where one is given."""
+        if self.trunk is not None:
+            state = torch.load(self.trunk, map_location="cpu", weights_only=True)["state_dict"]
+            learner.network.load_state_dict(
+                {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+            )
+        kinds = {
+            f"{path}.weight" if path else "weight": type(module)
+            for path, module in learner.network.named_modules()
+            if isinstance(module, (nn.Conv2d, nn.Linear))
+        }
+        rng = torch.Generator().manual_seed(0)
+        for name, parameter in learner.network.named_parameters():
+            for key, value in _empty_entry(name, parameter, kinds.get(name), self.rank, rng).items():
+                self.current[key] = nn.Parameter(value)
+
+    @property
+    def trunk_is_frozen(self) -> bool:
+        """Whether the trunk stays as it is: from the second experience on, or always when it was given."""
+        return bool(self.entries) or self.trunk is not None
+
+    def begin(self, learner: Learner, visit: Visit) -> None:
+        """A new entry, at zero or at the nearest one."""
+        if not self.entries:
+            return
+        source = self.entries[0]
+        if self.start == "nearest":
+            signature = self._describe(learner, visit)
+            source = self.entries[int(self._distances(signature["mean"]).argmin())]
+        with torch.no_grad():
+            for key, parameter in self.current.items():
+                fresh = key.endswith(SUFFIX_DOWN) or self.start == "nearest"
+                parameter.copy_(source[key] if fresh else torch.zeros_like(parameter))
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """The entry joins the bank with the signature of its experience."""
+        self.signatures.append(self._describe(learner, visit))
+        self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
+        self._stacked = None
+
+    def project(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The trunk moves in the first experience only, entries from then on only."""
+        return {name: g for name, g in gradients.items() if name.startswith("strategies.") == self.trunk_is_frozen}
+
+    # -- routing ------------------------------------------------------------------------------------------------------
+
+    def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """Trunk plus the entry in training, or the one that the support set asks for."""
+        if self.training:
+            return _add(_detached(params), dict(self.current.items())) if self.trunk_is_frozen else params
+        if not self.entries:
+            return params
+        weights = self.weigh(learner, params, support_x, support_y)
+        mixed = {key: torch.einsum("e,e...->...", weights, stack) for key, stack in self._stack(support_x).items()}
+        return _add(params, mixed)
+
+    def weigh(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
+        """Weights ``(E,)`` of the entries for one support set; one-hot when the temperature is 0."""
+        if self.router == "signature":
+            distances = self._distances(torch.cat(_signature(learner, params, support_x)))
+        else:
+            distances = torch.stack(
+                [_held_out_loss(learner, _add(params, e), support_x, support_y) for e in self.entries]
+            )
+        if self.temperature > 0:
+            return (-distances / self.temperature).softmax(0)
+        return nn.functional.one_hot(distances.argmin(), len(self.entries)).to(distances.dtype)
+
+    def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
+        """Whether each task was routed to its own entry, and the score that its own entry gives."""
+        if not self.entries:
+            return {}
+        if domain >= len(self.entries):
+            unknown = torch.full_like(batch.weight, torch.nan)
+            return {"routing_accuracy": unknown, "score_with_right_entry": unknown}
+
+        def is_right(sx: Tensor, sy: Tensor, *_: Tensor) -> Tensor:
+            return (self.weigh(learner, params, sx, sy).argmax() == domain).to(sx.dtype)
+
+        entry = {key: stack[domain] for key, stack in self._stack(batch.support_x).items()}
+        scores = learner.scores(params, batch, route=lambda p, sx, sy: _add(p, entry))
+        return {"routing_accuracy": learner.over_tasks(is_right, batch), "score_with_right_entry": scores}
+
+    def _stack(self, like: Tensor) -> dict[str, Tensor]:
+        if self._stacked is None:
+            self._stacked = {key: torch.stack([e[key] for e in self.entries]).to(like.device) for key in self.current}
+        return self._stacked
+
+    def _describe(self, learner: Learner, visit: Visit) -> dict[str, Tensor]:
+        params = _detached(learner.meta_parameters())
+        sums: list[Tensor] = []
+        with torch.no_grad():
+            for _, batch in visit.batches("signature", self.n_signature_tasks):
+                for support_x in batch.support_x:
+                    blocks = _signature(learner, params, support_x)
+                    block = torch.cat(blocks).double()
+                    sums.append(torch.stack([block, block.square()]))
+        mean, square = visit.sum_over_ranks(torch.stack(sums).sum(0)) / self.n_signature_tasks
+        sizes = torch.cat([torch.full_like(b, len(b)) for b in blocks])
+        return {"mean": mean.float(), "variance": (square - mean.square()).clamp_min(0).float(), "sizes": sizes}
+
+    def _distances(self, signature: Tensor) -> Tensor:
+        means = torch.stack([s["mean"] for s in self.signatures]).to(signature.device)
+        variance = torch.stack([s["variance"] for s in self.signatures]).mean(0).to(signature.device)
+        sizes = self.signatures[0]["sizes"].to(signature.device)
+        # Every block of the signature counts alike, however many numbers it has.
+        return ((signature - means).square() / (variance + VARIANCE_FLOOR) / sizes).sum(-1)
+
+    # -- checkpoint ----------------------------------------------------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The bank, for the checkpoint."""
+        return {"entries": self.entries, "signatures": self.signatures}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The bank, from the checkpoint."""
+        self.entries, self.signatures, self._stacked = list(state["entries"]), list(state["signatures"]), None
+
+
+SUFFIX_DOWN, SUFFIX_UP, SUFFIX_CENTRE, SUFFIX_FULL = "-down", "-up", "-centre", "-full"
+VARIANCE_FLOOR = 1e-6
+"""Below it a number of the signature does not vary, and must not decide alone."""
+
+
+def _empty_entry(name: str, parameter: Tensor, kind: type | None, rank: int, rng: torch.Generator) -> Entry:
+    key = name.replace(".", "-")
+    if kind is nn.Conv2d:
+        return {key + SUFFIX_CENTRE: torch.zeros(parameter.shape[:2])}
+    if kind is nn.Linear and parameter.numel() > rank * sum(parameter.shape):
+        n_out, n_in = parameter.shape
+        down = torch.randn(rank, n_in, generator=rng) / n_in**0.5
+        return {key + SUFFIX_DOWN: down, key + SUFFIX_UP: torch.zeros(n_out, rank)}
+    if kind is nn.Linear or parameter.dim() == 1:
+        return {key + SUFFIX_FULL: torch.zeros(parameter.shape)}
+    return {}
+
+
+def _add(params: Params, entry: Entry) -> Params:
+    """The trunk's parameters plus an entry's differences."""
+    changed = dict(params)
+    for name, p in params.items():
+        key = name.removeprefix("network.").replace(".", "-")
+        if (centre := entry.get(key + SUFFIX_CENTRE)) is not None:
+            height, width = p.shape[-2:]
+            margin = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
+            changed[name] = p + nn.functional.pad(centre[..., None, None], margin)
+        elif (up := entry.get(key + SUFFIX_UP)) is not None:
+            changed[name] = p + up @ entry[key + SUFFIX_DOWN]
+        elif (full := entry.get(key + SUFFIX_FULL)) is not None:
+            changed[name] = p + full
+    return changed
+
+
+def _detached(params: Params) -> Params:
+    return {name: p.detach() for name, p in params.items()}
+
+
+def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
+    """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's outputs."""
+    features = learner.apply_network(params, x)
+    blocks = [features.mean(0), features.std(0)]
+    if x.dim() == 4:
+        across, down = (x.diff(dim=d).abs().mean((0, 2, 3)) for d in (-1, -2))
+        return [torch.cat([x.mean((0, 2, 3)), x.std((0, 2, 3)), across, down]), *blocks]
+    flat = x.flatten(1)
+    return [flat.mean(0), flat.std(0), *blocks]
+
+
+def _held_out_loss(learner: Learner, params: Params, x: Tensor, y: Tensor) -> Tensor:
+    """Two-fold loss on the support set itself; with one shot, the loss on what was learnt."""
+    half = len(x) // 2
+    if half < y.shape[-1]:
+        return learner.objective.loss(learner.predict(params, learner.adapt(params, x, y), x), y)
+    first, second = (x[:half], y[:half]), (x[half:], y[half:])
+    losses = [
+        learner.objective.loss(learner.predict(params, learner.adapt(params, *known), new[0]), new[1])
+        for known, new in ((first, second), (second, first))
+    ]
+    return torch.stack(losses).mean()

@@ -1,0 +1,157 @@
+"""Replay: keep raw examples of past experiences and learn NEW tasks drawn from them.
+
+Shapes: ``B`` tasks of the current batch, ``M`` rehearsed tasks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.pool import Pool, TaskShape
+from lifelong.sampling import draw_task, gather, generator
+from lifelong.strategy import Position, Strategy, Visit
+
+
+class Replay(Strategy):
+    """Raw examples by experience and class, within a budget, re-drawn into new tasks at every step.
+
+    After ``t − 1`` experiences the loss is ``1/t · mean current + (1 − 1/t) · mean rehearsed``: each experience counts
+    alike (``weighting: equal`` counts each task alike). A task never mixes experiences.
+
+    Every experience keeps an equal share of the budget, in whole classes of at least ``n_shot + n_query`` examples;
+    older shares shrink by whole classes when a new experience comes.
+
+    Args:
+        budget_examples: examples kept in all; None for no such bound.
+        budget_bytes: bytes of examples kept in all; None for no such bound.
+        n_replay: rehearsed tasks per step over all devices; as many as current ones where None.
+        weighting: ``experience`` or ``equal``.
+
+    Raises:
+        ValueError: when the budget cannot hold one task per experience (the numbers are named).
+
+    Reference:
+        Chaudhry et al., "On Tiny Episodic Memories in Continual Learning", 2019. Differences: whole classes in place
+        of a reservoir, which would break tasks apart; tasks are drawn anew.
+
+    Example:
+        >>> Replay(budget_examples=500).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        budget_examples: int | None = 2000,
+        budget_bytes: int | None = None,
+        n_replay: int | None = None,
+        weighting: Literal["experience", "equal"] = "experience",
+    ) -> None:
+        super().__init__()
+        if budget_examples is None and budget_bytes is None:
+            raise ValueError("Replay has no budget: give budget_examples or budget_bytes")
+        self.budget_examples, self.budget_bytes = budget_examples, budget_bytes
+        self.n_replay, self.weighting = n_replay, weighting
+        self.pools: list[Pool] = []
+
+    def begin(self, learner: Learner, visit: Visit) -> None:
+        """Refuse a budget that will be too small before any time is spent."""
+        pool, shape = visit.experience.pools[0], _shape(next(visit.batches("memory", _LOTS))[1])
+        share, needed = self._capacity(pool) // visit.n_experiences, shape.n_way * shape.per_class
+        if 0 < share < needed or (share == 0 and self._capacity(pool) > 0):
+            raise ValueError(
+                f"Replay's budget of {self._capacity(pool)} examples leaves {share} for each of {visit.n_experiences} "
+                f"experiences, but one task ({shape}) needs {needed}: raise the budget to at least "
+                f"{needed * visit.n_experiences} examples"
+            )
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """Shrink what is kept and keep a share of this experience."""
+        shape = _shape(next(visit.batches("memory", _LOTS))[1])
+        n_kept = len(self.pools) + len(visit.experience.pools)
+        share = self._capacity(visit.experience.pools[0]) // n_kept
+        rng = generator(visit.seed, "memory", visit.experience.index)
+        shuffled = [_shuffle(pool, rng) for pool in visit.experience.pools]
+        if share >= shape.n_way * shape.per_class:
+            self.pools = [_prefix(pool, share, shape.per_class) for pool in (*self.pools, *shuffled)]
+
+    def rehearse(self, batch: Episode, position: Position) -> Episode:
+        """The batch with this rank's share of the rehearsed tasks."""
+        n_replay = position.n_tasks if self.n_replay is None else self.n_replay
+        mine = range(position.rank, n_replay, position.world) if self.pools else range(0)
+        if not mine:
+            return batch
+        shape = _shape(batch)
+        draws = []
+        for task in mine:
+            index = position.step * n_replay + task
+            rng = generator(position.seed, "rehearse", position.experience, index)
+            draws.append(draw_task([self.pools[index % len(self.pools)]], shape, rng))
+        old = gather(draws, shape, batch.weight.device)
+        weight = len(self.pools) * position.n_tasks / n_replay if self.weighting == "experience" else 1.0
+        old = Episode(*old.tensors(), old.weight * weight, old.n_way)
+        return Episode.cat([batch, old])
+
+    def memory_bytes(self) -> int:
+        """Bytes of the examples that are kept."""
+        return sum(len(pool) * _example_bytes(pool) for pool in self.pools)
+
+    def get_extra_state(self) -> list[dict[str, Any]]:
+        """What is kept, for the checkpoint."""
+        return [
+            {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
+            for p in self.pools
+        ]
+
+    def set_extra_state(self, state: list[dict[str, Any]]) -> None:
+        """What was kept, from the checkpoint."""
+        self.pools = []
+        for kept in state:
+            members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
+            x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
+            assert x is not None
+            self.pools.append(Pool(x, members, kept["names"], targets=targets, name=kept["name"]))
+
+    def _capacity(self, pool: Pool) -> int:
+        bounds = [self.budget_examples] if self.budget_examples is not None else []
+        if self.budget_bytes is not None:
+            bounds.append(self.budget_bytes // _example_bytes(pool))
+        return min(bounds)
+
+
+_LOTS = 1024
+"""More tasks than there are ranks, so that each rank sees one and can read its shape."""
+
+
+def _shape(batch: Episode) -> TaskShape:
+    n_way = batch.n_way or 1
+    return TaskShape(n_way, batch.support_x.shape[1] // n_way, batch.query_x.shape[1] // n_way)
+
+
+def _example_bytes(pool: Pool) -> int:
+    targets = 0 if pool.targets is None else pool.targets[0].nbytes
+    return int(pool.x[0].nbytes + targets)
+
+
+def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
+    # Classes and examples in random order: any prefix is then a fair sample, also after later shrinking.
+    order = rng.permutation(len(pool.members))
+    members = [rng.permutation(pool.members[c]) for c in order]
+    return Pool(pool.x, members, [pool.names[c] for c in order], targets=pool.targets, name=pool.name)
+
+
+def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
+    """The first classes and examples that fit into a share, in memory of their own."""
+    n_classes = min(len(pool.members), share // per_class)
+    kept = [m[: share // n_classes] for m in pool.members[:n_classes]]
+    index = torch.from_numpy(np.concatenate(kept))
+    members = np.split(np.arange(len(index)), np.cumsum([len(m) for m in kept])[:-1])
+    targets = None if pool.targets is None else pool.targets[index]
+    return Pool(pool.x[index], members, pool.names[:n_classes], targets=targets, name=pool.name)
