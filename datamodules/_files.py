@@ -11,6 +11,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def fetch(url: str, target: Path) -> None:
     try:
         with written_whole(target) as part, urllib.request.urlopen(url, timeout=60) as response:
             _copy(response, part, target.name)
-    except OSError as error:  # URLError, time-outs and an unwritable folder are all of this kind
+    except (OSError, HTTPException) as error:  # URLError, time-outs and an unwritable folder are OSErrors
         raise ValueError(
             f"{target.name} was looked for in {target.parent} and could not be downloaded from {url} ({error}): "
             f"put the file there, or name the folder that has it with LIFELONG_DATA or the source's root"

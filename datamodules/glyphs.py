@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lifelong.stream import Domain, Source
 
-CHUNK = 1 << 22
+CHUNK = 1 << 18
 """Distances between pixels and points computed at once; bounds the memory of drawing."""
 POINTS_PER_STROKE = 22
 """Close enough that a stroke across the image looks like a line and not like dots."""

@@ -54,9 +54,13 @@ class ImageFolder(Source):
         """One domain per experience folder, in alphabetical order."""
         root = Path(self.root).expanduser()
         if not root.is_dir():
-            raise ValueError(f"the image folder {root} does not exist: give --root a folder of experience folders")
+            raise ValueError(
+                f"the image folder {root} does not exist: set root to the folder that holds the experience folders"
+            )
         if not (experiences := _folders(root)):
-            raise ValueError(f"{root} has no experience folder: expected {root}/<experience>/<class>/<image>.png or .jpg")
+            raise ValueError(
+                f"{root} has no experience folder: expected {root}/<experience>/<class>/<image>.png or .jpg"
+            )
         classes = {experience: _classes(experience) for experience in experiences}  # fails before the first is decoded
         return [self._domain(experience, files) for experience, files in classes.items()]
 

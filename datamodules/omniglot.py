@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -24,6 +25,8 @@ CHARACTERS = {"background": 964, "evaluation": 659}
 """Characters in the official archives; each was drawn by 20 people."""
 GROUP_SEED = 0
 """Breaks ties between alphabets of the same size when groups are formed, the same in every run."""
+DAMAGE = (OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error)
+"""What Pillow and zipfile raise when bytes are missing or wrong."""
 
 
 class Omniglot(Source):
@@ -73,9 +76,8 @@ class Omniglot(Source):
         parts = [_read(_locate(data_root(self.root), name), self.image_size) for name in sets]
         names = [n for part_names, _ in parts for n in part_names]
         images = torch.cat([x for _, x in parts])
-        if self.subset == "both" or len(set(names)) != CHARACTERS[self.subset]:
-            for name, (part_names, _) in zip(sets, parts, strict=True):
-                _check_counts(name, part_names)
+        for name, (part_names, _) in zip(sets, parts, strict=True):
+            _check_counts(name, part_names)
         return [self._domain(name, alphabets, names, images) for name, alphabets in self._plan(names).items()]
 
     def _plan(self, names: Sequence[str]) -> dict[str, list[str]]:
@@ -93,7 +95,7 @@ class Omniglot(Source):
         raise ValueError(f"experiences is {self.experiences!r}: it must be 'alphabets', 'groups' or 'all'")
 
     def _domain(self, name: str, alphabets: Sequence[str], names: Sequence[str], images: Tensor) -> Domain:
-        chosen = [i for i, n in enumerate(names) if _alphabet(n) in set(alphabets)]
+        chosen = [i for i, n in enumerate(names) if _alphabet(n) in alphabets]
         classes, y = np.unique([names[i] for i in chosen], return_inverse=True)
         x = images[torch.tensor(chosen)]
         match self.rotations:
@@ -174,7 +176,12 @@ def _read(place: Path, image_size: int) -> tuple[list[str], Tensor]:
     read = _reader(place)
 
     def decode(i: int) -> np.ndarray:
-        return _ink(read(drawings[i]), f"{place}/{drawings[i]}", image_size)
+        try:
+            return _ink(read(drawings[i]), image_size)
+        except DAMAGE as error:
+            raise ValueError(
+                f"the drawing {drawings[i]} in {place} is damaged ({error}): remove {place} to download it again"
+            ) from error
 
     x = cached_images("omniglot", (place.name, image_size), files, (len(drawings), 1, image_size, image_size), decode)
     return ["/".join(PurePosixPath(d).parts[-3:-1]) for d in drawings], x
@@ -201,16 +208,13 @@ def _reader(place: Path) -> Callable[[str], bytes]:
     return (lambda name: (place / name).read_bytes()) if place.is_dir() else _archive(place).read
 
 
-def _ink(png: bytes, name: str, image_size: int) -> np.ndarray:
+def _ink(png: bytes, image_size: int) -> np.ndarray:
     """A drawing as uint8 ``(1, H, W)`` where ink is 255 and paper 0."""
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(png)) as image:
-            # 1-bit images are resampled as grey ones, or a thin line would vanish between two pixels.
-            return 255 - np.asarray(resized(image.convert("L"), image_size))[None]
-    except OSError as error:
-        raise ValueError(f"{name} cannot be decoded ({error}): remove the archive to download it again") from error
+    with Image.open(io.BytesIO(png)) as image:
+        # 1-bit images are resampled as grey ones, or a thin line would vanish between two pixels.
+        return 255 - np.asarray(resized(image.convert("L"), image_size))[None]
 
 
 def _check_counts(subset: str, names: Sequence[str]) -> None:

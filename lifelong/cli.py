@@ -69,8 +69,9 @@ class LifelongCLI(LightningCLI):
         super().instantiate_classes()
         self.model.use(self.config_init[self.subcommand].strategies)
         report = Report(self.folder, self._plain_config())
-        self.trainer.callbacks = [Evaluator(report), PredictionWriter(self.folder), *self.trainer.callbacks]
-        for callback in self.trainer.callbacks:
+        callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        callbacks[:0] = [Evaluator(report), PredictionWriter(self.folder)]
+        for callback in callbacks:
             if isinstance(callback, StreamCheckpoint):
                 callback.folder = self.folder.checkpoints
         self._connect_loggers()
@@ -101,12 +102,8 @@ class LifelongCLI(LightningCLI):
         return config
 
     def _plain_config(self) -> dict[str, Any]:
-        import yaml
-        from jsonargparse import Namespace
-
-        config: Namespace = self._kept_config()
-        plain = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True))
-        return dict(plain)
+        text = self._parser(self.subcommand).dump(self._kept_config(), skip_none=False, format="json")
+        return dict(json.loads(text))
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -48,19 +48,19 @@ class TaskLoader:
     ) -> None:
         self._draw, self._shape, self._place = draw, shape, place
         self._n_tasks, self._n_steps = n_tasks, n_steps
-        self._position = (0, 0)
+        self._position = self._resumed = (0, 0)
 
     def __len__(self) -> int:
         return self._n_steps
 
     def __iter__(self) -> Iterator[Drawn]:
         experience, rank, world = self._place()
-        start = self._position[1] if self._position[0] == experience else 0
+        start = self._resumed[1] if self._resumed[0] == experience else 0
+        self._resumed = (0, 0)
         for step in range(start, self._n_steps):
             tasks = range(step * self._n_tasks + rank, (step + 1) * self._n_tasks, world)
             self._position = (experience, step + 1)
             yield Drawn([self._draw(experience, i) for i in tasks], self._shape)
-        self._position = (experience, 0)
 
     def state_dict(self) -> dict[str, int]:
         """The experience and the next step."""
@@ -68,7 +68,7 @@ class TaskLoader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from there."""
-        self._position = (state["experience"], state["step"])
+        self._position = self._resumed = (state["experience"], state["step"])
 
 
 class EpisodicDataModule(L.LightningDataModule):

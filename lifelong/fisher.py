@@ -5,8 +5,8 @@ Shapes: ``B`` tasks, ``Q`` queries, ``K`` score directions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from lifelong.batch import Episode
 from lifelong.learner import Learner
 from lifelong.strategy import Params
 
+Output = Callable[[Params], Tensor]
+"""The outputs for one task's queries, as a function of the trained parameters."""
 Labels = Literal["exact", "sampled", "empirical"]
 
 
@@ -56,17 +58,18 @@ def fisher_diagonal(learner: Learner, batches: Iterable[tuple[Episode, Tensor]],
     return total
 
 
-def _single(learner: Learner, output: object, trained: Params, target: Tensor | None, uniform: Tensor) -> Params:
+def _single(learner: Learner, output: Output, trained: Params, target: Tensor | None, uniform: Tensor) -> Params:
     def loss(theta: Params) -> Tensor:
-        out: Tensor = output(theta)  # type: ignore[operator]
+        out = output(theta)
         drawn = learner.objective.sample(out.detach(), uniform.to(out.dtype)) if target is None else target
         return learner.objective.loss(out, drawn)
 
     return {name: g.square() for name, g in torch.func.grad(loss)(trained).items()}
 
 
-def _expected(learner: Learner, output: object, trained: Params) -> Params:
-    out, pull_back = torch.func.vjp(output, trained)
+def _expected(learner: Learner, output: Output, trained: Params) -> Params:
+    vjp: Any = torch.func.vjp(output, trained)
+    out, pull_back = vjp
     directions = learner.objective.score_directions(out.detach())
     n_queries = out.shape[0]
     # One cotangent per direction and query: the queries' labels are independent, so their cross terms vanish.

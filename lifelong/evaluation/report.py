@@ -124,9 +124,7 @@ class Report:
             "matrix": means,
             "half_width": widths,
             "untrained": None if evaluator.untrained is None else evaluator.untrained.mean(-1),
-            "metrics": {
-                k: None if v is None else {"value": v.value, "half_width": v.half_width} for k, v in summary.items()
-            },
+            "metrics": {name: None if e is None else asdict(e) for name, e in summary.items()},
             "measures": others,
             "n_eval_tasks": data.n_eval_tasks,
             "split_hash": data.stream.fingerprint,
@@ -142,36 +140,30 @@ class Report:
     def _draw(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
         data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
         means, widths = metrics.interval(matrix)
-        names = " + ".join(trainer.lightning_module.strategies.names) or "no strategy"  # type: ignore[union-attr, operator]
-        title = f"{type(trainer.lightning_module).__name__}, {names}"
+        learner: Any = trainer.lightning_module
+        title = f"{type(learner).__name__}, {' + '.join(learner.strategies.names) or 'no strategy'}"
         about = (means, widths, _row_names(trainer, len(matrix)), data.stream.domains)
-        objective = _objective(trainer)
+        style = {"title": title, "score_name": learner.objective.score_name, "percent": learner.objective.percent}
         for file, draw in (
             ("accuracy_matrix.png", plots.accuracy_matrix_figure),
             ("forgetting_curves.png", plots.forgetting_curves_figure),
         ):
-            figure = draw(
-                *about, title=title, score_name=objective.score_name, percent=objective.percent, joint=data.joint
-            )
-            plots.save_figure(figure, self.folder.path / file)
+            plots.save_figure(draw(*about, **style, joint=data.joint), self.folder.path / file)
+        picture = self.folder.path / "accuracy_matrix.png"
         for logger in trainer.loggers:
             if hasattr(logger, "log_matrix"):
-                logger.log_matrix(
-                    means, data.stream.domains, self.folder.path / "accuracy_matrix.png", trainer.global_step
-                )
+                logger.log_matrix(means, data.stream.domains, picture, trainer.global_step)
 
     def _say_where(self, console: Any) -> None:
         console.print(f"\nrun folder: {self.folder.path}", highlight=False, soft_wrap=True)
+        config, last = self.folder.path / "config.yaml", self.folder.checkpoints / "last.ckpt"
         for name, what in (
             ("results.json", "matrix, intervals, metrics, config, versions"),
             ("accuracy_matrix.png", "the matrix as a heat map"),
             ("forgetting_curves.png", "each domain's score as the stream went by"),
             ("metrics.csv", "losses and scores by step"),
-            ("config.yaml", f"repeat with: python -m lifelong fit --config {self.folder.path / 'config.yaml'}"),
-            (
-                "checkpoints/last.ckpt",
-                f"judge with: python -m lifelong test --ckpt_path {self.folder.checkpoints / 'last.ckpt'}",
-            ),
+            ("config.yaml", f"repeat with: python -m lifelong fit --config {config}"),
+            ("checkpoints/last.ckpt", f"judge with: python -m lifelong test --ckpt_path {last}"),
         ):
             if (self.folder.path / name).exists():
                 console.print(f"  {name:<22} {what}", highlight=False, soft_wrap=True)
@@ -201,8 +193,8 @@ def _console() -> Any:
 
 
 def _print(trainer: L.Trainer, line: str) -> None:
-    bar = trainer.progress_bar_callback
-    if bar is None or not bar.is_enabled:
+    bar: Any = trainer.progress_bar_callback
+    if bar is None or bar.is_disabled:
         print(line, flush=True)
     else:
         bar.print(line)
