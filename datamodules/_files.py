@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -69,13 +69,12 @@ def _copy(response: Any, part: Path, name: str) -> None:
 def written_whole(target: Path) -> Iterator[Path]:
     """A temporary path beside ``target`` that takes its name when the block ends without an error, else disappears."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
+    part = target.with_name(f".{target.name}.{uuid4().hex}")  # two processes may write the same target at once
     try:
-        yield Path(name)
-        os.replace(name, target)
+        yield part
+        part.replace(target)
     finally:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def cached_images(

@@ -179,7 +179,7 @@ def _distance(canvas: _Canvas, points: Tensor) -> Tensor:
     grid = canvas.grid()
     chunk = max(1, CHUNK // (len(grid) * points.shape[1]))
     # |g − p|² = |g|² + (|p|² − 2 g·p): the smallest is found before the square root, which only P pixels then need.
-    nearest = [(p.square().sum(-1)[:, None] - 2 * grid @ p.mT).amin(-1) for p in points.split(chunk)]
+    nearest = [(p.square().sum(-1)[:, None] - 2 * grid @ p.mT).amin(-1) for p in torch.split(points, chunk)]
     return (torch.cat(nearest) + grid.square().sum(-1)).clamp(min=0).sqrt()
 
 
@@ -211,7 +211,7 @@ def _blobs(canvas: _Canvas) -> Tensor:
     place = _posed(canvas, canvas.grid().expand(canvas.n_images, -1, -1), 0.6)
     angle = torch.atan2(place[..., 1], place[..., 0])[..., None] * torch.arange(2, 7)
     radius = 0.55 * torch.exp((series[:, 0] * angle.cos() + series[:, 1] * angle.sin()).sum(-1))
-    return ((radius - place.norm(dim=-1)) * canvas.size / 2 + 0.5).clamp(0, 1)
+    return ((radius - place.square().sum(-1).sqrt()) * canvas.size / 2 + 0.5).clamp(0, 1)
 
 
 def _over(ground: Tensor, cover: Tensor, brightness: Tensor | float) -> Tensor:

@@ -74,16 +74,16 @@ class Omniglot(Source):
         """One domain per alphabet, per group, or one in all; alphabets are in alphabetical order within each."""
         sets = ["background", "evaluation"] if self.subset == "both" else [self.subset]
         parts = [_read(_locate(data_root(self.root), name), self.image_size) for name in sets]
-        names = [n for part_names, _ in parts for n in part_names]
+        for name, (drawn, _) in zip(sets, parts, strict=True):
+            _check_counts(name, drawn)
+        names = np.concatenate([drawn for drawn, _ in parts])
         images = torch.cat([x for _, x in parts])
-        for name, (part_names, _) in zip(sets, parts, strict=True):
-            _check_counts(name, part_names)
         return [self._domain(name, alphabets, names, images) for name, alphabets in self._plan(names).items()]
 
-    def _plan(self, names: Sequence[str]) -> dict[str, list[str]]:
+    def _plan(self, names: np.ndarray) -> dict[str, list[str]]:
         """The alphabets of each domain, from the class name of each drawing."""
         sizes: dict[str, int] = {}
-        for name in sorted(set(names)):
+        for name in np.unique(names).tolist():
             sizes[_alphabet(name)] = sizes.get(_alphabet(name), 0) + 1
         match self.experiences:
             case "alphabets":
@@ -94,10 +94,12 @@ class Omniglot(Source):
                 return {"Omniglot": list(sizes)}
         raise ValueError(f"experiences is {self.experiences!r}: it must be 'alphabets', 'groups' or 'all'")
 
-    def _domain(self, name: str, alphabets: Sequence[str], names: Sequence[str], images: Tensor) -> Domain:
-        chosen = [i for i, n in enumerate(names) if _alphabet(n) in alphabets]
-        classes, y = np.unique([names[i] for i in chosen], return_inverse=True)
-        x = images[torch.tensor(chosen)]
+    def _domain(self, name: str, alphabets: Sequence[str], names: np.ndarray, images: Tensor) -> Domain:
+        classes, inverse = np.unique(names, return_inverse=True)
+        chosen = np.array([_alphabet(c) in alphabets for c in classes.tolist()])
+        drawings = np.flatnonzero(chosen[inverse])
+        classes, y = classes[chosen], (np.cumsum(chosen) - 1)[inverse[drawings]]
+        x = images[torch.from_numpy(drawings)]
         match self.rotations:
             case "none":
                 return Domain(name, x, y, classes.tolist())
@@ -132,7 +134,7 @@ def balanced_groups(sizes: dict[str, int], n_groups: int) -> list[list[str]]:
 
 
 def rotated(x: Tensor) -> Tensor:
-    """Images ``(M, 1, H, W)`` turned counter-clockwise by 0°, 90°, 180° and 270°, one after another: ``(4M, 1, H, W)``."""
+    """Images ``(M, 1, H, W)`` turned counter-clockwise by 0°, then all by 90°, 180° and 270°: ``(4M, 1, H, W)``."""
     return torch.cat([torch.rot90(x, turns, (2, 3)) for turns in range(4)])
 
 
@@ -165,7 +167,7 @@ def _locate(root: Path, subset: str) -> Path:
     return target
 
 
-def _read(place: Path, image_size: int) -> tuple[list[str], Tensor]:
+def _read(place: Path, image_size: int) -> tuple[np.ndarray, Tensor]:
     """The class name ``alphabet/character`` of each drawing, and the drawings ``(M, 1, H, W)``."""
     drawings = _list(place)
     if not drawings:
@@ -184,7 +186,7 @@ def _read(place: Path, image_size: int) -> tuple[list[str], Tensor]:
             ) from error
 
     x = cached_images("omniglot", (place.name, image_size), files, (len(drawings), 1, image_size, image_size), decode)
-    return ["/".join(PurePosixPath(d).parts[-3:-1]) for d in drawings], x
+    return np.array(["/".join(PurePosixPath(d).parts[-3:-1]) for d in drawings]), x
 
 
 def _list(place: Path) -> list[str]:
@@ -217,7 +219,7 @@ def _ink(png: bytes, image_size: int) -> np.ndarray:
         return 255 - np.asarray(resized(image.convert("L"), image_size))[None]
 
 
-def _check_counts(subset: str, names: Sequence[str]) -> None:
+def _check_counts(subset: str, names: np.ndarray) -> None:
     classes, drawings = np.unique(names, return_counts=True)
     if len(classes) != CHARACTERS[subset] or not (drawings == 20).all():
         warnings.warn(

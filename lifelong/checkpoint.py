@@ -41,7 +41,7 @@ class StreamCheckpoint(L.Callback):
 
     def _save(self, trainer: L.Trainer, name: str) -> None:
         part = self.folder / f".{name}.part"
-        trainer.save_checkpoint(part)
+        trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
             os.replace(part, self.folder / name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sys
 import warnings
@@ -56,6 +58,8 @@ class LifelongCLI(LightningCLI):
         """Choose the run folder; ``last`` becomes the path of a checkpoint."""
         config = self.config[self.subcommand]
         run, resumed = config.run, config.get("ckpt_path")
+        if "weights_only" in config:
+            config.weights_only = True  # our checkpoints hold tensors and plain values: nothing need be unpickled
         if resumed is not None and not Path(resumed).is_file():
             raise ValueError(f"the checkpoint {resumed} is not there: give --ckpt_path the path of one")
         given = os.environ.get(FOLDER_VARIABLE)
@@ -63,6 +67,8 @@ class LifelongCLI(LightningCLI):
         os.environ[FOLDER_VARIABLE] = str(folder)
         self.folder = RunFolder(folder)
         config.trainer.default_root_dir = str(folder)
+        if resumed is not None:
+            config.trainer.num_sanity_val_steps = 0  # the learner is not untrained any more
 
     def instantiate_classes(self) -> None:
         """Put the strategies to work and connect what writes into the run folder."""
@@ -78,7 +84,7 @@ class LifelongCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Save the config, so that the run can be repeated, resumed and tested."""
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and not (self.folder.path / "config.yaml").exists():
             text = self._parser("fit").dump(self._kept_config(), skip_none=False)
             self.folder.write("config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
         for logger in self.trainer.loggers:
@@ -113,14 +119,27 @@ def main(args: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, MisconfigurationException) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(1)
 
 
+def _sentence(error: BaseException) -> str:
+    """The message; where the parser wrapped a class's own complaint in a listing of its arguments, that complaint."""
+    inner = error.__cause__ or error.__context__
+    while "\n" in str(error) and isinstance(inner, ValueError):
+        error, inner = inner, inner.__cause__ or inner.__context__
+    return str(error)
+
+
 def _run(args: list[str]) -> None:
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip" not in record.getMessage()
+    )
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
     plugins.load()
+    # LightningCLI wants its words in sys.argv; a multi-device launch starts the other processes with them too.
+    sys.argv[1:] = _with_saved_config(args)
     LifelongCLI(
         Learner,
         L.LightningDataModule,
@@ -128,11 +147,11 @@ def _run(args: list[str]) -> None:
         subclass_mode_data=True,
         save_config_callback=None,
         seed_everything_default=0,
-        args=_with_saved_config(args),
         auto_configure_optimizers=False,
         trainer_defaults={
             "logger": {"class_path": "lifelong.loggers.WandB"},
             "callbacks": [StreamProgress()],
+            "max_epochs": -1,
             "enable_checkpointing": False,
             "enable_model_summary": False,
             "num_sanity_val_steps": -1,

@@ -43,7 +43,7 @@ def same_shape(domains: Sequence[Domain]) -> list[Domain]:
 
 
 def fit_images(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Resize (bilinear, antialiased) and convert images ``(M, C, H, W)`` in [0, 255] to uint8 ``(M, *shape)``.
+    """Resize (bilinear, antialiased) and convert images ``(M, C, H, W)`` to ``(M, *shape)``; uint8 stays uint8.
 
     Example:
         >>> fit_images(torch.full((2, 3, 8, 8), 255, dtype=torch.uint8), (1, 4, 4)).shape

@@ -230,7 +230,7 @@ class Learner(L.LightningModule):
             )
 
     def _log_step(self, batch: Episode, losses: Tensor, outputs: Tensor, penalty: Tensor | None) -> None:
-        targets = self.objective.encode(batch.query_y, batch.n_way)
+        targets = self.objective.encode(batch.query_y, batch.n_way).to(outputs.dtype)
         scores = torch.func.vmap(self.objective.score)(outputs.detach(), targets)
         values = {"train/loss": losses.detach().mean(), "train/score": scores.mean()}
         if penalty is not None:

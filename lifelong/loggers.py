@@ -185,4 +185,4 @@ class WandB(Logger):
             return self.mode
         import wandb
 
-        return "online" if wandb.api.api_key else "offline"
+        return "online" if wandb.login(prompt=False, timeout=int(self.timeout)) else "offline"

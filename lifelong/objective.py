@@ -13,6 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def one_hot(index: Tensor, n: int) -> Tensor:
+    """Rows ``(…, n)`` that are true at ``index``; unlike torch's own it works under ``vmap``."""
+    return index[..., None] == torch.arange(n, device=index.device)
+
+
 class Objective(ABC):
     """Loss and score of one task, both means over its examples; a higher score is better."""
 
@@ -58,7 +63,7 @@ class Classification(Objective):
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
         """One-hot rows ``(…, N)``."""
-        return F.one_hot(y, n_way)
+        return one_hot(y, n_way)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """``−1/Q Σ_q Σ_n target_qn log softmax(output_q)_n``."""
@@ -71,7 +76,7 @@ class Classification(Objective):
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
         """One-hot labels drawn by the Gumbel-max trick from ``softmax(output)``."""
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7)))
-        return F.one_hot((output + gumbel).argmax(-1), output.shape[-1]).to(output.dtype)
+        return one_hot((output + gumbel).argmax(-1), output.shape[-1]).to(output.dtype)
 
     def score_directions(self, output: Tensor) -> Tensor:
         """``√p_n (e_n − p) / Q`` for every label ``n``: ``∂ log p(n) / ∂ logits``, weighted by its probability."""

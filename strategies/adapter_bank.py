@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lifelong.batch import Episode
 from lifelong.learner import Learner
+from lifelong.objective import one_hot
 from lifelong.strategy import Params, Strategy, Visit
 
 Entry = dict[str, Tensor]
@@ -133,7 +134,7 @@ class AdapterBank(Strategy):
             )
         if self.temperature > 0:
             return (-distances / self.temperature).softmax(0)
-        return nn.functional.one_hot(distances.argmin(), len(self.entries)).to(distances.dtype)
+        return one_hot(distances.argmin(), len(self.entries)).to(distances.dtype)
 
     def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
         """Whether each task was routed to its own entry, and the score that its own entry gives."""
@@ -227,12 +228,12 @@ def _detached(params: Params) -> Params:
 def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
     """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's outputs."""
     features = learner.apply_network(params, x)
-    blocks = [features.mean(0), features.std(0)]
+    blocks = [features.mean(0), features.std(0, correction=0)]
     if x.dim() == 4:
         across, down = (x.diff(dim=d).abs().mean((0, 2, 3)) for d in (-1, -2))
         return [torch.cat([x.mean((0, 2, 3)), x.std((0, 2, 3)), across, down]), *blocks]
     flat = x.flatten(1)
-    return [flat.mean(0), flat.std(0), *blocks]
+    return [flat.mean(0), flat.std(0, correction=0), *blocks]
 
 
 def _held_out_loss(learner: Learner, params: Params, x: Tensor, y: Tensor) -> Tensor:

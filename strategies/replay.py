@@ -63,24 +63,28 @@ class Replay(Strategy):
 
     def begin(self, learner: Learner, visit: Visit) -> None:
         """Refuse a budget that will be too small before any time is spent."""
-        pool, shape = visit.experience.pools[0], _shape(next(visit.batches("memory", _LOTS))[1])
-        share, needed = self._capacity(pool) // visit.n_experiences, shape.n_way * shape.per_class
-        if 0 < share < needed or (share == 0 and self._capacity(pool) > 0):
-            raise ValueError(
-                f"Replay's budget of {self._capacity(pool)} examples leaves {share} for each of {visit.n_experiences} "
-                f"experiences, but one task ({shape}) needs {needed}: raise the budget to at least "
-                f"{needed * visit.n_experiences} examples"
-            )
+        shape = _shape(next(visit.batches("memory", _LOTS))[1])
+        for pool in visit.experience.pools:
+            capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
+            if 0 < capacity < needed * visit.n_experiences:
+                raise ValueError(
+                    f"Replay's budget of {capacity} examples leaves {capacity // visit.n_experiences} for each of "
+                    f"{visit.n_experiences} experiences, but one task ({shape}) needs {needed}: raise the budget to at "
+                    f"least {needed * visit.n_experiences} examples"
+                )
 
     def end(self, learner: Learner, visit: Visit) -> None:
         """Shrink what is kept and keep a share of this experience."""
         shape = _shape(next(visit.batches("memory", _LOTS))[1])
-        n_kept = len(self.pools) + len(visit.experience.pools)
-        share = self._capacity(visit.experience.pools[0]) // n_kept
         rng = generator(visit.seed, "memory", visit.experience.index)
-        shuffled = [_shuffle(pool, rng) for pool in visit.experience.pools]
-        if share >= shape.n_way * shape.per_class:
-            self.pools = [_prefix(pool, share, shape.per_class) for pool in (*self.pools, *shuffled)]
+        candidates = [*self.pools, *(_shuffle(pool, rng) for pool in visit.experience.pools)]
+        shares = [self._capacity(pool) // len(candidates) for pool in candidates]
+        needed = [shape.n_way * shape.per_class * pool.n_variants for pool in candidates]
+        self.pools = [
+            _prefix(pool, share, shape.per_class)
+            for pool, share, need in zip(candidates, shares, needed, strict=True)
+            if share >= need
+        ]
 
     def rehearse(self, batch: Episode, position: Position) -> Episode:
         """The batch with this rank's share of the rehearsed tasks."""
@@ -107,6 +111,7 @@ class Replay(Strategy):
         """What is kept, for the checkpoint."""
         return [
             {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
+            | {"n_variants": p.n_variants}
             for p in self.pools
         ]
 
@@ -117,7 +122,9 @@ class Replay(Strategy):
             members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
             x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
             assert x is not None
-            self.pools.append(Pool(x, members, kept["names"], targets=targets, name=kept["name"]))
+            self.pools.append(
+                Pool(x, members, kept["names"], targets=targets, n_variants=kept["n_variants"], name=kept["name"])
+            )
 
     def _capacity(self, pool: Pool) -> int:
         bounds = [self.budget_examples] if self.budget_examples is not None else []
@@ -141,17 +148,26 @@ def _example_bytes(pool: Pool) -> int:
 
 
 def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
-    # Classes and examples in random order: any prefix is then a fair sample, also after later shrinking.
-    order = rng.permutation(len(pool.members))
-    members = [rng.permutation(pool.members[c]) for c in order]
-    return Pool(pool.x, members, [pool.names[c] for c in order], targets=pool.targets, name=pool.name)
+    # Classes and examples in random order: any prefix is then a fair sample, also after later shrinking. Variants of a
+    # class stay side by side.
+    families = rng.permutation(pool.n_classes)[:, None] * pool.n_variants + np.arange(pool.n_variants)
+    shuffled = pool.take(families.ravel().tolist(), pool.name)
+    shuffled.members = [rng.permutation(members) for members in shuffled.members]
+    return shuffled
 
 
 def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
     """The first classes and examples that fit into a share, in memory of their own."""
-    n_classes = min(len(pool.members), share // per_class)
-    kept = [m[: share // n_classes] for m in pool.members[:n_classes]]
+    n_classes = min(pool.n_classes, share // (per_class * pool.n_variants)) * pool.n_variants
+    kept = [members[: share // n_classes] for members in pool.members[:n_classes]]
     index = torch.from_numpy(np.concatenate(kept))
     members = np.split(np.arange(len(index)), np.cumsum([len(m) for m in kept])[:-1])
     targets = None if pool.targets is None else pool.targets[index]
-    return Pool(pool.x[index], members, pool.names[:n_classes], targets=targets, name=pool.name)
+    return Pool(
+        pool.x[index],
+        members,
+        pool.names[:n_classes],
+        targets=targets,
+        n_variants=pool.n_variants,
+        name=pool.name,
+    )

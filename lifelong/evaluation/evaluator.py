@@ -94,7 +94,8 @@ class Evaluator(L.Callback):
         """A whole row is there: of the untrained learner, of an experience, or of a checkpoint."""
         row = self._row(trainer, pl_module)
         if trainer.sanity_checking:
-            self.untrained = row["score"]
+            if not self.rows and self.untrained is None:  # a resumed run has it from its checkpoint
+                self.untrained = row["score"]
         elif trainer.state.fn == "fit":
             self._add(row, trainer.current_epoch)
             pl_module.log_dict(self.scalars(trainer), rank_zero_only=False, sync_dist=False)

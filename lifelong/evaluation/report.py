@@ -7,6 +7,7 @@ import platform
 import resource
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import lightning as L

@@ -6,6 +6,7 @@ import itertools
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["batch", "group", "layer", "instance", "none"]
@@ -70,6 +71,34 @@ class Conv4(nn.Module):
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
+class BatchNorm(nn.Module):
+    """Normalise each channel with the statistics of the batch at hand, then scale and shift: no running statistics.
+
+    Under ``vmap`` it is written out, because the second derivative of torch's fused ``batch_norm`` is wrong there
+    (torch 2.13), which second-order MAML would notice; elsewhere the fused one is twice as fast on a CPU.
+
+    Args:
+        channels: of the images.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to the same shape."""
+        if not _inside_vmap():
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
+        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
+        scale = (variance + 1e-5).rsqrt() * self.weight[:, None, None]
+        return (x - mean) * scale + self.bias[:, None, None]
+
+
+def _inside_vmap() -> bool:
+    stack = torch._C._functorch.get_interpreter_stack() or []
+    return any(level.key() == torch._C._functorch.TransformType.Vmap for level in stack)
+
+
 def _block(n_in: int, n_out: int, norm: Norm, pooling: str) -> nn.Sequential:
     stride = 2 if pooling == "stride" else 1
     layers: list[nn.Module] = [nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1), _norm(norm, n_out), nn.ReLU()]
@@ -79,7 +108,7 @@ def _block(n_in: int, n_out: int, norm: Norm, pooling: str) -> nn.Sequential:
 def _norm(norm: Norm, channels: int) -> nn.Module:
     match norm:
         case "batch":
-            return nn.BatchNorm2d(channels, track_running_stats=False)
+            return BatchNorm(channels)
         case "group":
             return nn.GroupNorm(max(channels // 8, 1), channels)
         case "layer":

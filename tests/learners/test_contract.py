@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from tests.toys import fit, make_learner, random_episode, same, toy_data, weights
+
+CASES = [("vector", "none"), ("image", "batch"), ("image", "group")]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "norm"),
+    [
+        *(("ProtoNet", kind, norm) for kind, norm in CASES),
+        *(("MAML", kind, norm) for kind, norm in CASES if norm != "batch"),
+        pytest.param(
+            "MAML",
+            "image",
+            "batch",
+            marks=pytest.mark.xfail(strict=True, reason="torch's batch_norm has a wrong second derivative under vmap"),
+        ),
+    ],
+)
+def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
+    learner = make_learner(name, kind, norm).double()
+    batch = random_episode(kind, n_tasks=4 if kind == "vector" else 2).to(torch.float64)
+    found = {}
+    for mapping, chunk in (("loop", None), ("vmap", None), ("vmap", 1)):
+        learner.mapping, learner.chunk = mapping, chunk
+        losses = learner.losses(learner.meta_parameters(), batch)
+        trained = [p for p in learner.parameters() if p.requires_grad]
+        found[mapping, chunk] = (losses, torch.autograd.grad(losses.sum(), trained))
+    reference = found["loop", None]
+    assert any(g.abs().max() > 1e-6 for g in reference[1])
+    for losses, gradients in found.values():
+        torch.testing.assert_close(losses, reference[0], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(gradients, reference[1], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, mapping: str) -> None:
+    learner = make_learner(name, mapping=mapping).eval()
+    before = weights(learner)
+    with torch.inference_mode():
+        batch = random_episode()
+        measures = learner.validation_step(batch, 0) | {"test": learner.test_step(batch, 0)["score"]}
+        predicted = learner.predict_step(batch, 0)
+    assert measures["score"].shape == (3,)
+    assert torch.equal(measures["score"], measures["test"])
+    assert not any(t.requires_grad or t.grad_fn is not None for t in (*measures.values(), predicted))
+    torch.testing.assert_close(predicted.sum(-1), torch.ones(3, 6))
+    assert same(before, weights(learner))
+    assert all(p.grad is None for p in learner.parameters())
+
+
+@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+def test_scores_are_the_share_of_right_queries(name: str) -> None:
+    learner, batch = make_learner(name).eval(), random_episode()
+    params = learner.meta_parameters()
+    _, outputs = learner.losses_and_outputs(params, batch)
+    expected = (outputs.argmax(-1) == batch.query_y).float().mean(-1)
+    torch.testing.assert_close(learner.scores(params, batch), expected)
+
+
+@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+def test_training_learns_and_fills_the_matrix(name: str) -> None:
+    learner = make_learner(name)
+    before = weights(learner)
+    evaluator = fit(learner, toy_data(2))
+    assert not same(before, weights(learner))
+    assert evaluator.matrix().shape == (2, 2, 8)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training() -> None:
+    learner = make_learner("MAML", inner_rate=1e30)
+    with pytest.raises(ValueError, match=r"loss became (nan|inf) in experience 1 \(domain 0\), step 1"):
+        fit(learner, toy_data(1))
+
+
+def test_a_checkpoint_of_another_configuration_is_refused() -> None:
+    learner, other = make_learner("MAML"), make_learner("ProtoNet")
+    checkpoint: dict[str, object] = {}
+    learner.on_save_checkpoint(checkpoint)
+    learner.on_load_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match="learner is MAML there and ProtoNet here"):
+        other.on_load_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match="not written by lifelong"):
+        learner.on_load_checkpoint({})

@@ -1,0 +1,105 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lifelong.learner import Learner
+from strategies import AdapterBank
+from strategies.adapter_bank import _add
+from tests.toys import AtEnd, fit, make_learner, random_episode, same, toy_data, weights
+
+
+def bank(**settings: object) -> AdapterBank:
+    return AdapterBank(**({"n_signature_tasks": 8, "rank": 1} | settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+def test_a_zero_entry_is_the_trunk(kind: str) -> None:
+    learner, adapters = make_learner("MAML", kind), bank()
+    learner.use([adapters])
+    params = learner.meta_parameters()
+    changed = _add(params, dict(adapters.current.items()))
+    assert adapters.current
+    assert all(torch.equal(changed[name], p) for name, p in params.items())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_centre_of_a_kernel_is_a_parallel_convolution(stride: int) -> None:
+    learner, adapters = Learner.__new__(Learner), bank()
+    conv = nn.Conv2d(3, 5, 3, stride=stride, padding=1)
+    learner = make_learner()
+    learner.network = conv
+    adapters.attach(learner)
+    centre, bias = torch.randn(5, 3), torch.randn(5)
+    params = _add(learner.meta_parameters(), {"weight-centre": centre, "bias-full": bias})
+    assert set(adapters.current) == {"weight-centre", "bias-full"}
+    x = torch.randn(2, 3, 9, 9)
+    expected = conv(x) + F.conv2d(x, centre[..., None, None], bias, stride=stride)
+    torch.testing.assert_close(learner.apply_network(params, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("MAML", "vector"), ("ProtoNet", "vector"), ("ProtoNet", "image")])
+def test_trunk_and_old_entries_never_move_again(name: str, kind: str) -> None:
+    learner, adapters = make_learner(name, kind), bank()
+    trunks, entries = [], []
+
+    def look() -> None:
+        trunks.append(weights(learner))
+        entries.append([{k: v.clone() for k, v in e.items()} for e in adapters.entries])
+
+    steps = 4 if kind == "vector" else 2
+    fit(learner, toy_data(3, kind, steps_per_experience=steps, n_eval_tasks=4), [adapters, AtEnd(look)])
+    assert same(trunks[0], trunks[1])
+    assert same(trunks[0], trunks[2])
+    assert [len(e) for e in entries] == [1, 2, 3]
+    assert same(entries[0][0], entries[2][0])
+    assert same(entries[1][1], entries[2][1])
+    assert not same(entries[2][1], entries[2][2])
+    assert any(v.abs().max() > 0 for k, v in entries[2][1].items() if not k.endswith("down"))
+    assert all(v.abs().max() == 0 for k, v in entries[0][0].items() if not k.endswith("down"))
+
+
+@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+def test_clear_domains_are_routed_right_and_the_oracle_is_reported(mapping: str) -> None:
+    learner = make_learner("MAML", mapping=mapping)
+    evaluator = fit(learner, toy_data(3, shift=10.0), [bank()])
+    routed = evaluator.matrix("AdapterBank/routing_accuracy")
+    oracle = evaluator.matrix("AdapterBank/score_with_right_entry")
+    assert (routed[-1] == 1).all()
+    assert (oracle[-1] == evaluator.matrix()[-1]).all()
+    for row in range(3):
+        assert torch.from_numpy(routed[row, row + 1 :]).isnan().all()
+        assert torch.from_numpy(oracle[row, : row + 1]).isfinite().all()
+
+
+@pytest.mark.parametrize("router", ["signature", "support_loss"])
+@pytest.mark.parametrize("temperature", [0.0, 1e3])
+def test_weights_sum_to_one_under_vmap_and_loop(router: str, temperature: float) -> None:
+    learner, adapters = make_learner(), bank(router=router, temperature=temperature)
+    fit(learner, toy_data(2), [adapters])
+    learner.eval()
+    batch, found = random_episode(), []
+    for mapping in ("vmap", "loop"):
+        learner.mapping = mapping  # type: ignore[assignment]
+        with torch.no_grad():
+            params = learner.meta_parameters()
+            w = learner.over_tasks(lambda sx, sy, *_: adapters.weigh(learner, params, sx, sy), batch)  # noqa: B023
+            found.append((w, learner.losses(params, batch)))
+        torch.testing.assert_close(w.sum(-1), torch.ones(3))
+        assert ((w > 0).all() if temperature else ((w == 0) | (w == 1)).all()).item()
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_a_new_entry_starts_at_zero_or_at_the_nearest() -> None:
+    for start in ("zero", "nearest"):
+        learner, adapters, seen = make_learner(), bank(start=start), []
+
+        class Watch(AtEnd):
+            def begin(self, learner: object, visit: object) -> None:
+                seen.append({k: p.detach().clone() for k, p in adapters.current.items()})  # noqa: B023
+
+        fit(learner, toy_data(3, shift=10.0), [adapters, Watch(lambda: None)])
+        if start == "nearest":
+            assert same(seen[2], adapters.entries[1])
+        else:
+            assert all(v.abs().max() == 0 for k, v in seen[2].items() if not k.endswith("down"))

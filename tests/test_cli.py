@@ -1,0 +1,201 @@
+"""The command line from end to end: what a run writes, resuming, several devices, and what people get told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.command_line import TINY, TINY_DATA, TINY_MODEL, error_of, run_apart, run_here, start_apart
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+    monkeypatch.setattr("sys.argv", ["lifelong"])
+
+
+def weights(folder: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(folder / "checkpoints" / name, weights_only=True)
+    return {k: v for k, v in checkpoint["state_dict"].items() if isinstance(v, torch.Tensor)}
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    first, second = (json.loads((folder / "results.json").read_text()) for folder in (one, other))
+    for key in ("matrix", "half_width", "metrics", "untrained", "split_hash"):
+        assert first[key] == second[key], key
+
+
+def test_fit_writes_everything_and_the_others_read_it(capsys: pytest.CaptureFixture[str]) -> None:
+    run_here("fit", *TINY, "--run.name=r", "--strategies=[strategies.Replay]")
+    printed = capsys.readouterr().out
+    folder = Path("runs/r")
+    assert "experience 3/3 'silhouettes' learnt" in printed
+    assert "forgetting" in printed
+    for name in ("metrics.csv", "results.json", "config.yaml", "accuracy_matrix.png", "forgetting_curves.png"):
+        assert (folder / name).stat().st_size > 0, name
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == [
+        "experience-00.ckpt", "experience-01.ckpt", "experience-02.ckpt", "last.ckpt",
+    ]  # fmt: skip
+    results = json.loads((folder / "results.json").read_text())
+    assert results["finished"]
+    assert len(results["matrix"]) == len(results["matrix"][0]) == 3
+    assert results["strategy_bytes"]["Replay"] > 0
+    assert results["parameters"] == 64 * 16 + 16 + 16 * 8 + 8
+    last = str(folder / "checkpoints" / "last.ckpt")
+    run_here("validate", "--ckpt_path", last, "--trainer.logger=false")
+    validated = json.loads((folder / "val.json").read_text())
+    assert validated["mean"] == pytest.approx(results["matrix"][-1])
+    run_here("test", "--ckpt_path", last, "--trainer.logger=false")
+    assert len(json.loads((folder / "test.json").read_text())["mean"]) == 3
+    run_here("predict", "--ckpt_path", last, "--trainer.logger=false")
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 3 * 5 * 9
+
+
+def test_maml_fits_validates_tests_and_predicts_with_default_flags() -> None:
+    maml = ["--model=MAML", "--model.n_inner_steps=2", *TINY_MODEL[1:4], "--model.network.n_outputs=3"]
+    run_here("fit", *maml, *TINY_DATA, "--trainer.logger=false", "--run.name=m", "--strategies=[EWC]")
+    for command in ("validate", "test", "predict"):
+        run_here(command, "--ckpt_path=runs/m/checkpoints/last.ckpt", "--trainer.logger=false")
+    assert Path("runs/m/test.json").exists()
+
+
+@pytest.mark.parametrize("strategy", ["strategies.Replay", "strategies.EWC", "strategies.AdapterBank"])
+def test_resume_after_an_experience_gives_the_same_run(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [*TINY, f"--strategies=[{strategy}]"]
+    run_here("fit", *options, "--run.name=whole")
+    run_here("fit", *options, "--run.name=parts", "--trainer.max_epochs=2")
+    run_here("fit", *options, "--ckpt_path=runs/parts/checkpoints/last.ckpt", "--trainer.max_epochs=3")
+    whole, parts = weights(Path("runs/whole")), weights(Path("runs/parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert_same_results(Path("runs/whole"), Path("runs/parts"))
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_an_experience_resumes_bit_for_bit(tmp_path: Path) -> None:
+    options = [*TINY, "--strategies=[strategies.Replay,strategies.EWC]", "--data.steps_per_experience=60"]
+    options += ["--checkpoint.every_n_steps=7"]
+    run_apart("fit", *options, "--run.name=whole", cwd=tmp_path)
+    process = start_apart("fit", *options, "--run.name=killed", cwd=tmp_path)
+    folder = tmp_path / "runs/killed"
+    middle = 0
+    while process.poll() is None:
+        last = folder / "checkpoints/last.ckpt"
+        middle = int(torch.load(last, weights_only=True)["global_step"]) if last.exists() else 0
+        if middle > 60 and middle % 60:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    process.wait()
+    process.stdout.close()  # type: ignore[union-attr]
+    process.stderr.close()  # type: ignore[union-attr]
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    run_apart("fit", "--ckpt_path=last", "--run.name=killed", cwd=tmp_path)
+    whole, killed = weights(tmp_path / "runs/whole"), weights(folder)
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    assert_same_results(tmp_path / "runs/whole", folder)
+    steps = [int(float(line.split(",")[0])) for line in (folder / "metrics.csv").read_text().splitlines()[1:]]
+    assert steps == sorted(set(steps))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategies", ["[strategies.Replay,strategies.EWC]", "[strategies.AdapterBank]"])
+def test_two_processes_give_the_weights_of_one(tmp_path: Path, strategies: str) -> None:
+    # Plain SGD: Adam would blow the rounding noise of gradients that are zero in theory up to whole steps.
+    options = [*TINY, f"--strategies={strategies}", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1"]
+    run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
+    run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
+    one, two = weights(tmp_path / "runs/one"), weights(tmp_path / "runs/two")
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=1e-6)
+    first, second = (json.loads((tmp_path / f"runs/{n}/results.json").read_text()) for n in ("one", "two"))
+    assert torch.allclose(torch.tensor(first["matrix"]), torch.tensor(second["matrix"]), atol=0.05)
+    assert first["strategy_bytes"] == second["strategy_bytes"]
+
+
+def test_the_joint_bound_has_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    run_here("fit", *TINY, "--run.name=j", "--data.joint=true")
+    results = json.loads(Path("runs/j/results.json").read_text())
+    assert [len(results["matrix"]), len(results["matrix"][0])] == [1, 3]
+    assert results["metrics"]["forgetting"] is None
+    assert "n/a" in capsys.readouterr().out
+
+
+def test_weights_and_biases_offline_and_failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    options = [option for option in TINY if "logger" not in option]
+    run_here("fit", *options, "--run.name=w")
+    assert list(Path("runs/w/wandb").glob("offline-run-*/*.wandb"))
+    monkeypatch.setattr("wandb.init", lambda **_: 1 / 0)
+    run_here("fit", *options, "--run.name=v")
+    assert (Path("runs/v/metrics.csv")).stat().st_size > 0
+    assert json.loads(Path("runs/v/results.json").read_text())["finished"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data.n_way=50"], ["n_way", "50"]),
+        (["--data.n_shot=40"], ["class", "40"]),
+        (["--data.tasks_per_batch=0"], ["tasks_per_batch", "0"]),
+        (["--strategies=[strategies.Replay,strategies.AdapterBank]"], ["Replay", "AdapterBank", "combined"]),
+        (["--strategies=[{class_path: strategies.Replay, init_args: {budget_examples: 20}}]"], ["budget", "20"]),
+        (["--ckpt_path=nowhere.ckpt"], ["nowhere.ckpt"]),
+        (["--ckpt_path=last"], ["last"]),
+        (["--model.network.n_inputs=63"], ["63", "64", "n_inputs"]),
+        (["--run.root=/proc/nothing"], ["/proc/nothing", "written"]),
+        (["--data.sources=[{class_path: datamodules.ImageFolder, init_args: {root: nowhere}}]"], ["nowhere"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_one_sentence(
+    options: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, message = error_of(capsys, "fit", *TINY, *options)
+    assert code == 1
+    assert "Traceback" not in message
+    line = message.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("option", ["--data.n_ways=3", "--strategies=[strategies.Nothing]", "--model=lifelong.Nothing"])
+def test_an_unknown_name_exits_with_2(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = error_of(capsys, "fit", *TINY, option)
+    assert code == 2
+    assert "Traceback" not in message
+    assert option.split("=")[1].strip("[]") in message or option.split("=")[0].strip("-") in message
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=1e30", "--run.name=n"]
+    code, message = error_of(capsys, "fit", *TINY, *options, "--checkpoint.every_n_steps=1")
+    assert code == 1
+    assert "experience 1 (strokes)" in message
+    assert "step" in message
+    kept = Path("runs/n/checkpoints/last.ckpt")
+    assert not kept.exists() or all(torch.isfinite(w).all() for w in weights(Path("runs/n")).values())
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    run_here("fit", *TINY, "--run.name=a", "--trainer.max_epochs=1")
+    wider = [*TINY, "--model.network.hidden=[17]", "--config=runs/a/config.yaml"]
+    code, message = error_of(capsys, "fit", *wider[-1:], *wider[:-1], "--ckpt_path=runs/a/checkpoints/last.ckpt")
+    assert code == 1
+    assert "another configuration" in message
+
+
+def test_a_folder_in_use_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
+    run_here("fit", *TINY, "--run.name=a", "--trainer.max_epochs=1")
+    before = Path("runs/a/results.json").read_bytes()
+    code, message = error_of(capsys, "fit", *TINY, "--run.name=a")
+    assert code == 1
+    assert "in use" in message
+    assert Path("runs/a/results.json").read_bytes() == before

@@ -1,0 +1,108 @@
+from itertools import islice
+
+import pytest
+import torch
+
+from lifelong.batch import Episode
+from lifelong.datamodule import EpisodicDataModule, TaskLoader
+from tests.toys import AtEnd, fit, make_learner, toy_data
+
+CPU = torch.device("cpu")
+
+
+def loader(data: EpisodicDataModule, experience: int = 0, rank: int = 0, world: int = 1) -> TaskLoader:
+    made = data.train_dataloader()
+    made._place = lambda: (experience, rank, world)
+    return made
+
+
+def inputs(items: object) -> list[torch.Tensor]:
+    return [item.gather(CPU).support_x for item in items]  # type: ignore[attr-defined]
+
+
+def test_two_ranks_together_draw_the_tasks_of_one() -> None:
+    data = toy_data()
+    whole = torch.cat(inputs(loader(data, 1)))
+    first, second = (inputs(loader(data, 1, rank, 2)) for rank in (0, 1))
+    shared = [torch.stack([a, b], 1).flatten(0, 1) for a, b in zip(first, second, strict=True)]
+    assert len(whole) == 16
+    assert torch.equal(torch.cat(shared), whole)
+
+
+def test_a_loader_goes_on_at_the_very_next_task() -> None:
+    data = toy_data(steps_per_experience=6)
+    whole, interrupted, resumed = inputs(loader(data)), loader(data), loader(data)
+    before = inputs(islice(interrupted, 2))
+    resumed.load_state_dict(interrupted.state_dict())
+    assert interrupted.state_dict() == {"experience": 0, "step": 2}
+    assert torch.equal(torch.cat([*before, *inputs(resumed)]), torch.cat(whole))
+    assert len(inputs(resumed)) == 6
+
+
+def test_a_resumed_place_counts_in_its_experience_only() -> None:
+    data = toy_data()
+    made = loader(data, 1)
+    made.load_state_dict({"experience": 0, "step": 3})
+    assert len(inputs(made)) == 4
+
+
+def test_seed_moves_training_tasks_and_not_evaluation() -> None:
+    one, two = toy_data(seed=0), toy_data(seed=1)
+    assert not torch.equal(torch.cat(inputs(loader(one))), torch.cat(inputs(loader(two))))
+    for a, b in zip(one.val_dataloader(), two.val_dataloader(), strict=True):
+        assert torch.equal(torch.cat(inputs(a)), torch.cat(inputs(b)))
+
+
+def test_evaluation_tasks_come_from_their_part_and_domain() -> None:
+    data = toy_data(shift=100.0)
+    val, test = ([torch.cat(inputs(one)) for one in made] for made in (data.val_dataloader(), data.test_dataloader()))
+    for part in (val, test):
+        assert [round(x.mean().item() / 100) for x in part] == [0, 1]
+    rows = {tuple(x.tolist()) for x in val[0].flatten(0, 1)}
+    assert not rows & {tuple(x.tolist()) for x in test[0].flatten(0, 1)}
+    assert not rows & {tuple(x.tolist()) for x in torch.cat(inputs(loader(data))).flatten(0, 1)}
+
+
+def test_evaluation_shape_may_differ() -> None:
+    data = toy_data(eval_n_way=2, eval_n_shot=1, eval_n_query=3)
+    batch: Episode = next(iter(data.val_dataloader()[0])).gather(CPU)
+    assert (batch.n_way, batch.support_x.shape[1], batch.query_x.shape[1]) == (2, 2, 6)
+
+
+def test_batches_share_fresh_tasks_with_their_indices() -> None:
+    data = toy_data()
+    experience = data.stream.experiences[1]
+    whole = list(data.batches(experience, "fisher", 10, CPU))
+    assert [i for indices, _ in whole for i in indices] == list(range(10))
+    assert max(len(batch) for _, batch in whole) <= 4
+    data._rank = lambda: (1, 3)  # type: ignore[method-assign]
+    mine = list(data.batches(experience, "fisher", 10, CPU))
+    assert [i for indices, _ in mine for i in indices] == [1, 4, 7]
+    everything = torch.cat([batch.support_x for _, batch in whole])
+    assert torch.equal(torch.cat([batch.support_x for _, batch in mine]), everything[[1, 4, 7]])
+
+
+def test_joint_spends_the_steps_of_the_stream() -> None:
+    data, ends = toy_data(3, joint=True), []
+    assert data.steps_per_experience == 12
+    evaluator = fit(make_learner(), data, [AtEnd(lambda: ends.append(1))])
+    assert len(ends) == 1
+    assert evaluator.matrix().shape == (1, 3, 8)
+
+
+@pytest.mark.parametrize(("asked", "length"), [(-1, 3), (2, 2), (9, 3)])
+def test_the_stream_is_the_length_of_the_run(asked: int, length: int) -> None:
+    assert len(fit(make_learner(), toy_data(3, steps_per_experience=1), max_epochs=asked).matrix()) == length
+
+
+def test_evaluation_tasks_beyond_the_asked_number_are_dropped() -> None:
+    assert fit(make_learner(), toy_data(1, n_eval_tasks=6)).matrix().shape == (1, 1, 6)
+
+
+def test_settings_out_of_range_and_small_parts_are_named() -> None:
+    with pytest.raises(ValueError, match="tasks_per_batch is 0"):
+        toy_data(tasks_per_batch=0)
+    with pytest.raises(ValueError, match=r"class 'c\d+' of domain 0 \(train\) has 12 examples.*need 13"):
+        toy_data(n_shot=11).stream  # noqa: B018
+    with pytest.raises(ValueError, match=r"domain 0 \(val\) has 2 classes"):
+        toy_data(split=(2, 3)).stream  # noqa: B018

@@ -1,0 +1,126 @@
+"""Small sources, episodes and a real Trainer for the tests."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Episode
+from lifelong.datamodule import EpisodicDataModule
+from lifelong.evaluation.evaluator import Evaluator
+from lifelong.learner import Learner
+from lifelong.learners import MAML, ProtoNet
+from lifelong.networks import MLP, Conv4
+from lifelong.strategy import Strategy
+from lifelong.stream import Domain, Source
+
+
+class Toy(Source):
+    """Domains of 12 classes x 12 examples; the inputs of domain ``d`` lie around ``d * shift``."""
+
+    def __init__(self, n_domains: int = 2, kind: str = "vector", shift: float = 3.0) -> None:
+        self.n_domains, self.kind, self.shift = n_domains, kind, shift
+
+    def domains(self) -> list[Domain]:
+        return [self._domain(d) for d in range(self.n_domains)]
+
+    def _domain(self, d: int) -> Domain:
+        rng = np.random.default_rng(100 + d)
+        size = (1, 16, 16) if self.kind == "image" else (4,)
+        y = np.repeat(np.arange(12), 12)
+        centres = rng.normal(size=(12, *size))
+        x = torch.from_numpy(centres[y] + 0.3 * rng.normal(size=(144, *size)) + d * self.shift).float()
+        targets = x.sum(1, keepdim=True) * torch.from_numpy(1 + y[:, None] / 12) if self.kind == "regression" else None
+        return Domain(f"domain {d}", x, y, [f"c{c}" for c in range(12)], None if targets is None else targets.float())
+
+
+def toy_data(n_domains: int = 2, kind: str = "vector", shift: float = 3.0, **settings: Any) -> EpisodicDataModule:
+    defaults: dict[str, Any] = {
+        "n_way": 1 if kind == "regression" else 3,
+        "n_shot": 2,
+        "n_query": 2,
+        "tasks_per_batch": 4,
+        "steps_per_experience": 4,
+        "n_eval_tasks": 8,
+        "split": (3, 3),
+    }
+    return EpisodicDataModule([Toy(n_domains, kind, shift)], **(defaults | settings))
+
+
+def network(kind: str = "vector", n_outputs: int = 3, norm: str = "group") -> nn.Module:
+    if kind == "image":
+        return Conv4(n_filters=8, norm=norm, image_size=16, n_outputs=n_outputs)  # type: ignore[arg-type]
+    return MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs)
+
+
+def make_learner(name: str = "MAML", kind: str = "vector", norm: str = "group", **settings: Any) -> Learner:
+    """A learner with weights that depend on nothing but its arguments."""
+    torch.manual_seed(1)
+    optimizer = partial(torch.optim.Adam, lr=0.01)
+    task = "regression" if kind == "regression" else "classification"
+    net = network(kind, 1 if kind == "regression" else 3, norm)
+    if name == "MAML":
+        return MAML(net, task=task, optimizer=optimizer, **({"n_inner_steps": 2} | settings))  # type: ignore[arg-type]
+    return ProtoNet(net, optimizer=optimizer, **settings)
+
+
+def random_episode(
+    kind: str = "vector", n_tasks: int = 3, n_way: int = 3, n_shot: int = 2, n_query: int = 2, seed: int = 5
+) -> Episode:
+    rng = torch.Generator().manual_seed(seed)
+    size = (1, 16, 16) if kind == "image" else (4,)
+
+    def part(n: int) -> tuple[Tensor, Tensor]:
+        x = torch.randn(n_tasks, n * n_way, *size, generator=rng)
+        if kind == "regression":
+            return x, torch.randn(n_tasks, n * n_way, 1, generator=rng)
+        return x, torch.arange(n_way).repeat(n_tasks, n)
+
+    return Episode(*part(n_shot), *part(n_query), torch.ones(n_tasks), 0 if kind == "regression" else n_way)
+
+
+def fit(learner: Learner, data: EpisodicDataModule, strategies: Iterable[Strategy] = (), **trainer: Any) -> Evaluator:
+    """Learn the whole stream with a real Trainer; returns the filled evaluator."""
+    evaluator = Evaluator(None)
+    settings: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": -1,
+        "reload_dataloaders_every_n_epochs": 0,
+        "default_root_dir": tempfile.gettempdir(),
+    }
+    learner.use(strategies)
+    L.Trainer(**(settings | trainer), callbacks=[evaluator]).fit(learner, datamodule=data)
+    return evaluator
+
+
+class AtEnd(Strategy):
+    """Calls a function at the end of each experience and changes nothing."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        super().__init__()
+        self.function = function
+
+    def end(self, learner: Any, visit: Any) -> None:
+        self.function()
+
+
+def weights(learner: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in learner.named_parameters() if not name.startswith("strategies.")}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Bit-identical."""
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
