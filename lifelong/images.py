@@ -49,6 +49,8 @@ def fit_images(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         >>> fit_images(torch.full((2, 3, 8, 8), 255, dtype=torch.uint8), (1, 4, 4)).shape
         torch.Size([2, 1, 4, 4])
     """
+    if x.is_floating_point():
+        return torch.cat([_fit(chunk, shape) for chunk in torch.split(x, CHUNK)])
     return torch.cat(
         [_fit(chunk.float(), shape).round().clamp(0, 255).to(torch.uint8) for chunk in torch.split(x, CHUNK)]
     )

@@ -44,7 +44,6 @@ def test_many_images_are_converted_in_order(monkeypatch: pytest.MonkeyPatch) -> 
     assert fit_images(x, (1, 2, 2))[:, 0, 0, 0].tolist() == list(range(7))
 
 
-@pytest.mark.xfail(strict=True, reason="same_shape rounds float images in [0, 1] to uint8 0 or 1 when it resizes them")
 def test_float_images_keep_their_values_when_resized() -> None:
     bright = Domain("float", torch.full((4, 1, 12, 12), 0.5), np.arange(4) % 2, ["a", "b"])
     fitted = same_shape([domain("one", 1, 8, 8), bright])[1].x

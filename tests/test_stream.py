@@ -91,7 +91,6 @@ def test_equal_names_are_numbered() -> None:
     assert build_stream([d, d, d], split=(3, 3), split_seed=0).domains == ("a", "a 2", "a 3")
 
 
-@pytest.mark.xfail(strict=True, reason="_unique can make a name that another domain has")
 def test_numbered_names_do_not_meet_given_ones() -> None:
     ds = [domain(name=n) for n in ("a", "a 2", "a")]
     assert len(set(build_stream(ds, split=(3, 3), split_seed=0).domains)) == 3

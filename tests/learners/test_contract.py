@@ -11,12 +11,7 @@ CASES = [("vector", "none"), ("image", "batch"), ("image", "group")]
     [
         *(("ProtoNet", kind, norm) for kind, norm in CASES),
         *(("MAML", kind, norm) for kind, norm in CASES if norm != "batch"),
-        pytest.param(
-            "MAML",
-            "image",
-            "batch",
-            marks=pytest.mark.xfail(strict=True, reason="torch's batch_norm has a wrong second derivative under vmap"),
-        ),
+        ("MAML", "image", "batch"),
     ],
 )
 def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:

@@ -94,7 +94,6 @@ def test_every_experience_counts_alike(n_replay: int | None) -> None:
     assert replay.rehearse(random_episode(n_tasks=4), Position(3, n_tasks=4)).weight.tolist() == [1] * len(batch)
 
 
-@pytest.mark.xfail(strict=True, reason="_shuffle and _prefix drop the pool's n_variants")
 def test_variants_of_a_class_do_not_meet_in_rehearsed_tasks() -> None:
     class Variants(Toy):
         def domains(self) -> list[Domain]:
@@ -113,7 +112,6 @@ def test_variants_of_a_class_do_not_meet_in_rehearsed_tasks() -> None:
             assert family[tuple(x[0].tolist())] != family[tuple(x[1].tolist())]
 
 
-@pytest.mark.xfail(strict=True, reason="the share is counted in examples of the newest pool's size")
 def test_budget_in_bytes_holds_for_inputs_of_different_types() -> None:
     class Mixed(Toy):
         def domains(self) -> list[Domain]:

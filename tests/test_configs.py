@@ -1,0 +1,90 @@
+"""Every YAML in configs/ runs through the real command line, on data made small."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.command_line import run_here
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+SMALL = [
+    "--trainer.logger=false",
+    "--trainer.accelerator=cpu",
+    "--data.steps_per_experience=2",
+    "--data.n_eval_tasks=2",
+    "--data.tasks_per_batch=2",
+    "--data.evaluate_on=val",
+    "--data.split=[0.3, 0.3]",
+    "--run.name=tiny",
+]
+SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
+CHANGES = {
+    "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
+    "maml_glyphs": [*SHAPE, "--model.network.n_outputs=2", "--model.network.n_filters=4"],
+    "maml_sinusoids": ["--data.n_way=1"],
+    "omniglot_groups": [*SHAPE, "--data.sources.n_groups=2", "--model.network.n_filters=4"],
+    "omniglot_fashion_textures": [*SHAPE, "--model.network.n_filters=4"],
+}
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIFELONG_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+    monkeypatch.setattr("sys.argv", ["lifelong"])
+    rng = np.random.default_rng(0)
+    _make_omniglot(tmp_path / "data/omniglot", rng)
+    _make_fashion(tmp_path / "data/fashion-mnist", rng)
+    _make_photos(tmp_path / "photos", rng)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_runs(config: Path) -> None:
+    run_here("fit", f"--config={config}", *SMALL, *CHANGES[config.stem])
+    results = json.loads(Path("runs/tiny/results.json").read_text())
+    assert results["finished"]
+    assert len(results["matrix"]) == len(results["experiences"]) > 1
+    assert np.isfinite(np.array(results["matrix"])).all()
+
+
+def _noise(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def _make_omniglot(folder: Path, rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    for part in ("images_background", "images_evaluation"):
+        with zipfile.ZipFile(folder / f"{part}.zip", "w") as archive:
+            for alphabet in ("Greek", "Latin"):
+                for character in range(8):
+                    for drawer in range(4):
+                        buffer = io.BytesIO()
+                        Image.fromarray(_noise(rng, 21, 21) > 128).save(buffer, "PNG")
+                        name = f"{part}/{part[7:9]}{alphabet}/character{character:02d}/{character:04d}_{drawer:02d}.png"
+                        archive.writestr(name, buffer.getvalue())
+
+
+def _make_fashion(folder: Path, rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    header = np.array([0x803, 120, 28, 28], dtype=">i4").tobytes()
+    (folder / "t10k-images-idx3-ubyte").write_bytes(header + _noise(rng, 120, 28, 28).tobytes())
+    labels = (np.arange(120) % 10).astype(np.uint8).tobytes()
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(np.array([0x801, 120], dtype=">i4").tobytes() + labels)
+
+
+def _make_photos(folder: Path, rng: np.random.Generator) -> None:
+    for site in ("harbour", "market"):
+        for kind in ("boat", "cart", "dog"):
+            (folder / site / kind).mkdir(parents=True)
+            for number in range(12):
+                Image.fromarray(_noise(rng, 20, 30, 3)).save(folder / site / kind / f"{number}.jpg")
