@@ -97,14 +97,14 @@ def test_every_experience_counts_alike(n_replay: int | None) -> None:
 def test_variants_of_a_class_do_not_meet_in_rehearsed_tasks() -> None:
     class Variants(Toy):
         def domains(self) -> list[Domain]:
-            return [replace(d, n_variants=3) for d in super().domains()]
+            return [replace(d, n_variants=2) for d in super().domains()]
 
     replay = Replay(budget_examples=200)
-    settings = {"n_way": 2, "n_shot": 2, "n_query": 2, "split": (1, 1), "steps_per_experience": 1, "n_eval_tasks": 2}
+    settings = {"n_way": 2, "n_shot": 2, "n_query": 2, "split": (2, 2), "steps_per_experience": 1, "n_eval_tasks": 2}
     data = EpisodicDataModule([Variants(2)], **settings)  # type: ignore[arg-type]
     fit(make_learner("ProtoNet"), data, [replay])
     source = Toy(2).domains()
-    family = {tuple(x.tolist()): int(y) // 3 for d in source for x, y in zip(d.x, d.y, strict=True)}
+    family = {tuple(x.tolist()): int(y) // 2 for d in source for x, y in zip(d.x, d.y, strict=True)}
     batch = random_episode(n_tasks=4, n_way=2)
     for step in range(10):
         rehearsed = replay.rehearse(batch, Position(2, step=step, n_tasks=4))
