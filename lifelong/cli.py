@@ -132,9 +132,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _run(args: list[str]) -> None:
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip" not in record.getMessage()
-    )
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
     plugins.load()
@@ -162,6 +160,10 @@ def _run(args: list[str]) -> None:
         parser_kwargs={name: {"default_config_files": [str(DEFAULT)]} for name in SUBCOMMANDS},
     )
     os.environ.pop(FOLDER_VARIABLE, None)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip:" not in record.getMessage()
 
 
 def _with_saved_config(args: list[str]) -> list[str]:
