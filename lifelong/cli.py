@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ DEFAULT = Path(__file__).with_name("default.yaml")
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
 """Tells the processes that a multi-device launch starts which folder the first one chose."""
+LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
+"""How the lines begin in which the parser tells what it tried."""
 NOISE = (
     ".*does not have many workers.*",  # tasks are drawn by index in microseconds
     ".*number of training batches.*is smaller than the logging interval.*",
@@ -43,6 +46,12 @@ NOISE = (
 
 class LifelongCLI(LightningCLI):
     """LightningCLI with strategies, a run folder, checkpoints and the evaluator."""
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """A parser that raises, so that ``main`` can answer in one sentence."""
+        parser = super().init_parser(**kwargs)
+        parser.exit_on_error = False
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options beside the model, the data and the Trainer."""
@@ -116,11 +125,21 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one sentence, exit code 1 (or 2 for the options themselves)."""
     try:
         _run(list(sys.argv[1:] if args is None else args))
+    except ArgumentError as error:
+        print(f"error: {_option_sentence(str(error))}", file=sys.stderr)
+        sys.exit(2)
     except (ValueError, OSError, MisconfigurationException) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise
         print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _option_sentence(message: str) -> str:
+    """What the parser found, without its listing of everything that it tried."""
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    told = [line for line in lines if line and not line.startswith(LISTING)]
+    return f"{' '.join(told)}; python -m lifelong fit --help lists every option"
 
 
 def _sentence(error: BaseException) -> str:
