@@ -92,7 +92,7 @@ class Classification(Objective):
 class Regression(Objective):
     """Mean squared error on ``(Q, *Y)``; the score is its negative, so that higher is better."""
 
-    score_name = "negative mean squared error"
+    score_name = "negative MSE"
     percent = False
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
