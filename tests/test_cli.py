@@ -201,3 +201,14 @@ def test_a_folder_in_use_is_not_overwritten(capsys: pytest.CaptureFixture[str]) 
     assert code == 1
     assert "in use" in message
     assert Path("runs/a/results.json").read_bytes() == before
+
+
+def test_the_bank_can_be_given_a_trunk(tmp_path: Path) -> None:
+    run_here("fit", *TINY, "--run.name=t", "--trainer.max_epochs=1")
+    trunk = tmp_path / "runs/t/checkpoints/last.ckpt"
+    bank = f"--strategies=[{{class_path: strategies.AdapterBank, init_args: {{trunk: {trunk}}}}}]"
+    run_here("fit", *TINY, bank, "--run.name=b")
+    given, kept = weights(tmp_path / "runs/t"), weights(tmp_path / "runs/b")
+    assert all(torch.equal(given[name], kept[name]) for name in given)
+    entries = [w for name, w in kept.items() if "current" in name and name.endswith("full")]
+    assert any(w.abs().max() > 0 for w in entries)
