@@ -35,6 +35,6 @@ def over_tasks(
 
 
 def choose_mapping(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:
-    """The faster mapping as measured: on a CPU convolutions run faster task by task, everything else under ``vmap``."""
+    """By rule: on a CPU convolutions go task by task, as whole batches leave the cache; all else under ``vmap``."""
     convolutional = any(isinstance(module, nn.modules.conv._ConvNd) for module in network.modules())
     return "loop" if convolutional and device.type == "cpu" else "vmap"
