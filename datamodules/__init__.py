@@ -4,6 +4,7 @@ from datamodules.glyphs import Glyphs
 from datamodules.idx import MNIST, FashionMNIST
 from datamodules.image_folder import ImageFolder
 from datamodules.omniglot import Omniglot
+from datamodules.permuted import Permuted
 from datamodules.sinusoids import Sinusoids
 
-__all__ = ["MNIST", "FashionMNIST", "Glyphs", "ImageFolder", "Omniglot", "Sinusoids"]
+__all__ = ["MNIST", "FashionMNIST", "Glyphs", "ImageFolder", "Omniglot", "Permuted", "Sinusoids"]

@@ -16,7 +16,7 @@ from torch import Tensor
 from lifelong.batch import Episode
 from lifelong.pool import Pool, TaskShape
 
-PURPOSES = ("train", "val", "test", "rehearse", "memory", "fisher", "labels", "signature", "split")
+PURPOSES = ("train", "val", "test", "rehearse", "memory", "fisher", "labels", "signature", "split", "pixels")
 """What a random number is for; each purpose has a stream of its own."""
 
 
