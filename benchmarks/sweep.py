@@ -2,7 +2,7 @@
 
 ``python benchmarks/sweep.py benchmarks/forgetting.yaml --jobs 2``
 
-A sweep is a YAML file: ``seeds``, ``flags`` for all runs, and ``tables`` that each name a config and the rows, by label,
+A sweep is a YAML file: ``seeds``, ``flags`` for all runs, and ``tables`` that each name a config and its rows by label,
 with their flags. Each run is one ``python -m lifelong fit`` in a process of its own with one thread, in the folder
 ``<root>/<table>/<label>-<seed>``; a folder with a finished ``results.json`` is not run again.
 """

@@ -6,10 +6,25 @@ Shapes: ``B`` tasks, ``S`` support examples, ``Q`` query examples, ``N`` ways, `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Task(NamedTuple):
+    """One task (or, with a leading ``B``, a batch of them) as tensors; what a pure function of a task receives.
+
+    ``classes`` ``(N,)`` are the stream-wide numbers of the classes: for learners that pre-train on class labels, never
+    an input of ``adapt`` or ``predict``.
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+    classes: Tensor
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,8 @@ class Episode:
         query_y: ``(B, Q)`` labels or ``(B, Q, *Y)`` targets.
         weight: ``(B,)`` weight of each task in the mean loss.
         n_way: number of classes in each task, 0 for regression.
+        classes: ``(B, N)`` the stream-wide number of each way's class (of the function, for regression); the ways'
+            own numbers where None.
 
     Raises:
         ValueError: when the shapes do not fit together.
@@ -43,9 +60,13 @@ class Episode:
     query_y: Tensor
     weight: Tensor
     n_way: int
+    classes: Tensor | None = None
 
     def __post_init__(self) -> None:
         n_units = self.weight.shape[0]
+        if self.classes is None:
+            ways = torch.arange(max(self.n_way, 1), device=self.weight.device)
+            object.__setattr__(self, "classes", ways.repeat(n_units, 1))
         for name in ("support", "query"):
             x, y = getattr(self, f"{name}_x"), getattr(self, f"{name}_y")
             if x.shape[0] != n_units or x.shape[:2] != y.shape[:2]:
@@ -67,13 +88,18 @@ class Episode:
         """A copy that shares no memory with this episode (and is usable by autograd outside inference mode)."""
         return self._map(torch.clone)
 
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What one task is made of, in the order of the learner's contract; all begin with ``B``."""
-        return self.support_x, self.support_y, self.query_x, self.query_y
+    def tasks(self) -> Task:
+        """What the tasks are made of; all tensors begin with ``B``."""
+        assert self.classes is not None
+        return Task(self.support_x, self.support_y, self.query_x, self.query_y, self.classes)
+
+    def weighted(self, factor: float) -> Episode:
+        """The same tasks with their weights multiplied."""
+        return replace(self, weight=self.weight * factor)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Episode:
-        sx, sy, qx, qy = (function(tensor) for tensor in self.tensors())
-        return Episode(sx, sy, qx, qy, function(self.weight), self.n_way)
+        sx, sy, qx, qy, classes = (function(tensor) for tensor in self.tasks())
+        return Episode(sx, sy, qx, qy, function(self.weight), self.n_way, classes)
 
     @staticmethod
     def cat(episodes: Sequence[Episode]) -> Episode:
@@ -90,5 +116,5 @@ class Episode:
                     f"tasks of different shapes cannot be joined in one batch: {first.n_way} ways with support "
                     f"{tuple(first.support_x.shape[1:])} and {other.n_way} ways with {tuple(other.support_x.shape[1:])}"
                 )
-        sx, sy, qx, qy = (torch.cat(column) for column in zip(*(e.tensors() for e in episodes), strict=True))
-        return Episode(sx, sy, qx, qy, torch.cat([e.weight for e in episodes]), first.n_way)
+        sx, sy, qx, qy, classes = (torch.cat(column) for column in zip(*(e.tasks() for e in episodes), strict=True))
+        return Episode(sx, sy, qx, qy, torch.cat([e.weight for e in episodes]), first.n_way, classes)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
+from lifelong.batch import Episode, Task
 from lifelong.learner import Learner
 from lifelong.strategy import Params
 
@@ -40,13 +40,13 @@ def fisher_diagonal(learner: Learner, batches: Iterable[tuple[Episode, Tensor]],
     fixed = {name: p.detach() for name, p in params.items() if not p.requires_grad}
     total = {name: torch.zeros_like(p) for name, p in trained.items()}
 
-    def squared(sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor, uniform: Tensor) -> Params:
+    def squared(task: Task, uniform: Tensor) -> Params:
         def output(theta: Params) -> Tensor:
-            return learner.task_loss({**theta, **fixed}, sx, sy, qx, qy)[1]
+            return learner.task_loss({**theta, **fixed}, task)[1]
 
         if labels == "exact":
             return _expected(learner, output, trained)
-        return _single(learner, output, trained, qy if labels == "empirical" else None, uniform)
+        return _single(learner, output, trained, task.query_y if labels == "empirical" else None, uniform)
 
     was_training = learner.network.training
     learner.network.eval()

@@ -11,13 +11,12 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.mapping import Mapping as TaskMapping
+from lifelong.batch import Episode, Task
 from lifelong.mapping import choose_mapping, over_tasks
 from lifelong.objective import Classification, Objective
+from lifelong.outer import OuterLoop
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit
 from lifelong.stream import Experience
 
@@ -33,10 +32,7 @@ class Learner(L.LightningModule):
     Args:
         network: any module; its parameters, and those that a subclass registers, are the meta-parameters.
         objective: loss and score; classification where None.
-        optimizer: makes the outer optimizer from the parameters.
-        reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
-        mapping: how tasks of a batch are run: ``vmap`` together, ``loop`` in turn, ``auto`` by device and network.
-        chunk: at most so many tasks at once under ``vmap``.
+        outer: how the meta-parameters are trained.
 
     Example:
         >>> class NearestExample(Learner):
@@ -56,18 +52,12 @@ class Learner(L.LightningModule):
         network: nn.Module,
         *,
         objective: Objective | None = None,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        reset_optimizer: bool = False,
-        mapping: TaskMapping = "auto",
-        chunk: int | None = None,
+        outer: OuterLoop | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.objective = objective or Classification()
-        self.optimizer = optimizer
-        self.reset_optimizer = reset_optimizer
-        self.mapping: TaskMapping = mapping
-        self.chunk = chunk
+        self.outer = outer or OuterLoop()
         self.strategies = Chain()
 
     # -- the contract ---------------------------------------------------------------------------------------------
@@ -91,12 +81,25 @@ class Learner(L.LightningModule):
         own = {name.removeprefix("network."): p for name, p in params.items() if name.startswith("network.")}
         return torch.func.functional_call(self.network, own, (x,))  # type: ignore[no-any-return]
 
-    def task_loss(
-        self, params: Params, support_x: Tensor, support_y: Tensor, query_x: Tensor, query_y: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and output of ONE task: route, adapt to the support set, predict the queries."""
-        output = self._answer(self._route, params, support_x, support_y, query_x)
-        return self.objective.loss(output, query_y), output
+    def answer(self, params: Params, task: Task, route: Route | None = None) -> Tensor:
+        """Outputs for the queries of ONE task: route, adapt to the support set, predict.
+
+        Args:
+            params: the meta-parameters.
+            task: one task, targets encoded.
+            route: replaces the strategies' own routing.
+        """
+        routed = (route or self.route)(params, task.support_x, task.support_y)
+        return self.predict(routed, self.adapt(routed, task.support_x, task.support_y), task.query_x)
+
+    def route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """The parameters that the strategies choose for ONE task from its support set."""
+        return self.strategies.route(self, params, support_x, support_y)
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """Training loss of ONE task and the outputs for its queries; the query loss of ``answer`` unless overridden."""
+        output = self.answer(params, task)
+        return self.objective.loss(output, task.query_y), output
 
     def losses(self, params: Params, batch: Episode) -> Tensor:
         """The loss of each task, ``(B,)``."""
@@ -104,44 +107,37 @@ class Learner(L.LightningModule):
         return losses
 
     def losses_and_outputs(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """Losses ``(B,)`` and outputs ``(B, Q, …)``."""
-
-        def one(*task: Tensor) -> tuple[Tensor, Tensor]:
-            return self.task_loss(params, *task)
-
-        losses, outputs = self.over_tasks(one, batch)
+        """Training losses ``(B,)`` and outputs ``(B, Q, …)``."""
+        losses, outputs = self.over_tasks(lambda task: self.task_loss(params, task), batch)
         return losses, outputs
+
+    def outputs(self, params: Params, batch: Episode) -> Tensor:
+        """What is predicted for the queries of each task, ``(B, Q, …)``."""
+        return self.over_tasks(lambda task: self.answer(params, task), batch)  # type: ignore[no-any-return]
 
     def scores(self, params: Params, batch: Episode, route: Route | None = None) -> Tensor:
         """The score of each task, ``(B,)``, higher is better; ``route`` replaces the strategies' own."""
 
-        def one(support_x: Tensor, support_y: Tensor, query_x: Tensor, query_y: Tensor) -> Tensor:
-            return self.objective.score(
-                self._answer(route or self._route, params, support_x, support_y, query_x), query_y
-            )
+        def one(task: Task) -> Tensor:
+            return self.objective.score(self.answer(params, task, route), task.query_y)
 
         return self.over_tasks(one, batch)  # type: ignore[no-any-return]
 
     def over_tasks(self, function: Callable[..., Any], batch: Episode, *more: Tensor) -> Any:
-        """Apply a pure function of one task's four tensors, targets encoded, to every task of a batch.
+        """Apply a pure function of one task, targets encoded, to every task of a batch.
 
         Args:
-            function: of ``support_x, support_y, query_x, query_y`` and one row of each of ``more``.
+            function: of a :class:`~lifelong.batch.Task` and one row of each of ``more``.
             batch: the tasks.
             more: further tensors ``(B, …)``.
         """
         dtype = next(self.network.parameters(), torch.empty(0)).dtype
-        support_x, support_y, query_x, query_y = batch.to(dtype).tensors()
-        support_y, query_y = (self.objective.encode(y, batch.n_way).to(dtype) for y in (support_y, query_y))
-        mapping = choose_mapping(self.network, support_x.device) if self.mapping == "auto" else self.mapping
-        return over_tasks(function, support_x, support_y, query_x, query_y, *more, mapping=mapping, chunk=self.chunk)
-
-    def _answer(self, route: Route, params: Params, support_x: Tensor, support_y: Tensor, query_x: Tensor) -> Tensor:
-        routed = route(params, support_x, support_y)
-        return self.predict(routed, self.adapt(routed, support_x, support_y), query_x)
-
-    def _route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        return self.strategies.route(self, params, support_x, support_y)
+        tasks = batch.to(dtype).tasks()
+        support_y, query_y = (self.objective.encode(y, batch.n_way).to(dtype) for y in (tasks.support_y, tasks.query_y))
+        tasks = tasks._replace(support_y=support_y, query_y=query_y)
+        mapping, device = self.outer.mapping, tasks.support_x.device
+        chosen = choose_mapping(self.network, device) if mapping == "auto" else mapping
+        return over_tasks(function, tasks, *more, mapping=chosen, chunk=self.outer.chunk)
 
     # -- strategies -----------------------------------------------------------------------------------------------
 
@@ -152,13 +148,27 @@ class Learner(L.LightningModule):
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The outer optimizer over the learner's and the strategies' parameters."""
-        return self.optimizer(self.parameters())
+    def setup(self, stage: str) -> None:
+        """Size what depends on the stream."""
+        self.prepare(self.trainer.datamodule.stream.n_classes)  # type: ignore[attr-defined]
+
+    def prepare(self, n_classes: int) -> None:
+        """Before the optimizer is made and a checkpoint loaded: size what depends on the number of classes."""
+
+    def finish(self, visit: Visit) -> None:
+        """After the last step of an experience, before the strategies end and it is evaluated."""
+
+    def configure_optimizers(self) -> Any:
+        """The outer optimizer over the learner's and the strategies' parameters, and its schedule."""
+        optimizer = self.outer.optimizer(self.parameters())
+        if self.outer.scheduler is None:
+            return optimizer
+        schedule = {"scheduler": self.outer.scheduler(optimizer), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""
-        if self.reset_optimizer:
+        if self.outer.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
         self.strategies.begin(self, self._visit())
 
@@ -187,7 +197,9 @@ class Learner(L.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After the last step of an experience, and so before its row of the matrix: the strategies end."""
         if self.trainer.is_last_batch:
-            self.strategies.end(self, self._visit())
+            visit = self._visit()
+            self.finish(visit)
+            self.strategies.end(self, visit)
 
     def _mean(self, losses: Tensor, weight: Tensor) -> Tensor:
         # DDP averages gradients over ranks: each share is scaled so that the average is the global weighted mean.
@@ -226,7 +238,7 @@ class Learner(L.LightningModule):
             raise ValueError(
                 f"the loss became {loss.item()} in experience {position.experience + 1} ({name}), step "
                 f"{position.step + 1}: training stops and the last good checkpoint is kept; lower the learning rate "
-                "(--model.optimizer.lr) or the inner learning rate"
+                "(--model.outer.optimizer.lr) or the inner learning rate"
             )
 
     def _log_step(self, batch: Episode, losses: Tensor, outputs: Tensor, penalty: Tensor | None) -> None:
@@ -250,7 +262,7 @@ class Learner(L.LightningModule):
     def predict_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """What a person reads for each query: probabilities ``(B, Q, N)`` or values ``(B, Q, *Y)``."""
         with torch.inference_mode(False), torch.no_grad():
-            _, outputs = self.losses_and_outputs(self.meta_parameters(), batch.clone())
+            outputs = self.outputs(self.meta_parameters(), batch.clone())
             return torch.stack([self.objective.prediction(output) for output in outputs])
 
     def _measure(self, batch: Episode, domain: int) -> dict[str, Tensor]:

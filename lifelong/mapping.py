@@ -6,20 +6,20 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils import _pytree as pytree
 
 Mapping = Literal["auto", "vmap", "loop"]
 
 
 def over_tasks(
-    function: Callable[..., Any], *batched: Tensor, mapping: Literal["vmap", "loop"], chunk: int | None = None
+    function: Callable[..., Any], *batched: Any, mapping: Literal["vmap", "loop"], chunk: int | None = None
 ) -> Any:
-    """Apply ``function`` to every task of tensors that begin with ``B``; results are stacked along a new first axis.
+    """Apply ``function`` to every task of nested tensors ``(B, …)``; results are stacked along a new first axis.
 
     Args:
-        function: pure; takes one task's tensors and returns tensors in any nesting.
-        batched: tensors ``(B, …)``.
+        function: pure; takes one task's part of each argument and returns tensors in any nesting.
+        batched: tensors ``(B, …)`` in any nesting.
         mapping: ``vmap`` runs all tasks as one; ``loop`` runs them in turn.
         chunk: at most so many tasks at once under ``vmap``; None runs all together.
 
@@ -29,12 +29,23 @@ def over_tasks(
     """
     if mapping == "vmap":
         return torch.func.vmap(function, randomness="different", chunk_size=chunk)(*batched)
-    results = [function(*task) for task in zip(*batched, strict=True)]
+    leaves, nesting = pytree.tree_flatten(batched)
+    results = [function(*pytree.tree_unflatten(task, nesting)) for task in zip(*leaves, strict=True)]
     flat, structure = zip(*(pytree.tree_flatten(result) for result in results), strict=True)
-    return pytree.tree_unflatten([torch.stack(leaves) for leaves in zip(*flat, strict=True)], structure[0])
+    return pytree.tree_unflatten([torch.stack(column) for column in zip(*flat, strict=True)], structure[0])
 
 
 def choose_mapping(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:
-    """By rule: on a CPU convolutions go task by task, as whole batches leave the cache; all else under ``vmap``."""
+    """By rule: on a CPU convolutions go task by task, as whole batches leave the cache; all else under ``vmap``.
+
+    Running statistics are updated in place, which ``vmap`` cannot do: such networks go task by task everywhere.
+    """
+    if has_running_statistics(network):
+        return "loop"
     convolutional = any(isinstance(module, nn.modules.conv._ConvNd) for module in network.modules())
     return "loop" if convolutional and device.type == "cpu" else "vmap"
+
+
+def has_running_statistics(network: nn.Module) -> bool:
+    """Whether a norm layer of the network keeps statistics of past batches."""
+    return any(getattr(module, "running_mean", None) is not None for module in network.modules())

@@ -51,6 +51,7 @@ class Pool:
         targets: ``(M, *Y)`` real targets for regression, where a "class" is one function; None for classification.
         n_variants: consecutive classes that are variants (rotations) of the same class and never meet in one task.
         name: the domain that the pool belongs to.
+        numbers: for each class its number in the whole stream, the same for its variants; counted from 0 where None.
 
     Example:
         >>> pool = Pool(torch.zeros(6, 2), [np.arange(3), np.arange(3, 6)], ["a", "b"], name="toy")
@@ -67,6 +68,7 @@ class Pool:
         targets: Tensor | None = None,
         n_variants: int = 1,
         name: str = "",
+        numbers: np.ndarray | None = None,
     ) -> None:
         self.x = x
         self.members = [np.asarray(m, dtype=np.int64) for m in members]
@@ -74,6 +76,7 @@ class Pool:
         self.targets = targets
         self.n_variants = n_variants
         self.name = name
+        self.numbers = np.arange(len(self.members)) // n_variants if numbers is None else np.asarray(numbers)
         self._resident: dict[torch.device, Tensor] = {}
 
     def __len__(self) -> int:
@@ -116,6 +119,7 @@ class Pool:
             targets=self.targets,
             n_variants=self.n_variants,
             name=name,
+            numbers=self.numbers[list(classes)],
         )
 
     def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:

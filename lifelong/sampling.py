@@ -40,11 +40,13 @@ class Draw:
         pool: where the examples are.
         support: ``(S,)`` indices, shot by shot: example ``s`` belongs to way ``s % n_way``.
         query: ``(Q,)`` indices in the same order.
+        classes: ``(N,)`` stream-wide numbers of the classes.
     """
 
     pool: Pool
     support: np.ndarray
     query: np.ndarray
+    classes: np.ndarray
 
 
 def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator) -> Draw:
@@ -54,7 +56,8 @@ def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator)
     if pool.n_variants > 1:
         classes = classes + rng.integers(pool.n_variants, size=shape.n_way)
     picked = np.stack([rng.choice(pool.members[c], shape.per_class, replace=False) for c in classes], axis=1)
-    return Draw(pool, picked[: shape.n_shot].reshape(-1), picked[shape.n_shot :].reshape(-1))
+    support, query = picked[: shape.n_shot].reshape(-1), picked[shape.n_shot :].reshape(-1)
+    return Draw(pool, support, query, pool.numbers[classes])
 
 
 def gather(draws: Sequence[Draw], shape: TaskShape, device: torch.device) -> Episode:
@@ -62,7 +65,8 @@ def gather(draws: Sequence[Draw], shape: TaskShape, device: torch.device) -> Epi
     support_x, support_y = _collect(draws, [d.support for d in draws], shape, device)
     query_x, query_y = _collect(draws, [d.query for d in draws], shape, device)
     n_way = 0 if draws[0].pool.is_regression else shape.n_way
-    return Episode(support_x, support_y, query_x, query_y, torch.ones(len(draws), device=device), n_way)
+    classes = torch.from_numpy(np.stack([d.classes for d in draws])).to(device)
+    return Episode(support_x, support_y, query_x, query_y, torch.ones(len(draws), device=device), n_way, classes)
 
 
 def _collect(

@@ -88,6 +88,7 @@ class Stream:
         val: one pool per domain.
         test: one pool per domain.
         fingerprint: hash of the split: which classes or examples are in which part.
+        n_classes: training classes of the whole stream; they are numbered from 0, held-out ones go on from there.
     """
 
     experiences: tuple[Experience, ...]
@@ -95,6 +96,7 @@ class Stream:
     val: tuple[Pool, ...]
     test: tuple[Pool, ...]
     fingerprint: str
+    n_classes: int
 
 
 def build_stream(
@@ -116,6 +118,7 @@ def build_stream(
         raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
     names = _unique([d.name for d in domains])
     parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
+    n_classes = _number_classes(parts)
     train = [p["train"] for p in parts]
     if joint:
         experiences = [Experience(0, "all domains", tuple(train))]
@@ -127,6 +130,7 @@ def build_stream(
         tuple(p["val"] for p in parts),
         tuple(p["test"] for p in parts),
         _fingerprint(parts),
+        n_classes,
     )
 
 
@@ -172,6 +176,19 @@ def _split_examples(pool: Pool, split: tuple[float, float], rng: np.random.Gener
         part: Pool(pool.x, pieces, pool.names, targets=pool.targets, n_variants=pool.n_variants, name=_part(pool, part))
         for part, pieces in parts.items()
     }
+
+
+def _number_classes(parts: Sequence[dict[str, Pool]]) -> int:
+    """Give each class its number in the stream, training classes first; returns how many of those there are."""
+    numbers: dict[tuple[int, str], int] = {}
+    n_train = 0
+    for split in SPLITS:
+        for domain, part in enumerate(parts):
+            pool = part[split]
+            families = [pool.names[i - i % pool.n_variants] for i in range(len(pool.names))]
+            pool.numbers = np.array([numbers.setdefault((domain, f), len(numbers)) for f in families], dtype=np.int64)
+        n_train = n_train or len(numbers)
+    return n_train
 
 
 def _part(pool: Pool, part: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
+from lifelong.batch import Episode, Task
 from lifelong.learner import Learner
 from lifelong.objective import one_hot
 from lifelong.strategy import Params, Strategy, Visit
@@ -144,8 +144,9 @@ class AdapterBank(Strategy):
             unknown = torch.full_like(batch.weight, torch.nan)
             return {"routing_accuracy": unknown, "score_with_right_entry": unknown}
 
-        def is_right(sx: Tensor, sy: Tensor, *_: Tensor) -> Tensor:
-            return (self.weigh(learner, params, sx, sy).argmax() == domain).to(sx.dtype)
+        def is_right(task: Task) -> Tensor:
+            weights = self.weigh(learner, params, task.support_x, task.support_y)
+            return (weights.argmax() == domain).to(task.support_x.dtype)
 
         entry = {key: stack[domain] for key, stack in self._stack(batch.support_x).items()}
         scores = learner.scores(params, batch, route=lambda p, sx, sy: _add(p, entry))

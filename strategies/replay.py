@@ -100,8 +100,7 @@ class Replay(Strategy):
             draws.append(draw_task([self.pools[index % len(self.pools)]], shape, rng))
         old = gather(draws, shape, batch.weight.device)
         weight = len(self.pools) * position.n_tasks / n_replay if self.weighting == "experience" else 1.0
-        old = Episode(*old.tensors(), old.weight * weight, old.n_way)
-        return Episode.cat([batch, old])
+        return Episode.cat([batch, old.weighted(weight)])
 
     def memory_bytes(self) -> int:
         """Bytes of the examples that are kept."""
@@ -111,7 +110,7 @@ class Replay(Strategy):
         """What is kept, for the checkpoint."""
         return [
             {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
-            | {"n_variants": p.n_variants}
+            | {"n_variants": p.n_variants, "numbers": p.numbers.tolist()}
             for p in self.pools
         ]
 
@@ -122,9 +121,8 @@ class Replay(Strategy):
             members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
             x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
             assert x is not None
-            self.pools.append(
-                Pool(x, members, kept["names"], targets=targets, n_variants=kept["n_variants"], name=kept["name"])
-            )
+            same = {key: kept[key] for key in ("n_variants", "name", "numbers")}
+            self.pools.append(Pool(x, members, kept["names"], targets=targets, **same))
 
     def _capacity(self, pool: Pool) -> int:
         bounds = [self.budget_examples] if self.budget_examples is not None else []
@@ -170,4 +168,5 @@ def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
         targets=targets,
         n_variants=pool.n_variants,
         name=pool.name,
+        numbers=pool.numbers[:n_classes],
     )

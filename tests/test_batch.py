@@ -15,7 +15,7 @@ def test_examples_and_labels_must_fit_together() -> None:
 
 def test_cat_keeps_order_and_weights() -> None:
     a, b = random_episode(n_tasks=2, seed=1), random_episode(n_tasks=3, seed=2)
-    b = Episode(*b.tensors(), b.weight * 2, b.n_way)
+    b = b.weighted(2)
     both = Episode.cat([a, b])
     assert len(both) == 5
     assert both.weight.tolist() == [1, 1, 2, 2, 2]

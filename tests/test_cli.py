@@ -110,7 +110,8 @@ def test_killed_in_the_middle_of_an_experience_resumes_bit_for_bit(tmp_path: Pat
 @pytest.mark.parametrize("strategies", ["[strategies.Replay,strategies.EWC]", "[strategies.AdapterBank]"])
 def test_two_processes_give_the_weights_of_one(tmp_path: Path, strategies: str) -> None:
     # Plain SGD: Adam would blow the rounding noise of gradients that are zero in theory up to whole steps.
-    options = [*TINY, f"--strategies={strategies}", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1"]
+    sgd = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.1"]
+    options = [*TINY, f"--strategies={strategies}", *sgd]
     run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
     run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
     one, two = weights(tmp_path / "runs/one"), weights(tmp_path / "runs/two")
@@ -177,7 +178,7 @@ def test_an_unknown_name_exits_with_2(option: str, capsys: pytest.CaptureFixture
 
 
 def test_nan_stops_and_keeps_the_last_good_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=1e30", "--run.name=n"]
+    options = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=1e30", "--run.name=n"]
     code, message = error_of(capsys, "fit", *TINY, *options, "--checkpoint.every_n_steps=1")
     assert code == 1
     assert "experience 1 (strokes)" in message

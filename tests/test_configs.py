@@ -30,6 +30,7 @@ CHANGES = {
     "maml_glyphs": [*SHAPE, "--model.network.n_outputs=2", "--model.network.n_filters=4"],
     "maml_sinusoids": ["--data.n_way=1"],
     "omniglot_groups": [*SHAPE, "--data.sources.n_groups=2", "--model.network.n_filters=4"],
+    "omniglot_textures_permuted": [*SHAPE, "--model.network.n_filters=4"],
     "omniglot_fashion_textures": [*SHAPE, "--model.network.n_filters=4"],
 }
 pytestmark = pytest.mark.filterwarnings("ignore")

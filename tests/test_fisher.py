@@ -6,6 +6,7 @@ from lifelong.batch import Episode
 from lifelong.fisher import fisher_diagonal
 from lifelong.learner import Learner
 from lifelong.objective import Classification
+from lifelong.outer import OuterLoop
 from tests.toys import make_learner, random_episode
 
 CASES = [("MAML", "vector"), ("ProtoNet", "vector"), ("MAML", "regression")]
@@ -32,7 +33,7 @@ def brute_force(learner: Learner, batch: Episode, labels: str) -> dict[str, Tens
         for t, s in zip(total, squared, strict=True):
             t += weight * s
 
-    for sx, sy, qx, qy in zip(*batch.tensors(), strict=True):
+    for sx, sy, qx, qy, _ in zip(*batch.tasks(), strict=True):
         sy, qy = (learner.objective.encode(y, batch.n_way).double() for y in (sy, qy))
         out = learner.predict(params, learner.adapt(params, sx, sy), qx)
         if labels == "empirical":
@@ -55,7 +56,7 @@ def brute_force(learner: Learner, batch: Episode, labels: str) -> dict[str, Tens
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_equals_a_brute_force_loop(name: str, kind: str, labels: str, mapping: str) -> None:
     learner, batch, uniform = case(name, kind)
-    learner.mapping = mapping  # type: ignore[assignment]
+    learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
     found = fisher_diagonal(learner, [(batch, uniform)], labels)  # type: ignore[arg-type]
     expected = brute_force(learner, batch, labels)
     assert sum(f.sum() for f in expected.values()) > 1e-6
@@ -67,7 +68,7 @@ def test_equals_a_brute_force_loop(name: str, kind: str, labels: str, mapping: s
 def test_does_not_depend_on_the_batching(name: str, kind: str, labels: str) -> None:
     learner, batch, uniform = case(name, kind, n_tasks=4)
     parts = [
-        (Episode(*(t[a:b] for t in batch.tensors()), batch.weight[a:b], batch.n_way), uniform[a:b])
+        (Episode(*(t[a:b] for t in batch.tasks()[:4]), batch.weight[a:b], batch.n_way), uniform[a:b])
         for a, b in ((0, 1), (1, 4))
     ]
     whole, split = (fisher_diagonal(learner, b, labels) for b in ([(batch, uniform)], parts))  # type: ignore[arg-type]
@@ -78,7 +79,7 @@ def test_does_not_depend_on_the_batching(name: str, kind: str, labels: str) -> N
 def test_sampled_converges_to_exact(name: str, kind: str) -> None:
     n = 4000
     learner, batch, _ = case(name, kind, n_tasks=1)
-    many = Episode(*(t.expand(n, *t.shape[1:]) for t in batch.tensors()), torch.ones(n), batch.n_way)
+    many = Episode(*(t.expand(n, *t.shape[1:]) for t in batch.tasks()[:4]), torch.ones(n), batch.n_way)
     shape = learner.objective.encode(many.query_y, many.n_way).shape
     sampled = fisher_diagonal(learner, [(many, torch.rand(shape, dtype=torch.float64))], "sampled")
     exact, empirical = (

@@ -5,20 +5,15 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*Y`` one target, `
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent
-from lifelong.learner import Learner
-from lifelong.mapping import Mapping
-from lifelong.objective import Classification, Regression
+from lifelong.learners.gradient import GradientLearner, Objective, key
+from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
 
-class MAML(Learner):
+class MAML(GradientLearner):
     """MAML: ``min_θ Σ_task L_query(θ')`` with ``θ' = θ − α ∇ L_support(θ)``, repeated for some inner steps.
 
     The inner rate multiplies the gradient of the MEAN loss over the support set.
@@ -31,13 +26,11 @@ class MAML(Learner):
         inner_rate: ``α``, the rate of the inner steps.
         learn_inner_rate: learn one rate per parameter tensor, starting at ``inner_rate``.
         first_order: hold the inner gradients constant (FOMAML).
-        optimizer: the outer optimizer.
-        reset_optimizer: forget the optimizer's state at the start of each experience.
-        mapping: how the tasks of a batch are run.
-        chunk: at most so many tasks at once under ``vmap``.
+        outer: how the meta-parameters are trained.
 
     Raises:
-        ValueError: when the tasks have another number of ways than the network has outputs.
+        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
+            has outputs.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017. Differences: norm layers use the statistics of
@@ -55,60 +48,27 @@ class MAML(Learner):
         self,
         network: nn.Module,
         *,
-        task: Literal["classification", "regression"] = "classification",
+        task: Objective = "classification",
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
         learn_inner_rate: bool = False,
         first_order: bool = False,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        reset_optimizer: bool = False,
-        mapping: Mapping = "auto",
-        chunk: int | None = None,
+        outer: OuterLoop | None = None,
     ) -> None:
-        objective = Classification() if task == "classification" else Regression()
         super().__init__(
             network,
-            objective=objective,
-            optimizer=optimizer,
-            reset_optimizer=reset_optimizer,
-            mapping=mapping,
-            chunk=chunk,
+            task=task,
+            n_inner_steps=n_inner_steps,
+            n_eval_steps=n_eval_steps,
+            first_order=first_order,
+            outer=outer,
         )
-        self.n_inner_steps = n_inner_steps
-        self.n_eval_steps = n_inner_steps if n_eval_steps is None else n_eval_steps
-        self.first_order = first_order
-        rates = {_key(name): torch.tensor(inner_rate) for name, _ in network.named_parameters()}
+        names = [name for name, _ in network.named_parameters() if self.adapts(name)]
         self.inner_rates = nn.ParameterDict(
-            {k: nn.Parameter(r, requires_grad=learn_inner_rate) for k, r in rates.items()}
+            {key(name): nn.Parameter(torch.tensor(inner_rate), requires_grad=learn_inner_rate) for name in names}
         )
 
-    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """The network's parameters after the inner steps."""
-        start = {name: p for name, p in params.items() if name.startswith("network.")}
-        rates = {name: params[f"inner_rates.{_key(name.removeprefix('network.'))}"] for name in start}
-
-        def loss(current: Params) -> Tensor:
-            output = self.apply_network(current, support_x)
-            self._check_ways(output, support_y)
-            return self.objective.loss(output, support_y)
-
-        n_steps = self.n_inner_steps if self.training else self.n_eval_steps
-        # Half-precision double gradients overflow, so the inner loop runs in the parameters' own precision.
-        with torch.autocast(support_x.device.type, enabled=False):
-            return gradient_descent(loss, start, rates, n_steps=n_steps, first_order=self.first_order)
-
-    def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
-        """The adapted network's outputs."""
-        return self.apply_network(state, query_x)
-
-    def _check_ways(self, output: Tensor, target: Tensor) -> None:
-        if output.shape != target.shape:
-            raise ValueError(
-                f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
-                f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
-            )
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "-")
+    def rate(self, params: Params, name: str, step: int) -> Tensor:
+        """``α`` of this parameter."""
+        return params[f"inner_rates.{key(name)}"]

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from lifelong.learner import Learner
-from lifelong.mapping import Mapping
+from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
 
@@ -24,15 +22,13 @@ class ProtoNet(Learner):
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
         distance: ``euclidean`` is the squared Euclidean distance, ``cosine`` one minus the cosine similarity.
         temperature: ``τ``; None is 1 for Euclidean and 10 for cosine.
-        optimizer: the outer optimizer.
-        reset_optimizer: forget the optimizer's state at the start of each experience.
-        mapping: how the tasks of a batch are run.
-        chunk: at most so many tasks at once under ``vmap``.
+        outer: how the meta-parameters are trained.
 
     Reference:
         Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017.
 
     Example:
+        >>> import torch
         >>> learner = ProtoNet(nn.Identity())
         >>> means = learner.adapt({}, torch.tensor([[0.0], [2.0], [9.0]]), torch.eye(2)[[0, 0, 1]])
         >>> means.tolist()
@@ -45,12 +41,9 @@ class ProtoNet(Learner):
         *,
         distance: Literal["euclidean", "cosine"] = "euclidean",
         temperature: float | None = None,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        reset_optimizer: bool = False,
-        mapping: Mapping = "auto",
-        chunk: int | None = None,
+        outer: OuterLoop | None = None,
     ) -> None:
-        super().__init__(network, optimizer=optimizer, reset_optimizer=reset_optimizer, mapping=mapping, chunk=chunk)
+        super().__init__(network, outer=outer)
         self.distance = distance
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Norm = Literal["batch", "group", "layer", "instance", "none"]
+Norm = Literal["batch", "running", "group", "layer", "instance", "none"]
 
 
 class Conv4(nn.Module):
@@ -19,7 +19,8 @@ class Conv4(nn.Module):
         in_channels: channels of the images.
         n_filters: filters of every convolution.
         norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
-            each other (transductive); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
+            each other (transductive); ``running`` evaluates with running statistics (inductive; not for learners that
+            adapt by gradients); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
             (inductive).
         pooling: ``max`` pools 2×2; ``stride`` convolves with stride 2 instead.
         readout: ``flatten`` keeps the last map's places apart, ``mean`` averages over them.
@@ -52,22 +53,22 @@ class Conv4(nn.Module):
             *(_block(before, after, norm, pooling) for before, after in itertools.pairwise(channels))
         )
         self.readout = readout
-        n_features = self.features(torch.zeros(2, *self.input_shape)).shape[1]
-        self.head = nn.Identity() if n_outputs is None else nn.Linear(n_features, n_outputs)
+        self.n_features = _n_features(self)
+        self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
         """``(n, C, H, W)`` to ``(n, D)``."""
-        maps: Tensor = self.blocks(x)
-        return maps.mean((-2, -1)) if self.readout == "mean" else maps.flatten(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
         if tuple(x.shape[1:]) != self.input_shape:
             channels, size = x.shape[1], x.shape[-1]
             raise ValueError(
                 f"Conv4 takes images of shape {self.input_shape}, but the data has {tuple(x.shape[1:])}: set "
                 f"--model.network.in_channels {channels} --model.network.image_size {size}"
             )
+        maps: Tensor = self.blocks(x)
+        return maps.mean((-2, -1)) if self.readout == "mean" else maps.flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
@@ -109,6 +110,8 @@ def _norm(norm: Norm, channels: int) -> nn.Module:
     match norm:
         case "batch":
             return BatchNorm(channels)
+        case "running":
+            return nn.BatchNorm2d(channels)
         case "group":
             return nn.GroupNorm(max(channels // 8, 1), channels)
         case "layer":
@@ -117,4 +120,13 @@ def _norm(norm: Norm, channels: int) -> nn.Module:
             return nn.GroupNorm(channels, channels)
         case "none":
             return nn.Identity()
-    raise ValueError(f"norm {norm!r} is unknown: use batch, group, layer, instance or none")
+    raise ValueError(f"norm {norm!r} is unknown: use batch, running, group, layer, instance or none")
+
+
+def _n_features(network: Conv4) -> int:
+    # In evaluation mode, so that running statistics do not see the zeros.
+    network.eval()
+    with torch.no_grad():
+        n_features = network.features(torch.zeros(2, *network.input_shape)).shape[1]
+    network.train()
+    return n_features

@@ -29,14 +29,19 @@ class MLP(nn.Module):
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
         self.n_inputs = n_inputs
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(widths[-1], n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(n, *X)`` to ``(n, n_outputs)``."""
+    def features(self, x: Tensor) -> Tensor:
+        """``(n, *X)`` to ``(n, hidden[-1])``."""
         flat = x.flatten(1)
         if flat.shape[1] != self.n_inputs:
             raise ValueError(
                 f"MLP takes {self.n_inputs} numbers per input, but the data has {flat.shape[1]}: "
                 f"set --model.network.n_inputs {flat.shape[1]}"
             )
-        return self.layers(flat)  # type: ignore[no-any-return]
+        return self.body(flat)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, *X)`` to ``(n, n_outputs)``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]

@@ -1,25 +1,26 @@
+import numpy as np
 import pytest
 import torch
 
-from tests.toys import fit, make_learner, random_episode, same, toy_data, weights
+from lifelong.batch import Episode
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Strategy
+from strategies import EWC, AdapterBank, Replay
+from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights
 
 CASES = [("vector", "none"), ("image", "batch"), ("image", "group")]
+HEADED = {"MAML"}
+"""Learners whose network ends in one output per label."""
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "norm"),
-    [
-        *(("ProtoNet", kind, norm) for kind, norm in CASES),
-        *(("MAML", kind, norm) for kind, norm in CASES if norm != "batch"),
-        ("MAML", "image", "batch"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "norm"), CASES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
     learner = make_learner(name, kind, norm).double()
     batch = random_episode(kind, n_tasks=4 if kind == "vector" else 2).to(torch.float64)
     found = {}
     for mapping, chunk in (("loop", None), ("vmap", None), ("vmap", 1)):
-        learner.mapping, learner.chunk = mapping, chunk
+        learner.outer = OuterLoop(mapping=mapping, chunk=chunk)
         losses = learner.losses(learner.meta_parameters(), batch)
         trained = [p for p in learner.parameters() if p.requires_grad]
         found[mapping, chunk] = (losses, torch.autograd.grad(losses.sum(), trained))
@@ -31,7 +32,7 @@ def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
 
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
-@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+@pytest.mark.parametrize("name", LEARNERS)
 def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, mapping: str) -> None:
     learner = make_learner(name, mapping=mapping).eval()
     before = weights(learner)
@@ -47,16 +48,61 @@ def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, ma
     assert all(p.grad is None for p in learner.parameters())
 
 
-@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+@pytest.mark.parametrize("name", LEARNERS)
 def test_scores_are_the_share_of_right_queries(name: str) -> None:
     learner, batch = make_learner(name).eval(), random_episode()
     params = learner.meta_parameters()
-    _, outputs = learner.losses_and_outputs(params, batch)
+    outputs = learner.outputs(params, batch)
     expected = (outputs.argmax(-1) == batch.query_y).float().mean(-1)
     torch.testing.assert_close(learner.scores(params, batch), expected)
 
 
-@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_predictions_do_not_depend_on_the_names_of_the_labels(name: str) -> None:
+    learner, batch = make_learner(name).eval(), random_episode()
+    params, renamed = learner.meta_parameters(), torch.tensor([2, 0, 1])
+    if "network.head.weight" in params and name in HEADED:
+        # A head has an output per label: labels and outputs change their names together.
+        for part in ("weight", "bias"):
+            params[f"network.head.{part}"] = params[f"network.head.{part}"][renamed.argsort()]
+    support = (batch.support_x, renamed[batch.support_y])
+    other = Episode(*support, batch.query_x, renamed[batch.query_y], batch.weight, batch.n_way)
+    outputs = learner.outputs(learner.meta_parameters(), batch)
+    torch.testing.assert_close(learner.outputs(params, other)[..., renamed], outputs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_inductive_predictions_do_not_depend_on_other_queries(name: str) -> None:
+    learner, batch = make_learner(name, "image", "group").eval(), random_episode("image", n_tasks=1)
+    first = Episode(*batch.tasks()[:2], batch.query_x[:, :2], batch.query_y[:, :2], batch.weight, batch.n_way)
+    params = learner.meta_parameters()
+    whole, part = learner.outputs(params, batch), learner.outputs(params, first)
+    torch.testing.assert_close(whole[:, :2], part, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", [Replay, EWC, AdapterBank])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_works_with_every_strategy(name: str, strategy: type[Strategy]) -> None:
+    learner, plugin = make_learner(name), strategy()
+    evaluator = fit(learner, toy_data(2), [plugin])
+    assert plugin.memory_bytes() > 0
+    assert np.isfinite(evaluator.matrix()).all()
+    if isinstance(plugin, EWC):
+        assert sum(float(f.sum()) for f in plugin.fisher.values()) > 0
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_trains_in_other_precisions(name: str, precision: str) -> None:
+    learner = make_learner(name)
+    before = weights(learner)
+    fit(learner, toy_data(1), precision=precision)
+    after = weights(learner)
+    assert all(p.isfinite().all() for p in after.values())
+    assert not same(before, {n: p.float() for n, p in after.items()})
+
+
+@pytest.mark.parametrize("name", LEARNERS)
 def test_training_learns_and_fills_the_matrix(name: str) -> None:
     learner = make_learner(name)
     before = weights(learner)

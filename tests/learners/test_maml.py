@@ -6,6 +6,7 @@ from torch import nn
 
 from lifelong.batch import Episode
 from lifelong.learners import MAML
+from lifelong.outer import OuterLoop
 from tests.toys import make_learner, random_episode
 
 ALPHA = 0.07
@@ -32,7 +33,12 @@ def linear_case() -> tuple[nn.Module, Episode, dict[str, float]]:
 def test_meta_gradient_equals_the_closed_form(first_order: bool, mapping: str) -> None:
     net, batch, hand = linear_case()
     learner = MAML(
-        net, task="regression", n_inner_steps=1, inner_rate=ALPHA, first_order=first_order, mapping=mapping
+        net,
+        task="regression",
+        n_inner_steps=1,
+        inner_rate=ALPHA,
+        first_order=first_order,
+        outer=OuterLoop(mapping=mapping),
     ).double()
     with torch.no_grad():
         for rate in learner.inner_rates.parameters():

@@ -39,6 +39,6 @@ def test_unknown_norm_and_wrong_inputs_are_named() -> None:
 
 def test_mlp_is_linear_layers_with_relu_between() -> None:
     net, x = MLP(n_inputs=4, hidden=[3, 2], n_outputs=5), torch.randn(6, 2, 2)
-    first, _, second, _, last = net.layers
+    (first, _, second, _), last = net.body, net.head
     torch.testing.assert_close(net(x), last(second(first(x.flatten(1)).relu()).relu()))
     assert MLP(n_inputs=4, hidden=[], n_outputs=2)(x).shape == (6, 2)

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lifelong.learner import Learner
+from lifelong.outer import OuterLoop
 from strategies import AdapterBank
 from strategies.adapter_bank import _add
 from tests.toys import AtEnd, fit, make_learner, random_episode, same, toy_data, weights
@@ -80,10 +81,10 @@ def test_weights_sum_to_one_under_vmap_and_loop(router: str, temperature: float)
     learner.eval()
     batch, found = random_episode(), []
     for mapping in ("vmap", "loop"):
-        learner.mapping = mapping  # type: ignore[assignment]
+        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
         with torch.no_grad():
             params = learner.meta_parameters()
-            w = learner.over_tasks(lambda sx, sy, *_: adapters.weigh(learner, params, sx, sy), batch)  # noqa: B023
+            w = learner.over_tasks(lambda t: adapters.weigh(learner, params, t.support_x, t.support_y), batch)  # noqa: B023
             found.append((w, learner.losses(params, batch)))
         torch.testing.assert_close(w.sum(-1), torch.ones(3))
         assert ((w > 0).all() if temperature else ((w == 0) | (w == 1)).all()).item()

@@ -73,7 +73,7 @@ def test_checkpoint_keeps_behaviour_and_memory(make: Callable[[], Strategy]) -> 
         one.eval()
         with torch.no_grad():
             losses = one.losses(one.meta_parameters(), rehearsed)
-        results.append((rehearsed.tensors(), rehearsed.weight, penalty, losses))
+        results.append((rehearsed.tasks(), rehearsed.weight, penalty, losses))
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
 
 

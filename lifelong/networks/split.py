@@ -1,0 +1,80 @@
+"""A network in two parts: ``features`` (the body) and ``head``, for learners that treat them differently.
+
+Shapes: ``n`` inputs, ``*X`` one input, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.strategy import Params
+
+
+def has_head(network: nn.Module) -> bool:
+    """Whether the network has a method ``features`` and a module ``head`` with ``forward(x) = head(features(x))``."""
+    return callable(getattr(network, "features", None)) and isinstance(getattr(network, "head", None), nn.Module)
+
+
+def check_head(network: nn.Module, learner: str) -> None:
+    """Refuse a network that cannot be split.
+
+    Raises:
+        ValueError: when it has no features or no head with parameters.
+    """
+    if not has_head(network) or not any(True for _ in network.head.parameters()):  # type: ignore[union-attr]
+        raise ValueError(
+            f"{learner} needs a network with features and a head of its own, and {type(network).__name__} has none: "
+            "set --model.network.n_outputs, or wrap it in lifelong.networks.WithHead"
+        )
+
+
+def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor:
+    """``features(x)`` ``(n, D)`` with the given parameters (named ``network.…``) instead of the network's own."""
+    return torch.func.functional_call(_Features(network), _own(params), (x,))  # type: ignore[no-any-return]
+
+
+def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:
+    """``head(features)`` with the given parameters (named ``network.…``) instead of the network's own."""
+    own = {n.removeprefix("network.head."): p for n, p in params.items() if n.startswith("network.head.")}
+    return torch.func.functional_call(network.head, own, (features,))  # type: ignore[no-any-return, arg-type]
+
+
+def _own(params: Params) -> Params:
+    return {name: p for name, p in params.items() if name.startswith("network.")}
+
+
+class _Features(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.features(x)  # type: ignore[operator, no-any-return]
+
+
+class WithHead(nn.Module):
+    """Any module that computes features, with a linear head.
+
+    Args:
+        body: ``(n, *X)`` to ``(n, D)``.
+        n_features: ``D``.
+        n_outputs: outputs of the head.
+
+    Example:
+        >>> WithHead(nn.Flatten(), n_features=4, n_outputs=2)(torch.zeros(3, 2, 2)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, body: nn.Module, *, n_features: int, n_outputs: int) -> None:
+        super().__init__()
+        self.body, self.n_features = body, n_features
+        self.head = nn.Linear(n_features, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """``(n, *X)`` to ``(n, D)``."""
+        return self.body(x)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, *X)`` to ``(n, n_outputs)``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
