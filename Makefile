@@ -1,9 +1,10 @@
-# make fit: learn the default stream. make test: style, types and tests. Both make .venv first if need be.
+# make fit: learn the default stream. make test: style, types and tests. make learn2learn: add learn2learn, an option.
+# All make .venv first if need be.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: fit test clean
+.PHONY: fit test learn2learn clean
 
 fit: $(VENV)/installed
 	$(BIN)/python -m lifelong fit $(ARGS)
@@ -16,6 +17,14 @@ test: $(VENV)/installed
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --fail-under=90
+
+# docs/learn2learn.md says why learn2learn takes lines, and a folder, of its own.
+learn2learn: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		setuptools wheel Cython cloudpickle requests scipy tqdm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade \
+		--target $(VENV)/learn2learn --no-deps --use-pep517 --no-build-isolation \
+		--config-settings=--global-option=build_ext gym torchvision learn2learn
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -3,8 +3,9 @@
 from datamodules.glyphs import Glyphs
 from datamodules.idx import MNIST, FashionMNIST
 from datamodules.image_folder import ImageFolder
+from datamodules.learn2learn import Learn2LearnTasks
 from datamodules.omniglot import Omniglot
 from datamodules.permuted import Permuted
 from datamodules.sinusoids import Sinusoids
 
-__all__ = ["MNIST", "FashionMNIST", "Glyphs", "ImageFolder", "Omniglot", "Permuted", "Sinusoids"]
+__all__ = ["MNIST", "FashionMNIST", "Glyphs", "ImageFolder", "Learn2LearnTasks", "Omniglot", "Permuted", "Sinusoids"]

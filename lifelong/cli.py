@@ -19,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lifelong import plugins
 from lifelong.checkpoint import StreamCheckpoint
+from lifelong.evaluation.after import AfterEvaluation
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.predictions import PredictionWriter
 from lifelong.evaluation.report import Report
@@ -89,6 +90,8 @@ class LifelongCLI(LightningCLI):
         for callback in callbacks:
             if isinstance(callback, StreamCheckpoint):
                 callback.folder = self.folder.checkpoints
+            elif isinstance(callback, AfterEvaluation):
+                callback.folder = self.folder
         self._connect_loggers()
 
     def before_fit(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import lightning as L
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lifelong.batch import Episode, Task
 from lifelong.mapping import choose_mapping, over_tasks
+from lifelong.networks.split import apply_embedding
 from lifelong.objective import Classification, Objective
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit
@@ -46,6 +47,9 @@ class Learner(L.LightningModule):
         >>> learner.losses(learner.meta_parameters(), Episode(x, y, x, y, torch.ones(1), n_way=2)).shape
         torch.Size([1])
     """
+
+    channels_last: ClassVar[bool] = True
+    """Lay the weights of convolutions out with the channels last where tasks run in a loop: on a CPU that is faster."""
 
     def __init__(
         self,
@@ -79,7 +83,12 @@ class Learner(L.LightningModule):
     def apply_network(self, params: Params, x: Tensor) -> Tensor:
         """The network's output on ``x (n, *X)`` with the given parameters instead of its own."""
         own = {name.removeprefix("network."): p for name, p in params.items() if name.startswith("network.")}
-        return torch.func.functional_call(self.network, own, (x,))  # type: ignore[no-any-return]
+        # Under autocast the outputs are halves; distances, means and solves need more digits than they have.
+        return torch.func.functional_call(self.network, own, (x,)).to(x.dtype)  # type: ignore[no-any-return]
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """The embedding ``(n, D)`` of ``x (n, *X)``, in which like is near like: the network's features or output."""
+        return apply_embedding(self.network, params, x)
 
     def answer(self, params: Params, task: Task, route: Route | None = None) -> Tensor:
         """Outputs for the queries of ONE task: route, adapt to the support set, predict.
@@ -135,9 +144,11 @@ class Learner(L.LightningModule):
         tasks = batch.to(dtype).tasks()
         support_y, query_y = (self.objective.encode(y, batch.n_way).to(dtype) for y in (tasks.support_y, tasks.query_y))
         tasks = tasks._replace(support_y=support_y, query_y=query_y)
-        mapping, device = self.outer.mapping, tasks.support_x.device
-        chosen = choose_mapping(self.network, device) if mapping == "auto" else mapping
-        return over_tasks(function, tasks, *more, mapping=chosen, chunk=self.outer.chunk)
+        mapping = self._mapping(tasks.support_x.device)
+        return over_tasks(function, tasks, *more, mapping=mapping, chunk=self.outer.chunk)
+
+    def _mapping(self, device: torch.device) -> Literal["vmap", "loop"]:
+        return choose_mapping(self.network, device) if self.outer.mapping == "auto" else self.outer.mapping
 
     # -- strategies -----------------------------------------------------------------------------------------------
 
@@ -149,7 +160,9 @@ class Learner(L.LightningModule):
     # -- training -------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Size what depends on the stream."""
+        """Size what depends on the stream, and lay the weights out as the device likes them."""
+        if self.channels_last and self._mapping(self.trainer.strategy.root_device) == "loop":
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prepare(self.trainer.datamodule.stream.n_classes)  # type: ignore[attr-defined]
 
     def prepare(self, n_classes: int) -> None:

@@ -122,3 +122,26 @@ class Regression(Objective):
     def prediction(self, output: Tensor) -> Tensor:
         """The predicted values."""
         return output
+
+
+class RelationScore(Regression):
+    """Mean squared error of scores ``(Q, N)`` in 0 … 1 against the one-hot labels; the score is the accuracy.
+
+    The likelihood behind the loss is that of :class:`Regression`, a Gaussian around every score: samples and the Fisher
+    treat the ``N`` scores of an example as ``N`` independent numbers, not as one label.
+    """
+
+    score_name = "accuracy"
+    percent = True
+
+    def encode(self, y: Tensor, n_way: int) -> Tensor:
+        """One-hot rows ``(…, N)``."""
+        return one_hot(y, n_way)
+
+    def score(self, output: Tensor, target: Tensor) -> Tensor:
+        """The share of examples whose largest score is at the label."""
+        return (output.argmax(-1) == target.argmax(-1)).to(output.dtype).mean()
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """The scores divided by their sum: shares, which the training does not calibrate as probabilities."""
+        return output / output.sum(-1, keepdim=True).clamp_min(torch.finfo(output.dtype).tiny)

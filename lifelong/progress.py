@@ -34,6 +34,22 @@ class StreamProgress(TQDMProgressBar):
             f"Experience {number + 1}/{len(experiences)} {experiences[number].name}"
         )
 
+    def on_validation_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Name the domain that is evaluated."""
+        super().on_validation_batch_start(trainer, *args, **kwargs)
+        what = self.sanity_check_description if trainer.sanity_checking else self.validation_description
+        self.val_progress_bar.set_description(f"{what}: {self._domain(trainer, *args, **kwargs)}")
+
+    def on_test_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Name the domain that is tested."""
+        super().on_test_batch_start(trainer, *args, **kwargs)
+        self.test_progress_bar.set_description(f"Testing: {self._domain(trainer, *args, **kwargs)}")
+
+    @staticmethod
+    def _domain(trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> str:
+        domains = trainer.datamodule.stream.domains  # type: ignore[attr-defined]
+        return f"{domains[dataloader_idx]} ({dataloader_idx + 1}/{len(domains)})"
+
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Loss and score without the logger's version number."""
         values = super().get_metrics(trainer, pl_module)

@@ -16,7 +16,20 @@ from torch import Tensor
 from lifelong.batch import Episode
 from lifelong.pool import Pool, TaskShape
 
-PURPOSES = ("train", "val", "test", "rehearse", "memory", "fisher", "labels", "signature", "split", "pixels")
+PURPOSES = (
+    "train",
+    "val",
+    "test",
+    "rehearse",
+    "memory",
+    "fisher",
+    "labels",
+    "signature",
+    "split",
+    "pixels",
+    "centre",
+    "clustering",
+)
 """What a random number is for; each purpose has a stream of its own."""
 
 

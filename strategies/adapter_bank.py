@@ -227,8 +227,8 @@ def _detached(params: Params) -> Params:
 
 
 def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
-    """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's outputs."""
-    features = learner.apply_network(params, x)
+    """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's embedding."""
+    features = learner.embed(params, x)
     blocks = [features.mean(0), features.std(0, correction=0)]
     if x.dim() == 4:
         across, down = (x.diff(dim=d).abs().mean((0, 2, 3)) for d in (-1, -2))

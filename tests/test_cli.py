@@ -10,9 +10,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.command_line import TINY, TINY_DATA, TINY_MODEL, error_of, run_apart, run_here, start_apart
+from tests.command_line import QUIET, TINY, TINY_DATA, TINY_MODEL, error_of, run_apart, run_here, start_apart
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+OWN_NETWORK = """
+import torch
+
+class Body(torch.nn.Module):
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, width)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)).tanh()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +78,25 @@ def test_maml_fits_validates_tests_and_predicts_with_default_flags() -> None:
     for command in ("validate", "test", "predict"):
         run_here(command, "--ckpt_path=runs/m/checkpoints/last.ckpt", "--trainer.logger=false")
     assert Path("runs/m/test.json").exists()
+
+
+def test_a_network_of_ones_own_inside_a_head_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own_network.py").write_text(OWN_NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    network = ["--model.network=WithHead", "--model.network.body=own_network.Body", "--model.network.body.width=6"]
+    network += ["--model.network.n_outputs=3", "--model.network.n_features"]
+    options = ["--model=MAML", "--model.n_inner_steps=1", *TINY_DATA, "--data.steps_per_experience=2", *QUIET]
+    run_here("fit", *options, *network, "6", "--run.name=own", "--trainer.max_epochs=1")
+    run_here("test", "--ckpt_path=runs/own/checkpoints/last.ckpt", *QUIET)
+    shapes = {name: tuple(w.shape) for name, w in weights(Path("runs/own")).items()}
+    assert shapes["network.body.layer.weight"] == (6, 64)
+    assert shapes["network.head.weight"] == (3, 6)
+    assert Path("runs/own/test.json").exists()
+    code, message = error_of(capsys, "fit", *options, *network, "7")
+    assert code == 1
+    assert "Body computes (6,): set --model.network.n_features" in message
 
 
 @pytest.mark.parametrize("strategy", ["strategies.Replay", "strategies.EWC", "strategies.AdapterBank"])

@@ -10,6 +10,21 @@ from lifelong.outer import OuterLoop
 from tests.toys import make_learner, random_episode
 
 CASES = [("MAML", "vector"), ("ProtoNet", "vector"), ("MAML", "regression")]
+FAMILY = [
+    (name, "vector")
+    for name in (
+        "ANIL",
+        "BOIL",
+        "CAVIA",
+        "IMAML",
+        "MetaSGD",
+        "R2D2",
+        "Reptile",
+        "MatchingNet",
+        "Mahalanobis",
+        "RelationNet",
+    )
+]
 
 
 def case(name: str, kind: str, n_tasks: int = 3) -> tuple[Learner, Episode, Tensor]:
@@ -53,7 +68,7 @@ def brute_force(learner: Learner, batch: Episode, labels: str) -> dict[str, Tens
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
 @pytest.mark.parametrize("labels", ["exact", "empirical"])
-@pytest.mark.parametrize(("name", "kind"), CASES)
+@pytest.mark.parametrize(("name", "kind"), [*CASES, *FAMILY])
 def test_equals_a_brute_force_loop(name: str, kind: str, labels: str, mapping: str) -> None:
     learner, batch, uniform = case(name, kind)
     learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]

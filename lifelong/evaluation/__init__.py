@@ -1,1 +1,21 @@
-"""Judging a learner over its stream: metrics, the evaluator callback, plots and tables."""
+"""Judging a learner over its stream: metrics, the evaluator callback, plots, tables, and callbacks that one may add."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lifelong.evaluation.adaptation_curve import AdaptationCurve
+    from lifelong.evaluation.clustering import Clustering
+
+__all__ = ["AdaptationCurve", "Clustering"]
+
+CALLBACKS = {"AdaptationCurve": "adaptation_curve", "Clustering": "clustering"}
+
+
+def __getattr__(name: str) -> Any:
+    """The callbacks, imported when asked for: metrics and tables alone shall not wait for Lightning."""
+    if name not in CALLBACKS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{CALLBACKS[name]}"), name)

@@ -79,14 +79,10 @@ class Evaluator(L.Callback):
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
     def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Scores]:
-        n_tasks = trainer.datamodule.n_eval_tasks  # type: ignore[attr-defined]
-        row: dict[str, Scores] = {}
-        for name, domains in self._collected.items():
-            local = torch.stack([torch.cat(domains[d]) for d in sorted(domains)])
-            everywhere: Any = pl_module.all_gather(local) if trainer.world_size > 1 else local[None]
-            # Rank r scored the tasks r, r + world, …: interleaving restores their order.
-            row[name] = everywhere.movedim(0, -1).flatten(1)[:, :n_tasks].double().cpu().numpy()
-        return row
+        return {
+            name: all_tasks(torch.stack([torch.cat(domains[d]) for d in sorted(domains)]), trainer, pl_module)
+            for name, domains in self._collected.items()
+        }
 
     # -- what a row is used for --------------------------------------------------------------------------------------
 
@@ -159,3 +155,12 @@ class Evaluator(L.Callback):
         self.rows = {name: [row.numpy() for row in rows] for name, rows in state_dict["rows"].items()}
         self.untrained = None if state_dict["untrained"] is None else state_dict["untrained"].numpy()
         self.seconds = state_dict["seconds"]
+
+
+def all_tasks(local: Tensor, trainer: L.Trainer, module: L.LightningModule) -> Scores:
+    """The scores of all evaluation tasks ``(…, n)``, in order, from this rank's share ``(…, n / ranks)``."""
+    everywhere: Any = module.all_gather(local) if trainer.world_size > 1 else local[None]
+    # Rank r scored the tasks r, r + world, …: interleaving restores their order. What is beyond n wrapped round.
+    n_tasks = trainer.datamodule.n_eval_tasks  # type: ignore[attr-defined]
+    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., :n_tasks].double().cpu().numpy()
+    return scores

@@ -1,4 +1,4 @@
-"""Figures of a run: the accuracy matrix as a heat map, and the score of every domain as the stream goes by.
+"""Figures of a run: the accuracy matrix as a heat map, and the score of every domain over the stream or over steps.
 
 Figures are made without pyplot: nothing global is touched, no window opens, and no figure stays behind in a list.
 Matplotlib is imported where it is used, so that a run without plots does not wait for it.
@@ -140,6 +140,59 @@ def forgetting_curves_figure(
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     _add_key(axes, columns, linestyle="none" if len(matrix) == 1 else "-")
+    _set_title(figure, title)
+    return figure
+
+
+def adaptation_curve_figure(
+    scores: Array,
+    half_widths: Array | None,
+    column_names: Sequence[str],
+    *,
+    title: str,
+    score_name: str,
+    percent: bool,
+) -> Figure:
+    """Score of every domain after 0, 1, … inner steps, and in black the average over all domains.
+
+    Bands are 95 % intervals. Up to 12 domains have a colour and a marker each; more share a colour scale, and only the
+    average keeps its band.
+
+    Args:
+        scores: ``(D, K + 1)`` scores after 0 to ``K`` steps.
+        half_widths: ``(D, K + 1)`` of their 95 % intervals, or None.
+        column_names: ``D`` names of domains.
+        title: above the figure.
+        score_name: what a score is: accuracy, return, …
+        percent: show hundredths as percent.
+
+    Example:
+        >>> figure = adaptation_curve_figure(
+        ...     np.eye(2), None, ["a", "b"], title="test", score_name="accuracy", percent=True
+        ... )
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['average', 'a', 'b']
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    values = scores * unit(percent)
+    widths = np.full_like(values, np.nan) if half_widths is None else half_widths * unit(percent)
+    columns, steps = [_label(name) for name in column_names], np.arange(values.shape[1])
+    # The domains have tasks of their own, so the variances of their means add up.
+    average = (values.mean(0), np.sqrt((widths**2).sum(0)) / len(columns))
+    figure = Figure(figsize=_curves_size([""] * min(len(steps), 11), columns, title), layout="constrained")
+    axes = figure.add_subplot()
+    _draw_steps(axes, steps, *average, "black", "", {"linewidth": 2.8, "zorder": 3, "gid": "average"})
+    for domain, half_width, (colour, marker) in zip(values, widths, _line_styles(len(columns)), strict=True):
+        band = half_width if len(columns) <= MAX_NAMED_LINES else np.full_like(half_width, np.nan)
+        _draw_steps(axes, steps, domain, band, colour, marker, {"linewidth": 1.4, "gid": "domain"})
+    axes.set_xlabel("inner steps")
+    axes.set_ylabel(_with_unit(score_name, percent))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    _add_key(axes, columns, linestyle="-", average_name="average")
     _set_title(figure, title)
     return figure
 
@@ -334,6 +387,14 @@ def _draw_average(axes: Axes, values: Array, widths: Array, *, joint: bool) -> N
         axes.fill_between(x, mean - half_width, mean + half_width, color="black", alpha=0.15, linewidth=0)
 
 
+def _draw_steps(
+    axes: Axes, steps: np.ndarray, mean: Array, half_width: Array, colour: Colour, marker: str, style: dict[str, Any]
+) -> None:
+    axes.plot(steps, mean, color=colour, marker=marker, markersize=4.5, **style)
+    if np.isfinite(half_width).any():
+        axes.fill_between(steps, mean - half_width, mean + half_width, color=colour, alpha=0.13, linewidth=0)
+
+
 def _name_experiences(axes: Axes, ticks: Sequence[str], *, joint: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -347,7 +408,9 @@ def _name_experiences(axes: Axes, ticks: Sequence[str], *, joint: bool) -> None:
         axes.set_xticks(range(1, n_rows + 1), ticks, fontsize=8.5, rotation=90 if _are_ticks_upright(ticks) else 0)
 
 
-def _add_key(axes: Axes, columns: Sequence[str], linestyle: Literal["-", "none"]) -> None:
+def _add_key(
+    axes: Axes, columns: Sequence[str], linestyle: Literal["-", "none"], average_name: str = "average of learnt"
+) -> None:
     """What the lines are: a legend at the right, or beyond 12 domains a colour scale with a legend above the axes."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
@@ -356,12 +419,12 @@ def _add_key(axes: Axes, columns: Sequence[str], linestyle: Literal["-", "none"]
     styles = _line_styles(len(columns))
     average = Line2D([], [], color="black", linewidth=2.8, linestyle=linestyle, marker="" if linestyle == "-" else "D")
     if len(columns) > MAX_NAMED_LINES:
-        axes.legend([average], ["average of learnt"], loc="lower right", bbox_to_anchor=(1, 1), **LEGEND)
+        axes.legend([average], [average_name], loc="lower right", bbox_to_anchor=(1, 1), **LEGEND)
         scale = ScalarMappable(Normalize(0.5, len(columns) + 0.5), ListedColormap([colour for colour, _ in styles]))
         axes.figure.colorbar(scale, ax=axes, pad=0.02, label="domain, in the order of the stream")
         return
     lines = [Line2D([], [], color=c, marker=m, markersize=4.5, linestyle=linestyle) for c, m in styles]
-    entries = ["average of learnt", *columns]
+    entries = [average_name, *columns]
     legend = axes.legend(
         [average, *lines], list(map(str, range(len(entries)))), loc="upper left", bbox_to_anchor=(1.01, 1), **LEGEND
     )

@@ -1,6 +1,41 @@
 """Learners, one file each."""
 
+from lifelong.learners.anil import ANIL
+from lifelong.learners.boil import BOIL
+from lifelong.learners.cavia import CAVIA
+from lifelong.learners.convex import MetaOptNet
+from lifelong.learners.fine_tuning import FineTuning
+from lifelong.learners.imaml import IMAML
+from lifelong.learners.learn2learn import Learn2Learn
+from lifelong.learners.linear_probe import LinearProbe
+from lifelong.learners.mahalanobis import Mahalanobis
 from lifelong.learners.maml import MAML
+from lifelong.learners.matching import MatchingNet
+from lifelong.learners.meta_sgd import MetaSGD
+from lifelong.learners.no_adaptation import NoAdaptation
 from lifelong.learners.prototypical import ProtoNet
+from lifelong.learners.relation import RelationNet
+from lifelong.learners.reptile import Reptile
+from lifelong.learners.ridge import R2D2
+from lifelong.learners.simple_shot import SimpleShot
 
-__all__ = ["MAML", "ProtoNet"]
+__all__ = [
+    "ANIL",
+    "BOIL",
+    "CAVIA",
+    "IMAML",
+    "MAML",
+    "R2D2",
+    "FineTuning",
+    "Learn2Learn",
+    "LinearProbe",
+    "Mahalanobis",
+    "MatchingNet",
+    "MetaOptNet",
+    "MetaSGD",
+    "NoAdaptation",
+    "ProtoNet",
+    "RelationNet",
+    "Reptile",
+    "SimpleShot",
+]

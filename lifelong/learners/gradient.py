@@ -5,8 +5,8 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lifelong.adaptation import gradient_descent
 from lifelong.learner import Learner
 from lifelong.mapping import has_running_statistics
-from lifelong.networks.split import apply_features, apply_head, has_head
+from lifelong.networks.split import apply_features, apply_head, check_head, has_head
 from lifelong.objective import Classification, Regression
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -23,16 +23,17 @@ Objective = Literal["classification", "regression"]
 
 
 class GradientLearner(Learner):
-    """Adapts parameters of the network by gradient descent on the support loss; subclasses say which, and how fast.
+    """Adapts by gradient descent on the support loss; subclasses say what moves, and how fast.
 
-    Abstract: :class:`~lifelong.learners.MAML` is the plain one. A state is a whole set of network parameters, and the
-    inner rate multiplies the gradient of the MEAN loss over the support set.
+    :class:`~lifelong.learners.MAML` is the plain one. A state is a whole set of network parameters, and the inner rate
+    multiplies the gradient of the MEAN loss over the support set.
 
     Args:
         network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
         n_inner_steps: gradient steps while meta-training.
         n_eval_steps: gradient steps in evaluation; as in training where None.
+        inner_rate: the rate of every inner step, unless a subclass has others.
         first_order: hold the inner gradients constant.
         outer: how the meta-parameters are trained.
 
@@ -41,6 +42,11 @@ class GradientLearner(Learner):
             has outputs.
     """
 
+    needs_head: ClassVar[bool] = False
+    """Treats the head differently, so refuses a network without one."""
+    channels_last: ClassVar[bool] = False
+    """The inner loop runs on a handful of images, where the other layout is faster."""
+
     def __init__(
         self,
         network: nn.Module,
@@ -48,63 +54,97 @@ class GradientLearner(Learner):
         task: Objective = "classification",
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
+        inner_rate: float = 0.1,
         first_order: bool = False,
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression(), outer=outer)
+        self.check_network(network)
+        self.n_inner_steps = n_inner_steps
+        self.n_eval_steps = n_inner_steps if n_eval_steps is None else n_eval_steps
+        self.inner_rate = inner_rate
+        self.first_order = first_order
+
+    # -- what a subclass decides ----------------------------------------------------------------------------------
+
+    def check_network(self, network: nn.Module) -> None:
+        """Refuse a network that the learner cannot adapt."""
         if has_running_statistics(network):
             raise ValueError(
                 f"{type(self).__name__} adapts by gradients, which running statistics of norm layers cannot follow: "
                 "choose another norm (--model.network.norm batch, group, layer or instance)"
             )
-        self.n_inner_steps = n_inner_steps
-        self.n_eval_steps = n_inner_steps if n_eval_steps is None else n_eval_steps
-        self.first_order = first_order
-
-    # -- what a subclass decides ----------------------------------------------------------------------------------
+        if self.needs_head:
+            check_head(network, type(self).__name__)
 
     def adapts(self, name: str) -> bool:
         """Whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
         return True
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
-        """The inner rate of a network parameter at a step, broadcast against it."""
-        raise NotImplementedError
+        """The inner rate of what moves under this name at a step, broadcast against it."""
+        like = next(iter(params.values()))
+        return torch.tensor(self.inner_rate, dtype=like.dtype, device=like.device)
+
+    def is_first_order(self) -> bool:
+        """Whether inner gradients are held constant at this moment."""
+        return self.first_order
+
+    def moving(self, params: Params) -> Params:
+        """What the inner loop moves, where it starts."""
+        return {name: p for name, p in own_parameters(params).items() if self.adapts(name.removeprefix("network."))}
+
+    def network_at(self, params: Params, moved: Params) -> Params:
+        """The network's parameters once the inner loop has come to ``moved``."""
+        return {**own_parameters(params), **moved}
+
+    def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
+        """What the inner loop descends: the mean support loss, as a function of what moves."""
+        moving = self.moving(params)
+        only_head = has_head(self.network) and all(name.startswith("network.head.") for name in moving)
+        # Features do not change while only the head moves: they are computed once.
+        features = apply_features(self.network, own_parameters(params), support_x) if only_head else None
+
+        def loss(moved: Params) -> Tensor:
+            now = self.network_at(params, moved)
+            output = self.apply_network(now, support_x) if features is None else apply_head(self.network, now, features)
+            self._check_ways(output, support_y)
+            return self.objective.loss(output, support_y)
+
+        return loss
 
     # -- the contract -----------------------------------------------------------------------------------------------
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """The network's parameters after the inner steps."""
-        n_steps = self.n_inner_steps if self.training else self.n_eval_steps
-        return self.trajectory(params, support_x, support_y, n_steps)[-1]
+        return self.trajectory(params, support_x, support_y, self.n_steps)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """The adapted network's outputs."""
         return self.apply_network(state, query_x)
 
+    @property
+    def n_steps(self) -> int:
+        """Inner steps at this moment: those of training or of evaluation."""
+        return self.n_inner_steps if self.training else self.n_eval_steps
+
     def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
         """The states after 0, 1, …, ``n_steps`` inner steps."""
-        start = {name: p for name, p in params.items() if name.startswith("network.")}
-        moving = {name: p for name, p in start.items() if self.adapts(name.removeprefix("network."))}
+        moving = self.moving(params)
         rates = [{n: self.rate(params, n.removeprefix("network."), step) for n in moving} for step in range(n_steps)]
-        only_head = has_head(self.network) and all(name.startswith("network.head.") for name in moving)
-
         # Half-precision double gradients overflow, so the inner loop runs in the parameters' own precision.
         with torch.autocast(support_x.device.type, enabled=False):
-            # Features do not change while only the head moves: they are computed once.
-            features = apply_features(self.network, start, support_x) if only_head else None
+            loss = self.inner_loss(params, support_x, support_y)
+            way = gradient_descent(loss, moving, rates, first_order=self.is_first_order())
+        return [self.network_at(params, moved) for moved in way]
 
-            def loss(current: Params) -> Tensor:
-                now = {**start, **current}
-                if features is None:
-                    output = self.apply_network(now, support_x)
-                else:
-                    output = apply_head(self.network, now, features)
-                self._check_ways(output, support_y)
-                return self.objective.loss(output, support_y)
+    def settle(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """The state that ``adapt`` reaches, as a constant: no graph leads back to the parameters."""
+        return self.trajectory(held(params), support_x, support_y, self.n_steps)[-1]
 
-            way = gradient_descent(loss, moving, rates, first_order=self.first_order)
-        return [{**start, **current} for current in way]
+    def moving_parameters(self) -> dict[str, nn.Parameter]:
+        """The network's own parameters that the inner loop moves, by name."""
+        return {name: p for name, p in self.network.named_parameters() if self.adapts(name)}
 
     def _check_ways(self, output: Tensor, target: Tensor) -> None:
         if output.shape != target.shape:
@@ -117,3 +157,25 @@ class GradientLearner(Learner):
 def key(name: str) -> str:
     """A parameter's name as the name of a parameter of its own (which must not contain dots)."""
     return name.replace(".", "-")
+
+
+def own_parameters(params: Params) -> Params:
+    """Those of the network (``network.…``)."""
+    return {name: p for name, p in params.items() if name.startswith("network.")}
+
+
+def held(params: Params) -> Params:
+    """The same values as constants."""
+    return {name: p.detach() for name, p in params.items()}
+
+
+def follow(params: Params, state: Params) -> Params:
+    """The constant ``state`` as ``θ + stop(state − θ)``: its value, with the identity as derivative in ``θ``.
+
+    Example:
+        >>> theta = torch.tensor(1.0, requires_grad=True)
+        >>> followed = follow({"w": theta}, {"w": torch.tensor(3.0)})["w"]
+        >>> followed.item(), torch.autograd.grad(2 * followed, theta)[0].item()
+        (3.0, 2.0)
+    """
+    return {name: params[name] + (value - params[name]).detach() for name, value in state.items()}

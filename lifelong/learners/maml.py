@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lifelong.batch import Task
 from lifelong.learners.gradient import GradientLearner, Objective, key
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -25,17 +26,26 @@ class MAML(GradientLearner):
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: ``α``, the rate of the inner steps.
         learn_inner_rate: learn one rate per parameter tensor, starting at ``inner_rate``.
+        rates_per_step: learn one rate per parameter tensor AND inner step; steps of evaluation beyond those of training
+            use the last one.
         first_order: hold the inner gradients constant (FOMAML).
+        first_order_until: hold them constant for so many optimizer steps, then no longer.
+        multi_step_loss_until: for so many optimizer steps, train on the query losses after every inner step
+            ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t`` of ``T``, ``w_i = (1 − t/T) / n`` for
+            ``i < n`` and the last step has the rest, so that the weights go from uniform to MAML's own loss; 0 is that
+            loss from the start.
         outer: how the meta-parameters are trained.
 
     Raises:
-        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
-            has outputs.
+        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
+            has outputs, or ``rates_per_step`` is asked for without ``learn_inner_rate``.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017. Differences: norm layers use the statistics of
         the batch at hand (support, then query) as in the authors' code; the loss is a mean over the support set, where
-        their code sums over classes.
+        their code sums over classes. Rates per step, the multi-step loss and the change from first to second order:
+        Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019. Differences: annealing counts
+        optimizer steps, not epochs, and the weights of early steps go down to 0, where their code keeps 0.03/n.
 
     Example:
         >>> learner = MAML(nn.Linear(2, 2), inner_rate=0.5)
@@ -53,7 +63,10 @@ class MAML(GradientLearner):
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
         learn_inner_rate: bool = False,
+        rates_per_step: bool = False,
         first_order: bool = False,
+        first_order_until: int = 0,
+        multi_step_loss_until: int = 0,
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
@@ -61,14 +74,47 @@ class MAML(GradientLearner):
             task=task,
             n_inner_steps=n_inner_steps,
             n_eval_steps=n_eval_steps,
+            inner_rate=inner_rate,
             first_order=first_order,
             outer=outer,
         )
-        names = [name for name, _ in network.named_parameters() if self.adapts(name)]
+        if rates_per_step and not learn_inner_rate:
+            raise ValueError(
+                "rates_per_step without learn_inner_rate gives every step the same fixed rate: set "
+                "--model.learn_inner_rate true or leave rates_per_step out"
+            )
+        self.rates_per_step = rates_per_step
+        self.first_order_until, self.multi_step_loss_until = first_order_until, multi_step_loss_until
+        shape = (max(n_inner_steps, 1),) if rates_per_step else ()
         self.inner_rates = nn.ParameterDict(
-            {key(name): nn.Parameter(torch.tensor(inner_rate), requires_grad=learn_inner_rate) for name in names}
+            {
+                key(name): nn.Parameter(torch.full(shape, inner_rate), requires_grad=learn_inner_rate)
+                for name in self.moving_parameters()
+            }
         )
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
-        """``α`` of this parameter."""
-        return params[f"inner_rates.{key(name)}"]
+        """``α`` of this parameter, at this step where each has its own."""
+        rate = params[f"inner_rates.{key(name)}"]
+        return rate[min(step, len(rate) - 1)] if self.rates_per_step else rate
+
+    def is_first_order(self) -> bool:
+        """Always, or during the first optimizer steps."""
+        return self.first_order or self.global_step < self.first_order_until
+
+    def step_weights(self) -> list[float]:
+        """The weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
+        done = min(self.global_step / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
+        early = [(1 - done) / self.n_inner_steps] * (self.n_inner_steps - 1)
+        return [*early, 1 - sum(early)]
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """The weighted query losses on the way while training so; the outputs are those after the last step."""
+        weights = self.step_weights()
+        if not self.training or weights[-1] == 1:
+            return super().task_loss(params, task)
+        routed = self.route(params, task.support_x, task.support_y)
+        _, *states = self.trajectory(routed, task.support_x, task.support_y, self.n_inner_steps)
+        outputs = [self.predict(routed, state, task.query_x) for state in states]
+        losses = torch.stack([self.objective.loss(output, task.query_y) for output in outputs])
+        return losses @ losses.new_tensor(weights), outputs[-1]

@@ -47,6 +47,11 @@ class ProtoNet(Learner):
         self.distance = distance
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
 
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """``f(x)`` ``(n, D)``, of unit length where the distance is the cosine's."""
+        features = self.apply_network(params, x).flatten(1)
+        return F.normalize(features, dim=-1) if self.distance == "cosine" else features
+
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
         """Class means ``(N, D)``, right for unequal shots too."""
         features = self.apply_network(params, support_x)

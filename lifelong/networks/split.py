@@ -34,6 +34,14 @@ def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor:
     return torch.func.functional_call(_Features(network), _own(params), (x,))  # type: ignore[no-any-return]
 
 
+def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
+    """``features(x)`` where the network has features and a head, else its output, as ``(n, D)``."""
+    if has_head(network):
+        return apply_features(network, params, x).flatten(1).to(x.dtype)
+    own = {name.removeprefix("network."): p for name, p in _own(params).items()}
+    return torch.func.functional_call(network, own, (x,)).flatten(1).to(x.dtype)  # type: ignore[no-any-return]
+
+
 def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:
     """``head(features)`` with the given parameters (named ``network.…``) instead of the network's own."""
     own = {n.removeprefix("network.head."): p for n, p in params.items() if n.startswith("network.head.")}
@@ -61,6 +69,9 @@ class WithHead(nn.Module):
         n_features: ``D``.
         n_outputs: outputs of the head.
 
+    Raises:
+        ValueError: when the body computes another number of features.
+
     Example:
         >>> WithHead(nn.Flatten(), n_features=4, n_outputs=2)(torch.zeros(3, 2, 2)).shape
         torch.Size([3, 2])
@@ -73,7 +84,13 @@ class WithHead(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """``(n, *X)`` to ``(n, D)``."""
-        return self.body(x)  # type: ignore[no-any-return]
+        features: Tensor = self.body(x)
+        if features.shape[1:] != (self.n_features,):
+            raise ValueError(
+                f"WithHead has a head for {self.n_features} features, but {type(self.body).__name__} computes "
+                f"{tuple(features.shape[1:])}: set --model.network.n_features to their number, as vectors"
+            )
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, *X)`` to ``(n, n_outputs)``."""

@@ -9,7 +9,7 @@ from strategies import EWC, AdapterBank, Replay
 from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights
 
 CASES = [("vector", "none"), ("image", "batch"), ("image", "group")]
-HEADED = {"MAML"}
+HEADED = {"ANIL", "BOIL", "CAVIA", "IMAML", "MAML", "MetaSGD", "NoAdaptation", "Reptile"}
 """Learners whose network ends in one output per label."""
 
 
@@ -78,6 +78,18 @@ def test_inductive_predictions_do_not_depend_on_other_queries(name: str) -> None
     params = learner.meta_parameters()
     whole, part = learner.outputs(params, batch), learner.outputs(params, first)
     torch.testing.assert_close(whole[:, :2], part, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "norm"), CASES)
+@pytest.mark.parametrize("name", LEARNERS)
+def test_embeddings_are_vectors_made_from_the_given_parameters(name: str, kind: str, norm: str) -> None:
+    learner, x = make_learner(name, kind, norm).eval(), random_episode(kind).support_x[0]
+    params = learner.meta_parameters()
+    embedded = learner.embed(params, x)
+    assert embedded.dim() == 2
+    assert len(embedded) == len(x)
+    other = learner.embed({n: p + 0.1 for n, p in params.items()}, x)
+    assert not torch.allclose(other, embedded)
 
 
 @pytest.mark.parametrize("strategy", [Replay, EWC, AdapterBank])

@@ -1,31 +1,15 @@
-import itertools
+from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lifelong.batch import Episode
 from lifelong.learners import MAML
 from lifelong.outer import OuterLoop
-from tests.toys import make_learner, random_episode
+from tests.learners.exactness import ALPHA, check_finite_differences, linear_case
+from tests.toys import fit, make_learner, network, random_episode, toy_data
 
-ALPHA = 0.07
-
-
-def linear_case() -> tuple[nn.Module, Episode, dict[str, float]]:
-    x, y = torch.tensor([1.0, -2.0, 0.5]).double(), torch.tensor([0.3, 1.0, -0.7]).double()
-    qx, qy = torch.tensor([2.0, 1.5]).double(), torch.tensor([-1.0, 0.4]).double()
-    w = 0.8
-    net = nn.Linear(1, 1, bias=False).double()
-    with torch.no_grad():
-        net.weight.fill_(w)
-    gradient = float((2 * x * (w * x - y)).mean())
-    curvature = float((2 * x * x).mean())
-    adapted = w - ALPHA * gradient
-    outer = float((2 * qx * (adapted * qx - qy)).mean())
-    loss = float(((adapted * qx - qy) ** 2).mean())
-    batch = Episode(*(t[None, :, None] for t in (x, y, qx, qy)), torch.ones(1), n_way=0)
-    return net, batch, {"g": gradient, "h": curvature, "outer": outer, "loss": loss}
+OPTIONS = {"n_inner_steps": 3, "learn_inner_rate": True, "rates_per_step": True, "multi_step_loss_until": 10}
 
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
@@ -68,20 +52,98 @@ def test_inner_rates_are_fixed_unless_asked_for() -> None:
 
 @pytest.mark.parametrize("kind", ["vector", "regression"])
 def test_meta_gradient_through_three_steps_equals_finite_differences(kind: str) -> None:
-    learner = make_learner("MAML", kind, n_inner_steps=3).double()
-    batch = random_episode(kind).to(torch.float64)
-    params = {k: p.detach().requires_grad_(k.startswith("network.")) for k, p in learner.meta_parameters().items()}
-    names = [k for k in params if k.startswith("network.")]
-    gradients = torch.autograd.grad(learner.losses(params, batch).mean(), [params[n] for n in names])
-    step = 1e-6
-    for (name, gradient), place in itertools.product(zip(names, gradients, strict=True), (0, -1)):
-        sides = []
-        for sign in (1, -1):
-            moved = params[name].detach().clone()
-            moved.view(-1)[place] += sign * step
-            sides.append(learner.losses({**params, name: moved}, batch).mean().item())
-        expected = (sides[0] - sides[1]) / (2 * step)
-        assert gradient.reshape(-1)[place].item() == pytest.approx(expected, rel=1e-5, abs=1e-8)
+    check_finite_differences(make_learner("MAML", kind, n_inner_steps=3), random_episode(kind))
+
+
+@pytest.mark.parametrize("name", ["MAML", "ANIL", "BOIL"])
+def test_with_all_options_the_meta_gradient_equals_finite_differences(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAML, "global_step", 3)
+    check_finite_differences(make_learner(name, **OPTIONS), random_episode())
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+def test_with_all_options_vmap_equals_the_loop(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MAML, "global_step", 3)
+    learner, batch = make_learner("MAML", kind, **OPTIONS).double(), random_episode(kind, n_tasks=2)
+    found = []
+    for mapping in ("loop", "vmap"):
+        learner.outer = OuterLoop(mapping=mapping)
+        losses = learner.losses(learner.meta_parameters(), batch)
+        found.append((losses, torch.autograd.grad(losses.sum(), list(learner.parameters()))))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("step", [0, 3, 10, 11])
+def test_the_multi_step_loss_is_the_weighted_sum_and_anneals_to_the_last_step(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAML, "global_step", step)
+    batch = random_episode()
+    learner = make_learner("MAML", n_inner_steps=3, multi_step_loss_until=10)
+    params = learner.meta_parameters()
+    after = [make_learner("MAML", n_inner_steps=n).losses(params, batch) for n in (1, 2, 3)]
+    early = {0: 1 / 3, 3: 0.7 / 3, 10: 0.0, 11: 0.0}[step]
+    losses, outputs = learner.losses_and_outputs(params, batch)
+    torch.testing.assert_close(losses, early * after[0] + early * after[1] + (1 - 2 * early) * after[2])
+    torch.testing.assert_close(outputs, make_learner("MAML", n_inner_steps=3).outputs(params, batch))
+    if step >= 10:
+        assert torch.equal(losses, after[2])
+    assert torch.equal(learner.eval().losses(params, batch), after[2])
+
+
+def test_first_order_ends_at_the_given_optimizer_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gradient(**settings: Any) -> Tensor:
+        learner = make_learner("MAML", **settings)
+        learner.losses(learner.meta_parameters(), random_episode()).sum().backward()
+        return torch.cat([p.grad.flatten() for p in learner.network.parameters() if p.grad is not None])
+
+    for step, first_order in ((0, True), (4, True), (5, False)):
+        monkeypatch.setattr(MAML, "global_step", step)
+        assert torch.equal(gradient(first_order_until=5), gradient(first_order=first_order))
+    assert not torch.allclose(gradient(first_order=True), gradient())
+
+
+def test_progress_is_that_of_the_trainer() -> None:
+    class Noting(MAML):
+        seen: ClassVar[list[tuple[int, bool, float]]] = []
+
+        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+            self.seen.append((self.global_step, self.is_first_order(), self.step_weights()[0]))
+
+    learner = Noting(network(), n_inner_steps=2, first_order_until=3, multi_step_loss_until=4)
+    fit(learner, toy_data(2, steps_per_experience=3))
+    weights = [0.5, 0.375, 0.25, 0.125, 0, 0]
+    assert Noting.seen == [(step, step < 3, weights[step]) for step in range(6)]
+
+
+def test_every_step_has_a_rate_of_its_own() -> None:
+    net, batch, hand = linear_case()
+    learner = MAML(
+        net, task="regression", n_inner_steps=2, n_eval_steps=3, learn_inner_rate=True, rates_per_step=True
+    ).double()
+    a, b = 0.05, 0.11
+    with torch.no_grad():
+        learner.inner_rates["weight"].copy_(torch.tensor([a, b], dtype=torch.float64))
+    learner.losses(learner.meta_parameters(), batch).sum().backward()
+    # The gradient at w is g + h (w - 0.8), so it shrinks by (1 - rate h) at every step.
+    g, h = hand["g"], hand["h"]
+    between, query_x, query_y = g * (1 - a * h), batch.query_x[0, :, 0], batch.query_y[0, :, 0]
+    adapted = 0.8 - a * g - b * between
+    outer = float((2 * query_x * (adapted * query_x - query_y)).mean())
+    assert net.weight.grad is not None
+    assert net.weight.grad.item() == pytest.approx(outer * (1 - a * h) * (1 - b * h), rel=1e-12)
+    rates = learner.inner_rates["weight"].grad
+    assert rates.tolist() == pytest.approx([-outer * g * (1 - b * h), -outer * between], rel=1e-12)
+    # Evaluation takes a third step: with the last rate.
+    state = learner.eval().adapt(learner.meta_parameters(), *(t[0] for t in batch.tasks()[:2]))
+    assert state["network.weight"].item() == pytest.approx(adapted - b * between * (1 - b * h), rel=1e-12)
+
+
+def test_fixed_rates_per_step_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"same fixed rate: set --model.learn_inner_rate true"):
+        MAML(nn.Linear(1, 1), rates_per_step=True)
 
 
 def test_evaluation_steps_are_used_in_evaluation_only() -> None:

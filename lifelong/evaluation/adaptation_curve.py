@@ -1,0 +1,147 @@
+"""The adaptation curve: how much each inner step brings.
+
+Shapes: ``B`` tasks, ``K`` steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from lifelong.batch import Episode, Task
+from lifelong.evaluation import plots
+from lifelong.evaluation.after import AfterEvaluation
+from lifelong.evaluation.evaluator import all_tasks
+from lifelong.evaluation.metrics import interval
+from lifelong.learner import Learner
+from lifelong.strategy import Params
+
+
+class AdaptationCurve(AfterEvaluation):
+    """The score after 0, 1, …, ``K`` inner steps on the evaluation tasks of every domain, with 95 % intervals.
+
+    For learners that adapt in steps and have a ``trajectory`` (MAML and its kin, LinearProbe, FineTuning). It writes
+    ``adaptation_curve.json`` and ``adaptation_curve.png``; in ``fit`` after the last experience only. From the command
+    line, in ``fit``, ``validate`` and ``test``:
+    ``--trainer.callbacks+=lifelong.evaluation.AdaptationCurve --trainer.callbacks.n_steps=20``.
+
+    Args:
+        n_steps: ``K``.
+
+    Raises:
+        ValueError: when the learner has no trajectory, or there is no step.
+
+    Example:
+        >>> AdaptationCurve(n_steps=3).n_steps
+        3
+    """
+
+    def __init__(self, *, n_steps: int = 10) -> None:
+        if n_steps < 1:
+            raise ValueError(f"AdaptationCurve has n_steps {n_steps}: it must be at least 1")
+        self.n_steps = n_steps
+        self.result: dict[str, Any] | None = None
+        """What was measured last, as in ``adaptation_curve.json``."""
+        self._collected: dict[int, list[Tensor]] = {}
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Refuse a learner that has no steps before any time is spent."""
+        if not callable(getattr(pl_module, "trajectory", None)):
+            raise ValueError(
+                f"AdaptationCurve needs a learner that adapts in steps, and {type(pl_module).__name__} has no "
+                "trajectory: leave the callback out"
+            )
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget what an interrupted evaluation left."""
+        self._collected = {}
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget what an interrupted evaluation left."""
+        self._collected = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Adapt step by step to a batch of tasks."""
+        if trainer.state.fn != "fit" or _is_last_evaluation(trainer):
+            self._collect(pl_module, batch, dataloader_idx)
+
+    def on_test_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Adapt step by step to a batch of tasks."""
+        self._collect(pl_module, batch, dataloader_idx)
+
+    def measure(self, trainer: L.Trainer, learner: Learner, part: str) -> None:
+        """Mean and interval of every step, written as numbers and as a picture."""
+        if not self._collected:
+            return
+        local = torch.stack([torch.cat(self._collected[d]).T for d in sorted(self._collected)])
+        mean, half_width = interval(all_tasks(local, trainer, learner))
+        domains = list(trainer.datamodule.stream.domains)  # type: ignore[attr-defined]
+        self.result = {"part": part, "score": learner.objective.score_name, "domains": domains}
+        self.result |= {"steps": list(range(self.n_steps + 1)), "mean": mean, "half_width": half_width}
+        self.write("adaptation_curve.json", self.result, trainer)
+        if self.folder is not None and trainer.is_global_zero:
+            names = " + ".join(learner.strategies.names) or "no strategy"
+            figure = plots.adaptation_curve_figure(
+                mean,
+                half_width,
+                domains,
+                title=f"{type(learner).__name__}, {names}: {part} tasks",
+                score_name=learner.objective.score_name,
+                percent=learner.objective.percent,
+            )
+            plots.save_figure(figure, self.folder.path / "adaptation_curve.png")
+
+    def tell(self, trainer: L.Trainer, learner: Learner) -> None:
+        """Where the files are."""
+        if self.result is not None:
+            self.say_where("adaptation_curve.json", "adaptation_curve.png")
+
+    def _collect(self, module: L.LightningModule, batch: Episode, domain: int) -> None:
+        assert isinstance(module, Learner)
+        with torch.inference_mode(False), torch.no_grad():
+            scores = scores_by_step(module, module.meta_parameters(), batch.clone(), self.n_steps)
+        self._collected.setdefault(domain, []).append(scores)
+
+
+def scores_by_step(learner: Learner, params: Params, batch: Episode, n_steps: int) -> Tensor:
+    """The score of each task after 0, 1, …, ``n_steps`` inner steps, ``(B, n_steps + 1)``.
+
+    Args:
+        learner: with a ``trajectory(params, support_x, support_y, n_steps)`` that returns a state for every step.
+        params: the meta-parameters.
+        batch: the tasks.
+        n_steps: inner steps.
+    """
+
+    def one(task: Task) -> Tensor:
+        routed = learner.route(params, task.support_x, task.support_y)
+        states = learner.trajectory(routed, task.support_x, task.support_y, n_steps)  # type: ignore[operator]
+        outputs = (learner.predict(routed, state, task.query_x) for state in states)
+        return torch.stack([learner.objective.score(output, task.query_y) for output in outputs])
+
+    scores: Tensor = learner.over_tasks(one, batch)
+    return scores
+
+
+def _is_last_evaluation(trainer: L.Trainer) -> bool:
+    last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
+    return last and not trainer.sanity_checking

@@ -1,0 +1,44 @@
+"""Body only update in the inner loop: MAML that leaves the head alone.
+
+Shapes: ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`` one target, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from lifelong.learners.maml import MAML
+
+
+class BOIL(MAML):
+    """BOIL: MAML whose inner loop moves only the body: ``f' = f − α ∇_f L_support(w; f)``, the head ``w`` at rest.
+
+    The outer loop trains body and head.
+
+    Args:
+        network: body and head (``features`` to ``(n, D)`` and ``head``): ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``. All
+            other arguments are MAML's, and so are its options.
+
+    Raises:
+        ValueError: as MAML; and when the network has no head of its own.
+
+    Reference:
+        Oh, Yoo, Kim & Yun, "BOIL: Towards Representation Change for Few-shot Learning", ICLR 2021. Differences: those
+        of MAML.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from lifelong.networks import WithHead
+        >>> learner = BOIL(WithHead(nn.Linear(2, 3), n_features=3, n_outputs=2))
+        >>> params = learner.meta_parameters()
+        >>> state = learner.adapt(params, torch.eye(2), torch.eye(2))
+        >>> [name for name in state if not torch.equal(state[name], params[name])]
+        ['network.body.weight', 'network.body.bias']
+    """
+
+    needs_head: ClassVar[bool] = True
+
+    def adapts(self, name: str) -> bool:
+        """All but the head's parameters."""
+        return not name.startswith("head.")

@@ -1,0 +1,119 @@
+"""Fast context adaptation: a few context parameters per task are all that the inner loop moves.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target, ``K`` context
+parameters, ``d`` elements of a conditioned parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from lifelong.learners.gradient import GradientLearner, Objective, key, own_parameters
+from lifelong.networks.split import has_head
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+CONTEXT = "context"
+
+
+class CAVIA(GradientLearner):
+    """CAVIA: ``min_{θ,U} Σ_task L_query(θ, c')`` with ``c' = c − α ∇_c L_support(θ, c)``, repeated from ``c = 0``.
+
+    The context ``c (K,)`` conditions the network by offsets of 1-D parameters: ``p ← p + U_p c`` with ``U_p (d, K)``
+    learnt in the outer loop. For a linear layer's bias this equals concatenating ``c`` to the layer's input (``U_p``
+    are the weights of the new inputs); for scale and shift of a norm layer it is FiLM. Everything else is shared by all
+    tasks and at rest in the inner loop.
+
+    Args:
+        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
+        n_context: ``K``.
+        conditioned: names of the network's parameters that the context offsets (``body.0.bias``); None is all its 1-D
+            parameters, biases and norm scales, but those of a head.
+        n_inner_steps: gradient steps while meta-training.
+        n_eval_steps: gradient steps in evaluation; as in training where None.
+        inner_rate: ``α``, the rate of the inner steps.
+        first_order: hold the inner gradients constant.
+        outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
+            has outputs, or a conditioned parameter is none of the network's 1-D parameters.
+
+    Reference:
+        Zintgraf, Shiarlis, Kurin, Hofmann & Whiteson, "Fast Context Adaptation via Meta-Learning", ICML 2019.
+        Differences: convolutional networks are conditioned by linear offsets of their norm layers' scales and shifts
+        and of their biases, where the paper computes FiLM's scale and shift from ``c`` for some layers; ``U`` starts as
+        the weights of a linear layer on ``c`` do.
+
+    Example:
+        >>> from lifelong.networks import MLP
+        >>> learner = CAVIA(MLP(n_inputs=2, hidden=[3], n_outputs=2), n_context=4)
+        >>> {name: tuple(p.shape) for name, p in learner.offsets.items()}
+        {'body-0-bias': (3, 4)}
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        task: Objective = "classification",
+        n_context: int = 100,
+        conditioned: Sequence[str] | None = None,
+        n_inner_steps: int = 2,
+        n_eval_steps: int | None = None,
+        inner_rate: float = 1.0,
+        first_order: bool = False,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            task=task,
+            n_inner_steps=n_inner_steps,
+            n_eval_steps=n_eval_steps,
+            inner_rate=inner_rate,
+            first_order=first_order,
+            outer=outer,
+        )
+        self.n_context = n_context
+        vectors = {name: p for name, p in network.named_parameters() if p.dim() == 1}
+        self.conditioned = _conditioned(network, list(vectors), conditioned)
+        bound = n_context**-0.5
+        self.offsets = nn.ParameterDict(
+            {
+                key(name): nn.Parameter(torch.empty(len(vectors[name]), n_context).uniform_(-bound, bound))
+                for name in self.conditioned
+            }
+        )
+
+    def adapts(self, name: str) -> bool:
+        """None of the network's own parameters."""
+        return False
+
+    def moving(self, params: Params) -> Params:
+        """The context, at zero."""
+        like = next(iter(params.values()))
+        return {CONTEXT: torch.zeros(self.n_context, dtype=like.dtype, device=like.device)}
+
+    def network_at(self, params: Params, moved: Params) -> Params:
+        """``p + U_p c`` for the conditioned parameters."""
+        offsets = {name: params[f"offsets.{key(name)}"] @ moved[CONTEXT] for name in self.conditioned}
+        shifted = {f"network.{name}": params[f"network.{name}"] + offset for name, offset in offsets.items()}
+        return {**own_parameters(params), **shifted}
+
+
+def _conditioned(network: nn.Module, vectors: Sequence[str], names: Sequence[str] | None) -> list[str]:
+    body = [name for name in vectors if not (has_head(network) and name.startswith("head."))]
+    chosen = body if names is None else list(names)
+    unknown = [name for name in chosen if name not in vectors]
+    if unknown or not chosen:
+        found = repr(unknown[0]) if unknown else "nothing"
+        raise ValueError(
+            f"CAVIA is to condition {found}, but offsets need 1-D parameters of the network, which are "
+            f"{', '.join(vectors) or 'none (it has no biases and no norm layers)'}: choose --model.conditioned among "
+            "them, or another network"
+        )
+    return chosen

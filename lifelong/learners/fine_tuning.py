@@ -1,0 +1,86 @@
+"""Fine-tuning: an ordinary classifier's network and a fresh head, both trained on the support set at test time.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.adaptation import gradient_descent
+from lifelong.learners.pretrained import Pretrained
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class FineTuning(Pretrained):
+    """Fine-tuning: ``min_{θ,W,b} 1/S Σ_s −log softmax(W f_θ(x_s) + b)_{y_s}`` by gradient steps; everything moves.
+
+    The head starts at zero, or at the class means ``c_n`` of the support set: ``W_n = 2 c_n``, ``b_n = −‖c_n‖²``, whose
+    softmax is that of the squared distances to the means, so without a step it predicts as a prototypical network does.
+
+    Args:
+        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        n_steps: gradient steps on the whole support set.
+        rate: of the network's gradient steps.
+        head_rate: of the head's gradient steps; that of the network where None.
+        head: where the head starts, ``zero`` or ``class_mean``.
+        outer: how the network and the classifier are trained.
+
+    Reference:
+        Dhillon et al., "A Baseline for Few-Shot Image Classification", ICLR 2020 (everything moves); Triantafillou et
+        al., "Meta-Dataset", ICLR 2020 (the class-mean head). Difference: plain gradient steps.
+
+    Example:
+        >>> learner = FineTuning(nn.Identity(), n_steps=0, head="class_mean")
+        >>> learner.predict({}, learner.adapt({}, torch.eye(2), torch.eye(2)), torch.eye(2)).tolist()
+        [[1.0, -1.0], [-1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        n_steps: int = 20,
+        rate: float = 0.01,
+        head_rate: float | None = None,
+        head: Literal["zero", "class_mean"] = "class_mean",
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(network, outer=outer)
+        self.n_steps, self.head = n_steps, head
+        self.inner_rate, self.head_rate = rate, rate if head_rate is None else head_rate
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """The network's parameters, ``head.weight`` ``(N, D)`` and ``head.bias`` ``(N,)`` after the steps."""
+        return self.trajectory(params, support_x, support_y, self.n_steps)[-1]
+
+    def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
+        """Logits ``(Q, N)`` of the adapted network and head."""
+        return F.linear(self.features(state, query_x), state["head.weight"], state["head.bias"])
+
+    def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
+        """The states after 0, 1, …, ``n_steps`` steps."""
+        # As every inner loop, this one runs in the parameters' own precision.
+        with torch.autocast(support_x.device.type, enabled=False):
+            start = {name: p for name, p in params.items() if name.startswith("network.")}
+            start |= self._fresh_head(self.features(start, support_x), support_y)
+            rates = {"head.weight": self.head_rate, "head.bias": self.head_rate}
+            rate = {name: torch.tensor(rates.get(name, self.inner_rate)) for name in start}
+
+            def loss(state: Params) -> Tensor:
+                return self.objective.loss(self.predict(params, state, support_x), support_y)
+
+            # Nothing trains through the steps, so their gradients may be held constant.
+            return gradient_descent(loss, start, [rate] * n_steps, first_order=True)
+
+    def _fresh_head(self, features: Tensor, support_y: Tensor) -> Params:
+        means = support_y.T @ features / support_y.sum(0)[:, None]
+        if self.head == "zero":
+            means = torch.zeros_like(means)
+        return {"head.weight": 2 * means, "head.bias": -means.square().sum(-1)}

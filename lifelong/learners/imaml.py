@@ -1,0 +1,162 @@
+"""MAML with implicit gradients: the meta-gradient depends on where the inner loop ends, not on its way there.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Task
+from lifelong.learners.gradient import GradientLearner, Objective, follow
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class IMAML(GradientLearner):
+    """iMAML: ``min_θ Σ_task L_query(φ)`` with ``φ = argmin L_support(φ) + λ/2 ‖φ − θ‖²``, by the implicit gradient.
+
+    The meta-gradient ``v`` of a task solves ``((1 + δ) I + H/λ) v = ∇ L_query(φ)`` with ``H`` the Hessian of
+    ``L_support`` at ``φ``: some steps of conjugate gradients, each one Hessian-vector product. It is exact where the
+    inner loop has converged; memory does not grow with ``n_inner_steps``. Only the network's parameters get a gradient.
+    Outputs have the derivative of first order (``φ`` moves as ``θ`` does).
+
+    Args:
+        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
+        n_inner_steps: gradient steps while meta-training.
+        n_eval_steps: gradient steps in evaluation; as in training where None.
+        inner_rate: the rate of the inner steps; above ``2 / (λ + largest curvature)`` they diverge.
+        regularisation: ``λ``, how strongly the inner loop is held at ``θ``.
+        n_cg_steps: conjugate gradient steps, a fixed number; 0 is the first-order gradient ``∇ L_query(φ)``.
+        damping: ``δ``, for curvature that is negative or ill-conditioned.
+        outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
+            has outputs, or ``regularisation`` is not positive.
+
+    Reference:
+        Rajeswaran, Finn, Kakade & Levine, "Meta-Learning with Implicit Gradients", NeurIPS 2019. Differences: ``λ``
+        is fixed; conjugate gradients start at ``∇ L_query(φ)`` and stay where they meet negative curvature; the
+        authors' code solves with ``δ = 1`` and ``λ + 10`` in place of ``λ``.
+
+    Example:
+        >>> learner = IMAML(nn.Linear(2, 2), n_inner_steps=10, regularisation=1.0)
+        >>> state = learner.adapt(learner.meta_parameters(), torch.eye(2), torch.eye(2))
+        >>> learner.predict({}, state, torch.eye(2)).shape
+        torch.Size([2, 2])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        task: Objective = "classification",
+        n_inner_steps: int = 16,
+        n_eval_steps: int | None = None,
+        inner_rate: float = 0.1,
+        regularisation: float = 2.0,
+        n_cg_steps: int = 5,
+        damping: float = 0.0,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            task=task,
+            n_inner_steps=n_inner_steps,
+            n_eval_steps=n_eval_steps,
+            inner_rate=inner_rate,
+            first_order=True,
+            outer=outer,
+        )
+        if regularisation <= 0:
+            raise ValueError(
+                f"IMAML's regularisation is {regularisation}, but its gradient divides by it: it must be positive "
+                "(--model.regularisation 2.0)"
+            )
+        self.regularisation, self.n_cg_steps, self.damping = regularisation, n_cg_steps, damping
+
+    def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
+        """``L_support(φ) + λ/2 ‖φ − θ‖²``."""
+        support_loss, start = super().inner_loss(params, support_x, support_y), self.moving(params)
+
+        def loss(moved: Params) -> Tensor:
+            away = {name: p - start[name] for name, p in moved.items()}
+            return support_loss(moved) + self.regularisation / 2 * _product(away, away)
+
+        return loss
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """``φ``, as ``θ + stop(φ − θ)``."""
+        return follow(params, self.settle(params, support_x, support_y))
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """The value ``L_query(φ)`` with the gradient ``v``, and the outputs."""
+        routed = self.route(params, task.support_x, task.support_y)
+        state = self.settle(routed, task.support_x, task.support_y)
+        output = self.predict(routed, follow(routed, state), task.query_x)
+        gradient = self.implicit_gradient(state, task)
+        away = {name: routed[name] - routed[name].detach() for name in gradient}
+        return self.objective.loss(output, task.query_y).detach() + _product(gradient, away), output
+
+    def implicit_gradient(self, state: Params, task: Task) -> Params:
+        """``v``, of one task whose inner loop ended at ``state`` (constants)."""
+        # As the inner loop, in the parameters' own precision.
+        with torch.autocast(task.support_x.device.type, enabled=False):
+            query_loss = super().inner_loss(state, task.query_x, task.query_y)
+            support_loss = super().inner_loss(state, task.support_x, task.support_y)
+            vjp: Any = torch.func.vjp(torch.func.grad(support_loss), state)
+            hessian = vjp[1]  # a Hessian is symmetric: products from the left are products from the right
+
+            def system(v: Params) -> Params:
+                (curved,) = hessian(v)
+                return {name: (1 + self.damping) * v[name] + h / self.regularisation for name, h in curved.items()}
+
+            return conjugate_gradients(system, torch.func.grad(query_loss)(state), self.n_cg_steps)
+
+
+def conjugate_gradients(system: Callable[[Params], Params], target: Params, n_steps: int) -> Params:
+    """Solve ``A v = target`` for a symmetric ``A`` in a fixed number of steps, starting at ``target``.
+
+    Where ``A`` is not positive along a direction (or the solution is reached) the solution stays as it is. Works under
+    ``vmap``.
+
+    Args:
+        system: ``v ↦ A v``.
+        target: the right-hand side.
+        n_steps: products with ``A`` beside the first.
+
+    Reference:
+        Hestenes & Stiefel, "Methods of Conjugate Gradients for Solving Linear Systems", 1952.
+
+    Example:
+        >>> diagonal, target = torch.tensor([1.0, 4.0]), {"w": torch.tensor([1.0, 1.0])}
+        >>> conjugate_gradients(lambda v: {"w": diagonal * v["w"]}, target, n_steps=2)["w"]
+        tensor([1.0000, 0.2500])
+    """
+    solution = target
+    residual = direction = _combine(target, -1, system(target))
+    for _ in range(n_steps):
+        image = system(direction)
+        length, curvature = _product(residual, residual), _product(direction, image)
+        # One branch for all tasks: vmap has no other. A direction of zeros ends the search for good.
+        goes_on = (curvature > torch.finfo(curvature.dtype).tiny) & (length > 0)
+        step = torch.where(goes_on, length / torch.where(goes_on, curvature, 1), 0)
+        solution = _combine(solution, step, direction)
+        residual = _combine(residual, -step, image)
+        growth = _product(residual, residual) / torch.where(goes_on, length, 1)
+        direction = {n: torch.where(goes_on, p, 0) for n, p in _combine(residual, growth, direction).items()}
+    return solution
+
+
+def _combine(a: Params, factor: Tensor | float, b: Params) -> Params:
+    return {name: value + factor * b[name] for name, value in a.items()}
+
+
+def _product(a: Params, b: Params) -> Tensor:
+    return torch.stack([(value * b[name]).sum() for name, value in a.items()]).sum()

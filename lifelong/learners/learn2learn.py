@@ -1,0 +1,154 @@
+"""Any of learn2learn's gradient-based algorithms as a learner of ours.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.learn2learn import import_learn2learn
+from lifelong.learners.gradient import GradientLearner, Objective
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+Name = Literal["maml", "meta_sgd", "meta_curvature", "kronecker"]
+Algorithm = Callable[[nn.Module], nn.Module]
+"""Wraps a network in a module with ``clone()``, ``adapt(loss)`` and ``forward(x)``, as learn2learn's algorithms are."""
+
+
+class Learn2Learn(GradientLearner):
+    """A learn2learn algorithm on our streams, with our strategies: ``clone()``, then ``adapt(loss)`` per step.
+
+    The wrapped network is the learner's ``network``, so that what the algorithm learns beside the weights (rates,
+    curvatures) is among the meta-parameters. Tasks run in a loop, since learn2learn's modules change as they adapt.
+
+    Args:
+        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        algorithm: ``maml``, ``meta_sgd`` (a learnt rate per weight), ``meta_curvature`` and ``kronecker`` (learnt
+            transforms of the gradients, learn2learn's ``GBML``), or a function that wraps the network in an algorithm,
+            which then has rate and order of its own.
+        task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
+        n_inner_steps: gradient steps while meta-training.
+        n_eval_steps: gradient steps in evaluation; as in training where None.
+        inner_rate: the rate of a named algorithm's steps, where it is learnt its start.
+        first_order: a named algorithm holds the inner gradients constant.
+        outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when learn2learn is needed and missing, ``vmap`` is asked for, the network keeps running statistics,
+            or the tasks have another number of ways than the network has outputs.
+
+    Reference:
+        Arnold et al., "learn2learn: A Library for Meta-Learning Research", 2020. Meta-SGD: Li et al. 2017;
+        Meta-Curvature: Park & Oliva, NeurIPS 2019; Kronecker: Arnold, Iqbal & Sha, AISTATS 2021.
+
+    Example:
+        >>> class OneStep(nn.Module):
+        ...     def __init__(self, module):
+        ...         super().__init__()
+        ...         self.module = module
+        ...     def clone(self):
+        ...         return OneStep(nn.Linear(2, 2))
+        ...     def adapt(self, loss):
+        ...         pass
+        ...     def forward(self, x):
+        ...         return self.module(x)
+        >>> learner = Learn2Learn(nn.Linear(2, 2), algorithm=OneStep)
+        >>> list(learner.adapt(learner.meta_parameters(), torch.eye(2), torch.eye(2)))
+        ['network.module.weight', 'network.module.bias']
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        algorithm: Name | Algorithm = "maml",
+        task: Objective = "classification",
+        n_inner_steps: int = 5,
+        n_eval_steps: int | None = None,
+        inner_rate: float = 0.1,
+        first_order: bool = False,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        outer = outer or OuterLoop()
+        if outer.mapping == "vmap":
+            raise ValueError("learn2learn's modules cannot run under vmap: set --model.outer.mapping loop")
+        make = _named(algorithm, inner_rate, first_order) if isinstance(algorithm, str) else algorithm
+        super().__init__(
+            make(network),
+            task=task,
+            n_inner_steps=n_inner_steps,
+            n_eval_steps=n_eval_steps,
+            first_order=first_order,
+            outer=replace(outer, mapping="loop"),
+        )
+
+    def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
+        """The algorithm's parameters after 0, 1, …, ``n_steps`` steps; without a graph where gradients are off."""
+        keeps_graph = torch.is_grad_enabled()
+        start = {name: p for name, p in params.items() if name.startswith("network.")}
+
+        def loss(algorithm: nn.Module) -> Tensor:
+            output = algorithm(support_x)
+            self._check_ways(output, support_y)
+            return self.objective.loss(output, support_y)
+
+        # learn2learn differentiates by torch.autograd.grad, which needs a graph in evaluation as well.
+        with torch.autocast(support_x.device.type, enabled=False), torch.enable_grad():
+            given = {name: _tracked(p) for name, p in start.items()}
+            way = torch.func.functional_call(_InnerLoop(self.network), given, (loss, n_steps))
+        return [start] + [{**start, **(after if keeps_graph else _detached(after))} for after in way]
+
+
+class _InnerLoop(nn.Module):
+    """Clones and adapts inside ``functional_call``, so that the clone is one of the parameters given there."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, loss: Callable[[nn.Module], Tensor], n_steps: int) -> list[Params]:
+        algorithm: Any = self.network.clone()  # type: ignore[operator]
+        way = []
+        for _ in range(n_steps):
+            algorithm.adapt(loss(algorithm))
+            way.append({f"network.{name}": p for name, p in algorithm.named_parameters()})
+        return way
+
+
+def _tracked(parameter: Tensor) -> Tensor:
+    """The tensor itself, or where it is frozen or detached a leaf that can be adapted all the same."""
+    if parameter.requires_grad:
+        return parameter
+    try:
+        return parameter.detach().requires_grad_()
+    except RuntimeError as error:
+        raise ValueError(
+            "learn2learn cannot adapt a frozen parameter inside torch.func, where the Fisher is estimated (EWC): "
+            "train all parameters of the network, or choose lifelong.learners.MAML"
+        ) from error
+
+
+def _detached(params: Params) -> Params:
+    return {name: p.detach() for name, p in params.items()}
+
+
+def _named(name: Name, rate: float, first_order: bool) -> Algorithm:
+    l2l = import_learn2learn()
+
+    def make(network: nn.Module) -> Any:  # pragma: no cover
+        if name == "maml":
+            return l2l.algorithms.MAML(network, lr=rate, first_order=first_order)
+        if name == "meta_sgd":
+            return l2l.algorithms.MetaSGD(network, lr=rate, first_order=first_order)
+        kronecker = l2l.optim.KroneckerTransform(l2l.nn.KroneckerLinear)
+        transform = kronecker if name == "kronecker" else l2l.optim.MetaCurvatureTransform
+        return l2l.algorithms.GBML(network, transform=transform, lr=rate, first_order=first_order)
+
+    return make  # pragma: no cover

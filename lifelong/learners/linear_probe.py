@@ -1,0 +1,82 @@
+"""Linear probe: logistic regression on frozen features of an ordinary classifier.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.adaptation import gradient_descent
+from lifelong.learners.pretrained import Pretrained
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class LinearProbe(Pretrained):
+    """Linear probe: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero, features held fixed.
+
+    Args:
+        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        n_steps: gradient steps on the whole support set.
+        rate: of the gradient steps; with normalised features 1 is stable whatever the data is.
+        normalise: ``z = f / ‖f‖`` in place of ``z = f``.
+        weight_decay: ``λ``; the bias is left alone.
+        outer: how the network and the classifier are trained.
+
+    Reference:
+        The logistic regression of Tian et al., "Rethinking Few-Shot Image Classification: a Good Embedding Is All You
+        Need?", ECCV 2020. Differences: gradient steps in place of a solver, and no distillation.
+
+    Example:
+        >>> learner = LinearProbe(nn.Identity(), n_steps=1)
+        >>> learner.adapt({}, 2 * torch.eye(2), torch.eye(2))["weight"].tolist()
+        [[0.25, -0.25], [-0.25, 0.25]]
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        n_steps: int = 100,
+        rate: float = 1.0,
+        normalise: bool = True,
+        weight_decay: float = 0.0,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(network, outer=outer)
+        self.n_steps, self.inner_rate = n_steps, rate
+        self.normalise, self.weight_decay = normalise, weight_decay
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """``z(x)`` ``(n, D)``."""
+        features = self.features(params, x)
+        return F.normalize(features, dim=-1) if self.normalise else features
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """The weight ``(N, D)`` and bias ``(N,)`` of the logistic regression."""
+        return self.trajectory(params, support_x, support_y, self.n_steps)[-1]
+
+    def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
+        """Logits ``(Q, N)``."""
+        return F.linear(self.embed(params, query_x), state["weight"], state["bias"])
+
+    def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
+        """The regressions after 0, 1, …, ``n_steps`` steps."""
+        # As every inner loop, this one runs in the parameters' own precision.
+        with torch.autocast(support_x.device.type, enabled=False):
+            features = self.embed(params, support_x)
+
+            def loss(head: Params) -> Tensor:
+                fit = self.objective.loss(F.linear(features, head["weight"], head["bias"]), support_y)
+                return fit + self.weight_decay / 2 * head["weight"].square().sum()
+
+            n_way, n_features = support_y.shape[-1], features.shape[-1]
+            start = {"weight": features.new_zeros(n_way, n_features), "bias": features.new_zeros(n_way)}
+            rate = dict.fromkeys(start, torch.tensor(self.inner_rate))
+            # Nothing trains through the probe, so its gradients may be held constant.
+            return gradient_descent(loss, start, [rate] * n_steps, first_order=True)

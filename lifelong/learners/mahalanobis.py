@@ -1,0 +1,92 @@
+"""Nearest class mean by the Mahalanobis distance, with a covariance per class (as in Simple CNAPS).
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.learner import Learner
+from lifelong.learners.features import precise
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class Mahalanobis(Learner):
+    """Mahalanobis distances: ``p(n | x) ∝ exp(−τ (f(x) − c_n)ᵀ Q_n⁻¹ (f(x) − c_n))``, ``c_n`` the class mean.
+
+    ``Q_n = λ_n Σ_n + (1 − λ_n) Σ + β I`` with ``λ_n = S_n / (S_n + 1)`` for the ``S_n`` examples of the class,
+    ``Σ_n`` their covariance and ``Σ`` that of the whole support set. Time grows with ``N D³``: prefer few features
+    (``--model.network.readout mean``).
+
+    Args:
+        network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
+        regulariser: ``β``, which keeps ``Q_n`` invertible.
+        temperature: ``τ``.
+        outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when the regulariser is not positive.
+
+    Reference:
+        Bateni et al., "Improved Few-Shot Visual Classification", CVPR 2020 (Simple CNAPS). Differences: the embedding
+        is a plain network, without CNAPS's adaptation of features; ``τ`` is 1 as in the authors' code, ½ in their
+        formula; the covariance of a single example is zero.
+
+    Example:
+        >>> learner = Mahalanobis(nn.Identity())
+        >>> means, factors = learner.adapt({}, torch.tensor([[0.0], [2.0], [9.0]]), torch.eye(2)[[0, 0, 1]])
+        >>> means.tolist(), factors.shape
+        ([[1.0], [9.0]], torch.Size([2, 1, 1]))
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        regulariser: float = 1.0,
+        temperature: float = 1.0,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(network, outer=outer)
+        if regulariser <= 0:
+            raise ValueError(
+                f"Mahalanobis has regulariser {regulariser}, but without a positive one the covariance of few examples "
+                "has no inverse: set --model.regulariser above 0"
+            )
+        self.regulariser, self.temperature = regulariser, temperature
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """``f(x)`` ``(n, D)``."""
+        return self.apply_network(params, x).flatten(1)
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:
+        """Class means ``(N, D)`` and the lower Cholesky factors of ``Q_n`` ``(N, D, D)``."""
+        features = self.embed(params, support_x)
+        with torch.autocast(features.device.type, enabled=False):
+            features = precise(features)
+            labels = support_y.to(features.dtype)
+            means = labels.T @ features / labels.sum(0)[:, None]
+            return means, torch.linalg.cholesky(self._covariances(features, labels, means))
+
+    def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
+        """Logits ``(Q, N)``: negative squared distances times the temperature."""
+        means, factors = state
+        features = self.embed(params, query_x)
+        with torch.autocast(features.device.type, enabled=False):
+            difference = (precise(features) - means[:, None]).mT
+            whitened: Tensor = torch.linalg.solve_triangular(factors, difference, upper=False)
+            return -self.temperature * whitened.square().sum(1).T
+
+    def _covariances(self, features: Tensor, labels: Tensor, means: Tensor) -> Tensor:
+        counts = labels.sum(0)[:, None, None]
+        centred = features - labels @ means
+        # One example has no deviation from its mean: divided by 1 its covariance is zero, not 0 / 0.
+        within = torch.einsum("sn,sd,se->nde", labels, centred, centred) / (counts - 1).clamp_min(1)
+        overall = features - features.mean(0)
+        overall = overall.T @ overall / max(len(features) - 1, 1)
+        share = counts / (counts + 1)
+        eye = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
+        return share * within + (1 - share) * overall + self.regulariser * eye

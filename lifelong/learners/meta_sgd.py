@@ -1,0 +1,73 @@
+"""Meta-SGD: learn the initialisation together with the direction and the rate of every inner step.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.learners.gradient import GradientLearner, Objective, key
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class MetaSGD(GradientLearner):
+    """Meta-SGD: ``min_{θ,α} Σ_task L_query(θ − α ⊙ ∇ L_support(θ))`` with one learnt rate per parameter element.
+
+    The rates may become negative. With more than one inner step all steps share them.
+
+    Args:
+        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
+        n_inner_steps: gradient steps while meta-training.
+        n_eval_steps: gradient steps in evaluation; as in training where None.
+        inner_rate: where every element of ``α`` starts.
+        first_order: hold the inner gradients constant.
+        outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
+            has outputs.
+
+    Reference:
+        Li, Zhou, Chen & Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning", 2017 (arXiv 1707.09835).
+        Differences: all rates start alike, where the paper draws one at random; more than one inner step is possible.
+
+    Example:
+        >>> learner = MetaSGD(nn.Linear(2, 2), inner_rate=0.5)
+        >>> {name: tuple(rate.shape) for name, rate in learner.inner_rates.items()}
+        {'bias': (2,), 'weight': (2, 2)}
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        task: Objective = "classification",
+        n_inner_steps: int = 1,
+        n_eval_steps: int | None = None,
+        inner_rate: float = 0.1,
+        first_order: bool = False,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            task=task,
+            n_inner_steps=n_inner_steps,
+            n_eval_steps=n_eval_steps,
+            inner_rate=inner_rate,
+            first_order=first_order,
+            outer=outer,
+        )
+        self.inner_rates = nn.ParameterDict(
+            {
+                key(name): nn.Parameter(torch.full_like(p, inner_rate, requires_grad=True))
+                for name, p in self.moving_parameters().items()
+            }
+        )
+
+    def rate(self, params: Params, name: str, step: int) -> Tensor:
+        """``α`` of every element of this parameter."""
+        return params[f"inner_rates.{key(name)}"]

@@ -1,0 +1,64 @@
+"""No adaptation: the floor that every learner has to rise above.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Task
+from lifelong.learner import Learner
+from lifelong.learners.gradient import Objective
+from lifelong.objective import Classification, Regression
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class NoAdaptation(Learner):
+    """No adaptation: ``f(x)`` for every query, whatever the support set says, trained on all examples of the tasks.
+
+    ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification ``y`` is the label inside the task, which is drawn
+    anew for each task, so the best it can do is chance; in regression it is the mean function over the tasks.
+
+    Args:
+        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
+        outer: how the network is trained.
+
+    Raises:
+        ValueError: when the tasks have another number of ways than the network has outputs.
+
+    Example:
+        >>> learner = NoAdaptation(nn.Linear(3, 2))
+        >>> one, other = (learner.adapt({}, torch.rand(2, 3), y) for y in (torch.eye(2), 1 - torch.eye(2)))
+        >>> query_x, params = torch.ones(1, 3), learner.meta_parameters()
+        >>> bool((learner.predict(params, one, query_x) == learner.predict(params, other, query_x)).all())
+        True
+    """
+
+    def __init__(
+        self, network: nn.Module, *, task: Objective = "classification", outer: OuterLoop | None = None
+    ) -> None:
+        super().__init__(network, objective=Classification() if task == "classification" else Regression(), outer=outer)
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[()]:
+        """Nothing."""
+        return ()
+
+    def predict(self, params: Params, state: tuple[()], query_x: Tensor) -> Tensor:
+        """The network's outputs."""
+        return self.apply_network(params, query_x)
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """The loss over support and query, and the outputs for the queries."""
+        routed = self.route(params, task.support_x, task.support_y)
+        output = self.apply_network(routed, torch.cat([task.support_x, task.query_x]))
+        target = torch.cat([task.support_y, task.query_y])
+        if output.shape != target.shape:
+            raise ValueError(
+                f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
+                f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
+            )
+        return self.objective.loss(output, target), output[len(task.support_x) :]

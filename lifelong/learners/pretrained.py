@@ -1,0 +1,98 @@
+"""What all learners share that pre-train by ordinary classification and meet few-shot tasks only when judged.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``D`` features, ``C`` training classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.batch import Task
+from lifelong.learner import Learner
+from lifelong.networks.split import has_head
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class Pretrained(Learner):
+    """Trains features by classifying into ALL training classes of the stream: ``−log softmax(W f(x) + b)_c``.
+
+    Abstract: subclasses say in ``adapt`` and ``predict`` what is done with the features in a few-shot task, and they
+    are judged by that alone. The loss is the mean over support and query together; ``c`` is the class's number in the
+    stream, so experiences train different rows of ``W``. The network's own head, if it has one, is taken off.
+
+    Args:
+        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        outer: how the network and the classifier are trained.
+
+    Raises:
+        ValueError: when a stream has more training classes than the classifier was made for.
+
+    Reference:
+        Chen et al., "A Closer Look at Few-shot Classification", ICLR 2019. Difference: batches are made of few-shot
+        tasks as for every other learner, so that all see the same examples.
+    """
+
+    classifier: nn.Linear
+
+    def __init__(self, network: nn.Module, *, outer: OuterLoop | None = None) -> None:
+        super().__init__(network, outer=outer)
+        self._n_features = _n_features(network)
+        # Drawn now: until the classifier is made, a launch on several devices resets the random numbers.
+        self._seed_of_classifier = int(torch.randint(2**31, ()))
+        if has_head(network):
+            network.head = nn.Identity()
+
+    def prepare(self, n_classes: int) -> None:
+        """Make the classifier, once."""
+        if not hasattr(self, "classifier"):
+            # Not zero: a strategy may freeze the classifier, and rows of zeros would then teach the features nothing.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self._seed_of_classifier)
+                self.classifier = nn.Linear(self.n_features(), n_classes)
+        if self.classifier.out_features < n_classes:
+            raise ValueError(
+                f"the classifier of {type(self).__name__} has {self.classifier.out_features} classes, but the stream "
+                f"has {n_classes}: make a new learner for another stream"
+            )
+
+    def features(self, params: Params, x: Tensor) -> Tensor:
+        """``f(x)`` ``(n, D)``."""
+        return self.apply_network(params, x).flatten(1)
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """Cross-entropy over all classes of the stream, and the queries' logits for the task's own ways ``(Q, N)``."""
+        routed = self.route(params, task.support_x, task.support_y)
+        own = {name.removeprefix("classifier."): p for name, p in routed.items() if name.startswith("classifier.")}
+        features = self.features(routed, torch.cat([task.support_x, task.query_x]))
+        logits: Tensor = torch.func.functional_call(self.classifier, own, (features,))
+        ways = torch.cat([task.support_y, task.query_y]).argmax(-1)
+        return F.cross_entropy(logits, task.classes[ways]), logits[len(task.support_x) :, task.classes]
+
+    def n_features(self) -> int:
+        """``D``: as the network says, or else by a forward pass of the stream's first examples."""
+        if self._n_features is not None:
+            return self._n_features
+        if self._trainer is None:
+            raise ValueError(
+                f"nothing tells how many features {type(self.network).__name__} has: give it an attribute n_features"
+            )
+        pool = self._trainer.datamodule.stream.experiences[0].pools[0]  # type: ignore[attr-defined]
+        example = next(self.network.parameters(), torch.empty(0))
+        x = pool.gather(np.concatenate([m[:1] for m in pool.members[:2]]), example.device).to(example.dtype)
+        was_training = self.network.training
+        self.network.eval()  # so that running statistics do not see the examples
+        with torch.no_grad():
+            self._n_features = int(self.features(self.meta_parameters(), x).shape[1])
+        self.network.train(was_training)
+        return self._n_features
+
+
+def _n_features(network: nn.Module) -> int | None:
+    known, head = getattr(network, "n_features", None), getattr(network, "head", None)
+    if known is None and has_head(network) and isinstance(head, nn.Linear):
+        return head.in_features
+    return known if isinstance(known, int) else None

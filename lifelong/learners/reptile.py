@@ -1,0 +1,84 @@
+"""Reptile: move the initialisation towards where the inner loop ends.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Task
+from lifelong.learners.gradient import GradientLearner, Objective, follow
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params
+
+
+class Reptile(GradientLearner):
+    """Reptile: ``θ ← θ + ε (φ − θ)`` with ``φ`` where gradient descent from ``θ`` on all examples of a task ends.
+
+    The update is the gradient ``θ − φ`` of the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so any
+    outer optimizer takes it: SGD with rate ``ε`` is the paper's. In training ``φ`` learns from support and query
+    examples together. Predictions, and the outputs that strategies see, always come from the support set alone; their
+    derivative in ``θ`` is that of first order (``φ`` moves as ``θ`` does).
+
+    Args:
+        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
+        n_inner_steps: gradient steps while meta-training.
+        n_eval_steps: gradient steps in evaluation; as in training where None.
+        inner_rate: the rate of the inner steps.
+        outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
+            has outputs.
+
+    Reference:
+        Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999). Differences:
+        every inner step is plain gradient descent on the mean loss over all of the task's examples, where the paper
+        takes Adam (``β₁ = 0``) on minibatches.
+
+    Example:
+        >>> learner = Reptile(nn.Linear(2, 2, bias=False), n_inner_steps=3)
+        >>> x = y = torch.eye(2)
+        >>> loss, _ = learner.task_loss(learner.meta_parameters(), Task(x, y, x, y, torch.arange(2)))
+        >>> (gradient,) = torch.autograd.grad(loss, learner.parameters())
+        >>> state = learner.adapt(learner.meta_parameters(), torch.cat([x, x]), torch.cat([y, y]))
+        >>> torch.allclose(gradient, learner.network.weight - state["network.weight"])
+        True
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        task: Objective = "classification",
+        n_inner_steps: int = 5,
+        n_eval_steps: int | None = None,
+        inner_rate: float = 0.1,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(
+            network,
+            task=task,
+            n_inner_steps=n_inner_steps,
+            n_eval_steps=n_eval_steps,
+            inner_rate=inner_rate,
+            first_order=True,
+            outer=outer,
+        )
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """``φ`` of the support set, as ``θ + stop(φ − θ)``."""
+        return follow(params, self.settle(params, support_x, support_y))
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """``½ ‖θ − φ‖²`` while training, else the query loss; and the outputs of what the support set alone taught."""
+        loss, output = super().task_loss(params, task)
+        if not self.training:
+            return loss, output
+        routed = self.route(params, task.support_x, task.support_y)
+        x, y = torch.cat([task.support_x, task.query_x]), torch.cat([task.support_y, task.query_y])
+        distances = [(routed[name] - end).square().sum() for name, end in self.settle(routed, x, y).items()]
+        return torch.stack(distances).sum() / 2, output

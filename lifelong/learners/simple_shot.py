@@ -1,0 +1,110 @@
+"""SimpleShot: the nearest class mean on centred, normalised features of an ordinary classifier.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.batch import Task
+from lifelong.learners.pretrained import Pretrained
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params, Visit
+
+
+class SimpleShot(Pretrained):
+    """SimpleShot: ``argmin_n ‖z(x) − c_n‖`` with ``c_n`` the mean of ``z`` over class ``n``'s support examples.
+
+    ``z = f`` (``none``), ``f / ‖f‖`` (``l2``) or ``(f − m) / ‖f − m‖`` (``cl2n``) with ``m`` the mean feature of the
+    training data. ``m`` is estimated at the end of each experience from fresh tasks of it, with the features as they
+    are then; the experiences so far count alike. Before the first one ends it is zero.
+
+    Args:
+        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        transform: ``none``, ``l2`` or ``cl2n``.
+        n_centre_tasks: tasks of each experience that ``m`` is estimated from.
+        outer: how the network and the classifier are trained.
+
+    Raises:
+        ValueError: when ``n_centre_tasks`` is below 1.
+
+    Reference:
+        Wang, Chao, Weinberger & van der Maaten, "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot
+        Learning", 2019 (arXiv 1911.04623). Differences: ``m`` is a running mean over the experiences of a stream, and
+        means of old experiences are not computed again when the features move.
+
+    Example:
+        >>> learner = SimpleShot(nn.Identity(), transform="l2")
+        >>> learner.adapt({}, torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.eye(2))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 1.0000]])
+    """
+
+    centre: Tensor
+    n_centres: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        transform: Literal["none", "l2", "cl2n"] = "cl2n",
+        n_centre_tasks: int = 100,
+        outer: OuterLoop | None = None,
+    ) -> None:
+        super().__init__(network, outer=outer)
+        if n_centre_tasks < 1:
+            raise ValueError(f"--model.n_centre_tasks is {n_centre_tasks}: it must be at least 1")
+        self.transform, self.n_centre_tasks = transform, n_centre_tasks
+
+    def prepare(self, n_classes: int) -> None:
+        """Make the classifier, and room for the mean feature."""
+        super().prepare(n_classes)
+        if not hasattr(self, "centre"):
+            self.register_buffer("centre", torch.zeros(self.n_features()))
+            self.register_buffer("n_centres", torch.tensor(0))
+
+    def finish(self, visit: Visit) -> None:
+        """Take the mean feature of this experience into the running mean."""
+        if self.transform != "cl2n":
+            return
+        mean = self._mean_feature(visit)
+        self.n_centres += 1
+        self.centre += (mean - self.centre) / self.n_centres
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """``z(x)`` ``(n, D)``."""
+        features = self.features(params, x)
+        if self.transform == "none":
+            return features
+        return F.normalize(features - self.centre if self.transform == "cl2n" else features, dim=-1)
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
+        """Class means ``(N, D)``."""
+        return support_y.T @ self.embed(params, support_x) / support_y.sum(0)[:, None]
+
+    def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
+        """Logits ``(Q, N)``: negative squared distances."""
+        return -(self.embed(params, query_x)[:, None] - state[None]).square().sum(-1)
+
+    def _mean_feature(self, visit: Visit) -> Tensor:
+        params = self.meta_parameters()
+
+        def total(task: Task) -> Tensor:
+            # Routed as in training: the strategies have not ended this experience yet.
+            routed = self.route(params, task.support_x, task.support_y)
+            return self.features(routed, torch.cat([task.support_x, task.query_x])).to(self.centre).sum(0)
+
+        summed, count = torch.zeros_like(self.centre), torch.zeros_like(self.centre[:1])
+        was_training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            for _, batch in visit.batches("centre", self.n_centre_tasks):
+                summed += self.over_tasks(total, batch).sum(0)
+                count += batch.support_x.shape[:2].numel() + batch.query_x.shape[:2].numel()
+        self.network.train(was_training)
+        return visit.sum_over_ranks(summed) / visit.sum_over_ranks(count)

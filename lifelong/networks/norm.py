@@ -1,0 +1,76 @@
+"""The norm layers that the convolutional networks share: one option, and what each choice means for evaluation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Norm = Literal["batch", "running", "group", "layer", "instance", "none"]
+"""``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see each other
+(transductive); ``running`` evaluates with running statistics (inductive; not for learners that adapt by gradients);
+``group`` (8 channels a group), ``layer`` and ``instance`` look at one image (inductive)."""
+
+
+def norm_layer(norm: Norm, channels: int) -> nn.Module:
+    """The norm layer of that name for maps ``(n, C, H, W)``.
+
+    Args:
+        norm: one of :data:`Norm`.
+        channels: ``C``.
+
+    Raises:
+        ValueError: when the name is unknown.
+
+    Example:
+        >>> norm_layer("group", 64).num_groups
+        8
+    """
+    match norm:
+        case "batch":
+            return BatchNorm(channels)
+        case "running":
+            return nn.BatchNorm2d(channels)
+        case "group":
+            return nn.GroupNorm(max(channels // 8, 1), channels)
+        case "layer":
+            return nn.GroupNorm(1, channels)
+        case "instance":
+            return nn.GroupNorm(channels, channels)
+        case "none":
+            return nn.Identity()
+    raise ValueError(f"norm {norm!r} is unknown: use batch, running, group, layer, instance or none")
+
+
+class BatchNorm(nn.Module):
+    """Normalise each channel with the statistics of the batch at hand, then scale and shift: no running statistics.
+
+    Under ``vmap`` it is written out, because the second derivative of torch's fused ``batch_norm`` is wrong there
+    (torch 2.13), which second-order MAML would notice; elsewhere the fused one is twice as fast on a CPU.
+
+    Args:
+        channels: of the images.
+
+    Example:
+        >>> BatchNorm(3)(torch.randn(8, 3, 4, 4)).mean((0, 2, 3)).abs() < 1e-5
+        tensor([True, True, True])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to the same shape."""
+        if not _inside_vmap():
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
+        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
+        scale = (variance + 1e-5).rsqrt() * self.weight[:, None, None]
+        return (x - mean) * scale + self.bias[:, None, None]
+
+
+def _inside_vmap() -> bool:
+    stack = torch._C._functorch.get_interpreter_stack() or []
+    return any(level.key() == torch._C._functorch.TransformType.Vmap for level in stack)

@@ -1,0 +1,103 @@
+"""Networks of the package timm, with or without weights from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.networks.shapes import check_images, count_features
+
+
+class Timm(nn.Module):
+    """Any image network of the package timm by its name, without its classifier, and with a linear head of our own.
+
+    Its norm layers as a rule keep running statistics, which suit metric learners; learners that adapt by gradients
+    refuse them, and take names with a group or layer norm (``vit_…``, ``convnext_…``, ``resnet50_gn``).
+
+    Args:
+        name: as in ``timm.list_models()``.
+        pretrained: load the weights that timm offers for the name (from the net at the first time) and scale images,
+            which have values from 0 to 1, as in their training.
+        in_channels: channels of the images.
+        image_size: height and width of the images in pixels; transformers are built for it.
+        n_outputs: outputs of a linear head; None returns the features.
+
+    Raises:
+        ValueError: when timm cannot be imported, does not know the name, or its network cannot take such images.
+
+    Reference:
+        Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models, 2019.
+
+    Example:
+        >>> net = Timm(name="resnet18", image_size=32, n_outputs=5)  # doctest: +SKIP
+        >>> net(torch.zeros(2, 3, 32, 32)).shape  # doctest: +SKIP
+        torch.Size([2, 5])
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        pretrained: bool = False,
+        in_channels: int = 3,
+        image_size: int = 224,
+        n_outputs: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_shape = (in_channels, image_size, image_size)
+        self.body = _body(name, pretrained, in_channels, image_size)
+        for key, value in zip(("mean", "deviation"), _scale(self.body, pretrained, in_channels), strict=True):
+            self.register_buffer(key, value.view(-1, 1, 1), persistent=False)
+        self.n_features = count_features(self, self.features, self.input_shape)
+        self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, D)``."""
+        check_images(x, self.input_shape, "Timm")
+        return self.body((x - self.mean) / self.deviation)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+def _body(name: str, pretrained: bool, in_channels: int, image_size: int) -> nn.Module:
+    timm = _timm()
+    known = timm.get_pretrained_cfg(name)
+    # Only networks that are built for one size know the option.
+    sized = {"img_size": image_size} if known is not None and known.fixed_input_size else {}
+    try:
+        body: nn.Module = timm.create_model(name, pretrained=pretrained, in_chans=in_channels, num_classes=0, **sized)
+    except RuntimeError as error:  # how timm refuses unknown names and absent weights
+        raise ValueError(
+            f"timm cannot make {name!r} ({error}): set --model.network.name to one of timm.list_models(), or "
+            "--model.network.pretrained false"
+        ) from error
+    return body
+
+
+def _scale(body: nn.Module, pretrained: bool, in_channels: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the images that the weights were trained on; 0 and 1 where there are no such weights."""
+    if not pretrained:
+        return torch.zeros(1), torch.ones(1)
+    config: Any = body.pretrained_cfg
+    mean, deviation = torch.tensor(config["mean"]), torch.tensor(config["std"])
+    # timm sums or repeats the weights of the colours for images that have other channels.
+    return (mean, deviation) if in_channels == len(mean) else (mean.mean(0, True), deviation.mean(0, True))
+
+
+def _timm() -> Any:
+    # Here and not above, because it is an extra and takes seconds.
+    try:
+        import timm
+    except (ImportError, RuntimeError) as error:  # a torchvision of another build of torch: RuntimeError
+        raise ValueError(
+            f"lifelong.networks.Timm needs the package timm ({error}): pip install 'lifelong[timm]', with torchvision "
+            "from the same index as torch"
+        ) from error
+    return timm

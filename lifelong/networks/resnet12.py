@@ -1,0 +1,91 @@
+"""The twelve-layer residual network of the few-shot literature."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.networks.norm import Norm, norm_layer
+from lifelong.networks.shapes import check_images, count_features
+
+SLOPE = 0.1
+"""Of the leaky ReLU where its input is negative."""
+
+
+class ResNet12(nn.Module):
+    """Four residual blocks of three 3×3 convolutions, each halving the size; the mean over places; a linear head.
+
+    Args:
+        in_channels: channels of the images.
+        widths: channels of the blocks; four of them make twelve convolutions.
+        norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
+            each other (transductive); ``running`` evaluates with running statistics (inductive; not for learners that
+            adapt by gradients); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
+            (inductive).
+        image_size: height and width of the images in pixels, 16 or more with four blocks.
+        n_outputs: outputs of a linear head; None returns the features.
+
+    Raises:
+        ValueError: when the norm is unknown or the images are too small.
+
+    Reference:
+        Lee et al., "Meta-Learning with Differentiable Convex Optimization" (MetaOptNet), CVPR 2019 (widths); Oreshkin
+        et al., TADAM, NeurIPS 2018 (mean over places). Left out: dropout and DropBlock, whose masks come from a global
+        generator and would make an interrupted run differ from a whole one; TADAM's task conditioning.
+
+    Example:
+        >>> import torch
+        >>> ResNet12(in_channels=1, widths=[8, 8, 8, 16], image_size=16)(torch.zeros(2, 1, 16, 16)).shape
+        torch.Size([2, 16])
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        widths: Sequence[int] = (64, 160, 320, 640),
+        norm: Norm = "batch",
+        image_size: int = 84,
+        n_outputs: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_shape = (in_channels, image_size, image_size)
+        channels = [in_channels, *widths]
+        self.blocks = nn.Sequential(*(_Block(before, after, norm) for before, after in itertools.pairwise(channels)))
+        self.n_features = count_features(self, self.features, self.input_shape)
+        self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, widths[-1])``."""
+        check_images(x, self.input_shape, "ResNet12")
+        return self.blocks(x).mean((-2, -1))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to ``(n, widths[-1])`` or ``(n, n_outputs)``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+class _Block(nn.Module):
+    def __init__(self, n_in: int, n_out: int, norm: Norm) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            *_convolution(n_in, n_out, 3, norm),
+            nn.LeakyReLU(SLOPE),
+            *_convolution(n_out, n_out, 3, norm),
+            nn.LeakyReLU(SLOPE),
+            *_convolution(n_out, n_out, 3, norm),
+        )
+        self.shortcut = nn.Sequential(*_convolution(n_in, n_out, 1, norm))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(F.leaky_relu(self.path(x) + self.shortcut(x), SLOPE), 2)
+
+
+def _convolution(n_in: int, n_out: int, size: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
+    # A norm has a shift of its own; without one the convolution needs it.
+    layer = nn.Conv2d(n_in, n_out, size, padding=size // 2, bias=norm == "none")
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="leaky_relu")
+    return layer, norm_layer(norm, n_out)

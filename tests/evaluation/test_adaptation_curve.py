@@ -1,0 +1,139 @@
+"""The score after every inner step."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lifelong import learners
+from lifelong.batch import Episode
+from lifelong.evaluation import AdaptationCurve
+from lifelong.evaluation.adaptation_curve import scores_by_step
+from lifelong.evaluation.evaluator import Evaluator
+from lifelong.evaluation.plots import adaptation_curve_figure
+from lifelong.learner import Learner
+from strategies import AdapterBank
+from tests.command_line import TINY_DATA, TINY_MODEL, error_of, run_here
+from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights
+
+STEPS = {
+    name: "n_eval_steps" if "n_eval_steps" in inspect.signature(getattr(learners, name)).parameters else "n_steps"
+    for name in LEARNERS
+    if hasattr(getattr(learners, name), "trajectory")
+}
+quiet = pytest.mark.filterwarnings("ignore")
+
+
+def with_steps(name: str, n_steps: int, **settings: Any) -> Learner:
+    return make_learner(name, **{STEPS[name]: n_steps}, **settings).eval()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("MAML", "regression"), *((name, "vector") for name in STEPS)])
+def test_every_step_scores_as_the_learner_with_so_many_steps(name: str, kind: str) -> None:
+    fast = {"rate": 0.5} if name == "FineTuning" else {}
+    batch = random_episode(kind, n_tasks=5, n_way=1 if kind == "regression" else 3, n_query=40)
+    learner = with_steps(name, 2, kind=kind, **fast)
+    curve = scores_by_step(learner, learner.meta_parameters(), batch, 4)
+    assert curve.shape == (5, 5)
+    for n_steps in range(5):
+        other = with_steps(name, n_steps, kind=kind, **fast)
+        torch.testing.assert_close(curve[:, n_steps], other.scores(other.meta_parameters(), batch))
+    assert not torch.allclose(curve[:, 0], curve[:, 4])
+
+
+@quiet
+def test_the_curve_is_that_of_the_evaluation_tasks() -> None:
+    learner, data = make_learner("MAML", n_eval_steps=3), toy_data(2, n_eval_tasks=7)
+    curve, evaluator = AdaptationCurve(n_steps=3), Evaluator(None)
+    fit(learner, data, [AdapterBank()])
+    before = weights(learner)
+    rows: list[np.ndarray] = []
+    evaluator.on_test_epoch_end = lambda t, m: rows.append(evaluator._row(t, m)["score"])  # type: ignore[method-assign]
+    trainer = L.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu", callbacks=[evaluator, curve])
+    trainer.test(learner, data, verbose=False)  # in Lightning's inference mode
+    assert curve.result is not None
+    assert rows[0].shape == (2, 7)
+    np.testing.assert_allclose(curve.result["mean"][:, 3], rows[0].mean(-1))
+    np.testing.assert_allclose(curve.result["half_width"][:, 3], 1.96 * rows[0].std(-1, ddof=1) / 7**0.5)
+    assert same(before, weights(learner))
+
+
+@quiet
+def test_fit_draws_the_curve_after_the_last_experience_only() -> None:
+    class Counting(AdaptationCurve):
+        n_batches = 0
+
+        def _collect(self, module: L.LightningModule, batch: Episode, domain: int) -> None:
+            self.n_batches += 1
+            super()._collect(module, batch, domain)
+
+    curve, data = Counting(n_steps=1), toy_data(2)
+    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    L.Trainer(**settings, accelerator="cpu", callbacks=[curve], max_epochs=-1).fit(make_learner("MAML"), data)
+    assert curve.n_batches == 2 * 2  # of 8 tasks in fours, in each domain
+    assert curve.result is not None
+    assert curve.result["part"] == "val"
+
+
+def test_a_learner_without_steps_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="ProtoNet has no trajectory: leave the callback out"):
+        AdaptationCurve().setup(None, make_learner("ProtoNet"), "fit")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="n_steps 0"):
+        AdaptationCurve(n_steps=0)
+
+
+@pytest.mark.parametrize("n_domains", [1, 3, 14])
+def test_the_picture_has_a_line_per_domain_a_band_and_labels(n_domains: int) -> None:
+    scores = np.random.default_rng(0).uniform(size=(n_domains, 5))
+    names = [f"domain {i}" for i in range(n_domains)]
+    figure = adaptation_curve_figure(scores, scores / 20, names, title="t", score_name="accuracy", percent=True)
+    axes = figure.axes[0]
+    lines = [line for line in axes.lines if line.get_gid() == "domain"]
+    assert len(lines) == n_domains
+    np.testing.assert_allclose(lines[0].get_xydata(), np.stack([np.arange(5), 100 * scores[0]], 1))
+    (average,) = (line for line in axes.lines if line.get_gid() == "average")
+    np.testing.assert_allclose(average.get_ydata(), 100 * scores.mean(0))
+    assert len(axes.collections) == (1 if n_domains > 12 else 1 + n_domains)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("inner steps", "accuracy (%)")
+    # The first band is the average's: domains are independent.
+    expected = np.sqrt((scores[:, 0] ** 2).sum()) / 20 / n_domains * 100
+    path = axes.collections[0].get_paths()[0].vertices
+    at_zero = np.asarray(path)[np.asarray(path)[:, 0] == 0, 1]
+    assert (at_zero.max() - at_zero.min()) / 2 == pytest.approx(expected)
+
+
+@quiet
+def test_the_command_line_writes_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+    monkeypatch.setattr("sys.argv", ["lifelong"])
+    maml = ["--model=MAML", "--model.n_inner_steps=2", *TINY_MODEL[1:4], "--model.network.n_outputs=3", *TINY_DATA]
+    cpu = ["--trainer.logger=false", "--trainer.accelerator=cpu"]
+    callback = ["--trainer.callbacks+=lifelong.evaluation.AdaptationCurve", "--trainer.callbacks.n_steps=4"]
+    run_here("fit", *maml, *cpu, *callback, "--run.name=a")
+    assert "written: runs/a/adaptation_curve.png" in capsys.readouterr().out
+    folder = Path("runs/a")
+    fitted = json.loads((folder / "adaptation_curve.json").read_text())
+    results = json.loads((folder / "results.json").read_text())
+    assert fitted["steps"] == [0, 1, 2, 3, 4]
+    # After two steps, as the learner is evaluated, it is the last row of the matrix.
+    assert [row[2] for row in fitted["mean"]] == pytest.approx(results["matrix"][-1])
+    with Image.open(folder / "adaptation_curve.png") as picture:
+        assert picture.size[0] > 600
+    run_here("validate", "--ckpt_path=runs/a/checkpoints/last.ckpt", "--trainer.logger=false")
+    assert json.loads((folder / "adaptation_curve.json").read_text())["mean"] == fitted["mean"]
+    run_here("test", "--ckpt_path=runs/a/checkpoints/last.ckpt", "--trainer.logger=false")
+    assert json.loads((folder / "adaptation_curve.json").read_text())["part"] == "test"
+    code, message = error_of(capsys, "fit", *TINY_MODEL, *TINY_DATA, *cpu, *callback)
+    assert code == 1
+    assert "ProtoNet has no trajectory" in message.strip().splitlines()[-1]

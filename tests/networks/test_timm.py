@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lifelong.learners import MAML
+from lifelong.networks import Timm
+from lifelong.networks import pretrained_backbone as module
+from tests.networks import fake_timm
+
+
+def test_without_timm_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ValueError, match=r"needs the package timm .*pip install 'lifelong\[timm\]'"):
+        Timm(name="resnet18")
+
+
+def test_a_timm_that_fails_on_import_is_the_same_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"nms does not exist.*torchvision from the same index"):
+        Timm(name="resnet18")
+
+
+def test_the_model_is_made_without_a_classifier_and_only_some_know_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fake_timm.install(monkeypatch)
+    Timm(name="resnet", in_channels=1, image_size=16)
+    Timm(name="vit", image_size=32, pretrained=True)
+    assert asked == [
+        {"name": "resnet", "pretrained": False, "in_chans": 1, "num_classes": 0},
+        {"name": "vit", "pretrained": True, "in_chans": 3, "num_classes": 0, "img_size": 32},
+    ]
+
+
+def test_an_unknown_name_and_too_small_images_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_timm.install(monkeypatch)
+    with pytest.raises(ValueError, match=r"'nonsense' \(Unknown model .*--model\.network\.name"):
+        Timm(name="nonsense")
+    with pytest.raises(ValueError, match="Timm cannot take images of 2×2 pixels"):
+        Timm(name="some", image_size=2)
+    with pytest.raises(ValueError, match=r"Timm takes .*\(3, 16, 16\).*\(1, 28, 28\).*in_channels 1 .*image_size 28"):
+        Timm(name="some", image_size=16)(torch.zeros(2, 1, 28, 28))
+
+
+def test_pretrained_weights_see_images_on_the_scale_of_their_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_timm.install(monkeypatch)
+    x = torch.rand(2, 3, 8, 8)
+    plain, trained = (Timm(name="some", image_size=8, pretrained=pretrained).eval() for pretrained in (False, True))
+    plain(x), trained(x)
+    assert torch.equal(plain.body.seen, x)
+    torch.testing.assert_close(trained.body.seen[:, 2], (x[:, 2] - 0.75) / 0.125)
+    torch.testing.assert_close(trained.body.seen[:, 0], (x[:, 0] - 0.25) / 0.5)
+    grey = Timm(name="some", image_size=8, pretrained=True, in_channels=1).eval()
+    grey(x[:, :1])
+    torch.testing.assert_close(grey.body.seen, (x[:, :1] - 0.5) / (0.875 / 3))
+    assert not any("mean" in name and "running" not in name for name in trained.state_dict())
+
+
+def test_making_it_leaves_the_running_statistics_alone_and_gradient_learners_refuse_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_timm.install(monkeypatch)
+    net = Timm(name="some", image_size=8, n_outputs=5)
+    assert int(net.body.stem[1].num_batches_tracked) == 0
+    assert net.training
+    with pytest.raises(ValueError, match="running statistics"):
+        MAML(net)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "mobilenetv3_small_050", "convnext_atto"])
+def test_the_real_package(name: str) -> None:
+    try:
+        module._timm()
+    except ValueError as error:
+        pytest.skip(str(error))
+    torch.manual_seed(0)
+    net, x = Timm(name=name, in_channels=1, image_size=32, n_outputs=5).eval(), torch.rand(2, 1, 32, 32)
+    assert net.features(x).shape == (2, net.n_features)
+    assert torch.equal(net(x), net.head(net.features(x)))
+    with pytest.raises(ValueError, match="timm cannot make 'nonsense'"):
+        Timm(name="nonsense")
