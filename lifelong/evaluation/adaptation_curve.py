@@ -14,13 +14,14 @@ from torch import Tensor
 from lifelong.batch import Episode, Task
 from lifelong.evaluation import plots
 from lifelong.evaluation.after import AfterEvaluation
+from lifelong.evaluation.collecting import BatchCollector
 from lifelong.evaluation.evaluator import all_tasks
 from lifelong.evaluation.metrics import interval
 from lifelong.learner import Learner
 from lifelong.strategy import Params
 
 
-class AdaptationCurve(AfterEvaluation):
+class AdaptationCurve(BatchCollector, AfterEvaluation):
     """The score after 0, 1, …, ``K`` inner steps on the evaluation tasks of every domain, with 95 % intervals.
 
     For learners that adapt in steps and have a ``trajectory`` (MAML and its kin, LinearProbe, FineTuning). It writes
@@ -55,38 +56,18 @@ class AdaptationCurve(AfterEvaluation):
                 "trajectory: leave the callback out"
             )
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget what an interrupted evaluation left."""
+    def forget(self) -> None:
+        """Drop the scores of an interrupted evaluation."""
         self._collected = {}
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget what an interrupted evaluation left."""
-        self._collected = {}
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Adapt step by step to a batch of tasks."""
-        if trainer.state.fn != "fit" or _is_last_evaluation(trainer):
-            self._collect(pl_module, batch, dataloader_idx)
-
-    def on_test_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Adapt step by step to a batch of tasks."""
-        self._collect(pl_module, batch, dataloader_idx)
+    def collect(self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, domain: int) -> None:
+        """Adapt step by step to a batch of tasks; in ``fit`` after the last experience only."""
+        if trainer.state.fn == "fit" and not _is_last_evaluation(trainer):
+            return
+        assert isinstance(module, Learner)
+        with torch.inference_mode(False), torch.no_grad():
+            scores = scores_by_step(module, module.meta_parameters(), batch.clone(), self.n_steps)
+        self._collected.setdefault(domain, []).append(scores)
 
     def measure(self, trainer: L.Trainer, learner: Learner, part: str) -> None:
         """Mean and interval of every step, written as numbers and as a picture."""
@@ -114,12 +95,6 @@ class AdaptationCurve(AfterEvaluation):
         """Where the files are."""
         if self.result is not None:
             self.say_where("adaptation_curve.json", "adaptation_curve.png")
-
-    def _collect(self, module: L.LightningModule, batch: Episode, domain: int) -> None:
-        assert isinstance(module, Learner)
-        with torch.inference_mode(False), torch.no_grad():
-            scores = scores_by_step(module, module.meta_parameters(), batch.clone(), self.n_steps)
-        self._collected.setdefault(domain, []).append(scores)
 
 
 def scores_by_step(learner: Learner, params: Params, batch: Episode, n_steps: int) -> Tensor:

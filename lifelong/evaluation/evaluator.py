@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lifelong.evaluation import metrics
+from lifelong.evaluation.collecting import BatchCollector
 from lifelong.evaluation.report import Report
 
 Scores = NDArray[np.float64]
 
 
-class Evaluator(L.Callback):
+class Evaluator(BatchCollector):
     """Scores every domain after every experience, on the same tasks each time; the rows are the accuracy matrix.
 
     The row of the untrained learner comes from the Trainer's sanity check, which the command line makes a whole
@@ -42,40 +43,13 @@ class Evaluator(L.Callback):
         """Start the clock; a resumed run goes on from the seconds in its checkpoint."""
         self._started = time.monotonic()
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget what an interrupted evaluation left."""
+    def forget(self) -> None:
+        """Drop the scores of an interrupted evaluation."""
         self._collected = {}
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget what an interrupted evaluation left."""
-        self._collected = {}
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the scores of a batch of tasks."""
-        self._collect(outputs, dataloader_idx)
-
-    def on_test_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the scores of a batch of tasks."""
-        self._collect(outputs, dataloader_idx)
-
-    def _collect(self, measures: dict[str, Tensor], domain: int) -> None:
-        for name, values in measures.items():
+    def collect(self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, domain: int) -> None:
+        """Keep the measures of a batch of tasks."""
+        for name, values in outputs.items():
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
     def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Scores]:
