@@ -64,10 +64,13 @@ def test_fit_writes_everything_and_the_others_read_it(capsys: pytest.CaptureFixt
     assert results["parameters"] == 64 * 16 + 16 + 16 * 8 + 8
     last = str(folder / "checkpoints" / "last.ckpt")
     run_here("validate", "--ckpt_path", last, "--trainer.logger=false")
-    validated = json.loads((folder / "val.json").read_text())
+    validated = json.loads((folder / "val_3way_2shot.json").read_text())
     assert validated["mean"] == pytest.approx(results["matrix"][-1])
     run_here("test", "--ckpt_path", last, "--trainer.logger=false")
-    assert len(json.loads((folder / "test.json").read_text())["mean"]) == 3
+    run_here("test", "--ckpt_path", last, "--trainer.logger=false", "--data.eval_n_way=2")
+    tested = [json.loads((folder / f"test_{n}way_2shot.json").read_text()) for n in (2, 3)]
+    assert [t["tasks"] for t in tested] == [f"{n}-way 2-shot with 3 queries per class" for n in (2, 3)]
+    assert len(tested[0]["mean"]) == 3
     run_here("predict", "--ckpt_path", last, "--trainer.logger=false")
     assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 3 * 5 * 9
 
@@ -77,7 +80,7 @@ def test_maml_fits_validates_tests_and_predicts_with_default_flags() -> None:
     run_here("fit", *maml, *TINY_DATA, "--trainer.logger=false", "--run.name=m", "--strategies=[EWC]")
     for command in ("validate", "test", "predict"):
         run_here(command, "--ckpt_path=runs/m/checkpoints/last.ckpt", "--trainer.logger=false")
-    assert Path("runs/m/test.json").exists()
+    assert Path("runs/m/test_3way_2shot.json").exists()
 
 
 def test_a_network_of_ones_own_inside_a_head_of_ours(
@@ -93,7 +96,7 @@ def test_a_network_of_ones_own_inside_a_head_of_ours(
     shapes = {name: tuple(w.shape) for name, w in weights(Path("runs/own")).items()}
     assert shapes["network.body.layer.weight"] == (6, 64)
     assert shapes["network.head.weight"] == (3, 6)
-    assert Path("runs/own/test.json").exists()
+    assert Path("runs/own/test_3way_2shot.json").exists()
     code, message = error_of(capsys, "fit", *options, *network, "7")
     assert code == 1
     assert "Body computes (6,): set --model.network.n_features" in message

@@ -91,10 +91,11 @@ class Report:
         """One row of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
-        domains, percent = trainer.datamodule.stream.domains, _objective(trainer).percent  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        domains, shape, percent = data.stream.domains, data.eval_shape, _objective(trainer).percent
         means, widths = metrics.interval(row["score"])
         console = _console()
-        title = f"{_objective(trainer).score_name} on {part} tasks"
+        title = f"{_objective(trainer).score_name} on {data.n_eval_tasks} {part} tasks a domain, {shape}"
         console.print(
             tables.matrix_table(
                 means[None],
@@ -107,8 +108,11 @@ class Report:
                 width=console.width,
             )
         )
-        content = {"part": part, "domains": list(domains), "mean": means, "half_width": widths}
-        console.print(f"written: {self.folder.write_json(f'{part}.json', content)}", highlight=False, soft_wrap=True)
+        content = {"part": part, "tasks": str(shape), "n_eval_tasks": data.n_eval_tasks, "domains": list(domains)}
+        content |= {"mean": means, "half_width": widths}
+        # Named by the tasks: another number of ways or shots does not overwrite what was measured.
+        name = f"{part}_{shape.n_way}way_{shape.n_shot}shot.json"
+        console.print(f"written: {self.folder.write_json(name, content)}", highlight=False, soft_wrap=True)
 
     def _results(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> dict[str, Any]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
