@@ -7,5 +7,16 @@ from datamodules.learn2learn import Learn2LearnTasks
 from datamodules.omniglot import Omniglot
 from datamodules.permuted import Permuted
 from datamodules.sinusoids import Sinusoids
+from datamodules.split_classes import SplitClasses
 
-__all__ = ["MNIST", "FashionMNIST", "Glyphs", "ImageFolder", "Learn2LearnTasks", "Omniglot", "Permuted", "Sinusoids"]
+__all__ = [
+    "MNIST",
+    "FashionMNIST",
+    "Glyphs",
+    "ImageFolder",
+    "Learn2LearnTasks",
+    "Omniglot",
+    "Permuted",
+    "Sinusoids",
+    "SplitClasses",
+]

@@ -31,20 +31,34 @@ class _IdxSource(Source):
     URL: ClassVar[str]
     CLASSES: ClassVar[Sequence[str]]
 
-    def __init__(self, *, root: str | None = None, image_size: int = 28, max_per_class: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        image_size: int = 28,
+        max_per_class: int | None = None,
+        official_test: bool = False,
+    ) -> None:
         self.root = root
         self.image_size = image_size
         self.max_per_class = max_per_class
+        self.official_test = official_test
 
     def domains(self) -> list[Domain]:
         """One domain with the training and the test half, as far as they are there."""
-        halves = [_read_half(folder, half) for folder, half in self._locate()]
+        located = self._locate()
+        halves = [_read_half(folder, half) for folder, half in located]
         x, y = (np.concatenate(arrays) for arrays in zip(*halves, strict=True))
+        in_test = np.concatenate(
+            [np.full(len(h[1]), half == HALVES[1]) for h, (_, half) in zip(halves, located, strict=True)]
+        )
         if len(kept := _first_of_each(y, self.max_per_class)) < len(y):
-            x, y = x[kept], y[kept]
+            x, y, in_test = x[kept], y[kept], in_test[kept]
         if x.shape[1:] != (self.image_size, self.image_size):
             x = _resize(x, self.image_size)
-        return [Domain(self.NAME, torch.from_numpy(x)[:, None], y.astype(np.int64), self.CLASSES, holdout="examples")]
+        images, labels = torch.from_numpy(x)[:, None], y.astype(np.int64)
+        fixed = in_test if self.official_test else None
+        return [Domain(self.NAME, images, labels, self.CLASSES, holdout="examples", in_test=fixed)]
 
     def _locate(self) -> list[tuple[Path, str]]:
         """The folder of each half that is there; all of it is downloaded when none is."""
@@ -61,13 +75,15 @@ class _IdxSource(Source):
 
 
 class MNIST(_IdxSource):
-    """Handwritten digits: one domain, ten classes; training and test half are joined, and the split is the stream's.
+    """Handwritten digits: one domain, ten classes.
 
     Args:
         root: folder that holds ``mnist/`` or the idx files themselves; None is ``$LIFELONG_DATA``, else ``data``.
             Without any file all four are downloaded.
         image_size: height and width in pixels.
         max_per_class: keep only the first images of each class; None keeps all.
+        official_test: the test half is the test part, and the training half is shared by train and val; where false
+            both halves are joined and the stream splits them.
 
     Raises:
         ValueError: when a file is missing, damaged or cannot be downloaded.
@@ -87,13 +103,15 @@ class MNIST(_IdxSource):
 
 
 class FashionMNIST(_IdxSource):
-    """Articles of clothing: one domain, ten classes; training and test half are joined, and the split is the stream's.
+    """Articles of clothing: one domain, ten classes.
 
     Args:
         root: folder that holds ``fashion-mnist/`` or the idx files themselves; None is ``$LIFELONG_DATA``, else
             ``data``. Without any file all four are downloaded.
         image_size: height and width in pixels.
         max_per_class: keep only the first images of each class; None keeps all.
+        official_test: the test half is the test part, and the training half is shared by train and val; where false
+            both halves are joined and the stream splits them.
 
     Raises:
         ValueError: when a file is missing, damaged or cannot be downloaded.

@@ -239,7 +239,7 @@ class Learner(L.LightningModule):
 
     def _position(self, step: int) -> Position:
         trainer = self.trainer
-        n_tasks = trainer.datamodule.tasks_per_batch  # type: ignore[attr-defined]
+        n_tasks = trainer.datamodule.units_per_batch  # type: ignore[attr-defined]
         return Position(trainer.current_epoch, step, self._seed(), n_tasks, trainer.global_rank, trainer.world_size)
 
     def _seed(self) -> int:

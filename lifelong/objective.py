@@ -70,8 +70,8 @@ class Classification(Objective):
         return F.cross_entropy(output, target)
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
-        """The share of examples whose largest logit is at the label."""
-        return (output.argmax(-1) == target.argmax(-1)).to(output.dtype).mean()
+        """The share of examples whose largest logit is at the label; a label that is none of the ways is missed."""
+        return (one_hot(output.argmax(-1), output.shape[-1]) * target).sum(-1).to(output.dtype).mean()
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
         """One-hot labels drawn by the Gumbel-max trick from ``softmax(output)``."""

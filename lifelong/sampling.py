@@ -29,6 +29,7 @@ PURPOSES = (
     "pixels",
     "centre",
     "clustering",
+    "classes",
 )
 """What a random number is for; each purpose has a stream of its own."""
 

@@ -33,6 +33,7 @@ class Domain:
         siblings: consecutive class indices that share a split but may meet in a task (rotations as new classes).
         splits: the split of each class (``train``, ``val``, ``test``) where the data set fixes it, one
             entry for all variants or siblings together; None draws it.
+        in_test: ``(M,)`` which examples the data set keeps for test, with ``holdout="examples"``; None draws them.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Domain:
     n_variants: int = 1
     siblings: int = 1
     splits: Sequence[str] | None = None
+    in_test: np.ndarray | None = None
 
 
 class Source(ABC):
@@ -140,7 +142,7 @@ def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: in
     pool = Pool(domain.x, members, domain.class_names, targets=domain.targets, n_variants=domain.n_variants, name=name)
     rng = generator(seed, "split", _number(name))
     if domain.holdout == "examples":
-        return _split_examples(pool, split, rng)
+        return _split_examples(pool, domain.in_test, split, rng)
     return _split_classes(pool, max(domain.n_variants, domain.siblings), domain.splits, split, rng)
 
 
@@ -165,11 +167,16 @@ def _split_classes(
     }
 
 
-def _split_examples(pool: Pool, split: tuple[float, float], rng: np.random.Generator) -> dict[str, Pool]:
+def _split_examples(
+    pool: Pool, in_test: np.ndarray | None, split: tuple[float, float], rng: np.random.Generator
+) -> dict[str, Pool]:
     parts: dict[str, list[np.ndarray]] = {s: [] for s in SPLITS}
     for members in pool.members:
-        counts = _counts(split, len(members))
-        pieces = np.split(rng.permutation(members), [counts[0], counts[0] + counts[1]])
+        given = members[:0] if in_test is None else members[in_test[members]]
+        free = rng.permutation(members if in_test is None else members[~in_test[members]])
+        counts = _counts(split if in_test is None else (split[0], 0), len(free))
+        pieces = np.split(free, [counts[0], counts[0] + counts[1]])
+        pieces[2] = np.concatenate([pieces[2], given])
         for part, piece in zip(SPLITS, pieces, strict=True):
             parts[part].append(np.sort(piece))
     return {

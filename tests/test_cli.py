@@ -69,7 +69,9 @@ def test_fit_writes_everything_and_the_others_read_it(capsys: pytest.CaptureFixt
     run_here("test", "--ckpt_path", last, "--trainer.logger=false")
     run_here("test", "--ckpt_path", last, "--trainer.logger=false", "--data.eval_n_way=2")
     tested = [json.loads((folder / f"test_{n}way_2shot.json").read_text()) for n in (2, 3)]
-    assert [t["tasks"] for t in tested] == [f"{n}-way 2-shot with 3 queries per class" for n in (2, 3)]
+    assert [t["about"] for t in tested] == [
+        f"5 test tasks a domain, {n}-way 2-shot with 3 queries per class" for n in (2, 3)
+    ]
     assert len(tested[0]["mean"]) == 3
     run_here("predict", "--ckpt_path", last, "--trainer.logger=false")
     assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 3 * 5 * 9

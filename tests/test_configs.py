@@ -18,16 +18,19 @@ SMALL = [
     "--trainer.logger=false",
     "--trainer.accelerator=cpu",
     "--data.steps_per_experience=2",
-    "--data.n_eval_tasks=2",
-    "--data.tasks_per_batch=2",
     "--data.evaluate_on=val",
     "--data.split=[0.3, 0.3]",
     "--run.name=tiny",
 ]
+FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2"]
+FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4", "--model.network.hidden=[8]"]
+CLASSICAL = ("split_mnist",)
+"""Configs whose units are labelled examples."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 CHANGES = {
     "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
+    "split_mnist": [],
     "maml_glyphs": [*SHAPE, "--model.network.n_outputs=2", "--model.network.n_filters=4"],
     "maml_sinusoids": ["--data.n_way=1"],
     "omniglot_5w1s": [*SHAPE, "--model.network.n_filters=4"],
@@ -53,13 +56,15 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["lifelong"])
     rng = np.random.default_rng(0)
     _make_omniglot(tmp_path / "data/omniglot", rng)
-    _make_fashion(tmp_path / "data/fashion-mnist", rng)
+    _make_idx(tmp_path / "data/fashion-mnist", ["t10k"], rng)
+    _make_idx(tmp_path / "data/mnist", ["train", "t10k"], rng)
     _make_photos(tmp_path / "photos", rng)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_config_runs(config: Path) -> None:
-    run_here("fit", f"--config={config}", *SMALL, *CHANGES[config.stem])
+    few = FEW_EXAMPLES if config.stem in CLASSICAL else FEW_TASKS
+    run_here("fit", f"--config={config}", *SMALL, *few, *CHANGES[config.stem])
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert len(results["matrix"]) == len(results["experiences"]) > 0
@@ -83,12 +88,13 @@ def _make_omniglot(folder: Path, rng: np.random.Generator) -> None:
                         archive.writestr(name, buffer.getvalue())
 
 
-def _make_fashion(folder: Path, rng: np.random.Generator) -> None:
+def _make_idx(folder: Path, halves: list[str], rng: np.random.Generator) -> None:
     folder.mkdir(parents=True)
-    header = np.array([0x803, 120, 28, 28], dtype=">i4").tobytes()
-    (folder / "t10k-images-idx3-ubyte").write_bytes(header + _noise(rng, 120, 28, 28).tobytes())
-    labels = (np.arange(120) % 10).astype(np.uint8).tobytes()
-    (folder / "t10k-labels-idx1-ubyte").write_bytes(np.array([0x801, 120], dtype=">i4").tobytes() + labels)
+    for half in halves:
+        header = np.array([0x803, 120, 28, 28], dtype=">i4").tobytes()
+        (folder / f"{half}-images-idx3-ubyte").write_bytes(header + _noise(rng, 120, 28, 28).tobytes())
+        labels = (np.arange(120) % 10).astype(np.uint8).tobytes()
+        (folder / f"{half}-labels-idx1-ubyte").write_bytes(np.array([0x801, 120], dtype=">i4").tobytes() + labels)
 
 
 def _make_photos(folder: Path, rng: np.random.Generator) -> None:

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from lifelong.batch import Episode
-from lifelong.datamodule import EpisodicDataModule, TaskLoader
+from lifelong.datamodule import EpisodicDataModule
+from lifelong.streaming import StepLoader
 from tests.toys import AtEnd, fit, make_learner, toy_data
 
 CPU = torch.device("cpu")
 
 
-def loader(data: EpisodicDataModule, experience: int = 0, rank: int = 0, world: int = 1) -> TaskLoader:
+def loader(data: EpisodicDataModule, experience: int = 0, rank: int = 0, world: int = 1) -> StepLoader:
     made = data.train_dataloader()
     made._place = lambda: (experience, rank, world)
     return made
@@ -69,13 +70,13 @@ def test_evaluation_shape_may_differ() -> None:
     assert (batch.n_way, batch.support_x.shape[1], batch.query_x.shape[1]) == (2, 2, 6)
 
 
-def test_batches_share_fresh_tasks_with_their_indices() -> None:
+def test_batches_share_fresh_tasks_with_their_indices(monkeypatch: pytest.MonkeyPatch) -> None:
     data = toy_data()
     experience = data.stream.experiences[1]
     whole = list(data.batches(experience, "fisher", 10, CPU))
     assert [i for indices, _ in whole for i in indices] == list(range(10))
     assert max(len(batch) for _, batch in whole) <= 4
-    data._rank = lambda: (1, 3)  # type: ignore[method-assign]
+    monkeypatch.setattr(EpisodicDataModule, "rank", (1, 3))
     mine = list(data.batches(experience, "fisher", 10, CPU))
     assert [i for indices, _ in mine for i in indices] == [1, 4, 7]
     everything = torch.cat([batch.support_x for _, batch in whole])

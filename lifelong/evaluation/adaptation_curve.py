@@ -15,8 +15,8 @@ from lifelong.batch import Episode, Task
 from lifelong.evaluation import plots
 from lifelong.evaluation.after import AfterEvaluation
 from lifelong.evaluation.collecting import BatchCollector
-from lifelong.evaluation.evaluator import all_tasks
-from lifelong.evaluation.metrics import interval
+from lifelong.evaluation.evaluator import all_units
+from lifelong.evaluation.metrics import interval, ragged
 from lifelong.learner import Learner
 from lifelong.strategy import Params
 
@@ -73,8 +73,8 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
         """Mean and interval of every step, written as numbers and as a picture."""
         if not self._collected:
             return
-        local = torch.stack([torch.cat(self._collected[d]).T for d in sorted(self._collected)])
-        mean, half_width = interval(all_tasks(local, trainer, learner))
+        curves = [all_units(torch.cat(self._collected[d]).T, d, trainer, learner) for d in sorted(self._collected)]
+        mean, half_width = interval(ragged(curves))
         domains = list(trainer.datamodule.stream.domains)  # type: ignore[attr-defined]
         self.result = {"part": part, "score": learner.objective.score_name, "domains": domains}
         self.result |= {"steps": list(range(self.n_steps + 1)), "mean": mean, "half_width": half_width}

@@ -8,14 +8,12 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lifelong.evaluation import metrics
 from lifelong.evaluation.collecting import BatchCollector
+from lifelong.evaluation.metrics import Row, Scores
 from lifelong.evaluation.report import Report
-
-Scores = NDArray[np.float64]
 
 
 class Evaluator(BatchCollector):
@@ -30,9 +28,9 @@ class Evaluator(BatchCollector):
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
-        self.rows: dict[str, list[Scores]] = {}
-        """By measure: after each experience ``(domains, tasks)``."""
-        self.untrained: Scores | None = None
+        self.rows: dict[str, list[Row]] = {}
+        """By measure: what came after each experience."""
+        self.untrained: Row | None = None
         self.seconds = 0.0
         self._collected: dict[str, dict[int, list[Tensor]]] = {}
         self._started = time.monotonic()
@@ -52,9 +50,9 @@ class Evaluator(BatchCollector):
         for name, values in outputs.items():
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
-    def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Scores]:
+    def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Row]:
         return {
-            name: all_tasks(torch.stack([torch.cat(domains[d]) for d in sorted(domains)]), trainer, pl_module)
+            name: [all_units(torch.cat(domains[d]), d, trainer, pl_module) for d in sorted(domains)]
             for name, domains in self._collected.items()
         }
 
@@ -84,26 +82,30 @@ class Evaluator(BatchCollector):
         if self.report is not None:
             self.report.finish(self, trainer)
 
-    def _add(self, row: dict[str, Scores], experience: int) -> None:
+    def _add(self, row: dict[str, Row], experience: int) -> None:
         for name, scores in row.items():
             kept = self.rows.setdefault(name, [])
             # A measure may begin late (a router needs an entry first): earlier rows were not evaluated.
-            kept += [np.full_like(scores, np.nan)] * (experience - len(kept))
+            kept += [[np.full_like(domain, np.nan) for domain in scores]] * (experience - len(kept))
             self.rows[name] = [*kept[:experience], scores]
 
     def matrix(self, measure: str = "score") -> Scores:
-        """Scores ``(rows, domains, tasks)`` of a measure."""
-        return np.stack(self.rows[measure])
+        """Scores ``(rows, domains, units)`` of a measure."""
+        return np.moveaxis(metrics.ragged([np.stack(domain) for domain in zip(*self.rows[measure], strict=True)]), 0, 1)
 
     def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
         """The continual metrics so far."""
         joint = trainer.datamodule.joint  # type: ignore[attr-defined]
-        return metrics.summary(self.matrix(), self.untrained, joint=joint)
+        return metrics.summary(self.matrix(), self.untrained_scores(), joint=joint)
+
+    def untrained_scores(self) -> Scores | None:
+        """Scores ``(domains, units)`` of the learner before its first step."""
+        return None if self.untrained is None else metrics.ragged(self.untrained)
 
     def scalars(self, trainer: L.Trainer) -> dict[str, float]:
         """What goes to the loggers after an experience."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        means = self.matrix()[-1].mean(-1)
+        means = metrics.plain(self.matrix()[-1].mean(-1))
         per_domain = {
             f"{data.evaluate_on}/score/{n}": float(m) for n, m in zip(data.stream.domains, means, strict=True)
         }
@@ -119,22 +121,31 @@ class Evaluator(BatchCollector):
     def state_dict(self) -> dict[str, Any]:
         """Rows as tensors, so that a checkpoint loads without trusting pickles."""
         return {
-            "rows": {name: [torch.from_numpy(row) for row in rows] for name, rows in self.rows.items()},
-            "untrained": None if self.untrained is None else torch.from_numpy(self.untrained),
+            "rows": {name: [_tensors(row) for row in rows] for name, rows in self.rows.items()},
+            "untrained": None if self.untrained is None else _tensors(self.untrained),
             "seconds": self.elapsed(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the rows of the checkpoint."""
-        self.rows = {name: [row.numpy() for row in rows] for name, rows in state_dict["rows"].items()}
-        self.untrained = None if state_dict["untrained"] is None else state_dict["untrained"].numpy()
+        self.rows = {name: [_arrays(row) for row in rows] for name, rows in state_dict["rows"].items()}
+        self.untrained = None if state_dict["untrained"] is None else _arrays(state_dict["untrained"])
         self.seconds = state_dict["seconds"]
 
 
-def all_tasks(local: Tensor, trainer: L.Trainer, module: L.LightningModule) -> Scores:
-    """The scores of all evaluation tasks ``(…, n)``, in order, from this rank's share ``(…, n / ranks)``."""
+def all_units(local: Tensor, domain: int, trainer: L.Trainer, module: L.LightningModule) -> Scores:
+    """The scores of all evaluation units of a domain ``(…, n)``, in order, from this rank's share of them."""
     everywhere: Any = module.all_gather(local) if trainer.world_size > 1 else local[None]
-    # Rank r scored the tasks r, r + world, …: interleaving restores their order. What is beyond n wrapped round.
-    n_tasks = trainer.datamodule.n_eval_tasks  # type: ignore[attr-defined]
-    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., :n_tasks].double().cpu().numpy()
+    # Rank r scored the units r, r + world, …: interleaving restores their order. What is beyond n wrapped round.
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    n_units = data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain)
+    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., :n_units].double().cpu().numpy()
     return scores
+
+
+def _tensors(row: Row) -> list[Tensor]:
+    return [torch.from_numpy(scores) for scores in row]
+
+
+def _arrays(row: list[Tensor]) -> Row:
+    return [scores.numpy() for scores in row]

@@ -8,20 +8,29 @@ Legend of the shapes, in every function of this file:
 
 ``R = scores.mean(-1)`` is the accuracy matrix. Higher is better: an error enters with its sign changed. A cell that is
 NaN in all of its tasks was not evaluated, and a metric that needs it is not available (``None``); a cell that is NaN
-in some of its tasks belongs to a learner that diverged, and the metric is NaN.
+in some of its tasks belongs to a learner that diverged, and the metric is NaN. Where domains have different numbers
+of tasks, the scores are a masked array with the missing ones at the end masked.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Scores = Array
+Row = list[Scores]
+"""The scores ``(units,)`` of each domain; domains may have different numbers of units."""
 
 Z_95 = 1.96
+
+ma: Any = np.ma
+"""Masked arrays: domains with fewer units than others; numpy does not annotate all of it."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +104,32 @@ def interval(scores: Array) -> tuple[Array, Array]:
         >>> mean.tolist(), half_width.round(3).tolist()
         ([0.5, 1.0], [0.566, 0.0])
     """
-    scores = np.asarray(scores, dtype=float)
-    n_tasks = scores.shape[-1]
-    if n_tasks == 0:
+    scores = np.asanyarray(scores, dtype=float)
+    n_tasks = ma.count(scores, axis=-1)
+    if np.any(n_tasks == 0):
         raise ValueError("there is no evaluation task to average over: ask for one or more per domain")
-    with np.errstate(invalid="ignore"):  # a diverged learner scores inf: its interval is NaN, and that says it all
+    # A diverged learner scores inf, and one task has no deviation: the interval is NaN, and that says it all.
+    with np.errstate(invalid="ignore", divide="ignore"):
         mean = scores.mean(-1)
-        if n_tasks == 1:
-            return mean, np.full_like(mean, np.nan)
-        return mean, Z_95 * scores.std(-1, ddof=1) / np.sqrt(n_tasks)
+        if scores.shape[-1] == 1:
+            return plain(mean), np.full(mean.shape, np.nan)
+        return plain(mean), plain(Z_95 * scores.std(-1, ddof=1) / np.sqrt(n_tasks))
+
+
+def plain(values: Array) -> Array:
+    """An ordinary array from one that may be masked; what is masked becomes NaN."""
+    return ma.filled(values, np.nan)  # type: ignore[no-any-return]
+
+
+def ragged(domains: Sequence[Scores]) -> Scores:
+    """Scores ``(…, n_j)`` of each domain as one array ``(D, …, n)``, masked at the end where a domain has fewer."""
+    longest = max(scores.shape[-1] for scores in domains)
+    if all(scores.shape[-1] == longest for scores in domains):
+        return np.stack(domains)
+    rows: Any = ma.masked_all((len(domains), *domains[0].shape[:-1], longest))
+    for row, scores in zip(rows, domains, strict=True):
+        row[..., : scores.shape[-1]] = scores
+    return rows  # type: ignore[no-any-return]
 
 
 def linear(scores: Array, coefficients: Array) -> Estimate | None:
@@ -131,7 +157,7 @@ def linear(scores: Array, coefficients: Array) -> Estimate | None:
     if not _evaluated(scores)[used].all():
         return None
     with np.errstate(invalid="ignore"):  # inf − inf of a diverged learner
-        per_task = (np.where(used[..., None], scores, 0.0) * coefficients[..., None]).sum(0)
+        per_task = (_where(used[..., None], scores) * coefficients[..., None]).sum(0)
     mean, half_width = interval(per_task)
     return Estimate(float(mean.sum()), float(np.sqrt((half_width**2).sum())))
 
@@ -198,7 +224,7 @@ def forgetting(scores: Array) -> Estimate | None:
         return None
     n_earlier = len(scores) - 1
     # NaN counts as the largest in argmax, so a diverged row is chosen and makes the metric NaN instead of hiding.
-    earlier = np.where(_evaluated(scores), scores.mean(-1), -np.inf)[:-1, :-1]
+    earlier = np.where(_evaluated(scores), plain(scores.mean(-1)), -np.inf)[:-1, :-1]
     coefficients = np.zeros(scores.shape[:2])
     coefficients[earlier.argmax(0), np.arange(n_earlier)] = 1 / n_earlier
     coefficients[-1, :-1] = -1 / n_earlier
@@ -250,7 +276,7 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
     if untrained is None or not _is_square(scores) or len(scores) == 1:
         return None
     n_later = len(scores) - 1
-    rows = np.concatenate([untrained[None], scores])  # row j is now what came right before experience j
+    rows = ma.concatenate([untrained[None], scores])  # row j is now what came right before experience j
     coefficients = np.zeros(rows.shape[:2])
     coefficients[0, 1:] = -1 / n_later
     coefficients[np.arange(1, n_later + 1), np.arange(1, n_later + 1)] = 1 / n_later
@@ -334,7 +360,13 @@ def _check(scores: Array, joint: bool) -> None:
 
 
 def _evaluated(scores: Array) -> NDArray[np.bool_]:
-    return np.asarray(~np.isnan(scores).all(-1))
+    return np.asarray(~ma.filled(np.isnan(scores), True).all(-1))
+
+
+def _where(used: NDArray[np.bool_], scores: Array) -> Array:
+    """Zero where a cell is not used; the masks stay."""
+    kept = np.where(used, ma.getdata(scores), 0.0)
+    return ma.array(kept, mask=ma.getmask(scores)) if ma.isMaskedArray(scores) else kept
 
 
 def _is_square(scores: Array) -> bool:

@@ -39,7 +39,7 @@ class PredictionWriter(L.Callback):
         for answers, targets in zip(outputs.cpu(), batch.query_y.cpu(), strict=True):
             task = self._n_tasks.get(dataloader_idx, 0)
             self._n_tasks[dataloader_idx] = task + 1
-            if task < data.n_eval_tasks:
+            if task < data.n_eval_units("test", dataloader_idx):
                 self._rows += [
                     [domain, task, q, *_row(a, t)] for q, (a, t) in enumerate(zip(answers, targets, strict=True))
                 ]

@@ -11,9 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lifelong.evaluation import metrics, plots, tables
 from lifelong.run import RunFolder
@@ -79,7 +77,7 @@ class Report:
             )
         )
         summary = evaluator.summary(trainer)
-        reasons = metrics.reasons(matrix, evaluator.untrained, joint=data.joint)
+        reasons = metrics.reasons(matrix, evaluator.untrained_scores(), joint=data.joint)
         console.print(tables.metrics_table(summary, reasons, percent=percent, score_name=name))
         for measure in sorted(evaluator.rows):
             if measure != "score":
@@ -87,15 +85,15 @@ class Report:
                 console.print(f"{measure}: {mean[0]:.3f} ± {half[0]:.3f} over all domains", highlight=False)
         self._say_where(console)
 
-    def evaluation(self, row: Mapping[str, NDArray[np.float64]], trainer: L.Trainer, part: str) -> None:
+    def evaluation(self, row: Mapping[str, metrics.Row], trainer: L.Trainer, part: str) -> None:
         """One row of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        domains, shape, percent = data.stream.domains, data.eval_shape, _objective(trainer).percent
-        means, widths = metrics.interval(row["score"])
+        domains, percent, about = data.stream.domains, _objective(trainer).percent, data.about_evaluation(part)
+        means, widths = metrics.interval(metrics.ragged(row["score"]))
         console = _console()
-        title = f"{_objective(trainer).score_name} on {data.n_eval_tasks} {part} tasks a domain, {shape}"
+        title = f"{_objective(trainer).score_name} on {about}"
         console.print(
             tables.matrix_table(
                 means[None],
@@ -108,18 +106,17 @@ class Report:
                 width=console.width,
             )
         )
-        content = {"part": part, "tasks": str(shape), "n_eval_tasks": data.n_eval_tasks, "domains": list(domains)}
+        content = {"part": part, "about": about, "n_eval_units": _n_eval_units(data, part), "domains": list(domains)}
         content |= {"mean": means, "half_width": widths}
-        # Named by the tasks: another number of ways or shots does not overwrite what was measured.
-        name = f"{part}_{shape.n_way}way_{shape.n_shot}shot.json"
-        console.print(f"written: {self.folder.write_json(name, content)}", highlight=False, soft_wrap=True)
+        path = self.folder.write_json(f"{data.evaluation_name(part)}.json", content)
+        console.print(f"written: {path}", highlight=False, soft_wrap=True)
 
     def _results(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> dict[str, Any]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         learner: Any = trainer.lightning_module
         means, widths = metrics.interval(evaluator.matrix())
         summary = evaluator.summary(trainer)
-        others = {name: evaluator.matrix(name).mean(-1) for name in evaluator.rows if name != "score"}
+        others = {name: metrics.plain(evaluator.matrix(name).mean(-1)) for name in evaluator.rows if name != "score"}
         return {
             "finished": finished,
             "score": learner.objective.score_name,
@@ -128,10 +125,10 @@ class Report:
             "experiences": [e.name for e in data.stream.experiences],
             "matrix": means,
             "half_width": widths,
-            "untrained": None if evaluator.untrained is None else evaluator.untrained.mean(-1),
+            "untrained": None if evaluator.untrained is None else [row.mean() for row in evaluator.untrained],
             "metrics": {name: None if e is None else asdict(e) for name, e in summary.items()},
             "measures": others,
-            "n_eval_tasks": data.n_eval_tasks,
+            "n_eval_units": _n_eval_units(data, data.evaluate_on),
             "split_hash": data.stream.fingerprint,
             "parameters": sum(p.numel() for p in learner.meta_parameters().values()),
             "strategies": learner.strategies.names,
@@ -185,6 +182,10 @@ def peak_memory() -> dict[str, int]:
 
 def _objective(trainer: L.Trainer) -> Any:
     return trainer.lightning_module.objective
+
+
+def _n_eval_units(data: Any, part: str) -> list[int]:
+    return [data.n_eval_units(part, domain) for domain in range(len(data.stream.domains))]
 
 
 def _row_names(trainer: L.Trainer, n_rows: int) -> list[str]:

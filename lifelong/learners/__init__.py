@@ -3,6 +3,7 @@
 from lifelong.learners.anil import ANIL
 from lifelong.learners.boil import BOIL
 from lifelong.learners.cavia import CAVIA
+from lifelong.learners.classifier import Classifier
 from lifelong.learners.convex import MetaOptNet
 from lifelong.learners.fine_tuning import FineTuning
 from lifelong.learners.imaml import IMAML
@@ -26,6 +27,7 @@ __all__ = [
     "IMAML",
     "MAML",
     "R2D2",
+    "Classifier",
     "FineTuning",
     "Learn2Learn",
     "LinearProbe",

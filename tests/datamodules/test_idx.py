@@ -9,6 +9,7 @@ import torch
 
 from datamodules import MNIST, FashionMNIST
 from datamodules.idx import read_idx
+from lifelong.stream import split_domain
 
 
 def _idx(array: np.ndarray) -> bytes:
@@ -120,3 +121,14 @@ def test_a_failed_download_says_what_where_and_the_way_out(tmp_path, monkeypatch
     ):
         FashionMNIST(root=str(tmp_path)).domains()
     assert list((tmp_path / "fashion-mnist").iterdir()) == []
+
+
+def test_the_official_test_half_is_the_test_part_and_nothing_else(tmp_path):
+    _write_half(tmp_path, "train", 60, seed=1)
+    _write_half(tmp_path, "t10k", 20, seed=2)
+    (domain,) = MNIST(root=str(tmp_path), official_test=True).domains()
+    parts = split_domain(domain, domain.name, (0.5, 0.2), seed=0)
+    members = {part: np.sort(np.concatenate(pool.members)) for part, pool in parts.items()}
+    assert members["test"].tolist() == list(range(60, 80))
+    assert len(members["train"]) == len(members["val"]) == 30
+    assert sorted([*members["train"], *members["val"]]) == list(range(60))

@@ -56,7 +56,7 @@ def test_the_curve_is_that_of_the_evaluation_tasks() -> None:
     fit(learner, data, [AdapterBank()])
     before = weights(learner)
     rows: list[np.ndarray] = []
-    evaluator.on_test_epoch_end = lambda t, m: rows.append(evaluator._row(t, m)["score"])  # type: ignore[method-assign]
+    evaluator.on_test_epoch_end = lambda t, m: rows.append(np.stack(evaluator._row(t, m)["score"]))  # type: ignore[method-assign]
     trainer = L.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu", callbacks=[evaluator, curve])
     trainer.test(learner, data, verbose=False)  # in Lightning's inference mode
     assert curve.result is not None

@@ -256,3 +256,18 @@ def test_examples_in_docstrings() -> None:
     result = doctest.testmod(metrics)
     assert result.attempted > 10
     assert result.failed == 0
+
+
+def test_domains_with_fewer_units_count_only_their_own() -> None:
+    first, second = np.array([[0.5, 0.7], [0.1, 0.3]]), np.array([[0.0, 0.0, 0.3], [0.9, 0.6, 0.9]])
+    scores = np.moveaxis(metrics.ragged([first, second]), 0, 1)
+    means, half_widths = metrics.interval(scores)
+    for domain, alone in enumerate((first, second)):
+        expected = metrics.interval(alone)
+        np.testing.assert_allclose(means[:, domain], expected[0])
+        np.testing.assert_allclose(half_widths[:, domain], expected[1])
+    found = metrics.summary(scores)
+    assert found["average_score"].value == pytest.approx((0.2 + 0.8) / 2)
+    widths = [metrics.interval(row)[1] for row in (first[1], second[1])]
+    assert found["average_score"].half_width == pytest.approx(np.hypot(*widths) / 2)
+    assert found["forgetting"].value == pytest.approx(0.6 - 0.2)

@@ -1,0 +1,244 @@
+"""Streams of labelled examples: class-, domain- and task-incremental learning.
+
+A labelled example is a task with an empty support set and one query. Its ways are the classes that it is told apart
+from: all of the stream, those seen so far, or those of its own experience. Which of them they are makes the scenario.
+
+Shapes: ``B`` examples, ``N`` ways, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from lifelong.batch import Episode
+from lifelong.datamodule import positive
+from lifelong.pool import Pool
+from lifelong.sampling import generator
+from lifelong.stream import Experience, Source, Stream
+from lifelong.streaming import Drawn, Part, StreamDataModule
+
+Scenario = Literal["class", "domain", "task"]
+Classes = Literal["all", "seen", "current"]
+
+
+@dataclass(frozen=True, eq=False)
+class Deck:
+    """The labelled examples of one or more pools in one row.
+
+    Args:
+        pools: where they are.
+        pool: ``(M,)`` which pool an example is in.
+        index: ``(M,)`` its index there.
+        label: ``(M,)`` its class among the classes of its pool.
+        number: ``(M,)`` its class in the whole stream.
+    """
+
+    pools: Sequence[Pool]
+    pool: np.ndarray
+    index: np.ndarray
+    label: np.ndarray
+    number: np.ndarray
+
+    @staticmethod
+    def of(pools: Sequence[Pool]) -> Deck:
+        """All examples of the pools."""
+        sizes = [[len(members) for members in pool.members] for pool in pools]
+        return Deck(
+            pools,
+            np.repeat(np.arange(len(pools)), [sum(s) for s in sizes]),
+            np.concatenate([members for pool in pools for members in pool.members]),
+            np.concatenate([np.repeat(np.arange(len(s)), s) for s in sizes]),
+            np.concatenate([np.repeat(pool.numbers, s) for pool, s in zip(pools, sizes, strict=True)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+class DrawnExamples(Drawn):
+    """Some examples of a deck.
+
+    Args:
+        deck: where they are.
+        places: ``(B,)`` in the deck.
+        labels: ``(B,)`` the way of each example's class; one that is none of the ways is their number.
+        ways: ``(B, N)`` stream-wide numbers of the classes that each example is told apart from.
+    """
+
+    def __init__(self, deck: Deck, places: np.ndarray, labels: np.ndarray, ways: np.ndarray) -> None:
+        self.deck, self.places, self.labels, self.ways = deck, places, labels, ways
+
+    def gather(self, device: torch.device) -> Episode:
+        """The examples as tasks with an empty support set and one query each."""
+        pool_of, index = self.deck.pool[self.places], self.deck.index[self.places]
+        x = self.deck.pools[pool_of[0]].gather(index, device) if len(self.deck.pools) == 1 else None
+        if x is None:
+            parts = [self.deck.pools[p].gather(index[pool_of == p], device) for p in np.unique(pool_of)]
+            order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
+            x = torch.cat(parts)[torch.from_numpy(order).to(device)]
+        y, ways = (torch.from_numpy(array).to(device) for array in (self.labels, self.ways))
+        weight = torch.ones(len(y), device=device)
+        return Episode(x[:, None][:, :0], y[:, None][:, :0], x[:, None], y[:, None], weight, ways.shape[1], ways)
+
+
+class ExampleDataModule(StreamDataModule):
+    """Labelled examples from a stream of domains, each epoch of the Trainer one experience.
+
+    Args:
+        sources: the data sets, in the order of the stream; each brings one or more domains.
+        scenario: ``class``: whose class is it, among those of the whole stream; ``domain``: which of the same few
+            classes, in ever new domains; ``task``: which of its own experience's classes, and the experience is told
+            (one head for each).
+        classes: in the ``class`` scenario, what an example is told apart from: ``all`` classes of the stream, those
+            ``seen`` so far, or while training those of the ``current`` experience (and the seen ones in evaluation).
+        batch_size: examples in one optimizer step, over all devices together.
+        steps_per_experience: optimizer steps spent on each experience; None counts passes.
+        passes: passes over each experience's examples; 1 is the online mode, in which each is seen once.
+        n_eval_examples: examples evaluated in each domain, the same in every row; None takes all.
+        evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from. Choose settings on ``val``;
+            report on ``test``.
+        split: share (below 1) or number of each class's examples held out for val and test.
+        split_seed: decides the split and the evaluation examples, and nothing else does.
+        joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
+        seed: decides the order of the training examples; the command line links it to ``--seed_everything``.
+
+    Raises:
+        ValueError: when a setting is out of range, or the domains do not suit the scenario.
+
+    Reference:
+        van de Ven, Tuytelaars & Tolias, "Three types of incremental learning", Nature Machine Intelligence 2022.
+    """
+
+    def __init__(
+        self,
+        sources: list[Source],
+        *,
+        scenario: Scenario = "class",
+        classes: Classes = "seen",
+        batch_size: int = 128,
+        steps_per_experience: int | None = None,
+        passes: int = 1,
+        n_eval_examples: int | None = None,
+        evaluate_on: Part = "val",
+        split: tuple[float, float] = (0.1, 0.2),
+        split_seed: int = 0,
+        joint: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            sources,
+            units_per_batch=positive("batch_size", batch_size),
+            evaluate_on=evaluate_on,
+            split=split,
+            split_seed=split_seed,
+            joint=joint,
+            seed=seed,
+        )
+        self.scenario, self.classes = scenario, classes
+        self.steps = None if steps_per_experience is None else positive("steps_per_experience", steps_per_experience)
+        self.passes, self.n_eval_examples = positive("passes", passes), n_eval_examples
+        self._decks: dict[int, Deck] = {}
+        self._orders: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
+
+    def check(self, stream: Stream) -> None:
+        """Experiences need examples of two classes or more, and equal numbers of classes where these are the same."""
+        for experience in stream.experiences:
+            for pool in experience.pools:
+                if sum(len(m) > 0 for m in pool.members) < 2:
+                    raise ValueError(f"{pool.name} has examples of fewer than two classes: nothing can be told apart")
+        counts = {pool.n_classes: pool.name for pool in stream.test}
+        if self.scenario != "class" and len(counts) > 1:
+            found = ", ".join(f"{name} has {n}" for n, name in counts.items())
+            raise ValueError(f"the {self.scenario} scenario needs as many classes in every domain, but {found}")
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    @property
+    def steps_per_experience(self) -> int:
+        """As asked for, or those that a mean experience needs for its passes; the joint bound has all in its one."""
+        stream = self.stream
+        if self.steps is not None:
+            return self.steps * (len(stream.domains) if self.joint else 1)
+        total = sum(len(pool) for experience in stream.experiences for pool in experience.pools)
+        return max(round(self.passes * total / len(stream.experiences) / self.units_per_batch), 1)
+
+    def units(self, experience: int, step: int) -> range:
+        """Batches of the same size, or where passes count: all examples dealt out evenly over the steps."""
+        n_steps = self.steps_per_experience
+        deck = self.deck(self.stream.experiences[experience])
+        total = n_steps * self.units_per_batch if self.steps is not None else self.passes * len(deck)
+        return range(step * total // n_steps, (step + 1) * total // n_steps)
+
+    # -- drawing --------------------------------------------------------------------------------------------------
+
+    def deck(self, experience: Experience) -> Deck:
+        """The training examples of an experience."""
+        if experience.index not in self._decks:
+            self._decks = {experience.index: Deck.of(experience.pools)}
+        return self._decks[experience.index]
+
+    def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnExamples:
+        """Examples in random order, each once in a pass: a function of seed, purpose, experience and index alone."""
+        deck = self.deck(experience)
+        passes, positions = np.divmod(np.asarray(indices), len(deck))
+        places = np.empty(len(positions), dtype=np.int64)
+        for number in np.unique(passes):
+            chosen = passes == number
+            places[chosen] = self._order(experience, purpose, int(number), len(deck))[positions[chosen]]
+        return self._drawn(deck, places, experience.index, self.classes)
+
+    def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnExamples:
+        """Examples of a held-out part in random order, the same for every method, seed and row of the matrix."""
+        pools = self.stream.val if part == "val" else self.stream.test
+        deck = Deck.of([pools[domain]])
+        order = generator(self.split_seed, part, domain).permutation(len(deck))
+        classes: Classes = "seen" if self.classes == "current" else self.classes
+        return self._drawn(deck, order[np.asarray(indices)], self.current_experience, classes)
+
+    def n_eval_units(self, part: Part, domain: int) -> int:
+        """All examples of the part, or as many as asked for."""
+        pools = self.stream.val if part == "val" else self.stream.test
+        n_examples = len(pools[domain])
+        return n_examples if self.n_eval_examples is None else min(n_examples, self.n_eval_examples)
+
+    def about_evaluation(self, part: Part) -> str:
+        """Scenario and part."""
+        number = "all" if self.n_eval_examples is None else f"{self.n_eval_examples}"
+        return f"{number} {part} examples a domain, {self.scenario} scenario"
+
+    def evaluation_name(self, part: Part) -> str:
+        """Part and scenario."""
+        return f"{part}_{self.scenario}"
+
+    def _order(self, experience: Experience, purpose: str, number: int, size: int) -> np.ndarray:
+        # The last pass of each purpose is kept: a step needs it again and again.
+        key = (purpose, experience.index)
+        if self._orders.get(key, (-1,))[0] != number:
+            order = generator(self.seed, purpose, experience.index, number).permutation(size)
+            self._orders = {k: v for k, v in self._orders.items() if k[1] == experience.index} | {key: (number, order)}
+        return self._orders[key][1]
+
+    def _drawn(self, deck: Deck, places: np.ndarray, experience: int, classes: Classes) -> DrawnExamples:
+        match self.scenario:
+            case "domain":
+                ways = np.arange(deck.pools[0].n_classes)
+                return DrawnExamples(deck, places, deck.label[places], np.tile(ways, (len(places), 1)))
+            case "task":
+                table = np.stack([pool.numbers for pool in deck.pools])
+                return DrawnExamples(deck, places, deck.label[places], table[deck.pool[places]])
+        ways = self._ways(experience, classes)
+        labels = np.searchsorted(ways, deck.number[places])
+        return DrawnExamples(deck, places, labels, np.tile(ways, (len(places), 1)))
+
+    def _ways(self, experience: int, classes: Classes) -> np.ndarray:
+        stream = self.stream
+        if classes == "all":
+            return np.arange(stream.n_classes)
+        first = experience if classes == "current" else 0
+        past = stream.experiences[first : experience + 1]
+        return np.unique(np.concatenate([pool.numbers for e in past for pool in e.pools]))

@@ -1,0 +1,227 @@
+"""What every stream of data shares, whatever its units are: tasks drawn from classes, or labelled examples.
+
+A *unit* is one of the ``B`` things that a batch holds and that has a loss and a weight of its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import lightning as L
+import torch
+
+from lifelong.batch import Episode
+from lifelong.images import same_shape
+from lifelong.stream import Experience, Source, Stream, build_stream
+
+Part = Literal["val", "test"]
+
+
+class Drawn(ABC):
+    """Drawn units on their way to the device: indices and no data yet; not a collection, so nothing looks into it."""
+
+    @abstractmethod
+    def gather(self, device: torch.device) -> Episode:
+        """The units as tensors on the device."""
+
+
+class StepLoader:
+    """Yields one rank's share of the units of each step and remembers its place for an exact resume.
+
+    Args:
+        draw: maps (experience, indices of this rank's units of a step) to drawn units.
+        units: maps (experience, step) to the range of all ranks' units of that step.
+        n_steps: batches.
+        place: tells (experience, rank, number of ranks) when an iteration begins.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, Sequence[int]], Drawn],
+        units: Callable[[int, int], range],
+        *,
+        n_steps: int,
+        place: Callable[[], tuple[int, int, int]],
+    ) -> None:
+        self._draw, self._units, self._place, self._n_steps = draw, units, place, n_steps
+        self._position = self._resumed = (0, 0)
+
+    def __len__(self) -> int:
+        return self._n_steps
+
+    def __iter__(self) -> Iterator[Drawn]:
+        experience, rank, world = self._place()
+        start = self._resumed[1] if self._resumed[0] == experience else 0
+        self._resumed = (0, 0)
+        for step in range(start, self._n_steps):
+            self._position = (experience, step + 1)
+            yield self._draw(experience, self._units(experience, step)[rank::world])
+
+    def state_dict(self) -> dict[str, int]:
+        """The experience and the next step."""
+        return {"experience": self._position[0], "step": self._position[1]}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from there."""
+        self._position = self._resumed = (state["experience"], state["step"])
+
+
+class StreamDataModule(L.LightningDataModule):
+    """Loads sources, builds the stream, and makes each epoch of the Trainer one experience.
+
+    Abstract: subclasses say what a unit is, how units are drawn, and how many make a step.
+
+    Args:
+        sources: the data sets, in the order of the stream; each brings one or more domains.
+        units_per_batch: units in one optimizer step, over all devices together.
+        evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from.
+        split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
+        split_seed: decides the split and the evaluation units, and nothing else does.
+        joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
+        seed: decides the training units.
+    """
+
+    def __init__(
+        self,
+        sources: list[Source],
+        *,
+        units_per_batch: int,
+        evaluate_on: Part,
+        split: tuple[float, float],
+        split_seed: int,
+        joint: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.sources, self.units_per_batch = sources, units_per_batch
+        self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
+        self.joint, self.seed = joint, seed
+        self._stream: Stream | None = None
+
+    # -- what a subclass decides ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def check(self, stream: Stream) -> None:
+        """Raise a ``ValueError`` that names what is missing when units cannot be drawn."""
+
+    @property
+    @abstractmethod
+    def steps_per_experience(self) -> int:
+        """Optimizer steps of one experience."""
+
+    @abstractmethod
+    def units(self, experience: int, step: int) -> range:
+        """The indices of the units of a training step, over all ranks."""
+
+    @abstractmethod
+    def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> Drawn:
+        """Units of an experience, drawn for a purpose (``train``, ``fisher``, …) from its training pools."""
+
+    @abstractmethod
+    def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> Drawn:
+        """The fixed evaluation units of a domain."""
+
+    @abstractmethod
+    def n_eval_units(self, part: Part, domain: int) -> int:
+        """How many evaluation units a domain has."""
+
+    @abstractmethod
+    def about_evaluation(self, part: Part) -> str:
+        """What is evaluated on, for people: ``1000 test tasks a domain, 5-way 1-shot``."""
+
+    @abstractmethod
+    def evaluation_name(self, part: Part) -> str:
+        """The same as the name of a file: evaluations on other units have other names, and overwrite nothing."""
+
+    # -- the stream -----------------------------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> Stream:
+        """The stream, loaded on first use."""
+        if self._stream is None:
+            domains = same_shape([domain for source in self.sources for domain in source.domains()])
+            stream = build_stream(domains, split=self.split, split_seed=self.split_seed, joint=self.joint)
+            self.check(stream)
+            self._stream = stream
+        return self._stream
+
+    def prepare_data(self) -> None:
+        """Load once on the first process of a node, so that downloads and caches exist before the others ask."""
+        self.stream  # noqa: B018
+
+    def setup(self, stage: str) -> None:
+        """Make the stream's length the Trainer's: one epoch is one experience."""
+        trainer = self.trainer
+        assert trainer is not None
+        if trainer.world_size > self.units_per_batch:
+            raise ValueError(
+                f"a batch of {self.units_per_batch} cannot be shared by {trainer.world_size} devices: "
+                f"make it at least {trainer.world_size} (--data.tasks_per_batch or --data.batch_size)"
+            )
+        if stage == "fit":
+            asked, length = trainer.max_epochs, len(self.stream.experiences)
+            trainer.fit_loop.max_epochs = length if asked is None or asked < 0 else min(asked, length)
+
+    # -- loaders --------------------------------------------------------------------------------------------------
+
+    def train_dataloader(self) -> StepLoader:
+        """The training units of whatever experience the Trainer is in."""
+        return StepLoader(
+            lambda experience, indices: self.draw(self.stream.experiences[experience], "train", indices),
+            self.units,
+            n_steps=self.steps_per_experience,
+            place=lambda: (self.current_experience, *self.rank),
+        )
+
+    def val_dataloader(self) -> list[StepLoader]:
+        """The fixed evaluation units, one loader per domain."""
+        return self._evaluation_loaders(self.evaluate_on)
+
+    def test_dataloader(self) -> list[StepLoader]:
+        """The fixed test units, one loader per domain."""
+        return self._evaluation_loaders("test")
+
+    def predict_dataloader(self) -> list[StepLoader]:
+        """The fixed test units, one loader per domain."""
+        return self._evaluation_loaders("test")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Gather drawn units on the device, where the data lives if it fits."""
+        return batch.gather(device) if isinstance(batch, Drawn) else batch
+
+    def batches(
+        self, experience: Experience, purpose: str, n_units: int, device: torch.device
+    ) -> Iterator[tuple[Sequence[int], Episode]]:
+        """This rank's share of ``n_units`` fresh units of an experience, each batch with its units' global indices."""
+        rank, world = self.rank
+        mine = range(rank, n_units, world)
+        for start in range(0, len(mine), self.units_per_batch):
+            indices = mine[start : start + self.units_per_batch]
+            yield indices, self.draw(experience, purpose, indices).gather(device)
+
+    @property
+    def current_experience(self) -> int:
+        """The experience that the Trainer is in."""
+        return self.trainer.current_epoch if self.trainer is not None else 0
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """This process and the number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _evaluation_loaders(self, part: Part) -> list[StepLoader]:
+        return [self._evaluation_loader(part, number) for number in range(len(self.stream.domains))]
+
+    def _evaluation_loader(self, part: Part, domain: int) -> StepLoader:
+        # Every rank needs the same number of units in each step, so the last step may wrap round; the evaluator
+        # drops what is beyond n_eval_units.
+        n_units, world = self.n_eval_units(part, domain), self.rank[1]
+        per_step = min(-(-self.units_per_batch // world) * world, -(-n_units // world) * world)
+        return StepLoader(
+            lambda _, indices: self.draw_for_evaluation(part, domain, [i % n_units for i in indices]),
+            lambda _, step: range(step * per_step, (step + 1) * per_step),
+            n_steps=-(-n_units // per_step),
+            place=lambda: (0, *self.rank),
+        )

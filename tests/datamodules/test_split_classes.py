@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules import SplitClasses
+from lifelong.stream import Domain, Source
+
+
+class Labelled(Source):
+    def domains(self) -> list[Domain]:
+        x = torch.arange(24.0)[:, None]
+        in_test = np.arange(24) >= 18
+        return [Domain("all", x, np.arange(24) % 6, list("abcdef"), holdout="examples", in_test=in_test)]
+
+
+@pytest.mark.parametrize(("order", "names"), [(None, ["ab", "cd", "ef"]), ([5, 0, 1, 4, 2, 3], ["fa", "be", "cd"])])
+def test_classes_are_dealt_in_order_with_all_their_examples(order: list[int] | None, names: list[str]) -> None:
+    domains = SplitClasses(Labelled(), n_domains=3, order=order).domains()
+    assert ["".join(d.class_names) for d in domains] == names
+    assert [d.name for d in domains] == [f"all {n[0]}, {n[1]}" for n in names]
+    for domain in domains:
+        assert len(domain.x) == 8
+        for value, label, test in zip(domain.x[:, 0].tolist(), domain.y, domain.in_test, strict=True):
+            assert "abcdef"[int(value) % 6] == domain.class_names[label]
+            assert test == (value >= 18)
+
+
+def test_the_seed_alone_shuffles() -> None:
+    one, again, other = (
+        [d.class_names for d in SplitClasses(Labelled(), n_domains=3, order_seed=s).domains()] for s in (1, 1, 2)
+    )
+    assert one == again
+    assert one != other
+    assert sorted(c for names in one for c in names) == list("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_domains": 4}, "cannot be dealt into 4 domains"),
+        ({"n_domains": 3, "order": [0, 1, 2]}, r"order \[0, 1, 2\] cannot be dealt"),
+        ({"n_domains": 3, "order": [0], "order_seed": 1}, "give one of them"),
+    ],
+)
+def test_what_cannot_be_dealt_is_one_sentence(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SplitClasses(Labelled(), **settings).domains()  # type: ignore[arg-type]
