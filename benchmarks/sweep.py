@@ -4,7 +4,8 @@
 
 A sweep is a YAML file: ``seeds``, ``flags`` for all runs, and ``tables`` that each name a config and its rows by label,
 with their flags. Each run is one ``python -m lifelong fit`` in a process of its own with one thread, in the folder
-``<root>/<table>/<label>-<seed>``; a folder with a finished ``results.json`` is not run again.
+``<root>/<table>/<label>-<seed>``; a folder with a finished ``results.json`` is not run again, and an interrupted
+run goes on from its last experience.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,10 +28,10 @@ from typing import Any
 
 import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from scipy.stats import t
 
-T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-"""Quantiles of Student's t for a 95 % interval, by number of seeds."""
 QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_experiences false"
+"""``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,13 @@ class Run:
     def start(self) -> str | None:
         """Run it; the last line that it printed where it failed, None where all went well."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        log = self.folder.with_suffix(".log")
+        log, last = Path(f"{self.folder}.log"), self.folder / "checkpoints" / "last.ckpt"
+        if not last.is_file():
+            shutil.rmtree(self.folder, ignore_errors=True)
+        command = [*self.command, "--ckpt_path", str(last)] if last.is_file() else self.command
         with log.open("w", encoding="utf-8") as stream:
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
-            code = subprocess.run(self.command, stdout=stream, stderr=subprocess.STDOUT, env=environment).returncode
+            code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment).returncode
         lines = log.read_text(encoding="utf-8").strip().splitlines()
         return f"{self.table}, {self.label}, seed {self.seed}: {(lines or ['no output'])[-1]} ({log})" if code else None
 
@@ -83,7 +88,7 @@ def cell(values: list[float], half_widths: list[float], scale: float = 100) -> s
     """
     if len(values) == 1:
         return f"{scale * values[0]:.1f} ± {scale * half_widths[0]:.1f}"
-    half = T_95[len(values)] * statistics.stdev(values) / math.sqrt(len(values))
+    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return f"{scale * statistics.mean(values):.1f} ± {scale * half:.1f}"
 
 

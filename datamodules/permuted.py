@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 
+from lifelong.images import fit_images
 from lifelong.sampling import generator
 from lifelong.stream import Domain, Source
 
@@ -19,6 +20,8 @@ class Permuted(Source):
     Args:
         source: any source of images; its splits, variants and names are kept.
         seed: chooses the permutation; never the run's seed, so that all runs see the same domain.
+        image_size: height and width in pixels, to which images are brought BEFORE they are shuffled, as shuffled pixels
+            must not be mixed: give it where the first source of a stream has another size. None keeps the source's.
 
     Raises:
         ValueError: when the source's inputs are not images ``(M, C, H, W)``.
@@ -34,9 +37,10 @@ class Permuted(Source):
         'permuted strokes'
     """
 
-    def __init__(self, source: Source, *, seed: int = 0) -> None:
+    def __init__(self, source: Source, *, seed: int = 0, image_size: int | None = None) -> None:
         self.source = source
         self.seed = seed
+        self.image_size = image_size
 
     def domains(self) -> list[Domain]:
         """The domains of the source, shuffled."""
@@ -48,7 +52,8 @@ class Permuted(Source):
                 f"{domain.name} cannot be permuted: its inputs have shape {tuple(domain.x.shape[1:])}, images "
                 "(channels, height, width) were expected"
             )
-        n_pixels = domain.x.shape[-2] * domain.x.shape[-1]
-        order = torch.from_numpy(generator(self.seed, "pixels", 0).permutation(n_pixels))
-        x = domain.x.flatten(2)[..., order].reshape(domain.x.shape)
-        return replace(domain, name=f"permuted {domain.name}", x=x)
+        x = domain.x
+        if self.image_size is not None:
+            x = fit_images(x, (x.shape[1], self.image_size, self.image_size))
+        order = torch.from_numpy(generator(self.seed, "pixels", 0).permutation(x.shape[-2] * x.shape[-1]))
+        return replace(domain, name=f"permuted {domain.name}", x=x.flatten(2)[..., order].reshape(x.shape))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-Params = dict[str, Tensor]
+from lifelong.strategy import Params
 
 
 def gradient_descent(
-    loss: Callable[[Params], Tensor], params: Params, rates: Sequence[Params], *, first_order: bool
+    loss: Callable[[Params], Tensor],
+    params: Params,
+    rates: Sequence[Mapping[str, Tensor | float]],
+    *,
+    first_order: bool,
 ) -> list[Params]:
     """Descend once for every entry of ``rates``: ``θ ← θ − α ∇ loss(θ)``; returns all parameters on the way.
 
@@ -43,3 +47,17 @@ def gradient_descent(
         params = {name: p - rate[name] * gradients[name] for name, p in params.items()}
         trajectory.append(params)
     return trajectory
+
+
+def not_negative(**settings: float) -> None:
+    """Refuse settings of a learner that count or hold back, and are below zero.
+
+    Args:
+        settings: by the names of the learner's arguments.
+
+    Raises:
+        ValueError: when one of them is negative.
+    """
+    for name, value in settings.items():
+        if value < 0:
+            raise ValueError(f"--model.{name} is {value}: it must not be negative")

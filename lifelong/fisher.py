@@ -1,6 +1,6 @@
 """The diagonal Fisher information of the loss that a learner trains, task by task.
 
-Shapes: ``B`` tasks, ``Q`` queries, ``K`` score directions.
+Shapes: ``B`` tasks, ``n`` examples that a task's loss is of (its queries, unless the learner says otherwise).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from lifelong.learner import Learner
 from lifelong.strategy import Params
 
 Output = Callable[[Params], Tensor]
-"""The outputs for one task's queries, as a function of the trained parameters."""
+"""The outputs that one task's loss is a likelihood of, as a function of the trained parameters."""
 Labels = Literal["exact", "sampled", "empirical"]
 
 
 def fisher_diagonal(learner: Learner, batches: Iterable[tuple[Episode, Tensor]], labels: Labels) -> Params:
-    """Sum over tasks of the squared gradient of each task's query loss, through its adaptation.
+    """Sum over tasks of the squared gradient of the loss that each task is trained by, through its adaptation.
 
-    ``F = Σ_task E_y [(∇θ L_query(θ; y))²]`` where ``L_query`` is the mean over the task's queries; it does not depend
-    on how tasks are batched.
+    ``F = Σ_task E_y [(∇θ L(θ; y))²]`` where ``L`` is the objective's loss of the learner's ``likelihood_outputs``, by
+    default the mean over the task's queries; it does not depend on how tasks are batched.
 
     Args:
         learner: whose meta-parameters (those that are trained) the gradient is for.
-        batches: episodes with uniform random numbers ``(B, Q, …)`` of the targets' encoded shape.
+        batches: episodes with uniform random numbers ``(B, n, …)`` of the shape of the ``likelihood_targets``.
         labels: how the expectation over ``y`` is taken: ``exact`` over the model's own predictive distribution,
-            ``sampled`` one draw per query from it, ``empirical`` the data's labels (not a Fisher; for comparison).
+            ``sampled`` one draw per example from it, ``empirical`` the data's labels (not a Fisher; for comparison).
 
     Reference:
         van de Ven, "On the Computation of the Fisher Information in Continual Learning", 2025 (arXiv 2502.11756).
@@ -42,11 +42,12 @@ def fisher_diagonal(learner: Learner, batches: Iterable[tuple[Episode, Tensor]],
 
     def squared(task: Task, uniform: Tensor) -> Params:
         def output(theta: Params) -> Tensor:
-            return learner.task_loss({**theta, **fixed}, task)[1]
+            return learner.likelihood_outputs({**theta, **fixed}, task)
 
         if labels == "exact":
             return _expected(learner, output, trained)
-        return _single(learner, output, trained, task.query_y if labels == "empirical" else None, uniform)
+        target = learner.likelihood_targets(task) if labels == "empirical" else None
+        return _single(learner, output, trained, target, uniform)
 
     was_training = learner.network.training
     learner.network.eval()
@@ -71,10 +72,10 @@ def _expected(learner: Learner, output: Output, trained: Params) -> Params:
     vjp: Any = torch.func.vjp(output, trained)
     out, pull_back = vjp
     directions = learner.objective.score_directions(out.detach())
-    n_queries = out.shape[0]
-    # One cotangent per direction and query: the queries' labels are independent, so their cross terms vanish.
-    eye = torch.eye(n_queries, dtype=out.dtype, device=out.device)
-    eye = eye.reshape(1, n_queries, n_queries, *[1] * (out.dim() - 1))
+    n = out.shape[0]
+    # One cotangent per direction and example: the examples' labels are independent, so their cross terms vanish.
+    eye = torch.eye(n, dtype=out.dtype, device=out.device)
+    eye = eye.reshape(1, n, n, *[1] * (out.dim() - 1))
     cotangents = (directions[:, None] * eye).flatten(0, 1)
     (jacobian,) = torch.func.vmap(pull_back)(cotangents)
     return {name: j.square().sum(0) for name, j in jacobian.items()}

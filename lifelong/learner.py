@@ -5,6 +5,7 @@ Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` way
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -14,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.batch import Episode, Task
-from lifelong.mapping import choose_mapping, over_tasks
+from lifelong.mapping import choose_mapping, has_running_statistics, over_tasks
 from lifelong.networks.split import apply_embedding
-from lifelong.objective import Classification, Objective
-from lifelong.outer import OuterLoop
+from lifelong.objective import Classification, Objective, TaskKind
+from lifelong.outer import OuterLoop, check_schedule
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit
-from lifelong.stream import Experience
+from lifelong.stream import Experience, Stream
 
 Route = Callable[[Params, Tensor, Tensor], Params]
 """Chooses the parameters of one task from its support set."""
@@ -97,9 +98,14 @@ class Learner(L.LightningModule):
             params: the meta-parameters.
             task: one task, targets encoded.
             route: replaces the strategies' own routing.
+
+        Raises:
+            ValueError: when the outputs are not shaped as the targets, so that no score would mean anything.
         """
         routed = (route or self.route)(params, task.support_x, task.support_y)
-        return self.predict(routed, self.adapt(routed, task.support_x, task.support_y), task.query_x)
+        output = self.predict(routed, self.adapt(routed, task.support_x, task.support_y), task.query_x)
+        self._check_outputs(output, task.query_y)
+        return output
 
     def route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """The parameters that the strategies choose for ONE task from its support set."""
@@ -109,6 +115,17 @@ class Learner(L.LightningModule):
         """Training loss of ONE task and the outputs for its queries; the query loss of ``answer`` unless overridden."""
         output = self.answer(params, task)
         return self.objective.loss(output, task.query_y), output
+
+    def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
+        """The outputs of ONE task that the training loss is a likelihood of (for its Fisher): those for its queries.
+
+        Override it, with :meth:`likelihood_targets`, where ``task_loss`` is the objective's loss of anything else.
+        """
+        return self.answer(params, task)
+
+    def likelihood_targets(self, task: Task) -> Tensor:
+        """The data's targets for :meth:`likelihood_outputs`, encoded, of the same shape."""
+        return task.query_y
 
     def losses(self, params: Params, batch: Episode) -> Tensor:
         """The loss of each task, ``(B,)``."""
@@ -147,6 +164,19 @@ class Learner(L.LightningModule):
         mapping = self._mapping(tasks.support_x.device)
         return over_tasks(function, tasks, *more, mapping=mapping, chunk=self.outer.chunk)
 
+    def _check_outputs(self, output: Tensor, target: Tensor) -> None:
+        if output.shape == target.shape:
+            return
+        if output.dim() == target.dim() == 2:
+            raise ValueError(
+                f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
+                f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
+            )
+        raise ValueError(
+            f"{type(self).__name__} answers {tuple(output.shape[1:])} numbers for each example, but its target has the "
+            f"shape {tuple(target.shape[1:])}: give the network outputs of that shape"
+        )
+
     def _mapping(self, device: torch.device) -> Literal["vmap", "loop"]:
         return choose_mapping(self.network, device) if self.outer.mapping == "auto" else self.outer.mapping
 
@@ -160,10 +190,30 @@ class Learner(L.LightningModule):
     # -- training -------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Size what depends on the stream, and lay the weights out as the device likes them."""
+        """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
+        stream: Stream = self.trainer.datamodule.stream  # type: ignore[attr-defined]
+        self._check_tasks(stream)
+        if self.outer.mapping == "vmap" and has_running_statistics(self.network):
+            raise ValueError(
+                f"norm layers of {type(self.network).__name__} update running statistics in place, which vmap cannot "
+                "do: set --model.outer.mapping loop, or another norm (--model.network.norm)"
+            )
         if self.channels_last and self._mapping(self.trainer.strategy.root_device) == "loop":
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.prepare(self.trainer.datamodule.stream.n_classes)  # type: ignore[attr-defined]
+        self.prepare(stream.n_classes)
+
+    def _check_tasks(self, stream: Stream) -> None:
+        for pool in (pool for experience in stream.experiences for pool in experience.pools):
+            found: TaskKind = "regression" if pool.is_regression else "classification"
+            if self.objective.task in (None, found):
+                continue
+            way_out = f"set --model.task {found}"
+            if "task" not in inspect.signature(type(self)).parameters:
+                way_out = f"choose another learner, such as lifelong.learners.MAML with --model.task {found}"
+            raise ValueError(
+                f"{pool.name} has {'real targets' if pool.is_regression else 'classes'}, but {type(self).__name__} is "
+                f"made for {self.objective.task}: {way_out}"
+            )
 
     def prepare(self, n_classes: int) -> None:
         """Before the optimizer is made and a checkpoint loaded: size what depends on the number of classes."""
@@ -176,8 +226,13 @@ class Learner(L.LightningModule):
         optimizer = self.outer.optimizer(self.parameters())
         if self.outer.scheduler is None:
             return optimizer
-        schedule = {"scheduler": self.outer.scheduler(optimizer), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        scheduler = self.outer.scheduler(optimizer)
+        check_schedule(scheduler, self._n_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _n_steps(self) -> int:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        return int(data.steps_per_experience * len(data.stream.experiences))
 
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""

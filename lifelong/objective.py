@@ -7,10 +7,14 @@ the number of ways is then a static shape (``vmap`` needs one) and class means a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+TaskKind = Literal["classification", "regression"]
+"""Whether tasks have classes or real targets."""
 
 
 def one_hot(index: Tensor, n: int) -> Tensor:
@@ -18,9 +22,17 @@ def one_hot(index: Tensor, n: int) -> Tensor:
     return index[..., None] == torch.arange(n, device=index.device)
 
 
+def accuracy(output: Tensor, target: Tensor) -> Tensor:
+    """The share of examples whose largest output ``(Q, N)`` is at the one-hot label ``(Q, N)``."""
+    hits = (one_hot(output.argmax(-1), output.shape[-1]) * target).sum(-1)
+    return hits.to(torch.promote_types(output.dtype, torch.float32)).mean()  # 24/25 is 0.961 in half precision
+
+
 class Objective(ABC):
     """Loss and score of one task, both means over its examples; a higher score is better."""
 
+    task: TaskKind | None = None
+    """The tasks that it is for; None leaves that unchecked."""
     score_name: str
     """How tables and plots call the score."""
     percent: bool
@@ -58,6 +70,7 @@ class Objective(ABC):
 class Classification(Objective):
     """Cross-entropy on logits ``(Q, N)``; the score is the accuracy."""
 
+    task: TaskKind | None = "classification"
     score_name = "accuracy"
     percent = True
 
@@ -71,7 +84,7 @@ class Classification(Objective):
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
         """The share of examples whose largest logit is at the label; a label that is none of the ways is missed."""
-        return (one_hot(output.argmax(-1), output.shape[-1]) * target).sum(-1).to(output.dtype).mean()
+        return accuracy(output, target)
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
         """One-hot labels drawn by the Gumbel-max trick from ``softmax(output)``."""
@@ -92,6 +105,7 @@ class Classification(Objective):
 class Regression(Objective):
     """Mean squared error on ``(Q, *Y)``; the score is its negative, so that higher is better."""
 
+    task: TaskKind | None = "regression"
     score_name = "negative MSE"
     percent = False
 
@@ -131,6 +145,7 @@ class RelationScore(Regression):
     treat the ``N`` scores of an example as ``N`` independent numbers, not as one label.
     """
 
+    task = "classification"
     score_name = "accuracy"
     percent = True
 
@@ -140,7 +155,7 @@ class RelationScore(Regression):
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
         """The share of examples whose largest score is at the label."""
-        return (output.argmax(-1) == target.argmax(-1)).to(output.dtype).mean()
+        return accuracy(output, target)
 
     def prediction(self, output: Tensor) -> Tensor:
         """The scores divided by their sum: shares, which the training does not calibrate as probabilities."""

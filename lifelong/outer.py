@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
 from lifelong.mapping import Mapping
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,10 @@ class OuterLoop:
         scheduler: makes the schedule of its learning rate, which moves on after every optimizer step; None keeps it.
         reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
         mapping: how tasks of a batch are run: ``vmap`` together, ``loop`` in turn, ``auto`` by device and network.
-        chunk: at most so many tasks at once under ``vmap``.
+        chunk: at most so many tasks at once under ``vmap``; None runs all together.
+
+    Raises:
+        ValueError: when ``chunk`` is below 1.
 
     Example:
         >>> from functools import partial
@@ -32,3 +39,34 @@ class OuterLoop:
     reset_optimizer: bool = False
     mapping: Mapping = "auto"
     chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.chunk is not None and self.chunk < 1:
+            raise ValueError(f"--model.outer.chunk is {self.chunk}: it must be at least 1")
+
+
+def check_schedule(scheduler: Any, n_steps: int) -> None:
+    """Refuse a schedule that cannot move on by steps, and warn of one that is made for another number of them.
+
+    Args:
+        scheduler: of the optimizer's learning rate.
+        n_steps: optimizer steps of the whole stream.
+
+    Raises:
+        ValueError: when the schedule waits for a measurement.
+    """
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise ValueError(
+            "ReduceLROnPlateau waits for a measurement, but schedules move on after every step of the stream: choose "
+            "another --model.outer.scheduler, such as StepLR or CosineAnnealingLR"
+        )
+    for name in ("T_max", "total_steps"):
+        asked = getattr(scheduler, name, None)
+        if asked is not None and asked != n_steps:
+            log.warning(
+                "the schedule is made for %d steps, but the stream has %d: set --model.outer.scheduler.%s %d",
+                asked,
+                n_steps,
+                name,
+                n_steps,
+            )

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from lifelong.batch import Episode, Task
 from lifelong.learner import Learner
+from lifelong.mapping import has_running_statistics
+from lifelong.networks.split import apply_embedding
 from lifelong.objective import one_hot
 from lifelong.strategy import Params, Strategy, Visit
 
@@ -34,6 +36,9 @@ class AdapterBank(Strategy):
         start: a new entry is ``zero`` or a copy of the ``nearest``.
         n_signature_tasks: support sets from which an experience's signature is estimated.
         trunk: checkpoint of a trained learner; where None the first experience trains the trunk.
+
+    Raises:
+        ValueError: when the network keeps running statistics, which no freezing of parameters holds still.
 
     Reference:
         Rebuffi, Bilen & Vedaldi, "Efficient parametrization of multi-domain deep neural networks", CVPR 2018 (parallel
@@ -69,6 +74,11 @@ class AdapterBank(Strategy):
 
     def attach(self, learner: Learner) -> None:
         """Size an entry after the learner's network, and load the trunk where one is given."""
+        if has_running_statistics(learner.network):
+            raise ValueError(
+                "AdapterBank freezes its trunk, but running statistics of norm layers move on in every experience: "
+                "choose another norm (--model.network.norm batch, group, layer or instance), or another strategy"
+            )
         if self.trunk is not None:
             state = torch.load(self.trunk, map_location="cpu", weights_only=True)["state_dict"]
             learner.network.load_state_dict(
@@ -160,12 +170,15 @@ class AdapterBank(Strategy):
     def _describe(self, learner: Learner, visit: Visit) -> dict[str, Tensor]:
         params = _detached(learner.meta_parameters())
         sums: list[Tensor] = []
+        was_training = learner.network.training
+        learner.network.eval()  # as when a support set is routed
         with torch.no_grad():
             for _, batch in visit.batches("signature", self.n_signature_tasks):
                 for support_x in batch.support_x:
                     blocks = _signature(learner, params, support_x)
                     block = torch.cat(blocks).double()
                     sums.append(torch.stack([block, block.square()]))
+        learner.network.train(was_training)
         mean, square = visit.sum_over_ranks(torch.stack(sums).sum(0)) / self.n_signature_tasks
         sizes = torch.cat([torch.full_like(b, len(b)) for b in blocks])
         return {"mean": mean.float(), "variance": (square - mean.square()).clamp_min(0).float(), "sizes": sizes}
@@ -210,6 +223,8 @@ def _add(params: Params, entry: Entry) -> Params:
     """The trunk's parameters plus an entry's differences."""
     changed = dict(params)
     for name, p in params.items():
+        if not name.startswith("network."):
+            continue  # the learner's own, which may be called as one of the network's
         key = name.removeprefix("network.").replace(".", "-")
         if (centre := entry.get(key + SUFFIX_CENTRE)) is not None:
             height, width = p.shape[-2:]
@@ -227,8 +242,9 @@ def _detached(params: Params) -> Params:
 
 
 def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
-    """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's embedding."""
-    features = learner.embed(params, x)
+    """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's features."""
+    # Not the learner's own embedding, which need not stay where it is (SimpleShot's centre moves).
+    features = apply_embedding(learner.network, params, x)
     blocks = [features.mean(0), features.std(0, correction=0)]
     if x.dim() == 4:
         across, down = (x.diff(dim=d).abs().mean((0, 2, 3)) for d in (-1, -2))

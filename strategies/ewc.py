@@ -18,9 +18,9 @@ from lifelong.strategy import Params, Step, Strategy, Visit
 class EWC(Strategy):
     """EWC: ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²`` over past experiences ``e``, anchored on the meta-parameters.
 
-    ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the squared gradient of the task's query loss through its
-    adaptation (see :mod:`lifelong.fisher`). The sum of quadratics over experiences is itself one quadratic, so memory
-    does not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
+    ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the squared gradient of the loss that a task is trained by,
+    through its adaptation (see :mod:`lifelong.fisher`). The sum of quadratics over experiences is itself one quadratic,
+    so memory does not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
 
     Args:
         strength: ``λ``. It only means something together with the normaliser above, ``labels`` and the ½.
@@ -31,7 +31,8 @@ class EWC(Strategy):
 
     Reference:
         Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017; online: Schwarz et al.,
-        "Progress & Compress", ICML 2018. Differences: the unit is a task, and its loss is the query loss.
+        "Progress & Compress", ICML 2018. Differences: the unit is a task, and its loss is the learner's, as
+        a rule the query loss.
 
     Example:
         >>> EWC(strength=100.0).memory_bytes()
@@ -107,7 +108,7 @@ class EWC(Strategy):
 
     def _batches(self, learner: Learner, visit: Visit) -> Iterator[tuple[Episode, Tensor]]:
         for indices, batch in visit.batches("fisher", self.n_fisher_tasks):
-            target = learner.objective.encode(batch.query_y, batch.n_way)
+            target = learner.over_tasks(learner.likelihood_targets, batch)
             rngs = [generator(visit.seed, "labels", visit.experience.index, i) for i in indices]
             uniform = torch.stack([torch.from_numpy(rng.random(tuple(target.shape[1:]))) for rng in rngs])
             yield batch, uniform.to(target.device, torch.float32)

@@ -25,7 +25,7 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
     """The score after 0, 1, …, ``K`` inner steps on the evaluation tasks of every domain, with 95 % intervals.
 
     For learners that adapt in steps and have a ``trajectory`` (MAML and its kin, LinearProbe, FineTuning). It writes
-    ``adaptation_curve.json`` and ``adaptation_curve.png``; in ``fit`` after the last experience only. From the command
+    ``adaptation_curve_<part>.json`` and ``.png``; in ``fit`` after the last experience only. From the command
     line, in ``fit``, ``validate`` and ``test``:
     ``--trainer.callbacks+=lifelong.evaluation.AdaptationCurve --trainer.callbacks.n_steps=20``.
 
@@ -45,7 +45,7 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
             raise ValueError(f"AdaptationCurve has n_steps {n_steps}: it must be at least 1")
         self.n_steps = n_steps
         self.result: dict[str, Any] | None = None
-        """What was measured last, as in ``adaptation_curve.json``."""
+        """What was measured last, as in the file."""
         self._collected: dict[int, list[Tensor]] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -65,7 +65,8 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
         if trainer.state.fn == "fit" and not _is_last_evaluation(trainer):
             return
         assert isinstance(module, Learner)
-        with torch.inference_mode(False), torch.no_grad():
+        # Hooks run outside the Trainer's autocast, the scores that the curve ends in do not.
+        with torch.inference_mode(False), torch.no_grad(), trainer.precision_plugin.forward_context():
             scores = scores_by_step(module, module.meta_parameters(), batch.clone(), self.n_steps)
         self._collected.setdefault(domain, []).append(scores)
 
@@ -78,7 +79,7 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
         domains = list(trainer.datamodule.stream.domains)  # type: ignore[attr-defined]
         self.result = {"part": part, "score": learner.objective.score_name, "domains": domains}
         self.result |= {"steps": list(range(self.n_steps + 1)), "mean": mean, "half_width": half_width}
-        self.write("adaptation_curve.json", self.result, trainer)
+        self.write(f"adaptation_curve_{part}.json", self.result, trainer)
         if self.folder is not None and trainer.is_global_zero:
             names = " + ".join(learner.strategies.names) or "no strategy"
             figure = plots.adaptation_curve_figure(
@@ -89,12 +90,13 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
                 score_name=learner.objective.score_name,
                 percent=learner.objective.percent,
             )
-            plots.save_figure(figure, self.folder.path / "adaptation_curve.png")
+            plots.save_figure(figure, self.folder.path / f"adaptation_curve_{part}.png")
 
     def tell(self, trainer: L.Trainer, learner: Learner) -> None:
         """Where the files are."""
         if self.result is not None:
-            self.say_where("adaptation_curve.json", "adaptation_curve.png")
+            name = f"adaptation_curve_{self.result['part']}"
+            self.say_where(f"{name}.json", f"{name}.png")
 
 
 def scores_by_step(learner: Learner, params: Params, batch: Episode, n_steps: int) -> Tensor:

@@ -54,7 +54,8 @@ class AfterEvaluation(L.Callback):
 
     def _measure(self, trainer: L.Trainer, module: L.LightningModule, part: str) -> None:
         assert isinstance(module, Learner)
-        self.measure(trainer, module, part)
+        with trainer.precision_plugin.forward_context():  # hooks run outside the Trainer's autocast
+            self.measure(trainer, module, part)
         if trainer.state.fn != "fit":
             self._tell(trainer, module)
 

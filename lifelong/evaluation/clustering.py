@@ -26,8 +26,8 @@ from lifelong.pool import Pool
 from lifelong.sampling import draw_task, gather, generator
 from lifelong.strategy import Params
 
-Indices = NDArray[np.int64]
-INDICES = ("adjusted_rand_index", "normalised_mutual_information")
+Integers = NDArray[np.int64]
+SCORES = ("adjusted_rand_index", "normalised_mutual_information")
 CHUNK = 512
 """Examples that are embedded at once."""
 
@@ -38,8 +38,8 @@ class Clustering(AfterEvaluation):
     Of every domain's validation or test part, whichever was evaluated, it draws some classes and examples of each,
     embeds them and looks for as many groups as there are classes. The adjusted Rand index and the normalised mutual
     information are 1 for the classes themselves; for random groups the first is 0 on average, the second is not. They
-    are means over draws with 95 % intervals, printed and written to ``clustering.json``; ``fit`` logs them after every
-    experience.
+    are means over draws with 95 % intervals, printed and written to ``clustering_<part>.json``; ``fit`` logs them after
+    every experience.
 
     Needs the extra ``clustering``. From the command line, in ``fit``, ``validate`` and ``test``:
     ``--trainer.callbacks+=lifelong.evaluation.Clustering --trainer.callbacks.n_classes=10``.
@@ -71,12 +71,12 @@ class Clustering(AfterEvaluation):
                 raise ValueError(f"Clustering has {name} {value}: it must be at least {least}")
         self.n_classes, self.n_examples, self.n_draws = n_classes, n_examples, n_draws
         self.result: dict[str, Any] | None = None
-        """What was measured last, as in ``clustering.json``."""
+        """What was measured last, as in the file."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuse what cannot work before any time is spent."""
         if importlib.util.find_spec("sklearn") is None:
-            raise ValueError("Clustering needs scikit-learn: pip install 'lifelong[clustering]'")
+            raise ValueError("Clustering needs scikit-learn: pip install -c constraints.txt -e '.[clustering]'")
         stream = trainer.datamodule.stream  # type: ignore[attr-defined]
         for pool in (*stream.val, *stream.test):
             if pool.is_regression or pool.n_classes < 2:
@@ -94,13 +94,13 @@ class Clustering(AfterEvaluation):
         self.result["n_classes"] = [min(self.n_classes, pool.n_classes) for pool in pools]
         if trainer.state.fn == "fit":
             self.result["after"] = data.stream.experiences[trainer.current_epoch].name
-        for name, values in zip(INDICES, scores, strict=True):
+        for name, values in zip(SCORES, scores, strict=True):
             mean, half_width = interval(values)
             self.result[name] = {"mean": mean.tolist(), "half_width": half_width.tolist()}
             if trainer.state.fn == "fit":  # elsewhere there is no logger, and Lightning would print them once more
                 logged = {f"{part}/{name}/{d}": float(m) for d, m in zip(data.stream.domains, mean, strict=True)}
                 learner.log_dict(logged, rank_zero_only=False, sync_dist=False)
-        self.write("clustering.json", self.result, trainer)
+        self.write(f"clustering_{part}.json", self.result, trainer)
 
     def tell(self, trainer: L.Trainer, learner: Learner) -> None:
         """A row per domain."""
@@ -109,7 +109,7 @@ class Clustering(AfterEvaluation):
         if self.result is not None:
             console = Console()
             console.print(clustering_table(self.result))
-            self.say_where("clustering.json")
+            self.say_where(f"clustering_{self.result['part']}.json")
 
     def _domain(self, learner: Learner, data: Any, part: str, number: int, pool: Pool) -> Array:
         """Both indices of every draw, ``(2, R)``."""
@@ -122,7 +122,7 @@ class Clustering(AfterEvaluation):
         return np.array(values).T
 
 
-def draw_examples(pool: Pool, n_classes: int, n_examples: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
+def draw_examples(pool: Pool, n_classes: int, n_examples: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
     """Indices ``(n,)`` of examples, in random order, and the number of each one's class.
 
     Args:
@@ -139,7 +139,7 @@ def draw_examples(pool: Pool, n_classes: int, n_examples: int, rng: np.random.Ge
     return np.concatenate(picked)[order], np.repeat(np.arange(len(picked)), [len(p) for p in picked])[order]
 
 
-def group(features: Array, n_groups: int) -> Indices:
+def group(features: Array, n_groups: int) -> Integers:
     """The group of each row by k-means, the best of 10 starts with fixed seeds.
 
     Args:
@@ -154,11 +154,11 @@ def group(features: Array, n_groups: int) -> Indices:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer different points than groups: the indices say that it went badly
-        found: Indices = KMeans(n_groups, n_init=10, random_state=0).fit_predict(features)
+        found: Integers = KMeans(n_groups, n_init=10, random_state=0).fit_predict(features)
     return found
 
 
-def agreement(groups: Indices, classes: Indices) -> tuple[float, float]:
+def agreement(groups: Integers, classes: Integers) -> tuple[float, float]:
     """Adjusted Rand index and normalised mutual information of two partitions ``(n,)``.
 
     Example:
@@ -185,7 +185,7 @@ def clustering_table(result: dict[str, Any]) -> Table:
     for name in ("classes", "adjusted Rand index ↑", "normalised mutual information ↑"):
         table.add_column(name, justify="right")
     for d, domain in enumerate(result["domains"]):
-        estimates = [Estimate(result[name]["mean"][d], result[name]["half_width"][d]) for name in INDICES]
+        estimates = [Estimate(result[name]["mean"][d], result[name]["half_width"][d]) for name in SCORES]
         table.add_row(Text(shorten(domain)), str(result["n_classes"][d]), *(e.text(3) for e in estimates))
     return table
 
@@ -200,7 +200,7 @@ def route_to(learner: Learner, data: Any, part: str, number: int, pool: Pool) ->
         return learner.route(learner.meta_parameters(), x, y)
 
 
-def _embed(learner: Learner, params: Params, pool: Pool, indices: Indices) -> Array:
+def _embed(learner: Learner, params: Params, pool: Pool, indices: Integers) -> Array:
     chunks = np.array_split(indices, -(-len(indices) // CHUNK))
     with torch.inference_mode(False), torch.no_grad():
         features = [learner.embed(params, _as_parameters(learner, pool.gather(c, learner.device))) for c in chunks]

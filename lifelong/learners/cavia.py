@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lifelong.learners.gradient import GradientLearner, Objective, key, own_parameters
+from lifelong.learners.gradient import GradientLearner, key, own_parameters
 from lifelong.networks.split import has_head
+from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -60,7 +61,7 @@ class CAVIA(GradientLearner):
         self,
         network: nn.Module,
         *,
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_context: int = 100,
         conditioned: Sequence[str] | None = None,
         n_inner_steps: int = 2,

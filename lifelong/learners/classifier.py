@@ -30,6 +30,7 @@ class Classifier(Learner):
         ValueError: when the stream has more classes than the network has outputs.
 
     Example:
+        >>> import torch
         >>> x, ways = torch.eye(2)[:, None], torch.tensor([[0, 1], [0, 1]])
         >>> y = torch.tensor([[0], [1]])
         >>> batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(2), 2, ways)

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent
+from lifelong.adaptation import gradient_descent, not_negative
+from lifelong.learners.features import class_means, full_precision
 from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -31,6 +32,9 @@ class FineTuning(Pretrained):
         head_rate: of the head's gradient steps; that of the network where None.
         head: where the head starts, ``zero`` or ``class_mean``.
         outer: how the network and the classifier are trained.
+
+    Raises:
+        ValueError: as every pre-trained learner; and when ``n_steps`` is negative.
 
     Reference:
         Dhillon et al., "A Baseline for Few-Shot Image Classification", ICLR 2020 (everything moves); Triantafillou et
@@ -53,6 +57,7 @@ class FineTuning(Pretrained):
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(network, outer=outer)
+        not_negative(n_steps=n_steps)
         self.n_steps, self.head = n_steps, head
         self.inner_rate, self.head_rate = rate, rate if head_rate is None else head_rate
 
@@ -62,12 +67,14 @@ class FineTuning(Pretrained):
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)`` of the adapted network and head."""
-        return F.linear(self.features(state, query_x), state["head.weight"], state["head.bias"])
+        features = self.features(state, query_x)
+        with full_precision(features):
+            return F.linear(features, state["head.weight"], state["head.bias"])
 
     def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
         """The states after 0, 1, …, ``n_steps`` steps."""
         # As every inner loop, this one runs in the parameters' own precision.
-        with torch.autocast(support_x.device.type, enabled=False):
+        with full_precision(support_x):
             start = {name: p for name, p in params.items() if name.startswith("network.")}
             start |= self._fresh_head(self.features(start, support_x), support_y)
             rates = {"head.weight": self.head_rate, "head.bias": self.head_rate}
@@ -80,7 +87,7 @@ class FineTuning(Pretrained):
             return gradient_descent(loss, start, [rate] * n_steps, first_order=True)
 
     def _fresh_head(self, features: Tensor, support_y: Tensor) -> Params:
-        means = support_y.T @ features / support_y.sum(0)[:, None]
+        means = class_means(features, support_y)
         if self.head == "zero":
             means = torch.zeros_like(means)
         return {"head.weight": 2 * means, "head.bias": -means.square().sum(-1)}

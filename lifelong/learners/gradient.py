@@ -6,20 +6,18 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent
+from lifelong.adaptation import gradient_descent, not_negative
 from lifelong.learner import Learner
 from lifelong.mapping import has_running_statistics
 from lifelong.networks.split import apply_features, apply_head, check_head, has_head
-from lifelong.objective import Classification, Regression
+from lifelong.objective import Classification, Regression, TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
-
-Objective = Literal["classification", "regression"]
 
 
 class GradientLearner(Learner):
@@ -38,8 +36,8 @@ class GradientLearner(Learner):
         outer: how the meta-parameters are trained.
 
     Raises:
-        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
-            has outputs.
+        ValueError: when the network keeps running statistics, a number of steps is negative, or the tasks have another
+            number of ways than the network has outputs.
     """
 
     needs_head: ClassVar[bool] = False
@@ -51,7 +49,7 @@ class GradientLearner(Learner):
         self,
         network: nn.Module,
         *,
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
@@ -62,6 +60,7 @@ class GradientLearner(Learner):
         self.check_network(network)
         self.n_inner_steps = n_inner_steps
         self.n_eval_steps = n_inner_steps if n_eval_steps is None else n_eval_steps
+        not_negative(n_inner_steps=self.n_inner_steps, n_eval_steps=self.n_eval_steps)
         self.inner_rate = inner_rate
         self.first_order = first_order
 
@@ -81,10 +80,9 @@ class GradientLearner(Learner):
         """Whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
         return True
 
-    def rate(self, params: Params, name: str, step: int) -> Tensor:
+    def rate(self, params: Params, name: str, step: int) -> Tensor | float:
         """The inner rate of what moves under this name at a step, broadcast against it."""
-        like = next(iter(params.values()))
-        return torch.tensor(self.inner_rate, dtype=like.dtype, device=like.device)
+        return self.inner_rate
 
     def is_first_order(self) -> bool:
         """Whether inner gradients are held constant at this moment."""
@@ -102,13 +100,13 @@ class GradientLearner(Learner):
         """What the inner loop descends: the mean support loss, as a function of what moves."""
         moving = self.moving(params)
         only_head = has_head(self.network) and all(name.startswith("network.head.") for name in moving)
-        # Features do not change while only the head moves: they are computed once.
+        # Features do not change while only the head moves: they are computed once, if all that follows is the head.
         features = apply_features(self.network, own_parameters(params), support_x) if only_head else None
 
         def loss(moved: Params) -> Tensor:
             now = self.network_at(params, moved)
             output = self.apply_network(now, support_x) if features is None else apply_head(self.network, now, features)
-            self._check_ways(output, support_y)
+            self._check_outputs(output, support_y)
             return self.objective.loss(output, support_y)
 
         return loss
@@ -145,13 +143,6 @@ class GradientLearner(Learner):
     def moving_parameters(self) -> dict[str, nn.Parameter]:
         """The network's own parameters that the inner loop moves, by name."""
         return {name: p for name, p in self.network.named_parameters() if self.adapts(name)}
-
-    def _check_ways(self, output: Tensor, target: Tensor) -> None:
-        if output.shape != target.shape:
-            raise ValueError(
-                f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
-                f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
-            )
 
 
 def key(name: str) -> str:

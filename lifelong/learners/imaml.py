@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lifelong.adaptation import not_negative
 from lifelong.batch import Task
-from lifelong.learners.gradient import GradientLearner, Objective, follow
+from lifelong.learners.gradient import GradientLearner, follow
+from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -38,7 +40,7 @@ class IMAML(GradientLearner):
 
     Raises:
         ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, or ``regularisation`` is not positive.
+            has outputs, ``regularisation`` is not positive, or ``n_cg_steps`` or ``damping`` is negative.
 
     Reference:
         Rajeswaran, Finn, Kakade & Levine, "Meta-Learning with Implicit Gradients", NeurIPS 2019. Differences: ``λ``
@@ -56,7 +58,7 @@ class IMAML(GradientLearner):
         self,
         network: nn.Module,
         *,
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_inner_steps: int = 16,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
@@ -79,6 +81,7 @@ class IMAML(GradientLearner):
                 f"IMAML's regularisation is {regularisation}, but its gradient divides by it: it must be positive "
                 "(--model.regularisation 2.0)"
             )
+        not_negative(n_cg_steps=n_cg_steps, damping=damping)
         self.regularisation, self.n_cg_steps, self.damping = regularisation, n_cg_steps, damping
 
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.learn2learn import import_learn2learn
-from lifelong.learners.gradient import GradientLearner, Objective
+from lifelong.learners.gradient import GradientLearner
+from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -69,7 +70,7 @@ class Learn2Learn(GradientLearner):
         network: nn.Module,
         *,
         algorithm: Name | Algorithm = "maml",
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
@@ -96,7 +97,7 @@ class Learn2Learn(GradientLearner):
 
         def loss(algorithm: nn.Module) -> Tensor:
             output = algorithm(support_x)
-            self._check_ways(output, support_y)
+            self._check_outputs(output, support_y)
             return self.objective.loss(output, support_y)
 
         # learn2learn differentiates by torch.autograd.grad, which needs a graph in evaluation as well.

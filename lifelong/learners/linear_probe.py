@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent
+from lifelong.adaptation import gradient_descent, not_negative
+from lifelong.learners.features import full_precision
 from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -27,6 +28,9 @@ class LinearProbe(Pretrained):
         normalise: ``z = f / ‖f‖`` in place of ``z = f``.
         weight_decay: ``λ``; the bias is left alone.
         outer: how the network and the classifier are trained.
+
+    Raises:
+        ValueError: as every pre-trained learner; and when ``n_steps`` is negative.
 
     Reference:
         The logistic regression of Tian et al., "Rethinking Few-Shot Image Classification: a Good Embedding Is All You
@@ -49,6 +53,7 @@ class LinearProbe(Pretrained):
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(network, outer=outer)
+        not_negative(n_steps=n_steps)
         self.n_steps, self.inner_rate = n_steps, rate
         self.normalise, self.weight_decay = normalise, weight_decay
 
@@ -63,12 +68,14 @@ class LinearProbe(Pretrained):
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)``."""
-        return F.linear(self.embed(params, query_x), state["weight"], state["bias"])
+        features = self.embed(params, query_x)
+        with full_precision(features):
+            return F.linear(features, state["weight"], state["bias"])
 
     def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
         """The regressions after 0, 1, …, ``n_steps`` steps."""
         # As every inner loop, this one runs in the parameters' own precision.
-        with torch.autocast(support_x.device.type, enabled=False):
+        with full_precision(support_x):
             features = self.embed(params, support_x)
 
             def loss(head: Params) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.learner import Learner
-from lifelong.learners.features import precise
+from lifelong.learners.features import class_means, full_precision, precise
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -65,17 +65,17 @@ class Mahalanobis(Learner):
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:
         """Class means ``(N, D)`` and the lower Cholesky factors of ``Q_n`` ``(N, D, D)``."""
         features = self.embed(params, support_x)
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             features = precise(features)
             labels = support_y.to(features.dtype)
-            means = labels.T @ features / labels.sum(0)[:, None]
+            means = class_means(features, labels)
             return means, torch.linalg.cholesky(self._covariances(features, labels, means))
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)``: negative squared distances times the temperature."""
         means, factors = state
         features = self.embed(params, query_x)
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             difference = (precise(features) - means[:, None]).mT
             whitened: Tensor = torch.linalg.solve_triangular(factors, difference, upper=False)
             return -self.temperature * whitened.square().sum(1).T

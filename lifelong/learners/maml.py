@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.batch import Task
-from lifelong.learners.gradient import GradientLearner, Objective, key
+from lifelong.learners.gradient import GradientLearner, key
+from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -58,7 +59,7 @@ class MAML(GradientLearner):
         self,
         network: nn.Module,
         *,
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
@@ -105,7 +106,7 @@ class MAML(GradientLearner):
     def step_weights(self) -> list[float]:
         """The weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
         done = min(self.global_step / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
-        early = [(1 - done) / self.n_inner_steps] * (self.n_inner_steps - 1)
+        early = [(1 - done) / max(self.n_inner_steps, 1)] * (self.n_inner_steps - 1)
         return [*early, 1 - sum(early)]
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.learner import Learner
+from lifelong.learners.features import full_precision
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -57,7 +58,9 @@ class MatchingNet(Learner):
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
         """Log-probabilities ``(Q, N)``, from below clamped to the logarithm of the smallest normal number."""
         support, labels = state
-        log_attention = (self.temperature * self.embed(params, query_x) @ support.T).log_softmax(-1)
+        query = self.embed(params, query_x)
+        with full_precision(query):
+            log_attention = (self.temperature * query @ support.T).log_softmax(-1)
         # Summed as logarithms: a clamp of the sum itself would cut the gradient of confident mistakes.
         log_labels = labels.clamp_min(torch.finfo(labels.dtype).tiny).log()
         return torch.logsumexp(log_attention[:, :, None] + log_labels, dim=1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lifelong.learners.gradient import GradientLearner, Objective, key
+from lifelong.learners.gradient import GradientLearner, key
+from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -45,7 +46,7 @@ class MetaSGD(GradientLearner):
         self,
         network: nn.Module,
         *,
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_inner_steps: int = 1,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from lifelong.batch import Task
 from lifelong.learner import Learner
-from lifelong.learners.gradient import Objective
-from lifelong.objective import Classification, Regression
+from lifelong.objective import Classification, Regression, TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -39,7 +38,7 @@ class NoAdaptation(Learner):
     """
 
     def __init__(
-        self, network: nn.Module, *, task: Objective = "classification", outer: OuterLoop | None = None
+        self, network: nn.Module, *, task: TaskKind = "classification", outer: OuterLoop | None = None
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression(), outer=outer)
 
@@ -53,12 +52,15 @@ class NoAdaptation(Learner):
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
         """The loss over support and query, and the outputs for the queries."""
-        routed = self.route(params, task.support_x, task.support_y)
-        output = self.apply_network(routed, torch.cat([task.support_x, task.query_x]))
-        target = torch.cat([task.support_y, task.query_y])
-        if output.shape != target.shape:
-            raise ValueError(
-                f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
-                f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
-            )
+        output, target = self.likelihood_outputs(params, task), self.likelihood_targets(task)
+        self._check_outputs(output, target)
         return self.objective.loss(output, target), output[len(task.support_x) :]
+
+    def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
+        """The network's outputs for support and query examples."""
+        routed = self.route(params, task.support_x, task.support_y)
+        return self.apply_network(routed, torch.cat([task.support_x, task.query_x]))
+
+    def likelihood_targets(self, task: Task) -> Tensor:
+        """The targets of support and query examples."""
+        return torch.cat([task.support_y, task.query_y])

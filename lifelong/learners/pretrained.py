@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lifelong.batch import Task
 from lifelong.learner import Learner
 from lifelong.networks.split import has_head
+from lifelong.objective import one_hot
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -51,7 +52,8 @@ class Pretrained(Learner):
         if not hasattr(self, "classifier"):
             # Not zero: a strategy may freeze the classifier, and rows of zeros would then teach the features nothing.
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self._seed_of_classifier)
+                # Not torch.manual_seed, which would start the accelerators' generators anew as well.
+                torch.default_generator.manual_seed(self._seed_of_classifier)
                 self.classifier = nn.Linear(self.n_features(), n_classes)
         if self.classifier.out_features < n_classes:
             raise ValueError(
@@ -65,12 +67,20 @@ class Pretrained(Learner):
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
         """Cross-entropy over all classes of the stream, and the queries' logits for the task's own ways ``(Q, N)``."""
+        logits = self.likelihood_outputs(params, task)
+        return F.cross_entropy(logits, _classes(task)), logits[len(task.support_x) :, task.classes]
+
+    def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
+        """Logits of all classes of the stream for support and query examples ``(S + Q, C)``."""
         routed = self.route(params, task.support_x, task.support_y)
         own = {name.removeprefix("classifier."): p for name, p in routed.items() if name.startswith("classifier.")}
         features = self.features(routed, torch.cat([task.support_x, task.query_x]))
         logits: Tensor = torch.func.functional_call(self.classifier, own, (features,))
-        ways = torch.cat([task.support_y, task.query_y]).argmax(-1)
-        return F.cross_entropy(logits, task.classes[ways]), logits[len(task.support_x) :, task.classes]
+        return logits
+
+    def likelihood_targets(self, task: Task) -> Tensor:
+        """The examples' classes in the stream, one-hot ``(S + Q, C)``."""
+        return one_hot(_classes(task), self.classifier.out_features).to(task.query_y.dtype)
 
     def n_features(self) -> int:
         """``D``: as the network says, or else by a forward pass of the stream's first examples."""
@@ -89,6 +99,10 @@ class Pretrained(Learner):
             self._n_features = int(self.features(self.meta_parameters(), x).shape[1])
         self.network.train(was_training)
         return self._n_features
+
+
+def _classes(task: Task) -> Tensor:
+    return task.classes[torch.cat([task.support_y, task.query_y]).argmax(-1)]
 
 
 def _n_features(network: nn.Module) -> int | None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.learner import Learner
+from lifelong.learners.features import class_means, full_precision
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -54,12 +55,12 @@ class ProtoNet(Learner):
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
         """Class means ``(N, D)``, right for unequal shots too."""
-        features = self.apply_network(params, support_x)
-        return support_y.T @ features / support_y.sum(0)[:, None]
+        return class_means(self.apply_network(params, support_x).flatten(1), support_y)
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)``: negative distances times the temperature."""
-        features = self.apply_network(params, query_x)
+        features = self.apply_network(params, query_x).flatten(1)
         if self.distance == "cosine":
-            return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(state, dim=-1).T - 1)
+            with full_precision(features):
+                return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(state, dim=-1).T - 1)
         return -self.temperature * (features[:, None] - state[None]).square().sum(-1)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.learner import Learner
+from lifelong.learners.features import class_means
 from lifelong.networks import MLP
 from lifelong.networks.conv4 import conv_block
 from lifelong.networks.norm import Norm
@@ -80,10 +81,8 @@ class RelationNet(Learner):
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
         """Class features ``(N, *F)``, right for unequal shots too."""
-        sums: Tensor = torch.tensordot(support_y.T, self.apply_network(params, support_x), dims=1)
-        if self.aggregate == "sum":
-            return sums
-        return sums / support_y.sum(0).reshape(-1, *[1] * (sums.dim() - 1))
+        means = class_means(self.apply_network(params, support_x), support_y)
+        return means * support_y.sum(0).reshape(-1, *[1] * (means.dim() - 1)) if self.aggregate == "sum" else means
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Relation scores ``(Q, N)`` in 0 … 1."""
@@ -95,7 +94,7 @@ class RelationNet(Learner):
         own = {name.removeprefix("relation."): p for name, p in params.items() if name.startswith("relation.")}
         stacked = torch.cat(pairs, dim=2).flatten(0, 1)
         scores: Tensor = torch.func.functional_call(self.relation, own, (stacked,))
-        return scores.sigmoid().reshape(len(features), len(state))
+        return scores.to(features.dtype).sigmoid().reshape(len(features), len(state))
 
 
 def _map_relation(shape: Sequence[int], width: int, n_hidden: int, norm: Norm) -> nn.Sequential:

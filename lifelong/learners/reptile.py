@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.batch import Task
-from lifelong.learners.gradient import GradientLearner, Objective, follow
+from lifelong.learners.gradient import GradientLearner, follow
+from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
 
@@ -53,7 +54,7 @@ class Reptile(GradientLearner):
         self,
         network: nn.Module,
         *,
-        task: Objective = "classification",
+        task: TaskKind = "classification",
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.learner import Learner
-from lifelong.learners.features import precise
+from lifelong.learners.features import full_precision, precise
 from lifelong.objective import Classification, Regression
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -74,7 +74,7 @@ class R2D2(Learner):
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
         """The weights ``W (D + 1, N)`` or ``(D + 1, *Y)``, the last row the constant."""
         features = self.embed(params, support_x)
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             design = _with_ones(features)
             noise = params["log_regulariser"].exp() * torch.eye(len(design), dtype=design.dtype, device=design.device)
             targets = support_y.to(design.dtype).flatten(1)
@@ -86,7 +86,7 @@ class R2D2(Learner):
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)`` or values ``(Q, *Y)``."""
         features = self.embed(params, query_x)
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             values: Tensor = torch.tensordot(_with_ones(features), state, dims=1)
             return params["scale"] * values + params["bias"]
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.batch import Task
+from lifelong.learners.features import class_means
 from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params, Visit
@@ -85,7 +86,7 @@ class SimpleShot(Pretrained):
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
         """Class means ``(N, D)``."""
-        return support_y.T @ self.embed(params, support_x) / support_y.sum(0)[:, None]
+        return class_means(self.embed(params, support_x), support_y)
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)``: negative squared distances."""

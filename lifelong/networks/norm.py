@@ -34,7 +34,13 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
         case "running":
             return nn.BatchNorm2d(channels)
         case "group":
-            return nn.GroupNorm(max(channels // 8, 1), channels)
+            n_groups = max(channels // 8, 1)
+            if channels % n_groups:
+                raise ValueError(
+                    f"norm 'group' has 8 channels a group, which {channels} channels cannot be shared into: choose a "
+                    "multiple of 8, or another norm"
+                )
+            return nn.GroupNorm(n_groups, channels)
         case "layer":
             return nn.GroupNorm(1, channels)
         case "instance":

@@ -97,7 +97,7 @@ def _timm() -> Any:
         import timm
     except (ImportError, RuntimeError) as error:  # a torchvision of another build of torch: RuntimeError
         raise ValueError(
-            f"lifelong.networks.Timm needs the package timm ({error}): pip install 'lifelong[timm]', with torchvision "
-            "from the same index as torch"
+            f"lifelong.networks.Timm needs the package timm ({error}): pip install -c constraints.txt -e '.[timm]', "
+            "with torchvision from the same index as torch"
         ) from error
     return timm

@@ -12,7 +12,7 @@ from lifelong.strategy import Params
 
 
 def has_head(network: nn.Module) -> bool:
-    """Whether the network has a method ``features`` and a module ``head`` with ``forward(x) = head(features(x))``."""
+    """Whether the network has a method ``features`` and a module ``head``, as ``forward(x) = head(features(x))``."""
     return callable(getattr(network, "features", None)) and isinstance(getattr(network, "head", None), nn.Module)
 
 
@@ -29,15 +29,21 @@ def check_head(network: nn.Module, learner: str) -> None:
         )
 
 
-def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor:
-    """``features(x)`` ``(n, D)`` with the given parameters (named ``network.…``) instead of the network's own."""
-    return torch.func.functional_call(_Features(network), _own(params), (x,))  # type: ignore[no-any-return]
+def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | None:
+    """What the head receives ``(n, D)``, with the given parameters (named ``network.…``) instead of the network's own.
+
+    That is ``features(x)``, or what ``forward`` makes of it before the head. None where the output is not the head's,
+    because something follows it or it is used more than once: the network is not a head on features then.
+    """
+    output, calls = torch.func.functional_call(_Watched(network), _own(params), (x,))
+    return calls[0][0] if len(calls) == 1 and calls[0][1] is output else None
 
 
 def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
-    """``features(x)`` where the network has features and a head, else its output, as ``(n, D)``."""
-    if has_head(network):
-        return apply_features(network, params, x).flatten(1).to(x.dtype)
+    """What the head receives where the network is a head on features, else its output, as ``(n, D)``."""
+    features = apply_features(network, params, x) if has_head(network) else None
+    if features is not None:
+        return features.flatten(1).to(x.dtype)
     own = {name.removeprefix("network."): p for name, p in _own(params).items()}
     return torch.func.functional_call(network, own, (x,)).flatten(1).to(x.dtype)  # type: ignore[no-any-return]
 
@@ -52,13 +58,22 @@ def _own(params: Params) -> Params:
     return {name: p for name, p in params.items() if name.startswith("network.")}
 
 
-class _Features(nn.Module):
+class _Watched(nn.Module):
+    """The network's output, and what its head took and gave on the way."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network.features(x)  # type: ignore[operator, no-any-return]
+    def forward(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        calls: list[tuple[Tensor, Tensor]] = []
+        head: nn.Module = self.network.head  # type: ignore[assignment]
+        # Watched and not asked for features: what lies between them and the head belongs to the network as well.
+        handle = head.register_forward_hook(lambda _, inputs, output: calls.append((inputs[0], output)))
+        try:
+            return self.network(x), calls
+        finally:
+            handle.remove()
 
 
 class WithHead(nn.Module):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from datamodules import Glyphs, Permuted, Sinusoids
+from lifelong.images import fit_images
+from lifelong.sampling import generator
 
 
 def source() -> Glyphs:
@@ -35,3 +37,11 @@ def test_the_seed_alone_decides_the_permutation() -> None:
 def test_only_images_can_be_permuted() -> None:
     with pytest.raises(ValueError, match=r"frequency 1 cannot be permuted: its inputs have shape \(1,\)"):
         Permuted(Sinusoids(frequencies=(1.0,))).domains()
+
+
+def test_images_are_brought_to_size_before_they_are_shuffled() -> None:
+    large = Glyphs(styles=["strokes"], n_classes=3, n_examples=2, image_size=24)
+    (shuffled,) = Permuted(large, image_size=12).domains()
+    order = torch.from_numpy(generator(0, "pixels", 0).permutation(144))
+    whole = large.domains()[0].x
+    assert torch.equal(shuffled.x.flatten(2), fit_images(whole, (1, 12, 12)).flatten(2)[..., order])

@@ -121,19 +121,19 @@ def test_the_command_line_writes_the_files(
     cpu = ["--trainer.logger=false", "--trainer.accelerator=cpu"]
     callback = ["--trainer.callbacks+=lifelong.evaluation.AdaptationCurve", "--trainer.callbacks.n_steps=4"]
     run_here("fit", *maml, *cpu, *callback, "--run.name=a")
-    assert "written: runs/a/adaptation_curve.png" in capsys.readouterr().out
+    assert "written: runs/a/adaptation_curve_val.png" in capsys.readouterr().out
     folder = Path("runs/a")
-    fitted = json.loads((folder / "adaptation_curve.json").read_text())
+    fitted = json.loads((folder / "adaptation_curve_val.json").read_text())
     results = json.loads((folder / "results.json").read_text())
     assert fitted["steps"] == [0, 1, 2, 3, 4]
     # After two steps, as the learner is evaluated, it is the last row of the matrix.
     assert [row[2] for row in fitted["mean"]] == pytest.approx(results["matrix"][-1])
-    with Image.open(folder / "adaptation_curve.png") as picture:
+    with Image.open(folder / "adaptation_curve_val.png") as picture:
         assert picture.size[0] > 600
     run_here("validate", "--ckpt_path=runs/a/checkpoints/last.ckpt", "--trainer.logger=false")
-    assert json.loads((folder / "adaptation_curve.json").read_text())["mean"] == fitted["mean"]
+    assert json.loads((folder / "adaptation_curve_val.json").read_text())["mean"] == fitted["mean"]
     run_here("test", "--ckpt_path=runs/a/checkpoints/last.ckpt", "--trainer.logger=false")
-    assert json.loads((folder / "adaptation_curve.json").read_text())["part"] == "test"
+    assert json.loads((folder / "adaptation_curve_test.json").read_text())["part"] == "test"
     code, message = error_of(capsys, "fit", *TINY_MODEL, *TINY_DATA, *cpu, *callback)
     assert code == 1
     assert "ProtoNet has no trajectory" in message.strip().splitlines()[-1]

@@ -112,3 +112,10 @@ def test_conjugate_gradients_stop_at_negative_curvature_and_at_the_solution() ->
 def test_a_regularisation_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"regularisation is 0.0.*must be positive"):
         IMAML(nn.Linear(1, 1), regularisation=0.0)
+
+
+@pytest.mark.parametrize("settings", [{"n_cg_steps": -1}, {"damping": -0.5}])
+def test_negative_settings_are_refused(settings: dict[str, float]) -> None:
+    ((name, value),) = settings.items()
+    with pytest.raises(ValueError, match=rf"--model.{name} is {value}: it must not be negative"):
+        linear_learner(**settings)

@@ -167,3 +167,18 @@ def test_another_number_of_ways_is_refused() -> None:
     learner = make_learner("MAML")
     with pytest.raises(ValueError, match=r"the network has 3 outputs, but the tasks ask for 4.*n_outputs 4"):
         learner.losses(learner.meta_parameters(), random_episode(n_way=4))
+
+
+@pytest.mark.parametrize("settings", [{}, {"multi_step_loss_until": 10}])
+def test_no_inner_steps_means_the_initialisation_itself(settings: dict[str, int]) -> None:
+    learner, batch = make_learner("MAML", n_inner_steps=0, **settings).train(), random_episode()
+    losses, outputs = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    torch.testing.assert_close(outputs[1], learner.network(batch.query_x[1]))
+    torch.testing.assert_close(losses[1], nn.functional.cross_entropy(outputs[1], batch.query_y[1]))
+
+
+@pytest.mark.parametrize("steps", ["n_inner_steps", "n_eval_steps"])
+@pytest.mark.parametrize("name", ["ANIL", "BOIL", "CAVIA", "IMAML", "MAML", "MetaSGD", "Reptile"])
+def test_negative_steps_are_refused(name: str, steps: str) -> None:
+    with pytest.raises(ValueError, match=rf"--model.{steps} is -1: it must not be negative"):
+        make_learner(name, **{steps: -1})

@@ -109,6 +109,16 @@ def test_the_classifiers_first_weights_depend_on_the_seed_alone() -> None:
     assert not torch.equal(found[0], found[2])
 
 
+def test_the_classifiers_first_weights_leave_the_accelerators_generator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded: list[int] = []
+    learner = SimpleShot(MLP(n_inputs=4, hidden=[8]))
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    torch.manual_seed(5)
+    assert seeded == [5]  # as every call of it does
+    learner.prepare(5)
+    assert seeded == [5]
+
+
 def test_the_classifier_is_made_once_and_refuses_more_classes() -> None:
     learner = make_learner("SimpleShot")
     before = weights(learner)
@@ -116,6 +126,12 @@ def test_the_classifier_is_made_once_and_refuses_more_classes() -> None:
     assert same(before, weights(learner))
     with pytest.raises(ValueError, match=r"has 12 classes, but the stream has 13"):
         learner.prepare(13)
+
+
+@pytest.mark.parametrize("make", [LinearProbe, FineTuning])
+def test_negative_steps_are_refused(make: type[LinearProbe] | type[FineTuning]) -> None:
+    with pytest.raises(ValueError, match=r"--model.n_steps is -1: it must not be negative"):
+        make(nn.Identity(), n_steps=-1)
 
 
 # -- SimpleShot ------------------------------------------------------------------------------------------------------

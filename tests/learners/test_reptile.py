@@ -92,3 +92,10 @@ def test_outputs_have_the_derivative_of_first_order() -> None:
 def test_running_statistics_are_refused() -> None:
     with pytest.raises(ValueError, match="Reptile adapts by gradients, which running statistics"):
         Reptile(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+
+
+def test_a_fixed_rate_is_a_plain_number() -> None:
+    # A tensor would be built, and sent to the device, for every parameter and step.
+    learner = make_learner("Reptile", inner_rate=0.3)
+    assert learner.rate(learner.meta_parameters(), "head.weight", 0) == 0.3  # type: ignore[operator]
+    assert isinstance(learner.rate(learner.meta_parameters(), "head.weight", 0), float)  # type: ignore[operator]

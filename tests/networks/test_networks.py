@@ -153,6 +153,8 @@ def test_batch_norm_normalises_each_channel_over_the_batch() -> None:
 def test_group_norm_has_eight_channels_a_group() -> None:
     groups = {channels: norm_layer("group", channels).num_groups for channels in (4, 8, 64, 160)}
     assert groups == {4: 1, 8: 1, 64: 8, 160: 20}
+    with pytest.raises(ValueError, match="which 100 channels cannot be shared into"):
+        norm_layer("group", 100)
 
 
 def test_flatten_keeps_places_apart_and_mean_does_not() -> None:

@@ -14,7 +14,7 @@ from tests.networks import fake_timm
 
 def test_without_timm_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ValueError, match=r"needs the package timm .*pip install 'lifelong\[timm\]'"):
+    with pytest.raises(ValueError, match=r"needs the package timm .*pip install .*'\.\[timm\]'"):
         Timm(name="resnet18")
 
 

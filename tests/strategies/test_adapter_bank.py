@@ -4,9 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from lifelong.learner import Learner
+from lifelong.learners import R2D2, ProtoNet
 from lifelong.outer import OuterLoop
+from lifelong.strategy import Visit
 from strategies import AdapterBank
-from strategies.adapter_bank import _add
+from strategies.adapter_bank import _add, _signature
 from tests.toys import AtEnd, fit, make_learner, random_episode, same, toy_data, weights
 
 
@@ -104,3 +106,52 @@ def test_a_new_entry_starts_at_zero_or_at_the_nearest() -> None:
             assert same(seen[2], adapters.entries[1])
         else:
             assert all(v.abs().max() == 0 for k, v in seen[2].items() if not k.endswith("down"))
+
+
+def test_running_statistics_are_refused() -> None:
+    learner = make_learner("ProtoNet", "image", norm="running")
+    with pytest.raises(ValueError, match=r"running statistics .*--model.network.norm batch, group, layer or instance"):
+        learner.use([bank()])
+
+
+def test_signatures_are_those_of_evaluation() -> None:
+    adapters, found = bank(), []
+
+    class Look(AtEnd):
+        def end(self, learner: Learner, visit: Visit) -> None:  # type: ignore[override]
+            for training in (True, False):
+                learner.network.train(training)
+                found.append(adapters._describe(learner, visit))
+                assert learner.network.training is training
+            learner.network.train()
+
+    fit(ProtoNet(nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5))), toy_data(1), [adapters, Look(lambda: None)])
+    assert same(found[0], found[1])
+
+
+def test_a_parameter_of_the_learner_is_not_taken_for_one_of_the_network() -> None:
+    class Scaled(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 8)
+            self.scale = nn.Parameter(torch.ones(8))
+
+    learner, adapters = R2D2(Scaled()), bank()
+    learner.use([adapters])
+    params = learner.meta_parameters()
+    changed = _add(params, {key: p + 1 for key, p in adapters.current.items()})
+    different = {
+        name for name in params if changed[name].shape != params[name].shape or (changed[name] != params[name]).any()
+    }
+    assert different == {"network.scale", "network.bias"}
+
+
+def test_signatures_do_not_move_with_the_centre_of_simple_shot() -> None:
+    learner, x = make_learner("SimpleShot"), random_episode().support_x[0]
+    before = _signature(learner, learner.meta_parameters(), x)
+    learner.centre += 1.0  # type: ignore[operator]
+    torch.testing.assert_close(_signature(learner, learner.meta_parameters(), x), before, rtol=0, atol=0)
+
+
+def test_simple_shot_is_routed_right_while_its_centre_moves() -> None:
+    evaluator = fit(make_learner("SimpleShot"), toy_data(2, shift=10.0), [bank()])
+    assert (evaluator.matrix("AdapterBank/routing_accuracy")[-1] == 1).all()

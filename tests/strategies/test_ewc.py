@@ -1,8 +1,12 @@
+from collections.abc import Iterator, Sequence
+
 import pytest
 import torch
 from torch import Tensor
 
-from lifelong.strategy import Position, Step
+from lifelong.batch import Episode
+from lifelong.strategy import Position, Step, Visit
+from lifelong.stream import Experience
 from strategies import EWC
 from tests.toys import fit, make_learner, random_episode, toy_data
 
@@ -44,7 +48,10 @@ def test_online_keeps_the_newest_anchor_and_a_decayed_fisher() -> None:
 
 
 @pytest.mark.parametrize("labels", ["exact", "sampled", "empirical"])
-@pytest.mark.parametrize(("name", "kind"), [("MAML", "vector"), ("ProtoNet", "vector"), ("MAML", "regression")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("MAML", "vector"), ("ProtoNet", "vector"), ("NoAdaptation", "vector"), ("MAML", "regression")],
+)
 def test_penalty_begins_with_the_second_experience(name: str, kind: str, labels: str) -> None:
     found: dict[int, list[float | None]] = {}
 
@@ -89,3 +96,22 @@ def test_a_strong_penalty_holds_the_weights() -> None:
 def test_negative_strength_is_refused() -> None:
     with pytest.raises(ValueError, match=r"strength is -1"):
         EWC(strength=-1)
+
+
+@pytest.mark.parametrize("name", ["MAML", "SimpleShot", "NoAdaptation"])
+def test_a_tasks_random_numbers_depend_on_its_index_alone(name: str) -> None:
+    learner, whole, ewc = make_learner(name), random_episode(n_tasks=4), EWC(n_fisher_tasks=4)
+
+    def numbers(*shares: list[int]) -> Tensor:
+        def batches(purpose: str, n_tasks: int) -> Iterator[tuple[Sequence[int], Episode]]:
+            for i in shares:
+                yield i, Episode(*(t[i] for t in whole.tasks()[:4]), whole.weight[i], whole.n_way)
+
+        visit = Visit(Experience(1, "one", ()), 2, 3, batches, lambda t: t)
+        return torch.cat([uniform for _, uniform in ewc._batches(learner, visit)])
+
+    found = numbers([0, 1, 2, 3])
+    assert found.shape == {"MAML": (4, 6, 3), "SimpleShot": (4, 12, 12), "NoAdaptation": (4, 12, 3)}[name]
+    assert len(found.unique()) == found.numel()
+    assert torch.equal(numbers([0], [1, 2], [3]), found)
+    assert torch.equal(numbers([1, 3]), found[1::2])
