@@ -235,6 +235,24 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
         )
 
 
+LOTS = 1024
+"""More units than there are ranks, so that each rank is given one to look at."""
+
+
+def require_tasks(strategy: Strategy, visit: Visit) -> None:
+    """Refuse a stream of labelled examples, for a strategy that needs support sets.
+
+    Raises:
+        ValueError: when the units of the stream are examples.
+    """
+    _, batch = next(visit.batches("memory", LOTS))
+    if batch.support_x.shape[1] == 0:
+        raise ValueError(
+            f"{type(strategy).__name__} works with few-shot tasks, and this stream is one of labelled examples: "
+            "leave it out of --strategies (EWC works with both)"
+        )
+
+
 def has_extra_state(module: nn.Module) -> bool:
     """Whether a module keeps state beside parameters and buffers."""
     return type(module).get_extra_state is not nn.Module.get_extra_state

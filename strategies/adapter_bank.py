@@ -15,7 +15,7 @@ from lifelong.learner import Learner
 from lifelong.mapping import has_running_statistics
 from lifelong.networks.split import apply_embedding
 from lifelong.objective import one_hot
-from lifelong.strategy import Params, Strategy, Visit
+from lifelong.strategy import Params, Strategy, Visit, require_tasks
 
 Entry = dict[str, Tensor]
 
@@ -102,6 +102,7 @@ class AdapterBank(Strategy):
     def begin(self, learner: Learner, visit: Visit) -> None:
         """A new entry, at zero or at the nearest one."""
         if not self.entries:
+            require_tasks(self, visit)
             return
         source = self.entries[0]
         if self.start == "nearest":

@@ -13,7 +13,7 @@ from lifelong.learner import Learner
 from lifelong.learners import Classifier
 from lifelong.networks import MLP
 from lifelong.strategy import Strategy
-from strategies import EWC
+from strategies import EWC, AdapterBank, Replay
 from tests.test_examples import Numbered, SplitClasses
 from tests.toys import fit
 
@@ -87,6 +87,13 @@ def test_learns_a_stream_with_ragged_domains(scenario: Any, strategies: list[typ
     )
     evaluator = fit(classifier().float(), data, [s() for s in strategies])
     assert evaluator.matrix().shape == (3, 3, 2)
+
+
+@pytest.mark.parametrize("strategy", [Replay, AdapterBank])
+def test_a_strategy_that_needs_support_sets_says_so(strategy: type[Strategy]) -> None:
+    data = ExampleDataModule([SplitClasses(Numbered(), n_domains=3)], batch_size=4)
+    with pytest.raises(ValueError, match=f"{strategy.__name__} works with few-shot tasks, and this stream is one of"):
+        fit(classifier().float(), data, [strategy()])
 
 
 def test_a_class_without_an_output_is_one_sentence() -> None:
