@@ -159,7 +159,7 @@ def _run(args: list[str]) -> None:
         warnings.filterwarnings("ignore", message=message)
     plugins.load()
     # LightningCLI wants its words in sys.argv; a multi-device launch starts the other processes with them too.
-    sys.argv[1:] = _with_saved_config(args)
+    sys.argv[1:] = args = _with_saved_config(args)
     LifelongCLI(
         Learner,
         L.LightningDataModule,
@@ -179,7 +179,7 @@ def _run(args: list[str]) -> None:
             "use_distributed_sampler": False,
             "log_every_n_steps": 10,
         },
-        parser_kwargs={name: {"default_config_files": [str(DEFAULT)]} for name in SUBCOMMANDS},
+        parser_kwargs={name: {"default_config_files": _defaults(args)} for name in SUBCOMMANDS},
     )
     os.environ.pop(FOLDER_VARIABLE, None)
 
@@ -201,6 +201,12 @@ def _with_saved_config(args: list[str]) -> list[str]:
     if saved is None or _option(args, "config") is not None or not saved.is_file():
         return args
     return [args[0], "--config", str(saved), *args[1:]]
+
+
+def _defaults(args: Sequence[str]) -> list[str]:
+    """The embedded default where no config is given; a given one is complete, and nothing else is merged into it."""
+    given = any(arg in ("-c", "--config") or arg.startswith("--config=") for arg in args)
+    return [] if given else [str(DEFAULT)]
 
 
 def _option(args: Sequence[str], name: str) -> str | None:

@@ -249,3 +249,16 @@ def test_the_bank_can_be_given_a_trunk(tmp_path: Path) -> None:
     assert all(torch.equal(given[name], kept[name]) for name in given)
     entries = [w for name, w in kept.items() if "current" in name and name.endswith("full")]
     assert any(w.abs().max() > 0 for w in entries)
+
+
+def test_a_config_is_complete_in_itself(tmp_path: Path) -> None:
+    # The embedded default has 32 filters; a config that does not name them means the class's own 64.
+    text = "model: {class_path: ProtoNet, init_args: {network: {class_path: Conv4}}}\n"
+    Path("own.yaml").write_text(
+        text
+        + "data: {class_path: lifelong.datamodule.EpisodicDataModule, init_args: {sources: [datamodules.Glyphs]}}\n"
+    )
+    few = ["--data.steps_per_experience=1", "--data.n_eval_tasks=1", "--data.tasks_per_batch=1", *QUIET]
+    run_here("fit", "--config=own.yaml", *few, "--run.name=own", "--trainer.max_epochs=1")
+    assert weights(Path("runs/own"))["network.blocks.0.0.weight"].shape == (64, 1, 3, 3)
+    assert json.loads(Path("runs/own/results.json").read_text())["strategies"] == []
