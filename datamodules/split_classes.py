@@ -34,7 +34,7 @@ class SplitClasses(Source):
         >>> from datamodules import Glyphs
         >>> source = Glyphs(styles=["strokes"], n_classes=4, n_examples=2)
         >>> [domain.class_names for domain in SplitClasses(source, n_domains=2).domains()]
-        [['strokes 0', 'strokes 1'], ['strokes 2', 'strokes 3']]
+        [['strokes 01', 'strokes 02'], ['strokes 03', 'strokes 04']]
     """
 
     def __init__(

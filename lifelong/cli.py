@@ -160,28 +160,30 @@ def _run(args: list[str]) -> None:
     plugins.load()
     # LightningCLI wants its words in sys.argv; a multi-device launch starts the other processes with them too.
     sys.argv[1:] = args = _with_saved_config(args)
-    LifelongCLI(
-        Learner,
-        L.LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        save_config_callback=None,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        trainer_defaults={
-            "logger": {"class_path": "lifelong.loggers.WandB"},
-            "callbacks": [StreamProgress()],
-            "max_epochs": -1,
-            "enable_checkpointing": False,
-            "enable_model_summary": False,
-            "num_sanity_val_steps": -1,
-            "inference_mode": False,
-            "use_distributed_sampler": False,
-            "log_every_n_steps": 10,
-        },
-        parser_kwargs={name: {"default_config_files": _defaults(args)} for name in SUBCOMMANDS},
-    )
-    os.environ.pop(FOLDER_VARIABLE, None)
+    try:
+        LifelongCLI(
+            Learner,
+            L.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            trainer_defaults={
+                "logger": {"class_path": "lifelong.loggers.WandB"},
+                "callbacks": [StreamProgress()],
+                "max_epochs": -1,
+                "enable_checkpointing": False,
+                "enable_model_summary": False,
+                "num_sanity_val_steps": -1,
+                "inference_mode": False,
+                "use_distributed_sampler": False,
+                "log_every_n_steps": 10,
+            },
+            parser_kwargs={name: {"default_config_files": _defaults(args)} for name in SUBCOMMANDS},
+        )
+    finally:
+        os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

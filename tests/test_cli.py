@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -262,3 +263,8 @@ def test_a_config_is_complete_in_itself(tmp_path: Path) -> None:
     run_here("fit", "--config=own.yaml", *few, "--run.name=own", "--trainer.max_epochs=1")
     assert weights(Path("runs/own"))["network.blocks.0.0.weight"].shape == (64, 1, 3, 3)
     assert json.loads(Path("runs/own/results.json").read_text())["strategies"] == []
+
+
+def test_a_run_that_failed_does_not_lend_its_folder_to_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    error_of(capsys, "fit", *TINY, "--data.n_way=999", "--run.name=bad")
+    assert "LIFELONG_RUN_FOLDER" not in os.environ
