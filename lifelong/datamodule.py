@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -10,7 +11,7 @@ from lifelong.batch import Episode
 from lifelong.pool import TaskShape
 from lifelong.sampling import Draw, draw_task, gather, generator
 from lifelong.stream import Experience, Source, Stream
-from lifelong.streaming import Drawn, Part, StreamDataModule
+from lifelong.streaming import Drawn, Part, StreamDataModule, Unit
 
 
 class DrawnTasks(Drawn):
@@ -48,6 +49,8 @@ class EpisodicDataModule(StreamDataModule):
     Raises:
         ValueError: when a setting is out of range, or a class or domain is too small for the tasks (it is named).
     """
+
+    unit: ClassVar[Unit] = "tasks"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from lifelong.datamodule import positive
 from lifelong.pool import Pool
 from lifelong.sampling import generator
 from lifelong.stream import Experience, Source, Stream
-from lifelong.streaming import Drawn, Part, StreamDataModule
+from lifelong.streaming import Drawn, Part, StreamDataModule, Unit
 
 Scenario = Literal["class", "domain", "task"]
 Classes = Literal["all", "seen", "current"]
@@ -76,9 +76,9 @@ class DrawnExamples(Drawn):
     def gather(self, device: torch.device) -> Episode:
         """The examples as tasks with an empty support set and one query each."""
         pool_of, index = self.deck.pool[self.places], self.deck.index[self.places]
-        x = self.deck.pools[pool_of[0]].gather(index, device) if len(self.deck.pools) == 1 else None
-        if x is None:
-            parts = [self.deck.pools[p].gather(index[pool_of == p], device) for p in np.unique(pool_of)]
+        parts = [self.deck.pools[p].gather(index[pool_of == p], device) for p in np.unique(pool_of)]
+        x = parts[0]
+        if len(parts) > 1:  # from pool by pool back into the order of the batch
             order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
             x = torch.cat(parts)[torch.from_numpy(order).to(device)]
         y, ways = (torch.from_numpy(array).to(device) for array in (self.labels, self.ways))
@@ -91,8 +91,8 @@ class ExampleDataModule(StreamDataModule):
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
-        scenario: ``class``: whose class is it, among those of the whole stream; ``domain``: which of the same few
-            classes, in ever new domains; ``task``: which of its own experience's classes, and the experience is told
+        scenario: ``class``: which class, among those of the whole stream; ``domain``: which of the same few classes, in
+            ever new domains; ``task``: which of its own experience's classes, and the experience is told
             (one head for each).
         classes: in the ``class`` scenario, what an example is told apart from: ``all`` classes of the stream, those
             ``seen`` so far, or while training those of the ``current`` experience (and the seen ones in evaluation).
@@ -113,6 +113,8 @@ class ExampleDataModule(StreamDataModule):
     Reference:
         van de Ven, Tuytelaars & Tolias, "Three types of incremental learning", Nature Machine Intelligence 2022.
     """
+
+    unit: ClassVar[Unit] = "examples"
 
     def __init__(
         self,
@@ -141,8 +143,10 @@ class ExampleDataModule(StreamDataModule):
         )
         self.scenario, self.classes = scenario, classes
         self.steps = None if steps_per_experience is None else positive("steps_per_experience", steps_per_experience)
-        self.passes, self.n_eval_examples = positive("passes", passes), n_eval_examples
+        self.passes = positive("passes", passes)
+        self.n_eval_examples = None if n_eval_examples is None else positive("n_eval_examples", n_eval_examples)
         self._decks: dict[int, Deck] = {}
+        self._evaluation_decks: dict[tuple[Part, int], tuple[Deck, np.ndarray]] = {}
         self._orders: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
 
     def check(self, stream: Stream) -> None:
@@ -155,6 +159,11 @@ class ExampleDataModule(StreamDataModule):
         if self.scenario != "class" and len(counts) > 1:
             found = ", ".join(f"{name} has {n}" for n, name in counts.items())
             raise ValueError(f"the {self.scenario} scenario needs as many classes in every domain, but {found}")
+
+    @property
+    def n_classes(self) -> int:
+        """Those of the stream; in the ``domain`` scenario every domain has the same few."""
+        return self.stream.test[0].n_classes if self.scenario == "domain" else super().n_classes
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -194,16 +203,13 @@ class ExampleDataModule(StreamDataModule):
 
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnExamples:
         """Examples of a held-out part in random order, the same for every method, seed and row of the matrix."""
-        pools = self.stream.val if part == "val" else self.stream.test
-        deck = Deck.of([pools[domain]])
-        order = generator(self.split_seed, part, domain).permutation(len(deck))
+        deck, order = self._evaluation_deck(part, domain)
         classes: Classes = "seen" if self.classes == "current" else self.classes
         return self._drawn(deck, order[np.asarray(indices)], self.current_experience, classes)
 
     def n_eval_units(self, part: Part, domain: int) -> int:
         """All examples of the part, or as many as asked for."""
-        pools = self.stream.val if part == "val" else self.stream.test
-        n_examples = len(pools[domain])
+        n_examples = len((self.stream.val if part == "val" else self.stream.test)[domain])
         return n_examples if self.n_eval_examples is None else min(n_examples, self.n_eval_examples)
 
     def about_evaluation(self, part: Part) -> str:
@@ -214,6 +220,13 @@ class ExampleDataModule(StreamDataModule):
     def evaluation_name(self, part: Part) -> str:
         """Part and scenario."""
         return f"{part}_{self.scenario}"
+
+    def _evaluation_deck(self, part: Part, domain: int) -> tuple[Deck, np.ndarray]:
+        if (part, domain) not in self._evaluation_decks:
+            deck = Deck.of([(self.stream.val if part == "val" else self.stream.test)[domain]])
+            order = generator(self.split_seed, part, domain).permutation(len(deck))
+            self._evaluation_decks[part, domain] = (deck, order)
+        return self._evaluation_decks[part, domain]
 
     def _order(self, experience: Experience, purpose: str, number: int, size: int) -> np.ndarray:
         # The last pass of each purpose is kept: a step needs it again and again.

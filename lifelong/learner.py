@@ -5,7 +5,6 @@ Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` way
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -15,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.batch import Episode, Task
-from lifelong.mapping import choose_mapping, has_running_statistics, over_tasks
+from lifelong.compatibility import check_compatible
+from lifelong.mapping import choose_mapping, over_tasks
 from lifelong.networks.split import apply_embedding
-from lifelong.objective import Classification, Objective, TaskKind
+from lifelong.objective import Classification, Objective
 from lifelong.outer import OuterLoop, check_schedule
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit
-from lifelong.stream import Experience, Stream
+from lifelong.stream import Experience
+from lifelong.streaming import Unit
 
 Route = Callable[[Params, Tensor, Tensor], Params]
 """Chooses the parameters of one task from its support set."""
@@ -49,6 +50,8 @@ class Learner(L.LightningModule):
         torch.Size([1])
     """
 
+    unit: ClassVar[Unit] = "tasks"
+    """What it learns from: few-shot tasks, or labelled examples (tasks with an empty support set)."""
     channels_last: ClassVar[bool] = True
     """Lay the weights of convolutions out with the channels last where tasks run in a loop: on a CPU that is faster."""
 
@@ -191,29 +194,11 @@ class Learner(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
-        stream: Stream = self.trainer.datamodule.stream  # type: ignore[attr-defined]
-        self._check_tasks(stream)
-        if self.outer.mapping == "vmap" and has_running_statistics(self.network):
-            raise ValueError(
-                f"norm layers of {type(self.network).__name__} update running statistics in place, which vmap cannot "
-                "do: set --model.outer.mapping loop, or another norm (--model.network.norm)"
-            )
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        check_compatible(self, data)
         if self.channels_last and self._mapping(self.trainer.strategy.root_device) == "loop":
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.prepare(stream.n_classes)
-
-    def _check_tasks(self, stream: Stream) -> None:
-        for pool in (pool for experience in stream.experiences for pool in experience.pools):
-            found: TaskKind = "regression" if pool.is_regression else "classification"
-            if self.objective.task in (None, found):
-                continue
-            way_out = f"set --model.task {found}"
-            if "task" not in inspect.signature(type(self)).parameters:
-                way_out = f"choose another learner, such as lifelong.learners.MAML with --model.task {found}"
-            raise ValueError(
-                f"{pool.name} has {'real targets' if pool.is_regression else 'classes'}, but {type(self).__name__} is "
-                f"made for {self.objective.task}: {way_out}"
-            )
+        self.prepare(data.n_classes)
 
     def prepare(self, n_classes: int) -> None:
         """Before the optimizer is made and a checkpoint loaded: size what depends on the number of classes."""

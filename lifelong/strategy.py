@@ -100,6 +100,8 @@ class Strategy(nn.Module):
     """Gives each experience parameters of its own and stops the shared ones from moving."""
     protects_shared_parameters: ClassVar[bool] = False
     """Works on the shared parameters while they move, so is useless where another strategy stops them."""
+    needs_support: ClassVar[bool] = False
+    """Reads or draws support sets, which labelled examples do not have."""
 
     def attach(self, learner: Learner) -> None:
         """Once, before training and before a checkpoint is loaded: size parameters after the learner."""
@@ -232,24 +234,6 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
         raise ValueError(
             f"{type(isolating[0]).__name__} and {type(other).__name__} cannot be combined: {reason}; leave one out of "
             "--strategies"
-        )
-
-
-LOTS = 1024
-"""More units than there are ranks, so that each rank is given one to look at."""
-
-
-def require_tasks(strategy: Strategy, visit: Visit) -> None:
-    """Refuse a stream of labelled examples, for a strategy that needs support sets.
-
-    Raises:
-        ValueError: when the units of the stream are examples.
-    """
-    _, batch = next(visit.batches("memory", LOTS))
-    if batch.support_x.shape[1] == 0:
-        raise ValueError(
-            f"{type(strategy).__name__} works with few-shot tasks, and this stream is one of labelled examples: "
-            "leave it out of --strategies (EWC works with both)"
         )
 
 

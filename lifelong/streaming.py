@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import lightning as L
 import torch
@@ -17,6 +17,7 @@ from lifelong.images import same_shape
 from lifelong.stream import Experience, Source, Stream, build_stream
 
 Part = Literal["val", "test"]
+Unit = Literal["tasks", "examples"]
 
 
 class Drawn(ABC):
@@ -83,6 +84,9 @@ class StreamDataModule(L.LightningDataModule):
         seed: decides the training units.
     """
 
+    unit: ClassVar[Unit]
+    """What a unit is."""
+
     def __init__(
         self,
         sources: list[Source],
@@ -146,6 +150,11 @@ class StreamDataModule(L.LightningDataModule):
             self.check(stream)
             self._stream = stream
         return self._stream
+
+    @property
+    def n_classes(self) -> int:
+        """Training classes that a classifier of the whole stream needs an output for."""
+        return self.stream.n_classes
 
     def prepare_data(self) -> None:
         """Load once on the first process of a node, so that downloads and caches exist before the others ask."""
@@ -218,6 +227,11 @@ class StreamDataModule(L.LightningDataModule):
         # Every rank needs the same number of units in each step, so the last step may wrap round; the evaluator
         # drops what is beyond n_eval_units.
         n_units, world = self.n_eval_units(part, domain), self.rank[1]
+        if n_units == 0:
+            raise ValueError(
+                f"the {part} part of {self.stream.domains[domain]} is empty, so nothing can be evaluated: hold "
+                "something out (--data.split), or evaluate another part (--data.evaluate_on)"
+            )
         per_step = min(-(-self.units_per_batch // world) * world, -(-n_units // world) * world)
         return StepLoader(
             lambda _, indices: self.draw_for_evaluation(part, domain, [i % n_units for i in indices]),

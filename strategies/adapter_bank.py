@@ -15,7 +15,7 @@ from lifelong.learner import Learner
 from lifelong.mapping import has_running_statistics
 from lifelong.networks.split import apply_embedding
 from lifelong.objective import one_hot
-from lifelong.strategy import Params, Strategy, Visit, require_tasks
+from lifelong.strategy import Params, Strategy, Visit
 
 Entry = dict[str, Tensor]
 
@@ -50,6 +50,7 @@ class AdapterBank(Strategy):
     """
 
     isolates_parameters: ClassVar[bool] = True
+    needs_support: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -102,7 +103,6 @@ class AdapterBank(Strategy):
     def begin(self, learner: Learner, visit: Visit) -> None:
         """A new entry, at zero or at the nearest one."""
         if not self.entries:
-            require_tasks(self, visit)
             return
         source = self.entries[0]
         if self.start == "nearest":

@@ -14,7 +14,7 @@ from lifelong.batch import Episode
 from lifelong.learner import Learner
 from lifelong.pool import Pool, TaskShape
 from lifelong.sampling import draw_task, gather, generator
-from lifelong.strategy import LOTS, Position, Strategy, Visit, require_tasks
+from lifelong.strategy import Position, Strategy, Visit
 
 
 class Replay(Strategy):
@@ -45,6 +45,7 @@ class Replay(Strategy):
     """
 
     protects_shared_parameters: ClassVar[bool] = True
+    needs_support: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -63,8 +64,7 @@ class Replay(Strategy):
 
     def begin(self, learner: Learner, visit: Visit) -> None:
         """Refuse a budget that will be too small before any time is spent."""
-        require_tasks(self, visit)
-        shape = _shape(next(visit.batches("memory", LOTS))[1])
+        shape = _shape(next(visit.batches("memory", _LOTS))[1])
         for pool in visit.experience.pools:
             capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
             if 0 < capacity < needed * visit.n_experiences:
@@ -76,7 +76,7 @@ class Replay(Strategy):
 
     def end(self, learner: Learner, visit: Visit) -> None:
         """Shrink what is kept and keep a share of this experience."""
-        shape = _shape(next(visit.batches("memory", LOTS))[1])
+        shape = _shape(next(visit.batches("memory", _LOTS))[1])
         rng = generator(visit.seed, "memory", visit.experience.index)
         candidates = [*self.pools, *(_shuffle(pool, rng) for pool in visit.experience.pools)]
         shares = [self._capacity(pool) // len(candidates) for pool in candidates]
@@ -130,6 +130,10 @@ class Replay(Strategy):
         if self.budget_bytes is not None:
             bounds.append(self.budget_bytes // _example_bytes(pool))
         return min(bounds)
+
+
+_LOTS = 1024
+"""More tasks than there are ranks, so that each rank sees one and can read its shape."""
 
 
 def _shape(batch: Episode) -> TaskShape:

@@ -13,6 +13,15 @@ def test_examples_and_labels_must_fit_together() -> None:
         Episode(x, y, x, y, torch.ones(3), 2)
 
 
+def test_classes_are_the_ways_own_numbers_unless_they_are_given() -> None:
+    x, y = torch.zeros(2, 4, 3), torch.zeros(2, 4).long()
+    assert Episode(x, y, x, y, torch.ones(2), 3).tasks().classes.tolist() == [[0, 1, 2]] * 2
+    assert Episode(x, y, x, y.float(), torch.ones(2), 0).tasks().classes.tolist() == [[0]] * 2
+    given = torch.tensor([[7, 8, 9], [4, 5, 6]])
+    both = Episode.cat([Episode(x, y, x, y, torch.ones(2), 3, given), Episode(x, y, x, y, torch.ones(2), 3)])
+    assert both.tasks().classes.tolist() == [[7, 8, 9], [4, 5, 6], [0, 1, 2], [0, 1, 2]]
+
+
 def test_cat_keeps_order_and_weights() -> None:
     a, b = random_episode(n_tasks=2, seed=1), random_episode(n_tasks=3, seed=2)
     b = b.weighted(2)

@@ -109,6 +109,15 @@ def test_a_class_that_is_not_seen_yet_is_none_of_the_ways() -> None:
     assert drawn.query_y.flatten().tolist() == [2] * 4
 
 
+def test_who_trains_on_the_current_classes_is_judged_among_those_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = examples(scenario="class", classes="current")
+    monkeypatch.setattr(ExampleDataModule, "current_experience", 1)
+    drawn = data.draw_for_evaluation("test", 0, range(4)).gather(CPU)
+    assert drawn.classes is not None
+    assert drawn.classes.tolist() == [[0, 1, 2, 3]] * 4
+    assert torch.equal(drawn.query_y[:, 0], true_class(drawn))
+
+
 def test_joint_examples_come_from_all_domains_each_with_its_own_ways() -> None:
     data = examples(scenario="task", joint=True, batch_size=42)
     (batch,) = steps(data, 0)
@@ -124,5 +133,8 @@ def test_what_does_not_suit_a_scenario_is_one_sentence() -> None:
         ExampleDataModule(uneven, scenario="task").stream  # noqa: B018
     with pytest.raises(ValueError, match="fewer than two classes"):
         ExampleDataModule([SplitClasses(Numbered(), n_domains=6)]).stream  # noqa: B018
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        examples(batch_size=0)
+    for name in ("batch_size", "n_eval_examples", "passes", "steps_per_experience"):
+        with pytest.raises(ValueError, match=f"{name} is 0"):
+            examples(**{name: 0})
+    with pytest.raises(ValueError, match=r"the val part of numbers a, b is empty.*--data.evaluate_on"):
+        examples(split=(0, 0.2)).val_dataloader()

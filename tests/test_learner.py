@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +75,17 @@ def test_targets_of_another_shape_are_not_scored() -> None:
     learner, x, y = NoAdaptation(nn.Linear(4, 1), task="regression"), torch.randn(2, 5, 4), torch.randn(2, 5)
     with pytest.raises(ValueError, match=r"answers \(1,\) numbers for each example, but its target has the shape \(\)"):
         learner.scores(learner.meta_parameters(), Episode(x, y, x, y, torch.ones(2), n_way=0))
+
+
+@pytest.mark.parametrize(("name", "mapping", "laid_out"), [("ProtoNet", "loop", True), ("ProtoNet", "vmap", False)])
+def test_convolutions_are_laid_out_for_the_loop(name: str, mapping: Any, laid_out: bool) -> None:
+    learner = make_learner(name, "image", outer=OuterLoop(mapping=mapping))
+    fit(learner, toy_data(1, "image", steps_per_experience=1, n_eval_tasks=1))
+    weight = learner.network.blocks[1][0].weight  # type: ignore[union-attr, index]
+    assert weight.is_contiguous(memory_format=torch.channels_last) is laid_out
+
+
+def test_an_inner_loop_keeps_the_layout_of_few_images() -> None:
+    learner = make_learner("MAML", "image", outer=OuterLoop(mapping="loop"))
+    fit(learner, toy_data(1, "image", steps_per_experience=1, n_eval_tasks=1))
+    assert learner.network.blocks[1][0].weight.is_contiguous()  # type: ignore[union-attr, index]

@@ -183,7 +183,8 @@ def adaptation_curve_figure(
     average = (values.mean(0), np.sqrt((widths**2).sum(0)) / len(columns))
     figure = Figure(figsize=_curves_size([""] * min(len(steps), 11), columns, title), layout="constrained")
     axes = figure.add_subplot()
-    _draw_steps(axes, steps, *average, "black", "", {"linewidth": 2.8, "zorder": 3, "gid": "average"})
+    if len(columns) > 1:  # of a single domain the average is its own line
+        _draw_steps(axes, steps, *average, "black", "", {"linewidth": 2.8, "zorder": 3, "gid": "average"})
     for domain, half_width, (colour, marker) in zip(values, widths, _line_styles(len(columns)), strict=True):
         band = half_width if len(columns) <= MAX_NAMED_LINES else np.full_like(half_width, np.nan)
         _draw_steps(axes, steps, domain, band, colour, marker, {"linewidth": 1.4, "gid": "domain"})
@@ -192,7 +193,7 @@ def adaptation_curve_figure(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    _add_key(axes, columns, linestyle="-", average_name="average")
+    _add_key(axes, columns, linestyle="-", average_name="average" if len(columns) > 1 else "")
     _set_title(figure, title)
     return figure
 
@@ -411,7 +412,10 @@ def _name_experiences(axes: Axes, ticks: Sequence[str], *, joint: bool) -> None:
 def _add_key(
     axes: Axes, columns: Sequence[str], linestyle: Literal["-", "none"], average_name: str = "average of learnt"
 ) -> None:
-    """What the lines are: a legend at the right, or beyond 12 domains a colour scale with a legend above the axes."""
+    """What the lines are: a legend at the right, or beyond 12 domains a colour scale with a legend above the axes.
+
+    ``average_name`` is empty where no average is drawn.
+    """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.lines import Line2D
@@ -424,9 +428,10 @@ def _add_key(
         axes.figure.colorbar(scale, ax=axes, pad=0.02, label="domain, in the order of the stream")
         return
     lines = [Line2D([], [], color=c, marker=m, markersize=4.5, linestyle=linestyle) for c, m in styles]
-    entries = [average_name, *columns]
+    entries = [average_name, *columns] if average_name else list(columns)
+    handles = [average, *lines] if average_name else lines
     legend = axes.legend(
-        [average, *lines], list(map(str, range(len(entries)))), loc="upper left", bbox_to_anchor=(1.01, 1), **LEGEND
+        handles, list(map(str, range(len(entries)))), loc="upper left", bbox_to_anchor=(1.01, 1), **LEGEND
     )
     for text, entry in zip(legend.get_texts(), entries, strict=True):
         text.set_text(entry)  # afterwards, because a legend leaves out names with a leading underscore

@@ -5,7 +5,7 @@ Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``C`` outputs of the netwo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from lifelong.batch import Episode, Task
 from lifelong.learner import Learner, Route
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params, Strategy
+from lifelong.streaming import Unit
 
 
 class Classifier(Learner):
@@ -39,8 +40,11 @@ class Classifier(Learner):
         torch.Size([2])
     """
 
+    unit: ClassVar[Unit] = "examples"
+
     def __init__(self, network: nn.Module, *, outer: OuterLoop | None = None) -> None:
         super().__init__(network, outer=outer)
+        self._n_classes = 0
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[()]:
         """Nothing: it learns from the stream alone."""
@@ -81,17 +85,16 @@ class Classifier(Learner):
         return self._at_ways(self.apply_network(params, batch.query_x[:, 0].to(dtype)), batch.classes)
 
     def _at_ways(self, outputs: Tensor, ways: Tensor) -> Tensor:
+        if outputs.shape[-1] < self._n_classes:
+            raise ValueError(
+                f"the network has {outputs.shape[-1]} outputs, but the stream has {self._n_classes} classes: set "
+                f"--model.network.n_outputs {self._n_classes}"
+            )
         return outputs.gather(-1, ways.expand(len(outputs), -1))
 
     def _routes(self) -> bool:
         return any(type(strategy).route is not Strategy.route for strategy in self.strategies)
 
     def prepare(self, n_classes: int) -> None:
-        """Refuse a network with too few outputs."""
-        head: Any = getattr(self.network, "head", None)
-        n_outputs = getattr(head, "out_features", None)
-        if n_outputs is not None and n_outputs < n_classes:
-            raise ValueError(
-                f"the network has {n_outputs} outputs, but the stream has {n_classes} classes: set "
-                f"--model.network.n_outputs {n_classes}"
-            )
+        """Note how many outputs the stream needs."""
+        self._n_classes = n_classes

@@ -15,12 +15,16 @@ from lifelong.networks import MLP
 from lifelong.strategy import Strategy
 from strategies import EWC, AdapterBank, Replay
 from tests.test_examples import Numbered, SplitClasses
-from tests.toys import fit
+from tests.toys import fit, make_learner, toy_data
 
 
 def classifier(n_outputs: int = 6) -> Classifier:
     torch.manual_seed(0)
     return Classifier(MLP(n_inputs=1, hidden=[8], n_outputs=n_outputs)).double()
+
+
+def numbers(**settings: Any) -> ExampleDataModule:
+    return ExampleDataModule([SplitClasses(Numbered(), n_domains=3)], batch_size=4, **settings)
 
 
 def batch() -> Episode:
@@ -91,11 +95,24 @@ def test_learns_a_stream_with_ragged_domains(scenario: Any, strategies: list[typ
 
 @pytest.mark.parametrize("strategy", [Replay, AdapterBank])
 def test_a_strategy_that_needs_support_sets_says_so(strategy: type[Strategy]) -> None:
-    data = ExampleDataModule([SplitClasses(Numbered(), n_domains=3)], batch_size=4)
-    with pytest.raises(ValueError, match=f"{strategy.__name__} works with few-shot tasks, and this stream is one of"):
-        fit(classifier().float(), data, [strategy()])
+    with pytest.raises(ValueError, match=f"{strategy.__name__} needs support sets, and this stream is one of labelled"):
+        fit(classifier().float(), numbers(), [strategy()])
 
 
-def test_a_class_without_an_output_is_one_sentence() -> None:
-    with pytest.raises(ValueError, match="the network has 4 outputs, but the stream has 6 classes"):
-        classifier(4).prepare(6)
+@pytest.mark.parametrize("name", ["ProtoNet", "R2D2", "SimpleShot", "MAML"])
+def test_a_learner_of_tasks_says_so(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} learns from few-shot tasks, but this stream is one of labelled"):
+        fit(make_learner(name), numbers())
+
+
+def test_the_classifier_says_that_it_learns_from_examples() -> None:
+    with pytest.raises(ValueError, match="Classifier learns from labelled examples, but this stream is one of few"):
+        fit(classifier().float(), toy_data())
+
+
+@pytest.mark.parametrize(("scenario", "needed"), [("class", 6), ("task", 6), ("domain", 2)])
+def test_the_network_needs_an_output_for_each_class_of_the_scenario(scenario: Any, needed: int) -> None:
+    fit(classifier(needed).float(), numbers(scenario=scenario))
+    short = Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, needed - 1)))  # no head to look at
+    with pytest.raises(ValueError, match=f"has {needed - 1} outputs, but the stream has {needed} classes"):
+        fit(short, numbers(scenario=scenario))

@@ -123,3 +123,17 @@ def test_budget_in_bytes_holds_for_inputs_of_different_types() -> None:
     fit(make_learner(), EpisodicDataModule([Mixed(2)], **settings), [replay])  # type: ignore[arg-type]
     assert len(replay.pools) == 2
     assert replay.memory_bytes() <= budget
+
+
+def test_rehearsed_classes_keep_their_numbers_in_the_stream_also_after_a_resume() -> None:
+    replay, data = Replay(budget_examples=60), toy_data(2, shift=100.0)
+    fit(make_learner(), data, [replay])
+    resumed = Replay(budget_examples=60)
+    resumed.set_extra_state(replay.get_extra_state())
+    trained = [dict(zip(p.names, p.numbers.tolist(), strict=True)) for e in data.stream.experiences for p in e.pools]
+    for memory in (replay, resumed):
+        for pool, numbers in zip(memory.pools, trained, strict=True):
+            assert pool.numbers.tolist() == [numbers[name] for name in pool.names]
+        batch = memory.rehearse(random_episode(n_tasks=4), Position(2, n_tasks=4))
+        assert batch.classes is not None
+        assert {int(c) for c in batch.classes[4:].flatten()} <= {n for numbers in trained for n in numbers.values()}
