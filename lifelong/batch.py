@@ -42,7 +42,7 @@ class Episode:
         weight: ``(B,)`` weight of each task in the mean loss.
         n_way: number of classes in each task, 0 for regression.
         classes: ``(B, N)`` the stream-wide number of each way's class (of the function, for regression); the ways'
-            own numbers where None.
+            own numbers where None. -1 fills the row of a labelled example that has fewer ways than others.
 
     Raises:
         ValueError: when the shapes do not fit together.
@@ -97,17 +97,28 @@ class Episode:
         """The same tasks with their weights multiplied."""
         return replace(self, weight=self.weight * factor)
 
+    def padded(self, n_way: int) -> Episode:
+        """The same with room for ``n_way`` ways; those that a task does not have are the class -1."""
+        if n_way == self.n_way:
+            return self
+        assert self.classes is not None
+        classes = torch.nn.functional.pad(self.classes, (0, n_way - self.n_way), value=-1)
+        return replace(self, n_way=n_way, classes=classes)
+
     def _map(self, function: Callable[[Tensor], Tensor]) -> Episode:
         sx, sy, qx, qy, classes = (function(tensor) for tensor in self.tasks())
         return Episode(sx, sy, qx, qy, function(self.weight), self.n_way, classes)
 
     @staticmethod
     def cat(episodes: Sequence[Episode]) -> Episode:
-        """The tasks of several episodes of one shape in one episode.
+        """The tasks of several episodes of one shape in one episode; labelled examples may differ in their ways.
 
         Raises:
             ValueError: when ways, shots or input shapes differ.
         """
+        if not any(e.support_x.shape[1] for e in episodes):
+            n_way = max(e.n_way for e in episodes)
+            episodes = [e.padded(n_way) for e in episodes]
         first = episodes[0]
         for other in episodes[1:]:
             same = (other.n_way, other.support_x.shape[1:], other.query_x.shape[1:])

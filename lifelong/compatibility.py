@@ -29,6 +29,7 @@ def check_compatible(learner: Learner, data: Any) -> None:
             targets, or the network cannot be mapped as asked for.
     """
     _check_units(learner, data.unit)
+    _check_strategies(learner, data)
     _check_targets(learner, data.stream)
     if learner.outer.mapping == "vmap" and has_running_statistics(learner.network):
         raise ValueError(
@@ -45,11 +46,15 @@ def _check_units(learner: Learner, unit: Unit) -> None:
             f"{name} learns from {STREAMS[learner.unit]}, but this stream is one of {STREAMS[unit]}: choose {other}, "
             "or other --data"
         )
+
+
+def _check_strategies(learner: Learner, data: Any) -> None:
     for strategy in learner.strategies:
-        if strategy.needs_support and unit == "examples":
+        if data.kind not in strategy.streams:
+            made_for = ", ".join(sorted(strategy.streams))
             raise ValueError(
-                f"{type(strategy).__name__} needs support sets, and this stream is one of {STREAMS[unit]}: leave it "
-                "out of --strategies (EWC works with both)"
+                f"{type(strategy).__name__} is made for streams of the kind {made_for}, and this one is {data.kind}: "
+                "leave it out of --strategies, or choose other --data (such as another --data.scenario)"
             )
 
 

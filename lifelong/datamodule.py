@@ -11,7 +11,7 @@ from lifelong.batch import Episode
 from lifelong.pool import TaskShape
 from lifelong.sampling import Draw, draw_task, gather, generator
 from lifelong.stream import Experience, Source, Stream
-from lifelong.streaming import Drawn, Part, StreamDataModule, Unit
+from lifelong.streaming import Drawn, Part, StreamDataModule, StreamKind, Unit
 
 
 class DrawnTasks(Drawn):
@@ -51,6 +51,7 @@ class EpisodicDataModule(StreamDataModule):
     """
 
     unit: ClassVar[Unit] = "tasks"
+    kind: StreamKind = "few-shot"
 
     def __init__(
         self,

@@ -141,7 +141,7 @@ class ExampleDataModule(StreamDataModule):
             joint=joint,
             seed=seed,
         )
-        self.scenario, self.classes = scenario, classes
+        self.kind, self.classes = scenario, classes
         self.steps = None if steps_per_experience is None else positive("steps_per_experience", steps_per_experience)
         self.passes = positive("passes", passes)
         self.n_eval_examples = None if n_eval_examples is None else positive("n_eval_examples", n_eval_examples)
@@ -156,14 +156,15 @@ class ExampleDataModule(StreamDataModule):
                 if sum(len(m) > 0 for m in pool.members) < 2:
                     raise ValueError(f"{pool.name} has examples of fewer than two classes: nothing can be told apart")
         counts = {pool.n_classes: pool.name for pool in stream.test}
-        if self.scenario != "class" and len(counts) > 1:
+        if self.kind != "class" and len(counts) > 1:
             found = ", ".join(f"{name} has {n}" for n, name in counts.items())
-            raise ValueError(f"the {self.scenario} scenario needs as many classes in every domain, but {found}")
+            raise ValueError(f"the {self.kind} scenario needs as many classes in every domain, but {found}")
 
-    @property
-    def n_classes(self) -> int:
-        """Those of the stream; in the ``domain`` scenario every domain has the same few."""
-        return self.stream.test[0].n_classes if self.scenario == "domain" else super().n_classes
+    def ways(self, experience: Experience) -> np.ndarray:
+        """All classes, those seen so far, or the experience's own: as the scenario says."""
+        if self.kind == "class":
+            return self._ways(experience.index, "all" if self.classes == "all" else "seen")
+        return np.unique(np.concatenate([pool.numbers for pool in experience.pools]))
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -215,11 +216,11 @@ class ExampleDataModule(StreamDataModule):
     def about_evaluation(self, part: Part) -> str:
         """Scenario and part."""
         number = "all" if self.n_eval_examples is None else f"{self.n_eval_examples}"
-        return f"{number} {part} examples a domain, {self.scenario} scenario"
+        return f"{number} {part} examples a domain, {self.kind} scenario"
 
     def evaluation_name(self, part: Part) -> str:
         """Part and scenario."""
-        return f"{part}_{self.scenario}"
+        return f"{part}_{self.kind}"
 
     def _evaluation_deck(self, part: Part, domain: int) -> tuple[Deck, np.ndarray]:
         if (part, domain) not in self._evaluation_decks:
@@ -237,13 +238,9 @@ class ExampleDataModule(StreamDataModule):
         return self._orders[key][1]
 
     def _drawn(self, deck: Deck, places: np.ndarray, experience: int, classes: Classes) -> DrawnExamples:
-        match self.scenario:
-            case "domain":
-                ways = np.arange(deck.pools[0].n_classes)
-                return DrawnExamples(deck, places, deck.label[places], np.tile(ways, (len(places), 1)))
-            case "task":
-                table = np.stack([pool.numbers for pool in deck.pools])
-                return DrawnExamples(deck, places, deck.label[places], table[deck.pool[places]])
+        if self.kind != "class":
+            table = np.stack([pool.numbers for pool in deck.pools])
+            return DrawnExamples(deck, places, deck.label[places], table[deck.pool[places]])
         ways = self._ways(experience, classes)
         labels = np.searchsorted(ways, deck.number[places])
         return DrawnExamples(deck, places, labels, np.tile(ways, (len(places), 1)))

@@ -67,6 +67,7 @@ class Learner(L.LightningModule):
         self.objective = objective or Classification()
         self.outer = outer or OuterLoop()
         self.strategies = Chain()
+        self._now: Position | None = None
 
     # -- the contract ---------------------------------------------------------------------------------------------
 
@@ -152,6 +153,11 @@ class Learner(L.LightningModule):
 
         return self.over_tasks(one, batch)  # type: ignore[no-any-return]
 
+    def scores_of(self, outputs: Tensor, batch: Episode) -> Tensor:
+        """The score ``(B,)`` of given outputs ``(B, Q, …)`` for the queries of each task."""
+        targets = self.objective.encode(batch.query_y, batch.n_way).to(outputs.dtype)
+        return torch.func.vmap(self.objective.score)(outputs, targets)
+
     def over_tasks(self, function: Callable[..., Any], batch: Episode, *more: Tensor) -> Any:
         """Apply a pure function of one task, targets encoded, to every task of a batch.
 
@@ -227,12 +233,12 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
         """The weighted mean loss of the tasks, rehearsed ones included, plus the strategies' penalties."""
-        position = self._position(batch_idx)
-        batch = self.strategies.rehearse(batch, position)
+        position = self._now = self._position(batch_idx)
+        batch = self.strategies.rehearse(self, batch, position)
         params = self.meta_parameters()
         losses, outputs = self.losses_and_outputs(params, batch)
         loss = self._mean(losses, batch.weight)
-        penalty = self.strategies.penalty(Step(batch, params, outputs, losses, position))
+        penalty = self.strategies.penalty(self, Step(batch, params, outputs, losses, position))
         total = loss if penalty is None else loss + penalty
         self._check_finite(total, position)
         self._log_step(batch, losses, outputs, penalty)
@@ -242,7 +248,9 @@ class Learner(L.LightningModule):
         """The strategies see, and may change, the gradients of the whole batch, over all ranks."""
         parameters = dict(self.named_parameters())
         gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
-        projected = self.strategies.project(gradients)
+        assert self._now is not None
+        self.strategies.observe(self, gradients, self._now)
+        projected = self.strategies.project(self, gradients, self._now)
         if projected is not gradients:
             for name, parameter in parameters.items():
                 parameter.grad = projected.get(name)
@@ -257,7 +265,7 @@ class Learner(L.LightningModule):
     def _mean(self, losses: Tensor, weight: Tensor) -> Tensor:
         # DDP averages gradients over ranks: each share is scaled so that the average is the global weighted mean.
         world = self.trainer.world_size
-        return (losses * weight).sum() * world / self._sum_over_ranks(weight.sum())
+        return (losses * weight).sum() * world / self.sum_over_ranks(weight.sum())
 
     def _touch_all(self, loss: Tensor) -> Tensor:
         # DDP waits for a gradient of every parameter, also of those that a strategy keeps out of the graph.
@@ -265,8 +273,20 @@ class Learner(L.LightningModule):
             return loss
         return loss + sum((p * 0).sum() for p in self.parameters())
 
-    def _sum_over_ranks(self, value: Tensor) -> Tensor:
+    def sum_over_ranks(self, value: Tensor) -> Tensor:
+        """A tensor added up over all processes."""
         return self.trainer.strategy.reduce(value, reduce_op="sum") if self.trainer.world_size > 1 else value
+
+    def gather_over_ranks(self, rows: Tensor) -> Tensor:
+        """The rows ``(B, …)`` of all processes in the order that one process alone would have them in."""
+        if self._trainer is None or self.trainer.world_size == 1:
+            return rows
+        gather = self.trainer.strategy.all_gather
+        sizes = gather(torch.tensor([len(rows)], device=rows.device)).flatten().tolist()
+        padding = rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])
+        # Unit i of a step is row i // world of rank i % world, so ranks with one row less are the last ones.
+        together = gather(torch.cat([rows, padding]))
+        return together.transpose(0, 1).flatten(0, 1)[: sum(sizes)]
 
     def _visit(self) -> Visit:
         data, number = self.trainer.datamodule, self.trainer.current_epoch  # type: ignore[attr-defined]
@@ -275,7 +295,8 @@ class Learner(L.LightningModule):
         def batches(purpose: str, n_tasks: int) -> Any:
             return data.batches(experience, purpose, n_tasks, self.device)
 
-        return Visit(experience, len(data.stream.experiences), self._seed(), batches, self._sum_over_ranks)
+        ways = data.ways(experience)
+        return Visit(experience, len(data.stream.experiences), self._seed(), batches, self.sum_over_ranks, ways)
 
     def _position(self, step: int) -> Position:
         trainer = self.trainer
@@ -295,8 +316,7 @@ class Learner(L.LightningModule):
             )
 
     def _log_step(self, batch: Episode, losses: Tensor, outputs: Tensor, penalty: Tensor | None) -> None:
-        targets = self.objective.encode(batch.query_y, batch.n_way).to(outputs.dtype)
-        scores = torch.func.vmap(self.objective.score)(outputs.detach(), targets)
+        scores = self.scores_of(outputs.detach(), batch)
         values = {"train/loss": losses.detach().mean(), "train/score": scores.mean()}
         if penalty is not None:
             values["train/penalty"] = penalty.detach()
@@ -315,7 +335,9 @@ class Learner(L.LightningModule):
     def predict_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """What a person reads for each query: probabilities ``(B, Q, N)`` or values ``(B, Q, *Y)``."""
         with torch.inference_mode(False), torch.no_grad():
-            outputs = self.outputs(self.meta_parameters(), batch.clone())
+            batch, params = batch.clone(), self.meta_parameters()
+            responses = self.strategies.respond(self, params, batch)
+            outputs = self.outputs(params, batch) if responses is None else responses
             return torch.stack([self.objective.prediction(output) for output in outputs])
 
     def _measure(self, batch: Episode, domain: int) -> dict[str, Tensor]:
@@ -323,7 +345,9 @@ class Learner(L.LightningModule):
         # graph under no_grad, and a clone made outside inference mode is an ordinary tensor.
         with torch.inference_mode(False), torch.no_grad():
             batch, params = batch.clone(), self.meta_parameters()
-            measures = {"score": self.scores(params, batch)}
+            responses = self.strategies.respond(self, params, batch)
+            scores = self.scores(params, batch) if responses is None else self.scores_of(responses, batch)
+            measures = {"score": scores}
             return measures | self.strategies.diagnose(self, params, batch, domain)
 
     # -- checkpoints ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The strategy contract: five places at which a plug-in may step in against forgetting, all neutral by default.
+"""The strategy contract: the places at which a plug-in may step in against forgetting, all neutral by default.
 
 Shapes: ``B`` tasks, ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lifelong.batch import Episode
 from lifelong.stream import Experience
+from lifelong.streaming import EVERY_STREAM, StreamKind
 
 if TYPE_CHECKING:
     from lifelong.learner import Learner
@@ -33,6 +35,8 @@ class Visit:
         batches: ``batches(purpose, n_tasks)`` yields this rank's share of so many fresh tasks of the experience, each
             batch with the global indices of its tasks.
         sum_over_ranks: adds a tensor up over all processes.
+        ways: ``(N,)`` numbers of the classes that a labelled example of this experience is told apart from once it is
+            learnt; None for few-shot tasks, which bring their own.
     """
 
     experience: Experience
@@ -40,6 +44,7 @@ class Visit:
     seed: int
     batches: Callable[[str, int], Iterator[tuple[Sequence[int], Episode]]]
     sum_over_ranks: Callable[[Tensor], Tensor]
+    ways: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Step:
     """What a training step produced, for penalties.
 
     Args:
-        batch: the tasks, rehearsed ones included.
+        batch: the tasks, rehearsed ones included; the stream's own come first.
         params: meta-parameters that the losses were computed from.
         outputs: what ``predict`` returned, batched.
         losses: ``(B,)`` losses.
@@ -90,7 +95,7 @@ class Strategy(nn.Module):
 
     Example:
         >>> class Decay(Strategy):
-        ...     def penalty(self, step):
+        ...     def penalty(self, learner, step):
         ...         return 1e-4 * sum(p.square().sum() for p in step.params.values())
         >>> Decay().memory_bytes()
         0
@@ -100,8 +105,10 @@ class Strategy(nn.Module):
     """Gives each experience parameters of its own and stops the shared ones from moving."""
     protects_shared_parameters: ClassVar[bool] = False
     """Works on the shared parameters while they move, so is useless where another strategy stops them."""
-    needs_support: ClassVar[bool] = False
-    """Reads or draws support sets, which labelled examples do not have."""
+    streams: ClassVar[frozenset[StreamKind]] = EVERY_STREAM
+    """The kinds of stream that it makes sense on; on others it is refused at the start."""
+    needs_boundaries: ClassVar[bool] = True
+    """Works at the end of experiences, so does nothing on a stream that has no boundaries."""
 
     def attach(self, learner: Learner) -> None:
         """Once, before training and before a checkpoint is loaded: size parameters after the learner."""
@@ -112,21 +119,28 @@ class Strategy(nn.Module):
     def end(self, learner: Learner, visit: Visit) -> None:
         """After the last step of an experience and before it is evaluated: the last look at its data."""
 
-    def rehearse(self, batch: Episode, position: Position) -> Episode:
-        """The batch to train on: may add stored tasks, with weights. Only this rank's share."""
+    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+        """The batch to train on: may add stored tasks after its own, with weights. Only this rank's share."""
         return batch
 
-    def penalty(self, step: Step) -> Tensor | None:
-        """A scalar added to the mean loss, equal on every rank; None for nothing."""
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+        """A scalar added to the mean loss, averaged over ranks with it; None for nothing."""
         return None
 
-    def project(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    def observe(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> None:
+        """The gradients of loss and penalties, averaged over ranks, before any strategy changes them: look only."""
+
+    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
         """The gradients to step with, by parameter name, averaged over ranks; a name left out is frozen."""
         return gradients
 
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """The parameters for ONE task, chosen from its support set ``(S, *X)``, ``(S, N)`` or ``(S, *Y)`` alone."""
         return params
+
+    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+        """Outputs ``(B, Q, …)`` to be judged by, in place of the learner's own; None leaves them. Never in training."""
+        return None
 
     def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
         """Measures ``(B,)`` for the report, by name; the only hook that is told the domain, and only in evaluation."""
@@ -183,21 +197,26 @@ class Chain(Strategy):
         for member in self:
             member.end(learner, visit)
 
-    def rehearse(self, batch: Episode, position: Position) -> Episode:
+    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
         """Each member receives what the one before returned."""
         for member in self:
-            batch = member.rehearse(batch, position)
+            batch = member.rehearse(learner, batch, position)
         return batch
 
-    def penalty(self, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
         """The sum of the members' penalties."""
-        penalties = [p for member in self if (p := member.penalty(step)) is not None]
+        penalties = [p for member in self if (p := member.penalty(learner, step)) is not None]
         return torch.stack(penalties).sum() if penalties else None
 
-    def project(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Each member receives what the one before returned."""
+    def observe(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> None:
+        """Every member sees the same gradients."""
         for member in self:
-            gradients = member.project(gradients)
+            member.observe(learner, gradients, position)
+
+    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+        """What the one member that changes gradients makes of them."""
+        for member in self:
+            gradients = member.project(learner, gradients, position)
         return gradients
 
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
@@ -205,6 +224,11 @@ class Chain(Strategy):
         for member in self:
             params = member.route(learner, params, support_x, support_y)
         return params
+
+    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+        """What the one member that answers for the learner says."""
+        answers = (member.respond(learner, params, batch) for member in self)
+        return next((answer for answer in answers if answer is not None), None)
 
     def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
         """All members' measures, prefixed with their class names."""
@@ -235,6 +259,18 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
             f"{type(isolating[0]).__name__} and {type(other).__name__} cannot be combined: {reason}; leave one out of "
             "--strategies"
         )
+    for hook, deed in (("project", "change the gradients"), ("respond", "answer in the learner's place")):
+        doing = [s for s in strategies if overrides(s, hook)]
+        if len(doing) > 1:
+            raise ValueError(
+                f"{type(doing[0]).__name__} and {type(doing[1]).__name__} cannot be combined: both {deed}; leave one "
+                "out of --strategies"
+            )
+
+
+def overrides(strategy: Strategy, hook: str) -> bool:
+    """Whether a strategy steps in at a hook."""
+    return getattr(type(strategy), hook) is not getattr(Strategy, hook)
 
 
 def has_extra_state(module: nn.Module) -> bool:

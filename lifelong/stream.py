@@ -102,7 +102,12 @@ class Stream:
 
 
 def build_stream(
-    domains: Sequence[Domain], *, split: tuple[float, float], split_seed: int, joint: bool = False
+    domains: Sequence[Domain],
+    *,
+    split: tuple[float, float],
+    split_seed: int,
+    joint: bool = False,
+    shared_classes: bool = False,
 ) -> Stream:
     """Split every domain into train, val and test, and line the training parts up as experiences.
 
@@ -112,6 +117,7 @@ def build_stream(
             validation and for test.
         split_seed: the only randomness of the split; never the run's seed.
         joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
+        shared_classes: the classes of every domain are the same, in their order; otherwise each domain brings its own.
 
     Raises:
         ValueError: when there is nothing to learn from.
@@ -120,7 +126,7 @@ def build_stream(
         raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
     names = _unique([d.name for d in domains])
     parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
-    n_classes = _number_classes(parts)
+    n_classes = _number_classes(parts, shared_classes)
     train = [p["train"] for p in parts]
     if joint:
         experiences = [Experience(0, "all domains", tuple(train))]
@@ -185,15 +191,16 @@ def _split_examples(
     }
 
 
-def _number_classes(parts: Sequence[dict[str, Pool]]) -> int:
+def _number_classes(parts: Sequence[dict[str, Pool]], shared: bool) -> int:
     """Give each class its number in the stream, training classes first; returns how many of those there are."""
-    numbers: dict[tuple[int, str], int] = {}
+    numbers: dict[tuple[int, str | int], int] = {}
     n_train = 0
     for split in SPLITS:
         for domain, part in enumerate(parts):
             pool = part[split]
-            families = [pool.names[i - i % pool.n_variants] for i in range(len(pool.names))]
-            pool.numbers = np.array([numbers.setdefault((domain, f), len(numbers)) for f in families], dtype=np.int64)
+            first = [i - i % pool.n_variants for i in range(len(pool.names))]
+            keys = [(0, i) if shared else (domain, pool.names[i]) for i in first]
+            pool.numbers = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
         n_train = n_train or len(numbers)
     return n_train
 

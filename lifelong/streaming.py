@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import lightning as L
+import numpy as np
 import torch
 
 from lifelong.batch import Episode
@@ -18,6 +19,10 @@ from lifelong.stream import Experience, Source, Stream, build_stream
 
 Part = Literal["val", "test"]
 Unit = Literal["tasks", "examples"]
+StreamKind = Literal["few-shot", "class", "domain", "task"]
+"""Few-shot tasks, or labelled examples whose classes, domains or tasks increase."""
+EVERY_STREAM: frozenset[StreamKind] = frozenset(("few-shot", "class", "domain", "task"))
+EXAMPLE_STREAMS: frozenset[StreamKind] = frozenset(("class", "domain", "task"))
 
 
 class Drawn(ABC):
@@ -86,6 +91,8 @@ class StreamDataModule(L.LightningDataModule):
 
     unit: ClassVar[Unit]
     """What a unit is."""
+    kind: StreamKind
+    """What increases along the stream."""
 
     def __init__(
         self,
@@ -146,7 +153,13 @@ class StreamDataModule(L.LightningDataModule):
         """The stream, loaded on first use."""
         if self._stream is None:
             domains = same_shape([domain for source in self.sources for domain in source.domains()])
-            stream = build_stream(domains, split=self.split, split_seed=self.split_seed, joint=self.joint)
+            stream = build_stream(
+                domains,
+                split=self.split,
+                split_seed=self.split_seed,
+                joint=self.joint,
+                shared_classes=self.kind == "domain",
+            )
             self.check(stream)
             self._stream = stream
         return self._stream
@@ -155,6 +168,10 @@ class StreamDataModule(L.LightningDataModule):
     def n_classes(self) -> int:
         """Training classes that a classifier of the whole stream needs an output for."""
         return self.stream.n_classes
+
+    def ways(self, experience: Experience) -> np.ndarray | None:
+        """``(N,)`` numbers of the classes that an example of an experience is told apart from once it is learnt."""
+        return None
 
     def prepare_data(self) -> None:
         """Load once on the first process of a node, so that downloads and caches exist before the others ask."""

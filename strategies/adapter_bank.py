@@ -15,7 +15,8 @@ from lifelong.learner import Learner
 from lifelong.mapping import has_running_statistics
 from lifelong.networks.split import apply_embedding
 from lifelong.objective import one_hot
-from lifelong.strategy import Params, Strategy, Visit
+from lifelong.strategy import Params, Position, Strategy, Visit
+from lifelong.streaming import StreamKind
 
 Entry = dict[str, Tensor]
 
@@ -50,7 +51,7 @@ class AdapterBank(Strategy):
     """
 
     isolates_parameters: ClassVar[bool] = True
-    needs_support: ClassVar[bool] = True
+    streams: ClassVar[frozenset[StreamKind]] = frozenset(("few-shot",))
 
     def __init__(
         self,
@@ -119,7 +120,7 @@ class AdapterBank(Strategy):
         self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
         self._stacked = None
 
-    def project(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
         """The trunk moves in the first experience only, entries from then on only."""
         return {name: g for name, g in gradients.items() if name.startswith("strategies.") == self.trunk_is_frozen}
 

@@ -71,7 +71,7 @@ class EWC(Strategy):
         here = {name: p.detach().clone() for name, p in learner.meta_parameters().items() if name in fisher}
         self._merge(fisher, here)
 
-    def penalty(self, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
         """``λ/2`` times the quadratic; nothing before the second experience."""
         if not self.fisher:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,14 @@ from lifelong import learners
 from lifelong.batch import Episode
 from lifelong.datamodule import EpisodicDataModule
 from lifelong.evaluation.evaluator import Evaluator
+from lifelong.examples import ExampleDataModule
 from lifelong.learner import Learner
 from lifelong.mapping import Mapping
 from lifelong.networks import MLP, Conv4
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Strategy
 from lifelong.stream import Domain, Source
+from lifelong.streaming import StreamDataModule
 
 
 class Toy(Source):
@@ -44,6 +47,16 @@ class Toy(Source):
         return Domain(f"domain {d}", x, y, [f"c{c}" for c in range(12)], None if targets is None else targets.float())
 
 
+class FewClasses(Toy):
+    """The toy with the first four classes of each domain, whose examples are held out."""
+
+    def domains(self) -> list[Domain]:
+        return [
+            replace(d, x=d.x[:48], y=d.y[:48], class_names=d.class_names[:4], holdout="examples")
+            for d in super().domains()
+        ]
+
+
 def toy_data(n_domains: int = 2, kind: str = "vector", shift: float = 3.0, **settings: Any) -> EpisodicDataModule:
     defaults: dict[str, Any] = {
         "n_way": 1 if kind == "regression" else 3,
@@ -61,6 +74,19 @@ def network(kind: str = "vector", n_outputs: int = 3, norm: str = "group") -> nn
     if kind == "image":
         return Conv4(n_filters=8, norm=norm, image_size=16, n_outputs=n_outputs)  # type: ignore[arg-type]
     return MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs)
+
+
+def toy_examples(scenario: Any = "class", n_domains: int = 3, **settings: Any) -> ExampleDataModule:
+    """Labelled examples of four of the toy's classes in each experience."""
+    defaults: dict[str, Any] = {"batch_size": 8, "steps_per_experience": 4, "split": (0.2, 0.2)}
+    return ExampleDataModule([FewClasses(n_domains)], scenario=scenario, **(defaults | settings))
+
+
+def make_classifier(n_outputs: int = 12, outer: OuterLoop | None = None) -> learners.Classifier:
+    """A classifier for toy examples, with weights that depend on nothing but its arguments."""
+    torch.manual_seed(1)
+    outer = outer or OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.01))
+    return learners.Classifier(MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs), outer=outer)
 
 
 LEARNERS: dict[str, dict[str, Any]] = {
@@ -118,7 +144,7 @@ def random_episode(
     return Episode(*part(n_shot), *part(n_query), torch.ones(n_tasks), 0 if kind == "regression" else n_way)
 
 
-def fit(learner: Learner, data: EpisodicDataModule, strategies: Iterable[Strategy] = (), **trainer: Any) -> Evaluator:
+def fit(learner: Learner, data: StreamDataModule, strategies: Iterable[Strategy] = (), **trainer: Any) -> Evaluator:
     """Learn the whole stream with a real Trainer; returns the filled evaluator."""
     evaluator = Evaluator(None)
     settings: dict[str, Any] = {

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lifelong.batch import Episode, Task
 from lifelong.learner import Learner, Route
 from lifelong.outer import OuterLoop
-from lifelong.strategy import Params, Strategy
+from lifelong.strategy import Params, overrides
 from lifelong.streaming import Unit
 
 
@@ -90,10 +91,11 @@ class Classifier(Learner):
                 f"the network has {outputs.shape[-1]} outputs, but the stream has {self._n_classes} classes: set "
                 f"--model.network.n_outputs {self._n_classes}"
             )
-        return outputs.gather(-1, ways.expand(len(outputs), -1))
+        ways = ways.expand(len(outputs), -1)
+        return outputs.gather(-1, ways.clamp_min(0)).masked_fill(ways < 0, -torch.inf)
 
     def _routes(self) -> bool:
-        return any(type(strategy).route is not Strategy.route for strategy in self.strategies)
+        return any(overrides(strategy, "route") for strategy in self.strategies)
 
     def prepare(self, n_classes: int) -> None:
         """Note how many outputs the stream needs."""

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from lifelong.batch import Episode
+from lifelong.learner import Learner
 from lifelong.strategy import Position, Step, Visit
 from lifelong.stream import Experience
 from strategies import EWC
@@ -12,7 +13,7 @@ from tests.toys import fit, make_learner, random_episode, toy_data
 
 
 def penalty(ewc: EWC, theta: dict[str, Tensor]) -> Tensor:
-    value = ewc.penalty(Step(random_episode(), theta, None, torch.zeros(3), Position(1)))
+    value = ewc.penalty(make_learner(), Step(random_episode(), theta, None, torch.zeros(3), Position(1)))
     assert value is not None
     return value
 
@@ -56,8 +57,8 @@ def test_penalty_begins_with_the_second_experience(name: str, kind: str, labels:
     found: dict[int, list[float | None]] = {}
 
     class Watched(EWC):
-        def penalty(self, step: Step) -> Tensor | None:
-            value = super().penalty(step)
+        def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+            value = super().penalty(learner, step)
             found.setdefault(step.position.experience, []).append(None if value is None else value.item())
             return value
 

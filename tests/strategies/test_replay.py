@@ -5,17 +5,26 @@ import torch
 
 from lifelong.batch import Episode
 from lifelong.datamodule import EpisodicDataModule
+from lifelong.pool import Pool
 from lifelong.strategy import Position
 from lifelong.stream import Domain
 from strategies import Replay
+from strategies.task_memory import TaskMemory
 from tests.toys import AtEnd, Toy, fit, make_learner, random_episode, toy_data
+
+LEARNER = make_learner()
+
+
+def pools_of(replay: Replay) -> list[Pool]:
+    assert isinstance(replay.memory, TaskMemory)
+    return replay.memory.pools
 
 
 def kept(n: int = 3, **settings: int | None) -> tuple[Replay, list[list[list[int]]], list[int]]:
     replay, history, sizes = Replay(**settings), [], []  # type: ignore[arg-type, var-annotated]
 
     def look() -> None:
-        history.append([[len(m) for m in p.members] for p in replay.pools])
+        history.append([[len(m) for m in p.members] for p in pools_of(replay)])
         sizes.append(replay.memory_bytes())
 
     fit(make_learner(), toy_data(n, shift=100.0, steps_per_experience=2), [replay, AtEnd(look)])
@@ -49,7 +58,7 @@ def test_too_small_budgets_are_refused_with_numbers() -> None:
 def test_kept_examples_own_their_memory_and_come_from_training() -> None:
     data, replay = toy_data(2, shift=100.0), Replay(budget_examples=60)
     fit(make_learner(), data, [replay])
-    for pool, experience in zip(replay.pools, data.stream.experiences, strict=True):
+    for pool, experience in zip(pools_of(replay), data.stream.experiences, strict=True):
         source = experience.pools[0]
         allowed = {tuple(row.tolist()) for m in source.members for row in source.x[torch.from_numpy(m)]}
         assert len(pool.x) == len(pool)
@@ -61,7 +70,7 @@ def test_rehearsed_tasks_do_not_mix_experiences() -> None:
     batch = random_episode(n_tasks=4)
     seen, tasks = set(), set()
     for step in range(5):
-        rehearsed = replay.rehearse(batch, Position(3, step=step, n_tasks=4))
+        rehearsed = replay.rehearse(LEARNER, batch, Position(3, step=step, n_tasks=4))
         assert torch.equal(rehearsed.support_x[:4], batch.support_x)
         for i in range(4, 8):
             x = torch.cat([rehearsed.support_x[i], rehearsed.query_x[i]])
@@ -76,9 +85,9 @@ def test_rehearsed_tasks_do_not_mix_experiences() -> None:
 def test_ranks_share_the_rehearsed_tasks_of_one() -> None:
     replay, _, _ = kept(budget_examples=60)
     batch = random_episode(n_tasks=2)
-    whole = replay.rehearse(batch, Position(3, step=1, n_tasks=4))
+    whole = replay.rehearse(LEARNER, batch, Position(3, step=1, n_tasks=4))
     for rank in (0, 1):
-        mine = replay.rehearse(batch, Position(3, step=1, n_tasks=4, rank=rank, world=2))
+        mine = replay.rehearse(LEARNER, batch, Position(3, step=1, n_tasks=4, rank=rank, world=2))
         assert torch.equal(mine.support_x[2:], whole.support_x[2 + rank :: 2])
 
 
@@ -86,12 +95,14 @@ def test_ranks_share_the_rehearsed_tasks_of_one() -> None:
 def test_every_experience_counts_alike(n_replay: int | None) -> None:
     replay, _, _ = kept(budget_examples=60)
     replay.n_replay = n_replay
-    batch: Episode = replay.rehearse(random_episode(n_tasks=4), Position(3, n_tasks=4))
+    batch: Episode = replay.rehearse(LEARNER, random_episode(n_tasks=4), Position(3, n_tasks=4))
     losses = torch.rand(len(batch))
     found = (losses * batch.weight).sum() / batch.weight.sum()
     torch.testing.assert_close(found, losses[:4].mean() / 4 + losses[4:].mean() * 3 / 4)
     replay.weighting = "equal"
-    assert replay.rehearse(random_episode(n_tasks=4), Position(3, n_tasks=4)).weight.tolist() == [1] * len(batch)
+    assert replay.rehearse(LEARNER, random_episode(n_tasks=4), Position(3, n_tasks=4)).weight.tolist() == [1] * len(
+        batch
+    )
 
 
 def test_variants_of_a_class_do_not_meet_in_rehearsed_tasks() -> None:
@@ -107,7 +118,7 @@ def test_variants_of_a_class_do_not_meet_in_rehearsed_tasks() -> None:
     family = {tuple(x.tolist()): int(y) // 2 for d in source for x, y in zip(d.x, d.y, strict=True)}
     batch = random_episode(n_tasks=4, n_way=2)
     for step in range(10):
-        rehearsed = replay.rehearse(batch, Position(2, step=step, n_tasks=4))
+        rehearsed = replay.rehearse(LEARNER, batch, Position(2, step=step, n_tasks=4))
         for x in rehearsed.support_x[4:]:
             assert family[tuple(x[0].tolist())] != family[tuple(x[1].tolist())]
 
@@ -121,7 +132,7 @@ def test_budget_in_bytes_holds_for_inputs_of_different_types() -> None:
     replay, budget = Replay(budget_examples=None, budget_bytes=600), 600
     settings = {"n_way": 3, "n_shot": 2, "n_query": 2, "split": (3, 3), "steps_per_experience": 1, "n_eval_tasks": 2}
     fit(make_learner(), EpisodicDataModule([Mixed(2)], **settings), [replay])  # type: ignore[arg-type]
-    assert len(replay.pools) == 2
+    assert len(pools_of(replay)) == 2
     assert replay.memory_bytes() <= budget
 
 
@@ -129,11 +140,12 @@ def test_rehearsed_classes_keep_their_numbers_in_the_stream_also_after_a_resume(
     replay, data = Replay(budget_examples=60), toy_data(2, shift=100.0)
     fit(make_learner(), data, [replay])
     resumed = Replay(budget_examples=60)
+    resumed.attach(LEARNER)
     resumed.set_extra_state(replay.get_extra_state())
     trained = [dict(zip(p.names, p.numbers.tolist(), strict=True)) for e in data.stream.experiences for p in e.pools]
     for memory in (replay, resumed):
-        for pool, numbers in zip(memory.pools, trained, strict=True):
+        for pool, numbers in zip(pools_of(memory), trained, strict=True):
             assert pool.numbers.tolist() == [numbers[name] for name in pool.names]
-        batch = memory.rehearse(random_episode(n_tasks=4), Position(2, n_tasks=4))
+        batch = memory.rehearse(LEARNER, random_episode(n_tasks=4), Position(2, n_tasks=4))
         assert batch.classes is not None
         assert {int(c) for c in batch.classes[4:].flatten()} <= {n for numbers in trained for n in numbers.values()}
