@@ -2,10 +2,19 @@
 
 ``python benchmarks/sweep.py benchmarks/forgetting.yaml --jobs 2``
 
-A sweep is a YAML file: ``seeds``, ``flags`` for all runs, and ``tables`` that each name a config and its rows by label,
-with their flags. Each run is one ``python -m lifelong fit`` in a process of its own with one thread, in the folder
-``<root>/<table>/<label>-<seed>``; a folder with a finished ``results.json`` is not run again, and an interrupted
-run goes on from its last experience.
+A sweep is a YAML file: ``seeds``, ``flags`` for all runs (``{seed}`` in them is the run's seed), and ``tables``:
+
+- ``name`` and ``config``;
+- ``rows``: flags by label;
+- ``columns``, by choice: flags by name. Every row is then run in every column and each cell is an average score. A row
+  of other flags in each column is a mapping from column to flags; it has no cell in a column that it leaves out;
+- ``published``, by choice: what stands beside ours, by label (and column);
+- ``spread``, by choice, here or for the whole sweep: what stands behind a mean over seeds, its 95 % t-interval
+  (``interval``) or its standard error (``sem``).
+
+Each run is one ``python -m lifelong fit`` in a process of its own with one thread, in the folder
+``<root>/<table>/<label>[-<column>]-<seed>``; a folder with a finished ``results.json`` is not run again, and an
+interrupted run goes on from its last experience.
 """
 
 from __future__ import annotations
@@ -20,9 +29,10 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +46,11 @@ QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_e
 
 @dataclass(frozen=True)
 class Run:
-    """One training: which table and row it belongs to, its seed, its command line and its folder."""
+    """One training: which cell of which table it belongs to, its seed, its command line and its folder."""
 
     table: str
     label: str
+    column: str
     seed: int
     command: list[str]
     folder: Path
@@ -62,75 +73,155 @@ class Run:
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
             code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment).returncode
         lines = log.read_text(encoding="utf-8").strip().splitlines()
-        return f"{self.table}, {self.label}, seed {self.seed}: {(lines or ['no output'])[-1]} ({log})" if code else None
+        where = ", ".join(filter(None, (self.table, self.label, self.column)))
+        return f"{where}, seed {self.seed}: {(lines or ['no output'])[-1]} ({log})" if code else None
 
 
 def plan(sweep: dict[str, Any], root: Path) -> Iterator[Run]:
     """All runs of a sweep, one whole seed after the other."""
     for seed in sweep["seeds"]:
         for table in sweep["tables"]:
-            for label, flags in table["rows"].items():
-                name = re.sub(r"[^\w.]+", "-", f"{label}-{seed}").strip("-")
+            for label, column, flags in cells(table):
+                name = "-".join(filter(None, (label, column, str(seed))))
+                name = re.sub(r"[^\w.+]+", "-", name).strip("-")
                 folder = root / table["name"] / name
                 where = f"--seed_everything {seed} --run.root {folder.parent} --run.name {name}"
                 parts = [f"--config {table['config']}", QUIET, sweep.get("flags", ""), flags, where]
-                words = [word for part in parts for word in shlex.split(part)]
+                words = [word for part in parts for word in shlex.split(part.replace("{seed}", str(seed)))]
                 command = [sys.executable, "-m", "lifelong", "fit", *words]
-                yield Run(table["name"], label, seed, command, folder)
+                yield Run(table["name"], label, column, seed, command, folder)
 
 
-def cell(values: list[float], half_widths: list[float], scale: float = 100) -> str:
-    """Mean over seeds with its 95 % t-interval; with one seed the run's own interval over tasks.
+def cells(table: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Row, column and flags of each cell; the one column of a table without columns is the empty string."""
+    columns = table.get("columns", {"": ""})
+    for label, row in table["rows"].items():
+        flags = row if isinstance(row, dict) else dict.fromkeys(columns, row)
+        yield from ((label, column, f"{columns[column]} {flags[column]}") for column in columns if column in flags)
+
+
+SPREADS = {"interval": "95 % interval", "sem": "standard error"}
+
+
+def check(sweep: dict[str, Any]) -> None:
+    """Refuse names that stand for nothing, before anything is run."""
+    for table in sweep["tables"]:
+        rows, columns, published = table["rows"], table.get("columns", {}), table.get("published", {})
+        named = [*rows.values(), *(published.values() if columns else ())]
+        _check("column", {column for row in named if isinstance(row, dict) for column in row}, columns)
+        _check("published row", published, rows)
+        _check("spread", {table.get("spread", sweep.get("spread", "interval"))}, SPREADS)
+
+
+def _check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"the sweep has no {kind} {', '.join(unknown)}, only {', '.join(known)}")
+
+
+def cell(values: list[float], half_widths: list[float], spread: str = "interval") -> str:
+    """Mean over seeds and its spread; with one seed the run's own interval over tasks, and no standard error.
 
     Example:
-        >>> cell([0.5, 0.6, 0.7], [0.0, 0.0, 0.0]), cell([0.5], [0.01])
-        ('60.0 ± 24.8', '50.0 ± 1.0')
+        >>> cell([0.5, 0.6, 0.7], [0.0, 0.0, 0.0]), cell([0.5], [0.01]), cell([0.5, 0.6, 0.7], [], "sem")
+        ('60.0 ± 24.8', '50.0 ± 1.0', '60.00 ± 5.77')
     """
-    if len(values) == 1:
-        return f"{scale * values[0]:.1f} ± {scale * half_widths[0]:.1f}"
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{scale * statistics.mean(values):.1f} ± {scale * half:.1f}"
+    mean, n, digits = 100 * statistics.mean(values), len(values), 2 if spread == "sem" else 1
+    if n > 1:
+        factor = 1.0 if spread == "sem" else t.ppf(0.975, n - 1)
+        half = 100 * factor * statistics.stdev(values) / math.sqrt(n)
+    else:
+        half = math.nan if spread == "sem" else 100 * half_widths[0]
+    return f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
 
 
 METRICS = {"average": "average_score", "learning": "learning_score", "forgetting": "forgetting"}
+Found = dict[tuple[str, str], list[dict[str, Any]]]
+"""What the finished runs of a table found, by row and column."""
 
 
 def markdown(sweep: dict[str, Any], runs: list[Run]) -> str:
-    """The tables of all runs that have finished, each with a column for the measures that a strategy reports."""
+    """The tables of all runs that have finished."""
     text = []
     for table in sweep["tables"]:
-        rows = {
-            label: [r for run in runs if (run.table, run.label) == (table["name"], label) and (r := run.results)]
-            for label in table["rows"]
-        }
-        done = {label: results for label, results in rows.items() if results}
-        if not done:
+        found: Found = {(label, column): [] for label, column, _ in cells(table)}
+        for run in runs:
+            if run.table == table["name"] and (results := run.results):
+                found[run.label, run.column].append(results)
+        if not any(found.values()):
             continue
-        measures = sorted({m for results in done.values() for r in results for m in r["measures"]})
-        heads = ["run", *METRICS, *(m.replace("_", " ") for m in measures), "last row", "memory", "minutes", "seeds"]
-        lines = [f"## {table['name']}", "", f"`{table['config']}`; domains: {_first(done)['domains']}", ""]
-        lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-        lines += ["| " + " | ".join([label, *_row(results, measures)]) + " |" for label, results in done.items()]
-        text.append("\n".join([*lines, ""]))
+        spread = table.get("spread", sweep.get("spread", "interval"))
+        crossed = "columns" in table
+        rows = list(_crossed(table, found, spread, len(sweep["seeds"])) if crossed else _plain(table, found, spread))
+        about = f"`{table['config']}`; mean ± {SPREADS[spread]} over {'seeds' if len(sweep['seeds']) > 1 else 'tasks'}"
+        if not crossed:
+            about += f"; domains: {next(results[0] for results in found.values() if results)['domains']}"
+        rows.insert(1, ["---"] * len(rows[0]))
+        text += [f"## {table['name']}", "", about, "", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(text)
 
 
-def _first(done: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    return next(iter(done.values()))[0]
+def _plain(table: dict[str, Any], found: Found, spread: str) -> Iterator[list[str]]:
+    """A line for each row: all metrics, and a column for each measure that a strategy reports."""
+    done = {label: results for (label, _), results in found.items() if results}
+    measures = sorted({m for results in done.values() for r in results for m in r["measures"]})
+    published = table.get("published", {})
+    ours = [*METRICS, *(m.replace("_", " ") for m in measures), "last row", "memory", "minutes", "seeds"]
+    yield ["run", *(["published"] if published else []), *ours]
+    for label, results in done.items():
+        yield [label, *([str(published.get(label, ""))] if published else []), *_row(results, measures, spread)]
 
 
-def _row(results: list[dict[str, Any]], measures: list[str]) -> Iterator[str]:
+def _row(results: list[dict[str, Any]], measures: list[str], spread: str) -> Iterator[str]:
     for name in METRICS.values():
-        found = [r["metrics"][name] for r in results if r["metrics"].get(name)]
-        yield cell([f["value"] for f in found], [f["half_width"] for f in found]) if found else "n/a"
+        yield _metric(results, name, spread)
     for measure in measures:
         rows = [r["measures"][measure][-1] for r in results if measure in r["measures"]]
         yield f"{100 * statistics.mean(statistics.mean(row) for row in rows):.1f}" if rows else ""
     last = zip(*(r["matrix"][-1] for r in results), strict=True)
     yield " / ".join(f"{100 * statistics.mean(column):.1f}" for column in last)
+    yield from _cost(results)
+    yield str(len(results))
+
+
+def _crossed(table: dict[str, Any], found: Found, spread: str, n_seeds: int) -> Iterator[list[str]]:
+    """A cell for each row and column: the average score, and the published one in brackets."""
+    published = table.get("published", {})
+    yield ["run", *table["columns"], "memory", "minutes", "runs"]
+    for label in table["rows"]:
+        of_row = {column: results for (row, column), results in found.items() if row == label}
+        if not (every := [r for results in of_row.values() for r in results]):
+            continue
+        texts = []
+        for column in table["columns"]:
+            ours = "" if column in of_row else "–"
+            if of_row.get(column):
+                ours = _metric(of_row[column], METRICS["average"], spread)
+            theirs = published.get(label, {}).get(column)
+            texts.append(ours if theirs is None else f"{ours} ({theirs})".strip())
+        yield [label, *texts, *_cost(every), f"{len(every)} of {n_seeds * len(of_row)}"]
+
+
+def _metric(results: list[dict[str, Any]], name: str, spread: str) -> str:
+    found = [r["metrics"][name] for r in results if r["metrics"].get(name)]
+    return cell([f["value"] for f in found], [f["half_width"] for f in found], spread) if found else "n/a"
+
+
+def _cost(results: list[dict[str, Any]]) -> Iterator[str]:
     yield f"{max(sum(r['strategy_bytes'].values()) for r in results) / 1e6:.2f} MB"
     yield f"{statistics.mean(r['wall_seconds'] for r in results) / 60:.1f}"
-    yield str(len(results))
+
+
+def time_left(runs: list[Run], waiting: list[Run], jobs: int) -> str:
+    """How long the waiting runs will take: each as long as its cell's finished ones, or all where it has none."""
+    seconds: dict[tuple[str, str, str], list[float]] = {}
+    for run in runs:
+        if results := run.results:
+            seconds.setdefault((run.table, run.label, run.column), []).append(results["wall_seconds"])
+    if not seconds:
+        return "time left unknown yet"
+    overall = statistics.mean(second for row in seconds.values() for second in row)
+    each = (statistics.mean(seconds.get((r.table, r.label, r.column), [overall])) for r in waiting)
+    return f"about {timedelta(seconds=round(sum(each) / min(jobs, max(len(waiting), 1))))} left"
 
 
 def main() -> int:
@@ -142,6 +233,7 @@ def main() -> int:
     parser.add_argument("--table-only", action="store_true", help="run nothing, print what is there")
     arguments = parser.parse_args()
     sweep = yaml.safe_load(arguments.sweep.read_text(encoding="utf-8"))
+    check(sweep)
     root = arguments.root or Path("runs") / arguments.sweep.stem
     runs = list(plan(sweep, root))
     failed = [] if arguments.table_only else _run_missing(runs, arguments.jobs, sweep, root)
@@ -152,17 +244,22 @@ def main() -> int:
 
 
 def _run_missing(runs: list[Run], jobs: int, sweep: dict[str, Any], root: Path) -> list[str]:
-    missing = [run for run in runs if run.results is None]
+    waiting, failed = [run for run in runs if run.results is None], []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    failed = []
-    with Progress(*columns) as progress, ThreadPoolExecutor(jobs) as pool:
-        bar = progress.add_task("runs", total=len(runs), completed=len(runs) - len(missing))
-        for future in as_completed([pool.submit(run.start) for run in missing]):
-            if failure := future.result():
-                failed.append(failure)
-            progress.advance(bar)
-            root.mkdir(parents=True, exist_ok=True)
-            (root / "tables.md").write_text(markdown(sweep, runs), encoding="utf-8")
+    with Progress(*columns, TextColumn("{task.fields[left]}")) as progress, ThreadPoolExecutor(jobs) as pool:
+        left = time_left(runs, waiting, jobs)
+        bar = progress.add_task("runs", total=len(runs), completed=len(runs) - len(waiting), left=left)
+        started = {pool.submit(run.start): run for run in waiting}
+        try:
+            for future in as_completed(started):
+                if failure := future.result():
+                    failed.append(failure)
+                waiting.remove(started[future])
+                progress.update(bar, advance=1, left=time_left(runs, waiting, jobs))
+                root.mkdir(parents=True, exist_ok=True)
+                (root / "tables.md").write_text(markdown(sweep, runs), encoding="utf-8")
+        finally:
+            pool.shutdown(cancel_futures=True)  # stopped by a person: what waits is not begun
     return failed
 
 

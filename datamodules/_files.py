@@ -142,6 +142,15 @@ def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.n
     array.flush()
 
 
+def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:
+    """An image, turned as its camera was held, as uint8 ``(C, H, W)``: ``channels`` 1 for grey, 3 for colour."""
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(resized(upright, size))
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
 def resized(image: Image, size: int) -> Image:
     """A square image of ``size`` pixels a side: centre crop to a square, then Lanczos resampling."""
     from PIL import Image as pillow

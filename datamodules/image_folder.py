@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from datamodules._files import cached_images, resized
+from datamodules._files import cached_images, square_pixels
 from lifelong.stream import Domain, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -106,12 +106,10 @@ def _images(folder: Path) -> list[Path]:
 
 def _decode(file: Path, image_size: int, channels: int) -> np.ndarray:
     """An image as uint8 ``(C, H, W)``."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+            return square_pixels(image, image_size, channels)
     except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for broken files
         raise ValueError(f"the image {file} cannot be decoded ({error}): replace or remove it") from error
-    pixels = np.asarray(resized(upright, image_size))
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)

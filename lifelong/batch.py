@@ -97,6 +97,10 @@ class Episode:
         """The same tasks with their weights multiplied."""
         return replace(self, weight=self.weight * factor)
 
+    def take(self, rows: slice | Tensor) -> Episode:
+        """Some of the tasks."""
+        return self._map(lambda tensor: tensor[rows])
+
     def padded(self, n_way: int) -> Episode:
         """The same with room for ``n_way`` ways; those that a task does not have are the class -1."""
         if n_way == self.n_way:

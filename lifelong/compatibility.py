@@ -25,11 +25,13 @@ def check_compatible(learner: Learner, data: Any) -> None:
         data: a :class:`~lifelong.streaming.StreamDataModule`.
 
     Raises:
-        ValueError: when learner or strategies need other units than the data has, the learner is made for other
-            targets, or the network cannot be mapped as asked for.
+        ValueError: when learner or strategies need other units than the data has, or boundaries that it has not, the
+            learner is made for other targets, or the network cannot be mapped as asked for.
     """
     _check_units(learner, data.unit)
     _check_strategies(learner, data)
+    if not data.has_boundaries:
+        _check_needs_no_boundaries(learner)
     _check_targets(learner, data.stream)
     if learner.outer.mapping == "vmap" and has_running_statistics(learner.network):
         raise ValueError(
@@ -56,6 +58,20 @@ def _check_strategies(learner: Learner, data: Any) -> None:
                 f"{type(strategy).__name__} is made for streams of the kind {made_for}, and this one is {data.kind}: "
                 "leave it out of --strategies, or choose other --data (such as another --data.scenario)"
             )
+
+
+def _check_needs_no_boundaries(learner: Learner) -> None:
+    memory = "leave it out of --strategies (a memory does without by its policy reservoir and weighting equal)"
+    found = [(type(strategy).__name__, memory) for strategy in learner.strategies if strategy.needs_boundaries]
+    if learner.needs_boundaries:
+        found.append((type(learner).__name__, "choose another --model"))
+    if learner.outer.reset_optimizer:
+        found.append(("--model.outer.reset_optimizer", "set it to false"))
+    for name, way_out in found:
+        raise ValueError(
+            f"{name} works where experiences begin or end, and in this stream nobody is told where that is: {way_out}, "
+            "or leave --data.fade out"
+        )
 
 
 def _check_targets(learner: Learner, stream: Stream) -> None:

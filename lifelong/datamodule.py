@@ -44,6 +44,8 @@ class EpisodicDataModule(StreamDataModule):
         split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
         split_seed: decides the split and the evaluation tasks, and nothing else does.
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
+        cumulative: train each experience on tasks of its own domain and all before it: the upper bound for every row of
+            the matrix. Steps are as usual.
         seed: decides the training tasks; the command line links it to ``--seed_everything``.
 
     Raises:
@@ -70,6 +72,7 @@ class EpisodicDataModule(StreamDataModule):
         split: tuple[float, float] = (0.15, 0.25),
         split_seed: int = 0,
         joint: bool = False,
+        cumulative: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -79,6 +82,7 @@ class EpisodicDataModule(StreamDataModule):
             split=split,
             split_seed=split_seed,
             joint=joint,
+            cumulative=cumulative,
             seed=seed,
         )
         self.shape = TaskShape(n_way, n_shot, n_query)

@@ -17,6 +17,7 @@ import torch
 
 from lifelong.batch import Episode
 from lifelong.datamodule import positive
+from lifelong.fading import Fading
 from lifelong.pool import Pool
 from lifelong.sampling import generator
 from lifelong.stream import Experience, Source, Stream
@@ -105,13 +106,20 @@ class ExampleDataModule(StreamDataModule):
         split: share (below 1) or number of each class's examples held out for val and test.
         split_seed: decides the split and the evaluation examples, and nothing else does.
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
+        cumulative: train each experience on the examples of its own domain and all before it: the upper bound for every
+            row of the matrix. Steps are as usual.
+        fade: a stream without boundaries: each domain fades into the next, over this share of an experience around the
+            boundary (:class:`~lifelong.fading.Fading`), and neither learner nor strategies are told where they are. An
+            experience is then a stretch of the stream, and the matrix has a row for each. 0 changes the domain at
+            once, untold; None has boundaries. Needs ``classes: all`` or the ``domain`` scenario.
         seed: decides the order of the training examples; the command line links it to ``--seed_everything``.
 
     Raises:
-        ValueError: when a setting is out of range, or the domains do not suit the scenario.
+        ValueError: when a setting is out of range, or the domains or ``fade`` do not suit the scenario.
 
     Reference:
         van de Ven, Tuytelaars & Tolias, "Three types of incremental learning", Nature Machine Intelligence 2022.
+        Fading: Zeno, Golan, Hoffer & Soudry, "Task Agnostic Continual Learning Using Online Variational Bayes", 2018.
     """
 
     unit: ClassVar[Unit] = "examples"
@@ -130,6 +138,8 @@ class ExampleDataModule(StreamDataModule):
         split: tuple[float, float] = (0.1, 0.2),
         split_seed: int = 0,
         joint: bool = False,
+        cumulative: bool = False,
+        fade: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -139,15 +149,19 @@ class ExampleDataModule(StreamDataModule):
             split=split,
             split_seed=split_seed,
             joint=joint,
+            cumulative=cumulative,
             seed=seed,
         )
         self.kind, self.classes = scenario, classes
         self.steps = None if steps_per_experience is None else positive("steps_per_experience", steps_per_experience)
         self.passes = positive("passes", passes)
         self.n_eval_examples = None if n_eval_examples is None else positive("n_eval_examples", n_eval_examples)
-        self._decks: dict[int, Deck] = {}
+        self.fade, self.has_boundaries = fade, fade is None
+        self._check_fade()
+        self._decks: dict[tuple[Pool, ...], Deck] = {}
         self._evaluation_decks: dict[tuple[Part, int], tuple[Deck, np.ndarray]] = {}
-        self._orders: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
+        self._orders: dict[tuple[str, int, int], tuple[int, np.ndarray]] = {}
+        self._plans: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def check(self, stream: Stream) -> None:
         """Experiences need examples of two classes or more, and equal numbers of classes where these are the same."""
@@ -164,7 +178,22 @@ class ExampleDataModule(StreamDataModule):
         """All classes, those seen so far, or the experience's own: as the scenario says."""
         if self.kind == "class":
             return self._ways(experience.index, "all" if self.classes == "all" else "seen")
-        return np.unique(np.concatenate([pool.numbers for pool in experience.pools]))
+        return np.unique(np.concatenate([pool.numbers for pool in self._own(experience)]))
+
+    def _check_fade(self) -> None:
+        if self.fade is None:
+            return
+        if not 0 <= self.fade <= 1:
+            raise ValueError(f"--data.fade is {self.fade}: it must be a share of an experience, from 0 to 1")
+        if self.joint or self.cumulative:
+            bound = "joint" if self.joint else "cumulative"
+            raise ValueError(f"--data.{bound} mixes whole domains, so nothing can fade: leave it or --data.fade out")
+        if self.kind == "task" or (self.kind == "class" and self.classes != "all"):
+            found = "--data.scenario task" if self.kind == "task" else f"--data.classes {self.classes}"
+            raise ValueError(
+                f"{found} tells examples apart by the experience that they are of, and with --data.fade nobody knows "
+                "it: set --data.scenario domain, or --data.scenario class with --data.classes all"
+            )
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -174,33 +203,50 @@ class ExampleDataModule(StreamDataModule):
         stream = self.stream
         if self.steps is not None:
             return self.steps * (len(stream.domains) if self.joint else 1)
-        total = sum(len(pool) for experience in stream.experiences for pool in experience.pools)
+        total = sum(self._n_examples(experience) for experience in stream.experiences)
         return max(round(self.passes * total / len(stream.experiences) / self.units_per_batch), 1)
 
     def units(self, experience: int, step: int) -> range:
         """Batches of the same size, or where passes count: all examples dealt out evenly over the steps."""
-        n_steps = self.steps_per_experience
-        deck = self.deck(self.stream.experiences[experience])
-        total = n_steps * self.units_per_batch if self.steps is not None else self.passes * len(deck)
+        n_steps, total = self.steps_per_experience, self._n_units(experience)
         return range(step * total // n_steps, (step + 1) * total // n_steps)
+
+    def _n_units(self, experience: int) -> int:
+        if self.steps is not None:
+            return self.steps_per_experience * self.units_per_batch
+        return self.passes * self._n_examples(self.stream.experiences[experience])
+
+    def _n_examples(self, experience: Experience) -> int:
+        return sum(len(pool) for pool in self._own(experience))
+
+    def _own(self, experience: Experience) -> tuple[Pool, ...]:
+        """The pools that the experience brings."""
+        return experience.pools[-1:] if self.cumulative else experience.pools
 
     # -- drawing --------------------------------------------------------------------------------------------------
 
     def deck(self, experience: Experience) -> Deck:
         """The training examples of an experience."""
-        if experience.index not in self._decks:
-            self._decks = {experience.index: Deck.of(experience.pools)}
-        return self._decks[experience.index]
+        return self._deck(experience.pools)
 
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnExamples:
         """Examples in random order, each once in a pass: a function of seed, purpose, experience and index alone."""
-        deck = self.deck(experience)
-        passes, positions = np.divmod(np.asarray(indices), len(deck))
-        places = np.empty(len(positions), dtype=np.int64)
-        for number in np.unique(passes):
-            chosen = passes == number
-            places[chosen] = self._order(experience, purpose, int(number), len(deck))[positions[chosen]]
-        return self._drawn(deck, places, experience.index, self.classes)
+        places = self._places(experience, purpose, np.asarray(indices))
+        return self._drawn(self.deck(experience), places, experience.index, self.classes)
+
+    def draw_for_training(self, experience: int, indices: Sequence[int]) -> DrawnExamples:
+        """The stream's own examples; where it fades, the next ones of their domains in these domains' random order."""
+        if self.fade is None:
+            return self.draw(self.stream.experiences[experience], "train", indices)
+        near = self.stream.experiences[max(experience - 1, 0) : experience + 2]
+        domains, turns = (plan[np.asarray(indices)] for plan in self._plan(experience))
+        places, start = np.empty(len(indices), dtype=np.int64), 0
+        for one in near:
+            mine = domains == one.index
+            places[mine] = start + self._places(one, "train", turns[mine])
+            start += self._n_examples(one)
+        deck = self._deck(tuple(pool for one in near for pool in one.pools))
+        return self._drawn(deck, places, experience, self.classes)
 
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnExamples:
         """Examples of a held-out part in random order, the same for every method, seed and row of the matrix."""
@@ -229,12 +275,35 @@ class ExampleDataModule(StreamDataModule):
             self._evaluation_decks[part, domain] = (deck, order)
         return self._evaluation_decks[part, domain]
 
-    def _order(self, experience: Experience, purpose: str, number: int, size: int) -> np.ndarray:
-        # The last pass of each purpose is kept: a step needs it again and again.
-        key = (purpose, experience.index)
+    def _deck(self, pools: tuple[Pool, ...]) -> Deck:
+        if pools not in self._decks:
+            self._decks = {pools: Deck.of(pools)}
+        return self._decks[pools]
+
+    def _plan(self, experience: int) -> tuple[np.ndarray, np.ndarray]:
+        if experience not in self._plans:
+            assert self.fade is not None
+            fading = Fading(len(self.stream.experiences), self._n_units, fade=self.fade, seed=self.seed)
+            self._plans = {experience: (fading.domains(experience), fading.turns(experience))}
+        return self._plans[experience]
+
+    def _places(self, experience: Experience, purpose: str, indices: np.ndarray) -> np.ndarray:
+        """Where the examples of some indices are in the experience's own deck: pass after pass in random order."""
+        size = sum(len(pool) for pool in experience.pools)
+        passes, positions = np.divmod(indices, size)
+        places = np.empty(len(positions), dtype=np.int64)
+        for number in np.unique(passes):
+            chosen = passes == number
+            places[chosen] = self._order(experience.index, purpose, int(number), size)[positions[chosen]]
+        return places
+
+    def _order(self, experience: int, purpose: str, number: int, size: int) -> np.ndarray:
+        # The last pass of each purpose is kept, also of domains that fade in or out: a step needs it again and again.
+        key = (purpose, experience, size)
         if self._orders.get(key, (-1,))[0] != number:
-            order = generator(self.seed, purpose, experience.index, number).permutation(size)
-            self._orders = {k: v for k, v in self._orders.items() if k[1] == experience.index} | {key: (number, order)}
+            order = generator(self.seed, purpose, experience, number).permutation(size)
+            near = {k: v for k, v in self._orders.items() if abs(k[1] - experience) <= 2}
+            self._orders = near | {key: (number, order)}
         return self._orders[key][1]
 
     def _drawn(self, deck: Deck, places: np.ndarray, experience: int, classes: Classes) -> DrawnExamples:

@@ -5,8 +5,10 @@ Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` way
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import lightning as L
@@ -16,10 +18,10 @@ from torch import Tensor, nn
 from lifelong.batch import Episode, Task
 from lifelong.compatibility import check_compatible
 from lifelong.mapping import choose_mapping, over_tasks
-from lifelong.networks.split import apply_embedding
+from lifelong.networks.split import apply_embedding, output_dtype
 from lifelong.objective import Classification, Objective
 from lifelong.outer import OuterLoop, check_schedule
-from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit
+from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit, overrides
 from lifelong.stream import Experience
 from lifelong.streaming import Unit
 
@@ -67,6 +69,8 @@ class Learner(L.LightningModule):
         self.objective = objective or Classification()
         self.outer = outer or OuterLoop()
         self.strategies = Chain()
+        self.n_classes = 0
+        """Training classes of the whole stream, once prepared."""
         self._now: Position | None = None
 
     # -- the contract ---------------------------------------------------------------------------------------------
@@ -88,8 +92,12 @@ class Learner(L.LightningModule):
     def apply_network(self, params: Params, x: Tensor) -> Tensor:
         """The network's output on ``x (n, *X)`` with the given parameters instead of its own."""
         own = {name.removeprefix("network."): p for name, p in params.items() if name.startswith("network.")}
+        if all(own.get(name) is p for name, p in self.network.named_parameters()):
+            output: Tensor = self.network(x)  # the same, and for a small network twice as fast
+        else:
+            output = torch.func.functional_call(self.network, own, (x,))
         # Under autocast the outputs are halves; distances, means and solves need more digits than they have.
-        return torch.func.functional_call(self.network, own, (x,)).to(x.dtype)  # type: ignore[no-any-return]
+        return output.to(output_dtype(x, params))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """The embedding ``(n, D)`` of ``x (n, *X)``, in which like is near like: the network's features or output."""
@@ -208,9 +216,15 @@ class Learner(L.LightningModule):
 
     def prepare(self, n_classes: int) -> None:
         """Before the optimizer is made and a checkpoint loaded: size what depends on the number of classes."""
+        self.n_classes = n_classes
 
     def finish(self, visit: Visit) -> None:
         """After the last step of an experience, before the strategies end and it is evaluated."""
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Whether it works at the end of experiences, so is useless on a stream without: as a rule, if it finishes."""
+        return type(self).finish is not Learner.finish
 
     def configure_optimizers(self) -> Any:
         """The outer optimizer over the learner's and the strategies' parameters, and its schedule."""
@@ -227,6 +241,8 @@ class Learner(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""
+        if not self._is_told(0):
+            return
         if self.outer.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
         self.strategies.begin(self, self._visit())
@@ -237,15 +253,18 @@ class Learner(L.LightningModule):
         batch = self.strategies.rehearse(self, batch, position)
         params = self.meta_parameters()
         losses, outputs = self.losses_and_outputs(params, batch)
-        loss = self._mean(losses, batch.weight)
+        loss = self.mean(losses, batch.weight)
         penalty = self.strategies.penalty(self, Step(batch, params, outputs, losses, position))
         total = loss if penalty is None else loss + penalty
-        self._check_finite(total, position)
-        self._log_step(batch, losses, outputs, penalty)
+        self._check_finite(total, batch_idx)
+        if self._is_shown(batch_idx):
+            self._log_step(batch, losses, outputs, penalty)
         return self._touch_all(total)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """The strategies see, and may change, the gradients of the whole batch, over all ranks."""
+        if not any(overrides(s, "observe") or overrides(s, "project") for s in self.strategies):
+            return
         parameters = dict(self.named_parameters())
         gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
         assert self._now is not None
@@ -257,14 +276,15 @@ class Learner(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After the last step of an experience, and so before its row of the matrix: the strategies end."""
-        if self.trainer.is_last_batch:
+        if self.trainer.is_last_batch and self._is_told(-1):
             visit = self._visit()
             self.finish(visit)
             self.strategies.end(self, visit)
 
-    def _mean(self, losses: Tensor, weight: Tensor) -> Tensor:
+    def mean(self, losses: Tensor, weight: Tensor) -> Tensor:
+        """The weighted mean of ``(B,)`` losses over the units of all processes, as a share that DDP's average adds up."""
         # DDP averages gradients over ranks: each share is scaled so that the average is the global weighted mean.
-        world = self.trainer.world_size
+        world = 1 if self._trainer is None else self.trainer.world_size
         return (losses * weight).sum() * world / self.sum_over_ranks(weight.sum())
 
     def _touch_all(self, loss: Tensor) -> Tensor:
@@ -275,7 +295,9 @@ class Learner(L.LightningModule):
 
     def sum_over_ranks(self, value: Tensor) -> Tensor:
         """A tensor added up over all processes."""
-        return self.trainer.strategy.reduce(value, reduce_op="sum") if self.trainer.world_size > 1 else value
+        if self._trainer is None or self.trainer.world_size == 1:
+            return value
+        return self.trainer.strategy.reduce(value, reduce_op="sum")
 
     def gather_over_ranks(self, rows: Tensor) -> Tensor:
         """The rows ``(B, …)`` of all processes in the order that one process alone would have them in."""
@@ -288,32 +310,50 @@ class Learner(L.LightningModule):
         together = gather(torch.cat([rows, padding]))
         return together.transpose(0, 1).flatten(0, 1)[: sum(sizes)]
 
+    def _is_told(self, outermost: int) -> bool:
+        """Whether this experience begins or ends for the strategies; without boundaries only the outermost one does."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        return bool(data.has_boundaries) or self.trainer.current_epoch == data.stream.experiences[outermost].index
+
     def _visit(self) -> Visit:
         data, number = self.trainer.datamodule, self.trainer.current_epoch  # type: ignore[attr-defined]
         experience: Experience = data.stream.experiences[number]
+        n_experiences, n_steps = len(data.stream.experiences), data.steps_per_experience
+        if not data.has_boundaries:
+            experience = replace(experience, index=0, name="stream")
+            n_experiences, n_steps = 1, n_experiences * n_steps
 
         def batches(purpose: str, n_tasks: int) -> Any:
             return data.batches(experience, purpose, n_tasks, self.device)
 
-        ways = data.ways(experience)
-        return Visit(experience, len(data.stream.experiences), self._seed(), batches, self.sum_over_ranks, ways)
+        about = (experience, n_experiences, self._seed(), batches, self.sum_over_ranks, data.ways(experience))
+        return Visit(*about, has_boundaries=data.has_boundaries, n_steps=n_steps)
 
     def _position(self, step: int) -> Position:
-        trainer = self.trainer
-        n_tasks = trainer.datamodule.units_per_batch  # type: ignore[attr-defined]
-        return Position(trainer.current_epoch, step, self._seed(), n_tasks, trainer.global_rank, trainer.world_size)
+        trainer, number = self.trainer, self.trainer.current_epoch
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        n_tasks = len(data.units(number, step))
+        if not data.has_boundaries:
+            number, step = 0, number * data.steps_per_experience + step
+        return Position(number, step, self._seed(), n_tasks, trainer.global_rank, trainer.world_size)
 
     def _seed(self) -> int:
         return int(self.trainer.datamodule.seed)  # type: ignore[attr-defined]
 
-    def _check_finite(self, loss: Tensor, position: Position) -> None:
-        if not torch.isfinite(loss):
-            name = self.trainer.datamodule.stream.experiences[position.experience].name  # type: ignore[attr-defined]
+    def _check_finite(self, loss: Tensor, step: int) -> None:
+        if not math.isfinite(loss.item()):
+            number = self.trainer.current_epoch
+            name = self.trainer.datamodule.stream.experiences[number].name  # type: ignore[attr-defined]
             raise ValueError(
-                f"the loss became {loss.item()} in experience {position.experience + 1} ({name}), step "
-                f"{position.step + 1}: training stops and the last good checkpoint is kept; lower the learning rate "
-                "(--model.outer.optimizer.lr) or the inner learning rate"
+                f"the loss became {loss.item()} in experience {number + 1} ({name}), step {step + 1}: training stops "
+                "and the last good checkpoint is kept; lower the learning rate (--model.outer.optimizer.lr) or the "
+                "inner learning rate"
             )
+
+    def _is_shown(self, step: int) -> bool:
+        # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
+        trainer: Any = self.trainer
+        return step == 0 or (trainer.global_step + 1) % max(trainer.log_every_n_steps, 1) == 0
 
     def _log_step(self, batch: Episode, losses: Tensor, outputs: Tensor, penalty: Tensor | None) -> None:
         scores = self.scores_of(outputs.detach(), batch)

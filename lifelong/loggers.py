@@ -28,6 +28,9 @@ class MetricsCSV(Logger):
         super().__init__()
         self.folder = folder
         self.rows = self._read(start_step) if start_step is not None else []
+        self._columns = dict.fromkeys(name for row in self.rows for name in row)
+        self._n_written = 0
+        """Rows that the file has as they are; 0 where it must be written anew."""
 
     @property
     def name(self) -> str:
@@ -53,13 +56,21 @@ class MetricsCSV(Logger):
         number = 0 if step is None else step
         if not self.rows or self.rows[-1]["step"] != number:
             self.rows.append({"step": number})
-        self.rows[-1].update({k: float(v) for k, v in metrics.items()})
+        row, n_columns = self.rows[-1], len(self._columns)
+        row.update({k: float(v) for k, v in metrics.items()})
+        self._columns.update(dict.fromkeys(row))
+        if len(self.rows) == self._n_written or len(self._columns) > n_columns:
+            self._n_written = 0
 
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     def save(self) -> None:
-        """Write the file whole."""
-        if self.rows:
+        """Append the new rows; where a written row or the header has changed, write the file anew."""
+        if self._n_written == 0 and self.rows:
             self.folder.write("metrics.csv", self._write)
+        elif new := self.rows[self._n_written :]:
+            with (self.folder.path / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self._columns).writerows(new)
+        self._n_written = len(self.rows)
 
     def finalize(self, status: str) -> None:
         """Write what is left."""
@@ -69,9 +80,8 @@ class MetricsCSV(Logger):
         """Nothing to do."""
 
     def _write(self, path: Path) -> None:
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
+            writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(self.rows)
 

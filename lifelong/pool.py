@@ -45,7 +45,8 @@ class Pool:
     """Examples by class.
 
     Args:
-        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn) or floating point; may be a memory map.
+        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point, or other whole numbers (tokens,
+            which stay as they are); may be a memory map.
         members: for each class the indices of its examples in ``x``.
         names: one name per class, for messages.
         targets: ``(M, *Y)`` real targets for regression, where a "class" is one function; None for classification.
@@ -123,7 +124,7 @@ class Pool:
         )
 
     def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:
-        """Inputs at ``indices`` (any shape ``I``) as floats ``(*I, *X)`` on the device; uint8 is scaled to [0, 1]."""
+        """Inputs at ``indices`` (any shape ``I``) as ``(*I, *X)`` on the device; uint8 becomes floats in [0, 1]."""
         return as_input(self._rows(self.x, indices, device))
 
     def gather_targets(self, indices: np.ndarray, device: torch.device) -> Tensor:
@@ -132,14 +133,15 @@ class Pool:
         return self.targets[torch.from_numpy(indices)].to(device)
 
     def _rows(self, x: Tensor, indices: np.ndarray, device: torch.device) -> Tensor:
-        index = torch.from_numpy(indices)
+        # index_select takes whole rows at a tenth of the time that x[index] needs for bytes.
+        index, shape = torch.from_numpy(indices.reshape(-1)), (*indices.shape, *x.shape[1:])
         if device.type == "cpu" or x.nbytes > RESIDENT_BYTES:
-            return x[index].to(device, non_blocking=True)
+            return x.index_select(0, index).to(device, non_blocking=True).reshape(shape)
         if device not in self._resident:
             self._resident[device] = x.to(device)
-        return self._resident[device][index.to(device, non_blocking=True)]
+        return self._resident[device].index_select(0, index.to(device, non_blocking=True)).reshape(shape)
 
 
 def as_input(x: Tensor) -> Tensor:
-    """Raw examples as a network takes them: uint8 becomes float in [0, 1], floats stay as they are."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
+    """Raw examples as a network takes them: uint8 becomes float in [0, 1], floats and tokens stay as they are."""
+    return x.float().div_(255) if x.dtype == torch.uint8 else x

@@ -30,6 +30,7 @@ PURPOSES = (
     "centre",
     "clustering",
     "classes",
+    "fade",
 )
 """What a random number is for; each purpose has a stream of its own."""
 

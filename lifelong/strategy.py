@@ -28,6 +28,9 @@ Params = dict[str, Tensor]
 class Visit:
     """One experience as a strategy meets it when it begins and when it ends.
 
+    A stream without boundaries is met as one experience of index 0 that begins with the stream and ends with it; its
+    pools are those at hand: of the first domain when it begins, and of the last when it ends.
+
     Args:
         experience: with its training pools; after ``end`` they are gone unless the strategy kept something.
         n_experiences: length of the stream.
@@ -37,6 +40,8 @@ class Visit:
         sum_over_ranks: adds a tensor up over all processes.
         ways: ``(N,)`` numbers of the classes that a labelled example of this experience is told apart from once it is
             learnt; None for few-shot tasks, which bring their own.
+        has_boundaries: False where the experience is a whole stream without boundaries.
+        n_steps: optimizer steps of the experience.
     """
 
     experience: Experience
@@ -45,6 +50,8 @@ class Visit:
     batches: Callable[[str, int], Iterator[tuple[Sequence[int], Episode]]]
     sum_over_ranks: Callable[[Tensor], Tensor]
     ways: np.ndarray | None = None
+    has_boundaries: bool = True
+    n_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Position:
     """Where in the stream a training step stands: all that a counter-based random number needs.
 
     Args:
-        experience: index of the experience.
+        experience: index of the experience; 0 all along a stream without boundaries.
         step: index of the step inside the experience.
         seed: of the run.
         n_tasks: tasks of the batch over all processes, before any rehearsal.

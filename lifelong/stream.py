@@ -23,7 +23,7 @@ class Domain:
 
     Args:
         name: shown in tables and plots.
-        x: ``(M, *X)`` inputs, uint8 or float; images are ``(M, C, H, W)``.
+        x: ``(M, *X)`` inputs, uint8 or float; images are ``(M, C, H, W)``, texts ``(M, L)`` tokens as int64.
         y: ``(M,)`` class indices; for regression the index of the function that an example comes from.
         class_names: one name per class index.
         targets: ``(M, *Y)`` real targets (regression), or None.
@@ -34,6 +34,8 @@ class Domain:
         splits: the split of each class (``train``, ``val``, ``test``) where the data set fixes it, one
             entry for all variants or siblings together; None draws it.
         in_test: ``(M,)`` which examples the data set keeps for test, with ``holdout="examples"``; None draws them.
+        origin: what the split is drawn by: domains made of the same examples share it, so that none is trained on in
+            one of them and tested in another; None is the name.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Domain:
     siblings: int = 1
     splits: Sequence[str] | None = None
     in_test: np.ndarray | None = None
+    origin: str | None = None
 
 
 class Source(ABC):
@@ -72,7 +75,7 @@ class Experience:
     Args:
         index: its place in the stream.
         name: its name.
-        pools: where its training tasks are drawn from (several in the joint upper bound).
+        pools: where its training tasks are drawn from (several in the joint and the cumulative upper bound).
     """
 
     index: int
@@ -107,6 +110,7 @@ def build_stream(
     split: tuple[float, float],
     split_seed: int,
     joint: bool = False,
+    cumulative: bool = False,
     shared_classes: bool = False,
 ) -> Stream:
     """Split every domain into train, val and test, and line the training parts up as experiences.
@@ -117,13 +121,16 @@ def build_stream(
             validation and for test.
         split_seed: the only randomness of the split; never the run's seed.
         joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
+        cumulative: each experience has the training parts of all domains so far: the upper bound for every row.
         shared_classes: the classes of every domain are the same, in their order; otherwise each domain brings its own.
 
     Raises:
-        ValueError: when there is nothing to learn from.
+        ValueError: when there is nothing to learn from, or two upper bounds are asked for.
     """
     if not domains:
         raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
+    if joint and cumulative:
+        raise ValueError("--data.joint learns all domains at once and --data.cumulative ever more of them: set one")
     names = _unique([d.name for d in domains])
     parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
     n_classes = _number_classes(parts, shared_classes)
@@ -131,7 +138,8 @@ def build_stream(
     if joint:
         experiences = [Experience(0, "all domains", tuple(train))]
     else:
-        experiences = [Experience(i, name, (pool,)) for i, (name, pool) in enumerate(zip(names, train, strict=True))]
+        first = [0 if cumulative else i for i in range(len(names))]
+        experiences = [Experience(i, name, tuple(train[first[i] : i + 1])) for i, name in enumerate(names)]
     return Stream(
         tuple(experiences),
         tuple(names),
@@ -143,10 +151,10 @@ def build_stream(
 
 
 def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: int) -> dict[str, Pool]:
-    """The train, val and test pools of a domain, a pure function of the domain's name and the split seed."""
+    """The train, val and test pools of a domain, a pure function of its origin or name and the split seed."""
     members = members_by_class(domain.y, len(domain.class_names))
     pool = Pool(domain.x, members, domain.class_names, targets=domain.targets, n_variants=domain.n_variants, name=name)
-    rng = generator(seed, "split", _number(name))
+    rng = generator(seed, "split", _number(domain.origin or name))
     if domain.holdout == "examples":
         return _split_examples(pool, domain.in_test, split, rng)
     return _split_classes(pool, max(domain.n_variants, domain.siblings), domain.splits, split, rng)

@@ -86,6 +86,8 @@ class StreamDataModule(L.LightningDataModule):
         split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
         split_seed: decides the split and the evaluation units, and nothing else does.
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
+        cumulative: train each experience on its own domain and all before it: the upper bound for every row. Steps are
+            as usual.
         seed: decides the training units.
     """
 
@@ -93,6 +95,8 @@ class StreamDataModule(L.LightningDataModule):
     """What a unit is."""
     kind: StreamKind
     """What increases along the stream."""
+    has_boundaries: bool = True
+    """Whether learner and strategies are told where experiences begin and end; else the stream is one experience."""
 
     def __init__(
         self,
@@ -103,12 +107,13 @@ class StreamDataModule(L.LightningDataModule):
         split: tuple[float, float],
         split_seed: int,
         joint: bool,
+        cumulative: bool,
         seed: int,
     ) -> None:
         super().__init__()
         self.sources, self.units_per_batch = sources, units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
-        self.joint, self.seed = joint, seed
+        self.joint, self.cumulative, self.seed = joint, cumulative, seed
         self._stream: Stream | None = None
 
     # -- what a subclass decides ----------------------------------------------------------------------------------
@@ -129,6 +134,10 @@ class StreamDataModule(L.LightningDataModule):
     @abstractmethod
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> Drawn:
         """Units of an experience, drawn for a purpose (``train``, ``fisher``, …) from its training pools."""
+
+    def draw_for_training(self, experience: int, indices: Sequence[int]) -> Drawn:
+        """The stream's own units of an experience."""
+        return self.draw(self.stream.experiences[experience], "train", indices)
 
     @abstractmethod
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> Drawn:
@@ -158,6 +167,7 @@ class StreamDataModule(L.LightningDataModule):
                 split=self.split,
                 split_seed=self.split_seed,
                 joint=self.joint,
+                cumulative=self.cumulative,
                 shared_classes=self.kind == "domain",
             )
             self.check(stream)
@@ -195,7 +205,7 @@ class StreamDataModule(L.LightningDataModule):
     def train_dataloader(self) -> StepLoader:
         """The training units of whatever experience the Trainer is in."""
         return StepLoader(
-            lambda experience, indices: self.draw(self.stream.experiences[experience], "train", indices),
+            self.draw_for_training,
             self.units,
             n_steps=self.steps_per_experience,
             place=lambda: (self.current_experience, *self.rank),

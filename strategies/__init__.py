@@ -1,7 +1,33 @@
 """Strategies against forgetting, one file each; list them in `strategies` by class path."""
 
 from strategies.adapter_bank import AdapterBank
+from strategies.agem import AGEM
+from strategies.der import DER
+from strategies.er_ace import ERACE
 from strategies.ewc import EWC
+from strategies.gdumb import GDumb
+from strategies.gem import GEM
+from strategies.icarl import ICaRL
+from strategies.lwf import LwF
+from strategies.mas import MAS
+from strategies.packnet import PackNet
 from strategies.replay import Replay
+from strategies.si import SI
+from strategies.weight_averaging import WeightAveraging
 
-__all__ = ["EWC", "AdapterBank", "Replay"]
+__all__ = [
+    "AGEM",
+    "DER",
+    "ERACE",
+    "EWC",
+    "GEM",
+    "MAS",
+    "SI",
+    "AdapterBank",
+    "GDumb",
+    "ICaRL",
+    "LwF",
+    "PackNet",
+    "Replay",
+    "WeightAveraging",
+]

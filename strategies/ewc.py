@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from lifelong.fisher import Labels, fisher_diagonal
 from lifelong.learner import Learner
 from lifelong.sampling import generator
 from lifelong.strategy import Params, Step, Strategy, Visit
+from strategies.quadratic import Quadratic
+from strategies.units import count_units
 
 
 class EWC(Strategy):
@@ -24,10 +26,14 @@ class EWC(Strategy):
 
     Args:
         strength: ``λ``. It only means something together with the normaliser above, ``labels`` and the ½.
-        n_fisher_tasks: tasks that the Fisher is estimated from.
+        n_fisher_tasks: tasks, or labelled examples, that the Fisher is estimated from; None takes all examples of the
+            experience.
         labels: expectation over the model's labels: ``exact``, ``sampled``, or ``empirical`` (the data's labels).
         online: keep one decayed Fisher and the newest anchor in place of the sum.
         decay: ``γ`` of the online variant.
+
+    Raises:
+        ValueError: when a setting is out of range, or all of few-shot tasks are asked for.
 
     Reference:
         Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017; online: Schwarz et al.,
@@ -45,7 +51,7 @@ class EWC(Strategy):
         self,
         *,
         strength: float = 1000.0,
-        n_fisher_tasks: int = 100,
+        n_fisher_tasks: int | None = 100,
         labels: Labels = "sampled",
         online: bool = False,
         decay: float = 1.0,
@@ -53,19 +59,28 @@ class EWC(Strategy):
         super().__init__()
         if strength < 0:
             raise ValueError(f"EWC's strength is {strength}: it must not be negative")
+        if n_fisher_tasks is not None and n_fisher_tasks < 1:
+            raise ValueError(f"EWC's n_fisher_tasks is {n_fisher_tasks}: it must be at least 1, or null for all")
         self.strength, self.n_fisher_tasks, self.labels = strength, n_fisher_tasks, labels
         self.online, self.decay = online, decay
-        self.fisher: Params = {}
-        self.anchor: Params = {}
-        self.constant = 0.0
+        self.quadratic = Quadratic()
+
+    @property
+    def fisher(self) -> Params:
+        """The Fisher over past experiences."""
+        return self.quadratic.importance
+
+    def begin(self, learner: Learner, visit: Visit) -> None:
+        """Refuse a number of tasks that cannot be drawn before any time is spent."""
+        self._n_units(visit)
 
     def end(self, learner: Learner, visit: Visit) -> None:
         """Estimate this experience's Fisher and merge its quadratic into the kept one."""
         if self.strength == 0:
             return
-        batches = self._batches(learner, visit)
+        batches, n_units = self._batches(learner, visit), self._n_units(visit)
         fisher = {
-            name: visit.sum_over_ranks(f) / self.n_fisher_tasks
+            name: visit.sum_over_ranks(f) / n_units
             for name, f in fisher_diagonal(learner, batches, self.labels).items()
         }
         here = {name: p.detach().clone() for name, p in learner.meta_parameters().items() if name in fisher}
@@ -73,41 +88,30 @@ class EWC(Strategy):
 
     def penalty(self, learner: Learner, step: Step) -> Tensor | None:
         """``λ/2`` times the quadratic; nothing before the second experience."""
-        if not self.fisher:
-            return None
-        device = step.losses.device
-        terms = [
-            (f.to(device) * (step.params[name] - self.anchor[name].to(device)).square()).sum()
-            for name, f in self.fisher.items()
-        ]
-        return self.strength / 2 * (torch.stack(terms).sum() + self.constant)
+        return self.strength / 2 * self.quadratic.value(step.params) if self.quadratic else None
 
-    def get_extra_state(self) -> dict[str, Params | float]:
+    def get_extra_state(self) -> dict[str, Any]:
         """The quadratic, for the checkpoint."""
-        return {"fisher": self.fisher, "anchor": self.anchor, "constant": self.constant}
+        return self.quadratic.state()
 
-    def set_extra_state(self, state: dict[str, Params]) -> None:
+    def set_extra_state(self, state: dict[str, Any]) -> None:
         """The quadratic, from the checkpoint."""
-        self.fisher, self.anchor = state["fisher"], state["anchor"]
-        self.constant = float(state["constant"])  # type: ignore[arg-type]
+        self.quadratic.load(state)
 
     def _merge(self, fisher: Params, here: Params) -> None:
-        if self.online or not self.fisher:
-            old = self.fisher
-            self.fisher = {name: f + self.decay * old[name] if old else f for name, f in fisher.items()}
-            self.anchor = here
-            return
-        # F1 (θ−a)² + F2 (θ−b)² = (F1+F2)(θ−m)² + F1 F2/(F1+F2) (a−b)² with m the weighted mean.
-        for name, new in fisher.items():
-            old_f, old_a = self.fisher[name].to(new.device), self.anchor[name].to(new.device)
-            total = old_f + new
-            safe = total.clamp_min(torch.finfo(total.dtype).tiny)
-            self.constant += float((old_f * new / safe * (old_a - here[name]).square()).sum())
-            self.anchor[name] = torch.where(total > 0, (old_f * old_a + new * here[name]) / safe, here[name])
-            self.fisher[name] = total
+        if self.online:
+            self.quadratic.renew(fisher, here, self.decay)
+        else:
+            self.quadratic.add(fisher, here)
+
+    def _n_units(self, visit: Visit) -> int:
+        return count_units(visit, self.n_fisher_tasks, "EWC's n_fisher_tasks")
 
     def _batches(self, learner: Learner, visit: Visit) -> Iterator[tuple[Episode, Tensor]]:
-        for indices, batch in visit.batches("fisher", self.n_fisher_tasks):
+        for indices, batch in visit.batches("fisher", self._n_units(visit)):
+            if self.labels != "sampled":
+                yield batch, batch.weight.new_empty(len(batch), 0)
+                continue
             target = learner.over_tasks(learner.likelihood_targets, batch)
             rngs = [generator(visit.seed, "labels", visit.experience.index, i) for i in indices]
             uniform = torch.stack([torch.from_numpy(rng.random(tuple(target.shape[1:]))) for rng in rngs])

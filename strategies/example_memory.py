@@ -1,6 +1,6 @@
 """A memory for labelled examples: balanced over classes, herded, or a reservoir of the stream.
 
-Shapes: ``M`` kept examples, ``B`` examples of a batch, ``N`` ways, ``*X`` one input, ``D`` features.
+Shapes: ``M`` kept examples, ``B`` examples of a batch, ``E`` experiences, ``N`` ways, ``*X`` one input, ``D`` features.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from lifelong.learner import Learner
 from lifelong.pool import Pool, as_input
 from lifelong.sampling import generator
 from lifelong.strategy import Position, Visit
-from strategies.memory import Budget, Memory, Policy
+from strategies.memory import Budget, Memory, Policy, own_units
 
 EMBED_AT_ONCE = 1024
 """Examples that are embedded in one pass for herding."""
+TIE = 1e-5
+"""What herding takes for equal, so that rounding does not choose between examples of the same features."""
+LABEL_BYTES = 8
+"""Bytes that an example's class and experience take."""
 
 
 class ExampleMemory(Memory):
@@ -41,13 +45,18 @@ class ExampleMemory(Memory):
         if policy == "reservoir" and budget.per_class is not None:
             raise ValueError("a reservoir does not look at classes: bound it by budget_examples or budget_bytes")
         self.budget, self.policy = budget, policy
-        self.x, self.number, self.home = torch.empty(0), _integers([]), _integers([])
+        self.x = torch.empty(0)
+        """``(M, *X)`` inputs as the stream stores them, on the device that they are used on."""
+        self.number, self.home = _integers(0, 0), _integers(0, 0)
+        """``(M,)`` class in the stream, and experience, on the host: what is drawn is decided there."""
         self.extra: dict[str, Tensor] = {}
         """What a strategy keeps beside each example, by name: ``(M, …)``."""
         self.n_watched = 0
         self._dtype = torch.float32
         self._ways: list[Tensor] = []
+        self._boundaries = True
         self._table: Tensor | None = None
+        self._rows: dict[int, Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.number)
@@ -57,42 +66,27 @@ class ExampleMemory(Memory):
     def begin(self, learner: Learner, visit: Visit) -> None:
         """Note the ways of the experience."""
         assert visit.ways is not None
-        pool = visit.experience.pools[0]
-        capacity = self.budget.capacity(pool.x[0].nbytes + LABEL_BYTES)
-        n_classes = len(self._groups()) + sum(len(pool.members) for pool in visit.experience.pools)
-        if capacity and self.policy != "reservoir" and capacity < n_classes:
-            raise ValueError(
-                f"the memory's budget is {capacity} examples, and with {visit.experience.name} there are {n_classes} "
-                f"classes to keep: raise it to at least {n_classes}, or choose the policy reservoir"
-            )
-        self._dtype = pool.x.dtype
+        self._check_types(visit.experience.pools)
+        if self.policy != "reservoir":
+            needed = len(self._groups()) + sum(len(_by_number(pool)) for pool in visit.experience.pools)
+            self._check_room(visit.experience.pools[0].x[0].nbytes + LABEL_BYTES, needed, visit.experience.name)
+        self._boundaries, self._table = visit.has_boundaries, None
         self._ways.append(torch.from_numpy(visit.ways))
-        self._table = None
 
     def end(self, learner: Learner, visit: Visit) -> None:
         """Shrink the classes that are kept and keep a share of the new ones; a reservoir has done so already."""
         if self.policy == "reservoir":
             return
         rng = generator(visit.seed, "memory", visit.experience.index)
-        home, groups = len(self._ways) - 1, self._groups()
-        pools = visit.experience.pools
-        example_bytes = pools[0].x[0].nbytes + LABEL_BYTES
-        quota = self._quota(len(groups) + sum(len(pool.members) for pool in pools), example_bytes)
-        rows = [group[:quota] for group in groups]
-        old = self._take(torch.cat(rows)) if rows else {}
-        parts = [old] if len(old.get("number", ())) else []
-        for pool in pools:
-            for number, members in zip(pool.numbers, pool.members, strict=True):
-                chosen = self._choose(learner, pool, rng.permutation(members), quota)
-                parts.append(
-                    {
-                        "x": pool.x[torch.from_numpy(chosen)],
-                        "number": _integers([int(number)] * len(chosen)),
-                        "home": _integers([home] * len(chosen)),
-                    }
-                )
-        kept = {name: torch.cat([part[name].cpu() for part in parts]) for name in ("x", "number", "home")}
-        self._put({name: tensor.to(learner.device) for name, tensor in kept.items()})
+        home, groups, pools = len(self._ways) - 1, self._groups(), visit.experience.pools
+        new = [(pool, number, members) for pool in pools for number, members in _by_number(pool).items()]
+        quota = self._quota(len(groups) + len(new), pools[0].x[0].nbytes + LABEL_BYTES)
+        parts = [self._take(group[:quota]) for group in groups]
+        for pool, number, members in new:
+            chosen = self._choose(learner, pool, rng.permutation(members), quota)
+            labels = {"number": _integers(len(chosen), number), "home": _integers(len(chosen), home)}
+            parts.append({"x": pool.x[torch.from_numpy(chosen)].to(learner.device), **labels})
+        self._put({name: torch.cat([part[name].to(parts[-1][name].device) for part in parts]) for name in parts[-1]})
 
     def watch(
         self, learner: Learner, batch: Episode, position: Position, extra: Mapping[str, Tensor] | None = None
@@ -101,33 +95,33 @@ class ExampleMemory(Memory):
 
         Args:
             learner: gathers the examples of all ranks.
-            batch: this rank's examples of the stream in this step.
+            batch: this rank's examples in this step; the stream's own come first and are the ones that count.
             position: where in the stream.
             extra: what to keep beside each example, ``(B, …)`` by name.
+
+        Raises:
+            ValueError: when the budget has no room for a single example.
         """
-        if self.policy != "reservoir":
+        if self.policy != "reservoir" or self.budget.is_nothing:
             return
-        assert batch.classes is not None
-        new = {"x": self._raw(batch.query_x[:, 0]), "number": batch.classes.gather(1, batch.query_y)[:, 0].int()}
-        new |= {name: tensor.detach() for name, tensor in (extra or {}).items()}
-        new = {name: learner.gather_over_ranks(tensor) for name, tensor in new.items()}
-        new["home"] = torch.full_like(new["number"], len(self._ways) - 1)
-        capacity = self.budget.capacity(sum(tensor[0].nbytes for tensor in new.values()))
+        new = self._own(learner, batch, own_units(position), extra or {})
+        example_bytes = sum(tensor[0].nbytes for tensor in new.values())
+        self._check_room(example_bytes, 1, "the stream")
+        capacity = self.budget.capacity(example_bytes)
         assert capacity is not None
-        free = min(max(capacity - len(self), 0), len(new["x"]))
-        if free:
-            old = self._take(slice(None)) if len(self) else {}
-            self._put({name: torch.cat([old[name], t[:free]]) if old else t[:free] for name, t in new.items()})
+        self._move(new["x"].device)
+        n_new, n_free = len(new["x"]), min(max(capacity - len(self), 0), len(new["x"]))
+        if n_free:
+            old = self._take(slice(None)) if len(self) else {name: tensor[:0] for name, tensor in new.items()}
+            self._put({name: torch.cat([old[name], tensor[:n_free]]) for name, tensor in new.items()})
         # One uniform number for each further example; a later one may replace an earlier one of the same batch.
-        counts = self.n_watched + 1 + np.arange(free, len(new["x"]))
+        counts = self.n_watched + 1 + np.arange(n_free, n_new)
         rng = generator(position.seed, "memory", len(self._ways) - 1, self.n_watched)
         places = (rng.random(len(counts)) * counts).astype(np.int64)
-        winners = {int(p): free + i for i, p in enumerate(places) if p < capacity}
+        winners = {int(place): n_free + i for i, place in enumerate(places) if place < capacity}
         if winners:
-            where, which = _long(list(winners)), _long(list(winners.values()))
-            for name, tensor in self._take(slice(None)).items():
-                tensor[where.to(tensor.device)] = new[name][which.to(tensor.device)]
-        self.n_watched += len(new["x"])
+            self._replace(list(winners), {name: tensor[list(winners.values())] for name, tensor in new.items()})
+        self.n_watched += n_new
 
     # -- drawing --------------------------------------------------------------------------------------------------
 
@@ -136,22 +130,23 @@ class ExampleMemory(Memory):
         return self.episode(self.pick(n_units, position, home=home), like.weight.device)
 
     def pick(self, n_units: int, position: Position, *, home: int | None = None, salt: int = 0) -> Tensor:
-        """This rank's share of ``n_units`` rows of the memory; another ``salt`` gives other rows."""
-        index = position.step * 1024 + salt * 64 + (0 if home is None else home + 1)
+        """This rank's share of ``n_units`` rows of the memory; another ``salt``, below 16, gives other rows."""
+        index = (position.step * 16 + salt) * 4096 + (0 if home is None else home + 1)
         rng = generator(position.seed, "rehearse", position.experience, index)
-        rows = torch.arange(len(self)) if home is None else (self.home.cpu() == home).nonzero()[:, 0]
-        return rows[torch.from_numpy(rng.integers(len(rows), size=n_units)[position.rank :: position.world])]
+        rows = None if home is None else self._rows_by_home()[home]
+        drawn = rng.integers(len(self) if rows is None else len(rows), size=n_units)
+        mine = torch.from_numpy(drawn[position.rank :: position.world])
+        return mine if rows is None else rows[mine]
 
     def episode(self, rows: Tensor, device: torch.device) -> Episode:
-        """The examples at some rows ``(B,)`` as a batch of the stream."""
-        if self.x.device != device:
-            self._put({name: tensor.to(device) for name, tensor in self._take(slice(None)).items()})
-        rows = rows.to(device)
-        x, number = as_input(self.x[rows])[:, None], self.number[rows].long()[:, None]
-        classes = self.ways_now().to(device)[self.home[rows].long()]
-        y = (classes == number).int().argmax(1, keepdim=True)
+        """The examples at some rows ``(B,)``, on the host, as a batch of the stream."""
+        self._move(device)
+        classes = self.ways_now()[self.home[rows].long()]
+        right = classes == self.number[rows].long()[:, None]
+        assert right.any(1).all(), "an example's class is one of its ways"
+        x, y = as_input(self.x[rows.to(device)])[:, None], right.int().argmax(1, keepdim=True).to(device)
         weight = torch.ones(len(rows), device=device)
-        return Episode(x[:, :0], y[:, :0], x, y, weight, classes.shape[1], classes)
+        return Episode(x[:, :0], y[:, :0], x, y, weight, classes.shape[1], classes.to(device))
 
     def ways_now(self) -> Tensor:
         """``(E, N)`` for each experience the classes that its examples are told apart from now, filled with -1."""
@@ -161,14 +156,23 @@ class ExampleMemory(Memory):
             self._table = torch.nn.utils.rnn.pad_sequence(ways, batch_first=True, padding_value=-1)
         return self._table
 
-    # -- state ----------------------------------------------------------------------------------------------------
+    @property
+    def homes(self) -> list[int]:
+        """Past experiences that it holds examples of; a reservoir has some of the current one, too."""
+        current = len(self._ways) - 1 if self.policy == "reservoir" else None
+        return [home for home in self._rows_by_home() if home != current]
 
     @property
     def n_past(self) -> int:
-        """Past experiences that it holds examples of; with a reservoir all that have begun but the current one."""
+        """Past experiences that it holds examples of; with a reservoir all that have begun but the current one.
+
+        A stream without boundaries counts as one, that of what has gone by.
+        """
         if self.policy == "reservoir":
-            return len(self._ways) - 1 if len(self) else 0
-        return len(set(self.home.tolist()))
+            return len(self._ways) - self._boundaries if len(self) else 0
+        return len(self.homes)
+
+    # -- state ----------------------------------------------------------------------------------------------------
 
     @property
     def nbytes(self) -> int:
@@ -178,13 +182,15 @@ class ExampleMemory(Memory):
     def state(self) -> dict[str, Any]:
         """What is kept, for the checkpoint."""
         rows = {name: tensor.clone() for name, tensor in self._take(slice(None)).items()}
-        return {"rows": rows, "ways": self._ways, "n_watched": self.n_watched, "dtype": str(self._dtype)}
+        about = {"n_watched": self.n_watched, "dtype": str(self._dtype), "boundaries": self._boundaries}
+        return {"rows": rows, "ways": list(self._ways), **about}
 
     def load(self, state: dict[str, Any]) -> None:
         """What was kept, from the checkpoint."""
         self._put(dict(state["rows"]))
         self._ways, self.n_watched, self._table = [w.cpu() for w in state["ways"]], state["n_watched"], None
         self._dtype = getattr(torch, state["dtype"].removeprefix("torch."))
+        self._boundaries = state["boundaries"]
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -193,16 +199,43 @@ class ExampleMemory(Memory):
         return {name: column[rows] for name, column in columns.items()}
 
     def _put(self, columns: dict[str, Tensor]) -> None:
-        self.x, self.number, self.home = columns.pop("x"), columns.pop("number"), columns.pop("home")
-        self.extra = columns
+        self.x, self.number, self.home = columns.pop("x"), columns.pop("number").cpu(), columns.pop("home").cpu()
+        self.extra, self._rows = columns, None
+
+    def _replace(self, rows: list[int], new: Mapping[str, Tensor]) -> None:
+        for name, column in self._take(slice(None)).items():
+            column[rows] = new[name]
+        self._rows = None
+
+    def _move(self, device: torch.device) -> None:
+        if self.x.device != device:
+            self.x, self.extra = self.x.to(device), {name: t.to(device) for name, t in self.extra.items()}
+
+    def _own(self, learner: Learner, batch: Episode, n_own: int, extra: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The columns of the stream's own examples of all ranks."""
+        assert batch.classes is not None
+        number = batch.classes.gather(1, batch.query_y)[:, 0]
+        mine = {"x": self._raw(batch.query_x[:, 0]), "number": number, **extra}
+        new = {name: learner.gather_over_ranks(tensor[:n_own].detach()) for name, tensor in mine.items()}
+        new["number"] = new["number"].int().cpu()
+        return new | {"home": torch.full_like(new["number"], len(self._ways) - 1)}
+
+    def _raw(self, x: Tensor) -> Tensor:
+        return (x * 255).round().to(torch.uint8) if self._dtype == torch.uint8 else x.to(self._dtype)
+
+    def _rows_by_home(self) -> dict[int, Tensor]:
+        if self._rows is None:
+            self._rows = {home: (self.home == home).nonzero()[:, 0] for home in np.unique(self.home.numpy()).tolist()}
+        return self._rows
 
     def _groups(self) -> list[Tensor]:
         """The rows of each class of each experience, in the order in which they were chosen."""
-        keys = list(zip(self.home.tolist(), self.number.tolist(), strict=True))
-        rows: dict[tuple[int, int], list[int]] = {}
-        for row, key in enumerate(keys):
-            rows.setdefault(key, []).append(row)
-        return [_long(group) for group in rows.values()]
+        order = np.lexsort((self.number, self.home))  # keeps the order inside a class
+        home, number = self.home.numpy()[order], self.number.numpy()[order]
+        first = np.flatnonzero((np.diff(home) != 0) | (np.diff(number) != 0)) + 1
+        return [torch.from_numpy(rows) for rows in np.split(order, first)] if len(self) else []
+
+    # -- choosing -------------------------------------------------------------------------------------------------
 
     def _quota(self, n_classes: int, example_bytes: int) -> int:
         capacity = self.budget.capacity(example_bytes)
@@ -212,25 +245,41 @@ class ExampleMemory(Memory):
     def _choose(self, learner: Learner, pool: Pool, members: np.ndarray, n_kept: int) -> np.ndarray:
         if self.policy == "class_balanced" or n_kept == 0:
             return members[:n_kept]
-        params = learner.meta_parameters()
+        params, was_training = learner.meta_parameters(), learner.network.training
+        learner.network.eval()
         with torch.no_grad():
             pieces = [members[i : i + EMBED_AT_ONCE] for i in range(0, len(members), EMBED_AT_ONCE)]
             features = torch.cat([learner.embed(params, pool.gather(piece, learner.device)) for piece in pieces])
+        learner.network.train(was_training)
         chosen: np.ndarray = members[herd(features, n_kept).cpu().numpy()]
         return chosen
 
-    def _raw(self, x: Tensor) -> Tensor:
-        return (x * 255).round().to(torch.uint8) if self._dtype == torch.uint8 else x.to(self._dtype)
+    def _check_room(self, example_bytes: int, needed: int, name: str) -> None:
+        capacity = self.budget.capacity(example_bytes)
+        if self.budget.is_nothing or capacity is None or capacity >= needed:
+            return
+        kinds = f"and with {name} there are {needed} classes to keep" if needed > 1 else "so nothing can be kept"
+        raise ValueError(
+            f"the memory's budget is {capacity} examples (of {example_bytes} bytes), {kinds}: raise it to at least "
+            f"{needed} ({needed * example_bytes} bytes)" + ", or choose the policy reservoir" * (needed > 1)
+        )
 
-
-LABEL_BYTES = 8
-"""Bytes that an example's class and experience take."""
+    def _check_types(self, pools: tuple[Pool, ...]) -> None:
+        if not self._ways:
+            self._dtype = pools[0].x.dtype
+        for pool in pools:
+            if pool.x.dtype != self._dtype:
+                raise ValueError(
+                    f"{pool.name} has inputs of {pool.x.dtype}, but those before it are {self._dtype}, and the memory "
+                    "keeps them as they are: give all sources one type (uint8 is scaled to 0 … 1)"
+                )
 
 
 def herd(features: Tensor, n_kept: int) -> Tensor:
     """Indices of examples, in an order in which every prefix has a mean near that of all (Rebuffi et al. 2017).
 
-    ``p_k = argmin_x ‖μ − (φ(x) + Σ_{j<k} φ(p_j)) / k‖`` with features ``φ`` of unit length, none taken twice.
+    ``p_k = argmin_x ‖μ − (φ(x) + Σ_{j<k} φ(p_j)) / k‖`` with features ``φ`` of unit length, none taken twice; of
+    equal ones the first.
 
     Args:
         features: ``(n, D)`` of one class.
@@ -241,20 +290,26 @@ def herd(features: Tensor, n_kept: int) -> Tensor:
         [1, 0]
     """
     features = torch.nn.functional.normalize(features)
-    mean, total = features.mean(0), torch.zeros_like(features[0])
-    free = torch.ones(len(features), dtype=torch.bool, device=features.device)
+    mean, lack = features.mean(0), torch.zeros_like(features[0])
+    # Where k times the distance is smallest, φ(x) is nearest to what the sum lacks: one product with all features.
+    half = features.square().sum(1) / 2
     order = []
-    for k in range(1, min(n_kept, len(features)) + 1):
-        distance = (mean - (total + features) / k).square().sum(1).masked_fill(~free, torch.inf)
-        best = distance.argmin()
+    for _ in range(min(n_kept, len(features))):
+        lack = lack + mean
+        nearness = features @ lack - half
+        best = (nearness >= nearness.max() - TIE).int().argmax()
         order.append(best)
-        total, free[best] = total + features[best], False
+        lack, half[best] = lack - features[best], torch.inf
     return torch.stack(order)
 
 
-def _integers(values: list[int]) -> Tensor:
-    return torch.tensor(values, dtype=torch.int32)
+def _by_number(pool: Pool) -> dict[int, np.ndarray]:
+    """The examples of each class that has any; variants of a class are one."""
+    members: dict[int, np.ndarray] = {}
+    for number, some in zip(pool.numbers.tolist(), pool.members, strict=True):
+        members[number] = np.concatenate([members.get(number, some[:0]), some])
+    return {number: some for number, some in members.items() if len(some)}
 
 
-def _long(values: list[int]) -> Tensor:
-    return torch.tensor(values, dtype=torch.int64)
+def _integers(n: int, value: int) -> Tensor:
+    return torch.full((n,), value, dtype=torch.int32)

@@ -50,6 +50,11 @@ class Budget:
             if bound is not None and bound < 0:
                 raise ValueError(f"{name} is {bound}: it must not be negative")
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing is to be kept: a memory that is turned off, not one that is too small."""
+        return 0 in (self.examples, self.bytes, self.per_class)
+
     def capacity(self, example_bytes: int) -> int | None:
         """Examples in all; None where only those of a class are bounded."""
         bounds = [] if self.examples is None else [self.examples]
@@ -71,11 +76,20 @@ class Memory(ABC):
 
     @abstractmethod
     def watch(self, learner: Learner, batch: Episode, position: Position) -> None:
-        """The stream's own units of a step go by: an online policy keeps some of them."""
+        """A step's batch goes by: an online policy keeps some of the stream's own units in it."""
 
     @abstractmethod
     def draw(self, n_units: int, position: Position, like: Episode, home: int | None = None) -> Episode:
-        """This rank's share of ``n_units`` from memory, of the shape of ``like``; of one past experience if given."""
+        """This rank's share of ``n_units`` from memory, of the shape of ``like``; of one of its ``homes`` if given."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Examples that it holds."""
+
+    @property
+    @abstractmethod
+    def homes(self) -> list[int]:
+        """The past experiences that it holds something of, as ``draw`` knows them."""
 
     @property
     @abstractmethod
@@ -94,6 +108,11 @@ class Memory(ABC):
     @abstractmethod
     def load(self, state: Any) -> None:
         """What was kept, from the checkpoint."""
+
+
+def own_units(position: Position) -> int:
+    """How many units of this rank's batch are the stream's own: the first ones, before any that strategies added."""
+    return len(range(position.rank, position.n_tasks, position.world))
 
 
 def example_bytes(pool: Pool) -> int:

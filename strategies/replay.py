@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from lifelong.batch import Episode
 from lifelong.learner import Learner
 from lifelong.strategy import Position
 from strategies.memory import Policy
-from strategies.rehearsal import Rehearsal
-
-Weighting = Literal["experience", "equal"] | float
-"""How rehearsed units count: each experience alike, each unit alike, or so much for their mean against the current."""
+from strategies.rehearsal import Rehearsal, Weighting, check_rehearsal, weight_of_rehearsed
 
 
 class Replay(Rehearsal):
@@ -30,7 +27,7 @@ class Replay(Rehearsal):
         weighting: ``experience``, ``equal`` or a number.
 
     Raises:
-        ValueError: when the budget is too small (the numbers are named).
+        ValueError: when the budget is too small (the numbers are named), or a setting is out of range.
 
     Reference:
         Chaudhry et al., "On Tiny Episodic Memories in Continual Learning", 2019. Differences: for few-shot tasks whole
@@ -59,20 +56,14 @@ class Replay(Rehearsal):
             budget_per_class=budget_per_class,
             policy=policy,
         )
+        check_rehearsal("Replay", "n_replay", n_replay, weighting)
         self.n_replay, self.weighting = n_replay, weighting
+        self.needs_boundaries = self.needs_boundaries or weighting == "experience"  # type: ignore[misc]
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
         """The batch with this rank's share of the rehearsed units."""
-        n_replay = position.n_tasks if self.n_replay is None else self.n_replay
-        joined = batch
-        if self.kept.n_past and position.rank < n_replay:
-            old = self.kept.draw(n_replay, position, batch)
-            joined = Episode.cat([batch, old.weighted(self._weight(position.n_tasks, n_replay))])
+        n_past, n_replay = self.kept.n_past, self.n_replay or position.n_tasks
+        weight = weight_of_rehearsed(self.weighting, n_past, position.n_tasks, n_replay)
+        old = self.share(n_replay, batch, position) if n_past and weight > 0 else None
         self.kept.watch(learner, batch, position)
-        return joined
-
-    def _weight(self, n_current: int, n_replay: int) -> float:
-        if self.weighting == "equal":
-            return 1.0
-        share = self.kept.n_past if self.weighting == "experience" else self.weighting
-        return share * n_current / n_replay
+        return batch if old is None else Episode.cat([batch, old.weighted(weight)])

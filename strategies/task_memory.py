@@ -70,6 +70,14 @@ class TaskMemory(Memory):
             draws.append(draw_task([pool], shape, rng))
         return gather(draws, shape, like.weight.device)
 
+    def __len__(self) -> int:
+        return sum(len(pool) for pool in self.pools)
+
+    @property
+    def homes(self) -> list[int]:
+        """The pools of the past experiences that it holds classes of."""
+        return list(range(len(self.pools)))
+
     @property
     def n_past(self) -> int:
         """Past experiences that it holds classes of."""

@@ -24,12 +24,15 @@ SMALL = [
 ]
 FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2"]
 FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4", "--model.network.hidden=[8]"]
-CLASSICAL = ("split_mnist",)
+CLASSICAL = ("fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
 """Configs whose units are labelled examples."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 CHANGES = {
     "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
+    "fading_mnist": [],
+    "permuted_mnist": ["--data.sources.n_domains=3"],
+    "rotated_mnist": ["--data.sources.angles=[0, 9, 90]"],
     "split_mnist": [],
     "maml_glyphs": [*SHAPE, "--model.network.n_outputs=2", "--model.network.n_filters=4"],
     "maml_sinusoids": ["--data.n_way=1"],

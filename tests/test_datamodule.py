@@ -91,6 +91,15 @@ def test_joint_spends_the_steps_of_the_stream() -> None:
     assert evaluator.matrix().shape == (1, 3, 8)
 
 
+def test_cumulative_experiences_draw_from_all_domains_so_far_in_as_many_steps() -> None:
+    data = toy_data(3, cumulative=True, shift=100.0)
+    assert data.steps_per_experience == toy_data(3).steps_per_experience
+    for experience in range(3):
+        means = torch.cat(inputs(loader(data, experience))).mean((1, 2)) / 100
+        assert set(means.round().long().tolist()) == set(range(experience + 1))
+    assert fit(make_learner(), data).matrix().shape == (3, 3, 8)
+
+
 @pytest.mark.parametrize(("asked", "length"), [(-1, 3), (2, 2), (9, 3)])
 def test_the_stream_is_the_length_of_the_run(asked: int, length: int) -> None:
     assert len(fit(make_learner(), toy_data(3, steps_per_experience=1), max_epochs=asked).matrix()) == length

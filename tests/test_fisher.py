@@ -1,14 +1,20 @@
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from lifelong import sensitivity
 from lifelong.batch import Episode
 from lifelong.fisher import fisher_diagonal
 from lifelong.learner import Learner
-from lifelong.learners import IMAML
+from lifelong.learners import IMAML, Classifier
+from lifelong.networks import MLP
 from lifelong.objective import Classification
 from lifelong.outer import OuterLoop
-from tests.toys import LEARNERS, make_learner, random_episode
+from lifelong.strategy import Params, Strategy
+from tests.toys import LEARNERS, make_learner, random_episode, toy_examples
 
 CASES = [("MAML", "vector"), ("ProtoNet", "vector"), ("MAML", "regression")]
 OTHER_LIKELIHOODS = [("SimpleShot", "vector"), ("NoAdaptation", "vector"), ("NoAdaptation", "regression")]
@@ -153,3 +159,138 @@ def test_leaves_no_trace() -> None:
     assert not any(f.requires_grad for f in found.values())
     assert all(p.grad is None for p in learner.parameters())
     assert all(name.startswith("network.") for name in found)
+
+
+# -- labelled examples ------------------------------------------------------------------------------------------------
+
+
+class Twice(nn.Module):
+    """One layer that each example goes through twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(4, 4), nn.Linear(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(self.layer(x).tanh()))  # type: ignore[no-any-return]
+
+
+class Tied(nn.Module):
+    """Two layers with the same weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 12)
+        self.two.weight = self.one.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.two(self.one(x).tanh()))  # type: ignore[no-any-return]
+
+
+class Pieces(nn.Module):
+    """Layers that see several rows of each example."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(2, 3), nn.Linear(3, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x.unflatten(-1, (2, 2))).tanh().sum(-2))  # type: ignore[no-any-return]
+
+
+def scaled() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 12))
+
+
+def half_frozen() -> nn.Module:
+    network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5, bias=False), nn.ReLU(), nn.Linear(5, 12))
+    network[0].requires_grad_(False)
+    network[4].get_parameter("weight").requires_grad_(False)
+    return network
+
+
+LINEAR = {"mlp": lambda: MLP(n_inputs=4, hidden=[6, 5], n_outputs=12), "half frozen": half_frozen}
+OTHERS = {"scaled": scaled, "twice": Twice, "tied": Tied, "pieces": Pieces}
+"""Networks in which the gradient of one example is not one outer product for each layer."""
+
+
+def example_case(network: str, loss: Any = "softmax", n: int = 6) -> tuple[Learner, Episode, Tensor]:
+    """Examples of the third of three experiences, of which two are told apart from fewer ways."""
+    torch.manual_seed(3)
+    learner = Classifier((LINEAR | OTHERS)[network](), loss=loss).double()
+    data = toy_examples("class", 3)
+    batch = data.draw(data.stream.experiences[2], "fisher", range(n)).gather(torch.device("cpu")).to(torch.float64)
+    assert batch.classes is not None
+    for row in (1, 4):
+        batch.classes[row, :3] = -1
+    return learner, batch, torch.rand(n, 1, batch.n_way, dtype=torch.float64)
+
+
+def outputs_of(learner: Learner, batch: Episode, row: int) -> Tensor:
+    """The logits of the ways that an example has."""
+    assert batch.classes is not None
+    ways = batch.classes[row]
+    return learner.network(batch.query_x[row])[0, ways[ways >= 0]]  # type: ignore[no-any-return]
+
+
+def expected_by_hand(learner: Learner, batch: Episode, loss: str) -> dict[str, Tensor]:
+    params = {n: p for n, p in learner.meta_parameters().items() if p.requires_grad}
+    total = [torch.zeros_like(p) for p in params.values()]
+    for row in range(len(batch)):
+        out = outputs_of(learner, batch, row)
+        if loss == "softmax":
+            likelihoods = [(log, log.exp()) for log in out.log_softmax(-1)]
+        else:
+            likelihoods = [(F.logsigmoid(s * o), torch.sigmoid(s * o)) for o in out for s in (1, -1)]
+        for log, chance in likelihoods:
+            for t, square in zip(total, squares(log, list(params.values())), strict=True):
+                t += chance.detach() * square
+    return dict(zip(params, total, strict=True))
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("network", [*LINEAR, *OTHERS])
+def test_of_labelled_examples_equals_a_brute_force_loop(network: str, loss: str) -> None:
+    learner, batch, uniform = example_case(network, loss)
+    found = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    torch.testing.assert_close(found, expected_by_hand(learner, batch, loss), rtol=1e-8, atol=1e-14)
+    assert sum(float(f.sum()) for f in found.values()) > 1e-3
+
+
+@pytest.mark.parametrize("network", LINEAR)
+@pytest.mark.parametrize("labels", ["exact", "sampled", "empirical"])
+def test_of_linear_layers_needs_no_gradient_of_each_example(
+    network: str, labels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, batch, uniform = example_case(network)
+    one_by_one = [(batch.take(slice(i, i + 1)), uniform[i : i + 1]) for i in range(len(batch))]
+    expected = fisher_diagonal(learner, one_by_one, labels)
+    monkeypatch.delattr(sensitivity, "_of_each_task")
+    found = fisher_diagonal(learner, [(batch, uniform)], labels)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)
+    learner.network.train()
+    assert not any(module._forward_hooks for module in learner.modules())
+
+
+def test_of_routed_examples_is_that_of_the_parameters_they_are_routed_to() -> None:
+    class Double(Strategy):
+        def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+            return {name: 2 * p for name, p in params.items()}
+
+    learner, batch, uniform = example_case("mlp")
+    learner.use([Double()])
+    found = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    plain, _, _ = example_case("mlp")
+    with torch.no_grad():
+        for p in plain.parameters():
+            p *= 2
+    expected = {n: 4 * f for n, f in expected_by_hand(plain, batch, "softmax").items()}
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)
+
+
+def test_the_exact_one_of_convolutions_in_the_layout_of_a_cpu() -> None:
+    learner, batch = make_learner("ProtoNet", "image").double(), random_episode("image").to(torch.float64)
+    expected = fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "exact")
+    learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found = fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "exact")
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)

@@ -86,6 +86,23 @@ def test_experiences_are_in_order_and_joint_is_one() -> None:
         assert flat(one.members) == flat(e.pools[0].members)
 
 
+def test_cumulative_experiences_have_the_training_parts_of_all_domains_so_far() -> None:
+    s, cumulative = stream(), build_stream(Toy(3).domains(), split=(3, 3), split_seed=0, cumulative=True)
+    assert [(e.index, e.name, len(e.pools)) for e in cumulative.experiences] == [
+        (i, f"domain {i}", i + 1) for i in range(3)
+    ]
+    for e in cumulative.experiences:
+        assert [flat(p.members) for p in e.pools] == [
+            flat(s.experiences[i].pools[0].members) for i in range(e.index + 1)
+        ]
+    assert cumulative.fingerprint == s.fingerprint
+
+
+def test_domains_of_one_origin_share_a_split() -> None:
+    one, two, other = (domain(name=name, origin=origin) for name, origin in (("a", None), ("b", "a"), ("c", None)))
+    assert str(split(one)) == str(split(two)) != str(split(other))
+
+
 def test_equal_names_are_numbered() -> None:
     d = domain(name="a")
     assert build_stream([d, d, d], split=(3, 3), split_seed=0).domains == ("a", "a 2", "a 3")

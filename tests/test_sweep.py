@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from benchmarks import sweep
+from lifelong.cli import LifelongCLI
+from tests.command_line import run_here
 
 SWEEP: dict[str, Any] = {
     "seeds": [0, 1],
@@ -28,6 +31,20 @@ RESULTS = {
     "strategy_bytes": {},
     "wall_seconds": 60.0,
 }
+CROSSED: dict[str, Any] = {
+    "seeds": [3, 4],
+    "flags": "--order {seed}",
+    "spread": "sem",
+    "tables": [
+        {
+            "name": "crossed",
+            "config": "a.yaml",
+            "columns": {"task": "--scenario task", "class": "--scenario class --classes all"},
+            "rows": {"none": "", "DER": {"task": "--alpha 1", "class": "--alpha 2"}, "DER++": {"class": "--beta 1"}},
+            "published": {"none": {"task": "84.32 ± .99", "class": 19.9}, "DER++": {"class": 92.5}},
+        }
+    ],
+}
 FAKE = "import json, pathlib, sys; f = pathlib.Path(sys.argv[1]); f.mkdir(parents=True, exist_ok=True); "
 FAKE += "(f / 'arguments.json').write_text(json.dumps(sys.argv[2:])); "
 WRITES = FAKE + f"(f / 'results.json').write_text('''{json.dumps(RESULTS)}''')"
@@ -35,7 +52,7 @@ FAILS = FAKE + "print('error: no such thing'); sys.exit(1)"
 
 
 def fake(folder: Path, code: str = WRITES) -> sweep.Run:
-    return sweep.Run("two", "none", 0, [sys.executable, "-c", code, str(folder)], folder)
+    return sweep.Run("two", "none", "", 0, [sys.executable, "-c", code, str(folder)], folder)
 
 
 def test_every_row_with_every_seed_in_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -45,6 +62,73 @@ def test_every_row_with_every_seed_in_a_folder_of_its_own(tmp_path: Path) -> Non
     command = " ".join(runs[3].command)
     for words in ("--config a.yaml", "--data.evaluate_on test", "optimizer.lr 0.5", "--seed_everything 1"):
         assert words in command
+
+
+def test_rows_are_crossed_with_columns(tmp_path: Path) -> None:
+    runs = list(sweep.plan(CROSSED, tmp_path))
+    cells = [("none", "task"), ("none", "class"), ("DER", "task"), ("DER", "class"), ("DER++", "class")]
+    assert [(r.label, r.column) for r in runs] == cells * 2
+    assert [r.folder.name for r in runs[3:5]] == ["DER-class-3", "DER++-class-3"]
+    command = " ".join(runs[-1].command)
+    assert "--order 4 --scenario class --classes all --beta 1 --seed_everything 4" in command
+    assert "alpha" not in command
+
+
+def test_a_crossed_table_has_ours_and_the_published_in_every_cell(tmp_path: Path) -> None:
+    runs = list(sweep.plan(CROSSED, tmp_path))
+    assert sweep.markdown(CROSSED, runs) == ""
+    for run, average in zip((runs[0], runs[5], runs[4]), (0.80, 0.86, 0.9), strict=True):
+        _finish(run, average)
+    text = sweep.markdown(CROSSED, runs)
+    assert "`a.yaml`; mean ± standard error over seeds" in text
+    assert "| run | task | class | memory | minutes | runs |" in text
+    assert "| none | 83.00 ± 3.00 (84.32 ± .99) | (19.9) | 0.00 MB | 1.0 | 2 of 4 |" in text
+    assert "| DER++ | – | 90.00 (92.5) | 0.00 MB | 1.0 | 1 of 2 |" in text
+    assert "| DER |" not in text
+
+
+def test_published_values_stand_beside_the_label(tmp_path: Path) -> None:
+    table = SWEEP["tables"][0] | {"published": {"none": "61 ± 2"}}
+    found = SWEEP | {"tables": [table]}
+    runs = list(sweep.plan(found, tmp_path))
+    for run in runs[:2]:
+        _finish(run, 0.6)
+    text = sweep.markdown(found, runs)
+    assert "| run | published | average |" in text
+    assert "| none | 61 ± 2 | 60.0 ± 1.0 |" in text
+    assert "| rate 0.5 |  | 60.0 ± 1.0 |" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": {"none": {"domain": ""}}}, "no column domain, only task, class"),
+        ({"published": {"none": {"domain": 1}}}, "no column domain, only task, class"),
+        ({"published": {"nine": {"task": 1}}}, "no published row nine, only none, DER, "),
+        ({"spread": "range"}, "no spread range, only interval, sem"),
+    ],
+)
+def test_a_name_that_stands_for_nothing_is_refused(change: dict[str, Any], message: str) -> None:
+    sweep.check(CROSSED)
+    with pytest.raises(ValueError, match=message):
+        sweep.check(CROSSED | {"tables": [CROSSED["tables"][0] | change]})
+
+
+def test_the_time_left_is_that_of_runs_like_those_that_wait(tmp_path: Path) -> None:
+    runs = list(sweep.plan(SWEEP, tmp_path))
+    assert sweep.time_left(runs, runs, jobs=1) == "time left unknown yet"
+    _finish(runs[0], 0.5, wall_seconds=60.0)
+    assert sweep.time_left(runs, runs[1:], jobs=1) == "about 0:03:00 left"
+    _finish(runs[1], 0.5, wall_seconds=180.0)
+    assert sweep.time_left(runs, runs[2:], jobs=2) == "about 0:02:00 left"
+    assert sweep.time_left(runs, runs[3:], jobs=2) == "about 0:03:00 left"
+    assert sweep.time_left(runs, [], jobs=2) == "about 0:00:00 left"
+
+
+def _finish(run: sweep.Run, average: float, **changes: Any) -> None:
+    run.folder.mkdir(parents=True)
+    metrics = RESULTS["metrics"] | {"average_score": {"value": average, "half_width": 0.01}}
+    (run.folder / "results.json").write_text(json.dumps(RESULTS | {"metrics": metrics} | changes))
 
 
 def test_a_finished_run_is_read_and_an_unfinished_one_is_not(tmp_path: Path) -> None:
@@ -86,7 +170,64 @@ def test_a_failure_is_told_and_the_others_are_run(
     assert Path("runs/s/tables.md").read_text() in printed.out
 
 
+def test_a_stopped_sweep_begins_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped(sweep.Run):
+        def start(self) -> str | None:
+            raise KeyboardInterrupt
+
+    first, second, third = (fake(tmp_path / name, "import time; time.sleep(0.5); " + WRITES) for name in "abc")
+    stopped = Stopped(*(getattr(first, field.name) for field in fields(first)))
+    with pytest.raises(KeyboardInterrupt):
+        sweep._run_missing([stopped, second, third], 1, SWEEP, tmp_path)
+    assert not third.folder.exists()
+
+
 def test_intervals_over_seeds_are_students() -> None:
     assert sweep.cell([0.5, 0.6, 0.7], [0.0] * 3) == "60.0 ± 24.8"
     assert sweep.cell([0.5] * 20, [0.0] * 20) == "50.0 ± 0.0"
     assert sweep.cell([0.5], [0.01]) == "50.0 ± 1.0"
+
+
+def test_standard_errors_are_those_of_the_mean_over_seeds() -> None:
+    assert sweep.cell([0.5, 0.6, 0.7, 0.8], [0.0] * 4, "sem") == "65.00 ± 6.45"  # 0.1291 / sqrt 4
+    assert sweep.cell([0.5], [0.01], "sem") == "50.00"
+
+
+BENCHMARKS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.yaml"))
+MISSING = ("cvxpylayers, which is not installed", "learn2learn cannot be imported")
+"""How the errors of extras that the tests run without begin."""
+
+
+def _first_runs() -> list[Any]:
+    read = ((path.stem, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in BENCHMARKS)
+    runs = ((stem, run) for stem, found in read for run in sweep.plan(found | {"seeds": [7]}, Path("runs")))
+    return [pytest.param(run, id="-".join(filter(None, (stem, run.label, run.column)))) for stem, run in runs]
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_every_sweep_names_what_it_has(path: Path) -> None:
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    sweep.check(found)
+    runs = list(sweep.plan(found, Path("runs")))
+    assert len({run.folder for run in runs}) == len(runs)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("run", _first_runs())
+def test_every_row_builds_what_it_names(
+    run: sweep.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[LifelongCLI] = []
+    monkeypatch.chdir(BENCHMARKS[0].parent.parent)
+    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+    monkeypatch.setattr(sys, "argv", ["lifelong"])
+    monkeypatch.setattr(LifelongCLI, "_run_subcommand", lambda cli, subcommand: built.append(cli))
+    try:
+        run_here(*run.command[3:], "--run.root", str(tmp_path))
+    except SystemExit:
+        error = capsys.readouterr().err
+        if any(text in error for text in MISSING):
+            pytest.skip(error)
+        pytest.fail(error)
+    assert built[0].datamodule.seed == 7
+    assert all(built[0].datamodule.kind in strategy.streams for strategy in built[0].model.strategies)

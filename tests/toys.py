@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -82,11 +82,13 @@ def toy_examples(scenario: Any = "class", n_domains: int = 3, **settings: Any) -
     return ExampleDataModule([FewClasses(n_domains)], scenario=scenario, **(defaults | settings))
 
 
-def make_classifier(n_outputs: int = 12, outer: OuterLoop | None = None) -> learners.Classifier:
+def make_classifier(
+    n_outputs: int = 12, outer: OuterLoop | None = None, loss: Literal["softmax", "sigmoid"] = "softmax"
+) -> learners.Classifier:
     """A classifier for toy examples, with weights that depend on nothing but its arguments."""
     torch.manual_seed(1)
     outer = outer or OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.01))
-    return learners.Classifier(MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs), outer=outer)
+    return learners.Classifier(MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs), loss=loss, outer=outer)
 
 
 LEARNERS: dict[str, dict[str, Any]] = {

@@ -209,4 +209,4 @@ def _embed(learner: Learner, params: Params, pool: Pool, indices: Integers) -> A
 
 
 def _as_parameters(learner: Learner, x: Tensor) -> Tensor:
-    return x.to(next(learner.network.parameters(), x).dtype)
+    return x.to(next(learner.network.parameters(), x).dtype) if x.is_floating_point() else x

@@ -13,12 +13,14 @@ from lifelong.learners.mahalanobis import Mahalanobis
 from lifelong.learners.maml import MAML
 from lifelong.learners.matching import MatchingNet
 from lifelong.learners.meta_sgd import MetaSGD
+from lifelong.learners.nearest_class_mean import NearestClassMean
 from lifelong.learners.no_adaptation import NoAdaptation
 from lifelong.learners.prototypical import ProtoNet
 from lifelong.learners.relation import RelationNet
 from lifelong.learners.reptile import Reptile
 from lifelong.learners.ridge import R2D2
 from lifelong.learners.simple_shot import SimpleShot
+from lifelong.learners.streaming_lda import StreamingLDA
 
 __all__ = [
     "ANIL",
@@ -35,9 +37,11 @@ __all__ = [
     "MatchingNet",
     "MetaOptNet",
     "MetaSGD",
+    "NearestClassMean",
     "NoAdaptation",
     "ProtoNet",
     "RelationNet",
     "Reptile",
     "SimpleShot",
+    "StreamingLDA",
 ]

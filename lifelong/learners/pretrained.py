@@ -49,6 +49,7 @@ class Pretrained(Learner):
 
     def prepare(self, n_classes: int) -> None:
         """Make the classifier, once."""
+        super().prepare(n_classes)
         if not hasattr(self, "classifier"):
             # Not zero: a strategy may freeze the classifier, and rows of zeros would then teach the features nothing.
             with torch.random.fork_rng(devices=[]):
@@ -92,7 +93,8 @@ class Pretrained(Learner):
             )
         pool = self._trainer.datamodule.stream.experiences[0].pools[0]  # type: ignore[attr-defined]
         example = next(self.network.parameters(), torch.empty(0))
-        x = pool.gather(np.concatenate([m[:1] for m in pool.members[:2]]), example.device).to(example.dtype)
+        x = pool.gather(np.concatenate([m[:1] for m in pool.members[:2]]), example.device)
+        x = x.to(example.dtype) if x.is_floating_point() else x
         was_training = self.network.training
         self.network.eval()  # so that running statistics do not see the examples
         with torch.no_grad():

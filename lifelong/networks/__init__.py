@@ -1,9 +1,10 @@
 """Networks, one file each."""
 
 from lifelong.networks.conv4 import Conv4
+from lifelong.networks.from_checkpoint import FromCheckpoint
 from lifelong.networks.mlp import MLP
 from lifelong.networks.pretrained_backbone import Timm
 from lifelong.networks.resnet12 import ResNet12
 from lifelong.networks.split import WithHead
 
-__all__ = ["MLP", "Conv4", "ResNet12", "Timm", "WithHead"]
+__all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "WithHead"]

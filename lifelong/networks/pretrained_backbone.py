@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ class Timm(nn.Module):
     """Any image network of the package timm by its name, without its classifier, and with a linear head of our own.
 
     Its norm layers as a rule keep running statistics, which suit metric learners; learners that adapt by gradients
-    refuse them, and take names with a group or layer norm (``vit_…``, ``convnext_…``, ``resnet50_gn``).
+    refuse them, and take names with a group or layer norm (``vit_…``, ``convnext_…``, ``resnet50_gn``). Attention is
+    computed step by step: its fused kernels have no second derivative, which such learners need.
 
     Args:
         name: as in ``timm.list_models()``.
@@ -78,6 +80,10 @@ def _body(name: str, pretrained: bool, in_channels: int, image_size: int) -> nn.
             f"timm cannot make {name!r} ({error}): set --model.network.name to one of timm.list_models(), or "
             "--model.network.pretrained false"
         ) from error
+    parts: Iterable[Any] = body.modules()
+    for part in parts:
+        if hasattr(part, "fused_attn"):
+            part.fused_attn = False
     return body
 
 

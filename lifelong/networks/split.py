@@ -43,9 +43,14 @@ def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
     """What the head receives where the network is a head on features, else its output, as ``(n, D)``."""
     features = apply_features(network, params, x) if has_head(network) else None
     if features is not None:
-        return features.flatten(1).to(x.dtype)
+        return features.flatten(1).to(output_dtype(x, params))
     own = {name.removeprefix("network."): p for name, p in _own(params).items()}
-    return torch.func.functional_call(network, own, (x,)).flatten(1).to(x.dtype)  # type: ignore[no-any-return]
+    return torch.func.functional_call(network, own, (x,)).flatten(1).to(output_dtype(x, params))  # type: ignore[no-any-return]
+
+
+def output_dtype(x: Tensor, params: Params) -> torch.dtype:
+    """Outputs have the type of real inputs, and of the parameters where inputs are whole numbers (tokens of a text)."""
+    return x.dtype if x.is_floating_point() else next(iter(params.values())).dtype
 
 
 def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:

@@ -45,3 +45,27 @@ def test_images_are_brought_to_size_before_they_are_shuffled() -> None:
     order = torch.from_numpy(generator(0, "pixels", 0).permutation(144))
     whole = large.domains()[0].x
     assert torch.equal(shuffled.x.flatten(2), fit_images(whole, (1, 12, 12)).flatten(2)[..., order])
+
+
+def test_a_stream_of_permutations_is_each_of_them_in_turn() -> None:
+    small = Glyphs(styles=["strokes", "textures"], n_classes=3, n_examples=2, image_size=12)
+    domains = Permuted(small, seed=4, n_domains=3).domains()
+    names = [f"{style} permutation {seed}" for seed in (4, 5, 6) for style in ("strokes", "textures")]
+    assert [domain.name for domain in domains] == names
+    alone = [domain for seed in (4, 5, 6) for domain in Permuted(source(), seed=seed).domains()]
+    for one, other in zip(domains, alone, strict=True):
+        assert torch.equal(one.x, other.x)
+        assert (one.origin, other.origin) == (one.name.split()[0], None)
+
+
+def test_the_source_of_many_permutations_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, loaded = source(), []
+    (first, _) = made.domains()
+    monkeypatch.setattr(made, "domains", lambda: loaded.append(1) or [first])
+    assert len(Permuted(made, n_domains=5).domains()) == 5
+    assert loaded == [1]
+
+
+def test_no_permutation_is_refused() -> None:
+    with pytest.raises(ValueError, match="n_domains 0: it must be at least 1"):
+        Permuted(source(), n_domains=0)

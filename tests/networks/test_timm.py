@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from lifelong.learners import MAML
+from lifelong.batch import Episode
+from lifelong.learners import MAML, ProtoNet
+from lifelong.mapping import Mapping
 from lifelong.networks import Timm
 from lifelong.networks import pretrained_backbone as module
+from lifelong.outer import OuterLoop
 from tests.networks import fake_timm
 
 
@@ -71,16 +76,67 @@ def test_making_it_leaves_the_running_statistics_alone_and_gradient_learners_ref
         MAML(net)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "mobilenetv3_small_050", "convnext_atto"])
-def test_the_real_package(name: str) -> None:
+def test_attention_is_not_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_timm.install(monkeypatch)
+    monkeypatch.setattr(fake_timm.Body, "fused_attn", True, raising=False)
+    assert Timm(name="some", image_size=8).body.fused_attn is False
+
+
+# -- with the real package: .ci/timm -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _real_timm() -> None:
     try:
         module._timm()
-    except ValueError as error:
-        pytest.skip(str(error))
-    torch.manual_seed(0)
+    except ValueError as missing:
+        if os.environ.get("LIFELONG_TIMM") == "required":
+            raise
+        pytest.skip(str(missing))
+
+
+def real(test: Callable[..., None]) -> Callable[..., None]:
+    """Runs with the real package alone, whatever that warns of."""
+    return pytest.mark.usefixtures("_real_timm")(pytest.mark.filterwarnings("ignore")(test))
+
+
+@real
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "mobilenetv3_small_050", "convnext_atto"])
+def test_the_real_package_makes_features_and_our_head_outputs(name: str) -> None:
     net, x = Timm(name=name, in_channels=1, image_size=32, n_outputs=5).eval(), torch.rand(2, 1, 32, 32)
     assert net.features(x).shape == (2, net.n_features)
     assert torch.equal(net(x), net.head(net.features(x)))
+    torch.testing.assert_close(net.features(x), net.body.forward_head(net.body.forward_features(x)))
+
+
+@real
+def test_the_real_package_refuses_an_unknown_name() -> None:
     with pytest.raises(ValueError, match="timm cannot make 'nonsense'"):
         Timm(name="nonsense")
+
+
+@real
+@pytest.mark.parametrize(("name", "mean"), [("resnet18", 0.485), ("vit_tiny_patch16_224", 0.5)])
+def test_each_name_knows_the_scale_of_its_weights(name: str, mean: float) -> None:
+    # The weights themselves would come from the net.
+    assert module._scale(Timm(name=name, image_size=32).body, True, 3)[0][0].item() == pytest.approx(mean)
+
+
+@real
+@pytest.mark.parametrize("mapping", ["loop", "vmap"])
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto", "resnet50_gn"])
+def test_second_order_where_norms_keep_no_statistics(name: str, mapping: Mapping) -> None:
+    network = Timm(name=name, in_channels=1, image_size=32, n_outputs=2)
+    learner = MAML(network, n_inner_steps=1, inner_rate=0.01, outer=OuterLoop(mapping=mapping))
+    y = torch.arange(2).repeat(2, 1)
+    batch = Episode(torch.rand(2, 2, 1, 32, 32), y, torch.rand(2, 2, 1, 32, 32), y, torch.ones(2), 2)
+    learner.losses(learner.meta_parameters(), batch).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@real
+def test_a_metric_learner_takes_running_statistics() -> None:
+    learner = ProtoNet(Timm(name="resnet18", in_channels=1, image_size=32)).eval()
+    y = torch.arange(2).repeat(2, 1)
+    batch = Episode(torch.rand(2, 2, 1, 32, 32), y, torch.rand(2, 2, 1, 32, 32), y, torch.ones(2), 2)
+    assert learner.losses(learner.meta_parameters(), batch).isfinite().all()

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,22 +9,51 @@ from torch import Tensor
 from lifelong.batch import Episode
 from lifelong.learner import Learner
 from lifelong.strategy import Chain, Position, Step, Strategy
-from strategies import EWC, AdapterBank, Replay
+from strategies import (
+    AGEM,
+    DER,
+    ERACE,
+    EWC,
+    GEM,
+    MAS,
+    SI,
+    AdapterBank,
+    GDumb,
+    ICaRL,
+    LwF,
+    PackNet,
+    Replay,
+    WeightAveraging,
+)
 from tests.toys import AtEnd, fit, make_classifier, make_learner, random_episode, same, toy_data, toy_examples, weights
 
 MAKERS: dict[str, Callable[[], Strategy]] = {
+    "AGEM": lambda: AGEM(budget_examples=60),
+    "DER": lambda: DER(budget_examples=24),
+    "DER++": lambda: DER(beta=0.5, budget_examples=24),
+    "ERACE": lambda: ERACE(budget_examples=24),
+    "GDumb": lambda: GDumb(budget_examples=24, n_steps=3, batch_size=8),
+    "GEM": lambda: GEM(budget_examples=60, n_reference=2),
     "AdapterBank": lambda: AdapterBank(n_signature_tasks=6, rank=1),
     "EWC": lambda: EWC(strength=10.0, n_fisher_tasks=6),
     "Replay": lambda: Replay(budget_examples=60),
     "Replay, herding": lambda: Replay(budget_examples=24, policy="herding"),
     "Replay, reservoir": lambda: Replay(budget_examples=24, policy="reservoir"),
+    "ICaRL": lambda: ICaRL(budget_per_class=4),
+    "LwF": lambda: LwF(),
+    "MAS": lambda: MAS(strength=10.0, n_tasks=6),
+    "PackNet": lambda: PackNet(),
+    "SI": lambda: SI(strength=1000.0),
+    "WeightAveraging": lambda: WeightAveraging(decay=0.9),
 }
 """Every strategy, small: one row makes it obey all laws, on every kind of stream that it is made for."""
 
-LEARNS_OTHERWISE_FROM_THE_START: set[str] = set()
+LEARNS_OTHERWISE_FROM_THE_START: set[str] = {"DER", "DER++", "GDumb"}
 """Those that are not plain fine-tuning in the first experience, by design."""
-SAME_TRAINING: set[str] = set()
+SAME_TRAINING: set[str] = {"WeightAveraging"}
 """Those that change what is answered and not what is learnt, by design."""
+LOSSES: dict[str, Any] = {"ICaRL": "sigmoid"}
+"""Those that need a classifier of another loss than softmax."""
 
 Case = tuple[str, str]
 CASES: list[Case] = [
@@ -35,9 +65,9 @@ CASES: list[Case] = [
 every = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
-def learnt_by(kind: str, strategies: list[Strategy], n: int = 1, name: str = "MAML") -> Learner:
+def learnt_by(kind: str, strategies: list[Strategy], n: int = 1, name: str = "MAML", loss: Any = "softmax") -> Learner:
     """What a learner has learnt on a stream of a kind."""
-    learner = make_learner(name) if kind == "few-shot" else make_classifier()
+    learner = make_learner(name) if kind == "few-shot" else make_classifier(loss=loss)
     fit(learner, toy_data(n) if kind == "few-shot" else toy_examples(kind, n), strategies)
     return learner
 
@@ -48,13 +78,16 @@ def some_examples(kind: str) -> Episode:
     return data.draw(data.stream.experiences[1], "train", range(4)).gather(torch.device("cpu"))
 
 
-def learnt(strategies: list[Strategy], n: int = 1, name: str = "MAML", kind: str = "few-shot") -> dict[str, Tensor]:
-    return weights(learnt_by(kind, strategies, n, name))
+def learnt(
+    strategies: list[Strategy], n: int = 1, name: str = "MAML", kind: str = "few-shot", loss: Any = "softmax"
+) -> dict[str, Tensor]:
+    return weights(learnt_by(kind, strategies, n, name, loss))
 
 
 @every
 def test_first_experience_is_plain_fine_tuning(name: str, kind: str) -> None:
-    plain = same(learnt([MAKERS[name]()], kind=kind), learnt([], kind=kind))
+    about: Any = {"kind": kind, "loss": LOSSES.get(name, "softmax")}
+    plain = same(learnt([MAKERS[name]()], **about), learnt([], **about))
     assert plain == (name not in LEARNS_OTHERWISE_FROM_THE_START)
 
 
@@ -65,12 +98,21 @@ def test_first_experience_of_a_metric_learner_is_plain_fine_tuning(name: str) ->
 
 @every
 def test_later_experiences_are_not(name: str, kind: str) -> None:
-    plain = same(learnt([MAKERS[name]()], 2, kind=kind), learnt([], 2, kind=kind))
+    about: Any = {"n": 2, "kind": kind, "loss": LOSSES.get(name, "softmax")}
+    plain = same(learnt([MAKERS[name]()], **about), learnt([], **about))
     assert plain == (name in SAME_TRAINING)
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: EWC(strength=0), lambda: Replay(budget_examples=0), lambda: AtEnd(lambda: None)]
+    "make",
+    [
+        lambda: EWC(strength=0),
+        lambda: LwF(weighting=0),
+        lambda: MAS(strength=0),
+        lambda: SI(strength=0),
+        lambda: Replay(budget_examples=0),
+        lambda: AtEnd(lambda: None),
+    ],
 )
 def test_a_strategy_turned_off_is_plain_fine_tuning(make: Callable[[], Strategy]) -> None:
     assert same(learnt([make()], 3), learnt([], 3))
@@ -90,11 +132,13 @@ def test_the_empty_chain_is_neutral() -> None:
 
 @every
 def test_checkpoint_keeps_behaviour_and_memory(name: str, kind: str) -> None:
-    learner, make = learnt_by(kind, [MAKERS[name]()], 2), MAKERS[name]
+    make, loss = MAKERS[name], LOSSES.get(name, "softmax")
+    learner = learnt_by(kind, [make()], 2, loss=loss)
     file = io.BytesIO()
     torch.save(learner.state_dict(), file)
     file.seek(0)
-    other = make_learner() if kind == "few-shot" else make_classifier()
+    other = make_learner() if kind == "few-shot" else make_classifier(loss=loss)
+    other.prepare(learner.n_classes)
     other.use([make()])
     other.load_state_dict(torch.load(file, weights_only=True))
     assert other.strategies.memory_bytes() == learner.strategies.memory_bytes() > 0
@@ -121,7 +165,23 @@ def test_order_of_compatible_strategies_does_not_matter() -> None:
         assert not same(one, learnt([alone()], 3))
 
 
-CLASHES = [("Replay", "AdapterBank"), ("EWC", "AdapterBank")]
+CLASHES = [
+    ("GDumb", "Replay"),
+    ("GDumb", "AGEM"),
+    ("ICaRL", "AdapterBank"),
+    ("ICaRL", "WeightAveraging"),
+    ("AGEM", "GEM"),
+    ("DER", "AdapterBank"),
+    ("Replay", "AdapterBank"),
+    ("EWC", "AdapterBank"),
+    ("LwF", "AdapterBank"),
+    ("MAS", "AdapterBank"),
+    ("SI", "AdapterBank"),
+    ("WeightAveraging", "AdapterBank"),
+    ("EWC", "PackNet"),
+    ("AdapterBank", "PackNet"),
+    ("WeightAveraging", "PackNet"),
+]
 
 
 @pytest.mark.parametrize(("a", "b"), CLASHES + [(b, a) for a, b in CLASHES])

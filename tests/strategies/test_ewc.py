@@ -5,11 +5,12 @@ import torch
 from torch import Tensor
 
 from lifelong.batch import Episode
+from lifelong.fisher import fisher_diagonal
 from lifelong.learner import Learner
 from lifelong.strategy import Position, Step, Visit
 from lifelong.stream import Experience
 from strategies import EWC
-from tests.toys import fit, make_learner, random_episode, toy_data
+from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
 
 
 def penalty(ewc: EWC, theta: dict[str, Tensor]) -> Tensor:
@@ -82,6 +83,19 @@ def test_fisher_is_a_mean_over_tasks_and_memory_does_not_grow() -> None:
     assert sizes == [2 * sum(p.nbytes for p in learner.network.parameters())] * 3
 
 
+@pytest.mark.parametrize("name", ["MAML", "ProtoNet"])
+def test_the_fisher_is_the_mean_over_the_tasks(name: str) -> None:
+    learner, whole, ewc = make_learner(name), random_episode(n_tasks=4), EWC(n_fisher_tasks=4, labels="exact")
+
+    def batches(purpose: str, n_tasks: int) -> Iterator[tuple[Sequence[int], Episode]]:
+        assert (purpose, n_tasks) == ("fisher", 4)
+        yield from ((range(i, i + 2), whole.take(slice(i, i + 2))) for i in (0, 2))
+
+    ewc.end(learner, Visit(Experience(0, "one", ()), 2, 3, batches, lambda t: t))
+    total = fisher_diagonal(learner, [(whole, torch.empty(4, 0))], "exact")
+    torch.testing.assert_close(ewc.fisher, {n: f / 4 for n, f in total.items()})
+
+
 def test_a_strong_penalty_holds_the_weights() -> None:
     moved = []
     for strength in (1.0, 1e5):
@@ -116,3 +130,21 @@ def test_a_tasks_random_numbers_depend_on_its_index_alone(name: str) -> None:
     assert len(found.unique()) == found.numel()
     assert torch.equal(numbers([0], [1, 2], [3]), found)
     assert torch.equal(numbers([1, 3]), found[1::2])
+
+
+@pytest.mark.parametrize("labels", ["exact", "sampled"])
+def test_all_examples_are_taken_where_no_number_is_given(labels: str) -> None:
+    found = []
+    for n in (None, 32, 31):
+        ewc = EWC(n_fisher_tasks=n, labels=labels)  # type: ignore[arg-type]
+        fit(make_classifier(), toy_examples("domain", 1), [ewc])
+        found.append(ewc.fisher["network.head.weight"])
+    assert torch.equal(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])
+
+
+def test_all_of_few_shot_tasks_are_no_number() -> None:
+    with pytest.raises(ValueError, match=r"n_fisher_tasks is not set.*without end.*such as 100"):
+        fit(make_learner(), toy_data(1), [EWC(n_fisher_tasks=None)])
+    with pytest.raises(ValueError, match=r"n_fisher_tasks is 0.*at least 1"):
+        EWC(n_fisher_tasks=0)

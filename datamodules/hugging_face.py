@@ -1,0 +1,281 @@
+"""Data sets of the Hugging Face library ``datasets``: images, or texts as tokens, from files or from the hub.
+
+Shapes: ``M`` examples, ``C`` channels, ``S`` pixels a side, ``L`` tokens.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules._files import cached_images, square_pixels
+from lifelong.stream import Domain, Source
+
+log = logging.getLogger(__name__)
+
+READERS = {".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+"""How a single file is read, by the end of its name."""
+SAVED = ("dataset_dict.json", "state.json")
+"""What a folder holds that ``save_to_disk`` has written."""
+AT_ONCE = 4096
+"""Texts tokenised in one call."""
+
+
+class HuggingFace(Source):
+    """A data set of the library ``datasets`` (extra ``hf``): one domain, or one for each value of a column.
+
+    A domain has the classes that occur in it, in the order of their names (of their numbers where the data set names
+    them); in the ``domain`` scenario every domain must have examples of every class. Texts become whole numbers
+    ``(M, L)`` for a network that begins with an embedding, such as ``lifelong.networks.WithHead`` around
+    ``torch.nn.EmbeddingBag``.
+
+    Args:
+        path: a folder that ``save_to_disk`` has written; a file (parquet, arrow, csv, json, jsonl); a folder of such
+            files or of images; or a name on the hub, which is downloaded.
+        name: the configuration, of data sets that have several.
+        train_split: what is trained on, and validated on.
+        test_split: becomes the test part where examples are held out; None has the stream hold some out.
+        image_column: the images, or paths to them.
+        text_column: the texts; give one of the two.
+        label_column: the classes: named ones, strings or numbers.
+        domain_column: what an example's domain is; None makes one domain of all.
+        image_size: height and width in pixels; other images are cropped to a centred square and resampled.
+        channels: 1 for grey, 3 for colour.
+        tokenizer: name or folder of a tokenizer of ``transformers``, for texts.
+        max_length: ``L``; longer texts are cut, shorter ones filled with the tokenizer's padding (its end of text
+            where it has none).
+        holdout: ``examples`` tests the same classes on examples not trained on; ``classes`` tests classes not trained
+            on, from both splits.
+        cache_bytes: size in bytes of a domain's decoded images above which they stay on disk and are read when they are
+            drawn.
+
+    Raises:
+        ValueError: when the settings do not fit together, or the extra, the data set, a split or a column is missing.
+
+    Reference:
+        Lhoest et al., "Datasets: A Community Library for Natural Language Processing", EMNLP 2021.
+
+    Example:
+        >>> HuggingFace(path="mnist", image_column="image", image_size=28, channels=1).test_split
+        'test'
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        name: str | None = None,
+        train_split: str = "train",
+        test_split: str | None = "test",
+        image_column: str | None = None,
+        text_column: str | None = None,
+        label_column: str = "label",
+        domain_column: str | None = None,
+        image_size: int = 28,
+        channels: Literal[1, 3] = 3,
+        tokenizer: str | None = None,
+        max_length: int = 128,
+        holdout: Literal["classes", "examples"] = "examples",
+        cache_bytes: int = 1 << 30,
+    ) -> None:
+        if (image_column is None) == (text_column is None):
+            raise ValueError("HuggingFace needs to know what the inputs are: give image_column or text_column, and one")
+        if (text_column is None) != (tokenizer is None):
+            raise ValueError(
+                f"texts need a tokenizer and images have none, but {path} has text_column {text_column} and tokenizer "
+                f"{tokenizer}: give the name or folder of one, such as bert-base-uncased, or leave it out"
+            )
+        self.path, self.name, self.train_split, self.test_split = path, name, train_split, test_split
+        self.image_column, self.text_column = image_column, text_column
+        self.label_column, self.domain_column = label_column, domain_column
+        self.image_size, self.channels = image_size, channels
+        self.tokenizer, self.max_length = tokenizer, max_length
+        self.holdout, self.cache_bytes = holdout, cache_bytes
+
+    def domains(self) -> list[Domain]:
+        """One domain, or one for each value of the column, in the order of the values."""
+        table, in_test, fingerprint = self._load()
+        labels, classes = self._categories(table, self.label_column)
+        places, titles = np.zeros(len(table), dtype=np.int64), [Path(self.path).name]
+        if self.domain_column is not None:
+            places, titles = self._categories(table, self.domain_column)
+        domains = []
+        for place in np.unique(places):
+            rows, title = np.flatnonzero(places == place), titles[place]
+            own = np.unique(labels[rows])
+            domains.append(
+                Domain(
+                    title,
+                    self._inputs(table, rows, title, fingerprint),
+                    np.searchsorted(own, labels[rows]),
+                    [classes[number] for number in own],
+                    holdout=self.holdout,
+                    in_test=None if in_test is None else in_test[rows],
+                )
+            )
+        _warn_of_mixed_classes(domains)
+        return domains
+
+    # -- loading --------------------------------------------------------------------------------------------------
+
+    def _load(self) -> tuple[Any, np.ndarray | None, str]:
+        """All rows, which of them are the test split's, and what tells them from those of another data set."""
+        datasets = _imported("datasets")
+        try:
+            found = self._read(datasets)
+        except (OSError, ValueError) as error:  # absent, damaged, offline, or of no known format
+            raise ValueError(
+                f"the data set {self.path!r} could not be loaded ({_first_line(error)}): give path a folder of "
+                "save_to_disk, a file, a folder of files, or a name on the hub"
+            ) from error
+        splits = found if isinstance(found, dict) else {self.train_split: found}
+        asked = [self.train_split] if self.test_split is None else [self.train_split, self.test_split]
+        for option, split in zip(("train_split", "test_split"), asked, strict=False):
+            if split not in splits:
+                raise ValueError(
+                    f"{self.path!r} has no split {split!r}: set {option} to one of {', '.join(splits)}"
+                    + (", or to null to have examples held out" if option == "test_split" else "")
+                )
+        parts = [splits[split] for split in asked]
+        in_test = None
+        if self.test_split is not None:
+            in_test = np.repeat([False, True], [len(part) for part in parts])
+        fingerprint = " ".join(str(part._fingerprint) for part in parts)
+        return datasets.concatenate_datasets(parts), in_test, fingerprint
+
+    def _read(self, datasets: Any) -> Any:
+        path = Path(self.path).expanduser()
+        if any((path / file).is_file() for file in SAVED):
+            if self.name is not None:
+                raise ValueError(f"what save_to_disk has written has no configuration {self.name!r}: set name to null")
+            return datasets.load_from_disk(str(path))
+        if path.is_file():
+            if path.suffix not in READERS:
+                raise ValueError(f"a file that ends in {path.suffix} is none of {', '.join(READERS)}")
+            return datasets.load_dataset(READERS[path.suffix], self.name, data_files=str(path))
+        return datasets.load_dataset(str(path) if path.is_dir() else self.path, self.name)
+
+    def _check_column(self, table: Any, column: str) -> None:
+        if column not in table.column_names:
+            raise ValueError(
+                f"{self.path!r} has no column {column!r}: choose from {', '.join(table.column_names)} (image_column, "
+                "text_column, label_column, domain_column)"
+            )
+
+    def _categories(self, table: Any, column: str) -> tuple[np.ndarray, list[str]]:
+        """For each row the number of its value, ``(M,)``, and the values as names."""
+        self._check_column(table, column)
+        values, names = list(table[column]), getattr(table.features[column], "names", None)
+        if any(value is None or (value == -1 and names is not None) for value in values):
+            raise ValueError(
+                f"the column {column!r} of {self.path!r} has rows without a value (null, or -1 for a class): leave "
+                "their split out (train_split, test_split), or fill them"
+            )
+        if names is not None:
+            return np.asarray(values, dtype=np.int64), list(names)
+        found, numbers = np.unique(np.asarray(values), return_inverse=True)
+        return numbers, [str(value) for value in found.tolist()]
+
+    # -- inputs ---------------------------------------------------------------------------------------------------
+
+    def _inputs(self, table: Any, rows: np.ndarray, title: str, fingerprint: str) -> Tensor:
+        if self.text_column is not None:
+            self._check_column(table, self.text_column)
+            return self._tokens([str(text) for text in table.select(rows)[self.text_column]])
+        settings = (fingerprint, self.image_column, self.domain_column, title, self.image_size, self.channels)
+        shape = (len(rows), self.channels, self.image_size, self.image_size)
+        return cached_images(
+            re.sub(r"\W+", "-", title),
+            settings,
+            [],
+            shape,
+            self._decoder(table, rows),
+            memory_map=int(np.prod(shape)) > self.cache_bytes,
+        )
+
+    def _decoder(self, table: Any, rows: np.ndarray) -> Callable[[int], np.ndarray]:
+        """Decodes the image of one of some rows as uint8 ``(C, S, S)``."""
+        column, image_type = self.image_column, _imported("datasets").Image
+        assert column is not None
+        self._check_column(table, column)
+        images = table.select_columns([column])
+        if not isinstance(table.features[column], image_type):
+            images = self._as_images(images, column)
+
+        def decode(place: int) -> np.ndarray:
+            row = int(rows[place])
+            try:
+                return square_pixels(images[row][column], self.image_size, self.channels)
+            except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken images
+                raise ValueError(
+                    f"image {row} in the column {column!r} of {self.path!r} cannot be decoded ({_first_line(error)}): "
+                    "leave it out"
+                ) from error
+
+        return decode
+
+    def _as_images(self, images: Any, column: str) -> Any:
+        datasets = _imported("datasets")
+        if getattr(images.features[column], "dtype", None) == "large_string":  # datasets 4.0 takes it for no path
+            images = images.cast_column(column, datasets.Value("string"))
+        try:
+            return images.cast_column(column, datasets.Image())
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise ValueError(
+                f"the column {column!r} of {self.path!r} holds no images, but {images.features[column]}: choose "
+                "another image_column, or text_column"
+            ) from error
+
+    def _tokens(self, texts: list[str]) -> Tensor:
+        """Texts as tokens ``(M, L)``, whole numbers."""
+        auto = _imported("transformers").AutoTokenizer
+        try:
+            tokenizer = auto.from_pretrained(self.tokenizer)
+        except (OSError, ValueError) as error:  # absent, offline, or no name at all
+            raise ValueError(
+                f"the tokenizer {self.tokenizer!r} could not be loaded ({_first_line(error)}): give tokenizer the name "
+                "of one on the hub, or a folder of save_pretrained"
+            ) from error
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        how = {"padding": "max_length", "truncation": True, "max_length": self.max_length, "return_tensors": "np"}
+        pieces = [tokenizer(texts[i : i + AT_ONCE], **how)["input_ids"] for i in range(0, len(texts), AT_ONCE)]
+        return torch.from_numpy(np.concatenate(pieces).astype(np.int64))
+
+
+def _imported(package: str) -> Any:
+    # Here and not above, because it is an extra and takes seconds.
+    try:
+        return importlib.import_module(package)
+    except (ImportError, RuntimeError) as error:  # one that does not fit another package: RuntimeError
+        raise ValueError(
+            f"datamodules.HuggingFace needs the package {package} ({error}): pip install -c constraints.txt -e '.[hf]'"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _warn_of_mixed_classes(domains: Sequence[Domain]) -> None:
+    first = domains[0]
+    for other in domains[1:]:
+        shared = set(first.class_names) & set(other.class_names)
+        if shared and len(first.class_names) == len(other.class_names) > len(shared):
+            log.warning(
+                "%s and %s have as many classes but not the same ones (%s, and %s): the domain scenario takes them for "
+                "the same in this order",
+                first.name,
+                other.name,
+                ", ".join(first.class_names),
+                ", ".join(other.class_names),
+            )
+            return

@@ -1,0 +1,99 @@
+"""Any image source turned by fixed angles: domains that share classes, and change little or much as one likes.
+
+Shapes: ``M`` images of ``C`` channels, ``H`` rows and ``W`` columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.images import CHUNK, fit_images
+from lifelong.stream import Domain, Source
+
+
+class Rotated(Source):
+    """Every domain of another source once for each angle, its images turned about their centre.
+
+    Quarter turns are exact; other angles are bilinear, and what turns in from outside is black (0). Copies of an image
+    share a split: none is trained on at one angle and tested at another.
+
+    Args:
+        source: any source of square images; it is loaded once, and its splits, variants and classes are kept.
+        angles: in degrees, counterclockwise, in the order of the stream.
+        image_size: height and width in pixels, to which images are brought BEFORE they are turned: give it where they
+            are not square, or where the first source of a stream has another size. None keeps the source's.
+
+    Raises:
+        ValueError: when there is no angle, or the source's inputs are not square images ``(M, C, H, H)``.
+
+    Reference:
+        Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017 (MNIST rotations).
+        Difference: the angles are given and not drawn.
+
+    Example:
+        >>> from datamodules import Glyphs
+        >>> source = Glyphs(styles=["strokes"], n_classes=3, n_examples=2)
+        >>> [domain.name for domain in Rotated(source, angles=[0, 22.5]).domains()]
+        ['strokes rotated 0°', 'strokes rotated 22.5°']
+    """
+
+    def __init__(self, source: Source, *, angles: Sequence[float], image_size: int | None = None) -> None:
+        if not angles:
+            raise ValueError("Rotated has no angles: give at least one, such as angles [0, 15, 30]")
+        self.source, self.angles, self.image_size = source, list(angles), image_size
+
+    def domains(self) -> list[Domain]:
+        """All domains of the source at the first angle, then at the next."""
+        upright = [self._squared(domain) for domain in self.source.domains()]
+        return [_turned(domain, angle) for angle in self.angles for domain in upright]
+
+    def _squared(self, domain: Domain) -> Domain:
+        shape = tuple(domain.x.shape[1:])
+        if len(shape) == 3 and self.image_size is not None:
+            domain = replace(domain, x=fit_images(domain.x, (shape[0], self.image_size, self.image_size)))
+        elif len(shape) != 3 or shape[1] != shape[2]:
+            way_out = ": set image_size to make them square" if len(shape) == 3 else ""
+            raise ValueError(
+                f"{domain.name} cannot be rotated: its inputs have shape {shape}, square images (channels, height, "
+                f"width) were expected{way_out}"
+            )
+        return domain
+
+
+def _turned(domain: Domain, angle: float) -> Domain:
+    name = f"{domain.name} rotated {angle:g}°"
+    return replace(domain, name=name, x=rotate(domain.x, angle), origin=domain.origin or domain.name)
+
+
+def rotate(x: Tensor, angle: float) -> Tensor:
+    """Square images ``(M, C, H, H)`` turned counterclockwise by degrees; uint8 stays uint8.
+
+    Returns:
+        ``(M, C, H, H)``; ``x`` itself for a whole turn.
+
+    Example:
+        >>> rotate(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.uint8), 90).tolist()
+        [[[[2, 4], [1, 3]]]]
+    """
+    quarters, rest = divmod(angle, 90)
+    if rest == 0:
+        return x if quarters % 4 == 0 else torch.rot90(x, int(quarters), (-2, -1))
+    turned = torch.empty_like(x)
+    for source, target in zip(torch.split(x, CHUNK), torch.split(turned, CHUNK), strict=True):
+        pixels = _interpolate(source if x.is_floating_point() else source.float(), angle)
+        target.copy_(pixels if x.is_floating_point() else pixels.round().clamp(0, 255))
+    return turned
+
+
+def _interpolate(x: Tensor, angle: float) -> Tensor:
+    # The grid says for each pixel of the result where it comes from: the turn backwards, with rows counted downwards.
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    turn = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], dtype=x.dtype).expand(len(x), 2, 3)
+    grid = F.affine_grid(turn, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

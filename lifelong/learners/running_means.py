@@ -1,0 +1,194 @@
+"""What learners share that keep a mean of each class's embeddings, example by example.
+
+Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``D`` features, ``C`` classes.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Episode
+from lifelong.learners.example_learner import ExampleLearner
+from lifelong.learners.features import full_precision, precise
+from lifelong.networks.norm import BatchNorm
+from lifelong.networks.split import has_head
+from lifelong.objective import one_hot
+from lifelong.outer import OuterLoop
+from lifelong.strategy import Params, overrides
+
+log = logging.getLogger(__name__)
+
+TRAINING_HOOKS = ("rehearse", "penalty", "observe", "project", "route")
+"""What a strategy steps in at while something is trained."""
+
+
+class RunningMeans(ExampleLearner):
+    """Class means ``μ_c`` of an embedding that stands still: every example of the stream moves one of them, once.
+
+    ``μ_c ← μ_c + (f(x) − μ_c) / n_c`` for each example of class ``c``, taken for a batch and all processes at once: the
+    means are those of all examples so far, whatever the batches and their order. There is no optimizer, nothing has a
+    gradient, and strategies that step in at training are refused. Abstract: subclasses say in ``compare`` how means
+    answer.
+
+    Args:
+        network: ``(n, *X)`` to ``(n, D)``, or a head on such features, which is not used then.
+        is_fixed: whether the embedding stands still; a subclass that trains it keeps the means in its own way.
+        outer: how the network is trained where it is.
+
+    Raises:
+        ValueError: when a stream has more classes than there is room for, or a strategy has nothing to work on.
+    """
+
+    means: Tensor
+    """``(C, D)``, zero for a class that was not seen."""
+    counts: Tensor
+    """``(C,)`` how many examples of each class there were."""
+
+    def __init__(self, network: nn.Module, *, is_fixed: bool = True, outer: OuterLoop | None = None) -> None:
+        super().__init__(network, outer=outer)
+        self.is_fixed = is_fixed
+        self.train()
+
+    @abstractmethod
+    def compare(self, features: Tensor) -> Tensor:
+        """Outputs ``(n, C)`` for embeddings ``(n, D)``."""
+
+    # -- preparing ------------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> RunningMeans:
+        """As ever, but an embedding that stands still neither drops units nor moves running statistics."""
+        super().train(mode)
+        if self.is_fixed:
+            self.network.eval()
+        return self
+
+    def setup(self, stage: str) -> None:
+        """Refuse strategies that would have nothing to work on."""
+        super().setup(stage)
+        if not self.is_fixed:
+            return
+        for strategy in self.strategies:
+            if any(overrides(strategy, hook) for hook in TRAINING_HOOKS):
+                raise ValueError(
+                    f"{type(self).__name__} trains nothing here, so {type(strategy).__name__} has nothing to protect: "
+                    "leave it out of --strategies, or choose another --model"
+                )
+        # DDP asks for a parameter with a gradient; without an optimizer none moves.
+        self.network.requires_grad_(True)
+
+    def prepare(self, n_classes: int) -> None:
+        """Room for the means, once."""
+        super().prepare(n_classes)
+        if not hasattr(self, "means"):
+            self.make_room(n_classes, self._n_features())
+        if len(self.means) < n_classes:
+            raise ValueError(
+                f"{type(self).__name__} has room for {len(self.means)} class means, but the stream has {n_classes} "
+                "classes: make a new learner for another stream"
+            )
+        if self.is_fixed and _sees_the_batch(self.network):
+            log.warning(
+                "norm layers of %s use the statistics of the batch at hand, so that an example's embedding depends on "
+                "those that come with it: for one that stands still set another norm (--model.network.norm group)",
+                type(self.network).__name__,
+            )
+
+    def make_room(self, n_classes: int, n_features: int) -> None:
+        """Register what is kept."""
+        like = precise(next(self.network.parameters(), torch.zeros(0)).detach())
+        self.register_buffer("means", like.new_zeros(n_classes, n_features))
+        self.register_buffer("counts", like.new_zeros(n_classes, dtype=torch.int64))
+
+    def _n_features(self) -> int:
+        head = getattr(self.network, "head", None)
+        if has_head(self.network) and isinstance(head, nn.Linear):
+            return head.in_features
+        if self._trainer is None:
+            known = getattr(self.network, "n_features", None)
+            assert isinstance(known, int), "outside a Trainer the network says how many features it has"
+            return known
+        pool = self._trainer.datamodule.stream.experiences[0].pools[0]  # type: ignore[attr-defined]
+        example = next(self.network.parameters(), torch.empty(0))
+        x = pool.gather(np.concatenate(pool.members)[:2], example.device)
+        was_training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            features = self.embed(self.meta_parameters(), x.to(example.dtype) if x.is_floating_point() else x)
+        self.network.train(was_training)
+        return features.shape[1]
+
+    # -- learning -------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """None where the embedding stands still."""
+        return None if self.is_fixed else super().configure_optimizers()
+
+    def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
+        """Take the examples into the means; the score is that of the means before, by distance."""
+        if not self.is_fixed:
+            return super().training_step(batch, batch_idx)
+        self._now = self._position(batch_idx)
+        assert batch.classes is not None
+        with torch.no_grad():
+            features, numbers = self.embedded(self.meta_parameters(), batch)
+            outputs = self.at_ways(self.distances(features), batch.classes)
+            self.absorb(features, numbers)
+        nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
+        self._log_step(batch, nothing, outputs[:, None], None)
+        return self._touch_all(nothing.sum())
+
+    def embedded(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
+        """The embeddings ``(B, D)`` of the examples and their classes' numbers in the stream ``(B,)``."""
+        assert batch.classes is not None
+        dtype = next(self.network.parameters(), batch.weight).dtype
+        features = self.embed(params, batch.to(dtype).query_x[:, 0])
+        return features.to(self.means.dtype), batch.classes.gather(1, batch.query_y)[:, 0]
+
+    def absorb(self, features: Tensor, numbers: Tensor) -> None:
+        """Take this rank's share of some examples into the means, with those of all others.
+
+        Args:
+            features: ``(n, D)`` embeddings.
+            numbers: ``(n,)`` their classes.
+        """
+        sums, counts = self.totals(features, numbers)
+        self.merge(self.sum_over_ranks(sums), self.sum_over_ranks(counts))
+
+    def totals(self, features: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums ``(C, D)`` and number ``(C,)`` of the embeddings ``(n, D)`` of each class ``(n,)``."""
+        labels = one_hot(numbers, len(self.means)).to(features.dtype)
+        with full_precision(features):
+            return labels.T @ features, labels.sum(0)
+
+    def merge(self, sums: Tensor, counts: Tensor) -> None:
+        """Take sums ``(C, D)`` of so many embeddings ``(C,)`` of each class into the means."""
+        self.counts += counts.long()
+        total = self.counts.clamp_min(1).to(sums.dtype)
+        self.means += (sums - counts[:, None] * self.means) / total[:, None]
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def class_outputs(self, params: Params, x: Tensor) -> Tensor:
+        """What the means say ``(n, C)``; a class that was not seen is the least likely."""
+        return self.compare(self.embed(params, x).to(self.means.dtype))
+
+    def distances(self, features: Tensor) -> Tensor:
+        """``−‖f − μ_c‖²`` ``(n, C)``."""
+        exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
+        with full_precision(features):
+            return self.without_unseen(-torch.cdist(features, self.means, compute_mode=exact).square())
+
+    def without_unseen(self, outputs: Tensor) -> Tensor:
+        """The outputs ``(n, C)`` with the lowest number for classes that were not seen."""
+        return outputs.masked_fill(self.counts == 0, torch.finfo(outputs.dtype).min)
+
+
+def _sees_the_batch(network: nn.Module) -> bool:
+    norms = (m for m in network.modules() if isinstance(m, (BatchNorm, nn.modules.batchnorm._BatchNorm)))
+    return any(getattr(norm, "running_mean", None) is None for norm in norms)

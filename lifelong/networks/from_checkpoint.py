@@ -1,0 +1,106 @@
+"""A network with the weights of an earlier run: meta-learnt ones for any other learner."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+HEAD = "head."
+
+
+def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Module:
+    """The network itself, with the weights that a learner's network had in the checkpoint of a run.
+
+    A function and no wrapper, named as what it stands for: what learners and strategies look for in a network (its
+    features, its head, the names of its parameters) is where it was.
+
+    The learner may be any, as ProtoNet for the one and Classifier for the other. A head (the module ``head``) that the
+    checkpoint has not, or has in another shape, stays as it is, and the log says so. On the command line::
+
+        --model.network lifelong.networks.FromCheckpoint --model.network.path runs/NAME/checkpoints/last.ckpt
+        --model.network.network lifelong.networks.Conv4 --model.network.network.n_outputs 10
+
+    Args:
+        network: of the settings that the run had, but for its head.
+        path: of the checkpoint; it must stay there for the new run to be resumed or tested.
+        frozen: all but the head stands still: no gradients, and always in evaluation mode.
+
+    Raises:
+        ValueError: when there is no such checkpoint, it was not written by lifelong, or its weights are those of
+            another network.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "last.ckpt"
+        >>> torch.save({"state_dict": {"network.weight": torch.ones(2, 3), "network.bias": torch.zeros(2)}}, file)
+        >>> FromCheckpoint(nn.Linear(3, 2), str(file))(torch.ones(1, 3)).tolist()
+        [[3.0, 3.0]]
+    """
+    theirs, ours = _weights(path), network.state_dict()
+    fitting = {name: w for name, w in theirs.items() if name in ours and ours[name].shape == w.shape}
+    for name in {**ours, **theirs}:
+        if name not in fitting and not name.startswith(HEAD):
+            raise ValueError(
+                f"the network does not fit the weights in {path}: {name} is {_shape(theirs, name)} there and "
+                f"{_shape(ours, name)} here; give --model.network.network what config.yaml in that run's folder says"
+            )
+    _tell_of_head(network, theirs, fitting, path)
+    network.load_state_dict(ours | fitting)
+    if frozen:
+        _freeze(network)
+    return network
+
+
+def _weights(path: str) -> dict[str, Tensor]:
+    if not Path(path).is_file():
+        raise ValueError(f"the checkpoint {path} is not there: give --model.network.path the path of one")
+    try:
+        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint["state_dict"]
+    except Exception as error:  # whatever torch finds in a file of another kind
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint of lifelong ({type(error).__name__}): give --model.network.path "
+            "one from a run's checkpoints/"
+        ) from error
+    weights = {name.removeprefix("network."): w for name, w in state.items() if name.startswith("network.")}
+    if not weights:
+        raise ValueError(f"the checkpoint {path} has no weights of a network: give --model.network.path another")
+    return weights
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> Any:
+    return tuple(weights[name].shape) if name in weights else "absent"
+
+
+def _tell_of_head(network: nn.Module, theirs: dict[str, Tensor], fitting: dict[str, Tensor], path: str) -> None:
+    ours = network.state_dict()
+    for name in {**ours, **theirs}:
+        if name not in fitting:
+            end = "starts anew" if name in ours else "is left out"
+            log.warning(
+                "the head of %s %s: %s is %s in %s and %s here",
+                type(network).__name__,
+                end,
+                name,
+                _shape(theirs, name),
+                path,
+                _shape(ours, name),
+            )
+            return
+
+
+def _freeze(network: nn.Module) -> None:
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(HEAD))
+    # Not once: the Trainer and others put modules into training mode again.
+    network.register_forward_pre_hook(_evaluate)
+
+
+def _evaluate(network: nn.Module, inputs: Any) -> None:
+    network.eval()

@@ -1,0 +1,27 @@
+"""A bar for what takes a while between the steps of a stream."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.utilities import rank_zero_only
+
+Item = TypeVar("Item")
+SECONDS = 2
+"""A bar for less could not be read."""
+
+
+def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
+    """The items in turn, with a bar and the time left once they take longer than ``SECONDS``.
+
+    Like the bar of the stream it is silent where nobody watches a terminal, and on all processes but the first.
+
+    Example:
+        >>> list(show_progress([1, 2], "counting"))
+        [1, 2]
+    """
+    is_watched = sys.stderr.isatty() and getattr(rank_zero_only, "rank", 0) == 0
+    return iter(Tqdm(items, desc=description, leave=False, delay=SECONDS, disable=not is_watched))

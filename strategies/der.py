@@ -1,0 +1,130 @@
+"""DER and DER++: answer kept examples as they were answered when they were kept.
+
+Shapes: ``B`` examples of a batch, ``R`` drawn from memory, ``N`` ways, ``C`` classes of the stream.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.strategy import Step
+from lifelong.streaming import EXAMPLE_STREAMS, StreamKind
+from strategies.example_memory import ExampleMemory
+from strategies.rehearsal import Rehearsal, check_rehearsal
+
+
+class DER(Rehearsal):
+    """DER: ``α · mean_r ‖z_r − f(x_r)‖² / n_r`` over kept examples; DER++ adds ``β`` times the mean loss of others.
+
+    ``z_r`` are the ``n_r`` outputs that the example got in the step that kept it: those for its ways at that time.
+    Classes that came later have no part in its distance. Both means are over examples drawn from a reservoir, each
+    term with a draw of its own, from the second step of the stream on. Labelled examples alone: the outputs of
+    a few-shot task belong to its own ways and support set, and tasks are drawn anew from single examples.
+
+    Args:
+        alpha: ``α``, how much the kept outputs count.
+        beta: ``β``, how much the labels count; above 0 it is DER++.
+        budget_examples: examples kept in all; None for no such bound.
+        budget_bytes: bytes kept in all, outputs included; None for no such bound.
+        n_replay: examples in each draw over all devices; as many as current ones where None.
+
+    Raises:
+        ValueError: when a setting is out of range.
+
+    Reference:
+        Buzzega et al., "Dark Experience for General Continual Learning: a Strong, Simple Baseline", NeurIPS 2020.
+        Differences: the distance is over the outputs of the ways of the time, not over those of classes to come too,
+        and draws are with replacement.
+
+    Example:
+        >>> DER(alpha=0.5, beta=0.5, budget_examples=200).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+    streams: ClassVar[frozenset[StreamKind]] = EXAMPLE_STREAMS
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.5,
+        beta: float = 0.0,
+        budget_examples: int | None = 2000,
+        budget_bytes: int | None = None,
+        n_replay: int | None = None,
+    ) -> None:
+        super().__init__(
+            budget_examples=budget_examples, budget_bytes=budget_bytes, budget_per_class=None, policy="reservoir"
+        )
+        check_rehearsal("DER", "n_replay", n_replay)
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if value < 0:
+                raise ValueError(f"DER's {name} is {value}: it must not be negative")
+        self.alpha, self.beta, self.n_replay = alpha, beta, n_replay
+
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+        """The terms over kept examples; then the step's own examples go by with their outputs."""
+        assert isinstance(self.kept, ExampleMemory)
+        terms = [term for term in (self._dark(learner, step), self._labelled(learner, step)) if term is not None]
+        classes = step.batch.classes
+        assert classes is not None
+        logits = by_class(step.outputs[:, 0].detach(), classes, learner.n_classes)
+        self.kept.watch(learner, step.batch, step.position, {"logits": logits})
+        return torch.stack(terms).sum() if terms else None
+
+    def _dark(self, learner: Learner, step: Step) -> Tensor | None:
+        drawn = self._drawn(step, self.alpha, salt=0)
+        if drawn is None:
+            return None
+        rows, batch, factor = drawn
+        assert isinstance(self.kept, ExampleMemory)
+        kept = self.kept.extra["logits"][rows.to(step.losses.device)]
+        return factor * distances(learner.outputs(step.params, batch)[:, 0], batch, kept).sum()
+
+    def _labelled(self, learner: Learner, step: Step) -> Tensor | None:
+        drawn = self._drawn(step, self.beta, salt=1)
+        if drawn is None:
+            return None
+        _, batch, factor = drawn
+        return factor * learner.losses(step.params, batch).sum()
+
+    def _drawn(self, step: Step, strength: float, salt: int) -> tuple[Tensor, Episode, float] | None:
+        """Rows of the memory, their examples, and the factor that makes a sum over all ranks ``strength`` means."""
+        assert isinstance(self.kept, ExampleMemory)
+        position, n_replay = step.position, self.n_replay or step.position.n_tasks
+        if strength == 0 or len(self.kept) == 0 or position.rank >= n_replay:
+            return None
+        rows = self.kept.pick(n_replay, position, salt=salt)
+        # A penalty is averaged over ranks, so a share of a sum counts as often as there are ranks.
+        return rows, self.kept.episode(rows, step.losses.device), strength * position.world / n_replay
+
+
+def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
+    """Outputs ``(B, N)`` for the ways ``(B, N)`` as rows over all classes ``(B, C)``, NaN for those not among the ways.
+
+    Example:
+        >>> by_class(torch.tensor([[0.5, 0.7]]), torch.tensor([[2, -1]]), 3).tolist()
+        [[nan, nan, 0.5]]
+    """
+    rows = outputs.new_full((len(outputs), n_classes + 1), torch.nan)  # the last column takes what is no way
+    return rows.scatter(1, torch.where(classes < 0, n_classes, classes), outputs)[:, :-1].contiguous()
+
+
+def distances(outputs: Tensor, batch: Episode, kept: Tensor) -> Tensor:
+    """The mean squared difference of each example's outputs to those that were kept ``(R,)``.
+
+    Args:
+        outputs: ``(R, N)`` for the ways now.
+        batch: the examples.
+        kept: ``(R, C)`` by class, NaN where none was kept.
+    """
+    assert batch.classes is not None
+    wanted = kept.gather(1, batch.classes.clamp_min(0))
+    there = (batch.classes >= 0) & ~wanted.isnan()
+    squares = torch.where(there, outputs - wanted, 0).square()
+    return squares.sum(1) / there.sum(1).clamp_min(1)

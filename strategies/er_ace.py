@@ -1,0 +1,93 @@
+"""ER-ACE: new examples compete with each other's classes alone, rehearsed ones with all that were seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.strategy import Position
+from lifelong.streaming import StreamKind
+from strategies.memory import Policy, own_units
+from strategies.rehearsal import Rehearsal, Weighting, check_rehearsal, weight_of_rehearsed
+
+
+class ERACE(Rehearsal):
+    """ER-ACE: ``(mean_current ℓ(x, y; P) + w · mean_rehearsed ℓ(x, y; S)) / (1 + w)``.
+
+    ``ℓ(x, y; C)`` is the cross-entropy among the classes ``C``: ``P`` those present in the step's own batch, ``S`` all
+    seen so far. New examples so push no old class down, which is what makes the features of old classes drift;
+    only rehearsed ones tell old from new. Before there is a past it is plain fine-tuning. For class-incremental streams
+    alone: where the ways are the same few in all of an experience's batches, ``P`` is ``S`` and it is ``Replay``.
+
+    Args:
+        budget_examples: examples kept in all; None for no such bound.
+        budget_bytes: bytes kept in all; None for no such bound.
+        budget_per_class: examples kept of each class; None for no such bound.
+        policy: ``reservoir``, ``class_balanced`` or ``herding``.
+        n_replay: rehearsed examples per step over all devices; as many as current ones where None.
+        weighting: ``w``, or ``experience`` (the number of past ones) or ``equal`` (each example alike).
+
+    Raises:
+        ValueError: when the budget is too small (the numbers are named), or a setting is out of range.
+
+    Reference:
+        Caccia et al., "New Insights on Reducing Abrupt Representation Change in Online Continual Learning", ICLR 2022.
+        Differences: the sum of the two means is divided by ``1 + w``, draws are with replacement.
+
+    Example:
+        >>> ERACE(budget_examples=500).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+    streams: ClassVar[frozenset[StreamKind]] = frozenset(("class",))
+
+    def __init__(
+        self,
+        *,
+        budget_examples: int | None = 2000,
+        budget_bytes: int | None = None,
+        budget_per_class: int | None = None,
+        policy: Policy = "reservoir",
+        n_replay: int | None = None,
+        weighting: Weighting = 1.0,
+    ) -> None:
+        super().__init__(
+            budget_examples=budget_examples,
+            budget_bytes=budget_bytes,
+            budget_per_class=budget_per_class,
+            policy=policy,
+        )
+        check_rehearsal("ERACE", "n_replay", n_replay, weighting)
+        self.n_replay, self.weighting = n_replay, weighting
+        self.needs_boundaries = self.needs_boundaries or weighting == "experience"  # type: ignore[misc]
+
+    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+        """The batch, its own examples among the classes present, with this rank's share of the rehearsed ones."""
+        n_past, n_replay = self.kept.n_past, self.n_replay or position.n_tasks
+        old = self.share(n_replay, batch, position) if n_past else None
+        self.kept.watch(learner, batch, position)
+        if not n_past:
+            return batch
+        current = among_present(learner, batch, own_units(position))
+        weight = weight_of_rehearsed(self.weighting, n_past, position.n_tasks, n_replay)
+        return current if old is None else Episode.cat([current, old.weighted(weight)])
+
+
+def among_present(learner: Learner, batch: Episode, n_own: int) -> Episode:
+    """The batch whose first examples, the stream's own, are told apart from the classes present among these alone.
+
+    Args:
+        learner: gathers the classes of all ranks.
+        batch: the examples.
+        n_own: how many are the stream's own.
+    """
+    assert batch.classes is not None
+    labels = batch.classes.gather(1, batch.query_y)[:n_own]
+    present = torch.isin(batch.classes, learner.gather_over_ranks(labels))
+    present[n_own:] = True
+    return replace(batch, classes=batch.classes.masked_fill(~present, -1))

@@ -1,0 +1,188 @@
+"""iCaRL: herded exemplars, old answers as targets for old classes, and the nearest mean of exemplars as the answer.
+
+Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``D`` features, ``K`` classes with exemplars, ``C`` all classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.objective import one_hot
+from lifelong.one_vs_rest import OneVsRest
+from lifelong.strategy import Params, Position, Step, Visit, nested_bytes
+from lifelong.streaming import StreamKind
+from strategies.example_memory import EMBED_AT_ONCE, ExampleMemory
+from strategies.rehearsal import Rehearsal, check_rehearsal
+from strategies.snapshot import current, evaluating, on, snapshot
+
+
+class ICaRL(Rehearsal):
+    """iCaRL: trains ``Σ_n BCE(σ(o_n), t_n)`` over the ways and answers with ``argmin_n ‖φ(x) − μ_n‖``.
+
+    The target ``t_n`` is the label, and for the classes of earlier experiences ``σ(o_n^old / T)``, the answer of the
+    network that ended the last one. The mean is over current examples and exemplars together, each counting as one.
+    ``φ`` is the learner's embedding at unit length and ``μ_n`` the mean over class ``n``'s exemplars, at unit length
+    again, by the network that ended the last experience. Exemplars are chosen by herding.
+
+    The learner must train the sigmoid loss (``--model.loss sigmoid``), which is all there is in the first experience.
+    From the second on the penalty ``Σ_old (y_n − σ(o_n^old / T)) o_n`` makes the old answers ``t`` of the labels ``y``,
+    exactly, as the loss is linear in its targets; it may be negative. For class-incremental streams alone, where
+    classes become old.
+
+    Args:
+        budget_per_class: exemplars of each class; None for no such bound.
+        budget_examples: exemplars in all; None for no such bound.
+        budget_bytes: bytes of the exemplars in all; None for no such bound.
+        temperature: ``T``.
+        n_replay: exemplars drawn per step over all devices; as many as current ones where None. Weights make them count
+            as often as exemplars are among all examples.
+
+    Raises:
+        ValueError: when the budget keeps nothing or is too small, a setting is out of range, or the learner's loss is
+            another.
+
+    Reference:
+        Rebuffi, Kolesnikov, Sperl & Lampert, "iCaRL: Incremental Classifier and Representation Learning", CVPR 2017;
+        van de Ven, Tuytelaars & Tolias, Nature Machine Intelligence 2022 (they have ``T = 2``). Differences: exemplars
+        are drawn for each step with weights in place of being mixed into the current examples, which has the same mean;
+        herding aims at a mean that is not brought to unit length.
+
+    Example:
+        >>> ICaRL(budget_per_class=20).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+    streams: ClassVar[frozenset[StreamKind]] = frozenset(("class",))
+
+    def __init__(
+        self,
+        *,
+        budget_per_class: int | None = 100,
+        budget_examples: int | None = None,
+        budget_bytes: int | None = None,
+        temperature: float = 1.0,
+        n_replay: int | None = None,
+    ) -> None:
+        super().__init__(
+            budget_examples=budget_examples,
+            budget_bytes=budget_bytes,
+            budget_per_class=budget_per_class,
+            policy="herding",
+        )
+        check_rehearsal("ICaRL", "n_replay", n_replay)
+        if temperature <= 0:
+            raise ValueError(f"ICaRL's temperature is {temperature}: it must be positive, 1.0 as a rule")
+        if self.budget.is_nothing:
+            raise ValueError("ICaRL answers by its exemplars, and its budget is 0: raise it, or leave ICaRL out")
+        self.temperature, self.n_replay = temperature, n_replay
+        self.old: Params = {}
+        self.classes = torch.zeros(0, dtype=torch.int64)
+        """``(K,)`` numbers of the classes that exemplars are kept of."""
+        self.means = torch.zeros(0, 0)
+        """``(K, D)`` the mean embedding of each class's exemplars, of unit length."""
+        self.n_current = 1
+        """Examples of the current experience."""
+
+    def attach(self, learner: Learner) -> None:
+        """A memory; refuse a learner of another loss."""
+        super().attach(learner)
+        if not isinstance(learner.objective, OneVsRest):
+            raise ValueError(
+                "ICaRL puts old answers in the place of labels in a sum of sigmoid losses, and this "
+                f"{type(learner).__name__} trains another loss: set --model Classifier --model.loss sigmoid"
+            )
+
+    def begin(self, learner: Learner, visit: Visit) -> None:
+        """Note how many examples the experience has."""
+        super().begin(learner, visit)
+        self.n_current = sum(len(pool) for pool in visit.experience.pools)
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """Choose exemplars, take their means, and let the network as it is now become the old one."""
+        with evaluating(learner.network):
+            super().end(learner, visit)
+            self.classes, self.means = self._exemplar_means(learner)
+        self.old = snapshot(learner)
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+        """The batch with this rank's share of the exemplars."""
+        n_replay = self.n_replay or position.n_tasks
+        exemplars = self.share(n_replay, batch, position) if len(self.kept) else None
+        if exemplars is None:
+            return batch
+        weight = len(self.kept) / self.n_current * position.n_tasks / n_replay
+        return Episode.cat([batch, exemplars.weighted(weight)])
+
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+        """What the loss lacks when old answers are the targets of old classes; nothing in the first experience."""
+        if not self.old:
+            return None
+        self._move(step.losses.device)
+        assert step.batch.classes is not None
+        with torch.no_grad(), evaluating(learner.network):
+            answers = (learner.outputs(self.old, step.batch) / self.temperature).sigmoid()
+        labels = one_hot(step.batch.query_y, step.batch.n_way).to(answers.dtype)
+        is_new = ~torch.isin(step.batch.classes, self.classes)[:, None]
+        changes = ((labels - answers) * step.outputs.masked_fill(is_new, 0)).sum(-1).mean(-1)
+        return learner.mean(changes, step.batch.weight)
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+        """``−‖φ(x) − μ_n‖²`` for each way, −∞ where there are no exemplars; the learner's own before there are any."""
+        if not len(self.classes):
+            return None
+        self._move(batch.weight.device)
+        assert batch.classes is not None
+        features = _embed(learner, params, batch)
+        exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
+        distances = torch.cdist(features, self.means.to(features.dtype), compute_mode=exact)
+        outputs = features.new_full((len(batch), learner.n_classes), -torch.inf)
+        outputs[:, self.classes] = -distances.square()
+        at_ways = outputs.gather(1, batch.classes.clamp_min(0)).masked_fill(batch.classes < 0, -torch.inf)
+        return at_ways[:, None]
+
+    def _exemplar_means(self, learner: Learner) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.kept, ExampleMemory)
+        params, pieces = current(learner), torch.split(torch.arange(len(self.kept)), EMBED_AT_ONCE)
+        with torch.no_grad():
+            batches = (self.kept.episode(rows, learner.device) for rows in pieces)
+            features = torch.cat([_embed(learner, params, batch) for batch in batches])
+        classes, place = torch.unique(self.kept.number.long().to(features.device), return_inverse=True)
+        totals = features.new_zeros(len(classes), features.shape[1]).index_add(0, place, features)
+        return classes, F.normalize(totals, dim=-1)
+
+    def _move(self, device: torch.device) -> None:
+        self.old, self.classes, self.means = on(device, self.old), self.classes.to(device), self.means.to(device)
+
+    # -- checkpoint -----------------------------------------------------------------------------------------------
+
+    def memory_bytes(self) -> int:
+        """Bytes of the exemplars, their means and the old network."""
+        return super().memory_bytes() + nested_bytes([self.old, self.classes, self.means])
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Exemplars, means, the old network and the size of the experience, for the checkpoint."""
+        own = {name: getattr(self, name) for name in ("old", "classes", "means", "n_current")}
+        return own | {"memory": super().get_extra_state()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The same, from the checkpoint."""
+        super().set_extra_state(state["memory"])
+        for name in ("old", "classes", "means", "n_current"):
+            setattr(self, name, state[name])
+
+
+def _embed(learner: Learner, params: Params, batch: Episode) -> Tensor:
+    """``φ(x)`` ``(B, D)`` of the one query of each example."""
+    dtype = next(iter(params.values())).dtype
+    return F.normalize(learner.embed(params, batch.to(dtype).query_x[:, 0]), dim=-1)

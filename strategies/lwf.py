@@ -1,0 +1,200 @@
+"""Learning without forgetting: the learner as it was keeps teaching the learner as it is, on the inputs at hand.
+
+Shapes: ``B`` units, ``Q`` queries of a unit, ``N`` ways, ``K`` ways that are distilled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.learners.pretrained import Pretrained
+from lifelong.objective import Classification
+from lifelong.one_vs_rest import OneVsRest, binary_losses
+from lifelong.strategy import Params, Step, Strategy, Visit
+from strategies.snapshot import evaluating, on, snapshot
+
+
+class LwF(Strategy):
+    """LwF: ``L + w D``, with ``L`` the loss, ``D`` the distance to the old answers and ``w`` the past experiences.
+
+    The old learner is a copy of the one that ended the experience before. Both answer on the inputs of the current
+    experience, and ``D`` is the mean over them of ``KL(p_old ‖ p_new)`` with ``p = softmax(outputs / T)`` over
+
+    - labelled examples: the classes seen in earlier experiences and no others, whatever the data tells apart; with a
+      head for each experience the mean over the earlier heads;
+    - few-shot tasks: the task's own ways, which old and new learner both learn from its support set; with a learner
+      that pre-trains a classifier of all classes (SimpleShot, …) that classifier's outputs of the classes seen earlier.
+
+    With a yes or no for each class (``loss: sigmoid``) the divergences of these are added up. Where outputs are no
+    logits ``D`` is the objective's own loss with the old outputs as targets. Units that another strategy rehearses
+    count in ``L`` and not in ``D``.
+
+    Args:
+        temperature: ``T``. ``D`` is not multiplied by ``T²``; a ``weighting`` of 4 and a temperature of 2 are Hinton's.
+        weighting: ``experience`` as above, so each experience counts alike; or a number ``w``.
+        among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
+            seen earlier no chance, so that ``D`` also holds new classes down. Differs in the class scenario alone.
+
+    Raises:
+        ValueError: when the temperature is not positive, or the weighting negative.
+
+    Reference:
+        Li & Hoiem, "Learning without Forgetting", ECCV 2016. The table of van de Ven, Tuytelaars & Tolias, "Three types
+        of incremental learning", 2022, has a weighting of ``experience`` for tasks and domains, and for classes 1,
+        ``ways`` and all classes of the stream (``--data.classes all``). Differences: a new head is not trained alone
+        first, and the divergence stands for the cross-entropy (the same gradient, but zero at the start).
+
+    Example:
+        >>> LwF(temperature=2.0).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 2.0,
+        weighting: Literal["experience"] | float = "experience",
+        among: Literal["seen", "ways"] = "seen",
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"LwF's temperature is {temperature}: it must be positive, 2.0 as a rule")
+        if weighting != "experience" and weighting < 0:
+            raise ValueError(f"LwF's weighting is {weighting}: it must not be negative")
+        self.temperature, self.weighting, self.among = temperature, weighting, among
+        self.old: Params = {}
+        self.heads: list[Tensor] = []
+        """Numbers of the classes seen, those together that are told apart from each other."""
+        self.n_past = 0
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """The learner as it is now becomes the old one."""
+        if self.weighting == 0:
+            return
+        numbers = np.unique(np.concatenate([pool.numbers for pool in visit.experience.pools]))
+        self.heads = _grown(self.heads, numbers, visit.ways)
+        self.old, self.n_past = snapshot(learner), self.n_past + 1
+
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+        """``w D``; nothing in the first experience."""
+        if not self.old:
+            return None
+        own = step.batch.take(slice(len(range(step.position.rank, step.position.n_tasks, step.position.world))))
+        weight = self.n_past if self.weighting == "experience" else self.weighting
+        return weight * learner.mean(self.distances(learner, step, own), own.weight)
+
+    def distances(self, learner: Learner, step: Step, own: Episode) -> Tensor:
+        """``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
+        self.old = on(step.losses.device, self.old)
+        new, ask = self._answers(learner, step, own)
+        with torch.no_grad(), evaluating(learner.network):
+            old = ask(self.old)
+        if not isinstance(learner.objective, Classification):
+            return torch.func.vmap(learner.objective.loss)(new, old)
+        if new.shape[-1] > old.shape[-1]:  # the classes not seen earlier
+            old = F.pad(old, (0, new.shape[-1] - old.shape[-1]), value=-torch.inf)
+        sizes = [len(head) for head in self.heads] if len(self.heads) > 1 and _has_heads(learner) else [new.shape[-1]]
+        distance = binary_distillation if isinstance(learner.objective, OneVsRest) else distillation
+        parts = zip(torch.split(new, sizes, -1), torch.split(old, sizes, -1), strict=True)
+        return torch.stack([distance(n, o, self.temperature).mean(-1) for n, o in parts]).mean(0)
+
+    def _answers(self, learner: Learner, step: Step, own: Episode) -> tuple[Tensor, Callable[[Params], Tensor]]:
+        """Outputs ``(B, Q, …)`` of the learner, and what gives those of the old one; another pass only where needed."""
+        seen = torch.cat(self.heads).to(step.losses.device)
+        if isinstance(learner, Pretrained):
+
+            def ask_classifier(params: Params) -> Tensor:
+                outputs: Tensor = learner.over_tasks(partial(learner.likelihood_outputs, params), own)
+                return outputs[..., seen]
+
+            return ask_classifier(step.params), ask_classifier
+        if not _has_heads(learner):
+            return step.outputs[: len(own)], lambda params: learner.losses_and_outputs(params, own)[1]
+        ask, places = partial(learner.outputs, batch=_asking_for(own, seen)), _places(own, seen)
+        if places is None:
+            return ask(step.params), ask
+        outputs = step.outputs[: len(own)]
+        rest = [outputs.scatter(-1, places, -torch.inf)] if self.among == "ways" else []
+        return torch.cat([outputs.gather(-1, places), *rest], -1), ask
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The old learner, for the checkpoint."""
+        return {"old": self.old, "heads": self.heads, "n_past": self.n_past}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The old learner, from the checkpoint."""
+        self.old, self.heads, self.n_past = state["old"], list(state["heads"]), int(state["n_past"])
+
+
+def distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
+    """``KL(softmax(old / T) ‖ softmax(new / T))`` over the last axis; an output of −∞ is no way.
+
+    Args:
+        new: logits ``(…, N)`` of the learner.
+        old: logits ``(…, N)`` of its teacher.
+        temperature: ``T``.
+
+    Example:
+        >>> distillation(torch.tensor([0.0, 0.0]), torch.tensor([0.0, -torch.inf]), 2.0)
+        tensor(0.6931)
+    """
+    log_new, p_old = F.log_softmax(new / temperature, dim=-1), F.softmax(old / temperature, dim=-1)
+    finite = log_new.masked_fill(p_old == 0, 0)  # 0 · ∞ is not a number
+    return F.kl_div(finite, p_old, reduction="none").sum(-1)
+
+
+def binary_distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
+    """``Σ_n KL(σ(old_n / T) ‖ σ(new_n / T))`` over the last axis, each way being a yes or no, and −∞ no way.
+
+    Args:
+        new: logits ``(…, N)`` of the learner.
+        old: logits ``(…, N)`` of its teacher.
+        temperature: ``T``.
+
+    Example:
+        >>> binary_distillation(torch.tensor([1.0, -2.0]), torch.tensor([1.0, -2.0]), 2.0)
+        tensor(0.)
+    """
+    new, old = new / temperature, old / temperature
+    return binary_losses(new, old.sigmoid()) - binary_losses(old, old.sigmoid())
+
+
+def _has_heads(learner: Learner) -> bool:
+    return learner.unit == "examples"
+
+
+def _grown(heads: Sequence[Tensor], numbers: np.ndarray, ways: np.ndarray | None) -> list[Tensor]:
+    """The heads after an experience of some classes: those that its ways take in become one with it.
+
+    In the class scenario that is one head of all seen classes, in the domain scenario the shared one, in the task
+    scenario one for each experience.
+    """
+    own = numbers if ways is None else np.intersect1d(numbers, ways)
+    joins = [ways is None or set(head.tolist()) <= set(ways.tolist()) for head in heads]
+    apart = [head for head, joined in zip(heads, joins, strict=True) if not joined]
+    merged = [head for head, joined in zip(heads, joins, strict=True) if joined]
+    return [*apart, torch.unique(torch.cat([*merged, torch.from_numpy(own)]))]
+
+
+def _asking_for(own: Episode, seen: Tensor) -> Episode:
+    """The same examples, told apart from the classes ``(K,)``; their labels play no part."""
+    return replace(own, n_way=len(seen), classes=seen.expand(len(own), -1), query_y=torch.zeros_like(own.query_y))
+
+
+def _places(own: Episode, seen: Tensor) -> Tensor | None:
+    """Where the classes ``(K,)`` stand among each example's ways, ``(B, 1, K)``; None where one of them does not."""
+    assert own.classes is not None
+    same = own.classes[:, None, None, :] == seen[:, None]
+    return same.int().argmax(-1) if bool(same.any(-1).all()) else None

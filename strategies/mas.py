@@ -1,0 +1,84 @@
+"""Memory aware synapses: parameters are held by how strongly the outputs depend on them, whatever the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lifelong.batch import Episode, Task
+from lifelong.learner import Learner
+from lifelong.sensitivity import sensitivity
+from lifelong.strategy import Step, Strategy, Visit
+from strategies.quadratic import Quadratic
+from strategies.units import count_units
+
+
+class MAS(Strategy):
+    """MAS: ``λ Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
+
+    At the end of each experience ``Ω_i`` grows by the mean over ``n_tasks`` tasks of ``|∂/∂θ_i ‖f‖²|``, ``‖f‖²`` being
+    the mean over a task's queries of the squared norm of the outputs. No label of a query is looked at; few-shot
+    learners adapt to their support sets as ever.
+
+    Args:
+        strength: ``λ``; there is no ½ in the penalty.
+        n_tasks: tasks, or labelled examples, that the importance is estimated from; None takes all examples of the
+            experience.
+
+    Raises:
+        ValueError: when a setting is out of range, or all of few-shot tasks are asked for.
+
+    Reference:
+        Aljundi et al., "Memory Aware Synapses: Learning what (not) to forget", ECCV 2018. Differences: the unit is a
+        task; the outputs are those that the loss is of, of labelled examples the logits of their ways.
+
+    Example:
+        >>> MAS(strength=1.0).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+
+    def __init__(self, *, strength: float = 1.0, n_tasks: int | None = 100) -> None:
+        super().__init__()
+        if strength < 0:
+            raise ValueError(f"MAS's strength is {strength}: it must not be negative")
+        if n_tasks is not None and n_tasks < 1:
+            raise ValueError(f"MAS's n_tasks is {n_tasks}: it must be at least 1, or null for all")
+        self.strength, self.n_tasks = strength, n_tasks
+        self.quadratic = Quadratic()
+
+    def begin(self, learner: Learner, visit: Visit) -> None:
+        """Refuse a number of tasks that cannot be drawn before any time is spent."""
+        count_units(visit, self.n_tasks, "MAS's n_tasks")
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """Add this experience's importance to the kept one, and hold the parameters where they are now."""
+        if self.strength == 0:
+            return
+        n_units = count_units(visit, self.n_tasks, "MAS's n_tasks")
+        batches: Iterator[tuple[Episode]] = ((batch,) for _, batch in visit.batches("fisher", n_units))
+        slopes = sensitivity(learner, batches, _of_squared_norm, torch.abs)
+        importance = {name: visit.sum_over_ranks(s) / n_units for name, s in slopes.items()}
+        here = {name: p.detach().clone() for name, p in learner.meta_parameters().items() if name in importance}
+        self.quadratic.renew(importance, here)
+
+    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+        """``λ`` times the quadratic; nothing before the second experience."""
+        return self.strength * self.quadratic.value(step.params) if self.quadratic else None
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The quadratic, for the checkpoint."""
+        return self.quadratic.state()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The quadratic, from the checkpoint."""
+        self.quadratic.load(state)
+
+
+def _of_squared_norm(task: Task, output: Tensor) -> Tensor:
+    """The gradient ``(1, n, *Y)`` of the mean squared norm of ``(n, *Y)``."""
+    return 2 * output[None] / len(output)

@@ -1,0 +1,203 @@
+"""PackNet: one network for all experiences, each of which keeps a share of its weights for good.
+
+Shapes: ``B`` examples, ``N`` ways, ``C`` classes of the stream, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.mapping import has_running_statistics
+from lifelong.networks.split import has_head
+from lifelong.strategy import Params, Position, Strategy, Visit
+from lifelong.streaming import StreamKind
+from strategies.snapshot import on, snapshot
+
+
+class PackNet(Strategy):
+    """PackNet: train the free weights, keep the largest of them, zero the rest, train the kept ones on, freeze them.
+
+    ``kept_e = top_{keep} |θ|`` of each layer's free weights; examples of experience ``e`` are answered with the weights
+    of experiences ``1 … e`` and zeros for all others, so nothing is forgotten. Weights are those of layers below the
+    head (tensors of two dimensions or more). Biases and norm scales are trained in the first experience and belong to
+    it. The head is not pruned: the rows of an experience's classes belong to it. For the task scenario alone:
+    which mask an example is answered with is told by its ways, and without being told the experience nothing says it.
+
+    Args:
+        keep: share of the free weights that an experience keeps; where None ``1 / experiences left``, so that all keep
+            equally many and the last one all that is free.
+        retrain: share of an experience's steps, its last ones, that train the kept weights after the others are zeroed.
+
+    Raises:
+        ValueError: when a share is out of range, the network has no linear head of its own, or it keeps running
+            statistics, which no freezing of weights holds still.
+
+    Reference:
+        Mallya & Lazebnik, "PackNet: Adding Multiple Tasks to a Single Network by Iterative Pruning", CVPR 2018.
+        Differences: training on is part of the experience's steps, so that every strategy takes equally many; the
+        optimizer goes on as it is; by default experiences get equal shares and not a fixed one of what is left.
+
+    Example:
+        >>> PackNet(keep=0.5).memory_bytes()
+        0
+    """
+
+    isolates_parameters: ClassVar[bool] = True
+    streams: ClassVar[frozenset[StreamKind]] = frozenset(("task",))
+
+    def __init__(self, *, keep: float | None = None, retrain: float = 0.33) -> None:
+        super().__init__()
+        if keep is not None and not 0 < keep <= 1:
+            raise ValueError(f"PackNet keeps a share of {keep}: it must be above 0 and at most 1 (keep: 0.5)")
+        if not 0 <= retrain < 1:
+            raise ValueError(f"PackNet's retrain is {retrain}: it must be a share of the steps, from 0 to below 1")
+        self.keep, self.retrain = keep, retrain
+        self.owner: Params = {}
+        """For each weight the number of the experience that keeps it, from 1 on; 0 where it is free."""
+        self.values: Params = {}
+        """What the weights are that may not move."""
+        self.number, self.is_pruned, self.share, self.prune_at = 0, False, 1.0, 0
+        self.ways = torch.zeros(0, dtype=torch.int64)
+
+    # -- life of an experience ------------------------------------------------------------------------------------
+
+    def attach(self, learner: Learner) -> None:
+        """Refuse a network that cannot be packed."""
+        network = learner.network
+        if not (has_head(network) and isinstance(network.head, nn.Linear)):
+            raise ValueError(
+                f"PackNet needs a network with features and a linear head, and {type(network).__name__} has none: wrap "
+                "it in lifelong.networks.WithHead"
+            )
+        if has_running_statistics(network):
+            raise ValueError(
+                "PackNet freezes weights, but running statistics of norm layers move on in every experience: choose "
+                "another norm (--model.network.norm batch, group, layer or instance), or another strategy"
+            )
+
+    def begin(self, learner: Learner, visit: Visit) -> None:
+        """Note what is to be kept, and when."""
+        assert visit.ways is not None
+        left = visit.n_experiences - visit.experience.index
+        self.share = 1 / left if self.keep is None else self.keep
+        self.prune_at = visit.n_steps - round(self.retrain * visit.n_steps)
+        self.ways = torch.from_numpy(visit.ways)
+        self.number, self.is_pruned = self.number + 1, False
+
+    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+        """The batch as it is: at the start of a step what momentum or decay moved in the last one is put back."""
+        self._hold(learner)
+        if position.step >= self.prune_at and not self.is_pruned:
+            self._prune(learner)
+        return batch
+
+    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+        """Zeros where weights may not move."""
+        if not self.owner:
+            return gradients
+        return {n: g.masked_fill(self._held(n), 0) if n in self.owner else g for n, g in gradients.items()}
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """What this experience keeps is settled; from now until the next one nothing may move."""
+        self._hold(learner)
+        if not self.is_pruned:
+            self._prune(learner)
+        self.values = snapshot(learner)
+
+    def _hold(self, learner: Learner) -> None:
+        self.owner, self.values = on(learner.device, self.owner), on(learner.device, self.values)
+        with torch.no_grad():
+            for name in self.owner:
+                parameter = learner.get_parameter(name)
+                parameter.copy_(torch.where(self._held(name), self.values[name], parameter))
+
+    def _held(self, name: str) -> Tensor:
+        return self.owner[name] != self.number if self.is_pruned else self.owner[name] > 0
+
+    def _prune(self, learner: Learner) -> None:
+        for name, value in snapshot(learner).items():
+            owner = self.owner.get(name, torch.zeros_like(value, dtype=torch.int16))
+            self.owner[name] = owner.masked_fill(self._chosen(name, value, owner == 0), self.number)
+            self.values[name] = value.masked_fill(self.owner[name] == 0, 0) if is_packed(name, value) else value
+        self.is_pruned = True
+        self._hold(learner)
+
+    def _chosen(self, name: str, value: Tensor, free: Tensor) -> Tensor:
+        """Which of the free weights the experience keeps."""
+        if is_packed(name, value):
+            return largest(value, free, round(self.share * int(free.sum())))
+        if not name.startswith(HEAD):
+            return free
+        rows = torch.zeros_like(free)
+        rows[self.ways.to(rows.device)] = True
+        return rows & free
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+        """Each example's outputs by the weights of the experience that its ways belong to, and of those before it.
+
+        An experience that is not learnt yet is answered by all weights.
+        """
+        if not self.owner:
+            return None
+        assert batch.classes is not None
+        self.owner = on(batch.weight.device, self.owner)
+        numbers = self.owner[HEAD + "weight"][:, 0][batch.classes[:, 0]]
+        outputs = [(numbers == n, self._packed(params, int(n))) for n in torch.unique(numbers)]
+        if len(outputs) == 1:
+            return learner.outputs(outputs[0][1], batch)
+        answers = [(mine, learner.outputs(packed, batch.take(mine))) for mine, packed in outputs]
+        whole = answers[0][1].new_zeros(len(batch), *answers[0][1].shape[1:])
+        for mine, answer in answers:
+            whole[mine] = answer
+        return whole
+
+    def _packed(self, params: Params, number: int) -> Params:
+        if number == 0:
+            return params
+        absent = {n: (o == 0) | (o > number) for n, o in self.owner.items() if is_packed(n, o)}
+        return {name: p.masked_fill(absent[name], 0) if name in absent else p for name, p in params.items()}
+
+    def shares(self) -> list[float]:
+        """The share of the packed weights that each experience so far keeps."""
+        packed = torch.cat([o.flatten() for n, o in self.owner.items() if is_packed(n, o)] or [torch.zeros(0)])
+        return [float((packed == n).float().mean()) for n in range(1, self.number + 1)] if len(packed) else []
+
+    # -- checkpoint -----------------------------------------------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Owners, values and where the experience stands, for the checkpoint."""
+        names = ("owner", "values", "number", "is_pruned", "share", "prune_at", "ways")
+        return {name: getattr(self, name) for name in names}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The same, from the checkpoint."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+HEAD = "network.head."
+
+
+def is_packed(name: str, value: Tensor) -> bool:
+    """Whether experiences share a tensor out among them: the weights below the head."""
+    return name.startswith("network.") and not name.startswith(HEAD) and value.dim() > 1
+
+
+def largest(value: Tensor, among: Tensor, n: int) -> Tensor:
+    """A mask of the ``n`` largest magnitudes of ``value`` where ``among`` is true.
+
+    Example:
+        >>> largest(torch.tensor([3.0, -2.0, 1.0]), torch.tensor([False, True, True]), 1)
+        tensor([False,  True, False])
+    """
+    order = value.abs().masked_fill(~among, -1).flatten().argsort(descending=True, stable=True)
+    mask = torch.zeros_like(among).flatten()
+    mask[order[:n]] = True
+    return mask.view_as(among)

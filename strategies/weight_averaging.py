@@ -1,0 +1,88 @@
+"""Weight averaging: learn as ever, answer with the mean of the weights that learning went through."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.strategy import Params, Position, Strategy, Visit
+from strategies.snapshot import current, on
+
+
+class WeightAveraging(Strategy):
+    """Answers in evaluation with ``θ̄``, where ``θ̄ ← θ̄ + max(1/n, 1 − γ)(θ − θ̄)`` after step ``n`` of the stream.
+
+    So it is the equal average of all steps until ``1 − γ`` is larger, and an exponential moving one from then on, of
+    about the last ``1 / (1 − γ)`` steps. Training, and the checkpoint's own weights, are those of plain fine-tuning.
+
+    Args:
+        decay: ``γ``, from 0 (the newest weights) to 1; None is 1: every step of the stream counts alike.
+
+    Raises:
+        ValueError: when the decay is out of range.
+
+    Reference:
+        Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; Tarvainen & Valpola, "Mean
+        teachers are better role models", NeurIPS 2017 (exponential, with this start); Izmailov et al., "Averaging
+        Weights Leads to Wider Optima and Better Generalization", UAI 2018 (equal). Differences: every step counts, and
+        running statistics of norm layers are averaged like weights in place of being estimated anew.
+
+    Example:
+        >>> WeightAveraging(decay=0.99).memory_bytes()
+        0
+    """
+
+    protects_shared_parameters: ClassVar[bool] = True
+    needs_boundaries: ClassVar[bool] = False
+
+    def __init__(self, *, decay: float | None = 0.999) -> None:
+        super().__init__()
+        if decay is not None and not 0 <= decay <= 1:
+            raise ValueError(f"WeightAveraging's decay is {decay}: it must be from 0 to 1, such as 0.999")
+        self.decay = 1.0 if decay is None else decay
+        self.average: Params = {}
+        self.n_steps = 0
+        self.has_stepped = False
+        """Whether the optimizer has moved the weights since they were last counted."""
+
+    def observe(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> None:
+        """Count what the step before this one led to."""
+        self._count(learner)
+        self.has_stepped = True
+
+    def end(self, learner: Learner, visit: Visit) -> None:
+        """Count what the last step led to."""
+        self._count(learner)
+
+    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+        """The outputs of the average; the learner's own before there is one."""
+        if not self.average:
+            return None
+        self.average = on(batch.weight.device, self.average)
+        return learner.outputs(self.average, batch)
+
+    def _count(self, learner: Learner) -> None:
+        if not self.has_stepped:
+            return
+        self.has_stepped, self.n_steps = False, self.n_steps + 1
+        now, rate = current(learner), max(1 / self.n_steps, 1 - self.decay)
+        old = on(learner.device, self.average) or now
+        self.average = {name: _between(old[name], tensor, rate) for name, tensor in now.items()}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The average, for the checkpoint."""
+        return {"average": self.average, "n_steps": self.n_steps, "has_stepped": self.has_stepped}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The average, from the checkpoint."""
+        self.average, self.n_steps = state["average"], int(state["n_steps"])
+        self.has_stepped = bool(state["has_stepped"])
+
+
+def _between(old: Tensor, new: Tensor, rate: float) -> Tensor:
+    # Counters have no mean. A lerp by 1 is the new weights bit for bit.
+    return torch.lerp(old, new, rate) if new.is_floating_point() else new.clone()

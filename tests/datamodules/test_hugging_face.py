@@ -1,0 +1,350 @@
+"""Data sets of the library datasets, made here: nothing is downloaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules import HuggingFace
+from lifelong.datamodule import EpisodicDataModule
+from lifelong.examples import ExampleDataModule
+from lifelong.learners import Classifier
+from lifelong.networks import WithHead
+from lifelong.outer import OuterLoop
+from lifelong.stream import Domain
+from tests.toys import fit, make_learner
+
+PACKAGES = ("datasets", "transformers")
+MISSING = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+REQUIRED = os.environ.get("LIFELONG_HUGGING_FACE") == "required"
+"""``.ci/hugging_face`` says so: there nothing may be skipped."""
+needs_extra = pytest.mark.skipif(
+    bool(MISSING) and not REQUIRED, reason=f"{', '.join(MISSING)} not installed: pip install -e '.[hf]'"
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not MISSING:
+        import datasets
+
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+        datasets.disable_progress_bars()
+
+
+# -- without the extra ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_without_the_extra_a_sentence_names_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    source = HuggingFace(path="x", text_column="text", tokenizer="x")
+    with pytest.raises(ValueError, match=rf"needs the package {package} .*: pip install .*'\.\[hf\]'$"):
+        source.domains() if package == "datasets" else source._tokens(["a"])
+
+
+def test_settings_that_do_not_fit_together_are_refused_at_once() -> None:
+    for columns in ({}, {"image_column": "image", "text_column": "text", "tokenizer": "x"}):
+        with pytest.raises(ValueError, match="give image_column or text_column, and one"):
+            HuggingFace(path="x", **columns)
+    for settings in ({"text_column": "text"}, {"image_column": "image", "tokenizer": "x"}):
+        with pytest.raises(ValueError, match=r"texts need a tokenizer .*x has text_column .* and tokenizer (None|x)"):
+            HuggingFace(path="x", **settings)  # type: ignore[arg-type]
+
+
+# -- texts ------------------------------------------------------------------------------------------------------------
+
+WORDS = ("zero", "one", "two", "three", "four", "five")
+
+
+def tokenizer(folder: Path, **special: str) -> str:
+    """A tokenizer of six words, written by ``save_pretrained``: [PAD] is 0, [UNK] is 1, the words go on from 2."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: number for number, word in enumerate(("[PAD]", "[UNK]", *WORDS))}
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=made, **({"pad_token": "[PAD]"} | special)).save_pretrained(folder)
+    return str(folder)
+
+
+def texts(n: int = 24) -> dict[str, list[Any]]:
+    """Texts whose class is the word that they are full of, and whose shop is every other one."""
+    labels = [i % 2 for i in range(n)]
+    return {
+        "text": [f"{WORDS[label]} {WORDS[label]} {WORDS[2 + i % 4]}" for i, label in enumerate(labels)],
+        "label": labels,
+        "shop": [("north", "south")[i // 2 % 2] for i in range(n)],
+    }
+
+
+def saved_texts(folder: Path, **splits: int) -> str:
+    """Splits of so many texts with named classes, written by ``save_to_disk``."""
+    from datasets import ClassLabel, Dataset, DatasetDict
+
+    made = {
+        split: Dataset.from_dict(texts(n)).cast_column("label", ClassLabel(names=["bad", "good"]))
+        for split, n in splits.items()
+    }
+    DatasetDict(made).save_to_disk(folder)
+    return str(folder)
+
+
+def source(tmp_path: Path, **settings: Any) -> HuggingFace:
+    tokens = tokenizer(tmp_path / "tokenizer")
+    return HuggingFace(**({"text_column": "text", "tokenizer": tokens, "max_length": 5} | settings))
+
+
+@needs_extra
+def test_texts_become_tokens_and_the_test_split_the_test_part(tmp_path: Path) -> None:
+    (domain,) = source(tmp_path, path=saved_texts(tmp_path / "shops", train=24, test=8)).domains()
+    assert (domain.name, domain.class_names, domain.holdout) == ("shops", ["bad", "good"], "examples")
+    assert domain.x.dtype == torch.int64
+    assert domain.x[:3].tolist() == [[2, 2, 4, 0, 0], [3, 3, 5, 0, 0], [2, 2, 6, 0, 0]]
+    assert domain.y.tolist() == [0, 1] * 16
+    assert domain.in_test is not None
+    assert domain.in_test.tolist() == [False] * 24 + [True] * 8
+
+
+@needs_extra
+def test_each_value_of_a_column_is_a_domain(tmp_path: Path) -> None:
+    path = saved_texts(tmp_path / "shops", train=24, test=8)
+    north, south = source(tmp_path, path=path, domain_column="shop").domains()
+    assert (north.name, south.name) == ("north", "south")
+    assert north.in_test is not None
+    assert north.in_test.tolist() == [False] * 12 + [True] * 4
+    assert north.x[:, 2].tolist() == [4, 5] * 8
+    assert south.x[:, 2].tolist() == [6, 7] * 8
+
+
+@needs_extra
+def test_the_stream_holds_examples_out_where_there_is_no_test_split(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    Dataset.from_dict(texts()).save_to_disk(tmp_path / "single")
+    settings = {"path": str(tmp_path / "single"), "domain_column": "shop"}
+    domains = source(tmp_path, test_split=None, **settings).domains()
+    assert [domain.in_test for domain in domains] == [None, None]
+    assert domains[0].class_names == ["0", "1"]
+    with pytest.raises(ValueError, match=r"no split 'test': set test_split to one of train, or to null"):
+        source(tmp_path, **settings).domains()
+    path = saved_texts(tmp_path / "two", test=8, train=8)
+    with pytest.raises(ValueError, match=r"no split 'all': set train_split to one of test, train$"):
+        source(tmp_path, path=path, train_split="all", test_split=None).domains()
+
+
+@needs_extra
+@pytest.mark.parametrize("kind", ["arrow", "csv", "json", "jsonl", "parquet", "folder"])
+def test_files_are_read_by_the_end_of_their_name(kind: str, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    table, path = Dataset.from_dict(texts()), tmp_path / f"texts.{kind}"
+    if kind == "csv":
+        table.to_csv(path)
+    elif kind == "arrow":
+        table.save_to_disk(tmp_path / "saved")
+        (path,) = (tmp_path / "saved").glob("*.arrow")
+    elif kind == "parquet":
+        table.to_parquet(path)
+    elif kind == "folder":
+        (tmp_path / "texts.folder").mkdir()
+        table.to_parquet(tmp_path / "texts.folder/train.parquet")
+        Dataset.from_dict(texts(8)).to_parquet(tmp_path / "texts.folder/test.parquet")
+    else:
+        path.write_text("\n".join(json.dumps(row) for row in table))
+    (domain,) = source(tmp_path, path=str(path), test_split="test" if kind == "folder" else None).domains()
+    assert len(domain.x) == (32 if kind == "folder" else 24)
+    assert domain.y[:4].tolist() == [0, 1, 0, 1]
+    assert domain.x[1].tolist() == [3, 3, 5, 0, 0]
+
+
+@needs_extra
+def test_long_texts_are_cut_and_the_end_of_text_fills_where_there_is_no_padding(tmp_path: Path) -> None:
+    tokens = tokenizer(tmp_path / "other", pad_token=None, eos_token="five")
+    made = HuggingFace(path="x", text_column="text", tokenizer=tokens, max_length=3)
+    assert made._tokens(["zero one two three", "one", "and"]).tolist() == [[2, 3, 4], [3, 7, 7], [1, 7, 7]]
+
+
+@needs_extra
+def test_texts_are_learnt_domain_by_domain(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = source(tmp_path, path=saved_texts(tmp_path / "shops", train=48, test=16), domain_column="shop")
+    network = WithHead(torch.nn.EmbeddingBag(8, 6), n_features=6, n_outputs=2)
+    learner = Classifier(network, outer=OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.05)))
+    data = ExampleDataModule([made], scenario="domain", batch_size=8, steps_per_experience=40, evaluate_on="test")
+    assert fit(learner, data).matrix().mean(-1).tolist() == [[1, 1], [1, 1]]
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def saved_images(folder: Path, n: int = 12) -> str:
+    """Grey squares whose brightness is their number, ten at a time, larger than they are asked for."""
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+    from datasets import Image as Picture
+
+    features = Features({"image": Picture(), "kind": ClassLabel(names=list("cba")), "year": Value("int64")})
+    images = [Image.fromarray(np.full((9, 6, 3), 10 * i, dtype=np.uint8)) for i in range(n)]
+    rows = {"image": images, "kind": [i % 3 for i in range(n)], "year": [2010 if i < 6 else 999 for i in range(n)]}
+    train = Dataset.from_dict(rows, features=features)
+    DatasetDict({"train": train, "test": train.select(range(3))}).save_to_disk(folder)
+    return str(folder)
+
+
+@needs_extra
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_decoded_once_and_kept(channels: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"path": saved_images(tmp_path / "images"), "image_column": "image", "label_column": "kind"}
+    made = partial(HuggingFace, image_size=4, channels=channels, **settings)  # type: ignore[arg-type]
+    (domain,) = made().domains()
+    assert (domain.x.shape, domain.x.dtype) == ((15, channels, 4, 4), torch.uint8)
+    assert domain.x[:, 0, 2, 2].tolist() == [*range(0, 120, 10), 0, 10, 20]
+    assert domain.class_names == ["c", "b", "a"]
+    decoded: list[int] = []
+    monkeypatch.setattr("datamodules.hugging_face.square_pixels", lambda *_: decoded.append(1))
+    assert torch.equal(made().domains()[0].x, domain.x)
+    assert not decoded
+
+
+@needs_extra
+def test_years_are_domains_in_their_order(tmp_path: Path) -> None:
+    settings = {"path": saved_images(tmp_path / "images"), "image_column": "image", "label_column": "kind"}
+    made = HuggingFace(domain_column="year", channels=1, image_size=4, cache_bytes=0, **settings)  # type: ignore[arg-type]
+    old, new = made.domains()
+    assert (old.name, new.name) == ("999", "2010")
+    assert new.x[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40, 50, 0, 10, 20]
+    assert old.x[:, 0, 0, 0].tolist() == [60, 70, 80, 90, 100, 110]
+    assert old.in_test is not None
+    assert not old.in_test.any()
+
+
+@needs_extra
+def test_a_folder_of_images_is_read_with_its_splits_and_classes(tmp_path: Path) -> None:
+    for split, n in (("train", 3), ("test", 1)):
+        for shade, kind in enumerate(("cat", "dog")):
+            (tmp_path / "pets" / split / kind).mkdir(parents=True)
+            for number in range(n):
+                image = Image.fromarray(np.full((4, 4), 100 * shade + number, dtype=np.uint8))
+                image.save(tmp_path / "pets" / split / kind / f"{number}.png")
+    (domain,) = HuggingFace(path=str(tmp_path / "pets"), image_column="image", image_size=4, channels=1).domains()
+    assert domain.class_names == ["cat", "dog"]
+    assert domain.in_test is not None
+    found = list(zip(domain.in_test.tolist(), domain.y.tolist(), domain.x[:, 0, 0, 0].tolist(), strict=True))
+    shades = {False: [(0, 0), (0, 1), (0, 2), (1, 100), (1, 101), (1, 102)], True: [(0, 0), (1, 100)]}
+    assert sorted(found) == [(test, *some) for test in (False, True) for some in shades[test]]
+
+
+@needs_extra
+def test_domains_of_similar_names_keep_their_own_images(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    images = [Image.fromarray(np.full((4, 4), shade, dtype=np.uint8)) for shade in (10, 20)]
+    rows = {"image": images, "label": [0, 0], "site": ["north/east", "north east"]}
+    Dataset.from_dict(rows).save_to_disk(tmp_path / "sites")
+    made = HuggingFace(
+        path=str(tmp_path / "sites"), image_column="image", domain_column="site", test_split=None, image_size=4
+    )
+    found = {domain.name: int(domain.x[0, 0, 0, 0]) for domain in made.domains()}
+    assert found == {"north east": 20, "north/east": 10}
+
+
+@needs_extra
+def test_paths_to_images_are_opened(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    rows: dict[str, list[Any]] = {"file": [], "label": []}
+    for number in range(4):
+        rows["file"].append(str(tmp_path / f"{number}.png"))
+        rows["label"].append("ab"[number % 2])
+        Image.fromarray(np.full((5, 5), 50 * number, dtype=np.uint8)).save(rows["file"][-1])
+    Dataset.from_dict(rows).to_csv(tmp_path / "files.csv")
+    made = partial(HuggingFace, path=str(tmp_path / "files.csv"), test_split=None, image_size=5, channels=1)
+    (domain,) = made(image_column="file").domains()
+    assert domain.x[:, 0, 0, 0].tolist() == [0, 50, 100, 150]
+    Path(rows["file"][2]).write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"image 2 in the column 'file' of .* cannot be decoded \(.*leave it out"):
+        made(image_column="file", image_size=4).domains()
+
+
+@needs_extra
+def test_few_shot_tasks_are_drawn_from_images(tmp_path: Path) -> None:
+    made = HuggingFace(
+        path=saved_images(tmp_path / "images", n=24),
+        image_column="image",
+        label_column="kind",
+        test_split=None,
+        channels=1,
+        image_size=16,
+    )
+    settings: dict[str, Any] = {"n_shot": 1, "n_query": 1, "steps_per_experience": 2, "n_eval_tasks": 4}
+    data = EpisodicDataModule([made], n_way=2, split=(0.25, 0.25), **settings)
+    assert np.isfinite(fit(make_learner("ProtoNet", "image"), data).matrix()).all()
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+@needs_extra
+def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    path = saved_texts(tmp_path / "shops", train=8, test=8)
+    for column in ("text_column", "label_column", "domain_column"):
+        with pytest.raises(ValueError, match=r"no column 'nothing': choose from text, label, shop"):
+            source(tmp_path, **({"path": path} | {column: "nothing"})).domains()
+    with pytest.raises(ValueError, match=r"no column 'nothing': choose from"):
+        HuggingFace(path=path, image_column="nothing").domains()
+    with pytest.raises(ValueError, match=r"'label' of .* holds no images, but .*choose another image_column"):
+        HuggingFace(path=path, image_column="label", label_column="shop").domains()
+    with pytest.raises(ValueError, match=r"the tokenizer '.*absent' could not be loaded \("):
+        source(tmp_path, path=path, tokenizer=str(tmp_path / "absent")).domains()
+    for absent in (str(tmp_path / "absent"), str(tmp_path / "tokenizer/tokenizer.json.txt")):
+        with pytest.raises(ValueError, match=r"^the data set '.*' could not be loaded \([^\n]*$"):
+            source(tmp_path, path=absent).domains()
+    with pytest.raises(ValueError, match=r"could not be loaded \(.* has no configuration 'large': set name to null"):
+        source(tmp_path, path=path, name="large").domains()
+    (tmp_path / "notes.txt").write_text("a")
+    with pytest.raises(ValueError, match=r"a file that ends in \.txt is none of \.arrow, \.csv"):
+        source(tmp_path, path=str(tmp_path / "notes.txt")).domains()
+
+
+@needs_extra
+def test_rows_without_a_class_are_refused_and_minus_one_is_a_number(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset
+
+    rows = texts(4) | {"label": [0, -1, 1, -1]}
+    plain = Dataset.from_dict(rows)
+    plain.save_to_disk(tmp_path / "numbers")
+    plain.cast_column("label", ClassLabel(names=["a", "b"])).save_to_disk(tmp_path / "unlabelled")
+    (domain,) = source(tmp_path, path=str(tmp_path / "numbers"), test_split=None).domains()
+    assert domain.class_names == ["-1", "0", "1"]
+    with pytest.raises(ValueError, match=r"'label' of .* has rows without a value \(null, or -1 for a class\)"):
+        source(tmp_path, path=str(tmp_path / "unlabelled"), test_split=None).domains()
+
+
+@needs_extra
+@pytest.mark.parametrize(("labels", "warned"), [("abbc", True), ("abab", False), ("abcd", False), ("aaab", False)])
+def test_domains_whose_classes_only_seem_to_be_the_same_are_told(
+    labels: str, warned: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from datasets import Dataset
+
+    rows = {"text": ["one"] * 4, "label": list(labels), "shop": ["north", "north", "south", "south"]}
+    Dataset.from_dict(rows).save_to_disk(tmp_path / "shops")
+    domains: list[Domain] = source(
+        tmp_path, path=str(tmp_path / "shops"), test_split=None, domain_column="shop"
+    ).domains()
+    assert [domain.class_names for domain in domains] == [sorted(set(labels[:2])), sorted(set(labels[2:]))]
+    named = [domain.class_names[number] for domain in domains for number in domain.y]
+    assert named == list(labels)
+    assert ("as many classes but not the same ones" in caplog.text) == warned

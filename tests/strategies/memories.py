@@ -1,0 +1,58 @@
+"""Small memories of labelled examples for the tests of strategies that have one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.batch import Episode
+from lifelong.pool import Pool
+from lifelong.strategy import Position, Visit
+from lifelong.stream import Experience
+from strategies.example_memory import ExampleMemory
+from strategies.memory import Budget
+
+CPU = torch.device("cpu")
+
+
+def visit(number: int, *pools: Pool, ways: list[int], seed: int = 0, **settings: Any) -> Visit:
+    """Experience ``number`` of a stream, with training pools and the classes seen so far."""
+    experience = Experience(number, f"experience {number}", pools)
+    return Visit(experience, 9, seed, lambda *_: iter(()), lambda t: t, ways=np.array(ways), **settings)
+
+
+def pool(x: Tensor, y: list[int], **settings: Any) -> Pool:
+    """Examples ``(M, *X)`` of the classes ``y (M,)``, each class with its number in the stream."""
+    numbers = sorted(set(y))
+    members = [np.flatnonzero(np.array(y) == number) for number in numbers]
+    return Pool(x, members, [f"class {n}" for n in numbers], numbers=np.array(numbers), name="pool", **settings)
+
+
+def stream_batch(x: Tensor, y: list[int], ways: list[int]) -> Episode:
+    """Labelled examples ``x (B, *X)`` of the classes ``y (B,)``, told apart from ``ways``."""
+    labels = torch.tensor([[ways.index(number)] for number in y])
+    classes = torch.tensor(ways).repeat(len(x), 1)
+    return Episode(x[:, None][:, :0], labels[:, :0], x[:, None], labels, torch.ones(len(x)), len(ways), classes)
+
+
+def at(experience: int, step: int = 0, *, n: int, **settings: Any) -> Position:
+    """A step with ``n`` examples over all ranks."""
+    return Position(experience, step, n_tasks=n, **settings)
+
+
+def reservoir(learner: Any, n_stream: int, capacity: int, *, seed: int = 0, batch: int = 4) -> ExampleMemory:
+    """What a reservoir keeps of a stream of the numbers 0, 1, …; even and odd ones are two classes."""
+    memory = ExampleMemory(Budget(capacity), "reservoir")
+    memory.begin(learner, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]))
+    for step in range(n_stream // batch):
+        watch_numbers(memory, learner, range(step * batch, (step + 1) * batch), step, seed)
+    return memory
+
+
+def watch_numbers(memory: ExampleMemory, learner: Any, numbers: range, step: int, seed: int) -> None:
+    """A step of the stream of numbers goes by."""
+    batch = stream_batch(torch.tensor(numbers).float()[:, None], [n % 2 for n in numbers], [0, 1])
+    memory.watch(learner, batch, at(0, step, n=len(numbers), seed=seed))
