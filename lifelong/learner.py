@@ -282,7 +282,7 @@ class Learner(L.LightningModule):
             self.strategies.end(self, visit)
 
     def mean(self, losses: Tensor, weight: Tensor) -> Tensor:
-        """The weighted mean of ``(B,)`` losses over the units of all processes, as a share that DDP's average adds up."""
+        """The weighted mean of ``(B,)`` losses over the units of all processes, shared as DDP averages."""
         # DDP averages gradients over ranks: each share is scaled so that the average is the global weighted mean.
         world = 1 if self._trainer is None else self.trainer.world_size
         return (losses * weight).sum() * world / self.sum_over_ranks(weight.sum())
