@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lifelong.strategy import Params
 from strategies.snapshot import on
@@ -35,8 +36,8 @@ class Quadratic:
     def value(self, params: Params) -> Tensor:
         """Its value at the parameters, a scalar that can be differentiated."""
         self._follow(params)
-        terms = [
-            (importance * (params[name] - self.anchor[name]).square()).sum()
+        terms: list[Tensor] = [
+            _Term.apply(params[name], self.anchor[name], importance)  # type: ignore[no-untyped-call]
             for name, importance in self.importance.items()
         ]
         return torch.stack(terms).sum() + self.constant
@@ -86,3 +87,23 @@ class Quadratic:
         if self:
             device = next(iter(params.values())).device
             self.importance, self.anchor = on(device, self.importance), on(device, self.anchor)
+
+
+class _Term(torch.autograd.Function):
+    """``Σ I (θ − a)²`` of one tensor with its gradient ``2 I (θ − a)``, at half of what autograd's own steps cost.
+
+    The penalty has no arithmetic to speak of: its time is that of reading and writing tensors as large as the
+    parameters, and autograd would write twice as many.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, anchor: Tensor, importance: Tensor) -> Tensor:
+        distance = theta - anchor
+        ctx.pull = importance * distance
+        return torch.dot(ctx.pull.flatten(), distance.flatten())
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        pull, ctx.pull = ctx.pull, None  # becomes the gradient in place, so that it can be asked for once only
+        return pull.mul_(2 * gradient), None, None
