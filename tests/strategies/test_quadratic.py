@@ -43,6 +43,19 @@ def test_the_sum_of_quadratics_is_kept_as_one() -> None:
     torch.testing.assert_close(given, parts(), rtol=0, atol=0)
 
 
+def test_its_value_pulls_with_the_gradient_of_the_formula() -> None:
+    quadratic, given, theta = Quadratic(), parts(), somewhere()
+    for importance, anchor in given:
+        quadratic.add(importance, anchor)
+    for p in theta.values():
+        p.requires_grad_()
+    other = sum(p.sin().sum() for p in theta.values())  # its gradient and ours meet in the same parameters
+    (3 * quadratic.value(theta) + other).backward()
+    expected = torch.autograd.grad(3 * explicit(given, theta), list(theta.values()))
+    for p, gradient in zip(theta.values(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient + p.detach().cos())
+
+
 def test_where_nothing_is_important_the_newest_anchor_is_kept() -> None:
     quadratic = Quadratic()
     for anchor in (1.0, 5.0):
