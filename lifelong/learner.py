@@ -20,7 +20,7 @@ from lifelong.compatibility import check_compatible
 from lifelong.mapping import choose_mapping, over_tasks
 from lifelong.networks.split import apply_embedding, output_dtype
 from lifelong.objective import Classification, Objective
-from lifelong.outer import OuterLoop, check_schedule
+from lifelong.outer import OuterLoop, check_schedule, laid_out_as
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit, overrides
 from lifelong.stream import Experience
 from lifelong.streaming import Unit
@@ -228,7 +228,7 @@ class Learner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The outer optimizer over the learner's and the strategies' parameters, and its schedule."""
-        optimizer = self.outer.optimizer(self.parameters())
+        optimizer = self.outer.make_optimizer(self.parameters())
         if self.outer.scheduler is None:
             return optimizer
         scheduler = self.outer.scheduler(optimizer)
@@ -272,7 +272,8 @@ class Learner(L.LightningModule):
         projected = self.strategies.project(self, gradients, self._now)
         if projected is not gradients:
             for name, parameter in parameters.items():
-                parameter.grad = projected.get(name)
+                gradient = projected.get(name)
+                parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After the last step of an experience, and so before its row of the matrix: the strategies end."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from lifelong.mapping import Mapping
 
@@ -43,6 +46,41 @@ class OuterLoop:
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"--model.outer.chunk is {self.chunk}: it must be at least 1")
+
+    def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """The optimizer of these parameters, which moves them all in one fused step where it can and is left free to.
+
+        Args:
+            parameters: what is trained.
+        """
+        optimizer = self.optimizer(parameters)
+        for group in optimizer.param_groups:
+            if _may_be_fused(group):
+                group["fused"] = True
+        return optimizer
+
+
+def _may_be_fused(group: dict[str, Any]) -> bool:
+    """Whether the optimizer has a fused step, none was chosen or excluded, and the parameters allow it."""
+    is_free = "fused" in group and group["fused"] is None and group.get("foreach") is None
+    fits = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in group["params"])
+    return is_free and fits and not group.get("differentiable")
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with the parameter's strides: torch's fused steps on a CPU take any others for these (2.13).
+
+    Args:
+        parameter: of any memory format.
+        gradient: of the same shape.
+
+    Example:
+        >>> weight = torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last)
+        >>> laid_out_as(weight, torch.ones(2, 3, 4, 4)).stride() == weight.stride()
+        True
+    """
+    same = gradient.stride() == parameter.stride()
+    return gradient if same else torch.empty_like(parameter).copy_(gradient)
 
 
 def check_schedule(scheduler: Any, n_steps: int) -> None:

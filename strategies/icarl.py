@@ -5,7 +5,7 @@ Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``D`` features, ``K`` clas
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ class ICaRL(Rehearsal):
     The target ``t_n`` is the label, and for the classes of earlier experiences ``σ(o_n^old / T)``, the answer of the
     network that ended the last one. The mean is over current examples and exemplars together, each counting as one.
     ``φ`` is the learner's embedding at unit length and ``μ_n`` the mean over class ``n``'s exemplars, at unit length
-    again, by the network that ended the last experience. Exemplars are chosen by herding.
+    again, by the network that ended the last experience.
 
     The learner must train the sigmoid loss (``--model.loss sigmoid``), which is all there is in the first experience.
     From the second on the penalty ``Σ_old (y_n − σ(o_n^old / T)) o_n`` makes the old answers ``t`` of the labels ``y``,
@@ -39,6 +39,7 @@ class ICaRL(Rehearsal):
         budget_per_class: exemplars of each class; None for no such bound.
         budget_examples: exemplars in all; None for no such bound.
         budget_bytes: bytes of the exemplars in all; None for no such bound.
+        policy: how exemplars are chosen: ``herding``, or ``class_balanced`` at random.
         temperature: ``T``.
         n_replay: exemplars drawn per step over all devices; as many as current ones where None. Weights make them count
             as often as exemplars are among all examples.
@@ -67,6 +68,7 @@ class ICaRL(Rehearsal):
         budget_per_class: int | None = 100,
         budget_examples: int | None = None,
         budget_bytes: int | None = None,
+        policy: Literal["herding", "class_balanced"] = "herding",
         temperature: float = 1.0,
         n_replay: int | None = None,
     ) -> None:
@@ -74,7 +76,7 @@ class ICaRL(Rehearsal):
             budget_examples=budget_examples,
             budget_bytes=budget_bytes,
             budget_per_class=budget_per_class,
-            policy="herding",
+            policy=policy,
         )
         check_rehearsal("ICaRL", "n_replay", n_replay)
         if temperature <= 0:

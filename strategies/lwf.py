@@ -43,7 +43,8 @@ class LwF(Strategy):
         temperature: ``T``. ``D`` is not multiplied by ``T²``; a ``weighting`` of 4 and a temperature of 2 are Hinton's.
         weighting: ``experience`` as above, so each experience counts alike; or a number ``w``.
         among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
-            seen earlier no chance, so that ``D`` also holds new classes down. Differs in the class scenario alone.
+            seen earlier no chance, so that ``D`` also holds new classes down; ``all``: both run over all ways, those
+            included that the old learner was never taught. They differ in the class scenario alone.
 
     Raises:
         ValueError: when the temperature is not positive, or the weighting negative.
@@ -51,8 +52,9 @@ class LwF(Strategy):
     Reference:
         Li & Hoiem, "Learning without Forgetting", ECCV 2016. The table of van de Ven, Tuytelaars & Tolias, "Three types
         of incremental learning", 2022, has a weighting of ``experience`` for tasks and domains, and for classes 1,
-        ``ways`` and all classes of the stream (``--data.classes all``). Differences: a new head is not trained alone
-        first, and the divergence stands for the cross-entropy (the same gradient, but zero at the start).
+        ``all`` and all classes of the stream (``--data.classes all``), as their code shows. Differences: a new head is
+        not trained alone first, and the divergence stands for the cross-entropy (the same gradient, but zero at the
+        start).
 
     Example:
         >>> LwF(temperature=2.0).memory_bytes()
@@ -66,7 +68,7 @@ class LwF(Strategy):
         *,
         temperature: float = 2.0,
         weighting: Literal["experience"] | float = "experience",
-        among: Literal["seen", "ways"] = "seen",
+        among: Literal["seen", "ways", "all"] = "seen",
     ) -> None:
         super().__init__()
         if temperature <= 0:
@@ -126,6 +128,8 @@ class LwF(Strategy):
         if places is None:
             return ask(step.params), ask
         outputs = step.outputs[: len(own)]
+        if self.among == "all":
+            return outputs, partial(learner.outputs, batch=own)
         rest = [outputs.scatter(-1, places, -torch.inf)] if self.among == "ways" else []
         return torch.cat([outputs.gather(-1, places), *rest], -1), ask
 

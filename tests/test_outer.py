@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from lifelong.outer import OuterLoop
-from tests.toys import fit, make_learner, toy_data
+from lifelong.strategy import Strategy
+from tests.toys import fit, make_learner, same, toy_data, weights
 
 SGD = partial(torch.optim.SGD, lr=1.0)
 
@@ -38,3 +41,53 @@ def test_a_schedule_of_another_length_is_warned_of(length: int, warned: bool, ca
 def test_a_chunk_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"--model.outer.chunk is 0: it must be at least 1"):
         OuterLoop(chunk=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fused"),
+    [({}, True), ({"fused": False}, False), ({"foreach": True}, None), ({"differentiable": True}, None)],
+)
+def test_an_optimizer_that_is_left_free_takes_fused_steps(settings: dict[str, bool], fused: bool | None) -> None:
+    optimizer = OuterLoop(partial(torch.optim.Adam, **settings)).make_optimizer([nn.Parameter(torch.zeros(2))])
+    assert [group["fused"] for group in optimizer.param_groups] == [fused]
+
+
+def test_an_optimizer_without_a_fused_step_is_left_alone() -> None:
+    optimizer = OuterLoop(torch.optim.RMSprop).make_optimizer([nn.Parameter(torch.zeros(2))])
+    assert "fused" not in optimizer.param_groups[0]
+    complex_too = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.complex64))]
+    assert OuterLoop().make_optimizer(complex_too).param_groups[0]["fused"] is None
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+def test_fused_steps_go_the_same_way(kind: str) -> None:
+    found = []
+    for settings in ({}, {"fused": False}):
+        # Some gradients are zero in theory; with a smaller eps the rounding that they consist of would grow to steps.
+        adam = partial(torch.optim.Adam, lr=0.01, eps=1e-3, **settings)
+        learner = make_learner("ProtoNet", kind, outer=OuterLoop(optimizer=adam))
+        before = weights(learner)
+        fit(learner, toy_data(1, kind))
+        found.append(weights(learner))
+    for name, fused in found[0].items():
+        torch.testing.assert_close(fused, found[1][name], rtol=1e-4, atol=1e-5)
+    assert not same(before, found[0])
+
+
+class Contiguous(Strategy):
+    """Returns the gradients as they are, but for their layout in memory."""
+
+    def project(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any) -> dict[str, torch.Tensor]:
+        return {name: gradient.clone(memory_format=torch.contiguous_format) for name, gradient in gradients.items()}
+
+
+def test_the_layout_of_projected_gradients_does_not_matter() -> None:
+    found = []
+    for strategies in ([], [Contiguous()]):
+        learner = make_learner("ProtoNet", "image")
+        fit(learner, toy_data(1, "image"), strategies)
+        found.append(weights(learner))
+    kernel = learner.network.blocks[1][0].weight  # type: ignore[union-attr, index]
+    assert kernel.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator, call-arg]
+    assert not kernel.is_contiguous()  # type: ignore[operator]
+    assert same(*found)

@@ -18,7 +18,7 @@ from lifelong.networks import WithHead
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Position, Step
 from strategies import ICaRL
-from strategies.example_memory import ExampleMemory
+from strategies.example_memory import ExampleMemory, herd
 from strategies.snapshot import evaluating
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
@@ -91,6 +91,24 @@ def test_absent_ways_are_free_and_have_no_gradient() -> None:
         step.outputs[:, 0, :4], F.one_hot(batch.query_y[:, 0], 4).float(), reduction="none"
     )
     torch.testing.assert_close(step.losses, plain.sum(1))
+
+
+@pytest.mark.parametrize("policy", ["herding", "class_balanced"])
+def test_exemplars_are_chosen_by_the_policy(policy: Any) -> None:
+    _, icarl = learnt(1, policy=policy)
+    reference, _ = learnt(1)
+    memory, (pool,) = icarl.kept, toy_examples("class", 1).stream.experiences[0].pools
+    assert isinstance(memory, ExampleMemory)
+    for number, members in zip(pool.numbers.tolist(), pool.members, strict=True):
+        with torch.no_grad():
+            order = herd(features(reference, pool.gather(members, torch.device("cpu"))), 3)
+        herded = pool.x[torch.from_numpy(members)[order]]
+        kept = memory.x[memory.number == number]
+        assert len(kept) == 3
+        is_herded = sorted(kept.tolist()) == sorted(herded.tolist())
+        assert is_herded or policy == "class_balanced"
+    if policy == "class_balanced":
+        assert sorted(memory.x.tolist()) != sorted(learnt(1)[1].kept.x.tolist())  # type: ignore[union-attr, attr-defined]
 
 
 def test_the_answer_is_the_nearest_mean_of_exemplars() -> None:

@@ -116,6 +116,26 @@ def test_among_all_ways_new_classes_have_no_chance(loss: Any) -> None:
     assert (gradient[4] == 0).all()
 
 
+def test_among_all_the_old_answers_to_all_ways_are_the_targets() -> None:
+    learner, teacher, lwf, x = linear(5), linear(5, seed=1), LwF(among="all"), torch.randn(3, 2)
+    teach(lwf, teacher, [[0, 2]], n_past=1)
+    step = step_on(learner, examples(x, [0, 1, 0], [0, 1, 2, 3]))
+    new, old = ((x @ one.network.weight.T)[:, :4] / 2 for one in (learner, teacher))  # type: ignore[union-attr, operator, index]
+    expected = (old.softmax(-1) * (old.log_softmax(-1) - new.log_softmax(-1))).sum(-1)
+    torch.testing.assert_close(lwf.distances(learner, step, step.batch), expected)
+
+
+def test_among_all_says_nothing_new_where_each_experience_has_a_head() -> None:
+    found = []
+    for among in ("seen", "all"):
+        learner, lwf, x = linear(4), LwF(among=among), torch.arange(8.0).reshape(4, 2)  # type: ignore[arg-type]
+        teach(lwf, linear(4, seed=1), [[0, 1]], n_past=1)
+        step = step_on(learner, examples(x, [0, 1, 0, 1], [2, 3]))
+        found.append(lwf.distances(learner, step, step.batch))
+    assert torch.equal(*found)
+    assert found[0].gt(0).all()
+
+
 @pytest.mark.parametrize("ways", [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5], [2, 3]], ids=["seen", "all", "current"])
 def test_new_and_unseen_classes_are_not_distilled(ways: list[int]) -> None:
     learner, lwf = linear(6), LwF()
