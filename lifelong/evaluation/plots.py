@@ -152,6 +152,7 @@ def adaptation_curve_figure(
     title: str,
     score_name: str,
     percent: bool,
+    averaged: bool = True,
 ) -> Figure:
     """Score of every domain after 0, 1, … inner steps, and in black the average over all domains.
 
@@ -165,6 +166,7 @@ def adaptation_curve_figure(
         title: above the figure.
         score_name: what a score is: accuracy, return, …
         percent: show hundredths as percent.
+        averaged: draw the average; False where the columns are no domains of one learner.
 
     Example:
         >>> figure = adaptation_curve_figure(
@@ -183,7 +185,8 @@ def adaptation_curve_figure(
     average = (values.mean(0), np.sqrt((widths**2).sum(0)) / len(columns))
     figure = Figure(figsize=_curves_size([""] * min(len(steps), 11), columns, title), layout="constrained")
     axes = figure.add_subplot()
-    if len(columns) > 1:  # of a single domain the average is its own line
+    averaged = averaged and len(columns) > 1  # of a single domain the average is its own line
+    if averaged:
         _draw_steps(axes, steps, *average, "black", "", {"linewidth": 2.8, "zorder": 3, "gid": "average"})
     for domain, half_width, (colour, marker) in zip(values, widths, _line_styles(len(columns)), strict=True):
         band = half_width if len(columns) <= MAX_NAMED_LINES else np.full_like(half_width, np.nan)
@@ -193,7 +196,7 @@ def adaptation_curve_figure(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    _add_key(axes, columns, linestyle="-", average_name="average" if len(columns) > 1 else "")
+    _add_key(axes, columns, linestyle="-", average_name="average" if averaged else "")
     _set_title(figure, title)
     return figure
 
