@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from lifelong.learners.maml import MAML
+from lifelong.networks.split import in_head
 
 
 class ANIL(MAML):
@@ -40,4 +41,4 @@ class ANIL(MAML):
 
     def adapts(self, name: str) -> bool:
         """The head's parameters."""
-        return name.startswith("head.")
+        return in_head(name)

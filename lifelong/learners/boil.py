@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from lifelong.learners.maml import MAML
+from lifelong.networks.split import in_head
 
 
 class BOIL(MAML):
@@ -41,4 +42,4 @@ class BOIL(MAML):
 
     def adapts(self, name: str) -> bool:
         """All but the head's parameters."""
-        return not name.startswith("head.")
+        return not in_head(name)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lifelong.learners.gradient import GradientLearner, key, own_parameters
-from lifelong.networks.split import has_head
+from lifelong.networks.split import has_head, in_head
 from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -107,7 +107,7 @@ class CAVIA(GradientLearner):
 
 
 def _conditioned(network: nn.Module, vectors: Sequence[str], names: Sequence[str] | None) -> list[str]:
-    body = [name for name in vectors if not (has_head(network) and name.startswith("head."))]
+    body = [name for name in vectors if not (has_head(network) and in_head(name))]
     chosen = body if names is None else list(names)
     unknown = [name for name in chosen if name not in vectors]
     if unknown or not chosen:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lifelong.batch import Task
 from lifelong.learners.gradient import GradientLearner, key
+from lifelong.networks.split import check_head, in_head
 from lifelong.objective import TaskKind
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Params
@@ -26,7 +27,10 @@ class MAML(GradientLearner):
         n_inner_steps: gradient steps while meta-training.
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: ``α``, the rate of the inner steps.
-        learn_inner_rate: learn one rate per parameter tensor, starting at ``inner_rate``.
+        head_rate: the rate of the network's head in their place; as ``inner_rate`` where None.
+        zero_head: every task begins with a head of zeros, whose own parameters are then not used. Ways are treated
+            alike; the first inner step moves the head alone, so the body adapts from the second on.
+        learn_inner_rate: learn one rate per parameter tensor, starting at those given.
         rates_per_step: learn one rate per parameter tensor AND inner step; steps of evaluation beyond those of training
             use the last one.
         first_order: hold the inner gradients constant (FOMAML).
@@ -39,14 +43,16 @@ class MAML(GradientLearner):
 
     Raises:
         ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, or ``rates_per_step`` is asked for without ``learn_inner_rate``.
+            has outputs, ``rates_per_step`` is asked for without ``learn_inner_rate``, or ``head_rate`` or ``zero_head``
+            where there is no head that moves.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017. Differences: norm layers use the statistics of
         the batch at hand (support, then query) as in the authors' code; the loss is a mean over the support set, where
         their code sums over classes. Rates per step, the multi-step loss and the change from first to second order:
         Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019. Differences: annealing counts
-        optimizer steps, not epochs, and the weights of early steps go down to 0, where their code keeps 0.03/n.
+        optimizer steps, not epochs, and the weights of early steps go down to 0, where their code keeps 0.03/n. Head of
+        zeros: Kao, Chiu & Chen, "MAML is a Noisy Contrastive Learner in Classification", ICLR 2022.
 
     Example:
         >>> learner = MAML(nn.Linear(2, 2), inner_rate=0.5)
@@ -63,6 +69,8 @@ class MAML(GradientLearner):
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
+        head_rate: float | None = None,
+        zero_head: bool = False,
         learn_inner_rate: bool = False,
         rates_per_step: bool = False,
         first_order: bool = False,
@@ -84,15 +92,32 @@ class MAML(GradientLearner):
                 "rates_per_step without learn_inner_rate gives every step the same fixed rate: set "
                 "--model.learn_inner_rate true or leave rates_per_step out"
             )
-        self.rates_per_step = rates_per_step
+        if zero_head or head_rate is not None:
+            self._check_head_moves("zero_head" if zero_head else "head_rate")
+        self.rates_per_step, self.zero_head = rates_per_step, zero_head
         self.first_order_until, self.multi_step_loss_until = first_order_until, multi_step_loss_until
         shape = (max(n_inner_steps, 1),) if rates_per_step else ()
+        start = {True: inner_rate if head_rate is None else head_rate, False: inner_rate}
         self.inner_rates = nn.ParameterDict(
             {
-                key(name): nn.Parameter(torch.full(shape, inner_rate), requires_grad=learn_inner_rate)
+                key(name): nn.Parameter(torch.full(shape, start[in_head(name)]), requires_grad=learn_inner_rate)
                 for name in self.moving_parameters()
             }
         )
+        if zero_head:
+            network.head.requires_grad_(False)  # type: ignore[union-attr]
+
+    def _check_head_moves(self, setting: str) -> None:
+        check_head(self.network, f"{type(self).__name__} with {setting}")
+        if not any(in_head(name) for name in self.moving_parameters()):
+            raise ValueError(f"{type(self).__name__} leaves the head where it is: leave --model.{setting} out")
+
+    def moving(self, params: Params) -> Params:
+        """What the inner loop moves, where it starts: a head at zero where asked for."""
+        moving = super().moving(params)
+        if not self.zero_head:
+            return moving
+        return {n: torch.zeros_like(p) if in_head(n.removeprefix("network.")) else p for n, p in moving.items()}
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
         """``α`` of this parameter, at this step where each has its own."""

@@ -29,6 +29,16 @@ def check_head(network: nn.Module, learner: str) -> None:
         )
 
 
+def in_head(name: str) -> bool:
+    """Whether a parameter of the network belongs to its head.
+
+    Example:
+        >>> in_head("head.weight"), in_head("blocks.0.0.weight")
+        (True, False)
+    """
+    return name.startswith("head.")
+
+
 def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | None:
     """What the head receives ``(n, D)``, with the given parameters (named ``network.…``) instead of the network's own.
 

@@ -1,10 +1,12 @@
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.learners import MAML
+from lifelong.learners import ANIL, BOIL, MAML
+from lifelong.networks import MLP, WithHead
 from lifelong.outer import OuterLoop
 from tests.learners.exactness import ALPHA, check_finite_differences, linear_case
 from tests.toys import fit, make_learner, network, random_episode, toy_data
@@ -144,6 +146,80 @@ def test_every_step_has_a_rate_of_its_own() -> None:
 def test_fixed_rates_per_step_are_refused() -> None:
     with pytest.raises(ValueError, match=r"same fixed rate: set --model.learn_inner_rate true"):
         MAML(nn.Linear(1, 1), rates_per_step=True)
+
+
+@pytest.mark.parametrize("learner", [MAML, ANIL])
+def test_one_step_from_a_head_of_zeros_is_a_product_with_class_means(learner: type[MAML]) -> None:
+    torch.manual_seed(1)
+    network = MLP(n_inputs=4, hidden=[8], n_outputs=3)
+    maml = learner(network, n_inner_steps=1, inner_rate=0.3, head_rate=5.0, zero_head=True).double()
+    batch = random_episode(n_tasks=2).to(torch.float64)
+    outputs = maml.outputs(maml.meta_parameters(), batch)
+    for output, support_x, support_y, query_x in zip(
+        outputs, batch.support_x, batch.support_y, batch.query_x, strict=True
+    ):
+        support, query = network.features(support_x), network.features(query_x)
+        lack = (nn.functional.one_hot(support_y, 3).double() - 1 / 3) / len(support_y)  # minus the gradient by outputs
+        torch.testing.assert_close(output, 5.0 * (query @ support.T @ lack + lack.sum(0)))
+
+
+def test_a_head_of_zeros_treats_ways_alike_and_its_own_weights_do_not_count() -> None:
+    learner, batch = make_learner("MAML", n_inner_steps=3, zero_head=True).double(), random_episode()
+    batch = batch.to(torch.float64)
+    outputs = learner.outputs(learner.meta_parameters(), batch)
+    turned = replace(batch, support_y=(batch.support_y + 1) % 3)
+    torch.testing.assert_close(learner.outputs(learner.meta_parameters(), turned).roll(-1, -1), outputs)
+    gradients = torch.autograd.grad(
+        learner.losses(learner.meta_parameters(), batch).sum(),
+        [p for p in learner.network.parameters() if p.requires_grad],
+    )
+    assert len(gradients) == 2  # those of the one hidden layer
+    with torch.no_grad():
+        learner.network.head.weight.fill_(7.0)  # type: ignore[union-attr, operator]
+    assert torch.equal(learner.outputs(learner.meta_parameters(), batch), outputs)
+
+
+def test_the_body_stays_for_one_step_from_a_head_of_zeros() -> None:
+    learner, batch = make_learner("MAML", zero_head=True), random_episode(n_tasks=1)
+    params = learner.meta_parameters()
+    (support_x, support_y) = (t[0] for t in batch.tasks()[:2])
+    support_y = learner.objective.encode(support_y, 3).float()
+    start, one, two = learner.trajectory(params, support_x, support_y, 2)  # type: ignore[operator]
+    body = [name for name in start if not name.startswith("network.head.")]
+    assert all(torch.equal(start[name], one[name]) for name in body)
+    assert any(not torch.equal(one[name], two[name]) for name in body)
+    assert not start["network.head.weight"].any()
+    assert one["network.head.weight"].any()
+
+
+@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+def test_a_head_of_zeros_against_finite_differences(mapping: Any) -> None:
+    settings = {"n_inner_steps": 3, "zero_head": True, "head_rate": 0.5, "learn_inner_rate": True}
+    check_finite_differences(make_learner("MAML", mapping=mapping, **settings), random_episode())
+
+
+def test_the_head_moves_at_its_own_rate() -> None:
+    batch = random_episode(n_tasks=1)
+    support_x, support_y = (t[0] for t in batch.tasks()[:2])
+    moved = {}
+    for head_rate in (None, 0.4):
+        learner = make_learner("MAML", inner_rate=0.1, head_rate=head_rate)
+        start, end = learner.trajectory(  # type: ignore[operator]
+            learner.meta_parameters(), support_x, learner.objective.encode(support_y, 3).float(), 1
+        )
+        moved[head_rate] = {name: end[name] - start[name] for name in start}
+    for name, way in moved[None].items():
+        factor = 4 if name.startswith("network.head.") else 1
+        torch.testing.assert_close(moved[0.4][name], factor * way)
+
+
+@pytest.mark.parametrize("setting", [{"zero_head": True}, {"head_rate": 0.1}])
+def test_a_head_that_does_not_move_or_is_not_there_is_refused(setting: dict[str, Any]) -> None:
+    (name,) = setting
+    with pytest.raises(ValueError, match=f"^BOIL leaves the head where it is: leave --model.{name} out"):
+        BOIL(WithHead(nn.Linear(2, 3), n_features=3, n_outputs=2), **setting)
+    with pytest.raises(ValueError, match=f"^MAML with {name} needs a network with features and a head of its own"):
+        MAML(nn.Linear(2, 2), **setting)
 
 
 def test_evaluation_steps_are_used_in_evaluation_only() -> None:
