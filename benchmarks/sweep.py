@@ -14,7 +14,8 @@ A sweep is a YAML file: ``seeds``, ``flags`` for all runs (``{seed}`` in them is
 
 Each run is one ``python -m lifelong fit`` in a process of its own with one thread, in the folder
 ``<root>/<table>/<label>[-<column>]-<seed>``; a folder with a finished ``results.json`` is not run again, and an
-interrupted run goes on from its last experience.
+interrupted run goes on from its last experience. ``--record FILE`` keeps what was found in a file of its own
+(:mod:`benchmarks.record`), so that a table begun on one machine is finished on another.
 """
 
 from __future__ import annotations
@@ -40,27 +41,33 @@ import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from scipy.stats import t
 
+from benchmarks.record import Record
+
 QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_experiences false"
 """``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: which cell of which table it belongs to, its seed, its command line and its folder."""
+    """One training: which cell of which table it belongs to, its seed, its command line, its flags and its folder."""
 
     table: str
     label: str
     column: str
     seed: int
     command: list[str]
+    flags: list[str]
     folder: Path
+    record: Record | None = None
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """What the run found, None when it has not finished."""
+        """What the run found, here or where it was recorded; None when it has not finished."""
         path = self.folder / "results.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return found if found.get("finished") else None
+        if found.get("finished"):
+            return found
+        return None if self.record is None else self.record.find(self.flags)
 
     def start(self) -> str | None:
         """Run it; the last line that it printed where it failed, None where all went well."""
@@ -77,7 +84,7 @@ class Run:
         return f"{where}, seed {self.seed}: {(lines or ['no output'])[-1]} ({log})" if code else None
 
 
-def plan(sweep: dict[str, Any], root: Path) -> Iterator[Run]:
+def plan(sweep: dict[str, Any], root: Path, record: Record | None = None) -> Iterator[Run]:
     """All runs of a sweep, one whole seed after the other."""
     for seed in sweep["seeds"]:
         for table in sweep["tables"]:
@@ -85,11 +92,11 @@ def plan(sweep: dict[str, Any], root: Path) -> Iterator[Run]:
                 name = "-".join(filter(None, (label, column, str(seed))))
                 name = re.sub(r"[^\w.+]+", "-", name).strip("-")
                 folder = root / table["name"] / name
-                where = f"--seed_everything {seed} --run.root {folder.parent} --run.name {name}"
-                parts = [f"--config {table['config']}", QUIET, sweep.get("flags", ""), flags, where]
+                parts = [f"--config {table['config']}", sweep.get("flags", ""), flags, "--seed_everything {seed}"]
                 words = [word for part in parts for word in shlex.split(part.replace("{seed}", str(seed)))]
-                command = [sys.executable, "-m", "lifelong", "fit", *words]
-                yield Run(table["name"], label, column, seed, command, folder)
+                where = ["--run.root", str(folder.parent), "--run.name", name]
+                command = [sys.executable, "-m", "lifelong", "fit", *words, *QUIET.split(), *where]
+                yield Run(table["name"], label, column, seed, command, words, folder, record)
 
 
 def cells(table: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -230,12 +237,13 @@ def main() -> int:
     parser.add_argument("sweep", type=Path, help="YAML file with seeds and tables")
     parser.add_argument("--root", type=Path, help="where the runs lie (default: runs/<name of the file>)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, one thread each")
+    parser.add_argument("--record", type=Path, help="file that what was found is kept in, and not run again")
     parser.add_argument("--table-only", action="store_true", help="run nothing, print what is there")
     arguments = parser.parse_args()
     sweep = yaml.safe_load(arguments.sweep.read_text(encoding="utf-8"))
     check(sweep)
     root = arguments.root or Path("runs") / arguments.sweep.stem
-    runs = list(plan(sweep, root))
+    runs = list(plan(sweep, root, None if arguments.record is None else Record(arguments.record)))
     failed = [] if arguments.table_only else _run_missing(runs, arguments.jobs, sweep, root)
     print(markdown(sweep, runs) or f"no finished run under {root}")
     for failure in failed:
@@ -252,9 +260,12 @@ def _run_missing(runs: list[Run], jobs: int, sweep: dict[str, Any], root: Path) 
         started = {pool.submit(run.start): run for run in waiting}
         try:
             for future in as_completed(started):
+                run = started[future]
                 if failure := future.result():
                     failed.append(failure)
-                waiting.remove(started[future])
+                elif run.record and run.results:
+                    run.record.add(run.flags, run.results)
+                waiting.remove(run)
                 progress.update(bar, advance=1, left=time_left(runs, waiting, jobs))
                 root.mkdir(parents=True, exist_ok=True)
                 (root / "tables.md").write_text(markdown(sweep, runs), encoding="utf-8")

@@ -48,7 +48,7 @@ def test_learners_that_adapt_in_steps_are_measured_once_and_drawn(
 def test_a_measurement_that_fails_is_told(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     with pytest.raises(RuntimeError, match=r"(?s)MAML: .*last.ckpt"):
-        adaptation_curves.measure(Run("t", "MAML", "", 0, [], tmp_path / "r"), 2)
+        adaptation_curves.measure(Run("t", "MAML", "", 0, [], [], tmp_path / "r"), 2)
 
 
 def test_a_sweep_without_runs_is_one_sentence(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from benchmarks import sweep
+from benchmarks.record import Record
 from lifelong.cli import LifelongCLI
 from tests.command_line import run_here
 
@@ -52,7 +53,7 @@ FAILS = FAKE + "print('error: no such thing'); sys.exit(1)"
 
 
 def fake(folder: Path, code: str = WRITES) -> sweep.Run:
-    return sweep.Run("two", "none", "", 0, [sys.executable, "-c", code, str(folder)], folder)
+    return sweep.Run("two", "none", "", 0, [sys.executable, "-c", code, str(folder)], [folder.name], folder)
 
 
 def test_every_row_with_every_seed_in_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -180,6 +181,41 @@ def test_a_stopped_sweep_begins_nothing_more(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         sweep._run_missing([stopped, second, third], 1, SWEEP, tmp_path)
     assert not third.folder.exists()
+
+
+def test_what_was_recorded_is_not_run_again_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(yaml.safe_dump(SWEEP))
+    made: list[Path] = []
+
+    def plan(sweep_: Any, root: Path, record: Record | None) -> Any:
+        for name in ("a", "b"):
+            made.append(root / name)
+            yield replace(fake(root / name, FAILS if (name, root.name) == ("b", "here") else WRITES), record=record)
+
+    monkeypatch.setattr(sweep, "plan", plan)
+    for place, code in (("here", 1), ("there", 0)):
+        monkeypatch.setattr(sys, "argv", ["sweep", "s.yaml", "--root", place, "--record", "records/s.jsonl"])
+        assert sweep.main() == code
+    assert [path.is_dir() for path in made] == [True, True, False, True]  # b was not recorded, as it had failed
+    lines = [json.loads(line) for line in Path("records/s.jsonl").read_text().splitlines()]
+    assert [line["flags"] for line in lines] == ["a", "b"]
+    assert lines[0]["results"] == RESULTS
+    assert "| none | 60.0 ± 0.0 |" in capsys.readouterr().out.split("## two")[-1]
+
+
+def test_a_line_of_a_record_has_no_config_and_six_digits(tmp_path: Path) -> None:
+    Record(tmp_path / "r.jsonl").add(["--a", "1"], {"config": {"a": 1}, "matrix": [[1 / 3]]})
+    assert Record(tmp_path / "r.jsonl").find(["--a", "1"]) == {"matrix": [[0.333333]]}
+    assert Record(tmp_path / "r.jsonl").find(["--a", "2"]) is None
+
+
+def test_a_run_is_recorded_by_what_decides_it_and_not_by_where_it_lies(tmp_path: Path) -> None:
+    here, there = (list(sweep.plan(SWEEP, tmp_path / place)) for place in ("here", "there"))
+    assert [run.flags for run in here] == [run.flags for run in there]
+    assert len({tuple(run.flags) for run in here}) == 4
 
 
 def test_intervals_over_seeds_are_students() -> None:
