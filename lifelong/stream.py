@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -112,6 +112,7 @@ def build_stream(
     joint: bool = False,
     cumulative: bool = False,
     shared_classes: bool = False,
+    hold_out_examples: bool = False,
 ) -> Stream:
     """Split every domain into train, val and test, and line the training parts up as experiences.
 
@@ -123,6 +124,8 @@ def build_stream(
         joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
         cumulative: each experience has the training parts of all domains so far: the upper bound for every row.
         shared_classes: the classes of every domain are the same, in their order; otherwise each domain brings its own.
+        hold_out_examples: evaluate on other examples of the trained classes, also where a domain would keep classes
+            apart.
 
     Raises:
         ValueError: when there is nothing to learn from, or two upper bounds are asked for.
@@ -132,6 +135,8 @@ def build_stream(
     if joint and cumulative:
         raise ValueError("--data.joint learns all domains at once and --data.cumulative ever more of them: set one")
     names = _unique([d.name for d in domains])
+    if hold_out_examples:
+        domains = [replace(domain, holdout="examples") for domain in domains]
     parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
     n_classes = _number_classes(parts, shared_classes)
     train = [p["train"] for p in parts]

@@ -169,6 +169,7 @@ class StreamDataModule(L.LightningDataModule):
                 joint=self.joint,
                 cumulative=self.cumulative,
                 shared_classes=self.kind == "domain",
+                hold_out_examples=self.unit == "examples",  # no one can name a class that was never taught
             )
             self.check(stream)
             self._stream = stream

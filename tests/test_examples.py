@@ -23,7 +23,7 @@ from lifelong.stream import Domain, Source
 from strategies import EWC, Replay
 from tests.interrupted import fit_twice
 from tests.strategies.test_contract import LOSSES, MAKERS
-from tests.toys import fit, make_classifier, same, toy_examples, weights
+from tests.toys import Toy, fit, make_classifier, same, toy_examples, weights
 
 CPU = torch.device("cpu")
 
@@ -416,3 +416,36 @@ def test_tokens_stay_whole_numbers_all_the_way_to_the_network() -> None:
     tasks = EpisodicDataModule([Texts()], n_way=2, n_shot=1, n_query=1, steps_per_experience=2, n_eval_tasks=4)
     few_shot = ProtoNet(network, outer=OuterLoop(mapping="loop"))  # vmap has no rule for embedding bags
     assert np.isfinite(fit(few_shot, tasks).matrix()).all()
+
+
+def test_classes_that_are_evaluated_are_those_that_were_taught() -> None:
+    source = Toy(2)
+    assert {domain.holdout for domain in source.domains()} == {"classes"}
+    stream = ExampleDataModule([source], split=(0.25, 0.25)).stream
+    for experience, val, test in zip(stream.experiences, stream.val, stream.test, strict=True):
+        (train,) = experience.pools
+        assert train.numbers.tolist() == val.numbers.tolist() == test.numbers.tolist()
+        assert [len(pool) for pool in (train, val, test)] == [72, 36, 36]
+        parts = [set(np.concatenate(pool.members).tolist()) for pool in (train, val, test)]
+        assert len(set.union(*parts)) == 144
+    assert stream.n_classes == 24
+
+
+class ByTask(Strategy):
+    """Routes every task to the parameters as they are, so that examples are run one by one."""
+
+    def route(self, learner: Any, params: Any, support_x: Any, support_y: Any) -> Any:
+        return params
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_absent_ways_do_not_count_where_examples_are_routed_one_by_one(loss: Any) -> None:
+    learner, data = make_classifier(loss=loss), toy_examples("task", 2)
+    learner.prepare(n_classes=12)
+    batch = data.draw(data.stream.experiences[0], "train", range(4)).gather(CPU)
+    plain = learner.losses(learner.meta_parameters(), batch)
+    learner.use([ByTask()])
+    routed = learner.losses(learner.meta_parameters(), batch.padded(6))
+    torch.testing.assert_close(routed, plain)
+    gradients = torch.autograd.grad(routed.sum(), list(learner.network.parameters()))
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)

@@ -54,6 +54,11 @@ class ExampleLearner(Learner):
         routed = (route or self.route)(params, task.support_x, task.support_y)
         return self.at_ways(self.predict(routed, (), task.query_x), task.classes)
 
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """The loss of ONE task by its labels' places: that of the objective, were it not for absent ways (0 · ∞)."""
+        outputs = self.answer(params, task)
+        return self._losses(outputs, task.query_y.argmax(-1)).mean(), outputs
+
     def losses_and_outputs(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
         """Losses ``(B,)`` and outputs ``(B, 1, N)``, by one pass of the network over the batch where nothing routes."""
         if self._routes() or batch.query_x.shape[1] != 1:

@@ -105,7 +105,7 @@ class MAML(GradientLearner):
             }
         )
         if zero_head:
-            network.head.requires_grad_(False)  # type: ignore[union-attr]
+            network.head.requires_grad_(False)
 
     def _check_head_moves(self, setting: str) -> None:
         check_head(self.network, f"{type(self).__name__} with {setting}")
