@@ -1,4 +1,4 @@
-"""The learners of a sweep in one picture: the score on test tasks after 0, 1, … inner steps.
+"""The runs of a sweep in one picture: the score on test tasks after 0, 1, … inner steps.
 
 ``python benchmarks/adaptation_curves.py benchmarks/omniglot_5w1s.yaml --picture docs/adaptation_curves.png``
 
@@ -53,8 +53,14 @@ def measure(run: Run, n_steps: int) -> dict[str, Any]:
     return found
 
 
+def name(run: Run, runs: Sequence[Run]) -> str:
+    """What a line is called: its row, its column, and its seed where there are several."""
+    seed = f"seed {run.seed}" if len({run.seed for run in runs}) > 1 else ""
+    return ", ".join(filter(None, (run.label, run.column, seed)))
+
+
 def draw(labels: Sequence[str], curves: Sequence[dict[str, Any]], path: Path) -> None:
-    """One line for each learner: its mean over all domains, with its 95 % interval."""
+    """One line for each run: its mean over all domains, with its 95 % interval."""
     mean = np.array([np.mean(curve["mean"], axis=0) for curve in curves])
     # The domains have tasks of their own, so the variances of their means add up.
     widths = [np.sqrt((np.array(curve["half_width"]) ** 2).sum(0)) / len(curve["domains"]) for curve in curves]
@@ -81,14 +87,18 @@ def main() -> int:
     arguments = parser.parse_args()
     sweep = yaml.safe_load(arguments.sweep.read_text(encoding="utf-8"))
     runs = [run for run in plan(sweep, arguments.root or Path("runs") / arguments.sweep.stem) if run.results]
+    if unknown := set(arguments.rows or ()) - {run.label for run in runs}:
+        print(f"no finished run is called {', '.join(sorted(unknown))}, only {', '.join(run.label for run in runs)}")
+        return 1
     runs = [run for run in runs if adapts_in_steps(run) and (not arguments.rows or run.label in arguments.rows)]
     if not runs:
         print("no finished run of the sweep has a learner that adapts in steps: run benchmarks/sweep.py first")
         return 1
     curves = [measure(run, arguments.n_steps) for run in track(runs, description="curves")]
-    draw([run.label for run in runs], curves, arguments.picture)
-    for run, curve in zip(runs, curves, strict=True):
-        print(run.label, " ".join(f"{100 * score:.1f}" for score in np.mean(curve["mean"], axis=0)), sep=": ")
+    names = [name(run, runs) for run in runs]
+    draw(names, curves, arguments.picture)
+    for label, curve in zip(names, curves, strict=True):
+        print(label, " ".join(f"{100 * score:.1f}" for score in np.mean(curve["mean"], axis=0)), sep=": ")
     print(f"written: {arguments.picture}")
     return 0
 

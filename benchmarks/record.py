@@ -1,46 +1,75 @@
 """The record of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
 
 Run folders stay on the machine that they were made on. With ``sweep.py --record FILE`` every finished run adds a line
-to the file, and a run that has one, with the same flags, is not run again, wherever the file is taken.
+to the file, and a run that has one is not run again, wherever the file is taken. A run is known by its flags and the
+text of its config: when one of them changes, it is run anew.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 LEFT_OUT = ("config", "untrained")
-"""What a line does without: the flags say what was run."""
+"""What a line does without: flags and config say what was run."""
 DIGITS = 6
 
 
 class Record:
-    """The lines of a file, by the flags of the runs.
+    """The lines of a file, by what decides a run.
 
     Args:
         path: of the file; made with its folder when the first run finishes.
+
+    Raises:
+        ValueError: when a line is not what was written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self._found: dict[str, dict[str, Any]] = {line["flags"]: line["results"] for line in map(json.loads, lines)}
+        self._found: dict[str, dict[str, Any]] = {}
+        self.read()
 
-    def find(self, flags: Iterable[str]) -> dict[str, Any] | None:
-        """What a run with these flags found, None where it is not recorded."""
-        return self._found.get(" ".join(flags))
+    def read(self) -> None:
+        """Take in what is in the file by now, from another sweep as well."""
+        lines = self.path.read_text(encoding="utf-8").split("\n") if self.path.is_file() else []
+        for number, text in enumerate(lines, start=1):
+            if text.strip():
+                try:
+                    line = json.loads(text)
+                    self._found[line["run"]] = line["results"]
+                except (ValueError, TypeError, KeyError) as error:
+                    raise ValueError(f"{self.path}, line {number} is no record of a run: remove the line") from error
 
-    def add(self, flags: Iterable[str], results: dict[str, Any]) -> None:
-        """Append a line, once for the same flags."""
-        key = " ".join(flags)
-        if key in self._found:
-            return
-        self._found[key] = _rounded({name: value for name, value in results.items() if name not in LEFT_OUT})
+    def find(self, run: str) -> dict[str, Any] | None:
+        """What a run found, None where it is not recorded."""
+        return self._found.get(run)
+
+    def add(self, run: str, results: dict[str, Any]) -> None:
+        """Append a line, once for the same run, also where two sweeps write to the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"flags": key, "results": self._found[key]}, ensure_ascii=False) + "\n")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.read()
+            if run not in self._found:
+                kept = _rounded({name: value for name, value in results.items() if name not in LEFT_OUT})
+                self._found[run] = kept
+                file.write(json.dumps({"run": run, "results": kept}) + "\n")
+
+
+def identity(flags: Sequence[str], config: Path) -> str:
+    """What decides a run: its flags and the text of its config.
+
+    Example:
+        >>> identity(["--config", "a.yaml"], Path("absent"))
+        '--config a.yaml (config e3b0c442)'
+    """
+    text = config.read_bytes() if config.is_file() else b""
+    return f"{' '.join(flags)} (config {hashlib.sha256(text).hexdigest()[:8]})"
 
 
 def _rounded(value: Any) -> Any:

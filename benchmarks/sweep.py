@@ -41,7 +41,7 @@ import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from scipy.stats import t
 
-from benchmarks.record import Record
+from benchmarks.record import Record, identity
 
 QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_experiences false"
 """``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
@@ -49,32 +49,47 @@ QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_e
 
 @dataclass(frozen=True)
 class Run:
-    """One training: which cell of which table it belongs to, its seed, its command line, its flags and its folder."""
+    """One training: the cell of the table that it belongs to, seed, command line, folder, and what decides it."""
 
     table: str
     label: str
     column: str
     seed: int
     command: list[str]
-    flags: list[str]
     folder: Path
+    identity: str
     record: Record | None = None
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """What the run found, here or where it was recorded; None when it has not finished."""
+        """What the run found, where it was recorded or here; None when it has not finished."""
+        recorded = None if self.record is None else self.record.find(self.identity)
+        return recorded or self.found_here
+
+    @property
+    def found_here(self) -> dict[str, Any] | None:
+        """What is in its folder, None when that is not finished or was made by another run of the same name."""
         path = self.folder / "results.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if found.get("finished"):
-            return found
-        return None if self.record is None else self.record.find(self.flags)
+        return found if found.get("finished") and not self._is_of_another else None
+
+    @property
+    def _is_of_another(self) -> bool:
+        return self.folder.is_dir() and self._noted.is_file() and self._noted.read_text("utf-8") != self.identity
+
+    @property
+    def _noted(self) -> Path:
+        return Path(f"{self.folder}.run")
 
     def start(self) -> str | None:
         """Run it; the last line that it printed where it failed, None where all went well."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         log, last = Path(f"{self.folder}.log"), self.folder / "checkpoints" / "last.ckpt"
+        if self._is_of_another:
+            return f"{self.folder} was made with other flags or another config: remove it, or give another --root"
         if not last.is_file():
             shutil.rmtree(self.folder, ignore_errors=True)
+        self._noted.write_text(self.identity, encoding="utf-8")
         command = [*self.command, "--ckpt_path", str(last)] if last.is_file() else self.command
         with log.open("w", encoding="utf-8") as stream:
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -92,11 +107,12 @@ def plan(sweep: dict[str, Any], root: Path, record: Record | None = None) -> Ite
                 name = "-".join(filter(None, (label, column, str(seed))))
                 name = re.sub(r"[^\w.+]+", "-", name).strip("-")
                 folder = root / table["name"] / name
-                parts = [f"--config {table['config']}", sweep.get("flags", ""), flags, "--seed_everything {seed}"]
-                words = [word for part in parts for word in shlex.split(part.replace("{seed}", str(seed)))]
-                where = ["--run.root", str(folder.parent), "--run.name", name]
-                command = [sys.executable, "-m", "lifelong", "fit", *words, *QUIET.split(), *where]
-                yield Run(table["name"], label, column, seed, command, words, folder, record)
+                parts = [sweep.get("flags", ""), flags, "--seed_everything {seed}"]
+                own = [word for part in parts for word in shlex.split(part.replace("{seed}", str(seed)))]
+                config, where = ["--config", table["config"]], ["--run.root", str(folder.parent), "--run.name", name]
+                command = [sys.executable, "-m", "lifelong", "fit", *config, *QUIET.split(), *own, *where]
+                decided = identity([*config, *own], Path(table["config"]))
+                yield Run(table["name"], label, column, seed, command, folder, decided, record)
 
 
 def cells(table: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -244,6 +260,9 @@ def main() -> int:
     check(sweep)
     root = arguments.root or Path("runs") / arguments.sweep.stem
     runs = list(plan(sweep, root, None if arguments.record is None else Record(arguments.record)))
+    for run in runs:
+        if run.record and run.found_here:  # finished before there was a record
+            run.record.add(run.identity, run.found_here)
     failed = [] if arguments.table_only else _run_missing(runs, arguments.jobs, sweep, root)
     print(markdown(sweep, runs) or f"no finished run under {root}")
     for failure in failed:
@@ -263,8 +282,8 @@ def _run_missing(runs: list[Run], jobs: int, sweep: dict[str, Any], root: Path) 
                 run = started[future]
                 if failure := future.result():
                     failed.append(failure)
-                elif run.record and run.results:
-                    run.record.add(run.flags, run.results)
+                elif run.record and run.found_here:
+                    run.record.add(run.identity, run.found_here)
                 waiting.remove(run)
                 progress.update(bar, advance=1, left=time_left(runs, waiting, jobs))
                 root.mkdir(parents=True, exist_ok=True)

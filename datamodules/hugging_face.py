@@ -52,8 +52,8 @@ class HuggingFace(Source):
         tokenizer: name or folder of a tokenizer of ``transformers``, for texts.
         max_length: ``L``; longer texts are cut, shorter ones filled with the tokenizer's padding (its end of text
             where it has none).
-        holdout: ``examples`` tests the same classes on examples not trained on; ``classes`` tests classes not trained
-            on, from both splits.
+        holdout: in few-shot streams ``examples`` tests the same classes on examples not trained on; ``classes`` tests
+            classes not trained on, from both splits.
         cache_bytes: size in bytes of a domain's decoded images above which they stay on disk and are read when they are
             drawn.
 

@@ -23,7 +23,8 @@ class ImageFolder(Source):
         root: the folder of the experiences, which follow each other in alphabetical order; hidden files are ignored.
         image_size: height and width in pixels; other images are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
-        holdout: ``examples`` tests the same classes on images not trained on; ``classes`` tests classes not trained on.
+        holdout: in few-shot streams ``examples`` tests the same classes on images not trained on; ``classes`` tests
+            classes not trained on.
         cache_bytes: size in bytes of an experience's decoded images above which they stay on disk and are read when
             they are drawn.
 

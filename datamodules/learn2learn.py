@@ -30,7 +30,8 @@ class Learn2LearnTasks(Source):
             fixed splits; or a single one, whose parts are drawn.
         root: where learn2learn keeps a benchmark's files.
         name: of the domain; the benchmark's name where None.
-        holdout: what evaluation keeps apart of a single one: whole ``classes``, or ``examples`` of the same classes.
+        holdout: what evaluation keeps apart of a single one in few-shot streams: whole ``classes``, or ``examples`` of
+            the same classes.
         seed: of the split that learn2learn draws of some benchmarks (Omniglot's); never the run's seed.
 
     Raises:

@@ -228,7 +228,8 @@ class Learner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The outer optimizer over the learner's and the strategies' parameters, and its schedule."""
-        optimizer = self.outer.make_optimizer(self.parameters())
+        is_sparse = any(getattr(module, "sparse", False) for module in self.modules())
+        optimizer = self.outer.make_optimizer(self.parameters(), fuse=not is_sparse)
         if self.outer.scheduler is None:
             return optimizer
         scheduler = self.outer.scheduler(optimizer)

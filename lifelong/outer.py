@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,28 +48,49 @@ class OuterLoop:
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"--model.outer.chunk is {self.chunk}: it must be at least 1")
 
-    def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    def make_optimizer(self, parameters: Iterable[nn.Parameter], *, fuse: bool = True) -> Optimizer:
         """The optimizer of these parameters, which moves them all in one fused step where it can and is left free to.
 
         Args:
             parameters: what is trained.
+            fuse: False where gradients are sparse, which fused steps refuse.
         """
         optimizer = self.optimizer(parameters)
         for group in optimizer.param_groups:
-            if _may_be_fused(group):
+            if fuse and type(optimizer) in FUSED and _is_free(group):
                 group["fused"] = True
+        chosen = [
+            {name: group[name] for name in ("fused", "foreach") if name in group} for group in optimizer.param_groups
+        ]
+        optimizer.register_load_state_dict_post_hook(partial(_settle_loaded, chosen=chosen))
         return optimizer
 
 
-def _may_be_fused(group: dict[str, Any]) -> bool:
-    """Whether the optimizer has a fused step, none was chosen or excluded, and the parameters allow it."""
-    is_free = "fused" in group and group["fused"] is None and group.get("foreach") is None
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+"""Optimizers whose fused step is at home on CPUs and on CUDA."""
+
+
+def _is_free(group: dict[str, Any]) -> bool:
+    """Whether a group chose none of torch's ways to step, and its parameters allow the fused one."""
     fits = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in group["params"])
-    return is_free and fits and not group.get("differentiable")
+    return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
+
+
+def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
+    """After a checkpoint: step as this run chose, with the state laid out as this run's parameters are."""
+    for group, choice in zip(optimizer.param_groups, chosen, strict=True):
+        group.update(choice)
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[name] = laid_out_as(parameter, value)
+                elif name == "step" and choice.get("fused"):
+                    state[name] = value.to(parameter.device)
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient with the parameter's strides: torch's fused steps on a CPU take any others for these (2.13).
+    """A gradient, or an average of such, with its parameter's strides: fused steps on a CPU assume them (torch 2.13).
 
     Args:
         parameter: of any memory format.
@@ -79,6 +101,7 @@ def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
         >>> laid_out_as(weight, torch.ones(2, 3, 4, 4)).stride() == weight.stride()
         True
     """
+    assert gradient.shape == parameter.shape
     same = gradient.stride() == parameter.stride()
     return gradient if same else torch.empty_like(parameter).copy_(gradient)
 

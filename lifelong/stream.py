@@ -27,12 +27,13 @@ class Domain:
         y: ``(M,)`` class indices; for regression the index of the function that an example comes from.
         class_names: one name per class index.
         targets: ``(M, *Y)`` real targets (regression), or None.
-        holdout: what evaluation keeps apart: whole ``classes`` (few-shot: new classes at test) or ``examples`` of the
-            same classes (for domains with few classes).
+        holdout: what evaluation keeps apart in few-shot streams: whole ``classes`` (new classes at test) or
+            ``examples`` of the same classes (for domains with few classes). Streams of labelled examples always keep
+            examples apart.
         n_variants: consecutive class indices that are variants (rotations) of one class; they share a split.
         siblings: consecutive class indices that share a split but may meet in a task (rotations as new classes).
         splits: the split of each class (``train``, ``val``, ``test``) where the data set fixes it, one
-            entry for all variants or siblings together; None draws it.
+            entry for all variants or siblings together, with ``holdout="classes"``; None draws it.
         in_test: ``(M,)`` which examples the data set keeps for test, with ``holdout="examples"``; None draws them.
         origin: what the split is drawn by: domains made of the same examples share it, so that none is trained on in
             one of them and tested in another; None is the name.
@@ -160,9 +161,10 @@ def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: in
     members = members_by_class(domain.y, len(domain.class_names))
     pool = Pool(domain.x, members, domain.class_names, targets=domain.targets, n_variants=domain.n_variants, name=name)
     rng = generator(seed, "split", _number(domain.origin or name))
+    together = max(domain.n_variants, domain.siblings)
     if domain.holdout == "examples":
-        return _split_examples(pool, domain.in_test, split, rng)
-    return _split_classes(pool, max(domain.n_variants, domain.siblings), domain.splits, split, rng)
+        return _split_examples(pool, together, domain.in_test, split, rng)
+    return _split_classes(pool, together, domain.splits, split, rng)
 
 
 def members_by_class(y: np.ndarray, n_classes: int) -> list[np.ndarray]:
@@ -187,12 +189,21 @@ def _split_classes(
 
 
 def _split_examples(
-    pool: Pool, in_test: np.ndarray | None, split: tuple[float, float], rng: np.random.Generator
+    pool: Pool, together: int, in_test: np.ndarray | None, split: tuple[float, float], rng: np.random.Generator
 ) -> dict[str, Pool]:
     parts: dict[str, list[np.ndarray]] = {s: [] for s in SPLITS}
-    for members in pool.members:
+    order = np.zeros(0, dtype=np.int64)
+    for number, members in enumerate(pool.members):
         given = members[:0] if in_test is None else members[in_test[members]]
-        free = rng.permutation(members if in_test is None else members[~in_test[members]])
+        free = members if in_test is None else members[~in_test[members]]
+        if number % together == 0:
+            order = rng.permutation(len(free))
+        elif len(order) != len(free):
+            raise ValueError(
+                f"{pool.name}: {pool.names[number]} has {len(free)} examples and the class that it is a variant of "
+                f"{len(order)}, so that copies of one could come to training and test: give both the same"
+            )
+        free = free[order]  # copies of one example, turned say, stay in one part
         counts = _counts(split if in_test is None else (split[0], 0), len(free))
         pieces = np.split(free, [counts[0], counts[0] + counts[1]])
         pieces[2] = np.concatenate([pieces[2], given])

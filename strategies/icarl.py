@@ -1,4 +1,4 @@
-"""iCaRL: herded exemplars, old answers as targets for old classes, and the nearest mean of exemplars as the answer.
+"""iCaRL: exemplars, old answers as targets for old classes, and the nearest mean of exemplars as the answer.
 
 Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``D`` features, ``K`` classes with exemplars, ``C`` all classes.
 """

@@ -44,7 +44,8 @@ class LwF(Strategy):
         weighting: ``experience`` as above, so each experience counts alike; or a number ``w``.
         among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
             seen earlier no chance, so that ``D`` also holds new classes down; ``all``: both run over all ways, those
-            included that the old learner was never taught. They differ in the class scenario alone.
+            included that the old learner was never taught. They differ in the class scenario alone, where the data
+            tells apart more than the ``current`` classes.
 
     Raises:
         ValueError: when the temperature is not positive, or the weighting negative.

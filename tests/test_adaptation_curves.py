@@ -48,7 +48,7 @@ def test_learners_that_adapt_in_steps_are_measured_once_and_drawn(
 def test_a_measurement_that_fails_is_told(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     with pytest.raises(RuntimeError, match=r"(?s)MAML: .*last.ckpt"):
-        adaptation_curves.measure(Run("t", "MAML", "", 0, [], [], tmp_path / "r"), 2)
+        adaptation_curves.measure(Run("t", "MAML", "", 0, [], tmp_path / "r", ""), 2)
 
 
 def test_a_sweep_without_runs_is_one_sentence(
@@ -58,7 +58,19 @@ def test_a_sweep_without_runs_is_one_sentence(
     (tmp_path / "s.yaml").write_text(yaml.safe_dump({"seeds": [0], "tables": tables}), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "s.yaml"), "--root", str(tmp_path)])
     assert adaptation_curves.main() == 1
-    assert "no finished run" in capsys.readouterr().out
+    assert "no finished run of the sweep has a learner" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--rows", "MAM"])
+    assert adaptation_curves.main() == 1
+    assert "no finished run is called MAM" in capsys.readouterr().out
+
+
+def test_lines_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    one, other = (Run("t", "MAML", "five", seed, [], tmp_path, "") for seed in (0, 1))
+    assert adaptation_curves.name(one, [one]) == "MAML, five"
+    assert [adaptation_curves.name(run, [one, other]) for run in (one, other)] == [
+        "MAML, five, seed 0",
+        "MAML, five, seed 1",
+    ]
 
 
 def test_the_mean_over_domains_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

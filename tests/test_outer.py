@@ -4,14 +4,19 @@ import logging
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
+from lifelong.examples import ExampleDataModule
+from lifelong.learners import Classifier
+from lifelong.networks import WithHead
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Strategy
-from tests.toys import fit, make_learner, same, toy_data, weights
+from lifelong.stream import Domain
+from tests.toys import Toy, fit, make_learner, same, toy_data, weights
 
 SGD = partial(torch.optim.SGD, lr=1.0)
 
@@ -53,8 +58,9 @@ def test_an_optimizer_that_is_left_free_takes_fused_steps(settings: dict[str, bo
 
 
 def test_an_optimizer_without_a_fused_step_is_left_alone() -> None:
-    optimizer = OuterLoop(torch.optim.RMSprop).make_optimizer([nn.Parameter(torch.zeros(2))])
-    assert "fused" not in optimizer.param_groups[0]
+    for optimizer in (torch.optim.RMSprop, torch.optim.Adagrad):
+        made = OuterLoop(optimizer).make_optimizer([nn.Parameter(torch.zeros(2))])
+        assert not made.param_groups[0].get("fused")
     complex_too = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.complex64))]
     assert OuterLoop().make_optimizer(complex_too).param_groups[0]["fused"] is None
 
@@ -68,6 +74,7 @@ def test_fused_steps_go_the_same_way(kind: str) -> None:
         learner = make_learner("ProtoNet", kind, outer=OuterLoop(optimizer=adam))
         before = weights(learner)
         fit(learner, toy_data(1, kind))
+        assert learner.trainer.optimizers[0].param_groups[0]["fused"] is not bool(settings)
         found.append(weights(learner))
     for name, fused in found[0].items():
         torch.testing.assert_close(fused, found[1][name], rtol=1e-4, atol=1e-5)
@@ -91,3 +98,59 @@ def test_the_layout_of_projected_gradients_does_not_matter() -> None:
     assert kernel.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator, call-arg]
     assert not kernel.is_contiguous()  # type: ignore[operator]
     assert same(*found)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, partial(torch.optim.SGD, lr=0.1, momentum=0.9)])
+def test_a_loaded_state_is_laid_out_as_the_parameters_are(optimizer: Any) -> None:
+    torch.manual_seed(0)
+    start, gradients = torch.randn(2, 3, 4, 4), torch.randn(3, 2, 3, 4, 4)
+
+    def stepped(first: torch.memory_format, then: torch.memory_format) -> torch.Tensor:
+        states: Any = None
+        for layout, some in ((first, gradients[:1]), (then, gradients[1:])):
+            parameter = nn.Parameter(start.to(memory_format=layout, copy=True))
+            made = OuterLoop(optimizer).make_optimizer([parameter])
+            if states is not None:
+                made.load_state_dict(states)
+            for gradient in some:
+                parameter.grad = gradient.to(memory_format=layout)
+                made.step()
+            states = made.state_dict()
+        return parameter.detach().contiguous()
+
+    plain, last = torch.contiguous_format, torch.channels_last
+    for first, then in ((last, plain), (plain, last)):
+        torch.testing.assert_close(stepped(first, then), stepped(plain, plain))
+
+
+@pytest.mark.parametrize("before", [{}, {"fused": False}, {"foreach": True}])
+@pytest.mark.parametrize("now", [{}, {"fused": False}, {"foreach": True}])
+def test_how_to_step_is_chosen_by_the_run_and_not_by_the_checkpoint(
+    before: dict[str, bool], now: dict[str, bool]
+) -> None:
+    def made(settings: dict[str, bool]) -> torch.optim.Optimizer:
+        parameter = nn.Parameter(torch.zeros(2))
+        parameter.grad = torch.ones(2)
+        return OuterLoop(partial(torch.optim.Adam, **settings)).make_optimizer([parameter])
+
+    old, new = made(before), made(now)
+    old.step()
+    new.load_state_dict(old.state_dict())
+    new.step()
+    assert {name: new.param_groups[0][name] for name in ("fused", "foreach")} == {
+        "fused": now.get("fused", None if now else True),
+        "foreach": now.get("foreach"),
+    }
+
+
+def test_sparse_gradients_are_not_fused() -> None:
+    class Words(Toy):
+        def _domain(self, d: int) -> Domain:
+            y = np.repeat(np.arange(12), 12)
+            return Domain(f"words {d}", torch.from_numpy(y[:, None] * 3 % 7), y, [f"c{c}" for c in range(12)])
+
+    network = WithHead(nn.EmbeddingBag(8, 4, sparse=True), n_features=4, n_outputs=12)
+    learner = Classifier(network, outer=OuterLoop(optimizer=SGD))
+    data = ExampleDataModule([Words(1)], batch_size=8, steps_per_experience=2, split=(0.2, 0.2))
+    fit(learner, data)
+    assert learner.trainer.optimizers[0].param_groups[0]["fused"] is None

@@ -116,3 +116,21 @@ def test_numbered_names_do_not_meet_given_ones() -> None:
 def test_no_domain_is_refused() -> None:
     with pytest.raises(ValueError, match="no experience"):
         build_stream([], split=(3, 3), split_seed=0)
+
+
+@pytest.mark.parametrize("kind", ["n_variants", "siblings"])
+def test_copies_of_an_example_stay_in_one_part(kind: str) -> None:
+    twelve = domain(holdout="examples", **{kind: 4})  # example e of classes 4f … 4f + 3 are copies of one drawing
+    for seed in range(3):
+        for members in split(twelve, seed=seed).values():
+            drawings = [(some - 12 * number).tolist() for number, some in enumerate(members)]
+            assert all(drawings[4 * family + i] == drawings[4 * family] for family in range(3) for i in range(4))
+    families = split(twelve)["test"]
+    assert len({tuple(families[4 * family] - 48 * family) for family in range(3)}) > 1
+
+
+def test_variants_of_other_sizes_cannot_be_kept_apart() -> None:
+    fewer = domain(holdout="examples", n_variants=2)
+    fewer = replace(fewer, x=fewer.x[:-1], y=fewer.y[:-1])
+    with pytest.raises(ValueError, match="c11 has 11 examples and the class that it is a variant of 12"):
+        split(fewer)

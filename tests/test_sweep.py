@@ -53,7 +53,7 @@ FAILS = FAKE + "print('error: no such thing'); sys.exit(1)"
 
 
 def fake(folder: Path, code: str = WRITES) -> sweep.Run:
-    return sweep.Run("two", "none", "", 0, [sys.executable, "-c", code, str(folder)], [folder.name], folder)
+    return sweep.Run("two", "none", "", 0, [sys.executable, "-c", code, str(folder)], folder, folder.name)
 
 
 def test_every_row_with_every_seed_in_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -201,21 +201,65 @@ def test_what_was_recorded_is_not_run_again_elsewhere(
         assert sweep.main() == code
     assert [path.is_dir() for path in made] == [True, True, False, True]  # b was not recorded, as it had failed
     lines = [json.loads(line) for line in Path("records/s.jsonl").read_text().splitlines()]
-    assert [line["flags"] for line in lines] == ["a", "b"]
+    assert [line["run"] for line in lines] == ["a", "b"]
     assert lines[0]["results"] == RESULTS
     assert "| none | 60.0 ± 0.0 |" in capsys.readouterr().out.split("## two")[-1]
 
 
+def test_runs_that_finished_without_a_record_are_added_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(yaml.safe_dump(SWEEP))
+    _finish(next(sweep.plan(SWEEP, Path("runs"))), 0.5)
+    monkeypatch.setattr(sys, "argv", ["sweep", "s.yaml", "--root", "runs", "--record", "s.jsonl", "--table-only"])
+    for _ in range(2):
+        assert sweep.main() == 0
+        assert len(Path("s.jsonl").read_text().splitlines()) == 1
+
+
 def test_a_line_of_a_record_has_no_config_and_six_digits(tmp_path: Path) -> None:
-    Record(tmp_path / "r.jsonl").add(["--a", "1"], {"config": {"a": 1}, "matrix": [[1 / 3]]})
-    assert Record(tmp_path / "r.jsonl").find(["--a", "1"]) == {"matrix": [[0.333333]]}
-    assert Record(tmp_path / "r.jsonl").find(["--a", "2"]) is None
+    path = tmp_path / "r.jsonl"
+    one, other = Record(path), Record(path)  # two sweeps at once
+    one.add("a\u2028b", {"config": {"a": 1}, "matrix": [[1 / 3]]})
+    other.add("a\u2028b", {"matrix": [[0.5]]})
+    other.add("c", {"matrix": []})
+    assert Record(path).find("a\u2028b") == {"matrix": [[0.333333]]}
+    assert Record(path).find("d") is None
+    assert len(path.read_text().splitlines()) == 2
+    path.write_text(path.read_text() + '{"run": "d", "resu')
+    with pytest.raises(ValueError, match=r"r\.jsonl, line 3 is no record of a run: remove the line"):
+        Record(path)
 
 
-def test_a_run_is_recorded_by_what_decides_it_and_not_by_where_it_lies(tmp_path: Path) -> None:
-    here, there = (list(sweep.plan(SWEEP, tmp_path / place)) for place in ("here", "there"))
-    assert [run.flags for run in here] == [run.flags for run in there]
-    assert len({tuple(run.flags) for run in here}) == 4
+def test_a_run_is_recorded_by_what_decides_it_and_not_by_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plans = []
+    for place, text in (("here", "x: 1"), ("there", "x: 1"), ("there", "x: 2")):
+        Path("a.yaml").write_text(text)
+        plans.append([run.identity for run in sweep.plan(SWEEP, tmp_path / place)])
+    assert plans[0] == plans[1]
+    assert len({*plans[0], *plans[2]}) == 8
+
+
+def test_a_folder_of_another_run_of_the_same_name_is_neither_read_nor_lost(tmp_path: Path) -> None:
+    run = fake(tmp_path / "run")
+    assert run.start() is None
+    other = replace(run, identity="other")
+    assert (run.results, other.results) == (RESULTS, None)
+    assert "was made with other flags or another config: remove it" in str(other.start())
+    assert run.results == RESULTS
+
+
+def test_a_row_may_keep_what_sweeps_do_not(tmp_path: Path) -> None:
+    rows = {"kept": "--checkpoint.keep_experiences true"}
+    (run,) = sweep.plan({"seeds": [0], "tables": [SWEEP["tables"][0] | {"rows": rows}]}, tmp_path)
+    words = run.command
+    assert words.index("true") > words.index("--checkpoint.keep_experiences")  # the last word on it
+    assert [words[i + 1] for i, word in enumerate(words) if word == "--checkpoint.keep_experiences"] == [
+        "false",
+        "true",
+    ]
 
 
 def test_intervals_over_seeds_are_students() -> None:

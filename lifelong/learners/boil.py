@@ -18,7 +18,7 @@ class BOIL(MAML):
 
     Args:
         network: body and head (``features`` to ``(n, D)`` and ``head``): ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``. All
-            other arguments are MAML's, and so are its options.
+            other arguments are MAML's, and so are its options but ``head_rate`` and ``zero_head``.
 
     Raises:
         ValueError: as MAML; and when the network has no head of its own.

@@ -28,8 +28,8 @@ class MAML(GradientLearner):
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: ``α``, the rate of the inner steps.
         head_rate: the rate of the network's head in their place; as ``inner_rate`` where None.
-        zero_head: every task begins with a head of zeros, whose own parameters are then not used. Ways are treated
-            alike; the first inner step moves the head alone, so the body adapts from the second on.
+        zero_head: every task begins with a linear head of zeros; the network's own is then not used, and is frozen.
+            Ways are treated alike; the first inner step moves the head alone, so the body adapts from the second on.
         learn_inner_rate: learn one rate per parameter tensor, starting at those given.
         rates_per_step: learn one rate per parameter tensor AND inner step; steps of evaluation beyond those of training
             use the last one.
@@ -43,8 +43,8 @@ class MAML(GradientLearner):
 
     Raises:
         ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, ``rates_per_step`` is asked for without ``learn_inner_rate``, or ``head_rate`` or ``zero_head``
-            where there is no head that moves.
+            has outputs, ``rates_per_step`` is asked for without ``learn_inner_rate``, ``head_rate`` or ``zero_head``
+            where there is no head that moves, or ``zero_head`` where it is not linear or nothing else is trained.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017. Differences: norm layers use the statistics of
@@ -93,7 +93,7 @@ class MAML(GradientLearner):
                 "--model.learn_inner_rate true or leave rates_per_step out"
             )
         if zero_head or head_rate is not None:
-            self._check_head_moves("zero_head" if zero_head else "head_rate")
+            self._check_head("zero_head" if zero_head else "head_rate")
         self.rates_per_step, self.zero_head = rates_per_step, zero_head
         self.first_order_until, self.multi_step_loss_until = first_order_until, multi_step_loss_until
         shape = (max(n_inner_steps, 1),) if rates_per_step else ()
@@ -106,11 +106,22 @@ class MAML(GradientLearner):
         )
         if zero_head:
             network.head.requires_grad_(False)
+            if not any(p.requires_grad for p in self.parameters()):
+                raise ValueError(
+                    "with zero_head the head is not trained, and all else is frozen: set --model.zero_head false or "
+                    "--model.learn_inner_rate true, or train the network"
+                )
 
-    def _check_head_moves(self, setting: str) -> None:
-        check_head(self.network, f"{type(self).__name__} with {setting}")
-        if not any(in_head(name) for name in self.moving_parameters()):
-            raise ValueError(f"{type(self).__name__} leaves the head where it is: leave --model.{setting} out")
+    def _check_head(self, setting: str) -> None:
+        name, head = type(self).__name__, getattr(self.network, "head", None)
+        check_head(self.network, f"{name} with {setting}")
+        if not any(in_head(p) for p in self.moving_parameters()):
+            raise ValueError(f"{name} leaves the head where it is: leave --model.{setting} out")
+        if setting == "zero_head" and not isinstance(head, nn.Linear):
+            raise ValueError(
+                f"the head is a {type(head).__name__}, and from zeros only a linear one learns: leave "
+                "--model.zero_head out"
+            )
 
     def moving(self, params: Params) -> Params:
         """What the inner loop moves, where it starts: a head at zero where asked for."""

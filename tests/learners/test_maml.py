@@ -222,6 +222,20 @@ def test_a_head_that_does_not_move_or_is_not_there_is_refused(setting: dict[str,
         MAML(nn.Linear(2, 2), **setting)
 
 
+def test_from_a_head_of_zeros_only_a_linear_one_learns() -> None:
+    network = WithHead(nn.Linear(2, 3), n_features=3, n_outputs=2)
+    network.head = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="the head is a Sequential, and from zeros only a linear one learns"):
+        MAML(network, zero_head=True)
+
+
+def test_a_head_of_zeros_on_a_frozen_body_leaves_nothing_to_train() -> None:
+    network = WithHead(nn.Linear(2, 3).requires_grad_(False), n_features=3, n_outputs=2)
+    with pytest.raises(ValueError, match="with zero_head the head is not trained, and all else is frozen"):
+        ANIL(network, zero_head=True)
+    assert ANIL(network, zero_head=True, learn_inner_rate=True).zero_head
+
+
 def test_evaluation_steps_are_used_in_evaluation_only() -> None:
     batch = random_episode()
     learner = make_learner("MAML", n_inner_steps=1, n_eval_steps=4)
