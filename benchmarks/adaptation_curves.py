@@ -87,7 +87,8 @@ def main() -> int:
     arguments = parser.parse_args()
     sweep = yaml.safe_load(arguments.sweep.read_text(encoding="utf-8"))
     runs = [run for run in plan(sweep, arguments.root or Path("runs") / arguments.sweep.stem) if run.results]
-    if unknown := set(arguments.rows or ()) - {run.label for run in runs}:
+    unknown = set(arguments.rows or ()) - {run.label for run in runs}
+    if runs and unknown:
         print(f"no finished run is called {', '.join(sorted(unknown))}, only {', '.join(run.label for run in runs)}")
         return 1
     runs = [run for run in runs if adapts_in_steps(run) and (not arguments.rows or run.label in arguments.rows)]

@@ -256,10 +256,14 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="file that what was found is kept in, and not run again")
     parser.add_argument("--table-only", action="store_true", help="run nothing, print what is there")
     arguments = parser.parse_args()
-    sweep = yaml.safe_load(arguments.sweep.read_text(encoding="utf-8"))
-    check(sweep)
     root = arguments.root or Path("runs") / arguments.sweep.stem
-    runs = list(plan(sweep, root, None if arguments.record is None else Record(arguments.record)))
+    try:
+        sweep = yaml.safe_load(arguments.sweep.read_text(encoding="utf-8"))
+        check(sweep)
+        record = None if arguments.record is None else Record(arguments.record)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    runs = list(plan(sweep, root, record))
     for run in runs:
         if run.record and run.found_here:  # finished before there was a record
             run.record.add(run.identity, run.found_here)

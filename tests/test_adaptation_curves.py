@@ -59,9 +59,12 @@ def test_a_sweep_without_runs_is_one_sentence(
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "s.yaml"), "--root", str(tmp_path)])
     assert adaptation_curves.main() == 1
     assert "no finished run of the sweep has a learner" in capsys.readouterr().out
+    folder = tmp_path / "tiny" / "MAML-0"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text('{"finished": true}', encoding="utf-8")
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--rows", "MAM"])
     assert adaptation_curves.main() == 1
-    assert "no finished run is called MAM" in capsys.readouterr().out
+    assert "no finished run is called MAM, only MAML" in capsys.readouterr().out
 
 
 def test_lines_are_told_apart_by_what_differs(tmp_path: Path) -> None:

@@ -230,6 +230,33 @@ def test_a_line_of_a_record_has_no_config_and_six_digits(tmp_path: Path) -> None
         Record(path)
 
 
+@pytest.mark.parametrize(
+    ("sweep_text", "record", "message"),
+    [
+        (yaml.safe_dump(SWEEP), "not json", "r.jsonl, line 1 is no record of a run: remove the line"),
+        (yaml.safe_dump(SWEEP | {"spread": "range"}), "", "the sweep has no spread range, only interval, sem"),
+        (None, "", "No such file or directory: 's.yaml'"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    sweep_text: str | None,
+    record: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if sweep_text is not None:
+        Path("s.yaml").write_text(sweep_text)
+    Path("r.jsonl").write_text(record)
+    monkeypatch.setattr(sys, "argv", ["sweep", "s.yaml", "--record", "r.jsonl", "--table-only"])
+    with pytest.raises(SystemExit) as stopped:
+        sweep.main()
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_run_is_recorded_by_what_decides_it_and_not_by_where_it_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
