@@ -20,6 +20,8 @@ import torch
 from rich.progress import Progress, track
 from torch import Tensor
 
+from lifelong.cache import cache_folder
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -30,11 +32,6 @@ SHOW_PROGRESS_FROM = 2000
 def data_root(root: str | None) -> Path:
     """The folder of all data sets: the argument, else the environment variable ``LIFELONG_DATA``, else ``data``."""
     return Path(root or os.environ.get("LIFELONG_DATA") or "data").expanduser()
-
-
-def cache_folder() -> Path:
-    """Where decoded images are kept: the environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
-    return Path(os.environ.get("LIFELONG_CACHE") or "~/.cache/lifelong").expanduser()
 
 
 def fetch(url: str, target: Path) -> None:

@@ -6,5 +6,6 @@ from lifelong.networks.mlp import MLP
 from lifelong.networks.pretrained_backbone import Timm
 from lifelong.networks.resnet12 import ResNet12
 from lifelong.networks.split import WithHead
+from lifelong.networks.transformer import Transformer
 
-__all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "WithHead"]
+__all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "Transformer", "WithHead"]

@@ -1,0 +1,28 @@
+"""What a network sees of a text: the contract.
+
+Shapes: ``M`` texts, ``*X`` one text as a network takes it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+class TextEncoding(ABC):
+    """Turns texts into numbers, each text alone: an embedding, or the tokens that a network embeds itself.
+
+    Example:
+        >>> import torch
+        >>> class Length(TextEncoding):
+        ...     def encode(self, texts):
+        ...         return torch.tensor([[float(len(text))] for text in texts])
+        >>> Length().encode(["a", "four"]).tolist()
+        [[1.0], [4.0]]
+    """
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Texts as ``(M, *X)``: real numbers, or whole ones (tokens) as int64."""

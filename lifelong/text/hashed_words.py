@@ -1,0 +1,60 @@
+"""Texts as hashed words and word pairs: needs no model and no file.
+
+Shapes: ``M`` texts, ``L`` tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import zlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lifelong.text.encoding import TextEncoding
+
+WORD = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
+
+
+class HashedWords(TextEncoding):
+    """Words and pairs of neighbours as numbers ``1 + crc32(word) mod (n_buckets − 1)``; 0 fills short texts.
+
+    For a network that begins with an embedding, such as ``lifelong.networks.WithHead`` around ``torch.nn.EmbeddingBag``
+    with ``padding_idx: 0``. It knows nothing of a language: what is learnt of one domain's words says little about
+    another's, so across domains it is near chance. Use it for tests and for single domains.
+
+    Args:
+        n_buckets: different numbers; words that share one are told apart no more.
+        max_length: ``L``; longer texts are cut.
+        pairs: number pairs of neighbours too.
+
+    Raises:
+        ValueError: when there is nothing to number.
+
+    Reference:
+        Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009.
+
+    Example:
+        >>> a, b = HashedWords(max_length=5).encode(["Not bad", "bad"])
+        >>> (a != 0).tolist(), bool(a[1] == b[0])
+        ([True, True, True, False, False], True)
+    """
+
+    def __init__(self, *, n_buckets: int = 1 << 15, max_length: int = 64, pairs: bool = True) -> None:
+        if n_buckets < 2 or max_length < 1:
+            raise ValueError(
+                f"HashedWords has {n_buckets} buckets and {max_length} tokens of a text: it needs 2 and 1 at least"
+            )
+        self.n_buckets, self.max_length, self.pairs = n_buckets, max_length, pairs
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Texts as ``(M, L)`` whole numbers."""
+        rows = torch.zeros(len(texts), self.max_length, dtype=torch.int64)
+        for row, text in zip(rows, texts, strict=True):
+            words = WORD.findall(text.lower())
+            pairs = [f"{a} {b}" for a, b in itertools.pairwise(words)] if self.pairs else []
+            numbers = [1 + zlib.crc32(word.encode()) % (self.n_buckets - 1) for word in [*words, *pairs]]
+            row[: len(numbers)] = torch.tensor(numbers[: self.max_length], dtype=torch.int64)
+        return rows

