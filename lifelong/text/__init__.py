@@ -4,6 +4,16 @@ from lifelong.text.encoding import TextEncoding
 from lifelong.text.frozen_encoder import FrozenEncoder
 from lifelong.text.hashed_words import HashedWords
 from lifelong.text.source import TextDomain, TextSource
+from lifelong.text.table import Table, read_table
 from lifelong.text.tokens import Tokens
 
-__all__ = ["FrozenEncoder", "HashedWords", "TextDomain", "TextEncoding", "TextSource", "Tokens"]
+__all__ = [
+    "FrozenEncoder",
+    "HashedWords",
+    "Table",
+    "TextDomain",
+    "TextEncoding",
+    "TextSource",
+    "Tokens",
+    "read_table",
+]

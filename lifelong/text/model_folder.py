@@ -15,8 +15,8 @@ WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
 """What is fetched from the hub."""
 
 
-def imported(package: str, who: str) -> Any:
-    """A package of the extra ``text``, imported where it is needed: it takes seconds.
+def imported(package: str, who: str, extra: str = "text") -> Any:
+    """A package of an extra, imported where it is needed: it takes seconds.
 
     Raises:
         ValueError: when it is missing, with the extra's name.
@@ -25,7 +25,7 @@ def imported(package: str, who: str) -> Any:
         return importlib.import_module(package)
     except (ImportError, RuntimeError) as error:  # one that does not fit another package: RuntimeError
         raise ValueError(
-            f"{who} needs the package {package} ({error}): pip install -c constraints.txt -e '.[text]'"
+            f"{who} needs the package {package} ({error}): pip install -c constraints.txt -e '.[{extra}]'"
         ) from error
 
 
