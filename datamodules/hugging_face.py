@@ -1,6 +1,6 @@
-"""Data sets of the Hugging Face library ``datasets``: images, or texts as tokens, from files or from the hub.
+"""Data sets of the Hugging Face library ``datasets``: images or texts, from files or from the hub.
 
-Shapes: ``M`` examples, ``C`` channels, ``S`` pixels a side, ``L`` tokens.
+Shapes: ``M`` examples, ``C`` channels, ``S`` pixels a side, ``*X`` one input.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from datamodules._files import cached_images, square_pixels
 from lifelong.stream import Domain, Source
+from lifelong.text import TextEncoding
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +25,13 @@ READERS = {".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json", 
 """How a single file is read, by the end of its name."""
 SAVED = ("dataset_dict.json", "state.json")
 """What a folder holds that ``save_to_disk`` has written."""
-AT_ONCE = 4096
-"""Texts tokenised in one call."""
 
 
 class HuggingFace(Source):
     """A data set of the library ``datasets`` (extra ``hf``): one domain, or one for each value of a column.
 
     A domain has the classes that occur in it, in the order of their names (of their numbers where the data set names
-    them); in the ``domain`` scenario every domain must have examples of every class. Texts become whole numbers
-    ``(M, L)`` for a network that begins with an embedding, such as ``lifelong.networks.WithHead`` around
-    ``torch.nn.EmbeddingBag``.
+    them); in the ``domain`` scenario every domain must have examples of every class.
 
     Args:
         path: a folder that ``save_to_disk`` has written; a file (parquet, arrow, csv, json, jsonl); a folder of such
@@ -49,9 +45,7 @@ class HuggingFace(Source):
         domain_column: what an example's domain is; None makes one domain of all.
         image_size: height and width in pixels; other images are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
-        tokenizer: name or folder of a tokenizer of ``transformers``, for texts.
-        max_length: ``L``; longer texts are cut, shorter ones filled with the tokenizer's padding (its end of text
-            where it has none).
+        encoding: what a network sees of a text, such as ``lifelong.text.Tokens``; for texts alone.
         holdout: in few-shot streams ``examples`` tests the same classes on examples not trained on; ``classes`` tests
             classes not trained on, from both splits.
         cache_bytes: size in bytes of a domain's decoded images above which they stay on disk and are read when they are
@@ -81,24 +75,23 @@ class HuggingFace(Source):
         domain_column: str | None = None,
         image_size: int = 28,
         channels: Literal[1, 3] = 3,
-        tokenizer: str | None = None,
-        max_length: int = 128,
+        encoding: TextEncoding | None = None,
         holdout: Literal["classes", "examples"] = "examples",
         cache_bytes: int = 1 << 30,
     ) -> None:
         if (image_column is None) == (text_column is None):
             raise ValueError("HuggingFace needs to know what the inputs are: give image_column or text_column, and one")
-        if (text_column is None) != (tokenizer is None):
+        if (text_column is None) != (encoding is None):
             raise ValueError(
-                f"texts need a tokenizer and images have none, but {path} has text_column {text_column} and tokenizer "
-                f"{tokenizer}: give the name or folder of one, such as bert-base-uncased, or leave it out"
+                f"texts need an encoding and images have none, but {path} has text_column {text_column} and encoding "
+                f"{type(encoding).__name__ if encoding else None}: give one of lifelong.text, such as Tokens, or leave "
+                "it out"
             )
         self.path, self.name, self.train_split, self.test_split = path, name, train_split, test_split
         self.image_column, self.text_column = image_column, text_column
         self.label_column, self.domain_column = label_column, domain_column
         self.image_size, self.channels = image_size, channels
-        self.tokenizer, self.max_length = tokenizer, max_length
-        self.holdout, self.cache_bytes = holdout, cache_bytes
+        self.encoding, self.holdout, self.cache_bytes = encoding, holdout, cache_bytes
 
     def domains(self) -> list[Domain]:
         """One domain, or one for each value of the column, in the order of the values."""
@@ -107,14 +100,14 @@ class HuggingFace(Source):
         places, titles = np.zeros(len(table), dtype=np.int64), [Path(self.path).name]
         if self.domain_column is not None:
             places, titles = self._categories(table, self.domain_column)
-        domains = []
+        encoded, domains = self._encoded(table), []
         for place in np.unique(places):
             rows, title = np.flatnonzero(places == place), titles[place]
             own = np.unique(labels[rows])
             domains.append(
                 Domain(
                     title,
-                    self._inputs(table, rows, title, fingerprint),
+                    self._images(table, rows, title, fingerprint) if encoded is None else encoded[rows],
                     np.searchsorted(own, labels[rows]),
                     [classes[number] for number in own],
                     holdout=self.holdout,
@@ -186,10 +179,18 @@ class HuggingFace(Source):
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 
-    def _inputs(self, table: Any, rows: np.ndarray, title: str, fingerprint: str) -> Tensor:
-        if self.text_column is not None:
-            self._check_column(table, self.text_column)
-            return self._tokens([str(text) for text in table.select(rows)[self.text_column]])
+    def _encoded(self, table: Any) -> Tensor | None:
+        """All texts as ``(M, *X)``, in one go: an encoding may be slow to start, and shows how far it is."""
+        if self.text_column is None or self.encoding is None:
+            return None
+        self._check_column(table, self.text_column)
+        texts = list(table[self.text_column])
+        for row, text in enumerate(texts):
+            if text is None or not str(text).strip():
+                raise ValueError(f"row {row} of {self.path!r} has no text in {self.text_column!r}: leave it out")
+        return self.encoding.encode([str(text) for text in texts])
+
+    def _images(self, table: Any, rows: np.ndarray, title: str, fingerprint: str) -> Tensor:
         settings = (fingerprint, self.image_column, self.domain_column, title, self.image_size, self.channels)
         shape = (len(rows), self.channels, self.image_size, self.image_size)
         return cached_images(
@@ -233,22 +234,6 @@ class HuggingFace(Source):
                 f"the column {column!r} of {self.path!r} holds no images, but {images.features[column]}: choose "
                 "another image_column, or text_column"
             ) from error
-
-    def _tokens(self, texts: list[str]) -> Tensor:
-        """Texts as tokens ``(M, L)``, whole numbers."""
-        auto = _imported("transformers").AutoTokenizer
-        try:
-            tokenizer = auto.from_pretrained(self.tokenizer)
-        except (OSError, ValueError) as error:  # absent, offline, or no name at all
-            raise ValueError(
-                f"the tokenizer {self.tokenizer!r} could not be loaded ({_first_line(error)}): give tokenizer the name "
-                "of one on the hub, or a folder of save_pretrained"
-            ) from error
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        how = {"padding": "max_length", "truncation": True, "max_length": self.max_length, "return_tensors": "np"}
-        pieces = [tokenizer(texts[i : i + AT_ONCE], **how)["input_ids"] for i in range(0, len(texts), AT_ONCE)]
-        return torch.from_numpy(np.concatenate(pieces).astype(np.int64))
 
 
 def _imported(package: str) -> Any:

@@ -22,6 +22,7 @@ from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.outer import OuterLoop
 from lifelong.stream import Domain
+from lifelong.text import HashedWords, Tokens
 from tests.toys import fit, make_learner
 
 PACKAGES = ("datasets", "transformers")
@@ -49,17 +50,19 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_without_the_extra_a_sentence_names_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    source = HuggingFace(path="x", text_column="text", tokenizer="x")
-    with pytest.raises(ValueError, match=rf"needs the package {package} .*: pip install .*'\.\[hf\]'$"):
-        source.domains() if package == "datasets" else source._tokens(["a"])
+    tokens = Tokens(model=str(Path(__file__).parent))
+    source = HuggingFace(path="x", text_column="text", encoding=tokens)
+    extra = "hf" if package == "datasets" else "text"
+    with pytest.raises(ValueError, match=rf"needs the package {package} .*: pip install .*'\.\[{extra}\]'$"):
+        source.domains() if package == "datasets" else tokens.encode(["a"])
 
 
 def test_settings_that_do_not_fit_together_are_refused_at_once() -> None:
-    for columns in ({}, {"image_column": "image", "text_column": "text", "tokenizer": "x"}):
+    for columns in ({}, {"image_column": "image", "text_column": "text", "encoding": HashedWords()}):
         with pytest.raises(ValueError, match="give image_column or text_column, and one"):
-            HuggingFace(path="x", **columns)
-    for settings in ({"text_column": "text"}, {"image_column": "image", "tokenizer": "x"}):
-        with pytest.raises(ValueError, match=r"texts need a tokenizer .*x has text_column .* and tokenizer (None|x)"):
+            HuggingFace(path="x", **columns)  # type: ignore[arg-type]
+    for settings in ({"text_column": "text"}, {"image_column": "image", "encoding": HashedWords()}):
+        with pytest.raises(ValueError, match=r"texts need an encoding .*x has text_column .* and encoding (None|Hash)"):
             HuggingFace(path="x", **settings)  # type: ignore[arg-type]
 
 
@@ -103,8 +106,8 @@ def saved_texts(folder: Path, **splits: int) -> str:
 
 
 def source(tmp_path: Path, **settings: Any) -> HuggingFace:
-    tokens = tokenizer(tmp_path / "tokenizer")
-    return HuggingFace(**({"text_column": "text", "tokenizer": tokens, "max_length": 5} | settings))
+    tokens = Tokens(model=tokenizer(tmp_path / "tokenizer"), max_length=5)
+    return HuggingFace(**({"text_column": "text", "encoding": tokens} | settings))
 
 
 @needs_extra
@@ -173,8 +176,8 @@ def test_files_are_read_by_the_end_of_their_name(kind: str, tmp_path: Path) -> N
 @needs_extra
 def test_long_texts_are_cut_and_the_end_of_text_fills_where_there_is_no_padding(tmp_path: Path) -> None:
     tokens = tokenizer(tmp_path / "other", pad_token=None, eos_token="five")
-    made = HuggingFace(path="x", text_column="text", tokenizer=tokens, max_length=3)
-    assert made._tokens(["zero one two three", "one", "and"]).tolist() == [[2, 3, 4], [3, 7, 7], [1, 7, 7]]
+    found = Tokens(model=tokens, max_length=3).encode(["zero one two three", "one", "and"])
+    assert found.tolist() == [[2, 3, 4], [3, 7, 7], [1, 7, 7]]
 
 
 @needs_extra
@@ -306,8 +309,8 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         HuggingFace(path=path, image_column="nothing").domains()
     with pytest.raises(ValueError, match=r"'label' of .* holds no images, but .*choose another image_column"):
         HuggingFace(path=path, image_column="label", label_column="shop").domains()
-    with pytest.raises(ValueError, match=r"the tokenizer '.*absent' could not be loaded \("):
-        source(tmp_path, path=path, tokenizer=str(tmp_path / "absent")).domains()
+    with pytest.raises(ValueError, match=r"the tokenizer in .*shops could not be loaded \("):
+        source(tmp_path, path=path, encoding=Tokens(model=path)).domains()
     for absent in (str(tmp_path / "absent"), str(tmp_path / "tokenizer/tokenizer.json.txt")):
         with pytest.raises(ValueError, match=r"^the data set '.*' could not be loaded \([^\n]*$"):
             source(tmp_path, path=absent).domains()
@@ -330,6 +333,16 @@ def test_rows_without_a_class_are_refused_and_minus_one_is_a_number(tmp_path: Pa
     assert domain.class_names == ["-1", "0", "1"]
     with pytest.raises(ValueError, match=r"'label' of .* has rows without a value \(null, or -1 for a class\)"):
         source(tmp_path, path=str(tmp_path / "unlabelled"), test_split=None).domains()
+
+
+@needs_extra
+@pytest.mark.parametrize("text", [None, " "])
+def test_rows_without_a_text_are_refused(text: str | None, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    Dataset.from_dict({"text": ["one", text], "label": [0, 1]}).save_to_disk(tmp_path / "gap")
+    with pytest.raises(ValueError, match=r"row 1 of '.*gap' has no text in 'text': leave it out"):
+        source(tmp_path, path=str(tmp_path / "gap"), test_split=None).domains()
 
 
 @needs_extra
