@@ -1,5 +1,7 @@
 """Data sources that come with the package: each is one class that loads the domains of a stream."""
 
+from datamodules.clinc150 import CLINC150
+from datamodules.fdu_mtl import FDUMTL
 from datamodules.glyphs import Glyphs
 from datamodules.hugging_face import HuggingFace
 from datamodules.idx import MNIST, FashionMNIST
@@ -8,10 +10,15 @@ from datamodules.learn2learn import Learn2LearnTasks
 from datamodules.omniglot import Omniglot
 from datamodules.permuted import Permuted
 from datamodules.rotated import Rotated
+from datamodules.semeval import SemEval2017
+from datamodules.sentfin import SEntFiN
 from datamodules.sinusoids import Sinusoids
 from datamodules.split_classes import SplitClasses
+from datamodules.texts import Texts
 
 __all__ = [
+    "CLINC150",
+    "FDUMTL",
     "MNIST",
     "FashionMNIST",
     "Glyphs",
@@ -21,6 +28,9 @@ __all__ = [
     "Omniglot",
     "Permuted",
     "Rotated",
+    "SEntFiN",
+    "SemEval2017",
     "Sinusoids",
     "SplitClasses",
+    "Texts",
 ]

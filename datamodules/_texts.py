@@ -1,0 +1,112 @@
+"""What the sources of texts share: finding their files, packed or not, and leaving copies of a text out.
+
+Shapes: ``M`` texts.
+"""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from datamodules._files import data_root
+
+T = TypeVar("T", bound=Hashable)
+
+
+def first_of_each(keys: Sequence[Hashable], in_test: np.ndarray | None = None) -> np.ndarray:
+    """Indices, ascending, of the texts that are no copy: so that none is trained on that is tested.
+
+    Args:
+        keys: ``M`` of them, equal for copies.
+        in_test: ``(M,)`` which texts are kept for test: all of these stay, and of the others those that they are copies
+            of go.
+
+    Example:
+        >>> first_of_each(["a", "b", "a", "c", "b", "b"], np.array([False, False, False, False, True, True])).tolist()
+        [0, 3, 4, 5]
+    """
+    tested = np.zeros(len(keys), dtype=bool) if in_test is None else in_test
+    seen = {key for key, test in zip(keys, tested, strict=True) if test}
+    kept = []
+    for number, key in enumerate(keys):
+        if tested[number] or key not in seen:
+            kept.append(number)
+        seen.add(key)
+    return np.array(kept, dtype=np.int64)
+
+
+def chosen(source: str, option: str, asked: Sequence[T] | None, known: Sequence[T]) -> list[T]:
+    """What is asked for, in that order, or all that there is.
+
+    Raises:
+        ValueError: when something is unknown or asked for twice, or nothing is.
+    """
+    found = list(known if asked is None else asked)
+    if not found or len(set(found)) < len(found) or not set(found) <= set(known):
+        raise ValueError(f"{source} has {option} {found}: give different ones of {', '.join(map(str, known))}")
+    return found
+
+
+def read_files(root: str | None, folder: str, names: Sequence[str], origin: str) -> dict[str, list[str]]:
+    """The lines of some files of a data set, unpacked or in its archive ``<folder>.tar.xz``.
+
+    Args:
+        root: folder that holds ``<folder>/`` or what is in it; None is ``$LIFELONG_DATA``, else ``data``.
+        folder: of the data set.
+        names: paths of the files inside the archive.
+        origin: where a person gets them.
+
+    Raises:
+        ValueError: when a file is neither here nor there, or the archive is damaged.
+    """
+    base = data_root(root)
+    archive = f"{folder}.tar.xz"
+    for place in (base / folder, base):
+        if _find(place, names[0]) is not None:
+            return {name: _read_beside(place, name) for name in names}
+        if (place / archive).is_file():
+            return _unpacked(place / archive, names)
+    raise ValueError(
+        f"neither {archive} nor {names[0]} is in {base / folder} or {base}: get them from {origin} and put them there, "
+        "or name the folder that has them with LIFELONG_DATA or the source's root"
+    )
+
+
+def _find(place: Path, name: str) -> Path | None:
+    """A file where the archive has it, or without its folders."""
+    return next((path for path in (place / name, place / Path(name).name) if path.is_file()), None)
+
+
+def _read_beside(place: Path, name: str) -> list[str]:
+    if (path := _find(place, name)) is None:
+        raise ValueError(f"{place} has no {name}: put it beside the other files of the data set")
+    return list(_lines(path.read_bytes()))
+
+
+def _unpacked(archive: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    try:
+        with tarfile.open(archive, "r:xz") as file:
+            for member in file:  # in their order: to go back is to unpack again
+                name = member.name.removeprefix("./")
+                if name in names and (stream := file.extractfile(member)) is not None:
+                    found[name] = list(_lines(stream.read()))
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
+        raise ValueError(f"{archive} cannot be unpacked ({error}): get it anew") from error
+    if missing := [name for name in names if name not in found]:
+        raise ValueError(f"{archive} has no {missing[0]}: this is another archive, or a damaged one; get it anew")
+    return found
+
+
+def _lines(data: bytes) -> Iterator[str]:
+    """Not splitlines: it takes characters that occur inside old texts for ends of lines."""
+    for line in data.split(b"\n"):
+        try:
+            yield line.decode().rstrip("\r")
+        except UnicodeDecodeError:  # single lines of old data sets are in the character encoding of Windows
+            yield line.decode("cp1252", errors="replace").rstrip("\r")

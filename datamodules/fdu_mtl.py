@@ -1,0 +1,111 @@
+"""FDU-MTL: reviews of 16 kinds of products and films, good or bad.
+
+Shapes: ``M`` reviews.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from datamodules._sentiment import sentiments
+from datamodules._texts import chosen, first_of_each, read_files
+from lifelong.text import TextDomain, TextEncoding, TextSource
+
+log = logging.getLogger(__name__)
+
+ORIGIN = "https://github.com/ccsasuke/man/tree/master/data/fdu-mtl"
+FOLDER = "fdu-mtl"
+FILES = {
+    "books": "books",
+    "electronics": "electronics",
+    "dvd": "dvd",
+    "kitchen": "kitchen_housewares",
+    "apparel": "apparel",
+    "camera": "camera_photo",
+    "health": "health_personal_care",
+    "music": "music",
+    "toys": "toys_games",
+    "video": "video",
+    "baby": "baby",
+    "magazines": "magazines",
+    "software": "software",
+    "sports": "sports_outdoors",
+    "imdb": "imdb",
+    "mr": "MR",
+}
+"""The domains in the order of the paper, and the files of each."""
+SIGNS = ("0", "1")
+"""How the files write negative and positive."""
+
+
+class FDUMTL(TextSource):
+    """Reviews by their sentiment, a domain for each kind of product: books, films, software and 13 others.
+
+    The official test part is kept whole. Training reviews that are empty are left out, and so are copies: of one
+    another, and of reviews of any domain's test part (of 400 magazines that are tested the training file has 169).
+
+    Args:
+        encoding: what a network sees of a review.
+        root: folder that holds ``fdu-mtl/`` or what is in it: ``fdu-mtl.tar.xz``, or its folder ``data``; None is
+            ``$LIFELONG_DATA``, else ``data``.
+        domains: those to take, in the order of the stream; None takes all 16 in the order of the paper.
+
+    Raises:
+        ValueError: when the files are missing or damaged, or there is no such domain.
+
+    Reference:
+        Liu, Qiu & Huang, "Adversarial Multi-task Learning for Text Classification", ACL 2017.
+
+    Example:
+        >>> from lifelong.text import HashedWords
+        >>> FDUMTL(encoding=HashedWords(), domains=["imdb", "mr"]).classes
+        ('negative', 'positive')
+    """
+
+    def __init__(self, *, encoding: TextEncoding, root: str | None = None, domains: list[str] | None = None) -> None:
+        super().__init__(encoding)
+        self.root, self.chosen = root, chosen("FDUMTL", "domains", domains, list(FILES))
+        self.classes = sentiments(neutral=False)
+
+    def text_domains(self) -> list[TextDomain]:
+        """The chosen domains."""
+        reviews = read_reviews(self.root)
+        return [self._domain(name, reviews[name, "train"], reviews[name, "test"]) for name in self.chosen]
+
+    def _domain(self, name: str, train: Sequence[tuple[str, int]], test: Sequence[tuple[str, int]]) -> TextDomain:
+        in_test = np.repeat([False, True], [len(train), len(test)])
+        y = np.array([label for _, label in (*train, *test)])
+        return TextDomain(name, [text for text, _ in (*train, *test)], y, self.classes, in_test=in_test)
+
+
+def read_reviews(root: str | None) -> dict[tuple[str, str], list[tuple[str, int]]]:
+    """Texts and labels by domain and part, of all domains: so what one has does not depend on the others asked for."""
+    parts = {(name, part): f"data/fdu-mtl/{FILES[name]}.task.{part}" for name in FILES for part in ("train", "test")}
+    files = read_files(root, FOLDER, list(parts.values()), ORIGIN)
+    found = [(key, *review) for key, file in parts.items() for review in _reviews(file, files[file])]
+    filled = [review for review in found if review[1]]
+    kept = first_of_each([text for _, text, _ in filled], np.array([part == "test" for (_, part), _, _ in filled]))
+    log.info(
+        "FDU-MTL: of %d reviews %d are empty and %d copies, and left out",
+        len(found), len(found) - len(filled), len(filled) - len(kept),
+    )  # fmt: skip
+    reviews: dict[tuple[str, str], list[tuple[str, int]]] = {key: [] for key in parts}
+    for number in kept:
+        key, text, label = filled[number]
+        reviews[key].append((text, label))
+    return reviews
+
+
+def _reviews(file: str, lines: Sequence[str]) -> Iterator[tuple[str, int]]:
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        label, tab, text = line.partition("\t")
+        if label not in SIGNS or not tab:
+            raise ValueError(
+                f"{file}, line {number} is {line[:80]!r}: expected 0 or 1, a tab, and a text; get the file anew"
+            )
+        yield " ".join(text.split()), SIGNS.index(label)

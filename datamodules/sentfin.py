@@ -1,0 +1,77 @@
+"""SEntFiN: headlines of financial news and their sentiment.
+
+Shapes: ``M`` headlines.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from datamodules._files import data_root, fetch
+from datamodules._sentiment import sentiments
+from datamodules._texts import first_of_each
+from lifelong.text import Table, TextDomain, TextEncoding, TextSource, read_table
+
+URL = "https://raw.githubusercontent.com/pyRis/SEntFiN/84c747fcacea2f7bd96248b084dfa0d81fb4a181/SEntFiN.csv"
+FOLDER, FILE = "sentfin", "SEntFiN.csv"
+DECISION = re.compile(r"(?:^\{|, )['\"](.*?)['\"]: ['\"](positive|negative|neutral)['\"]")
+"""An entity and its sentiment; the column is no Python literal where a name has an apostrophe."""
+
+
+class SEntFiN(TextSource):
+    """News headlines that name one company, index or commodity, by their sentiment for it: one domain.
+
+    Headlines with several entities are left out, since they have a sentiment for each; so are copies of a headline.
+
+    Args:
+        encoding: what a network sees of a headline.
+        root: folder that holds ``sentfin/`` or ``SEntFiN.csv`` itself; None is ``$LIFELONG_DATA``, else ``data``.
+            Without the file it is downloaded.
+        neutral: three classes: negative, neutral and positive; false leaves neutral headlines out.
+
+    Raises:
+        ValueError: when the file is damaged or cannot be downloaded.
+
+    Reference:
+        Sinha, Kedas, Kumar & Malo, "SEntFiN 1.0: Entity-aware sentiment analysis for financial news", JASIST 2022.
+
+    Example:
+        >>> from lifelong.text import HashedWords
+        >>> SEntFiN(encoding=HashedWords(), neutral=False).classes
+        ('negative', 'positive')
+    """
+
+    def __init__(self, *, encoding: TextEncoding, root: str | None = None, neutral: bool = True) -> None:
+        super().__init__(encoding)
+        self.root, self.classes = root, sentiments(neutral=neutral)
+
+    def text_domains(self) -> list[TextDomain]:
+        """All headlines in one domain."""
+        found = _headlines(read_table(self._locate()))
+        kept = [found[number] for number in first_of_each([text for text, _ in found])]
+        rows = [(text, self.classes.index(label)) for text, label in kept if label in self.classes]
+        return [TextDomain("SEntFiN", [text for text, _ in rows], np.array([y for _, y in rows]), self.classes)]
+
+    def _locate(self) -> Path:
+        root = data_root(self.root)
+        for path in (root / FOLDER / FILE, root / FILE):
+            if path.is_file():
+                return path
+        fetch(URL, root / FOLDER / FILE)
+        return root / FOLDER / FILE
+
+
+def _headlines(table: Table) -> list[tuple[str, str]]:
+    """Headlines with one entity, and their sentiment."""
+    found = []
+    columns = [table.column(name, "the columns of SEntFiN.csv") for name in ("Title", "Decisions")]
+    for number, (title, decisions) in enumerate(zip(*columns, strict=True)):
+        labels = [label for _, label in DECISION.findall(decisions)]
+        if not labels:
+            raise ValueError(f"{table.where(number)} has no sentiment ({decisions}): remove the file to get it anew")
+        if len(labels) == 1:
+            found.append((" ".join(title.split()), labels[0]))
+    return found
