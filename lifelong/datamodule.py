@@ -30,6 +30,9 @@ class EpisodicDataModule(StreamDataModule):
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
+        unseen: data sets whose domains are evaluated and never learnt: how well the learner adapts to new domains.
+        fixed_ways: every domain has the same classes (positive, negative), and a way is the same class in every task,
+            so that a head may be learnt before any support set is seen. Examples are held out, not classes.
         n_way: classes in a task (1 for regression).
         n_shot: support examples per class.
         n_query: query examples per class.
@@ -59,6 +62,8 @@ class EpisodicDataModule(StreamDataModule):
         self,
         sources: list[Source],
         *,
+        unseen: list[Source] | None = None,
+        fixed_ways: bool = False,
         n_way: int = 5,
         n_shot: int = 5,
         n_query: int = 5,
@@ -78,6 +83,7 @@ class EpisodicDataModule(StreamDataModule):
         super().__init__(
             sources,
             units_per_batch=positive("tasks_per_batch", tasks_per_batch),
+            unseen=unseen or (),
             evaluate_on=evaluate_on,
             split=split,
             split_seed=split_seed,
@@ -85,6 +91,7 @@ class EpisodicDataModule(StreamDataModule):
             cumulative=cumulative,
             seed=seed,
         )
+        self.fixed_ways = fixed_ways
         self.shape = TaskShape(n_way, n_shot, n_query)
         self.eval_shape = TaskShape(eval_n_way or n_way, eval_n_shot or n_shot, eval_n_query or n_query)
         self.steps = positive("steps_per_experience", steps_per_experience)
@@ -101,7 +108,7 @@ class EpisodicDataModule(StreamDataModule):
     @property
     def steps_per_experience(self) -> int:
         """Optimizer steps of one experience; the joint bound spends those of the whole stream on its only one."""
-        return self.steps * (len(self.stream.domains) if self.joint else 1)
+        return self.steps * (self.stream.n_learnt if self.joint else 1)
 
     def units(self, experience: int, step: int) -> range:
         """The tasks of a step are counted on from those of the step before."""

@@ -92,6 +92,8 @@ class ExampleDataModule(StreamDataModule):
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
+        unseen: data sets whose domains are evaluated and never learnt; in the ``domain`` scenario alone, as the classes
+            of others were taught nowhere.
         scenario: ``class``: which class, among those of the whole stream; ``domain``: which of the same few classes, in
             ever new domains; ``task``: which of its own experience's classes, and the experience is told
             (one head for each).
@@ -128,6 +130,7 @@ class ExampleDataModule(StreamDataModule):
         self,
         sources: list[Source],
         *,
+        unseen: list[Source] | None = None,
         scenario: Scenario = "class",
         classes: Classes = "seen",
         batch_size: int = 128,
@@ -145,6 +148,7 @@ class ExampleDataModule(StreamDataModule):
         super().__init__(
             sources,
             units_per_batch=positive("batch_size", batch_size),
+            unseen=unseen or (),
             evaluate_on=evaluate_on,
             split=split,
             split_seed=split_seed,
@@ -158,6 +162,11 @@ class ExampleDataModule(StreamDataModule):
         self.n_eval_examples = None if n_eval_examples is None else positive("n_eval_examples", n_eval_examples)
         self.fade, self.has_boundaries = fade, fade is None
         self._check_fade()
+        if self.unseen and scenario != "domain":
+            raise ValueError(
+                f"--data.unseen is never learnt, and in the {scenario} scenario nothing teaches its classes: "
+                "set --data.scenario domain, or leave it out"
+            )
         self._decks: dict[tuple[Pool, ...], Deck] = {}
         self._evaluation_decks: dict[tuple[Part, int], tuple[Deck, np.ndarray]] = {}
         self._orders: dict[tuple[str, int, int], tuple[int, np.ndarray]] = {}
@@ -202,7 +211,7 @@ class ExampleDataModule(StreamDataModule):
         """As asked for, or those that a mean experience needs for its passes; the joint bound has all in its one."""
         stream = self.stream
         if self.steps is not None:
-            return self.steps * (len(stream.domains) if self.joint else 1)
+            return self.steps * (stream.n_learnt if self.joint else 1)
         total = sum(self._n_examples(experience) for experience in stream.experiences)
         return max(round(self.passes * total / len(stream.experiences) / self.units_per_batch), 1)
 

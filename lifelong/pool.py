@@ -53,6 +53,7 @@ class Pool:
         n_variants: consecutive classes that are variants (rotations) of the same class and never meet in one task.
         name: the domain that the pool belongs to.
         numbers: for each class its number in the whole stream, the same for its variants; counted from 0 where None.
+        fixed_ways: every task has all classes in the order of their numbers, so that a way is the same class always.
 
     Example:
         >>> pool = Pool(torch.zeros(6, 2), [np.arange(3), np.arange(3, 6)], ["a", "b"], name="toy")
@@ -70,6 +71,7 @@ class Pool:
         n_variants: int = 1,
         name: str = "",
         numbers: np.ndarray | None = None,
+        fixed_ways: bool = False,
     ) -> None:
         self.x = x
         self.members = [np.asarray(m, dtype=np.int64) for m in members]
@@ -78,6 +80,7 @@ class Pool:
         self.n_variants = n_variants
         self.name = name
         self.numbers = np.arange(len(self.members)) // n_variants if numbers is None else np.asarray(numbers)
+        self.fixed_ways = fixed_ways
         self._resident: dict[torch.device, Tensor] = {}
 
     def __len__(self) -> int:
@@ -99,6 +102,11 @@ class Pool:
             raise ValueError(f"{self.name} is regression: set --data.n_way 1 (found {shape.n_way})")
         if not self.members:
             raise ValueError(f"{self.name} is empty: every experience needs at least {shape.n_way} classes")
+        if self.fixed_ways and self.n_classes != shape.n_way:
+            raise ValueError(
+                f"{self.name} has {self.n_classes} classes, and with --data.fixed_ways every task has them all: set "
+                f"--data.n_way {self.n_classes} (found {shape.n_way})"
+            )
         if self.n_classes < shape.n_way:
             raise ValueError(
                 f"{self.name} has {self.n_classes} classes, but the tasks are {shape}: "
@@ -121,6 +129,7 @@ class Pool:
             n_variants=self.n_variants,
             name=name,
             numbers=self.numbers[list(classes)],
+            fixed_ways=self.fixed_ways,
         )
 
     def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:

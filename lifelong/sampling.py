@@ -67,7 +67,10 @@ class Draw:
 def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator) -> Draw:
     """Draw one task from one of the pools; ways, and examples within a way, never repeat inside a task."""
     pool = pools[int(rng.integers(len(pools)))] if len(pools) > 1 else pools[0]
-    classes = rng.choice(pool.n_classes, shape.n_way, replace=False) * pool.n_variants
+    if pool.fixed_ways:
+        classes = np.argsort(pool.numbers[:: pool.n_variants]) * pool.n_variants
+    else:
+        classes = rng.choice(pool.n_classes, shape.n_way, replace=False) * pool.n_variants
     if pool.n_variants > 1:
         classes = classes + rng.integers(pool.n_variants, size=shape.n_way)
     picked = np.stack([rng.choice(pool.members[c], shape.per_class, replace=False) for c in classes], axis=1)

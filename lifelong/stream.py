@@ -95,6 +95,7 @@ class Stream:
         test: one pool per domain.
         fingerprint: hash of the split: which classes or examples are in which part.
         n_classes: training classes of the whole stream; they are numbered from 0, held-out ones go on from there.
+        n_unseen: so many of the domains, the last ones, are evaluated and never learnt.
     """
 
     experiences: tuple[Experience, ...]
@@ -103,6 +104,12 @@ class Stream:
     test: tuple[Pool, ...]
     fingerprint: str
     n_classes: int
+    n_unseen: int = 0
+
+    @property
+    def n_learnt(self) -> int:
+        """Domains that the stream teaches."""
+        return len(self.domains) - self.n_unseen
 
 
 def build_stream(
@@ -110,9 +117,11 @@ def build_stream(
     *,
     split: tuple[float, float],
     split_seed: int,
+    unseen: Sequence[Domain] = (),
     joint: bool = False,
     cumulative: bool = False,
     shared_classes: bool = False,
+    fixed_ways: bool = False,
     hold_out_examples: bool = False,
 ) -> Stream:
     """Split every domain into train, val and test, and line the training parts up as experiences.
@@ -122,9 +131,11 @@ def build_stream(
         split: share (below 1) or number (1 or more) of the classes, or examples of each class, held out for
             validation and for test.
         split_seed: the only randomness of the split; never the run's seed.
+        unseen: domains to evaluate alone: their training parts are not used.
         joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
         cumulative: each experience has the training parts of all domains so far: the upper bound for every row.
         shared_classes: the classes of every domain are the same, in their order; otherwise each domain brings its own.
+        fixed_ways: and every task has all of them, in this order.
         hold_out_examples: evaluate on other examples of the trained classes, also where a domain would keep classes
             apart.
 
@@ -135,17 +146,24 @@ def build_stream(
         raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
     if joint and cumulative:
         raise ValueError("--data.joint learns all domains at once and --data.cumulative ever more of them: set one")
+    n_learnt, domains = len(domains), [*domains, *unseen]
     names = _unique([d.name for d in domains])
+    if fixed_ways:
+        _check_same_classes(domains, names)
     if hold_out_examples:
         domains = [replace(domain, holdout="examples") for domain in domains]
     parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
-    n_classes = _number_classes(parts, shared_classes)
-    train = [p["train"] for p in parts]
+    for part in parts[n_learnt:]:
+        part["train"] = part["train"].take([], part["train"].name)
+    n_classes = _number_classes(parts, shared_classes or fixed_ways)
+    for pool in (pool for part in parts for pool in part.values()):
+        pool.fixed_ways = fixed_ways
+    train = [p["train"] for p in parts[:n_learnt]]
     if joint:
         experiences = [Experience(0, "all domains", tuple(train))]
     else:
-        first = [0 if cumulative else i for i in range(len(names))]
-        experiences = [Experience(i, name, tuple(train[first[i] : i + 1])) for i, name in enumerate(names)]
+        first = [0 if cumulative else i for i in range(n_learnt)]
+        experiences = [Experience(i, names[i], tuple(train[first[i] : i + 1])) for i in range(n_learnt)]
     return Stream(
         tuple(experiences),
         tuple(names),
@@ -153,7 +171,18 @@ def build_stream(
         tuple(p["test"] for p in parts),
         _fingerprint(parts),
         n_classes,
+        len(unseen),
     )
+
+
+def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None:
+    first = list(domains[0].class_names)
+    for domain, name in zip(domains, names, strict=True):
+        if list(domain.class_names) != first:
+            raise ValueError(
+                f"with --data.fixed_ways every domain must have the same classes in the same order, but {names[0]} has "
+                f"{', '.join(first)} and {name} has {', '.join(domain.class_names)}: leave one of them out"
+            )
 
 
 def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: int) -> dict[str, Pool]:

@@ -82,6 +82,7 @@ class StreamDataModule(L.LightningDataModule):
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
         units_per_batch: units in one optimizer step, over all devices together.
+        unseen: data sets whose domains are evaluated and never learnt.
         evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from.
         split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
         split_seed: decides the split and the evaluation units, and nothing else does.
@@ -95,6 +96,8 @@ class StreamDataModule(L.LightningDataModule):
     """What a unit is."""
     kind: StreamKind
     """What increases along the stream."""
+    fixed_ways: bool = False
+    """Whether every domain has the same classes and every task all of them, each always the same way."""
     has_boundaries: bool = True
     """Whether learner and strategies are told where experiences begin and end; else the stream is one experience."""
 
@@ -103,6 +106,7 @@ class StreamDataModule(L.LightningDataModule):
         sources: list[Source],
         *,
         units_per_batch: int,
+        unseen: Sequence[Source],
         evaluate_on: Part,
         split: tuple[float, float],
         split_seed: int,
@@ -111,7 +115,7 @@ class StreamDataModule(L.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        self.sources, self.units_per_batch = sources, units_per_batch
+        self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
         self._stream: Stream | None = None
@@ -161,15 +165,20 @@ class StreamDataModule(L.LightningDataModule):
     def stream(self) -> Stream:
         """The stream, loaded on first use."""
         if self._stream is None:
-            domains = same_shape([domain for source in self.sources for domain in source.domains()])
+            learnt = [domain for source in self.sources for domain in source.domains()]
+            unseen = [domain for source in self.unseen for domain in source.domains()]
+            domains = same_shape([*learnt, *unseen])
             stream = build_stream(
-                domains,
+                domains[: len(learnt)],
+                unseen=domains[len(learnt) :],
                 split=self.split,
                 split_seed=self.split_seed,
                 joint=self.joint,
                 cumulative=self.cumulative,
                 shared_classes=self.kind == "domain",
-                hold_out_examples=self.unit == "examples",  # no one can name a class that was never taught
+                fixed_ways=self.fixed_ways,
+                # No one can name a class that was never taught.
+                hold_out_examples=self.unit == "examples" or self.fixed_ways,
             )
             self.check(stream)
             self._stream = stream

@@ -92,7 +92,7 @@ class TaskMemory(Memory):
         """What is kept, for the checkpoint."""
         return [
             {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
-            | {"n_variants": p.n_variants, "numbers": p.numbers.tolist()}
+            | {"n_variants": p.n_variants, "numbers": p.numbers.tolist(), "fixed_ways": p.fixed_ways}
             for p in self.pools
         ]
 
@@ -103,7 +103,7 @@ class TaskMemory(Memory):
             members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
             x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
             assert x is not None
-            same = {key: kept[key] for key in ("n_variants", "name", "numbers")}
+            same = {key: kept[key] for key in ("n_variants", "name", "numbers", "fixed_ways")}
             self.pools.append(Pool(x, members, kept["names"], targets=targets, **same))
 
     def _capacity(self, pool: Pool) -> int:
@@ -145,4 +145,5 @@ def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
         n_variants=pool.n_variants,
         name=pool.name,
         numbers=pool.numbers[:n_classes],
+        fixed_ways=pool.fixed_ways,
     )

@@ -95,8 +95,9 @@ class Evaluator(BatchCollector):
 
     def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
         """The continual metrics so far."""
-        joint = trainer.datamodule.joint  # type: ignore[attr-defined]
-        return metrics.summary(self.matrix(), self.untrained_scores(), joint=joint)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        n_unseen = data.stream.n_unseen
+        return metrics.summary(self.matrix(), self.untrained_scores(), joint=data.joint, n_unseen=n_unseen)
 
     def untrained_scores(self) -> Scores | None:
         """Scores ``(domains, units)`` of the learner before its first step."""

@@ -255,6 +255,24 @@ def backward_transfer(scores: Array) -> Estimate | None:
     return linear(scores, coefficients)
 
 
+def unseen_score(scores: Array, n_unseen: int) -> Estimate | None:
+    """Score after the last experience on domains that are never learnt, averaged: ``1/U · Σ_{j≥D-U} R[T-1,j]``.
+
+    Args:
+        scores: ``(T, D, n)``.
+        n_unseen: ``U``, the last of the columns; with 0 there is no such score.
+
+    Example:
+        >>> unseen_score(np.array([[[0.9], [0.3]], [[0.6], [0.8]]]), 1).value
+        0.8
+    """
+    if n_unseen == 0:
+        return None
+    coefficients = np.zeros(scores.shape[:2])
+    coefficients[-1, -n_unseen:] = 1 / n_unseen
+    return linear(scores, coefficients)
+
+
 def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
     """Score of each domain right before it is learnt minus that of the untrained learner, but for the first domain.
 
@@ -283,16 +301,20 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
     return linear(rows, coefficients)
 
 
-def summary(scores: Array, untrained: Array | None = None, *, joint: bool = False) -> dict[str, Estimate | None]:
+def summary(
+    scores: Array, untrained: Array | None = None, *, joint: bool = False, n_unseen: int = 0
+) -> dict[str, Estimate | None]:
     """All metrics by name, of a finished run or of the experiences so far.
 
     After ``T`` of ``D`` experiences the metrics are those of the stream of the first ``T`` domains. A joint run has
-    learnt all domains in one row, so its average is over all of them and nothing else is available.
+    learnt all domains in one row, so its average is over all of them and nothing else is available. Domains that are
+    never learnt have a score of their own, ``unseen_score``, where there are any.
 
     Args:
-        scores: ``(T, D, n)`` with ``1 ≤ T ≤ D``; ``T = 1`` when joint.
+        scores: ``(T, D, n)`` with ``1 ≤ T ≤ D − n_unseen``; ``T = 1`` when joint.
         untrained: ``(D, n)`` scores of the untrained learner on the same tasks, or None.
         joint: whether the single row was trained on all domains at once.
+        n_unseen: so many of the domains, the last ones, are never learnt.
 
     Raises:
         ValueError: when the rows do not fit the domains.
@@ -306,9 +328,11 @@ def summary(scores: Array, untrained: Array | None = None, *, joint: bool = Fals
         backward_transfer  -0.200 ± 0.196
         forward_transfer   None
     """
+    unseen = {"unseen_score": unseen_score(scores, n_unseen)} if n_unseen else {}
+    scores = scores[:, : scores.shape[1] - n_unseen]
     _check(scores, joint)
     if joint:
-        return {name: average_score(scores) if name == "average_score" else None for name in METRICS}
+        return {name: average_score(scores) if name == "average_score" else None for name in METRICS} | unseen
     n_learnt = len(scores)
     scores = scores[:, :n_learnt]
     return {
@@ -317,25 +341,28 @@ def summary(scores: Array, untrained: Array | None = None, *, joint: bool = Fals
         "forgetting": forgetting(scores),
         "backward_transfer": backward_transfer(scores),
         "forward_transfer": forward_transfer(scores, None if untrained is None else untrained[:n_learnt]),
+        **unseen,
     }
 
 
 METRICS = ("average_score", "learning_score", "forgetting", "backward_transfer", "forward_transfer")
 
 
-def reasons(scores: Array, untrained: Array | None = None, *, joint: bool = False) -> dict[str, str]:
+def reasons(scores: Array, untrained: Array | None = None, *, joint: bool = False, n_unseen: int = 0) -> dict[str, str]:
     """Why each metric that :func:`summary` gives as None is not available.
 
     Args:
         scores: ``(T, D, n)``, as for :func:`summary`.
         untrained: ``(D, n)`` or None.
         joint: as for :func:`summary`.
+        n_unseen: as for :func:`summary`.
 
     Example:
         >>> reasons(np.ones((1, 1, 4)), np.zeros((1, 4)))["forgetting"]
         'needs two experiences or more'
     """
-    missing = [name for name, estimate in summary(scores, untrained, joint=joint).items() if estimate is None]
+    found = summary(scores, untrained, joint=joint, n_unseen=n_unseen)
+    missing = [name for name, estimate in found.items() if estimate is None]
     return {name: _reason(name, len(scores), untrained is None, joint) for name in missing}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from lifelong.evaluation.metrics import Array, number
+from lifelong.evaluation.metrics import Array, Estimate, number
 from lifelong.evaluation.tables import average_of_learnt, places, shorten, unit
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def accuracy_matrix_figure(
     score_name: str,
     percent: bool,
     joint: bool = False,
+    n_unseen: int = 0,
 ) -> Figure:
     """Heat map of the accuracy matrix: a row per experience learnt, a column per domain.
 
@@ -65,6 +66,7 @@ def accuracy_matrix_figure(
         score_name: what a score is: accuracy, return, …
         percent: show hundredths as percent.
         joint: all domains are learnt in the only row.
+        n_unseen: so many of the domains, the last ones, are never learnt.
 
     Example:
         >>> figure = accuracy_matrix_figure(
@@ -80,7 +82,7 @@ def accuracy_matrix_figure(
     columns = [_label(name) for name in column_names]
     figure = Figure(figsize=_heat_map_size(rows, columns, title), layout="constrained")
     axes = figure.add_subplot()
-    colours = _draw_cells(axes, values, score_name=_with_unit(score_name, percent), joint=joint)
+    colours = _draw_cells(axes, values, score_name=_with_unit(score_name, percent), joint=joint, n_unseen=n_unseen)
     if max(matrix.shape) <= MAX_NUMBERED:
         widths = None if half_widths is None or max(matrix.shape) > MAX_WITH_INTERVALS else half_widths * unit(percent)
         _draw_numbers(axes, values, widths, colours, places(matrix, percent))
@@ -99,6 +101,7 @@ def forgetting_curves_figure(
     score_name: str,
     percent: bool,
     joint: bool = False,
+    n_unseen: int = 0,
 ) -> Figure:
     """Score of every domain while the stream goes by: dotted before it is learnt, solid from then on.
 
@@ -114,6 +117,7 @@ def forgetting_curves_figure(
         score_name: what a score is: accuracy, return, …
         percent: show hundredths as percent.
         joint: all domains are learnt in the only row.
+        n_unseen: so many of the domains, the last ones, are never learnt.
 
     Example:
         >>> figure = forgetting_curves_figure(
@@ -130,10 +134,11 @@ def forgetting_curves_figure(
     figure = Figure(figsize=_curves_size(ticks, columns, title), layout="constrained")
     axes = figure.add_subplot()
     named = len(columns) <= MAX_NAMED_LINES
-    _draw_average(axes, values, widths, joint=joint)
+    _draw_average(axes, values, average_of_learnt(values, widths, joint=joint, n_unseen=n_unseen))
     for j, (colour, marker) in enumerate(_line_styles(len(columns))):
         offset = _spread(j, len(columns)) if len(matrix) == 1 else 0.0
-        learnt_from = 0 if joint else j
+        is_unseen = j >= len(columns) - n_unseen
+        learnt_from = len(matrix) if is_unseen else 0 if joint else j
         _draw_domain(axes, values[:, j], widths[:, j] if named else None, learnt_from, offset, colour, marker)
     _name_experiences(axes, ticks, joint=joint)
     axes.set_ylabel(_with_unit(score_name, percent))
@@ -260,7 +265,7 @@ def _heat_map_size(rows: Sequence[str], columns: Sequence[str], title: str) -> t
     return width, height + 0.2 * len(_title_lines(title, width))
 
 
-def _draw_cells(axes: Axes, values: Array, *, score_name: str, joint: bool) -> Array:
+def _draw_cells(axes: Axes, values: Array, *, score_name: str, joint: bool, n_unseen: int) -> Array:
     """Paint the cells and the colour bar, and return the colours ``(T, D, 4)``."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -271,9 +276,9 @@ def _draw_cells(axes: Axes, values: Array, *, score_name: str, joint: bool) -> A
     margin = 0.0 if high > low else 0.02 * abs(high) or 1.0  # a constant matrix has a colour scale as well
     scale = ScalarMappable(Normalize(low - margin, high + margin), colormaps["viridis"])
     colours: Array = np.asarray(scale.to_rgba(np.where(np.isfinite(values), values, low)), dtype=float)
-    if not joint:
-        pale = np.triu(np.ones(values.shape, dtype=bool), k=1)
-        colours[pale, :3] = FADE + (1 - FADE) * colours[pale, :3]
+    pale = np.triu(np.full(values.shape, not joint), k=1)
+    pale[:, values.shape[1] - n_unseen :] = True
+    colours[pale, :3] = FADE + (1 - FADE) * colours[pale, :3]
     colours[~np.isfinite(values)] = 1.0
     axes.imshow(colours, aspect="auto")
     _hatch(axes, ~np.isfinite(values))
@@ -378,8 +383,7 @@ def _draw_domain(
         )
 
 
-def _draw_average(axes: Axes, values: Array, widths: Array, *, joint: bool) -> None:
-    averages = average_of_learnt(values, widths, joint=joint)
+def _draw_average(axes: Axes, values: Array, averages: Sequence[Estimate]) -> None:
     mean = np.array([average.value for average in averages])
     half_width = np.array([average.half_width for average in averages])
     x = np.arange(1, len(mean) + 1) + (_spread(-1, values.shape[1]) if len(mean) == 1 else 0.0)

@@ -49,6 +49,7 @@ class Report:
             widths[-1],
             stream.domains,
             _objective(trainer).percent,
+            stream.n_unseen,
         )
         _print(trainer, line)
         self.folder.write_json("results.json", self._results(evaluator, trainer, finished=False))
@@ -72,12 +73,14 @@ class Report:
                 data.stream.domains,
                 percent=percent,
                 joint=data.joint,
+                n_unseen=data.stream.n_unseen,
                 title=f"{name} on {data.evaluate_on} tasks (rows: after learning; columns: evaluated on)",
                 width=console.width,
             )
         )
         summary = evaluator.summary(trainer)
-        reasons = metrics.reasons(matrix, evaluator.untrained_scores(), joint=data.joint)
+        about = {"joint": data.joint, "n_unseen": data.stream.n_unseen}
+        reasons = metrics.reasons(matrix, evaluator.untrained_scores(), **about)
         console.print(tables.metrics_table(summary, reasons, percent=percent, score_name=name))
         for measure in sorted(evaluator.rows):
             if measure != "score":
@@ -102,6 +105,7 @@ class Report:
                 domains,
                 percent=percent,
                 joint=True,
+                n_unseen=data.stream.n_unseen,
                 title=title,
                 width=console.width,
             )
@@ -123,6 +127,7 @@ class Report:
             "part": data.evaluate_on,
             "domains": list(data.stream.domains),
             "experiences": [e.name for e in data.stream.experiences],
+            "n_unseen": data.stream.n_unseen,
             "matrix": means,
             "half_width": widths,
             "untrained": None if evaluator.untrained is None else [row.mean() for row in evaluator.untrained],
@@ -146,11 +151,12 @@ class Report:
         title = f"{type(learner).__name__}, {' + '.join(learner.strategies.names) or 'no strategy'}"
         about = (means, widths, _row_names(trainer, len(matrix)), data.stream.domains)
         style = {"title": title, "score_name": learner.objective.score_name, "percent": learner.objective.percent}
+        style |= {"joint": data.joint, "n_unseen": data.stream.n_unseen}
         for file, draw in (
             ("accuracy_matrix.png", plots.accuracy_matrix_figure),
             ("forgetting_curves.png", plots.forgetting_curves_figure),
         ):
-            plots.save_figure(draw(*about, **style, joint=data.joint), self.folder.path / file)
+            plots.save_figure(draw(*about, **style), self.folder.path / file)
         picture = self.folder.path / "accuracy_matrix.png"
         for logger in trainer.loggers:
             if hasattr(logger, "log_matrix"):

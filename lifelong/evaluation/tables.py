@@ -18,6 +18,7 @@ MEANINGS = {
     "forgetting": ("forgetting ↓", "best earlier {score} minus the last"),
     "backward_transfer": ("backward transfer ↑", "last minus right after learning"),
     "forward_transfer": ("forward transfer ↑", "right before learning minus untrained"),
+    "unseen_score": ("unseen {score} ↑", "on domains that are never learnt"),
 }
 
 MAX_NAMED_COLUMNS = 12
@@ -45,13 +46,16 @@ def places(values: Array | list[float], percent: bool) -> int:
     return 1 if percent else decimals(values)
 
 
-def average_of_learnt(matrix: Array, half_widths: Array | None, *, joint: bool = False) -> list[Estimate]:
+def average_of_learnt(
+    matrix: Array, half_widths: Array | None, *, joint: bool = False, n_unseen: int = 0
+) -> list[Estimate]:
     """Average of every row over the domains that were learnt by then.
 
     Args:
         matrix: ``(T, D)`` scores.
         half_widths: ``(T, D)`` of their intervals, or None; those of different domains are independent.
         joint: all domains are learnt in the only row.
+        n_unseen: so many of the domains, the last ones, are never learnt.
 
     Example:
         >>> [e.value for e in average_of_learnt(np.array([[1.0, 0.0], [0.5, 1.0]]), None)]
@@ -60,7 +64,7 @@ def average_of_learnt(matrix: Array, half_widths: Array | None, *, joint: bool =
     widths = np.full_like(matrix, np.nan) if half_widths is None else half_widths
     averages = []
     for i, (row, width) in enumerate(zip(matrix, widths, strict=True)):
-        n_learnt = len(row) if joint else i + 1
+        n_learnt = len(row) - n_unseen if joint else i + 1
         half_width = np.sqrt((width[:n_learnt] ** 2).sum()) / n_learnt
         averages.append(Estimate(float(row[:n_learnt].mean()), float(half_width)))
     return averages
@@ -74,6 +78,7 @@ def row_line(
     half_widths: Array | None,
     domain_names: Sequence[str],
     percent: bool,
+    n_unseen: int = 0,
 ) -> str:
     """The line after an experience: the score of every domain learnt so far, and their average.
 
@@ -87,19 +92,23 @@ def row_line(
         half_widths: ``(D,)`` of their 95 % intervals, or None.
         domain_names: ``D`` names.
         percent: show hundredths as percent.
+        n_unseen: so many of the domains, the last ones, are never learnt; they are shown behind the average.
 
     Example:
         >>> row_line(1, 3, "Greek", np.array([0.912, 0.935, 0.2]), None, ["Latin", "Greek", "Tagalog"], percent=True)
         "experience 2/3 'Greek' learnt │ Latin 91.2  Greek 93.5 │ average 92.3"
     """
-    n_learnt = len(scores) if total == 1 else index + 1
+    n_learnt = len(scores) - n_unseen if total == 1 else index + 1
     learnt = np.asarray(scores, dtype=float)[:n_learnt] * unit(percent)
     widths = None if half_widths is None else np.asarray(half_widths, dtype=float)[None, :n_learnt] * unit(percent)
     shown = places(learnt, percent)
     average = average_of_learnt(learnt[None], widths, joint=True)[0]
     average_text = number(average.value, shown) if np.isnan(average.half_width) else average.text(shown)
     cells = "  ".join(f"{shorten(d)} {number(s, shown)}" for d, s in zip(domain_names, learnt, strict=False))
-    return f"experience {index + 1}/{total} '{name}' learnt │ {cells} │ average {average_text}"
+    line = f"experience {index + 1}/{total} '{name}' learnt │ {cells} │ average {average_text}"
+    unseen = zip(domain_names[len(scores) - n_unseen :], scores[len(scores) - n_unseen :], strict=True)
+    others = "  ".join(f"{shorten(d)} {number(s * unit(percent), shown)}" for d, s in unseen)
+    return f"{line} │ unseen: {others}" if n_unseen else line
 
 
 def metrics_table(
@@ -146,6 +155,7 @@ def matrix_table(
     *,
     percent: bool,
     joint: bool = False,
+    n_unseen: int = 0,
     title: str = "",
     width: int | None = None,
 ) -> Table:
@@ -162,6 +172,7 @@ def matrix_table(
         column_names: ``D`` names of domains.
         percent: show hundredths as percent.
         joint: all domains are learnt in the only row.
+        n_unseen: so many of the domains, the last ones, are never learnt: dim, and not in the average.
         title: above the table.
         width: most characters in a line; None takes the terminal's.
 
@@ -176,7 +187,7 @@ def matrix_table(
     """
     width = shutil.get_terminal_size().columns if width is None else width
     labels = [f"{i + 1} {shorten(name, min(max(width // 4, 8), 22))}" for i, name in enumerate(row_names)]
-    averages = average_of_learnt(matrix, half_widths, joint=joint)
+    averages = average_of_learnt(matrix, half_widths, joint=joint, n_unseen=n_unseen)
     room = width - _column_width(["after", *labels])
     for with_widths, numbered in ((half_widths is not None, False), (False, False), (False, True)):
         texts, average_texts = _texts(matrix, half_widths if with_widths else None, averages, percent)
@@ -185,7 +196,7 @@ def matrix_table(
         n_fit = _count_fitting(columns, room - _column_width(["average", *average_texts]))
         if n_fit == len(columns) and (numbered or len(columns) <= MAX_NAMED_COLUMNS):
             break
-    return _build_table(labels, columns, average_texts, n_fit=n_fit, joint=joint, title=title)
+    return _build_table(labels, columns, average_texts, n_fit=n_fit, joint=joint, n_unseen=n_unseen, title=title)
 
 
 def _texts(
@@ -219,6 +230,7 @@ def _build_table(
     *,
     n_fit: int,
     joint: bool,
+    n_unseen: int,
     title: str,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title=Text(title) if title else None)
@@ -229,12 +241,13 @@ def _build_table(
         table.add_column(GAP if j is None else Text(columns[j][0]), justify="right", no_wrap=True)
     table.add_column("average", justify="right", no_wrap=True)
     for i, (label, average) in enumerate(zip(labels, average_texts, strict=True)):
-        cells = [Text(GAP, "dim") if j is None else Text(columns[j][i + 1], _style(i, j, joint)) for j in kept]
+        n_learnt = len(columns) - n_unseen if joint else i + 1
+        cells = [Text(GAP, "dim") if j is None else Text(columns[j][i + 1], _style(j, n_learnt, joint)) for j in kept]
         table.add_row(Text(label), *cells, average)
     return table
 
 
-def _style(row: int, column: int, joint: bool) -> str:
-    if joint or column < row:
-        return ""
-    return "bold" if column == row else "dim"
+def _style(column: int, n_learnt: int, joint: bool) -> str:
+    if column >= n_learnt:
+        return "dim"
+    return "bold" if column == n_learnt - 1 and not joint else ""
