@@ -26,7 +26,8 @@ class AdapterBank(Strategy):
 
     A residual 1×1 convolution beside a 3×3 one is the same as adding to the centre of its kernel, so an entry is a set
     of differences to the trunk's parameters: the centres of convolutions, low-rank updates of linear layers, and all
-    biases and norm scales. Entries start at zero (or at a copy of the nearest one), which is the trunk itself.
+    biases and norm scales; of a network with adapters of its own (a ``Transformer`` with LoRA) its adapters and its
+    head. Entries start at zero (or at a copy of the nearest one), which is the trunk itself.
 
     Args:
         rank: rank of the updates of linear layers.
@@ -69,7 +70,6 @@ class AdapterBank(Strategy):
         self.current = nn.ParameterDict()
         self.entries: list[Entry] = []
         self.signatures: list[dict[str, Tensor]] = []
-        self._kinds: dict[str, str] = {}
         self._stacked: dict[str, Tensor] | None = None
 
     # -- life of an entry ---------------------------------------------------------------------------------------------
@@ -86,15 +86,8 @@ class AdapterBank(Strategy):
             learner.network.load_state_dict(
                 {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
             )
-        kinds = {
-            f"{path}.weight" if path else "weight": type(module)
-            for path, module in learner.network.named_modules()
-            if isinstance(module, (nn.Conv2d, nn.Linear))
-        }
-        rng = torch.Generator().manual_seed(0)
-        for name, parameter in learner.network.named_parameters():
-            for key, value in _empty_entry(name, parameter, kinds.get(name), self.rank, rng).items():
-                self.current[key] = nn.Parameter(value)
+        for key, value in _empty_entry(learner.network, self.rank).items():
+            self.current[key] = nn.Parameter(value)
 
     @property
     def trunk_is_frozen(self) -> bool:
@@ -208,8 +201,26 @@ VARIANCE_FLOOR = 1e-6
 """Below it a number of the signature does not vary, and must not decide alone."""
 
 
-def _empty_entry(name: str, parameter: Tensor, kind: type | None, rank: int, rng: torch.Generator) -> Entry:
-    key = name.replace(".", "-")
+def _empty_entry(network: nn.Module, rank: int) -> Entry:
+    if own := set(getattr(network, "adapter_names", ())):
+        return {_key(n) + SUFFIX_FULL: torch.zeros(p.shape) for n, p in network.named_parameters() if n in own}
+    kinds = {
+        f"{path}.weight" if path else "weight": type(module)
+        for path, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
+    rng, entry = torch.Generator().manual_seed(0), Entry()
+    for name, parameter in network.named_parameters():
+        entry |= _empty_part(name, parameter, kinds.get(name), rank, rng)
+    return entry
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "-")  # parameters of a module must not contain dots
+
+
+def _empty_part(name: str, parameter: Tensor, kind: type | None, rank: int, rng: torch.Generator) -> Entry:
+    key = _key(name)
     if kind is nn.Conv2d:
         return {key + SUFFIX_CENTRE: torch.zeros(parameter.shape[:2])}
     if kind is nn.Linear and parameter.numel() > rank * sum(parameter.shape):
@@ -227,7 +238,7 @@ def _add(params: Params, entry: Entry) -> Params:
     for name, p in params.items():
         if not name.startswith("network."):
             continue  # the learner's own, which may be called as one of the network's
-        key = name.removeprefix("network.").replace(".", "-")
+        key = _key(name.removeprefix("network."))
         if (centre := entry.get(key + SUFFIX_CENTRE)) is not None:
             height, width = p.shape[-2:]
             margin = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
@@ -251,6 +262,8 @@ def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
     if x.dim() == 4:
         across, down = (x.diff(dim=d).abs().mean((0, 2, 3)) for d in (-1, -2))
         return [torch.cat([x.mean((0, 2, 3)), x.std((0, 2, 3)), across, down]), *blocks]
+    if not x.is_floating_point():
+        return blocks  # the mean of tokens says nothing
     flat = x.flatten(1)
     return [flat.mean(0), flat.std(0, correction=0), *blocks]
 

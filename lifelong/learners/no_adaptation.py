@@ -18,8 +18,9 @@ from lifelong.strategy import Params
 class NoAdaptation(Learner):
     """No adaptation: ``f(x)`` for every query, whatever the support set says, trained on all examples of the tasks.
 
-    ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification ``y`` is the label inside the task, which is drawn
-    anew for each task, so the best it can do is chance; in regression it is the mean function over the tasks.
+    ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification ``y`` is the label inside the task: where that is
+    drawn anew for each task the best it can do is chance, where ways are fixed (``--data.fixed_ways``) it is an
+    ordinary classifier that never looks at a support set. In regression it is the mean function over the tasks.
 
     Args:
         network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.

@@ -72,6 +72,12 @@ class Transformer(nn.Module):
         self.n_features = int(self.body.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
+    @property
+    def adapter_names(self) -> list[str]:
+        """The parameters of LoRA and the head, where there is LoRA: what is small enough to have one per domain."""
+        lora = [name for name, _ in self.named_parameters() if ".lora_" in name]
+        return [*lora, *(f"head.{name}" for name, _ in self.head.named_parameters())] if lora else []
+
     def features(self, x: Tensor) -> Tensor:
         """``(n, L)`` tokens to ``(n, D)``."""
         if x.dim() != 2 or x.is_floating_point():

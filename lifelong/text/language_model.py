@@ -42,6 +42,7 @@ def load_body(folder: Path, who: str) -> tuple[nn.Module, int]:
         ) from error
     if getattr(body, "pooler", None) is not None:
         body.pooler = None
+    body.float()  # newer versions keep the type of the file, and inner loops need more than halves
     return body, int(config.pad_token_id if config.pad_token_id is not None else config.eos_token_id)
 
 

@@ -1,10 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from lifelong.learner import Learner
-from lifelong.learners import R2D2, ProtoNet
+from lifelong.learners import R2D2, NoAdaptation, ProtoNet
+from lifelong.networks import WithHead
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Visit
 from strategies import AdapterBank
@@ -155,3 +156,40 @@ def test_signatures_do_not_move_with_the_centre_of_simple_shot() -> None:
 def test_simple_shot_is_routed_right_while_its_centre_moves() -> None:
     evaluator = fit(make_learner("SimpleShot"), toy_data(2, shift=10.0), [bank()])
     assert (evaluator.matrix("AdapterBank/routing_accuracy")[-1] == 1).all()
+
+
+class WithAdapters(nn.Module):
+    """A network that says which of its parameters adapt it to a domain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.side, self.head = nn.Linear(4, 8), nn.Linear(4, 8, bias=False), nn.Linear(8, 3)
+        self.body.requires_grad_(False)
+        self.adapter_names = ["side.weight", "head.weight", "head.bias"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head((self.body(x) + self.side(x)).relu())  # type: ignore[no-any-return]
+
+
+def test_a_network_with_adapters_of_its_own_has_these_for_entries() -> None:
+    torch.manual_seed(0)
+    learner, bank = NoAdaptation(WithAdapters()), AdapterBank()
+    before = {name: p.clone() for name, p in learner.network.named_parameters()}
+    trunks: list[dict[str, Tensor]] = []
+    keep = AtEnd(lambda: trunks.append({n: p.detach().clone() for n, p in learner.network.named_parameters()}))
+    fit(learner, toy_data(), [bank, keep])
+    assert set(bank.entries[0]) == {"side-weight-full", "head-weight-full", "head-bias-full"}
+    assert all(not value.any() for value in bank.entries[0].values())
+    assert all(value.any() for value in bank.entries[1].values())
+    assert torch.equal(trunks[1]["body.weight"], before["body.weight"])
+    assert not torch.equal(trunks[0]["side.weight"], before["side.weight"])
+    for name, trunk in trunks[1].items():
+        assert torch.equal(trunk, trunks[0][name])
+
+
+def test_texts_are_routed_by_their_embedding_alone() -> None:
+    learner = NoAdaptation(WithHead(nn.EmbeddingBag(20, 4), n_features=4, n_outputs=3))
+    bank, tokens = AdapterBank(), torch.randint(20, (6, 5))
+    learner.use([bank])
+    blocks = _signature(learner, learner.meta_parameters(), tokens)
+    assert [len(block) for block in blocks] == [4, 4]
