@@ -28,6 +28,7 @@ from lifelong.loggers import MetricsCSV, WandB
 from lifelong.progress import StreamProgress
 from lifelong.run import RunFolder, choose_folder, find_last
 from lifelong.strategy import Strategy
+from lifelong.text.answering import AnswerWriter, Texts, TextsToAnswer
 
 DEFAULT = Path(__file__).with_name("default.yaml")
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -61,6 +62,7 @@ class LifelongCLI(LightningCLI):
         )
         parser.add_argument("--run.root", type=str, default="runs", help="folder of all runs")
         parser.add_argument("--run.name", type=str | None, default=None, help="this run's folder; the time where null")
+        parser.add_argument("--texts", type=Texts, default=Texts(), help="texts of your own, for predict")
         parser.add_lightning_class_args(StreamCheckpoint, "checkpoint")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
@@ -68,6 +70,8 @@ class LifelongCLI(LightningCLI):
         """Choose the run folder; ``last`` becomes the path of a checkpoint."""
         config = self.config[self.subcommand]
         run, resumed = config.run, config.get("ckpt_path")
+        if self.subcommand != "predict" and config.texts.query is not None:
+            raise ValueError(f"--texts.query is what predict answers, and {self.subcommand} does not: leave it out")
         if "weights_only" in config:
             config.weights_only = True  # our checkpoints hold tensors and plain values: nothing need be unpickled
         if resumed is not None and not Path(resumed).is_file():
@@ -102,6 +106,16 @@ class LifelongCLI(LightningCLI):
         for logger in self.trainer.loggers:
             logger.log_hyperparams(self._plain_config())
 
+    def before_predict(self) -> None:
+        """Answer a person's own texts in place of the test tasks, where there are any."""
+        texts = self.config_init[self.subcommand].texts
+        if texts.query is None:
+            return
+        self.datamodule = TextsToAnswer(texts, self.datamodule)
+        callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        kept = [callback for callback in callbacks if not isinstance(callback, PredictionWriter)]
+        callbacks[:] = [AnswerWriter(self.folder), *kept]
+
     def _connect_loggers(self) -> None:
         start = _step_of(self.config[self.subcommand].get("ckpt_path")) if self.subcommand == "fit" else None
         if self.subcommand != "fit":
@@ -114,7 +128,7 @@ class LifelongCLI(LightningCLI):
 
     def _kept_config(self) -> Any:
         config = self.config[self.subcommand].clone()
-        for key in ("ckpt_path", "run", "config", "weights_only"):
+        for key in ("ckpt_path", "run", "config", "texts", "weights_only"):
             config.pop(key, None)
         config.trainer.default_root_dir = None
         return config
