@@ -283,7 +283,9 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
     return linear(rows, coefficients)
 
 
-def summary(scores: Array, untrained: Array | None = None, *, joint: bool = False) -> dict[str, Estimate | None]:
+def summary(
+    scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False
+) -> dict[str, Estimate | None]:
     """All metrics by name, of a finished run or of the experiences so far.
 
     After ``T`` of ``D`` experiences the metrics are those of the stream of the first ``T`` domains. A joint run has
@@ -293,6 +295,8 @@ def summary(scores: Array, untrained: Array | None = None, *, joint: bool = Fals
         scores: ``(T, D, n)`` with ``1 ≤ T ≤ D``; ``T = 1`` when joint.
         untrained: ``(D, n)`` scores of the untrained learner on the same tasks, or None.
         joint: whether the single row was trained on all domains at once.
+        disjoint: whether each experience has classes of its own whose outputs only it teaches. Then forward transfer is
+            not available: what was learnt before says nothing of these outputs, whatever the method.
 
     Raises:
         ValueError: when the rows do not fit the domains.
@@ -311,37 +315,44 @@ def summary(scores: Array, untrained: Array | None = None, *, joint: bool = Fals
         return {name: average_score(scores) if name == "average_score" else None for name in METRICS}
     n_learnt = len(scores)
     scores = scores[:, :n_learnt]
+    before = None if untrained is None or disjoint else untrained[:n_learnt]
     return {
         "average_score": average_score(scores),
         "learning_score": learning_score(scores),
         "forgetting": forgetting(scores),
         "backward_transfer": backward_transfer(scores),
-        "forward_transfer": forward_transfer(scores, None if untrained is None else untrained[:n_learnt]),
+        "forward_transfer": forward_transfer(scores, before),
     }
 
 
 METRICS = ("average_score", "learning_score", "forgetting", "backward_transfer", "forward_transfer")
 
 
-def reasons(scores: Array, untrained: Array | None = None, *, joint: bool = False) -> dict[str, str]:
+def reasons(
+    scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False
+) -> dict[str, str]:
     """Why each metric that :func:`summary` gives as None is not available.
 
     Args:
         scores: ``(T, D, n)``, as for :func:`summary`.
         untrained: ``(D, n)`` or None.
         joint: as for :func:`summary`.
+        disjoint: as for :func:`summary`.
 
     Example:
         >>> reasons(np.ones((1, 1, 4)), np.zeros((1, 4)))["forgetting"]
         'needs two experiences or more'
     """
-    missing = [name for name, estimate in summary(scores, untrained, joint=joint).items() if estimate is None]
-    return {name: _reason(name, len(scores), untrained is None, joint) for name in missing}
+    found = summary(scores, untrained, joint=joint, disjoint=disjoint)
+    missing = [name for name, estimate in found.items() if estimate is None]
+    return {name: _reason(name, len(scores), untrained is None, joint, disjoint) for name in missing}
 
 
-def _reason(name: str, n_rows: int, no_untrained: bool, joint: bool) -> str:
+def _reason(name: str, n_rows: int, no_untrained: bool, joint: bool, disjoint: bool) -> str:
     if joint and name != "average_score":
         return "all domains are learnt at once"
+    if name == "forward_transfer" and disjoint:
+        return "the classes of the experiences are disjoint"
     if name == "forward_transfer" and no_untrained:
         return "no score of the untrained learner"
     if n_rows == 1 and name not in ("average_score", "learning_score"):

@@ -76,8 +76,7 @@ class Report:
                 width=console.width,
             )
         )
-        summary = evaluator.summary(trainer)
-        reasons = metrics.reasons(matrix, evaluator.untrained_scores(), joint=data.joint)
+        summary, reasons = evaluator.summary(trainer), evaluator.reasons(trainer)
         console.print(tables.metrics_table(summary, reasons, percent=percent, score_name=name))
         for measure in sorted(evaluator.rows):
             if measure != "score":
