@@ -10,6 +10,7 @@ from datamodules.permuted import Permuted
 from datamodules.rotated import Rotated
 from datamodules.sinusoids import Sinusoids
 from datamodules.split_classes import SplitClasses
+from datamodules.tensors import Tensors
 
 __all__ = [
     "MNIST",
@@ -23,4 +24,5 @@ __all__ = [
     "Rotated",
     "Sinusoids",
     "SplitClasses",
+    "Tensors",
 ]
