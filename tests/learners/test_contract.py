@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from lifelong.batch import Episode
+from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
 from lifelong.strategy import Strategy
 from strategies import EWC, AdapterBank, Replay
@@ -70,6 +73,18 @@ def test_predictions_do_not_depend_on_the_names_of_the_labels(name: str) -> None
     other = Episode(*support, batch.query_x, renamed[batch.query_y], batch.weight, batch.n_way)
     outputs = learner.outputs(learner.meta_parameters(), batch)
     torch.testing.assert_close(learner.outputs(params, other)[..., renamed], outputs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_numbers_of_the_classes_are_no_input(name: str) -> None:
+    learner, batch = make_learner(name).eval(), random_episode()
+    assert batch.classes is not None
+    poisoned, params = replace(batch, classes=torch.full_like(batch.classes, -(10**9))), learner.meta_parameters()
+    functions = [learner.outputs, learner.scores]
+    if not isinstance(learner, Pretrained):  # it trains by them, and is judged without
+        functions.append(learner.losses)
+    for function in functions:
+        assert torch.equal(function(params, poisoned), function(params, batch))
 
 
 @pytest.mark.parametrize("name", LEARNERS)
