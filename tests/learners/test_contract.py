@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
 from strategies import EWC, AdapterBank
 from strategies.adapter_bank import _add as with_entry
+from tests.learners.exactness import check_finite_differences
 from tests.strategies.test_contract import CASES as STRATEGIES
 from tests.strategies.test_contract import MAKERS
 from tests.toys import LEARNERS, AtEnd, fit, make_learner, random_episode, same, toy_data, weights
@@ -34,6 +36,24 @@ def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
     for losses, gradients in found.values():
         torch.testing.assert_close(losses, reference[0], rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(gradients, reference[1], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ProtoNet", {}),
+        ("ProtoNet", {"distance": "cosine"}),
+        ("MatchingNet", {}),
+        ("RelationNet", {"aggregate": "sum"}),
+        ("Mahalanobis", {}),
+    ],
+)
+def test_meta_gradients_of_comparisons_equal_finite_differences(name: str, settings: dict[str, Any], kind: str) -> None:
+    learner = make_learner(name, kind, **settings)
+    # Distances between embeddings do not see what all of them are moved by.
+    flat = ["network.head.bias"] if (name == "ProtoNet" and not settings) or name == "Mahalanobis" else []
+    check_finite_differences(learner, random_episode(kind), flat)
 
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
