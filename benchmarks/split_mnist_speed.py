@@ -6,7 +6,8 @@ All train the 2 x 400 perceptron by Adam on batches of 128, with one thread. Wha
 training steps of all experiences but the first, which warms up: drawing, forward, backward, optimizer, and with
 Lifelong and Avalanche all that they do by default between two steps (loss and score logged, progress bar on a
 terminal, ``metrics.csv``, ``last.ckpt``). Start-up, loading, evaluation and the ends of experiences (the Fisher, the
-memory) are left out. Examples are those of the stream: with replay as many rehearsed ones come on top.
+memory) are left out. Examples are those of the stream: with replay as many rehearsed ones come on top. The plain loop
+steps with Adam as torch gives it, and once more with the fused step that Lifelong takes.
 
 Lifelong is ``python -m lifelong fit --config configs/split_mnist.yaml`` with a clock for a callback. Every measurement
 is a process of its own; in each repetition all contenders run in turn, ratios are taken within a repetition, and the
@@ -63,9 +64,10 @@ LIFELONG = {
     "Lifelong EWC": "[{class_path: EWC}]",
     "Lifelong Replay": "[{class_path: Replay, init_args: {budget_examples: 1000}}]",
 }
-PLAIN = "plain loop"
+PLAIN, FUSED = "plain loop", "plain loop, fused Adam"
 RATIOS = [
     Ratio("Lifelong fine-tuning", PLAIN, 0.85),
+    Ratio("Lifelong fine-tuning", FUSED, None),
     Ratio("Lifelong EWC", "Lifelong fine-tuning", 0.8),
     Ratio("Lifelong Replay", "Lifelong fine-tuning", 0.5),
     Ratio("Lifelong fine-tuning", "Avalanche Naive", 1.5),
@@ -80,7 +82,8 @@ RATIOS = [
 def contenders(root: Path, steps: int, avalanche: str | None) -> Iterator[Contender]:
     """All rows; ``root`` holds the idx files and takes the run folders."""
     script, where = str(HERE / "speed_contenders.py"), [str(root), str(steps), "{result}"]
-    yield Contender(PLAIN, [sys.executable, script, "plain", *where])
+    for name, loop in ((PLAIN, "plain"), (FUSED, "plain-fused")):
+        yield Contender(name, [sys.executable, script, loop, *where])
     for name, strategies in LIFELONG.items():
         clock = "{class_path: speed_clock.Clock, init_args: {path: {result}}}"
         flags = {

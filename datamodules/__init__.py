@@ -14,6 +14,7 @@ from datamodules.semeval import SemEval2017
 from datamodules.sentfin import SEntFiN
 from datamodules.sinusoids import Sinusoids
 from datamodules.split_classes import SplitClasses
+from datamodules.tensors import Tensors
 from datamodules.texts import Texts
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "SemEval2017",
     "Sinusoids",
     "SplitClasses",
+    "Tensors",
     "Texts",
 ]

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from lifelong.sampling import generator
 from lifelong.stream import Domain, Source
@@ -61,17 +60,9 @@ class SplitClasses(Source):
         return [self._part(domain, classes) for classes in np.split(order, self.n_domains)]
 
     def _part(self, domain: Domain, classes: np.ndarray) -> Domain:
-        place = np.full(len(domain.class_names), -1)
+        place = np.full(len(domain.class_names) + 1, -1)  # the last one is where the index -1 finds itself
         place[classes] = np.arange(len(classes))
-        kept = np.flatnonzero(place[domain.y] >= 0)
-        index, names = torch.from_numpy(kept), [domain.class_names[c] for c in classes]
-        return replace(
-            domain,
-            name=f"{domain.name} {', '.join(names)}" if len(names) <= 3 else f"{domain.name} {names[0]} – {names[-1]}",
-            x=domain.x[index],
-            y=place[domain.y[kept]],
-            class_names=names,
-            targets=None if domain.targets is None else domain.targets[index],
-            splits=None if domain.splits is None else [domain.splits[c] for c in classes],
-            in_test=None if domain.in_test is None else domain.in_test[kept],
-        )
+        names = [domain.class_names[c] for c in classes]
+        name = f"{domain.name} {', '.join(names)}" if len(names) <= 3 else f"{domain.name} {names[0]} – {names[-1]}"
+        splits = None if domain.splits is None else [domain.splits[c] for c in classes]
+        return replace(domain.part(place[domain.y], name, names), splits=splits)

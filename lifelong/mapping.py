@@ -10,6 +10,8 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 Mapping = Literal["auto", "vmap", "loop"]
+WITHOUT_RULE = (nn.RNNBase, nn.RNNCellBase, nn.EmbeddingBag)
+"""Modules that ``vmap`` cannot map, or falls back to a loop for with a warning (torch 2.13)."""
 
 
 def over_tasks(
@@ -38,9 +40,10 @@ def over_tasks(
 def choose_mapping(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:
     """By rule: on a CPU convolutions go task by task, as whole batches leave the cache; all else under ``vmap``.
 
-    Running statistics are updated in place, which ``vmap`` cannot do: such networks go task by task everywhere.
+    Running statistics are updated in place, which ``vmap`` cannot do, and for some modules it has no rule: networks
+    with either go task by task everywhere.
     """
-    if has_running_statistics(network):
+    if has_running_statistics(network) or any(isinstance(module, WITHOUT_RULE) for module in network.modules()):
         return "loop"
     convolutional = any(isinstance(module, nn.modules.conv._ConvNd) for module in network.modules())
     return "loop" if convolutional and device.type == "cpu" else "vmap"

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from lifelong.pool import Pool
+from lifelong.pool import RESIDENT_BYTES, Pool
 from lifelong.sampling import generator
 
 SPLITS = ("train", "val", "test")
@@ -24,7 +25,8 @@ class Domain:
     Args:
         name: shown in tables and plots.
         x: ``(M, *X)`` inputs, uint8 or float; images are ``(M, C, H, W)``, texts ``(M, L)`` tokens as int64.
-        y: ``(M,)`` class indices; for regression the index of the function that an example comes from.
+        y: ``(M,)`` class indices; for regression the index of the function that an example comes from; -1 where an
+            example of ``x`` is not the domain's.
         class_names: one name per class index.
         targets: ``(M, *Y)`` real targets (regression), or None.
         holdout: what evaluation keeps apart in few-shot streams: whole ``classes`` (new classes at test) or
@@ -50,6 +52,36 @@ class Domain:
     splits: Sequence[str] | None = None
     in_test: np.ndarray | None = None
     origin: str | None = None
+
+    def part(self, y: np.ndarray, name: str, class_names: Sequence[str]) -> Domain:
+        """Some of the examples under other class indices.
+
+        A large domain shares its inputs with all of its parts, so that a memory map is not read into memory.
+
+        Args:
+            y: ``(M,)`` their class indices; -1 leaves an example out.
+            name: of the part.
+            class_names: one name per new class index.
+
+        Example:
+            >>> import torch
+            >>> whole = Domain("all", torch.arange(4.0), np.array([0, 1, 2, 1]), ["a", "b", "c"])
+            >>> whole.part(np.array([1, -1, 0, -1]), "some", ["c", "a"]).x
+            tensor([0., 2.])
+        """
+        kept = np.flatnonzero(y >= 0)
+        if len(kept) == len(y) or self.x.nbytes > RESIDENT_BYTES:
+            return replace(self, name=name, y=y, class_names=class_names)
+        index = torch.from_numpy(kept)
+        return replace(
+            self,
+            name=name,
+            x=self.x[index],
+            y=y[kept],
+            class_names=class_names,
+            targets=None if self.targets is None else self.targets[index],
+            in_test=None if self.in_test is None else self.in_test[kept],
+        )
 
 
 class Source(ABC):
@@ -197,9 +229,9 @@ def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: in
 
 
 def members_by_class(y: np.ndarray, n_classes: int) -> list[np.ndarray]:
-    """The indices of each class's examples, ascending."""
+    """The indices of each class's examples, ascending; -1 is no class."""
     order = np.argsort(y, kind="stable")
-    return np.split(order, np.searchsorted(y[order], np.arange(1, n_classes)))
+    return np.split(order, np.searchsorted(y[order], np.arange(n_classes)))[1:]
 
 
 def _split_classes(

@@ -23,6 +23,8 @@ StreamKind = Literal["few-shot", "class", "domain", "task"]
 """Few-shot tasks, or labelled examples whose classes, domains or tasks increase."""
 EVERY_STREAM: frozenset[StreamKind] = frozenset(("few-shot", "class", "domain", "task"))
 EXAMPLE_STREAMS: frozenset[StreamKind] = frozenset(("class", "domain", "task"))
+DISJOINT_STREAMS: frozenset[StreamKind] = frozenset(("class", "task"))
+"""Those whose every experience has outputs of its own, which nothing before it has taught."""
 
 
 class Drawn(ABC):

@@ -32,7 +32,7 @@ class GDumb(Rehearsal):
 
     Args:
         budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes kept in all; None for no such bound.
+        budget_bytes: bytes of the examples in all; None for no such bound.
         budget_per_class: examples kept of each class; None for no such bound.
         n_steps: optimizer steps after each experience.
         batch_size: examples in each of them, over all devices together.

@@ -1,8 +1,15 @@
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from lifelong.learners import ProtoNet
 from lifelong.mapping import choose_mapping, over_tasks
 from lifelong.networks import MLP, Conv4
+from strategies import EWC
+from tests.toys import fit, toy_data
 
 
 @pytest.mark.parametrize(("mapping", "chunk"), [("loop", None), ("vmap", None), ("vmap", 2)])
@@ -24,3 +31,36 @@ def test_automatic_choice() -> None:
     assert choose_mapping(MLP(), cpu) == "vmap"
     assert choose_mapping(Conv4(n_filters=8), cpu) == "loop"
     assert choose_mapping(Conv4(n_filters=8), cuda) == "vmap"
+
+
+class Recurrent(nn.Module):
+    """Reads the numbers of an input one after the other."""
+
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.layer = kind(1, 6, batch_first=True)  # type: ignore[call-arg, arg-type]
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layer(x[..., None])[0][:, -1]
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_recurrent_networks_are_learnt_task_by_task(kind: type[nn.RNNBase]) -> None:
+    learner = ProtoNet(Recurrent(kind))
+    evaluator = fit(learner, toy_data(2, steps_per_experience=2), [EWC(n_fisher_tasks=2)])
+    assert np.isfinite(evaluator.matrix()).all()
+    for device in (torch.device("cpu"), torch.device("cuda")):
+        assert choose_mapping(learner.network, device) == "loop"
+
+
+@pytest.mark.parametrize(
+    ("module", "mapping"),
+    [
+        (nn.EmbeddingBag(3, 2), "loop"),
+        (nn.LSTMCell(3, 2), "loop"),
+        (nn.GRUCell(3, 2), "loop"),
+        (nn.Embedding(3, 2), "vmap"),
+    ],
+)
+def test_modules_that_vmap_has_no_rule_for(module: nn.Module, mapping: str) -> None:
+    assert choose_mapping(nn.Sequential(nn.Flatten(), nn.Sequential(module)), torch.device("cuda")) == mapping

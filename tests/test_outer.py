@@ -43,6 +43,34 @@ def test_a_schedule_of_another_length_is_warned_of(length: int, warned: bool, ca
     assert ("made for 5 steps, but the stream has 8: set --model.outer.scheduler.T_max 8" in caplog.text) is warned
 
 
+class Momentum(Strategy):
+    """Notes, before each step, the optimizer's state, the gradients and the parameters; changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[list[dict[str, torch.Tensor]]] = []
+
+    def observe(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any) -> None:
+        params, state = learner.meta_parameters(), learner.trainer.optimizers[0].state
+        buffers = {name: state[p]["momentum_buffer"] for name, p in params.items() if p in state}
+        self.notes.append([{n: t.detach().clone() for n, t in found.items()} for found in (buffers, gradients, params)])
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_the_optimizers_state_is_carried_into_the_next_experience_unless_reset(reset: bool) -> None:
+    momentum = Momentum()
+    outer = OuterLoop(optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9), reset_optimizer=reset)
+    fit(make_learner("ProtoNet", outer=outer), toy_data(2, steps_per_experience=3), [momentum])
+    assert not momentum.notes[0][0]
+    (last, gradients, _), (carried, fresh, before), (_, _, after) = momentum.notes[2:5]
+    assert all(gradient.abs().max() > 0 for gradient in fresh.values())
+    expected = {} if reset else {n: 0.9 * last[n] + gradients[n] for n in last}
+    torch.testing.assert_close(carried, expected)
+    for name, parameter in before.items():
+        step = fresh[name] + (0 if reset else 0.9 * carried[name])
+        torch.testing.assert_close(after[name], parameter - 0.1 * step)
+
+
 def test_a_chunk_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"--model.outer.chunk is 0: it must be at least 1"):
         OuterLoop(chunk=0)

@@ -39,8 +39,15 @@ def test_contenders_read_the_digits_in_pairs(root: Path) -> None:
     assert all(x.shape == (40, 1, 28, 28) and x.max() <= 1 for x, _ in pairs)
 
 
-def test_the_plain_loop_counts_all_experiences_but_the_first(root: Path) -> None:
-    examples, seconds = speed_contenders.plain(root, STEPS)
+@pytest.mark.parametrize("name", ["plain", "plain-fused"])
+def test_the_plain_loop_counts_all_experiences_but_the_first(
+    name: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[torch.optim.Optimizer] = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: made.append(self) or step(self))
+    examples, seconds = speed_contenders.CONTENDERS[name](root, STEPS)
+    assert {optimizer.defaults["fused"] for optimizer in made} == {True if name == "plain-fused" else None}
     assert examples == 4 * STEPS * 40  # a pass is one batch here
     assert seconds > 0
 
@@ -48,7 +55,7 @@ def test_the_plain_loop_counts_all_experiences_but_the_first(root: Path) -> None
 @pytest.mark.slow
 def test_every_contender_of_ours_is_measured(root: Path) -> None:
     rows = list(split_mnist_speed.contenders(root, STEPS, None))
-    assert [row.name for row in rows] == ["plain loop", *split_mnist_speed.LIFELONG]
+    assert [row.name for row in rows] == ["plain loop", "plain loop, fused Adam", *split_mnist_speed.LIFELONG]
     for row in rows:
         assert split_mnist_speed.measure(row, root) > 0
 

@@ -14,6 +14,7 @@ from lifelong.evaluation import metrics
 from lifelong.evaluation.collecting import BatchCollector
 from lifelong.evaluation.metrics import Row, Scores
 from lifelong.evaluation.report import Report
+from lifelong.streaming import DISJOINT_STREAMS
 
 
 class Evaluator(BatchCollector):
@@ -95,9 +96,11 @@ class Evaluator(BatchCollector):
 
     def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
         """The continual metrics so far."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        n_unseen = data.stream.n_unseen
-        return metrics.summary(self.matrix(), self.untrained_scores(), joint=data.joint, n_unseen=n_unseen)
+        return metrics.summary(self.matrix(), self.untrained_scores(), **_about(trainer))
+
+    def reasons(self, trainer: L.Trainer) -> dict[str, str]:
+        """Why the metrics that are not available are not."""
+        return metrics.reasons(self.matrix(), self.untrained_scores(), **_about(trainer))
 
     def untrained_scores(self) -> Scores | None:
         """Scores ``(domains, units)`` of the learner before its first step."""
@@ -142,6 +145,11 @@ def all_units(local: Tensor, domain: int, trainer: L.Trainer, module: L.Lightnin
     n_units = data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain)
     scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., :n_units].double().cpu().numpy()
     return scores
+
+
+def _about(trainer: L.Trainer) -> dict[str, Any]:
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    return {"joint": data.joint, "disjoint": data.kind in DISJOINT_STREAMS, "n_unseen": data.stream.n_unseen}
 
 
 def _tensors(row: Row) -> list[Tensor]:

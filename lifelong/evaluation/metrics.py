@@ -302,7 +302,7 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
 
 
 def summary(
-    scores: Array, untrained: Array | None = None, *, joint: bool = False, n_unseen: int = 0
+    scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False, n_unseen: int = 0
 ) -> dict[str, Estimate | None]:
     """All metrics by name, of a finished run or of the experiences so far.
 
@@ -314,6 +314,8 @@ def summary(
         scores: ``(T, D, n)`` with ``1 ≤ T ≤ D − n_unseen``; ``T = 1`` when joint.
         untrained: ``(D, n)`` scores of the untrained learner on the same tasks, or None.
         joint: whether the single row was trained on all domains at once.
+        disjoint: whether each experience has classes of its own whose outputs only it teaches. Then forward transfer is
+            not available: what was learnt before says nothing of these outputs, whatever the method.
         n_unseen: so many of the domains, the last ones, are never learnt.
 
     Raises:
@@ -335,12 +337,13 @@ def summary(
         return {name: average_score(scores) if name == "average_score" else None for name in METRICS} | unseen
     n_learnt = len(scores)
     scores = scores[:, :n_learnt]
+    before = None if untrained is None or disjoint else untrained[:n_learnt]
     return {
         "average_score": average_score(scores),
         "learning_score": learning_score(scores),
         "forgetting": forgetting(scores),
         "backward_transfer": backward_transfer(scores),
-        "forward_transfer": forward_transfer(scores, None if untrained is None else untrained[:n_learnt]),
+        "forward_transfer": forward_transfer(scores, before),
         **unseen,
     }
 
@@ -348,27 +351,32 @@ def summary(
 METRICS = ("average_score", "learning_score", "forgetting", "backward_transfer", "forward_transfer")
 
 
-def reasons(scores: Array, untrained: Array | None = None, *, joint: bool = False, n_unseen: int = 0) -> dict[str, str]:
+def reasons(
+    scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False, n_unseen: int = 0
+) -> dict[str, str]:
     """Why each metric that :func:`summary` gives as None is not available.
 
     Args:
         scores: ``(T, D, n)``, as for :func:`summary`.
         untrained: ``(D, n)`` or None.
         joint: as for :func:`summary`.
+        disjoint: as for :func:`summary`.
         n_unseen: as for :func:`summary`.
 
     Example:
         >>> reasons(np.ones((1, 1, 4)), np.zeros((1, 4)))["forgetting"]
         'needs two experiences or more'
     """
-    found = summary(scores, untrained, joint=joint, n_unseen=n_unseen)
+    found = summary(scores, untrained, joint=joint, disjoint=disjoint, n_unseen=n_unseen)
     missing = [name for name, estimate in found.items() if estimate is None]
-    return {name: _reason(name, len(scores), untrained is None, joint) for name in missing}
+    return {name: _reason(name, len(scores), untrained is None, joint, disjoint) for name in missing}
 
 
-def _reason(name: str, n_rows: int, no_untrained: bool, joint: bool) -> str:
+def _reason(name: str, n_rows: int, no_untrained: bool, joint: bool, disjoint: bool) -> str:
     if joint and name != "average_score":
         return "all domains are learnt at once"
+    if name == "forward_transfer" and disjoint:
+        return "the classes of the experiences are disjoint"
     if name == "forward_transfer" and no_untrained:
         return "no score of the untrained learner"
     if n_rows == 1 and name not in ("average_score", "learning_score"):

@@ -78,9 +78,7 @@ class Report:
                 width=console.width,
             )
         )
-        summary = evaluator.summary(trainer)
-        about = {"joint": data.joint, "n_unseen": data.stream.n_unseen}
-        reasons = metrics.reasons(matrix, evaluator.untrained_scores(), **about)
+        summary, reasons = evaluator.summary(trainer), evaluator.reasons(trainer)
         console.print(tables.metrics_table(summary, reasons, percent=percent, score_name=name))
         for measure in sorted(evaluator.rows):
             if measure != "score":

@@ -26,7 +26,9 @@ class ProtoNet(Learner):
         outer: how the meta-parameters are trained.
 
     Reference:
-        Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017.
+        Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017. Differences: the
+        temperature is an option (the paper has none, that is 1), and so is the cosine distance (which the paper finds
+        worse), with a temperature of its own.
 
     Example:
         >>> import torch

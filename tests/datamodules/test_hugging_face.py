@@ -296,6 +296,56 @@ def test_few_shot_tasks_are_drawn_from_images(tmp_path: Path) -> None:
     assert np.isfinite(fit(make_learner("ProtoNet", "image"), data).matrix()).all()
 
 
+# -- the hub, which no test asks ------------------------------------------------------------------------------------
+
+
+class Hub:
+    """Stands for ``datasets.load_dataset``: notes what it is asked for and answers with texts, or with an error."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        from datasets import Dataset, DatasetDict
+
+        self.asked.append((args, options))
+        if self.error is not None:
+            raise self.error
+        return DatasetDict({split: Dataset.from_dict(texts(n)) for split, n in (("train", 24), ("test", 8))})
+
+
+@needs_extra
+@pytest.mark.parametrize("name", [None, "large"])
+@pytest.mark.parametrize("test_split", [None, "test"])
+def test_the_hub_is_asked_for_a_name_and_a_configuration_and_nothing_else(
+    name: str | None, test_split: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    monkeypatch.chdir(tmp_path)  # a folder of that name would be read in the hub's place
+    monkeypatch.setattr("datasets.load_dataset", hub)
+    monkeypatch.setattr("datasets.load_from_disk", lambda *_: pytest.fail("it is not on the disk"))
+    (domain,) = source(tmp_path, path="someone/reviews", name=name, test_split=test_split).domains()
+    assert hub.asked == [(("someone/reviews", name), {})]
+    assert (domain.name, domain.class_names) == ("reviews", ["0", "1"])
+    assert domain.x[:2].tolist() == [[2, 2, 4, 0, 0], [3, 3, 5, 0, 0]]
+    assert (None if domain.in_test is None else domain.in_test.sum()) == (None if test_split is None else 8)
+    assert len(domain.x) == (24 if test_split is None else 32)
+
+
+@needs_extra
+@pytest.mark.parametrize("error", [ConnectionError("no network\nand more"), ValueError("BuilderConfig 'x' not found")])
+def test_a_hub_that_does_not_answer_is_one_sentence(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.load_dataset", Hub(error))
+    words = str(error).partition("\n")[0]
+    with pytest.raises(
+        ValueError, match=rf"^the data set 'someone/reviews' could not be loaded \({words}\): give path"
+    ):
+        source(tmp_path, path="someone/reviews").domains()
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,11 @@ import torch
 from PIL import Image
 
 from datamodules import ImageFolder
+from lifelong.examples import ExampleDataModule
+from lifelong.learners import Classifier
+from lifelong.networks import MLP
+from lifelong.outer import OuterLoop
+from tests.toys import fit
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:
@@ -155,3 +161,20 @@ def test_a_cache_folder_that_cannot_be_written_is_named(root, tmp_path, monkeypa
     monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "file"))
     with pytest.raises(ValueError, match=r"decoded images cannot be kept in .*file .*LIFELONG_CACHE"):
         ImageFolder(root=str(root)).domains()
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 30])
+@pytest.mark.parametrize("scenario", ["class", "domain", "task"])
+def test_photos_are_learnt_as_labelled_examples(root, scenario, cache_bytes):
+    source = ImageFolder(root=str(root), image_size=8, cache_bytes=cache_bytes, holdout="classes")
+    data = ExampleDataModule([source], scenario=scenario, batch_size=2, passes=60, split=(1, 1))
+    assert data.stream.domains == ("farm", "zoo")
+    assert data.n_classes == (2 if scenario == "domain" else 4)
+    for part in (data.stream.val, data.stream.test):
+        assert [[len(members) for members in pool.members] for pool in part] == [[1, 1], [1, 1]]
+    outer = OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.003))
+    learner = Classifier(MLP(n_inputs=3 * 8 * 8, hidden=[32], n_outputs=4), outer=outer)
+    matrix = fit(learner, data).matrix()
+    assert matrix.shape == (2, 2, 2)
+    drawn = data.draw(data.stream.experiences[1], "train", range(2)).gather(torch.device("cpu"))
+    assert learner.scores(learner.meta_parameters(), drawn).tolist() == [1, 1]  # what was trained on last is known

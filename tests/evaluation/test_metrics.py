@@ -131,6 +131,16 @@ def test_forward_transfer_needs_the_untrained_learner() -> None:
     assert reasons(scores, None) == {"forward_transfer": "no score of the untrained learner"}
 
 
+def test_forward_transfer_says_nothing_where_classes_are_disjoint() -> None:
+    scores, untrained = noisy(3, 3)
+    expected = summary(scores, untrained) | {"forward_transfer": None}
+    for given in (untrained, None):
+        assert summary(scores, given, disjoint=True) == expected
+        why = {"forward_transfer": "the classes of the experiences are disjoint"}
+        assert reasons(scores, given, disjoint=True) == why
+    assert summary(scores[:1], untrained, joint=True, disjoint=True) == summary(scores[:1], untrained, joint=True)
+
+
 def test_domains_that_are_evaluated_only_once_learnt() -> None:
     scores, untrained = constant(R), constant(B)
     scores[np.triu_indices(3, k=1)] = np.nan

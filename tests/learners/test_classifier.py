@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ from lifelong.examples import ExampleDataModule
 from lifelong.learner import Learner
 from lifelong.learners import Classifier
 from lifelong.networks import MLP
-from lifelong.strategy import Strategy
+from lifelong.strategy import Position, Strategy
 from strategies import EWC, AdapterBank
 from tests.test_examples import Numbered, SplitClasses
-from tests.toys import fit, make_learner, toy_data
+from tests.toys import fit, make_classifier, make_learner, toy_data, toy_examples, weights
 
 
 def classifier(n_outputs: int = 6) -> Classifier:
@@ -115,3 +116,25 @@ def test_the_network_needs_an_output_for_each_class_of_the_scenario(scenario: An
     short = Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, needed - 1)))  # no head to look at
     with pytest.raises(ValueError, match=f"has {needed - 1} outputs, but the stream has {needed} classes"):
         fit(short, numbers(scenario=scenario))
+
+
+def test_among_all_classes_nothing_tells_it_the_experience(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    for poisoned in (False, True):
+        learner, data = make_classifier(), toy_examples("class", classes="all")
+        if poisoned:
+            monkeypatch.setattr(Learner, "_position", lambda self, step: Position(-7, step=10**9, seed=10**9, rank=5))
+            nameless = tuple(replace(e, name="garbage") for e in data.stream.experiences)
+            data._stream = replace(data.stream, experiences=nameless, domains=("garbage",) * 3)
+        matrix = fit(learner, data).matrix()
+        params = learner.meta_parameters()
+        answers = []
+        for experience in data.stream.experiences:
+            examples = data.draw(experience, "train", range(8)).gather(torch.device("cpu"))
+            assert examples.classes is not None
+            assert (examples.classes == torch.arange(12)).all()
+            answers.append(learner.outputs(params, examples))
+            measures = [learner.validation_step(examples, 0, domain)["score"] for domain in (experience.index, 10**9)]
+            assert torch.equal(*measures)
+        found.append((weights(learner), torch.stack(answers), torch.from_numpy(matrix)))
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)

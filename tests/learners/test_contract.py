@@ -1,12 +1,18 @@
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from lifelong.batch import Episode
+from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
-from lifelong.strategy import Strategy
-from strategies import EWC, AdapterBank, Replay
+from strategies import EWC, AdapterBank
 from strategies.adapter_bank import _add as with_entry
+from tests.learners.exactness import check_finite_differences
+from tests.strategies.test_contract import CASES as STRATEGIES
+from tests.strategies.test_contract import MAKERS
 from tests.toys import LEARNERS, AtEnd, fit, make_learner, random_episode, same, toy_data, weights
 
 CASES = [("vector", "none"), ("image", "batch"), ("image", "group")]
@@ -30,6 +36,24 @@ def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
     for losses, gradients in found.values():
         torch.testing.assert_close(losses, reference[0], rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(gradients, reference[1], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ProtoNet", {}),
+        ("ProtoNet", {"distance": "cosine"}),
+        ("MatchingNet", {}),
+        ("RelationNet", {"aggregate": "sum"}),
+        ("Mahalanobis", {}),
+    ],
+)
+def test_meta_gradients_of_comparisons_equal_finite_differences(name: str, settings: dict[str, Any], kind: str) -> None:
+    learner = make_learner(name, kind, **settings)
+    # Distances between embeddings do not see what all of them are moved by.
+    flat = ["network.head.bias"] if (name == "ProtoNet" and not settings) or name == "Mahalanobis" else []
+    check_finite_differences(learner, random_episode(kind), flat)
 
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
@@ -73,6 +97,18 @@ def test_predictions_do_not_depend_on_the_names_of_the_labels(name: str) -> None
 
 
 @pytest.mark.parametrize("name", LEARNERS)
+def test_the_numbers_of_the_classes_are_no_input(name: str) -> None:
+    learner, batch = make_learner(name).eval(), random_episode()
+    assert batch.classes is not None
+    poisoned, params = replace(batch, classes=torch.full_like(batch.classes, -(10**9))), learner.meta_parameters()
+    functions = [learner.outputs, learner.scores]
+    if not isinstance(learner, Pretrained):  # it trains by them, and is judged without
+        functions.append(learner.losses)
+    for function in functions:
+        assert torch.equal(function(params, poisoned), function(params, batch))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
 def test_inductive_predictions_do_not_depend_on_other_queries(name: str) -> None:
     learner, batch = make_learner(name, "image", "group").eval(), random_episode("image", n_tasks=1)
     first = Episode(*batch.tasks()[:2], batch.query_x[:, :2], batch.query_y[:, :2], batch.weight, batch.n_way)
@@ -93,13 +129,15 @@ def test_embeddings_are_vectors_made_from_the_given_parameters(name: str, kind: 
     assert not torch.allclose(other, embedded)
 
 
-@pytest.mark.parametrize("strategy", [Replay, EWC])
+@pytest.mark.parametrize("strategy", [name for name, kind in STRATEGIES if kind == "few-shot"])
 @pytest.mark.parametrize("name", LEARNERS)
-def test_works_with_every_strategy(name: str, strategy: type[Strategy]) -> None:
-    learner, plugin = make_learner(name), strategy()
-    evaluator = fit(learner, toy_data(2), [plugin])
+def test_works_with_every_strategy(name: str, strategy: str) -> None:
+    learner, plugin = make_learner(name), MAKERS[strategy]()
+    data = toy_data(2, steps_per_experience=2, tasks_per_batch=2, n_eval_tasks=2)
+    evaluator = fit(learner, data, [plugin])  # a loss that is not finite stops it
     assert plugin.memory_bytes() > 0
     assert np.isfinite(evaluator.matrix()).all()
+    assert all(p.isfinite().all() for p in weights(learner).values())
     if isinstance(plugin, EWC):
         assert sum(float(f.sum()) for f in plugin.fisher.values()) > 0
 

@@ -121,43 +121,66 @@ def test_a_few_shot_learner_goes_on_from_another(tmp_path: Path) -> None:
 # -- the command line ---------------------------------------------------------------------------------------------
 
 NETWORK = ["Conv4", "n_filters=8", "norm=group", "image_size=16"]
-PROTONET = ["--model=ProtoNet", *(f"--model.network{'.' if '=' in o else '='}{o}" for o in NETWORK)]
-PROTONET += ["--data.sources=[{class_path: tests.toys.Toy, init_args: {n_domains: 1, kind: image}}]", "--data.n_way=3"]
-PROTONET += ["--data.n_shot=2", "--data.n_query=2", "--data.steps_per_experience=4", "--data.n_eval_tasks=4", *QUIET]
-PROTONET += ["--data.split=[3, 3]", "--strategies=[]"]
+TASKS = [f"--model.network{'.' if '=' in o else '='}{o}" for o in NETWORK]
+TASKS += ["--data.sources=[{class_path: tests.toys.Toy, init_args: {n_domains: 1, kind: image}}]", "--data.n_way=3"]
+TASKS += ["--data.n_shot=2", "--data.n_query=2", "--data.steps_per_experience=4", "--data.n_eval_tasks=4", *QUIET]
+TASKS += ["--data.split=[3, 3]", "--strategies=[]"]
+META = {
+    "ProtoNet": ["--model=ProtoNet", *TASKS],
+    "MAML": ["--model=MAML", "--model.n_inner_steps=1", *TASKS, "--model.network.n_outputs=3"],
+}
 LOADED = ["--model.network=lifelong.networks.FromCheckpoint", "--model.network.path=runs/p/checkpoints/last.ckpt"]
 LOADED += [f"--model.network.network{'.' if '=' in o else '='}{o}" for o in NETWORK]
 STREAM = ["--data=lifelong.examples.ExampleDataModule", "--data.batch_size=8", *QUIET, "--strategies=[]"]
 STREAM += ["--data.sources=[{class_path: tests.toys.FewClasses, init_args: {n_domains: 2, kind: image}}]"]
 
 
-@pytest.fixture
-def _meta_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=META)
+def _meta_learnt(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
     monkeypatch.setattr("sys.argv", ["lifelong"])
-    run_here("fit", *PROTONET, "--run.name=p")
+    run_here("fit", *META[request.param], "--run.name=p")
 
 
 def kept(name: str) -> dict[str, Any]:
     return dict(torch.load(f"runs/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"])
 
 
+def body(name: str) -> dict[str, Tensor]:
+    """The network of a run without its head."""
+    start = ("network.head.", "network.")
+    return {n: w for n, w in kept(name).items() if n.startswith(start[1]) and not n.startswith(start[0])}
+
+
+def apart(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
+    """The largest difference of a weight."""
+    return max(float((ours[name] - theirs[name]).abs().max()) for name in theirs)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("_meta_learnt")
-def test_a_meta_learnt_checkpoint_serves_other_learners() -> None:
-    theirs = {name: w for name, w in kept("p").items() if name.startswith("network.")}
-    run_here("fit", "--model=NearestClassMean", *LOADED, *STREAM, "--run.name=m")
-    means = kept("m")
-    assert all(torch.equal(theirs[name], means[name]) for name in theirs)
-    assert means["counts"].sum() > 0
+@pytest.mark.parametrize("learner", ["NearestClassMean", "StreamingLDA"])
+def test_a_meta_learnt_checkpoint_serves_learners_of_class_means(learner: str) -> None:
+    run_here("fit", f"--model={learner}", *LOADED, *STREAM, "--run.name=m")
+    assert same(body("m"), body("p"))
+    assert kept("m")["counts"].sum() > 0
     run_here("test", "--ckpt_path=runs/m/checkpoints/last.ckpt", *QUIET)
     assert json.loads(Path("runs/m/test_class.json").read_text())["mean"][0] > 0.5
-    frozen = ["--model.network.frozen=true", "--model.network.network.n_outputs=8"]
-    run_here("fit", "--model=Classifier", *LOADED, *frozen, *STREAM, "--run.name=c")
-    classifier = kept("c")
-    assert all(torch.equal(theirs[name], classifier[name]) for name in theirs)
-    assert classifier["network.head.weight"].shape == (8, 8)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("_meta_learnt")
+def test_a_meta_learnt_checkpoint_serves_a_classifier() -> None:
+    outputs = ["--model.network.network.n_outputs=8", "--model.outer.optimizer=torch.optim.SGD"]
+    classifier = ["--model=Classifier", *LOADED, *outputs, "--model.outer.optimizer.lr=0.001", *STREAM]
+    run_here("fit", *classifier, "--model.network.frozen=true", "--run.name=frozen")
+    run_here("fit", *classifier, "--run.name=free")
+    theirs = body("p")
+    assert same(body("frozen"), theirs)
+    fresh = {f"network.{name}": w for name, w in conv(8, seed=3).state_dict().items()}
+    assert 0 < apart(body("free"), theirs) < 0.05 < apart(fresh, theirs)
+    assert all(kept(name)["network.head.weight"].shape == (8, 8) for name in ("frozen", "free"))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,4 +1,5 @@
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from lifelong.batch import Episode
 from lifelong.learner import Learner
 from lifelong.strategy import Chain, Position, Step, Strategy
+from lifelong.streaming import StreamDataModule
 from strategies import (
     AGEM,
     DER,
@@ -103,19 +105,25 @@ def test_later_experiences_are_not(name: str, kind: str) -> None:
     assert plain == (name in SAME_TRAINING)
 
 
+OFF: dict[str, Callable[[], Strategy]] = {
+    "AGEM": lambda: AGEM(budget_examples=0),
+    "DER": lambda: DER(budget_examples=0),
+    "EWC": lambda: EWC(strength=0),
+    "GEM": lambda: GEM(budget_examples=0),
+    "LwF": lambda: LwF(weighting=0),
+    "MAS": lambda: MAS(strength=0),
+    "Replay": lambda: Replay(budget_examples=0),
+    "SI": lambda: SI(strength=0),
+    "AtEnd": lambda: AtEnd(lambda: None),
+}
+"""Strategies that do nothing: of no strength, or without a memory."""
+
+
 @pytest.mark.parametrize(
-    "make",
-    [
-        lambda: EWC(strength=0),
-        lambda: LwF(weighting=0),
-        lambda: MAS(strength=0),
-        lambda: SI(strength=0),
-        lambda: Replay(budget_examples=0),
-        lambda: AtEnd(lambda: None),
-    ],
+    ("name", "kind"), [(name, kind) for name, make in OFF.items() for kind in sorted(make().streams)]
 )
-def test_a_strategy_turned_off_is_plain_fine_tuning(make: Callable[[], Strategy]) -> None:
-    assert same(learnt([make()], 3), learnt([], 3))
+def test_a_strategy_turned_off_is_plain_fine_tuning(name: str, kind: str) -> None:
+    assert same(learnt([OFF[name]()], 3, kind=kind), learnt([], 3, kind=kind))
 
 
 def test_the_empty_chain_is_neutral() -> None:
@@ -163,6 +171,37 @@ def test_order_of_compatible_strategies_does_not_matter() -> None:
     torch.testing.assert_close(one, two)
     for alone in (replay, ewc):
         assert not same(one, learnt([alone()], 3))
+
+
+def pairs() -> list[tuple[str, str, str]]:
+    """Strategies that can be combined, on few-shot tasks and on labelled examples, as far as they are made for them."""
+    found = []
+    for a, b in itertools.combinations(MAKERS, 2):
+        try:
+            Chain([MAKERS[a](), MAKERS[b]()])
+        except ValueError:
+            continue  # what clashes is tested by name
+        both = [kind for kind in ("few-shot", "task", "class") if (a, kind) in CASES and (b, kind) in CASES]
+        examples = [kind for kind in both if kind != "few-shot"][:1]  # one scenario is enough, and takes half the time
+        found += [(a, b, kind) for kind in both if kind in ("few-shot", *examples)]
+    return found
+
+
+def learnt_with(names: tuple[str, str], kind: str) -> dict[str, Tensor]:
+    """What two strategies in this order leave of a short stream."""
+    if kind == "few-shot":
+        learner: Learner = make_learner("ProtoNet")
+        data: StreamDataModule = toy_data(2, steps_per_experience=3, n_eval_tasks=1)
+    else:
+        learner = make_classifier(loss=LOSSES["ICaRL"] if "ICaRL" in names else "softmax")
+        data = toy_examples(kind, 2, steps_per_experience=3, n_eval_examples=2)
+    fit(learner, data, [MAKERS[name]() for name in names])
+    return weights(learner)
+
+
+@pytest.mark.parametrize(("a", "b", "kind"), pairs())
+def test_the_order_of_a_pair_does_not_matter(a: str, b: str, kind: str) -> None:
+    torch.testing.assert_close(learnt_with((a, b), kind), learnt_with((b, a), kind), rtol=0, atol=1e-4)
 
 
 CLASHES = [

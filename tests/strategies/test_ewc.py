@@ -52,7 +52,15 @@ def test_online_keeps_the_newest_anchor_and_a_decayed_fisher() -> None:
 @pytest.mark.parametrize("labels", ["exact", "sampled", "empirical"])
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("MAML", "vector"), ("ProtoNet", "vector"), ("NoAdaptation", "vector"), ("MAML", "regression")],
+    [
+        ("MAML", "vector"),
+        ("ProtoNet", "vector"),
+        ("NoAdaptation", "vector"),
+        ("MAML", "regression"),
+        ("Classifier", "class"),
+        ("Classifier", "domain"),
+        ("Classifier", "task"),
+    ],
 )
 def test_penalty_begins_with_the_second_experience(name: str, kind: str, labels: str) -> None:
     found: dict[int, list[float | None]] = {}
@@ -63,9 +71,10 @@ def test_penalty_begins_with_the_second_experience(name: str, kind: str, labels:
             found.setdefault(step.position.experience, []).append(None if value is None else value.item())
             return value
 
+    of_examples = name == "Classifier"
     fit(
-        make_learner(name, kind),
-        toy_data(3, kind),
+        make_classifier() if of_examples else make_learner(name, kind),
+        toy_examples(kind) if of_examples else toy_data(3, kind),
         [Watched(strength=10.0, n_fisher_tasks=6, labels=labels)],  # type: ignore[arg-type]
     )
     assert found[0] == [None] * 4

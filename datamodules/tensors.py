@@ -1,0 +1,181 @@
+"""Tensors that are there already: in memory, or in one file.
+
+Shapes: ``M`` examples, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.stream import Domain, Source
+
+log = logging.getLogger(__name__)
+
+KEYS = ("x", "y", "domain", "in_test", "class_names")
+"""What is looked for in a file."""
+
+
+class Tensors(Source):
+    """Labelled examples from tensors or arrays, or from a file that holds them; one domain, or several.
+
+    A domain has the classes that occur in it, in the order of their indices; in the ``domain`` scenario every domain
+    must have examples of every class.
+
+    Args:
+        path: a file that ``torch.save`` (``.pt``, a dictionary of tensors and lists, read without running code) or
+            ``numpy.savez`` (``.npz``) has written, with the keys ``x`` and ``y`` and, where wanted, ``domain``,
+            ``in_test`` and ``class_names``. What is given here besides takes precedence over the file.
+        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), floats, or other whole numbers (tokens, which stay as
+            they are).
+        y: ``(M,)`` class indices from 0.
+        domain: ``(M,)`` what each example's domain is: whole numbers, which become domains in ascending order, or
+            strings, in the order of their first examples; None makes one domain of all.
+        in_test: ``(M,)`` booleans: which examples become the test part where examples are held out; None has the
+            stream hold some out.
+        class_names: one for each class index; None numbers them.
+        name: of the domain, before its number where it has one; None is the name of the file, or ``tensors``.
+        holdout: in few-shot streams ``examples`` tests the same classes on examples not trained on; ``classes`` tests
+            classes not trained on.
+
+    Raises:
+        ValueError: when there are no inputs or labels, they do not fit together, or the file cannot be read.
+
+    Example:
+        >>> source = Tensors(x=torch.rand(6, 2), y=[0, 1, 2, 0, 1, 2], domain=["b", "b", "b", "a", "a", "a"])
+        >>> [(domain.name, domain.x.shape) for domain in source.domains()]
+        [('b', torch.Size([3, 2])), ('a', torch.Size([3, 2]))]
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        x: Tensor | np.ndarray | None = None,
+        y: Tensor | np.ndarray | Sequence[int] | None = None,
+        domain: Tensor | np.ndarray | Sequence[int] | Sequence[str] | None = None,
+        in_test: Tensor | np.ndarray | Sequence[bool] | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str | None = None,
+        holdout: Literal["classes", "examples"] = "examples",
+    ) -> None:
+        if path is None and (x is None or y is None):
+            raise ValueError("Tensors needs inputs and labels: give x and y, or the path of a file that has them")
+        self.path, self.name, self.holdout = path, name, holdout
+        self.given = {"x": x, "y": y, "domain": domain, "in_test": in_test, "class_names": class_names}
+
+    def domains(self) -> list[Domain]:
+        """One domain, or one for each value of ``domain``."""
+        found = {} if self.path is None else _read(Path(self.path).expanduser())
+        found |= {key: value for key, value in self.given.items() if value is not None}
+        title = self.name or ("tensors" if self.path is None else Path(self.path).stem)
+        columns = _checked(found, "Tensors" if self.path is None else str(self.path))
+        whole = Domain(title, columns.x, columns.y, columns.class_names, holdout=self.holdout, in_test=columns.in_test)
+        if columns.domain is None:
+            return [_own_classes(whole, np.ones(len(columns.y), dtype=bool), title)]
+        return [_own_classes(whole, columns.domain == value, str(value), title) for value in _in_order(columns.domain)]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What was found, in the types that a domain has."""
+
+    x: Tensor
+    y: np.ndarray
+    domain: np.ndarray | None
+    in_test: np.ndarray | None
+    class_names: Sequence[str]
+
+
+def _own_classes(whole: Domain, chosen: np.ndarray, value: str, title: str | None = None) -> Domain:
+    """The chosen examples as a domain of the classes that occur in it."""
+    own = np.unique(whole.y[chosen])
+    y = np.where(chosen, np.searchsorted(own, whole.y), -1)
+    name = f"{title} {value}" if title is not None and value.lstrip("-").isdigit() else value
+    return whole.part(y, name, [whole.class_names[index] for index in own])
+
+
+def _in_order(domain: np.ndarray) -> list[Any]:
+    values, first = np.unique(domain, return_index=True)
+    order = np.argsort(first) if domain.dtype.kind == "U" else np.arange(len(values))
+    return list(values[order].tolist())
+
+
+# -- checking -----------------------------------------------------------------------------------------------------
+
+
+def _checked(found: dict[str, Any], where: str) -> _Columns:
+    for key in ("x", "y"):
+        if key not in found:
+            raise ValueError(f"{where} has no {key!r}, but {', '.join(found) or 'nothing'}: add it")
+    x, y = _inputs(found["x"], where), _column(found, "y", "iu", "whole numbers", where)
+    assert y is not None
+    domain = _column(found, "domain", "iuU", "whole numbers or strings", where)
+    in_test = _column(found, "in_test", "b", "booleans", where)
+    for key, column in (("y", y), ("domain", domain), ("in_test", in_test)):
+        if column is not None and column.shape != (len(x),):
+            raise ValueError(f"{where} has {len(x)} inputs x and {key} of shape {column.shape}: give one for each")
+    if len(y) == 0 or y.min() < 0:
+        raise ValueError(f"{where} has {'no example' if len(y) == 0 else f'the class {y.min()}'}: count y from 0")
+    n_classes, names = int(y.max()) + 1, found.get("class_names")
+    if names is not None and len(names) < n_classes:
+        raise ValueError(f"{where} has {len(names)} class_names and the class {n_classes - 1} in y: name all classes")
+    named = [str(number) for number in range(n_classes)] if names is None else [str(name) for name in names]
+    return _Columns(x, y.astype(np.int64), domain, in_test, named)
+
+
+def _inputs(value: Any, where: str) -> Tensor:
+    x = torch.as_tensor(value).detach().cpu()
+    if x.dim() == 0 or x.dtype == torch.bool or x.is_complex():
+        raise ValueError(
+            f"{where} has x of shape {tuple(x.shape)} and type {x.dtype}: give inputs (M, …), floats or whole numbers"
+        )
+    return x if x.is_floating_point() or x.dtype == torch.uint8 else x.long()
+
+
+def _column(found: dict[str, Any], key: str, kinds: str, words: str, where: str) -> np.ndarray | None:
+    if (value := found.get(key)) is None:
+        return None
+    column = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    if column.dtype.kind not in kinds:
+        raise ValueError(f"{where} has {key} of type {column.dtype}: give {words}")
+    return column
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The keys of a file that are looked for."""
+    if not path.is_file():
+        raise ValueError(f"the file {path} is not there: set path to one that torch.save or numpy.savez has written")
+    if path.suffix not in (".pt", ".npz"):
+        raise ValueError(
+            f"{path} ends in neither .pt (of torch.save) nor .npz (of numpy.savez): set path to one that does"
+        )
+    try:
+        found = _numpy(path) if path.suffix == ".npz" else torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}: {reason}): save tensors or arrays, and no other objects"
+        ) from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds a {type(found).__name__}: save a dictionary with the keys x and y")
+    if unknown := [str(key) for key in found if key not in KEYS]:
+        log.warning("%s: %s left alone; the keys that are read are %s", path, ", ".join(unknown), ", ".join(KEYS))
+    return {key: found[key] for key in KEYS if key in found}
+
+
+def _numpy(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
