@@ -7,5 +7,6 @@ from lifelong.networks.pretrained_backbone import Timm
 from lifelong.networks.resnet12 import ResNet12
 from lifelong.networks.split import WithHead
 from lifelong.networks.transformer import Transformer
+from lifelong.networks.with_probabilities import WithProbabilities
 
-__all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "Transformer", "WithHead"]
+__all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "Transformer", "WithHead", "WithProbabilities"]

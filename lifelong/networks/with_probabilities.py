@@ -1,0 +1,44 @@
+"""An embedding joined with what a classifier of another domain says.
+
+Shapes: ``n`` inputs, ``*X`` one input, ``D`` features, ``N`` outputs of the head.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.networks.split import check_head
+
+
+class WithProbabilities(nn.Module):
+    """``[w · softmax(h(f(x))), f(x)]``: the features ``f`` of a network and the probabilities of its head ``h``.
+
+    For learners that compare embeddings, where domains share their labels: a head that was trained on a source domain
+    says much of a new domain's labels, and the features say what it does not know. Take the network from that run by
+    :func:`lifelong.networks.FromCheckpoint`.
+
+    Args:
+        network: with ``features`` and a linear head.
+        weight: ``w``.
+
+    Raises:
+        ValueError: when the network has no head.
+
+    Example:
+        >>> from lifelong.networks import WithHead
+        >>> network = WithProbabilities(WithHead(nn.Identity(), n_features=4, n_outputs=2))
+        >>> network(torch.ones(3, 4)).shape, round(network(torch.ones(1, 4))[0, :2].sum().item(), 3)
+        (torch.Size([3, 6]), 0.5)
+    """
+
+    def __init__(self, network: nn.Module, *, weight: float = 0.5) -> None:
+        super().__init__()
+        check_head(network, "lifelong.networks.WithProbabilities")
+        self.network, self.weight = network, weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, *X)`` to ``(n, N + D)``."""
+        features: Tensor = self.network.features(x)  # type: ignore[operator]
+        probabilities: Tensor = self.network.head(features).softmax(-1)  # type: ignore[operator]
+        return torch.cat([self.weight * probabilities, features], -1)

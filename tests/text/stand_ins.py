@@ -1,0 +1,41 @@
+"""What takes a language model's place in configs that name one: the same arguments, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.text import HashedWords, TextEncoding
+
+
+class Encoder(TextEncoding):
+    """For ``lifelong.text.FrozenEncoder``: 384 numbers of a text, by its words."""
+
+    def __init__(self, model: str) -> None:
+        self.table = torch.randn(512, 384, generator=torch.Generator().manual_seed(0))
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        return self.table[HashedWords(n_buckets=512, max_length=8).encode(texts)].mean(1)
+
+
+class Tokens(TextEncoding):
+    """For ``lifelong.text.Tokens``."""
+
+    def __init__(self, model: str, max_length: int) -> None:
+        self.words = HashedWords(n_buckets=512, max_length=max_length)
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        return self.words.encode(texts)
+
+
+class Network(nn.Module):
+    """For ``lifelong.networks.Transformer``."""
+
+    def __init__(self, model: str, trained: str, lora_rank: int, n_outputs: int) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(512, 8), nn.Linear(8, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.words(x).mean(1))  # type: ignore[no-any-return]
