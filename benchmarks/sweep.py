@@ -6,8 +6,9 @@ A sweep is a YAML file: ``seeds``, ``flags`` for all runs (``{seed}`` in them is
 
 - ``name`` and ``config``;
 - ``rows``: flags by label;
-- ``columns``, by choice: flags by name. Every row is then run in every column and each cell is an average score. A row
-  of other flags in each column is a mapping from column to flags; it has no cell in a column that it leaves out;
+- ``columns``, by choice: flags by name. Every row is then run in every column and each cell is an average score, or
+  what ``score`` names (``unseen_score``). A row of other flags in each column is a mapping from column to flags; it has
+  no cell in a column that it leaves out;
 - ``published``, by choice: what stands beside ours, by label (and column);
 - ``spread``, by choice, here or for the whole sweep: what stands behind a mean over seeds, its 95 % t-interval
   (``interval``) or its standard error (``sem``).
@@ -133,6 +134,7 @@ def check(sweep: dict[str, Any]) -> None:
         named = [*rows.values(), *(published.values() if columns else ())]
         _check("column", {column for row in named if isinstance(row, dict) for column in row}, columns)
         _check("published row", published, rows)
+        _check("score", {table.get("score", METRICS["average"])}, SCORES)
         _check("spread", {table.get("spread", sweep.get("spread", "interval"))}, SPREADS)
 
 
@@ -158,6 +160,8 @@ def cell(values: list[float], half_widths: list[float], spread: str = "interval"
 
 
 METRICS = {"average": "average_score", "learning": "learning_score", "forgetting": "forgetting"}
+SCORES = (*METRICS.values(), "unseen_score")
+"""What the cells of a table with columns may be."""
 Found = dict[tuple[str, str], list[dict[str, Any]]]
 """What the finished runs of a table found, by row and column."""
 
@@ -207,7 +211,7 @@ def _row(results: list[dict[str, Any]], measures: list[str], spread: str) -> Ite
 
 
 def _crossed(table: dict[str, Any], found: Found, spread: str, n_seeds: int) -> Iterator[list[str]]:
-    """A cell for each row and column: the average score, and the published one in brackets."""
+    """A cell for each row and column: the table's score, and the published one in brackets."""
     published = table.get("published", {})
     yield ["run", *table["columns"], "memory", "minutes", "runs"]
     for label in table["rows"]:
@@ -218,7 +222,7 @@ def _crossed(table: dict[str, Any], found: Found, spread: str, n_seeds: int) -> 
         for column in table["columns"]:
             ours = "" if column in of_row else "–"
             if of_row.get(column):
-                ours = _metric(of_row[column], METRICS["average"], spread)
+                ours = _metric(of_row[column], table.get("score", METRICS["average"]), spread)
             theirs = published.get(label, {}).get(column)
             texts.append(ours if theirs is None else f"{ours} ({theirs})".strip())
         yield [label, *texts, *_cost(every), f"{len(every)} of {n_seeds * len(of_row)}"]

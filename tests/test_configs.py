@@ -25,7 +25,7 @@ SMALL = [
 ]
 FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2"]
 FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4", "--model.network.hidden=[8]"]
-CLASSICAL = ("clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist", "tweets_by_year")
+CLASSICAL = ("clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
 """Configs whose units are labelled examples."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
@@ -51,7 +51,7 @@ CHANGES = {
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
-    "tweets_by_year": [],
+    "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
 STAND_INS = {
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
