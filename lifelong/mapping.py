@@ -41,7 +41,11 @@ def over_tasks(
     return pytree.tree_unflatten([torch.stack(column) for column in zip(*flat, strict=True)], structure[0])
 
 
-FUSED = {"layer_norm": F.layer_norm, "batch_norm": F.batch_norm, "instance_norm": F.instance_norm}
+FUSED: dict[str, Callable[..., Tensor]] = {
+    "layer_norm": F.layer_norm,
+    "batch_norm": F.batch_norm,
+    "instance_norm": F.instance_norm,
+}
 """Norms whose second derivative ``vmap`` gets wrong, silently, where they also scale and shift (torch 2.13)."""
 
 
