@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 Mapping = Literal["auto", "vmap", "loop"]
@@ -30,11 +33,62 @@ def over_tasks(
         tensor([2., 2., 2.])
     """
     if mapping == "vmap":
-        return torch.func.vmap(function, randomness="different", chunk_size=chunk)(*batched)
+        with _norms_that_scale_apart():
+            return torch.func.vmap(function, randomness="different", chunk_size=chunk)(*batched)
     leaves, nesting = pytree.tree_flatten(batched)
     results = [function(*pytree.tree_unflatten(task, nesting)) for task in zip(*leaves, strict=True)]
     flat, structure = zip(*(pytree.tree_flatten(result) for result in results), strict=True)
     return pytree.tree_unflatten([torch.stack(column) for column in zip(*flat, strict=True)], structure[0])
+
+
+FUSED: dict[str, Callable[..., Tensor]] = {
+    "layer_norm": F.layer_norm,
+    "batch_norm": F.batch_norm,
+    "instance_norm": F.instance_norm,
+}
+"""Norms whose second derivative ``vmap`` gets wrong, silently, where they also scale and shift (torch 2.13)."""
+
+
+@contextmanager
+def _norms_that_scale_apart() -> Iterator[None]:
+    apart = {
+        "layer_norm": _layer_norm,
+        "batch_norm": partial(_channel_norm, FUSED["batch_norm"]),
+        "instance_norm": partial(_channel_norm, FUSED["instance_norm"]),
+    }
+    try:
+        for name, norm in apart.items():
+            setattr(F, name, norm)
+        yield
+    finally:
+        for name, norm in FUSED.items():
+            setattr(F, name, norm)
+
+
+def _layer_norm(
+    x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    return _scaled(FUSED["layer_norm"](x, shape, eps=eps), weight, bias)
+
+
+def _channel_norm(
+    fused: Callable[..., Tensor],
+    x: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    *more: Any,
+    **settings: Any,
+) -> Tensor:
+    shape = (-1, *(1 for _ in x.shape[2:]))
+    weight, bias = (None if part is None else part.view(shape) for part in (weight, bias))
+    return _scaled(fused(x, running_mean, running_var, None, None, *more, **settings), weight, bias)
+
+
+def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
 
 
 def choose_mapping(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:

@@ -3,13 +3,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.learners import ProtoNet
+from lifelong.learners import MAML, ProtoNet
 from lifelong.mapping import choose_mapping, over_tasks
 from lifelong.networks import MLP, Conv4
+from lifelong.outer import OuterLoop
 from strategies import EWC
-from tests.toys import fit, toy_data
+from tests.toys import fit, random_episode, toy_data
 
 
 @pytest.mark.parametrize(("mapping", "chunk"), [("loop", None), ("vmap", None), ("vmap", 2)])
@@ -31,6 +33,32 @@ def test_automatic_choice() -> None:
     assert choose_mapping(MLP(), cpu) == "vmap"
     assert choose_mapping(Conv4(n_filters=8), cpu) == "loop"
     assert choose_mapping(Conv4(n_filters=8), cuda) == "vmap"
+
+
+NORMS = [
+    nn.LayerNorm(4),
+    nn.LayerNorm(4, elementwise_affine=False),
+    nn.GroupNorm(2, 4),
+    nn.Sequential(nn.Unflatten(1, (2, 2)), nn.InstanceNorm1d(2, affine=True), nn.Flatten()),
+    nn.BatchNorm1d(4, track_running_stats=False),
+    nn.RMSNorm(4),
+]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_second_derivatives_of_norms_under_vmap_are_those_of_the_loop(norm: nn.Module) -> None:
+    fused = F.layer_norm, F.batch_norm, F.instance_norm
+    network = nn.Sequential(nn.Linear(4, 4), norm, nn.Linear(4, 3))
+    for parameter in network.parameters():
+        parameter.data.normal_()
+    learner = MAML(network, n_inner_steps=2, inner_rate=0.1).double()
+    found = []
+    for mapping in ("vmap", "loop"):
+        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
+        losses = learner.losses(learner.meta_parameters(), random_episode())
+        found.append((losses, torch.autograd.grad(losses.sum(), list(network.parameters()))))
+    torch.testing.assert_close(found[0], found[1], atol=1e-9, rtol=1e-7)
+    assert (F.layer_norm, F.batch_norm, F.instance_norm) == fused
 
 
 class Recurrent(nn.Module):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lifelong.text.language_model import Pooling, embed_tokens, load_body
+from lifelong.text.language_model import Pooling, embed_tokens, filling_token, load_body
 from lifelong.text.model_folder import imported, model_folder
 
 WHO = "lifelong.networks.Transformer"
@@ -34,7 +34,8 @@ class Transformer(nn.Module):
         n_outputs: outputs of a linear head; None has no head.
 
     Raises:
-        ValueError: when the extra or the model is missing, or nothing would be trained.
+        ValueError: when the extra or the model is missing, nothing would be trained, or the model is of a type that
+            sees a text otherwise than as a whole (such as gpt2).
 
     Reference:
         Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020; Hu et al., "LoRA", ICLR
@@ -63,7 +64,9 @@ class Transformer(nn.Module):
                 f"{WHO} trains nothing: give it a head (--model.network.n_outputs), or set --model.network.trained to "
                 "all or lora; to have embeddings made once and kept, take lifelong.text.FrozenEncoder"
             )
-        self.body, self.pad = load_body(model_folder(model, WHO), WHO)
+        self.body = load_body(model_folder(model, WHO), WHO)
+        self.pad = filling_token(self.body, WHO)
+        self.body.train()  # as any new network; transformers hands it over in evaluation
         if trained != "all":
             self.body.requires_grad_(False)
         if trained == "lora":

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lifelong.cache import cache_folder
 from lifelong.text.encoding import TextEncoding
-from lifelong.text.language_model import Pooling, embed_tokens, load_body
+from lifelong.text.language_model import Pooling, embed_as_given, load_body
 from lifelong.text.model_folder import model_folder, tokenizer_digest, weights_digest
 from lifelong.text.tokens import load_tokenizer
 
@@ -100,17 +100,19 @@ class FrozenEncoder(TextEncoding):
         """The embeddings of texts, some at a time, the short ones first so that little is filling."""
         if not texts:
             return
-        tokenizer, (body, pad) = load_tokenizer(self.model, WHO), load_body(folder, WHO)
+        tokenizer, body = load_tokenizer(self.model, WHO), load_body(folder, WHO)
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         body.to(device).eval()
         how = {"padding": True, "truncation": True, "max_length": self.max_length, "return_tensors": "pt"}
+        how["return_attention_mask"] = True
         order = sorted(texts, key=lambda key: len(texts[key]))
         waiting: dict[bytes, np.ndarray] = {}
         with _progress(texts) as advance, torch.inference_mode():
             for start in range(0, len(order), self.batch_size):
                 keys = order[start : start + self.batch_size]
-                tokens = tokenizer([texts[key] for key in keys], **how)["input_ids"].to(device)
-                rows = embed_tokens(body, pad, tokens, self.pooling, self.normalise)
+                tokens = tokenizer([texts[key] for key in keys], **how).to(device)
+                x, real = tokens["input_ids"], tokens["attention_mask"].bool()
+                rows = embed_as_given(body, x, real, self.pooling, self.normalise)
                 waiting |= dict(zip(keys, rows.float().cpu().numpy(), strict=True))
                 advance(keys)
                 if len(waiting) >= KEPT_AT_ONCE:

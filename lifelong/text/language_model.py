@@ -19,12 +19,18 @@ from torch import Tensor, nn
 from lifelong.text.model_folder import imported
 
 Pooling = Literal["mean", "first"]
-OFFSET = ("camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
+OFFSET = ("camembert", "data2vec-text", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl")
 """Types of models that count positions from behind their padding."""
+PROBED = 160
+"""Tokens of the text that shows whether a model can be asked so that ``vmap`` maps it: more than a local window has."""
 
 
-def load_body(folder: Path, who: str) -> tuple[nn.Module, int]:
-    """The model in a folder, without dropout, and the number of its filling token."""
+def load_body(folder: Path, who: str) -> nn.Module:
+    """The model in a folder, without dropout.
+
+    Raises:
+        ValueError: when it cannot be loaded.
+    """
     transformers = imported("transformers", who)
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -33,21 +39,41 @@ def load_body(folder: Path, who: str) -> tuple[nn.Module, int]:
             if "drop" in name and isinstance(value, float):
                 setattr(config, name, 0.0)
         # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
+        how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
         with _only_errors("transformers"):
-            body = transformers.AutoModel.from_pretrained(folder, config=config, attn_implementation="eager")
-    except (OSError, ValueError) as error:
+            body, found = transformers.AutoModel.from_pretrained(folder, **how)
+    except Exception as error:  # damaged files have one of safetensors
         first = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"the model in {folder} could not be loaded ({first}): give model a folder of save_pretrained"
         ) from error
+    if missing := sorted(name for name in found["missing_keys"] if "pooler" not in name):
+        raise ValueError(
+            f"the weights in {folder} lack {missing[0]}, and {len(missing)} of the model's in all: give model a folder "
+            "of save_pretrained"
+        )
     if getattr(body, "pooler", None) is not None:
         body.pooler = None
-    body.float()  # newer versions keep the type of the file, and inner loops need more than halves
-    return body, int(config.pad_token_id if config.pad_token_id is not None else config.eos_token_id)
+    return body.float()  # type: ignore[no-any-return]  # newer versions keep the file's type: halves are too few
+
+
+def embed_as_given(body: Any, x: Tensor, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
+    """One vector ``(n, D)`` per text of tokens ``(n, L)``, as the model makes it itself; ``vmap`` cannot map that.
+
+    Args:
+        body: any language model.
+        x: tokens.
+        real: ``(n, L)``, False where a token fills.
+        pooling: of the tokens' vectors.
+        normalise: to unit length.
+    """
+    check_length(body, x)
+    return _pooled(body(input_ids=x, attention_mask=real.long()).last_hidden_state, real, pooling, normalise)
 
 
 def embed_tokens(body: Any, pad: int, x: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
-    """One vector ``(n, D)`` per text of tokens ``(n, L)``."""
+    """One vector ``(n, D)`` per text of tokens ``(n, L)``, filled with ``pad``, in a way that ``vmap`` maps."""
+    check_length(body, x)
     real = x != pad
     dtype = next(body.parameters()).dtype
     # A mask of four dimensions is taken as it is; one of two is looked into, which vmap forbids.
@@ -58,7 +84,57 @@ def embed_tokens(body: Any, pad: int, x: Tensor, pooling: Pooling, normalise: bo
         given["token_type_ids"] = torch.zeros_like(x)
     if "position_ids" in known:
         given["position_ids"] = _positions(x, real, pad if body.config.model_type in OFFSET else None)
-    hidden: Tensor = body(**given).last_hidden_state
+    return _pooled(body(**given).last_hidden_state, real, pooling, normalise)
+
+
+def filling_token(body: Any, who: str) -> int:
+    """The number of the token that fills, of a model of which ``embed_tokens`` is what it makes itself.
+
+    Raises:
+        ValueError: when it is not, or nothing fills: models that look back alone, or at their neighbours alone.
+    """
+    kind, pad = body.config.model_type, getattr(body.config, "pad_token_id", None)
+    if not isinstance(pad, int) or not _is_as_given(body, pad):
+        raise ValueError(
+            f"{who} cannot ask a model of the type {kind} for one vector of each text inside a task: take one such as "
+            "bert, roberta or distilbert, or embed the texts beforehand with lifelong.text.FrozenEncoder"
+        )
+    return pad
+
+
+def check_length(body: Any, x: Tensor) -> None:
+    """Refuse texts that are longer than a model has positions.
+
+    Raises:
+        ValueError: when they are.
+    """
+    longest = getattr(body.config, "max_position_embeddings", None)
+    if longest is None:
+        return
+    longest -= body.config.pad_token_id + 1 if body.config.model_type in OFFSET else 0
+    if x.shape[1] > longest:
+        raise ValueError(
+            f"texts have up to {x.shape[1]} tokens, but the model ({body.config.model_type}) takes {longest}: set "
+            f"max_length {longest} or less"
+        )
+
+
+def _is_as_given(body: Any, pad: int) -> bool:
+    length = min(PROBED, getattr(body.config, "max_position_embeddings", PROBED) // 2)
+    # Any tokens but the filling one; half of the second text is filled.
+    x = (torch.arange(2 * length).view(2, length) + pad + 1) % body.config.vocab_size
+    x = torch.where(x == pad, (pad + 1) % body.config.vocab_size, x)
+    x[1, length // 2 :] = pad
+    with torch.no_grad():
+        try:
+            ours = embed_tokens(body, pad, x, "mean", normalise=True)
+            theirs = embed_as_given(body, x, x != pad, "mean", normalise=True)
+        except Exception:  # each model has its own for a call that it does not know
+            return False
+    return torch.allclose(ours, theirs, atol=1e-4)
+
+
+def _pooled(hidden: Tensor, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
     if pooling == "first":
         features = hidden[:, 0]
     else:

@@ -67,4 +67,5 @@ def load_tokenizer(model: str, who: str) -> Any:
         ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"  # filled on the left, a text would begin at another position
     return tokenizer
