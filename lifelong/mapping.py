@@ -51,6 +51,7 @@ FUSED: dict[str, Callable[..., Tensor]] = {
 
 @contextmanager
 def _norms_that_scale_apart() -> Iterator[None]:
+    # Not a TorchFunctionMode, which would stand in the way of every operation of a small network.
     apart = {
         "layer_norm": _layer_norm,
         "batch_norm": partial(_channel_norm, FUSED["batch_norm"]),
