@@ -5,7 +5,6 @@ Shapes: ``M`` examples, ``C`` channels, ``S`` pixels a side, ``*X`` one input.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from torch import Tensor
 from datamodules._files import cached_images, square_pixels
 from lifelong.stream import Domain, Source
 from lifelong.text import TextEncoding
+from lifelong.text.model_folder import imported
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class HuggingFace(Source):
 
     def _load(self) -> tuple[Any, np.ndarray | None, str]:
         """All rows, which of them are the test split's, and what tells them from those of another data set."""
-        datasets = _imported("datasets")
+        datasets = imported("datasets", "datamodules.HuggingFace", extra="hf")
         try:
             found = self._read(datasets)
         except (OSError, ValueError) as error:  # absent, damaged, offline, or of no known format
@@ -204,7 +204,7 @@ class HuggingFace(Source):
 
     def _decoder(self, table: Any, rows: np.ndarray) -> Callable[[int], np.ndarray]:
         """Decodes the image of one of some rows as uint8 ``(C, S, S)``."""
-        column, image_type = self.image_column, _imported("datasets").Image
+        column, image_type = self.image_column, imported("datasets", "datamodules.HuggingFace", extra="hf").Image
         assert column is not None
         self._check_column(table, column)
         images = table.select_columns([column])
@@ -224,7 +224,7 @@ class HuggingFace(Source):
         return decode
 
     def _as_images(self, images: Any, column: str) -> Any:
-        datasets = _imported("datasets")
+        datasets = imported("datasets", "datamodules.HuggingFace", extra="hf")
         if getattr(images.features[column], "dtype", None) == "large_string":  # datasets 4.0 takes it for no path
             images = images.cast_column(column, datasets.Value("string"))
         try:
@@ -234,16 +234,6 @@ class HuggingFace(Source):
                 f"the column {column!r} of {self.path!r} holds no images, but {images.features[column]}: choose "
                 "another image_column, or text_column"
             ) from error
-
-
-def _imported(package: str) -> Any:
-    # Here and not above, because it is an extra and takes seconds.
-    try:
-        return importlib.import_module(package)
-    except (ImportError, RuntimeError) as error:  # one that does not fit another package: RuntimeError
-        raise ValueError(
-            f"datamodules.HuggingFace needs the package {package} ({error}): pip install -c constraints.txt -e '.[hf]'"
-        ) from error
 
 
 def _first_line(error: BaseException) -> str:
