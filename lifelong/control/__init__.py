@@ -1,0 +1,1 @@
+"""Control: robots that a learner drives."""
