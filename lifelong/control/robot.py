@@ -106,7 +106,7 @@ class Robot(ABC):
 
     @abstractmethod
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Cost ``(…,)`` of having acted ``(…, A)`` and come to ``(…, S)``, with the goal ``(…, G)``; lower is better."""
+        """Cost ``(…,)`` of having acted ``(…, A)`` and come to ``(…, S)``, the goal being ``(…, G)``; lower is better."""
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
         """Actions ``(n_steps, A)`` that show how the robot responds: each held for some steps, uniform in [−1, 1]."""
