@@ -106,7 +106,14 @@ class Robot(ABC):
 
     @abstractmethod
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Cost ``(…,)`` of having acted ``(…, A)`` and come to ``(…, S)``, the goal being ``(…, G)``; lower is better."""
+        """Cost ``(…,)`` of an action ``(…, A)`` that led to ``(…, S)``, with the goal ``(…, G)``; lower is better."""
+
+    def positions(self, state: Tensor) -> Tensor | None:
+        """Where the robot is in states ``(…, S)``, ``(…, 2)``, in the plane of its goals; None where that is no place.
+
+        For pictures of the way it went; the first two numbers of a goal are then a place as well.
+        """
+        return None
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
         """Actions ``(n_steps, A)`` that show how the robot responds: each held for some steps, uniform in [−1, 1]."""
