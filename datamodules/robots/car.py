@@ -33,7 +33,7 @@ FAMILIES: dict[str, dict[str, tuple[float, float]]] = {
     "nominal": {},
     "left reversed": {"left": (-1.1, -0.8)},
     "ice": {"friction": (0.06, 0.12)},
-    "right weak": {"right": (0.3, 0.5)},
+    "right weak": {"right": (0.35, 0.55)},
     "both reversed, payload": {"left": (-1.1, -0.8), "right": (-1.1, -0.8), "payload": (2.0, 4.0)},
     "slope": {"slope": (6.0, 10.0)},
 }
@@ -74,6 +74,9 @@ class Car(Robot):
     families = tuple(FAMILIES)
     parameters = ("left", "right", "log friction", "payload", "slope x", "slope y")
     seconds_per_step = 0.1
+    # A car that grips does not move sideways: there is no scale for that but the other directions'.
+    feature_units = ("cos", "sin", "m/s", "m/s", "yaw rate", "wheel", "wheel")
+    change_units = ("m", "m", "turn", "m/s", "m/s", "yaw rate", "wheel", "wheel")
 
     def __init__(
         self,
@@ -84,8 +87,8 @@ class Car(Robot):
     ) -> None:
         if episode_steps < 1 or tolerance <= 0 or not tolerance < goal_distance[0] <= goal_distance[1]:
             raise ValueError(
-                f"Car has episode_steps {episode_steps}, goal_distance {list(goal_distance)} and tolerance {tolerance}: "
-                f"give at least one step, and distances in order that are beyond a tolerance above 0"
+                f"Car has episode_steps {episode_steps}, goal_distance {list(goal_distance)} and tolerance {tolerance}:"
+                f" give at least one step, and distances in order that are beyond a tolerance above 0"
             )
         self.episode_steps = episode_steps
         self.goal_distance = goal_distance
@@ -96,7 +99,7 @@ class Car(Robot):
         known_family("Car", family, (*self.families, ANY))
         downhill = rng.uniform(-math.pi, math.pi)
         if family == ANY:
-            signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.3, 1.1, size=2)
+            signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.4, 1.1, size=2)
             drawn = {"left": signs[0] * gains[0], "right": signs[1] * gains[1]}
             drawn["friction"] = math.exp(rng.uniform(math.log(0.06), 0.0))
             steepest = 10 * min(1, drawn["friction"] / 0.5)  # a car must not slide away whatever it does
@@ -144,6 +147,19 @@ class Car(Robot):
         forward, sideways = change[..., 0], change[..., 1]
         moved = torch.stack([cos * forward - sin * sideways, sin * forward + cos * sideways], dim=-1)
         return state + torch.cat([moved, change[..., 2:]], dim=-1)
+
+    def positions(self, state: Tensor) -> Tensor:
+        """The place."""
+        return state[..., :2]
+
+    def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
+        """Random levels, each held for some steps, around others that stay for longer: a car needs a while to be fast.
+
+        Returns:
+            ``(n_steps, 2)`` in [−1, 1].
+        """
+        drift = np.repeat(rng.uniform(-0.8, 0.8, size=(n_steps, 2)), rng.integers(8, 21, size=n_steps), axis=0)
+        return (drift[:n_steps] + 0.8 * super().excite(n_steps, rng)).clip(-1, 1).astype(np.float32)
 
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
         """Metres to the goal."""
@@ -196,9 +212,7 @@ class CarSimulation(MuJoCoSimulation):
         vx, vy, _, _, _, yaw, left, right = self._qvel[:8].tolist()
         heading = math.atan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
         cos, sin = math.cos(heading), math.sin(heading)
-        return np.array(
-            [x, y, heading, cos * vx + sin * vy, cos * vy - sin * vx, yaw, left, right], dtype=np.float32
-        )
+        return np.array([x, y, heading, cos * vx + sin * vy, cos * vy - sin * vx, yaw, left, right], dtype=np.float32)
 
     def measures(self) -> dict[str, float]:
         """Success, goals per 10 s, and the distance to the goal."""

@@ -87,7 +87,7 @@ class GymRobot(Robot):
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
         """A factor for each varied parameter; 1 where the family leaves it."""
         known_family(self.id, family, self.families)
-        ranges = {path: (1.0, 1.0) for path in self.parameters} | self.varied | self.ranges[family]
+        ranges = dict.fromkeys(self.parameters, (1.0, 1.0)) | self.varied | self.ranges[family]
         return {path: float(rng.uniform(low, high)) for path, (low, high) in ranges.items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> GymSimulation:

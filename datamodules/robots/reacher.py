@@ -120,6 +120,21 @@ class Reacher(Robot):
         y = LINKS[0] * first.sin() + LINKS[1] * both.sin()
         return torch.stack([x, y], dim=-1)
 
+    def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
+        """Random pushes, each taken back by its opposite, so that the arm does not run into the end of a joint.
+
+        Returns:
+            ``(n_steps, 2)`` in [−1, 1].
+        """
+        held = np.repeat(rng.integers(1, 9, size=n_steps), 2)
+        levels = np.repeat(rng.uniform(-1, 1, size=(n_steps, 2)), 2, axis=0)
+        levels[1::2] *= -1
+        return np.repeat(levels, held, axis=0)[:n_steps].astype(np.float32)
+
+    def positions(self, state: Tensor) -> Tensor:
+        """Where the fingertip is."""
+        return self.fingertip(state)
+
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
         """Metres from fingertip to target."""
         return (self.fingertip(state) - goal).square().sum(dim=-1).add(1e-12).sqrt()
