@@ -31,6 +31,7 @@ PURPOSES = (
     "clustering",
     "classes",
     "fade",
+    "drive",
 )
 """What a random number is for; each purpose has a stream of its own."""
 
