@@ -1,5 +1,6 @@
 """Data sources that come with the package: each is one class that loads the domains of a stream."""
 
+from datamodules import robots as robots  # so that short names of robots are known
 from datamodules.clinc150 import CLINC150
 from datamodules.dynamics import Dynamics
 from datamodules.fdu_mtl import FDUMTL

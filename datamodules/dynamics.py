@@ -23,6 +23,7 @@ from torch import Tensor
 
 from datamodules._files import written_whole
 from lifelong.cache import cache_folder
+from lifelong.control.planning import Planner
 from lifelong.control.robot import Array, Robot, Simulation
 from lifelong.control.robot import Dynamics as Parameters
 from lifelong.control.source import ControlSource
@@ -141,6 +142,8 @@ class Dynamics(ControlSource):
         segment_length: transitions, at least the shots and queries of a task together.
         told: append the true dynamics to the inputs, for comparison with a model that need not find them out.
         seed: of robots and their excitation; together with a family and a robot's number it decides all of them.
+        planner: of the controller; None is MPPI with its defaults.
+        adapt_every: has the controller adapt anew every so many control steps; None adapts once, to a calibration.
 
     Raises:
         ValueError: when a number or a family is wrong and, once data are needed, when the extra is missing, a
@@ -151,6 +154,7 @@ class Dynamics(ControlSource):
         Learning.
 
     Example:
+        >>> from datamodules.robots import Car
         >>> Dynamics(robot=Car(), families=["nominal", "ice"]).families
         ('nominal', 'ice')
     """
@@ -165,6 +169,8 @@ class Dynamics(ControlSource):
         segment_length: int = 64,
         told: bool = False,
         seed: int = 0,
+        planner: Planner | None = None,
+        adapt_every: int | None = None,
     ) -> None:
         if min(n_robots, n_segments, segment_length) < 1 or (families is not None and not families):
             raise ValueError(
@@ -177,6 +183,7 @@ class Dynamics(ControlSource):
             robot.draw(family, np.random.default_rng(0))  # says which families there are
         self.n_robots, self.n_segments, self.segment_length = n_robots, n_segments, segment_length
         self.told, self.seed = told, seed
+        self.planner, self.adapt_every = planner, adapt_every
 
     @cached_property
     def space(self) -> DynamicsSpace:
@@ -194,7 +201,7 @@ class Dynamics(ControlSource):
         """Plans with the adapted model."""
         from lifelong.control.controller import ModelPredictive
 
-        return ModelPredictive(self.space)
+        return ModelPredictive(self.space, planner=self.planner, adapt_every=self.adapt_every)
 
     def domains(self) -> list[Domain]:
         """One domain per family; the class index of a transition is its segment."""

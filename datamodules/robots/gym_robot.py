@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.robots.mujoco_simulation import MuJoCoSimulation, checked_action, known_family, unstable
+from datamodules.robots.mujoco_simulation import MuJoCoSimulation, checked_action, known_family
 from lifelong.control.extra import imported
 from lifelong.control.robot import Array, Dynamics, Robot
 
@@ -24,8 +24,8 @@ class GymRobot(Robot):
 
     What varies is named by a quantity, which takes all of its kind, or by quantity and name, as in
     ``actuator_gain.bfoot``; the numbers are least and most of a factor. Quantities: ``actuator_gain`` (negative
-    reverses an actuator, 0 cripples it), ``body_mass`` (with its inertia), ``geom_friction``, ``dof_damping`` (by the
-    joint's name) and ``gravity``.
+    reverses an actuator, 0 cripples it; by the actuator's name or that of its joint), ``body_mass`` (with its inertia),
+    ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
 
     A model predicts the next observation and the reward; the cost is the reward's negative. Measures: ``return``, the
     sum of rewards.
@@ -144,11 +144,9 @@ class GymSimulation(MuJoCoSimulation):
     def step(self, action: Array) -> None:
         """Act for one step of the environment."""
         entries = checked_action(self.who, action, len(self._middle))
-        before = self.data.time
         observation, reward, self._over, _, _ = self._env.step(self._middle + self._half * entries)
         self.state = _state(observation, reward)
-        if not np.isfinite(self.state).all() or self.data.time <= before:
-            raise ValueError(unstable(self.who, self.dynamics))
+        self.check()
         self._return += float(reward)
 
     def observe(self) -> Array:
@@ -218,35 +216,50 @@ def scale(model: Any, path: str, factor: float, who: str) -> None:
     if not name:
         change(model, slice(None), factor)
         return
-    try:
-        part = getattr(model, kind)(name)
-    except KeyError as error:
-        raise ValueError(f"{who} has no {kind} {name!r} to vary with {path!r} ({error.args[0]})") from error
-    change(model, int(part.dofadr[0]) if kind == "joint" else int(part.id), factor)
+    at = [i for i, names in enumerate(_names(model, kind)) if name in names]
+    if not at:
+        known = ", ".join(sorted({one for names in _names(model, kind) for one in names if one}))
+        raise ValueError(f"{who} has no {kind} {name!r} to vary with {path!r}: choose from {known}")
+    change(model, at, factor)
 
 
-def _gain(model: Any, at: slice | int, factor: float) -> None:
+def _names(model: Any, kind: str) -> list[tuple[str, ...]]:
+    """What each part is called; an actuator also as the joint that it drives, a degree of freedom as its joint."""
+    match kind:
+        case "actuator":
+            joints = model.actuator_trnid[:, 0].tolist()
+            return [(model.actuator(i).name, model.joint(joint).name) for i, joint in enumerate(joints)]
+        case "joint":
+            return [(model.joint(joint).name,) for joint in model.dof_jntid.tolist()]
+        case "body":
+            return [(model.body(i).name,) for i in range(model.nbody)]
+        case "geom":
+            return [(model.geom(i).name,) for i in range(model.ngeom)]
+    raise ValueError(f"parts of kind {kind!r} have no names")
+
+
+def _gain(model: Any, at: slice | list[int], factor: float) -> None:
     model.actuator_gainprm[at] *= factor
 
 
-def _mass(model: Any, at: slice | int, factor: float) -> None:
+def _mass(model: Any, at: slice | list[int], factor: float) -> None:
     model.body_mass[at] *= factor
     model.body_inertia[at] *= factor
 
 
-def _friction(model: Any, at: slice | int, factor: float) -> None:
+def _friction(model: Any, at: slice | list[int], factor: float) -> None:
     model.geom_friction[at] *= factor
 
 
-def _damping(model: Any, at: slice | int, factor: float) -> None:
+def _damping(model: Any, at: slice | list[int], factor: float) -> None:
     model.dof_damping[at] *= factor
 
 
-def _gravity(model: Any, at: slice | int, factor: float) -> None:
+def _gravity(model: Any, at: slice | list[int], factor: float) -> None:
     model.opt.gravity[:] *= factor
 
 
-QUANTITIES: dict[str, tuple[str, Callable[[Any, slice | int, float], None]]] = {
+QUANTITIES: dict[str, tuple[str, Callable[[Any, slice | list[int], float], None]]] = {
     "actuator_gain": ("actuator", _gain),
     "body_mass": ("body", _mass),
     "geom_friction": ("geom", _friction),

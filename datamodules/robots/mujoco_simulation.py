@@ -33,6 +33,8 @@ class MuJoCoSimulation(Simulation):
         self.who, self.model, self.data = who, model, data
         self.dynamics, self.n_substeps = dynamics, n_substeps
         self.mujoco = imported("mujoco", who)
+        warning = self.mujoco.mjtWarning
+        self._bad = [int(w) for w in (warning.mjWARN_BADQPOS, warning.mjWARN_BADQVEL, warning.mjWARN_BADQACC)]
         self._renderer: Any = None
 
     @abstractmethod
@@ -46,12 +48,23 @@ class MuJoCoSimulation(Simulation):
             ValueError: when the action has another number of entries, or the simulation becomes unstable.
         """
         self.data.ctrl[:] = checked_action(self.who, action, self.model.nu)
-        before = self.data.time
         self.mujoco.mj_step(self.model, self.data, nstep=self.n_substeps)
         self.state = self.observe()
-        # MuJoCo answers an acceleration beyond all bounds with a reset of its own, and the clock with it.
-        if not np.isfinite(self.state).all() or self.data.time <= before:
-            raise ValueError(unstable(self.who, self.dynamics))
+        self.check()
+
+    def check(self) -> None:
+        """Refuse what follows no physics.
+
+        Raises:
+            ValueError: when the state is not finite, or was.
+        """
+        # MuJoCo answers numbers beyond all bounds with a reset of its own and counts it.
+        counts = self.data.warning.number[self._bad]
+        if counts.any() or not np.isfinite(self.state).all():
+            raise ValueError(
+                f"{self.who} became unstable: its state left all bounds with {dict(self.dynamics)}; narrow the ranges "
+                f"of these dynamics"
+            )
 
     @property
     def is_over(self) -> bool:
@@ -90,14 +103,6 @@ def checked_action(who: str, action: Array, n: int) -> NDArray[np.float64]:
     if not np.isfinite(entries).all():
         raise ValueError(f"{who} got the action {entries.tolist()}: it must be finite; look at the planner's costs")
     return entries.clip(-1, 1)
-
-
-def unstable(who: str, dynamics: Dynamics) -> str:
-    """The sentence for a simulation that left all bounds."""
-    return (
-        f"{who} became unstable: its state is no longer finite with {dict(dynamics)}; "
-        f"narrow the ranges of these dynamics"
-    )
 
 
 def known_family(who: str, family: str, families: tuple[str, ...]) -> None:
