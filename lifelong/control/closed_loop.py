@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lifelong.control.controller import Drive
-from lifelong.control.plots import trajectories_figure
+from lifelong.control.plots import support_curve_figure, trajectories_figure
 from lifelong.control.source import ControlSource
 from lifelong.control.support_curve import default_sizes, errors_by_size, windows
 from lifelong.control.video import film_suffix, side_by_side, write_film
@@ -135,6 +135,7 @@ class ClosedLoop(AfterEvaluation):
             self.result["after"] = data.stream.experiences[trainer.current_epoch].name
             self._add(row, len(data.stream.domains), trainer.current_epoch)
             self._log(learner, part, names, after)
+        if self.rows and part == data.evaluate_on:  # elsewhere they come from the checkpoint
             self.result |= self._matrix(data)
         self.result |= {"measures": _summary(after), "without_adaptation": _summary(before)}
         self.result["failures"] = {n: list(d.failures) for n, d in zip(names, after, strict=True) if d.failures}
@@ -239,15 +240,8 @@ class ClosedLoop(AfterEvaluation):
         if placed:
             figures[f"trajectories_{part}.png"] = trajectories_figure(placed, title=f"{title}: {part} robots")
         if curve := self.result.get("support_curve"):
-            figures[f"support_curve_{part}.png"] = plots.adaptation_curve_figure(
-                curve["mean"],
-                curve["half_width"],
-                self.result["domains"],
-                title=f"{title}: model error on {part} windows",
-                score_name="squared error / variance",
-                percent=False,
-                step_names=[str(size) for size in curve["sizes"]],
-                step_label="transitions in the support set",
+            figures[f"support_curve_{part}.png"] = support_curve_figure(
+                curve, self.result["domains"], title=f"{title}: model error on {part} windows"
             )
         for name, figure in figures.items():
             plots.save_figure(figure, self.folder.path / name)
@@ -334,7 +328,7 @@ def closed_loop_table(result: dict[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("domain", no_wrap=True)
     for head in columns:
-        table.add_column(head, justify="right")
+        table.add_column(head.replace(" ", "\n", 1), justify="right", no_wrap=True)
     texts = [_texts(found, name) for found, name in columns.values()]
     for name, *cells in zip(result["domains"], *texts, strict=True):
         table.add_row(Text(tables.shorten(name)), *cells)

@@ -1,18 +1,18 @@
-"""Pictures of robots that drove: their ways before and after adaptation, side by side.
+"""Pictures of robots that drove, and of how good their models are.
 
-Shapes: ``R`` robots, ``T`` control steps, ``G`` numbers of a goal.
+Shapes: ``D`` domains, ``K`` sizes of support sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lifelong.control.controller import Drive
 from lifelong.control.robot import Array
-from lifelong.evaluation.plots import COLOURS, title_above
+from lifelong.evaluation.plots import COLOURS, adaptation_curve_figure, title_above
 from lifelong.evaluation.tables import shorten
 
 if TYPE_CHECKING:
@@ -56,8 +56,39 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
                 _draw_ways(panel, drive, _limits(after))
                 panel.set_title(f"{shorten(name)}\n{when}: {_score(drive)}", fontsize=9)
                 panel.set_visible(True)
+    figure.supxlabel("x", fontsize=9)
+    figure.supylabel("y", fontsize=9)
     _add_key(figure)
     title_above(figure, title)
+    return figure
+
+
+def support_curve_figure(curve: Mapping[str, Any], names: Sequence[str], *, title: str) -> Figure:
+    """The model's error in every domain against the size of the support set, on a logarithmic scale.
+
+    Args:
+        curve: ``sizes (K,)``, ``mean (D, K)`` and ``half_width (D, K)``.
+        names: of the domains.
+        title: above the figure.
+    """
+    mean, half_width = (np.asarray(curve[name], dtype=float) for name in ("mean", "half_width"))
+    figure = adaptation_curve_figure(
+        mean,
+        half_width,
+        names,
+        title=title,
+        score_name="squared error / variance of the targets",
+        percent=False,
+        step_names=[str(size) for size in curve["sizes"]],
+        step_label="transitions in the support set",
+    )
+    axes = figure.axes[0]
+    axes.set_yscale("log")
+    known = mean[np.isfinite(mean) & (mean > 0)]
+    if known.size:  # an interval that reaches below zero must not set the scale
+        axes.set_ylim(float(known.min()) / 1.6, float(known.max()) * 1.6)
+    axes.axhline(1, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
+    axes.annotate("the mean", (1, 1), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7.5)
     return figure
 
 

@@ -144,7 +144,7 @@ def test_adaptation_is_measured_by_success_and_by_the_models_error() -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(a, b) for a, b in zip(weights, learner.parameters(), strict=True))
     table = closed_loop_table(result)
-    assert [column.header for column in table.columns][:3] == ["domain", "success (%) ↑", "without adaptation"]
+    assert [column.header for column in table.columns][:3] == ["domain", "success\n(%) ↑", "without\nadaptation"]
 
 
 def test_the_error_is_that_of_the_end_of_the_support_set_and_one_for_the_mean() -> None:
@@ -271,11 +271,12 @@ def test_the_command_line_drives_in_fit_validate_and_test(
     validated = json.loads((folder / "closed_loop_val.json").read_text())
     assert validated["measures"] == fitted["measures"]
     assert validated["support_curve"] == fitted["support_curve"]
-    assert "matrix" not in validated
+    assert validated["matrix"] == fitted["matrix"]  # what fit wrote is not lost
     run_here("test", last, "--trainer.logger=false")
     tested = json.loads((folder / "closed_loop_test.json").read_text())
     assert tested["part"] == "test"
     assert tested["measures"] != fitted["measures"]
+    assert "matrix" not in tested
     with Image.open(folder / "trajectories_test.png") as picture:
         assert picture.size[0] > 500
     code, message = error_of(capsys, "fit", *POINTS, *CALLBACK[:1], "--trainer.callbacks.n_robots=0")
