@@ -116,9 +116,13 @@ class Points(ControlSource):
         self.robot, self.families = Point(episode_steps), families or list(SIGNS)
         self.told, self.imitate, self.breaks = told, imitate, breaks
         planner = MPPI(n_candidates=48, horizon=4)
-        self.controller: Controller = ModelPredictive(self, planner=planner)
+        self._controller: Controller = ModelPredictive(self, planner=planner)
         if imitate:
-            self.controller = Imitation(n_steps=episode_steps, observe=lambda state, goal: goal - state)
+            self._controller = Imitation(n_steps=episode_steps, observe=lambda state, goal: goal - state)
+
+    @property
+    def controller(self) -> Controller:
+        return self._controller
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
         dynamics = [dict(self.robot.draw(self.families[domain], rng)) for _ in range(n)]
@@ -134,7 +138,7 @@ class Points(ControlSource):
         gains = np.array([self.robot.draw(family, rng)["gains"] for _ in range(n_robots)]).repeat(n_each, axis=0)
         state, action = rng.uniform(-2, 2, gains.shape), rng.uniform(-1, 1, gains.shape)
         if self.imitate:  # the network is given the way to the goal
-            inputs, targets = torch.from_numpy(state).float(), np.clip(2 * state * np.sign(gains), -1, 1)
+            inputs, targets = torch.from_numpy(state).float(), state * np.sign(gains)
         else:
             told = torch.from_numpy(gains).float() if self.told else None
             inputs = self.encode(torch.from_numpy(state).float(), torch.from_numpy(action).float(), told)
@@ -144,7 +148,6 @@ class Points(ControlSource):
         return Domain(family, inputs, y, names, targets=torch.from_numpy(targets).float())
 
     def tell(self, simulation: Simulation) -> Array | None:
-        assert isinstance(simulation, PointSimulation)
         return self.robot.told(simulation.dynamics) if self.told else None
 
     def encode(self, state: Tensor, action: Tensor, told: Tensor | None) -> Tensor:
