@@ -325,7 +325,8 @@ def closed_loop_table(result: dict[str, Any]) -> Table:
     if score in result["without_adaptation"]:
         columns["without adaptation"] = (result["without_adaptation"][score], score)
     columns |= {_head(name): (found, name) for name, found in measures.items() if name != score}
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
+    about: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False}
+    table = Table(title=Text(title), title_justify="left", **about)
     table.add_column("domain", no_wrap=True)
     for head in columns:
         table.add_column(head.replace(" ", "\n", 1), justify="right", no_wrap=True)

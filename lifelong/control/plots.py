@@ -56,8 +56,6 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
                 _draw_ways(panel, drive, _limits(after))
                 panel.set_title(f"{shorten(name)}\n{when}: {_score(drive)}", fontsize=9)
                 panel.set_visible(True)
-    figure.supxlabel("x", fontsize=9)
-    figure.supylabel("y", fontsize=9)
     _add_key(figure)
     title_above(figure, title)
     return figure
@@ -102,6 +100,8 @@ def _draw_ways(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tupl
     axes.set_aspect("equal")
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
+    axes.set_xlabel("x", fontsize=8, labelpad=1)
+    axes.set_ylabel("y", fontsize=8, labelpad=0)
     axes.tick_params(labelsize=7.5)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
