@@ -55,6 +55,7 @@ class ClosedLoop(AfterEvaluation):
 
     Args:
         n_robots: robots of each domain; others for ``val`` than for ``test``.
+        domains: names of those to drive in; None is all that have robots.
         every_experience: in ``fit``, after every experience; False waits for the last one.
         compare: after the last one, drive the same robots without adaptation as well.
         support_sizes: sizes of support sets in the curve; None takes 0, powers of two, and that of the evaluation
@@ -63,7 +64,7 @@ class ClosedLoop(AfterEvaluation):
 
     Raises:
         ValueError: when no source of the stream can be acted in, a strategy answers in the learner's place, a support
-            set is larger than the data allow, or a setting is out of range.
+            set is larger than the data allow, a domain has no robots, or a setting is out of range.
 
     Example:
         >>> ClosedLoop(n_robots=10).n_robots
@@ -74,6 +75,7 @@ class ClosedLoop(AfterEvaluation):
         self,
         *,
         n_robots: int = 20,
+        domains: Sequence[str] | None = None,
         every_experience: bool = False,
         compare: bool = True,
         support_sizes: Sequence[int] | None = None,
@@ -83,7 +85,7 @@ class ClosedLoop(AfterEvaluation):
             raise ValueError(f"ClosedLoop has n_robots {n_robots}: it must be at least 1")
         if support_sizes is not None and any(size < 0 for size in support_sizes):
             raise ValueError(f"ClosedLoop has support_sizes {list(support_sizes)}: none may be below 0")
-        self.n_robots, self.every_experience = n_robots, every_experience
+        self.n_robots, self.domains, self.every_experience = n_robots, domains, every_experience
         self.compare, self.support_sizes, self.video = compare, support_sizes, video
         self.rows: list[Row] = []
         """The scores ``(R,)`` of each domain's robots after each experience; NaN where nobody drove."""
@@ -103,6 +105,8 @@ class ClosedLoop(AfterEvaluation):
                 "ClosedLoop drives robots, but the stream has no few-shot tasks of any (a ControlSource): leave it out "
                 "of --trainer.callbacks, or give --data.sources one, such as datamodules.Dynamics"
             )
+        if self.domains is not None:
+            self._keep_only(self.domains, data.stream.domains)
         for strategy in pl_module.strategies:
             if overrides(strategy, "respond"):
                 raise ValueError(
@@ -168,6 +172,14 @@ class ClosedLoop(AfterEvaluation):
         if len(failed) > MAX_FAILURES:
             console.print(f"and {len(failed) - MAX_FAILURES} more failed: see the file", highlight=False)
         self.say_where(*self._files())
+
+    def _keep_only(self, wanted: Sequence[str], names: Sequence[str]) -> None:
+        known = [names[number] for number in self._places]
+        missing = [name for name in wanted if name not in known]
+        if missing or not wanted:
+            found = f"found no robots in {', '.join(missing)}" if missing else "has an empty list of domains"
+            raise ValueError(f"ClosedLoop {found}: choose domains from {', '.join(known)}")
+        self._places = {number: place for number, place in self._places.items() if names[number] in wanted}
 
     # -- driving -----------------------------------------------------------------------------------------------------
 

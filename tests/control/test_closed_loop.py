@@ -181,6 +181,8 @@ def test_what_cannot_be_driven_is_one_sentence() -> None:
     learner = maml()
     learner.use([WeightAveraging()])
     sentence(ClosedLoop(), learner, "WeightAveraging answers whole tasks")
+    sentence(ClosedLoop(domains=["ice"]), maml(), "no robots in ice: choose domains from nominal, x reversed")
+    sentence(ClosedLoop(domains=[]), maml(), "an empty list of domains")
     sentence(ClosedLoop(support_sizes=[25]), maml(), "has 30 examples")
     with pytest.raises(ValueError, match="n_robots 0"):
         ClosedLoop(n_robots=0)
@@ -279,6 +281,11 @@ def test_the_command_line_drives_in_fit_validate_and_test(
     assert "matrix" not in tested
     with Image.open(folder / "trajectories_test.png") as picture:
         assert picture.size[0] > 500
+    chosen = "--trainer.callbacks.domains=[x reversed]"  # in one environment, by name
+    run_here("test", last, "--trainer.logger=false", chosen)
+    alone = json.loads((folder / "closed_loop_test.json").read_text())
+    assert alone["domains"] == ["x reversed"]
+    assert alone["measures"]["success"]["mean"] == tested["measures"]["success"]["mean"][1:2]
     code, message = error_of(capsys, "fit", *POINTS, *CALLBACK[:1], "--trainer.callbacks.n_robots=0")
     assert code in (1, 2)
     assert "n_robots 0" in message
