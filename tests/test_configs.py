@@ -29,6 +29,8 @@ CLASSICAL = ("clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "spl
 """Configs whose units are labelled examples."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
+SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
+SLIDER += ["--data.sources.n_robots=10", "--data.sources.segment_length=12", "--data.n_shot=4", "--data.n_query=2"]
 CHANGES = {
     "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
     "fading_mnist": [],
@@ -51,14 +53,19 @@ CHANGES = {
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
+    "robot_car": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
+    "robot_reacher": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
+    "robot_stream": [*SLIDER, "--trainer.callbacks.n_robots=2"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
 STAND_INS = {
+    "datamodules.robots.Car": "tests.robots.Slider",
+    "datamodules.robots.Reacher": "tests.robots.Slider",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
     "lifelong.text.Tokens": "tests.text.stand_ins.Tokens",
     "lifelong.networks.Transformer": "tests.text.stand_ins.Network",
 }
-"""No language model is at hand where these tests must run."""
+"""No language model and no simulator is at hand where these tests must run."""
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -80,14 +87,14 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_config_runs(config: Path) -> None:
     few = FEW_EXAMPLES if config.stem in CLASSICAL else FEW_TASKS
-    run_here("fit", f"--config={_without_language_models(config)}", *SMALL, *few, *CHANGES[config.stem])
+    run_here("fit", f"--config={_with_stand_ins(config)}", *SMALL, *few, *CHANGES[config.stem])
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert len(results["matrix"]) == len(results["experiences"]) > 0
     assert np.isfinite(np.array(results["matrix"])).all()
 
 
-def _without_language_models(config: Path) -> Path:
+def _with_stand_ins(config: Path) -> Path:
     text = config.read_text(encoding="utf-8")
     for real, stand_in in STAND_INS.items():
         text = text.replace(real, stand_in)
