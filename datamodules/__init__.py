@@ -1,6 +1,8 @@
 """Data sources that come with the package: each is one class that loads the domains of a stream."""
 
+from datamodules import robots as robots  # so that short names of robots are known
 from datamodules.clinc150 import CLINC150
+from datamodules.dynamics import Dynamics
 from datamodules.fdu_mtl import FDUMTL
 from datamodules.glyphs import Glyphs
 from datamodules.hugging_face import HuggingFace
@@ -22,6 +24,7 @@ __all__ = [
     "CLINC150",
     "FDUMTL",
     "MNIST",
+    "Dynamics",
     "FashionMNIST",
     "Glyphs",
     "HuggingFace",

@@ -54,6 +54,8 @@ class Pool:
         name: the domain that the pool belongs to.
         numbers: for each class its number in the whole stream, the same for its variants; counted from 0 where None.
         fixed_ways: every task has all classes in the order of their numbers, so that a way is the same class always.
+        ordered: the examples of a class follow each other in time, as ``members`` lists them: a task is a window of
+            consecutive ones, the support first.
 
     Example:
         >>> pool = Pool(torch.zeros(6, 2), [np.arange(3), np.arange(3, 6)], ["a", "b"], name="toy")
@@ -72,6 +74,7 @@ class Pool:
         name: str = "",
         numbers: np.ndarray | None = None,
         fixed_ways: bool = False,
+        ordered: bool = False,
     ) -> None:
         self.x = x
         self.members = [np.asarray(m, dtype=np.int64) for m in members]
@@ -81,6 +84,7 @@ class Pool:
         self.name = name
         self.numbers = np.arange(len(self.members)) // n_variants if numbers is None else np.asarray(numbers)
         self.fixed_ways = fixed_ways
+        self.ordered = ordered
         self._resident: dict[torch.device, Tensor] = {}
 
     def __len__(self) -> int:
@@ -130,6 +134,7 @@ class Pool:
             name=name,
             numbers=self.numbers[list(classes)],
             fixed_ways=self.fixed_ways,
+            ordered=self.ordered,
         )
 
     def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:

@@ -31,6 +31,7 @@ PURPOSES = (
     "clustering",
     "classes",
     "fade",
+    "drive",
 )
 """What a random number is for; each purpose has a stream of its own."""
 
@@ -65,7 +66,10 @@ class Draw:
 
 
 def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator) -> Draw:
-    """Draw one task from one of the pools; ways, and examples within a way, never repeat inside a task."""
+    """Draw one task from one of the pools; ways, and examples within a way, never repeat inside a task.
+
+    The examples of an ordered pool are consecutive, the support before the query.
+    """
     pool = pools[int(rng.integers(len(pools)))] if len(pools) > 1 else pools[0]
     if pool.fixed_ways:
         classes = np.argsort(pool.numbers[:: pool.n_variants]) * pool.n_variants
@@ -73,9 +77,16 @@ def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator)
         classes = rng.choice(pool.n_classes, shape.n_way, replace=False) * pool.n_variants
     if pool.n_variants > 1:
         classes = classes + rng.integers(pool.n_variants, size=shape.n_way)
-    picked = np.stack([rng.choice(pool.members[c], shape.per_class, replace=False) for c in classes], axis=1)
+    picked = np.stack([_pick(pool, pool.members[c], shape.per_class, rng) for c in classes], axis=1)
     support, query = picked[: shape.n_shot].reshape(-1), picked[shape.n_shot :].reshape(-1)
     return Draw(pool, support, query, pool.numbers[classes])
+
+
+def _pick(pool: Pool, members: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    if pool.ordered:
+        start = int(rng.integers(len(members) - n + 1))
+        return members[start : start + n]
+    return rng.choice(members, n, replace=False)
 
 
 def gather(draws: Sequence[Draw], shape: TaskShape, device: torch.device) -> Episode:

@@ -37,6 +37,8 @@ class Domain:
         splits: the split of each class (``train``, ``val``, ``test``) where the data set fixes it, one
             entry for all variants or siblings together, with ``holdout="classes"``; None draws it.
         in_test: ``(M,)`` which examples the data set keeps for test, with ``holdout="examples"``; None draws them.
+        ordered: the examples of a class follow each other in time: a task is a window of consecutive ones, the support
+            first; where examples are held out, each part is such a stretch.
         origin: what the split is drawn by: domains made of the same examples share it, so that none is trained on in
             one of them and tested in another; None is the name.
     """
@@ -52,6 +54,7 @@ class Domain:
     splits: Sequence[str] | None = None
     in_test: np.ndarray | None = None
     origin: str | None = None
+    ordered: bool = False
 
     def part(self, y: np.ndarray, name: str, class_names: Sequence[str]) -> Domain:
         """Some of the examples under other class indices.
@@ -220,7 +223,15 @@ def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None
 def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: int) -> dict[str, Pool]:
     """The train, val and test pools of a domain, a pure function of its origin or name and the split seed."""
     members = members_by_class(domain.y, len(domain.class_names))
-    pool = Pool(domain.x, members, domain.class_names, targets=domain.targets, n_variants=domain.n_variants, name=name)
+    pool = Pool(
+        domain.x,
+        members,
+        domain.class_names,
+        targets=domain.targets,
+        n_variants=domain.n_variants,
+        name=name,
+        ordered=domain.ordered,
+    )
     rng = generator(seed, "split", _number(domain.origin or name))
     together = max(domain.n_variants, domain.siblings)
     if domain.holdout == "examples":
@@ -258,7 +269,7 @@ def _split_examples(
         given = members[:0] if in_test is None else members[in_test[members]]
         free = members if in_test is None else members[~in_test[members]]
         if number % together == 0:
-            order = rng.permutation(len(free))
+            order = np.arange(len(free)) if pool.ordered else rng.permutation(len(free))
         elif len(order) != len(free):
             raise ValueError(
                 f"{pool.name}: {pool.names[number]} has {len(free)} examples and the class that it is a variant of "
@@ -271,7 +282,15 @@ def _split_examples(
         for part, piece in zip(SPLITS, pieces, strict=True):
             parts[part].append(np.sort(piece))
     return {
-        part: Pool(pool.x, pieces, pool.names, targets=pool.targets, n_variants=pool.n_variants, name=_part(pool, part))
+        part: Pool(
+            pool.x,
+            pieces,
+            pool.names,
+            targets=pool.targets,
+            n_variants=pool.n_variants,
+            name=_part(pool, part),
+            ordered=pool.ordered,
+        )
         for part, pieces in parts.items()
     }
 

@@ -93,6 +93,7 @@ class TaskMemory(Memory):
         return [
             {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
             | {"n_variants": p.n_variants, "numbers": p.numbers.tolist(), "fixed_ways": p.fixed_ways}
+            | {"ordered": p.ordered}
             for p in self.pools
         ]
 
@@ -103,7 +104,7 @@ class TaskMemory(Memory):
             members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
             x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
             assert x is not None
-            same = {key: kept[key] for key in ("n_variants", "name", "numbers", "fixed_ways")}
+            same = {key: kept[key] for key in ("n_variants", "name", "numbers", "fixed_ways", "ordered")}
             self.pools.append(Pool(x, members, kept["names"], targets=targets, **same))
 
     def _capacity(self, pool: Pool) -> int:
@@ -123,10 +124,11 @@ def _shape(batch: Episode) -> TaskShape:
 
 def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
     # Classes and examples in random order: any prefix is then a fair sample, also after later shrinking. Variants of a
-    # class stay side by side.
+    # class stay side by side, and examples that follow each other in time as they are.
     families = rng.permutation(pool.n_classes)[:, None] * pool.n_variants + np.arange(pool.n_variants)
     shuffled = pool.take(families.ravel().tolist(), pool.name)
-    shuffled.members = [rng.permutation(members) for members in shuffled.members]
+    if not pool.ordered:
+        shuffled.members = [rng.permutation(members) for members in shuffled.members]
     return shuffled
 
 
@@ -146,4 +148,5 @@ def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
         name=pool.name,
         numbers=pool.numbers[:n_classes],
         fixed_ways=pool.fixed_ways,
+        ordered=pool.ordered,
     )

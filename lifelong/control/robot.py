@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ Dynamics = Mapping[str, Any]
 class Simulation(ABC):
     """One robot in its environment; it is ready from the start, at a random state with a random goal.
 
-    Attributes of every simulation: ``state (S,)`` and ``goal (G,)`` as they are now, float32.
+    Attributes of every simulation: ``state (S,)`` and ``goal (G,)`` as they are now, float32; ``dynamics``, the
+    parameters that it was made with, nothing where they do not vary.
     """
 
     state: Array
     goal: Array
+    dynamics: Dynamics = MappingProxyType({})
 
     @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
@@ -79,6 +82,10 @@ class Robot(ABC):
     episode_steps: int
     """Control steps of an episode that is judged."""
     seconds_per_step: float
+    feature_units: tuple[str, ...] = ()
+    """The unit of each feature, by any names: features of one unit share a scale. Nothing gives each its own."""
+    change_units: tuple[str, ...] = ()
+    """The same of each number of a change."""
 
     @abstractmethod
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
@@ -106,7 +113,14 @@ class Robot(ABC):
 
     @abstractmethod
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Cost ``(…,)`` of having acted ``(…, A)`` and come to ``(…, S)``, with the goal ``(…, G)``; lower is better."""
+        """Cost ``(…,)`` of an action ``(…, A)`` that led to ``(…, S)``, with the goal ``(…, G)``; lower is better."""
+
+    def positions(self, state: Tensor) -> Tensor | None:
+        """Where the robot is in states ``(…, S)``, ``(…, 2)``, in the plane of its goals; None where that is no place.
+
+        For pictures of the way it went; the first two numbers of a goal are then a place as well.
+        """
+        return None
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
         """Actions ``(n_steps, A)`` that show how the robot responds: each held for some steps, uniform in [−1, 1]."""

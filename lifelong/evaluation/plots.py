@@ -87,7 +87,7 @@ def accuracy_matrix_figure(
         widths = None if half_widths is None or max(matrix.shape) > MAX_WITH_INTERVALS else half_widths * unit(percent)
         _draw_numbers(axes, values, widths, colours, places(matrix, percent))
     _name_cells(axes, rows, columns)
-    _set_title(figure, title)
+    title_above(figure, title)
     return figure
 
 
@@ -145,7 +145,7 @@ def forgetting_curves_figure(
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     _add_key(axes, columns, linestyle="none" if len(matrix) == 1 else "-")
-    _set_title(figure, title)
+    title_above(figure, title)
     return figure
 
 
@@ -158,6 +158,8 @@ def adaptation_curve_figure(
     score_name: str,
     percent: bool,
     averaged: bool = True,
+    step_names: Sequence[str] | None = None,
+    step_label: str = "inner steps",
 ) -> Figure:
     """Score of every domain after 0, 1, … inner steps, and in black the average over all domains.
 
@@ -172,6 +174,8 @@ def adaptation_curve_figure(
         score_name: what a score is: accuracy, return, …
         percent: show hundredths as percent.
         averaged: draw the average; False where the columns are no domains of one learner.
+        step_names: ``K + 1`` names of the steps; their numbers where None.
+        step_label: what the steps are.
 
     Example:
         >>> figure = adaptation_curve_figure(
@@ -196,13 +200,16 @@ def adaptation_curve_figure(
     for domain, half_width, (colour, marker) in zip(values, widths, _line_styles(len(columns)), strict=True):
         band = half_width if len(columns) <= MAX_NAMED_LINES else np.full_like(half_width, np.nan)
         _draw_steps(axes, steps, domain, band, colour, marker, {"linewidth": 1.4, "gid": "domain"})
-    axes.set_xlabel("inner steps")
+    axes.set_xlabel(step_label)
     axes.set_ylabel(_with_unit(score_name, percent))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if step_names is None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        axes.set_xticks(steps, step_names)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     _add_key(axes, columns, linestyle="-", average_name="average" if averaged else "")
-    _set_title(figure, title)
+    title_above(figure, title)
     return figure
 
 
@@ -237,7 +244,8 @@ def _with_unit(score_name: str, percent: bool) -> str:
     return f"{score_name} (%)" if percent else score_name
 
 
-def _set_title(figure: Figure, title: str) -> None:
+def title_above(figure: Figure, title: str) -> None:
+    """A title above the whole figure, in as many lines as its width asks for."""
     if title:
         figure.suptitle("\n".join(_title_lines(title, figure.get_figwidth())), fontsize=11)
 

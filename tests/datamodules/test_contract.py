@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 import datamodules
-from datamodules import Glyphs, ImageFolder, Permuted, Rotated, Sinusoids, SplitClasses, Tensors
+from datamodules import Dynamics, Glyphs, ImageFolder, Permuted, Rotated, Sinusoids, SplitClasses, Tensors
 from lifelong.images import same_shape
 from lifelong.stream import Source, build_stream
+from tests.robots import Slider
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -37,6 +38,7 @@ def arrays() -> Tensors:
 
 
 MAKERS: dict[str, Callable[[Path], Source]] = {
+    "Dynamics": lambda _: Dynamics(robot=Slider(), n_robots=4, n_segments=1, segment_length=8),
     "Glyphs": lambda _: glyphs(),
     "ImageFolder": lambda folder: photos(folder / "photos"),
     "Permuted": lambda _: Permuted(glyphs(), n_domains=2),

@@ -1,0 +1,336 @@
+"""Transitions of robots whose dynamics vary, for models that planners follow.
+
+Shapes: ``R`` robots, ``N`` segments of each, ``L`` transitions of a segment, ``M = R·N·L``; ``S`` numbers of a state,
+``A`` of an action, ``F`` features, ``C`` of a change, ``P`` parameters; ``…`` any leading dimensions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules._files import written_whole
+from lifelong.cache import cache_folder
+from lifelong.control.planning import Planner
+from lifelong.control.robot import Array, Robot, Simulation
+from lifelong.control.robot import Dynamics as Parameters
+from lifelong.control.source import ControlSource
+from lifelong.stream import Domain
+from lifelong.waiting import show_progress
+
+if TYPE_CHECKING:
+    from lifelong.control.controller import Controller
+
+BOUND = 5.0
+"""Standardised inputs are clamped to this: a plan must not lead the model to where it has never been."""
+REFERENCE = (64, 1, 64, 0)
+"""Robots, segments, transitions and seed of the nominal collection that inputs and outputs are scaled by, whatever the
+options, so that models of one robot fit all of its sources."""
+ATTEMPTS = 100
+"""So often a segment is begun anew when a robot falls before its end."""
+VERSION = 1
+"""Of what is kept; another one is collected anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """What robots of one family did.
+
+    Args:
+        states: ``(R, N, L + 1, S)``.
+        actions: ``(R, N, L, A)``.
+        told: ``(R, P)``.
+    """
+
+    states: Array
+    actions: Array
+    told: Array
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicsSpace:
+    """Between a robot's world and a model's: how states and actions become inputs, and outputs become changes.
+
+    Args:
+        robot: the robot that the model is of.
+        mean: ``(F + A,)`` of features and actions of nominal robots.
+        deviation: ``(F + A,)`` of the same.
+        change: ``(C,)`` deviation of the changes of nominal robots.
+        is_told: whether the model is told the true dynamics.
+    """
+
+    robot: Robot
+    mean: Tensor
+    deviation: Tensor
+    change: Tensor
+    is_told: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers that a network takes."""
+        return len(self.mean) + len(self.robot.parameters) * self.is_told
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that a network gives."""
+        return self.robot.n_changes
+
+    def tell(self, simulation: Simulation) -> Array | None:
+        """The true dynamics ``(P,)`` of a robot for a model that is told them, None for all others."""
+        return self.robot.told(simulation.dynamics) if self.is_told else None
+
+    def encode(self, state: Tensor, action: Tensor, told: Tensor | None = None) -> Tensor:
+        """Inputs ``(…, F + A)``, or ``(…, F + A + P)`` where the model is told, of what a robot sees and does.
+
+        Args:
+            state: ``(…, S)``.
+            action: ``(…, A)``; what is beyond [−1, 1] is clipped, as the robot does.
+            told: ``(…, P)``, broadcast over leading dimensions.
+
+        Raises:
+            ValueError: when the model is told and ``told`` is None, or the other way round.
+        """
+        if (told is not None) != self.is_told:
+            raise ValueError(
+                f"a model of {self.robot.name} {'is' if self.is_told else 'is not'} told the dynamics here, but they "
+                f"were {'left out' if told is None else 'given'}: set Dynamics' told to match the model"
+            )
+        seen = torch.cat([self.robot.features(state), action.clamp(-1, 1)], dim=-1)
+        x = (seen - self.mean.to(seen)) / self.deviation.to(seen)
+        if told is not None:
+            x = torch.cat([x, told.to(x).expand(*x.shape[:-1], -1)], dim=-1)
+        return x.clamp(-BOUND, BOUND)
+
+    def decode(self, output: Tensor) -> Tensor:
+        """The change ``(…, C)`` that a network's output stands for."""
+        return output * self.change.to(output)
+
+    def target(self, change: Tensor) -> Tensor:
+        """The output that a change ``(…, C)`` stands for."""
+        return change / self.change.to(change)
+
+
+class Dynamics(ControlSource):
+    """Few-shot regression of a robot's dynamics: one domain per family, made of what random robots do when excited.
+
+    A "class" is one segment: consecutive transitions of one robot without a reset between them. A task is a window of
+    a segment, the support first, so ``n_way`` is 1, ``n_shot`` the transitions to adapt to and ``n_query`` those to
+    predict. The segments of a robot share a split, so that tests are on robots never trained on.
+
+    Inputs are features and action, standardised by the robot's nominal family and clamped to ±5; targets are the
+    changes, in deviations of the nominal ones. Families are collected once and kept in the cache folder
+    (``LIFELONG_CACHE``, else ``~/.cache/lifelong``).
+
+    Args:
+        robot: such as ``datamodules.robots.Car``.
+        families: in the order of the stream, any that the robot can draw; None is all in the robot's own order. A
+            family may come again: it then has the same robots in the same parts.
+        n_robots: drawn for each family.
+        n_segments: of each robot.
+        segment_length: transitions, at least the shots and queries of a task together.
+        told: append the true dynamics to the inputs, for comparison with a model that need not find them out.
+        seed: of robots and their excitation; together with a family and a robot's number it decides all of them.
+        planner: of the controller; None is MPPI with its defaults.
+        adapt_every: has the controller adapt anew every so many control steps; None adapts once, to a calibration.
+
+    Raises:
+        ValueError: when a number or a family is wrong and, once data are needed, when the extra is missing, a
+            simulation becomes unstable, a robot always falls, or the cache folder cannot be written.
+
+    Reference:
+        Nagabandi et al. 2019, Learning to Adapt in Dynamic, Real-World Environments through Meta-Reinforcement
+        Learning.
+
+    Example:
+        >>> from datamodules.robots import Car
+        >>> Dynamics(robot=Car(), families=["nominal", "ice"]).families
+        ('nominal', 'ice')
+    """
+
+    def __init__(
+        self,
+        *,
+        robot: Robot,
+        families: Sequence[str] | None = None,
+        n_robots: int = 200,
+        n_segments: int = 2,
+        segment_length: int = 64,
+        told: bool = False,
+        seed: int = 0,
+        planner: Planner | None = None,
+        adapt_every: int | None = None,
+    ) -> None:
+        if min(n_robots, n_segments, segment_length) < 1 or (families is not None and not families):
+            raise ValueError(
+                f"Dynamics has n_robots {n_robots}, n_segments {n_segments}, segment_length {segment_length} and "
+                f"families {families}: give at least one of each"
+            )
+        self.robot = robot
+        self.families = robot.families if families is None else tuple(families)
+        for family in self.families:
+            robot.draw(family, np.random.default_rng(0))  # says which families there are
+        self.n_robots, self.n_segments, self.segment_length = n_robots, n_segments, segment_length
+        self.told, self.seed = told, seed
+        self.planner, self.adapt_every = planner, adapt_every
+
+    @cached_property
+    def space(self) -> DynamicsSpace:
+        """How a model sees the robot; decided by the robot alone."""
+        nominal = collect(self.robot, self.robot.families[0], *REFERENCE)
+        seen, change, _ = _transitions(self.robot, nominal)
+        units = self.robot.feature_units
+        deviation = _deviation(seen, (*units, *["action"] * self.robot.n_actions) if units else ())
+        return DynamicsSpace(
+            self.robot, seen.mean(dim=0), deviation, _deviation(change, self.robot.change_units), self.told
+        )
+
+    @property
+    def controller(self) -> Controller:
+        """Plans with the adapted model."""
+        from lifelong.control.controller import ModelPredictive
+
+        return ModelPredictive(self.space, planner=self.planner, adapt_every=self.adapt_every)
+
+    def domains(self) -> list[Domain]:
+        """One domain per family; the class index of a transition is its segment."""
+        return [self._domain(family) for family in self.families]
+
+    def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
+        """``n`` robots of a family, drawn by the generator and thus others than those of the data."""
+        if not 0 <= domain < len(self.families):
+            raise ValueError(f"Dynamics has {len(self.families)} domains, counted from 0, and no domain {domain}")
+        robots = [self.robot.draw(self.families[domain], rng) for _ in range(n)]
+        return [self.robot.simulation(dynamics, rng) for dynamics in robots]
+
+    def _domain(self, family: str) -> Domain:
+        made = collect(self.robot, family, self.n_robots, self.n_segments, self.segment_length, self.seed)
+        seen, change, told = _transitions(self.robot, made)
+        x = (seen - self.space.mean) / self.space.deviation
+        x = torch.cat([x, told] if self.told else [x], dim=-1).clamp(-BOUND, BOUND)
+        n_segments = self.n_robots * self.n_segments
+        return Domain(
+            family,
+            x,
+            np.repeat(np.arange(n_segments), self.segment_length),
+            [f"robot {i // self.n_segments + 1}, segment {i % self.n_segments + 1}" for i in range(n_segments)],
+            targets=self.space.target(change),
+            siblings=self.n_segments,
+            origin=f"{self.robot.name}: {family}",
+            ordered=True,
+        )
+
+
+def _transitions(robot: Robot, made: Collection) -> tuple[Tensor, Tensor, Tensor]:
+    """What was seen and done ``(M, F + A)``, the changes ``(M, C)`` and the parameters ``(M, P)``."""
+    states, actions = torch.from_numpy(made.states), torch.from_numpy(made.actions)
+    before, after = states[:, :, :-1], states[:, :, 1:]
+    seen = torch.cat([robot.features(before), actions], dim=-1)
+    told = torch.from_numpy(made.told)[:, None, None].expand(*actions.shape[:3], -1)
+    seen, change, told = (t.flatten(0, 2).contiguous() for t in (seen, robot.change(before, after), told))
+    return seen, change, told
+
+
+def _deviation(x: Tensor, units: Sequence[str]) -> Tensor:
+    """Of ``(M, D)``: ``(D,)``, the largest of each unit; what never varies is left as it is."""
+    deviation = x.std(dim=0)
+    if units:
+        deviation = torch.stack([deviation[[other == unit for other in units]].max() for unit in units])
+    return torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
+
+
+def collect(robot: Robot, family: str, n_robots: int, n_segments: int, length: int, seed: int) -> Collection:
+    """What random robots of a family do when excited, from the cache folder where they did it before.
+
+    Robot ``i`` is decided by the seed, the family's name and ``i``, whatever else is collected.
+    """
+    rngs = [_generator(seed, family, i) for i in range(n_robots)]
+    drawn = [robot.draw(family, rng) for rng in rngs]
+    path = cache_folder() / f"dynamics-{_key(robot, drawn, (family, n_segments, length, seed))}.npz"
+    if (made := _load(path)) is None:
+        numbers = show_progress(range(n_robots), f"driving {robot.name}: {family}")
+        driven = [_drive(robot, drawn[i], n_segments, length, rngs[i]) for i in numbers]
+        states, actions = (np.stack(arrays) for arrays in zip(*driven, strict=True))
+        made = Collection(states, actions, np.stack([robot.told(dynamics) for dynamics in drawn]))
+        _save(path, made)
+    return made
+
+
+def _generator(seed: int, family: str, number: int) -> np.random.Generator:
+    name = int.from_bytes(hashlib.sha256(family.encode()).digest()[:4], "big")
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, name, number])))
+
+
+def _drive(
+    robot: Robot, dynamics: Parameters, n_segments: int, length: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """States ``(N, L + 1, S)`` and actions ``(N, L, A)`` of one robot."""
+    simulation = robot.simulation(dynamics, rng)
+    try:
+        segments = [_segment(robot, simulation, length, rng) for _ in range(n_segments)]
+    finally:
+        simulation.close()
+    states, actions = (np.stack(arrays) for arrays in zip(*segments, strict=True))
+    return states, actions
+
+
+def _segment(robot: Robot, simulation: Simulation, length: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    for _ in range(ATTEMPTS):
+        simulation.reset(rng)
+        actions = robot.excite(length, rng)
+        states = [simulation.state]
+        for action in actions:
+            if simulation.is_over:
+                break
+            simulation.step(action)
+            states.append(simulation.state)
+        if len(states) == length + 1:
+            return np.stack(states), actions
+    raise ValueError(
+        f"{robot.name} fell before {length} control steps in each of {ATTEMPTS} attempts: lower segment_length"
+    )
+
+
+def _key(robot: Robot, drawn: Sequence[Parameters], settings: tuple[object, ...]) -> str:
+    """A name for what is collected: the code and model of the robot, its options, its draws and the simulator."""
+    digest = hashlib.sha256(repr((VERSION, type(robot).__qualname__, settings, list(map(dict, drawn)))).encode())
+    digest.update(repr(sorted(vars(robot).items())).encode())
+    code = Path(inspect.getfile(type(robot)))
+    for file in sorted(code.parent.glob(f"{code.stem}.*")):  # car.py and car.xml
+        digest.update(file.read_bytes())
+    for package in ("mujoco", "gymnasium"):
+        try:
+            digest.update(version(package).encode())
+        except PackageNotFoundError:
+            digest.update(b"-")
+    return digest.hexdigest()[:16]
+
+
+def _load(path: Path) -> Collection | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Collection(arrays["states"], arrays["actions"], arrays["told"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _save(path: Path, made: Collection) -> None:
+    try:
+        with written_whole(path) as part, part.open("wb") as file:
+            np.savez(file, states=made.states, actions=made.actions, told=made.told)
+    except OSError as error:
+        raise ValueError(
+            f"transitions cannot be kept in {path.parent} ({error}): name a folder with room for "
+            f"{(made.states.nbytes + made.actions.nbytes) / 2**20:.0f} MiB with LIFELONG_CACHE"
+        ) from error

@@ -1,0 +1,269 @@
+"""Any robot of gymnasium's MuJoCo environments, with parameters that vary.
+
+Shapes: ``…`` any leading dimensions; a state is the observation followed by the last reward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.robots.mujoco_simulation import MuJoCoSimulation, checked_action, known_family
+from lifelong.control.extra import imported
+from lifelong.control.robot import Array, Dynamics, Robot
+
+Ranges = Mapping[str, tuple[float, float]]
+
+
+class GymRobot(Robot):
+    """A MuJoCo environment of gymnasium by its id (extra ``robot``), some of whose parameters vary between robots.
+
+    What varies is named by a quantity, which takes all of its kind, or by quantity and name, as in
+    ``actuator_gain.bfoot``; the numbers are least and most of a factor. Quantities: ``actuator_gain`` (negative
+    reverses an actuator, 0 cripples it; by the actuator's name or that of its joint), ``body_mass`` (with its inertia),
+    ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
+
+    A model predicts the next observation and the reward; the cost is the reward's negative. Measures: ``return``, the
+    sum of rewards.
+
+    Args:
+        id: such as ``HalfCheetah-v5``.
+        varied: ranges of factors in every family.
+        families: for each family, in the order of a stream, the ranges that differ there.
+        episode_steps: control steps of an episode.
+        options: more arguments of ``gymnasium.make``.
+
+    Raises:
+        ValueError: when the extra is missing, there is no such environment or it is not one of MuJoCo, or a quantity, a
+            name or a range is wrong.
+
+    Reference:
+        Towers et al. 2024, Gymnasium: A Standard Interface for Reinforcement Learning Environments.
+
+    Example:
+        >>> cheetah = GymRobot(  # doctest: +SKIP
+        ...     id="HalfCheetah-v5",
+        ...     varied={"body_mass": (0.8, 1.2)},
+        ...     families={"nominal": {}, "crippled back foot": {"actuator_gain.bfoot": (0, 0)}},
+        ... )
+        >>> cheetah.draw("nominal", np.random.default_rng(0))["actuator_gain.bfoot"]  # doctest: +SKIP
+        1.0
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        varied: dict[str, tuple[float, float]] | None = None,
+        families: dict[str, dict[str, tuple[float, float]]] | None = None,
+        episode_steps: int = 200,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        if episode_steps < 1:
+            raise ValueError(f"{id} has episode_steps {episode_steps}: give at least 1")
+        self.id, self.options = id, options or {}
+        self.varied, self.ranges = varied or {}, families or {"nominal": {}}
+        self.name = id
+        self.families = tuple(self.ranges)
+        self.parameters = tuple(dict.fromkeys([*self.varied, *(path for f in self.ranges.values() for path in f)]))
+        self.episode_steps = episode_steps
+        env = make(id, self.options)
+        try:
+            for path, (low, high) in [item for r in (self.varied, *self.ranges.values()) for item in r.items()]:
+                if low > high:
+                    raise ValueError(f"{path} of {id} has the range ({low}, {high}): give the lower end first")
+                scale(env.model, path, 1.0, id)
+            self.n_features = env.observation_space.shape[0]
+            self.n_actions = env.action_space.shape[0]
+            self.seconds_per_step = float(env.dt)
+        finally:
+            env.close()
+        self.n_states = self.n_changes = self.n_features + 1
+
+    def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
+        """A factor for each varied parameter; 1 where the family leaves it."""
+        known_family(self.id, family, self.families)
+        ranges = dict.fromkeys(self.parameters, (1.0, 1.0)) | self.varied | self.ranges[family]
+        return {path: float(rng.uniform(low, high)) for path, (low, high) in ranges.items()}
+
+    def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> GymSimulation:
+        """A robot with these dynamics."""
+        return GymSimulation(self, dynamics, rng)
+
+    def told(self, dynamics: Dynamics) -> Array:
+        """The factors."""
+        return np.array([dynamics[path] for path in self.parameters], dtype=np.float32)
+
+    def features(self, state: Tensor) -> Tensor:
+        """The observation."""
+        return state[..., :-1]
+
+    def change(self, state: Tensor, following: Tensor) -> Tensor:
+        """The difference of the observations, and the reward that came."""
+        return torch.cat([following[..., :-1] - state[..., :-1], following[..., -1:]], dim=-1)
+
+    def advance(self, state: Tensor, change: Tensor) -> Tensor:
+        """The next observation, and the reward."""
+        return torch.cat([state[..., :-1] + change[..., :-1], change[..., -1:]], dim=-1)
+
+    def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
+        """The negative reward."""
+        return -state[..., -1]
+
+
+class GymSimulation(MuJoCoSimulation):
+    """One robot of an environment. The state is that of :class:`GymRobot`; the goal is empty.
+
+    Args:
+        robot: environment and length of an episode.
+        dynamics: as drawn by the robot.
+        rng: of the first state.
+    """
+
+    def __init__(self, robot: GymRobot, dynamics: Dynamics, rng: np.random.Generator) -> None:
+        self._env = make(robot.id, robot.options)
+        for path, factor in dynamics.items():
+            scale(self._env.model, path, factor, robot.id)
+        super().__init__(robot.id, self._env.model, self._env.data, dynamics, self._env.frame_skip)
+        self.mujoco.mj_setConst(self.model, self.data)
+        space = self._env.action_space
+        self._middle, self._half = (space.high + space.low) / 2, (space.high - space.low) / 2
+        self.goal = np.zeros(0, dtype=np.float32)
+        self.reset(rng)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """The environment's own reset; there is no reward yet."""
+        observation, _ = self._env.reset(seed=int(rng.integers(2**31)))
+        self._return, self._over = 0.0, False
+        self.state = _state(observation, 0.0)
+
+    def step(self, action: Array) -> None:
+        """Act for one step of the environment."""
+        entries = checked_action(self.who, action, len(self._middle))
+        observation, reward, self._over, _, _ = self._env.step(self._middle + self._half * entries)
+        self.state = _state(observation, reward)
+        self.check()
+        self._return += float(reward)
+
+    def observe(self) -> Array:
+        """The state after the last step."""
+        return self.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the environment says so: the robot fell."""
+        return bool(self._over)
+
+    def measures(self) -> dict[str, float]:
+        """The sum of rewards."""
+        return {"return": self._return}
+
+    def camera(self) -> Any:
+        """The model's first camera, which follows the robot in gymnasium's models; else one that sees all."""
+        return 0 if self.model.ncam else -1
+
+    def close(self) -> None:
+        """Give renderer and environment back."""
+        super().close()
+        self._env.close()
+
+
+def _state(observation: np.ndarray, reward: float) -> Array:
+    return np.append(observation, reward).astype(np.float32)
+
+
+def make(id: str, options: Mapping[str, Any]) -> Any:
+    """The environment without gymnasium's wrappers, so that nothing resets or cuts it.
+
+    Raises:
+        ValueError: when there is none of that id, or it is not one of MuJoCo with a flat observation.
+    """
+    imported("mujoco", "GymRobot")
+    gymnasium = imported("gymnasium", "GymRobot")
+    try:
+        env = gymnasium.make(id, **options).unwrapped
+    except (gymnasium.error.Error, TypeError, OSError) as error:  # TypeError: an option that it does not know
+        raise ValueError(
+            f"gymnasium cannot make {id!r} ({error}): give the id of a MuJoCo environment, such as HalfCheetah-v5"
+        ) from error
+    shapes = [getattr(space, "shape", None) or () for space in (env.observation_space, env.action_space)]
+    if not hasattr(env, "do_simulation") or [len(shape) for shape in shapes] != [1, 1]:
+        env.close()
+        raise ValueError(
+            f"{id} is not a MuJoCo environment with a flat observation and action: GymRobot needs one, such as "
+            f"HalfCheetah-v5"
+        )
+    return env
+
+
+def scale(model: Any, path: str, factor: float, who: str) -> None:
+    """Multiply the parameter of a path in a model, in place.
+
+    Raises:
+        ValueError: when there is no such quantity, or nothing of that name has it.
+    """
+    quantity, _, name = path.partition(".")
+    if quantity not in QUANTITIES or (name and quantity == "gravity"):
+        raise ValueError(
+            f"{who} cannot vary {path!r}: name one of {', '.join(QUANTITIES)}, all but gravity with .NAME where one "
+            f"part alone varies"
+        )
+    kind, change = QUANTITIES[quantity]
+    if not name:
+        change(model, slice(None), factor)
+        return
+    at = [i for i, names in enumerate(_names(model, kind)) if name in names]
+    if not at:
+        known = ", ".join(sorted({one for names in _names(model, kind) for one in names if one}))
+        raise ValueError(f"{who} has no {kind} {name!r} to vary with {path!r}: choose from {known}")
+    change(model, at, factor)
+
+
+def _names(model: Any, kind: str) -> list[tuple[str, ...]]:
+    """What each part is called; an actuator also as the joint that it drives, a degree of freedom as its joint."""
+    match kind:
+        case "actuator":
+            joints = model.actuator_trnid[:, 0].tolist()
+            return [(model.actuator(i).name, model.joint(joint).name) for i, joint in enumerate(joints)]
+        case "joint":
+            return [(model.joint(joint).name,) for joint in model.dof_jntid.tolist()]
+        case "body":
+            return [(model.body(i).name,) for i in range(model.nbody)]
+        case "geom":
+            return [(model.geom(i).name,) for i in range(model.ngeom)]
+    raise ValueError(f"parts of kind {kind!r} have no names")
+
+
+def _gain(model: Any, at: slice | list[int], factor: float) -> None:
+    model.actuator_gainprm[at] *= factor
+
+
+def _mass(model: Any, at: slice | list[int], factor: float) -> None:
+    model.body_mass[at] *= factor
+    model.body_inertia[at] *= factor
+
+
+def _friction(model: Any, at: slice | list[int], factor: float) -> None:
+    model.geom_friction[at] *= factor
+
+
+def _damping(model: Any, at: slice | list[int], factor: float) -> None:
+    model.dof_damping[at] *= factor
+
+
+def _gravity(model: Any, at: slice | list[int], factor: float) -> None:
+    model.opt.gravity[:] *= factor
+
+
+QUANTITIES: dict[str, tuple[str, Callable[[Any, slice | list[int], float], None]]] = {
+    "actuator_gain": ("actuator", _gain),
+    "body_mass": ("body", _mass),
+    "geom_friction": ("geom", _friction),
+    "dof_damping": ("joint", _damping),
+    "gravity": ("option", _gravity),
+}
+"""By quantity: the kind of part that has it, and how it is multiplied."""

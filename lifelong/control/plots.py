@@ -1,0 +1,109 @@
+"""Pictures of robots that drove: their ways before and after adaptation, side by side.
+
+Shapes: ``R`` robots, ``T`` control steps, ``G`` numbers of a goal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lifelong.control.controller import Drive
+from lifelong.control.robot import Array
+from lifelong.evaluation.plots import COLOURS, title_above
+from lifelong.evaluation.tables import shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_ROBOTS = 5  # ways beyond which a picture is a tangle
+SIDE = 2.9  # inches of a panel
+
+
+def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, title: str) -> Figure:
+    """The ways of the first robots of every domain: a pair of panels each, before adaptation and after it.
+
+    Both panels of a pair show the same place: that of the ways after adaptation. What left it before is cut off.
+
+    Args:
+        drives: the domain's name, what its robots did before (or None, where nobody looked) and after adaptation; both
+            with positions.
+        title: above the figure.
+
+    Raises:
+        ValueError: when there is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    if not drives:
+        raise ValueError("there are no ways to draw: give at least one domain's")
+    n_panels = 2 if any(before is not None for _, before, _ in drives) else 1
+    per_row = min(len(drives), 4 // n_panels)  # at most four panels side by side
+    n_rows = -(-len(drives) // per_row)
+    figure = Figure(figsize=(SIDE * n_panels * per_row + 0.3, (SIDE + 0.45) * n_rows + 0.9), layout="constrained")
+    axes = figure.subplots(n_rows, n_panels * per_row, squeeze=False)
+    for panel in axes.flat:
+        panel.set_visible(False)
+    for number, (name, before, after) in enumerate(drives):
+        row, first = divmod(number, per_row)
+        columns = axes[row, first * n_panels : (first + 1) * n_panels]
+        shown = ((before, "before adaptation"), (after, "after adaptation"))[2 - n_panels :]
+        for panel, (drive, when) in zip(columns, shown, strict=True):
+            if drive is not None:
+                _draw_ways(panel, drive, _limits(after))
+                panel.set_title(f"{shorten(name)}\n{when}: {_score(drive)}", fontsize=9)
+                panel.set_visible(True)
+    _add_key(figure)
+    title_above(figure, title)
+    return figure
+
+
+def _draw_ways(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
+    assert drive.positions is not None
+    for way, goals, colour in zip(drive.positions[:MAX_ROBOTS], drive.goals, COLOURS, strict=False):
+        places = np.unique(_finite(goals[:, :2]), axis=0)
+        axes.plot(places[:, 0], places[:, 1], "*", color=colour, markersize=10, markeredgecolor="white", zorder=3)
+        axes.plot(way[:, 0], way[:, 1], color=colour, linewidth=1.3, gid="way")
+        axes.plot(way[0, 0], way[0, 1], "o", color=colour, markersize=5.5, markerfacecolor="white", zorder=4)
+    axes.set_aspect("equal")
+    axes.set_xlim(*limits[0])
+    axes.set_ylim(*limits[1])
+    axes.tick_params(labelsize=7.5)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _limits(drive: Drive) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A square around the ways and goals that are drawn."""
+    assert drive.positions is not None
+    ways, goals = drive.positions[:MAX_ROBOTS].reshape(-1, 2), drive.goals[:MAX_ROBOTS, :, :2].reshape(-1, 2)
+    places = _finite(np.concatenate([ways, goals]))
+    low, high = places.min(0), places.max(0)
+    middle, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-3)
+    (x, y) = ((float(m - half), float(m + half)) for m in middle)
+    return x, y
+
+
+def _finite(places: Array) -> Array:
+    return places[np.isfinite(places).all(-1)]
+
+
+def _score(drive: Drive) -> str:
+    mean = float(np.nanmean(drive.scores))
+    return f"success {100 * mean:.0f} %" if drive.score_name == "success" else f"return {mean:.3g}"
+
+
+def _add_key(figure: Figure) -> None:
+    from matplotlib.lines import Line2D
+
+    grey: dict[str, Any] = {"color": "0.4"}
+    handles = [
+        Line2D([], [], linestyle="none", marker="o", markersize=5.5, markerfacecolor="white", **grey),
+        Line2D([], [], linewidth=1.3, **grey),
+        Line2D([], [], linestyle="none", marker="*", markersize=10, markeredgecolor="white", **grey),
+    ]
+    labels = ["start", f"way (a colour for each of the first {MAX_ROBOTS} robots)", "goal"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
