@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 import warnings
+import zipfile
+import zlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -20,7 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from datamodules._files import written_whole
 from lifelong.cache import cache_folder
+from lifelong.control.controller import Imitation
+from lifelong.control.extra import imported
 from lifelong.control.robot import Array, Simulation
 from lifelong.control.source import ControlSource
 from lifelong.stream import Domain
@@ -41,6 +45,7 @@ CW10 = (
 """The ten tasks of Continual World, in its order."""
 ATTEMPTS = 10
 """So many attempts for each demonstration that is asked for; an expert that fails more often cannot be imitated."""
+SECONDS_PER_STEP = 0.0125
 VERSION = 1
 """Of what is kept on disk; another one is collected anew."""
 
@@ -66,7 +71,7 @@ class MetaWorld(ControlSource):
         seed: of the demonstrations.
 
     Raises:
-        ValueError: when the extra is missing, a task is unknown, a number is out of range, or an expert fails too often.
+        ValueError: when the extra is missing, a task is unknown, a number is out of range, or an expert fails often.
 
     Reference:
         Yu et al., "Meta-World", CoRL 2019; Wołczyk et al., "Continual World", NeurIPS 2021. Difference: imitation in
@@ -110,8 +115,21 @@ class MetaWorld(ControlSource):
             _check_task(task)
         return [self._domain(number) for number in range(len(self.tasks))]
 
+    @property
+    def controller(self) -> Imitation:
+        """The policy's outputs are the actions."""
+        return Imitation(n_steps=self.episode_steps, seconds_per_step=SECONDS_PER_STEP)
+
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """Arms before ``n`` random draws of objects and goal of one task."""
+        """Arms before ``n`` random draws of objects and goal of one task.
+
+        Raises:
+            ValueError: when there is no such domain.
+        """
+        if not 0 <= domain < len(self.tasks):
+            raise ValueError(
+                f"MetaWorld has {len(self.tasks)} tasks, numbered from 0, and none has the number {domain}"
+            )
         _check_task(self.tasks[domain])
         return [ArmSimulation(self, domain, rng) for _ in range(n)]
 
@@ -135,16 +153,14 @@ class MetaWorld(ControlSource):
 
     def _demonstrations(self, task: str) -> tuple[NDArray[np.float64], Array, NDArray[np.int64]]:
         """Observations ``(M, 39)``, actions ``(M, 4)``, and the transitions of each demonstration; kept on disk."""
-        settings = (VERSION, version("metaworld"), version("mujoco"), task, self.n_demonstrations, self.episode_steps)
-        settings += (self.n_after, self.noise, self.seed)
-        file = cache_folder() / f"demonstrations-{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}.npz"
-        if not file.exists():
-            _keep(file, self._collect(task))
-        try:
-            with np.load(file) as kept:
-                return kept["observations"], kept["actions"], kept["lengths"]
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{file} cannot be read ({error}): remove it, and it is collected anew") from error
+        packages = version("metaworld"), version("mujoco")
+        decides = packages, task, self.n_demonstrations, self.episode_steps, self.n_after, self.noise, self.seed
+        name = hashlib.sha256(repr((VERSION, *decides)).encode()).hexdigest()[:16]
+        file = cache_folder() / f"demonstrations-{name}.npz"
+        if (kept := _load(file)) is None:
+            kept = self._collect(task)
+            _save(file, kept)
+        return kept["observations"], kept["actions"], kept["lengths"]
 
     def _collect(self, task: str) -> dict[str, NDArray[Any]]:
         environment, expert = make_environment(task), _experts()[task]()
@@ -308,11 +324,8 @@ def begin(environment: Any, rng: np.random.Generator) -> NDArray[np.float64]:
 @cache
 def _environment_class(task: str) -> Any:
     """A task's class whose instances copy one model: reading the XML file takes ten times as long."""
-    import mujoco
-    from metaworld.env_dict import ENV_CLS_MAP
-
-    base: Any = ENV_CLS_MAP[task]
-    model = base().model
+    base: Any = imported("metaworld.env_dict", "MetaWorld").ENV_CLS_MAP[task]
+    mujoco, model = imported("mujoco", "MetaWorld"), base().model
 
     def initialise(self: Any) -> tuple[Any, Any]:
         own = copy.copy(model)
@@ -322,13 +335,7 @@ def _environment_class(task: str) -> Any:
 
 
 def _experts() -> dict[str, Any]:
-    try:
-        from metaworld.policies import ENV_POLICY_MAP
-    except ImportError as error:
-        raise ValueError(
-            "MetaWorld needs the extra robot: pip install -c constraints.txt -e '.[robot]'"
-        ) from error
-    return dict(ENV_POLICY_MAP)
+    return dict(imported("metaworld.policies", "MetaWorld").ENV_POLICY_MAP)
 
 
 def _check_task(task: str) -> None:
@@ -341,17 +348,20 @@ def _check_task(task: str) -> None:
         )
 
 
-def _keep(file: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write all or nothing."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+def _load(file: Path) -> dict[str, NDArray[Any]] | None:
+    """What is kept; None where there is nothing, or nothing whole."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in ("observations", "actions", "lengths")}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _save(file: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    try:
+        with written_whole(file) as part, part.open("wb") as stream:
             np.savez_compressed(stream, allow_pickle=False, **arrays)
-        partial.replace(file)
     except OSError as error:
         raise ValueError(
             f"demonstrations cannot be kept in {file.parent} ({error}): name a folder with room with LIFELONG_CACHE"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
