@@ -9,6 +9,7 @@ from datamodules.hugging_face import HuggingFace
 from datamodules.idx import MNIST, FashionMNIST
 from datamodules.image_folder import ImageFolder
 from datamodules.learn2learn import Learn2LearnTasks
+from datamodules.meta_world import MetaWorld
 from datamodules.omniglot import Omniglot
 from datamodules.permuted import Permuted
 from datamodules.rotated import Rotated
@@ -29,6 +30,7 @@ __all__ = [
     "HuggingFace",
     "ImageFolder",
     "Learn2LearnTasks",
+    "MetaWorld",
     "Omniglot",
     "Permuted",
     "Rotated",
