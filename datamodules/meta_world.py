@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from datamodules._files import written_whole
 from lifelong.cache import cache_folder
 from lifelong.control.controller import Imitation
-from lifelong.control.extra import imported
+from lifelong.control.extra import drawn, imported
 from lifelong.control.robot import Array, Simulation
 from lifelong.control.source import ControlSource
 from lifelong.stream import Domain
@@ -250,7 +250,7 @@ class ArmSimulation(Simulation):
 
     def frame(self) -> NDArray[np.uint8]:
         """A picture ``(480, 480, 3)`` from the corner of the table."""
-        return np.asarray(self._environment.render(), dtype=np.uint8)
+        return np.asarray(drawn("MetaWorld", self._environment.render), dtype=np.uint8)
 
     def close(self) -> None:
         """Give back the window, if one was drawn in."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lifelong.control.extra import imported
+from lifelong.control.extra import drawn, imported
 from lifelong.control.robot import Array, Dynamics, Simulation
 
 FRAME = (360, 480)
@@ -80,7 +80,7 @@ class MuJoCoSimulation(Simulation):
         if self._renderer is None:
             self.model.vis.global_.offheight = max(self.model.vis.global_.offheight, FRAME[0])
             self.model.vis.global_.offwidth = max(self.model.vis.global_.offwidth, FRAME[1])
-            self._renderer = self.mujoco.Renderer(self.model, *FRAME)
+            self._renderer = drawn(self.who, lambda: self.mujoco.Renderer(self.model, *FRAME))
         self._renderer.update_scene(self.data, self.camera())
         return self._renderer.render()  # type: ignore[no-any-return]
 

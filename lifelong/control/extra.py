@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def imported(package: str, who: str) -> Any:
     """A package of the extra ``robot``.
 
-    Where there is no display, MuJoCo is told to draw without one, unless ``MUJOCO_GL`` says otherwise.
+    Where there is no display, MuJoCo is told to draw without one, or not at all where the machine has no EGL either
+    (it could not even be imported then), unless ``MUJOCO_GL`` says otherwise.
 
     Args:
         package: its name.
@@ -21,7 +26,7 @@ def imported(package: str, who: str) -> Any:
         ValueError: when it is missing or damaged, with the extra's name.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("MUJOCO_GL", "egl" if _has_egl() else "disabled")
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -29,3 +34,32 @@ def imported(package: str, who: str) -> Any:
             f"{who} needs {package}, a package of the extra robot ({error}): "
             f"pip install -c constraints.txt -e '.[robot]'"
         ) from error
+
+
+def drawn(who: str, draw: Callable[[], T]) -> T:
+    """What ``draw`` returns, a picture or what makes one.
+
+    Args:
+        who: is drawn.
+        draw: by MuJoCo, which fails in many ways where a machine cannot draw.
+
+    Raises:
+        ValueError: when it fails, with the way out.
+    """
+    try:
+        if os.environ.get("MUJOCO_GL") == "disabled":
+            raise OSError("no display and no EGL")
+        return draw()
+    except Exception as error:
+        raise ValueError(
+            f"{who} cannot be drawn here (MUJOCO_GL={os.environ.get('MUJOCO_GL', '')}: {error}): install EGL "
+            "(libegl1), set MUJOCO_GL to egl, osmesa or glfw, or do without films (video: false)"
+        ) from error
+
+
+def _has_egl() -> bool:
+    try:
+        ctypes.CDLL("libEGL.so.1")
+    except OSError:
+        return False
+    return True
