@@ -147,7 +147,7 @@ class MetaWorld(ControlSource):
             self.tasks[number],
             torch.from_numpy(self.inputs(observations, number)),
             np.repeat(np.arange(len(lengths)), lengths),
-            [f"demonstration {i}" for i in range(len(lengths))],
+            [f"demonstration {i + 1}" for i in range(len(lengths))],
             targets=torch.from_numpy(actions),
         )
 
@@ -201,13 +201,13 @@ class ArmSimulation(Simulation):
 
     def __init__(self, source: MetaWorld, domain: int, rng: np.random.Generator) -> None:
         self._source, self._domain = source, domain
-        self._environment = make_environment(source.tasks[domain])
+        self.environment = make_environment(source.tasks[domain])
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin anew, with objects and goal at other places."""
         self._n_steps, self._success, self._return = 0, False, 0.0
-        self._see(begin(self._environment, rng))
+        self._see(begin(self.environment, rng))
 
     def _see(self, observation: NDArray[np.float64]) -> None:
         self.observation = observation
@@ -228,7 +228,7 @@ class ArmSimulation(Simulation):
         if self.is_over:
             raise ValueError("the episode is over: reset the simulation before the next step")
         clipped = np.clip(np.asarray(action, dtype=np.float64), -1, 1)
-        observation, reward, _, _, about = self._environment.step(clipped)
+        observation, reward, _, _, about = self.environment.step(clipped)
         if not np.isfinite(observation).all():
             raise ValueError(
                 f"the simulation of {self._source.tasks[self._domain]} became unstable at step {self._n_steps + 1}: "
@@ -250,11 +250,11 @@ class ArmSimulation(Simulation):
 
     def frame(self) -> NDArray[np.uint8]:
         """A picture ``(480, 480, 3)`` from the corner of the table."""
-        return np.asarray(self._environment.render(), dtype=np.uint8)
+        return np.asarray(self.environment.render(), dtype=np.uint8)
 
     def close(self) -> None:
         """Give back the window, if one was drawn in."""
-        self._environment.close()
+        self.environment.close()
 
 
 N_SEEN = 18
@@ -353,7 +353,7 @@ def _check_task(task: str) -> None:
 def _load(file: Path) -> dict[str, NDArray[Any]] | None:
     """What is kept; None where there is nothing, or nothing whole."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ("observations", "actions", "lengths")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
