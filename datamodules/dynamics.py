@@ -319,7 +319,7 @@ def _key(robot: Robot, drawn: Sequence[Parameters], settings: tuple[object, ...]
 
 def _load(path: Path) -> Collection | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Collection(arrays["states"], arrays["actions"], arrays["told"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lifelong.control.controller import Drive
-from lifelong.control.plots import trajectories_figure
+from lifelong.control.plots import support_curve_figure, trajectories_figure
 from lifelong.control.source import ControlSource
 from lifelong.control.support_curve import default_sizes, errors_by_size, windows
 from lifelong.control.video import film_suffix, side_by_side, write_film
@@ -55,6 +55,7 @@ class ClosedLoop(AfterEvaluation):
 
     Args:
         n_robots: robots of each domain; others for ``val`` than for ``test``.
+        domains: names of those to drive in; None is all that have robots.
         every_experience: in ``fit``, after every experience; False waits for the last one.
         compare: after the last one, drive the same robots without adaptation as well.
         support_sizes: sizes of support sets in the curve; None takes 0, powers of two, and that of the evaluation
@@ -63,7 +64,7 @@ class ClosedLoop(AfterEvaluation):
 
     Raises:
         ValueError: when no source of the stream can be acted in, a strategy answers in the learner's place, a support
-            set is larger than the data allow, or a setting is out of range.
+            set is larger than the data allow, a domain has no robots, or a setting is out of range.
 
     Example:
         >>> ClosedLoop(n_robots=10).n_robots
@@ -74,6 +75,7 @@ class ClosedLoop(AfterEvaluation):
         self,
         *,
         n_robots: int = 20,
+        domains: Sequence[str] | None = None,
         every_experience: bool = False,
         compare: bool = True,
         support_sizes: Sequence[int] | None = None,
@@ -83,7 +85,7 @@ class ClosedLoop(AfterEvaluation):
             raise ValueError(f"ClosedLoop has n_robots {n_robots}: it must be at least 1")
         if support_sizes is not None and any(size < 0 for size in support_sizes):
             raise ValueError(f"ClosedLoop has support_sizes {list(support_sizes)}: none may be below 0")
-        self.n_robots, self.every_experience = n_robots, every_experience
+        self.n_robots, self.domains, self.every_experience = n_robots, domains, every_experience
         self.compare, self.support_sizes, self.video = compare, support_sizes, video
         self.rows: list[Row] = []
         """The scores ``(R,)`` of each domain's robots after each experience; NaN where nobody drove."""
@@ -103,6 +105,8 @@ class ClosedLoop(AfterEvaluation):
                 "ClosedLoop drives robots, but the stream has no few-shot tasks of any (a ControlSource): leave it out "
                 "of --trainer.callbacks, or give --data.sources one, such as datamodules.Dynamics"
             )
+        if self.domains is not None:
+            self._keep_only(self.domains, data.stream.domains)
         for strategy in pl_module.strategies:
             if overrides(strategy, "respond"):
                 raise ValueError(
@@ -135,6 +139,7 @@ class ClosedLoop(AfterEvaluation):
             self.result["after"] = data.stream.experiences[trainer.current_epoch].name
             self._add(row, len(data.stream.domains), trainer.current_epoch)
             self._log(learner, part, names, after)
+        if self.rows and part == data.evaluate_on:  # elsewhere they come from the checkpoint
             self.result |= self._matrix(data)
         self.result |= {"measures": _summary(after), "without_adaptation": _summary(before)}
         self.result["failures"] = {n: list(d.failures) for n, d in zip(names, after, strict=True) if d.failures}
@@ -167,6 +172,14 @@ class ClosedLoop(AfterEvaluation):
         if len(failed) > MAX_FAILURES:
             console.print(f"and {len(failed) - MAX_FAILURES} more failed: see the file", highlight=False)
         self.say_where(*self._files())
+
+    def _keep_only(self, wanted: Sequence[str], names: Sequence[str]) -> None:
+        known = [names[number] for number in self._places]
+        missing = [name for name in wanted if name not in known]
+        if missing or not wanted:
+            found = f"found no robots in {', '.join(missing)}" if missing else "has an empty list of domains"
+            raise ValueError(f"ClosedLoop {found}: choose domains from {', '.join(known)}")
+        self._places = {number: place for number, place in self._places.items() if names[number] in wanted}
 
     # -- driving -----------------------------------------------------------------------------------------------------
 
@@ -239,15 +252,8 @@ class ClosedLoop(AfterEvaluation):
         if placed:
             figures[f"trajectories_{part}.png"] = trajectories_figure(placed, title=f"{title}: {part} robots")
         if curve := self.result.get("support_curve"):
-            figures[f"support_curve_{part}.png"] = plots.adaptation_curve_figure(
-                curve["mean"],
-                curve["half_width"],
-                self.result["domains"],
-                title=f"{title}: model error on {part} windows",
-                score_name="squared error / variance",
-                percent=False,
-                step_names=[str(size) for size in curve["sizes"]],
-                step_label="transitions in the support set",
+            figures[f"support_curve_{part}.png"] = support_curve_figure(
+                curve, self.result["domains"], title=f"{title}: model error on {part} windows"
             )
         for name, figure in figures.items():
             plots.save_figure(figure, self.folder.path / name)
@@ -331,10 +337,11 @@ def closed_loop_table(result: dict[str, Any]) -> Table:
     if score in result["without_adaptation"]:
         columns["without adaptation"] = (result["without_adaptation"][score], score)
     columns |= {_head(name): (found, name) for name, found in measures.items() if name != score}
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
+    about: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False}
+    table = Table(title=Text(title), title_justify="left", **about)
     table.add_column("domain", no_wrap=True)
     for head in columns:
-        table.add_column(head, justify="right")
+        table.add_column(head.replace(" ", "\n", 1), justify="right", no_wrap=True)
     texts = [_texts(found, name) for found, name in columns.values()]
     for name, *cells in zip(result["domains"], *texts, strict=True):
         table.add_row(Text(tables.shorten(name)), *cells)

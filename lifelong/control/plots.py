@@ -1,18 +1,18 @@
-"""Pictures of robots that drove: their ways before and after adaptation, side by side.
+"""Pictures of robots that drove, and of how good their models are.
 
-Shapes: ``R`` robots, ``T`` control steps, ``G`` numbers of a goal.
+Shapes: ``D`` domains, ``K`` sizes of support sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lifelong.control.controller import Drive
 from lifelong.control.robot import Array
-from lifelong.evaluation.plots import COLOURS, title_above
+from lifelong.evaluation.plots import COLOURS, adaptation_curve_figure, title_above
 from lifelong.evaluation.tables import shorten
 
 if TYPE_CHECKING:
@@ -61,6 +61,35 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
     return figure
 
 
+def support_curve_figure(curve: Mapping[str, Any], names: Sequence[str], *, title: str) -> Figure:
+    """The model's error in every domain against the size of the support set, on a logarithmic scale.
+
+    Args:
+        curve: ``sizes (K,)``, ``mean (D, K)`` and ``half_width (D, K)``.
+        names: of the domains.
+        title: above the figure.
+    """
+    mean, half_width = (np.asarray(curve[name], dtype=float) for name in ("mean", "half_width"))
+    figure = adaptation_curve_figure(
+        mean,
+        half_width,
+        names,
+        title=title,
+        score_name="squared error / variance of the targets",
+        percent=False,
+        step_names=[str(size) for size in curve["sizes"]],
+        step_label="transitions in the support set",
+    )
+    axes = figure.axes[0]
+    axes.set_yscale("log")
+    known = mean[np.isfinite(mean) & (mean > 0)]
+    if known.size:  # an interval that reaches below zero must not set the scale
+        axes.set_ylim(float(known.min()) / 1.6, float(known.max()) * 1.6)
+    axes.axhline(1, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
+    axes.annotate("the mean", (1, 1), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7.5)
+    return figure
+
+
 def _draw_ways(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
     assert drive.positions is not None
     for way, goals, colour in zip(drive.positions[:MAX_ROBOTS], drive.goals, COLOURS, strict=False):
@@ -71,6 +100,8 @@ def _draw_ways(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tupl
     axes.set_aspect("equal")
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
+    axes.set_xlabel("x", fontsize=8, labelpad=1)
+    axes.set_ylabel("y", fontsize=8, labelpad=0)
     axes.tick_params(labelsize=7.5)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -144,7 +144,7 @@ def test_adaptation_is_measured_by_success_and_by_the_models_error() -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(a, b) for a, b in zip(weights, learner.parameters(), strict=True))
     table = closed_loop_table(result)
-    assert [column.header for column in table.columns][:3] == ["domain", "success (%) ↑", "without adaptation"]
+    assert [column.header for column in table.columns][:3] == ["domain", "success\n(%) ↑", "without\nadaptation"]
 
 
 def test_the_error_is_that_of_the_end_of_the_support_set_and_one_for_the_mean() -> None:
@@ -181,6 +181,8 @@ def test_what_cannot_be_driven_is_one_sentence() -> None:
     learner = maml()
     learner.use([WeightAveraging()])
     sentence(ClosedLoop(), learner, "WeightAveraging answers whole tasks")
+    sentence(ClosedLoop(domains=["ice"]), maml(), "no robots in ice: choose domains from nominal, x reversed")
+    sentence(ClosedLoop(domains=[]), maml(), "an empty list of domains")
     sentence(ClosedLoop(support_sizes=[25]), maml(), "has 30 examples")
     with pytest.raises(ValueError, match="n_robots 0"):
         ClosedLoop(n_robots=0)
@@ -271,13 +273,19 @@ def test_the_command_line_drives_in_fit_validate_and_test(
     validated = json.loads((folder / "closed_loop_val.json").read_text())
     assert validated["measures"] == fitted["measures"]
     assert validated["support_curve"] == fitted["support_curve"]
-    assert "matrix" not in validated
+    assert validated["matrix"] == fitted["matrix"]  # what fit wrote is not lost
     run_here("test", last, "--trainer.logger=false")
     tested = json.loads((folder / "closed_loop_test.json").read_text())
     assert tested["part"] == "test"
     assert tested["measures"] != fitted["measures"]
+    assert "matrix" not in tested
     with Image.open(folder / "trajectories_test.png") as picture:
         assert picture.size[0] > 500
+    chosen = "--trainer.callbacks.domains=[x reversed]"  # in one environment, by name
+    run_here("test", last, "--trainer.logger=false", chosen)
+    alone = json.loads((folder / "closed_loop_test.json").read_text())
+    assert alone["domains"] == ["x reversed"]
+    assert alone["measures"]["success"]["mean"] == tested["measures"]["success"]["mean"][1:2]
     code, message = error_of(capsys, "fit", *POINTS, *CALLBACK[:1], "--trainer.callbacks.n_robots=0")
     assert code in (1, 2)
     assert "n_robots 0" in message
