@@ -48,17 +48,19 @@ CHANGES = {
     "omniglot_textures_permuted": [*SHAPE, "--model.network.n_filters=4"],
     "omniglot_fashion_textures": [*SHAPE, "--model.network.n_filters=4"],
     "clinc150": [],
+    "continual_world": ["--data.n_way=1"],
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
 STAND_INS = {
+    "datamodules.MetaWorld": "tests.control.arms.Arms",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
     "lifelong.text.Tokens": "tests.text.stand_ins.Tokens",
     "lifelong.networks.Transformer": "tests.text.stand_ins.Network",
 }
-"""No language model is at hand where these tests must run."""
+"""No language model and no simulator is at hand where these tests must run."""
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -80,14 +82,14 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_config_runs(config: Path) -> None:
     few = FEW_EXAMPLES if config.stem in CLASSICAL else FEW_TASKS
-    run_here("fit", f"--config={_without_language_models(config)}", *SMALL, *few, *CHANGES[config.stem])
+    run_here("fit", f"--config={_with_stand_ins(config)}", *SMALL, *few, *CHANGES[config.stem])
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert len(results["matrix"]) == len(results["experiences"]) > 0
     assert np.isfinite(np.array(results["matrix"])).all()
 
 
-def _without_language_models(config: Path) -> Path:
+def _with_stand_ins(config: Path) -> Path:
     text = config.read_text(encoding="utf-8")
     for real, stand_in in STAND_INS.items():
         text = text.replace(real, stand_in)
