@@ -9,6 +9,7 @@ A sweep is a YAML file: ``seeds``, ``flags`` for all runs (``{seed}`` in them is
 - ``columns``, by choice: flags by name. Every row is then run in every column and each cell is an average score, or
   what ``score`` names (``unseen_score``). A row of other flags in each column is a mapping from column to flags; it has
   no cell in a column that it leaves out;
+- ``judged_by: closed loop``, by choice: what robots did (:class:`lifelong.control.ClosedLoop`) in place of the score;
 - ``published``, by choice: what stands beside ours, by label (and column);
 - ``spread``, by choice, here or for the whole sweep: what stands behind a mean over seeds, its 95 % t-interval
   (``interval``) or its standard error (``sem``).
@@ -72,7 +73,11 @@ class Run:
         """What is in its folder, None when that is not finished or was made by another run of the same name."""
         path = self.folder / "results.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return found if found.get("finished") and not self._is_of_another else None
+        if not found.get("finished") or self._is_of_another:
+            return None
+        for drives in self.folder.glob("closed_loop_*.json"):
+            found["closed_loop"] = json.loads(drives.read_text(encoding="utf-8"))
+        return found
 
     @property
     def _is_of_another(self) -> bool:
@@ -135,6 +140,7 @@ def check(sweep: dict[str, Any]) -> None:
         _check("column", {column for row in named if isinstance(row, dict) for column in row}, columns)
         _check("published row", published, rows)
         _check("score", {table.get("score", METRICS["average"])}, SCORES)
+        _check("judge", {table.get("judged_by", "score")}, ("score", "closed loop"))
         _check("spread", {table.get("spread", sweep.get("spread", "interval"))}, SPREADS)
 
 
@@ -173,7 +179,8 @@ def markdown(sweep: dict[str, Any], runs: list[Run]) -> str:
         found: Found = {(label, column): [] for label, column, _ in cells(table)}
         for run in runs:
             if run.table == table["name"] and (results := run.results):
-                found[run.label, run.column].append(results)
+                by_robots = table.get("judged_by") == "closed loop"
+                found[run.label, run.column].append(_in_closed_loop(results) if by_robots else results)
         if not any(found.values()):
             continue
         spread = table.get("spread", sweep.get("spread", "interval"))
@@ -185,6 +192,17 @@ def markdown(sweep: dict[str, Any], runs: list[Run]) -> str:
         rows.insert(1, ["---"] * len(rows[0]))
         text += [f"## {table['name']}", "", about, "", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(text)
+
+
+def _in_closed_loop(results: dict[str, Any]) -> dict[str, Any]:
+    """What a run found, with success in closed loop where the score was, and the model's error beside it."""
+    drives = results["closed_loop"]
+    measures = dict(results["measures"])
+    if curve := drives.get("support_curve"):
+        measures["squared error / variance"] = [[row[-1] for row in curve["mean"]]]
+    if before := drives.get("without_adaptation", {}).get(drives["score"]):
+        measures[f"{drives['score']} without adaptation"] = [before["mean"]]
+    return results | {"matrix": drives["matrix"], "metrics": drives["metrics"], "measures": measures}
 
 
 def _plain(table: dict[str, Any], found: Found, spread: str) -> Iterator[list[str]]:

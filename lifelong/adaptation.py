@@ -16,6 +16,7 @@ def gradient_descent(
     rates: Sequence[Mapping[str, Tensor | float]],
     *,
     first_order: bool,
+    max_norm: float | None = None,
 ) -> list[Params]:
     """Descend once for every entry of ``rates``: ``θ ← θ − α ∇ loss(θ)``; returns all parameters on the way.
 
@@ -27,6 +28,7 @@ def gradient_descent(
         params: starting point by name.
         rates: for every step the learning rate of each parameter, broadcast against it.
         first_order: hold the gradients constant.
+        max_norm: scale a step's gradients down together so that their joint Euclidean norm is at most this.
 
     Returns:
         ``len(rates) + 1`` sets of parameters, the starting point first.
@@ -44,9 +46,24 @@ def gradient_descent(
         gradients: Params = torch.func.grad(loss)(params)
         if first_order:
             gradients = {name: g.detach() for name, g in gradients.items()}
+        if max_norm is not None:
+            gradients = clipped(gradients, max_norm)
         params = {name: p - rate[name] * gradients[name] for name, p in params.items()}
         trajectory.append(params)
     return trajectory
+
+
+def clipped(gradients: Params, max_norm: float) -> Params:
+    """All gradients times ``min(1, max_norm / norm)`` with their joint Euclidean norm.
+
+    Example:
+        >>> clipped({"a": torch.tensor([3.0]), "b": torch.tensor([4.0])}, 1.0)["b"].item()
+        0.800000011920929
+    """
+    square = torch.stack([g.square().sum() for g in gradients.values()]).sum()
+    # The floor keeps the square root differentiable where all gradients are zero.
+    factor = (max_norm / square.clamp_min(torch.finfo(square.dtype).tiny).sqrt()).clamp_max(1.0)
+    return {name: g * factor for name, g in gradients.items()}
 
 
 def not_negative(**settings: float) -> None:

@@ -54,6 +54,8 @@ class Learner(L.LightningModule):
 
     unit: ClassVar[Unit] = "tasks"
     """What it learns from: few-shot tasks, or labelled examples (tasks with an empty support set)."""
+    sees_other_queries: ClassVar[bool] = False
+    """Whether an answer depends on the queries that are asked with it."""
     channels_last: ClassVar[bool] = True
     """Lay the weights of convolutions out with the channels last where tasks run in a loop: on a CPU that is faster."""
 
@@ -82,6 +84,11 @@ class Learner(L.LightningModule):
     @abstractmethod
     def predict(self, params: Params, state: Any, query_x: Tensor) -> Tensor:
         """Outputs for one task's queries ``(Q, *X)``: logits ``(Q, N)`` or values ``(Q, *Y)``."""
+
+    @property
+    def transductive(self) -> bool:
+        """Whether an answer depends on the queries that are asked with it, by the learner or by its network's norm."""
+        return self.sees_other_queries or any(getattr(m, "sees_other_examples", False) for m in self.network.modules())
 
     # -- pure functions of the meta-parameters --------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ CLASSICAL = ("clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "spl
 """Configs whose units are labelled examples."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
+SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
+SLIDER += ["--data.sources.n_robots=10", "--data.sources.segment_length=12", "--data.n_shot=4", "--data.n_query=2"]
 CHANGES = {
     "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
     "fading_mnist": [],
@@ -52,10 +54,15 @@ CHANGES = {
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
+    "robot_car": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
+    "robot_reacher": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
+    "robot_stream": [*SLIDER, "--trainer.callbacks.n_robots=2"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
 STAND_INS = {
     "datamodules.MetaWorld": "tests.control.arms.Arms",
+    "datamodules.robots.Car": "tests.robots.Slider",
+    "datamodules.robots.Reacher": "tests.robots.Slider",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
     "lifelong.text.Tokens": "tests.text.stand_ins.Tokens",
     "lifelong.networks.Transformer": "tests.text.stand_ins.Network",

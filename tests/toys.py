@@ -108,6 +108,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "RelationNet": {"width": 8},
     "Reptile": {"n_inner_steps": 2},
     "SimpleShot": {"n_centre_tasks": 6},
+    "TransductiveProtoNet": {"n_refinements": 2},
 }
 """Every learner with the settings that keep it small: one row makes it obey all laws of the contract."""
 

@@ -62,7 +62,7 @@ class Report:
         self.folder.write_json("results.json", self._results(evaluator, trainer, finished=True))
         data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
         means, widths = metrics.interval(matrix)
-        percent, name = _objective(trainer).percent, _objective(trainer).score_name
+        percent, name = _objective(trainer).percent, _score_name(trainer)
         console = _console()
         console.print()
         console.print(
@@ -94,7 +94,7 @@ class Report:
         domains, percent, about = data.stream.domains, _objective(trainer).percent, data.about_evaluation(part)
         means, widths = metrics.interval(metrics.ragged(row["score"]))
         console = _console()
-        title = f"{_objective(trainer).score_name} on {about}"
+        title = f"{_score_name(trainer)} on {about}"
         console.print(
             tables.matrix_table(
                 means[None],
@@ -122,6 +122,7 @@ class Report:
         return {
             "finished": finished,
             "score": learner.objective.score_name,
+            "transductive": learner.transductive,
             "part": data.evaluate_on,
             "domains": list(data.stream.domains),
             "experiences": [e.name for e in data.stream.experiences],
@@ -148,7 +149,7 @@ class Report:
         learner: Any = trainer.lightning_module
         title = f"{type(learner).__name__}, {' + '.join(learner.strategies.names) or 'no strategy'}"
         about = (means, widths, _row_names(trainer, len(matrix)), data.stream.domains)
-        style = {"title": title, "score_name": learner.objective.score_name, "percent": learner.objective.percent}
+        style = {"title": title, "score_name": _score_name(trainer), "percent": learner.objective.percent}
         style |= {"joint": data.joint, "n_unseen": data.stream.n_unseen}
         for file, draw in (
             ("accuracy_matrix.png", plots.accuracy_matrix_figure),
@@ -186,6 +187,11 @@ def peak_memory() -> dict[str, int]:
 
 def _objective(trainer: L.Trainer) -> Any:
     return trainer.lightning_module.objective
+
+
+def _score_name(trainer: L.Trainer) -> str:
+    learner: Any = trainer.lightning_module
+    return f"{learner.objective.score_name}{', transductive' if learner.transductive else ''}"
 
 
 def _n_eval_units(data: Any, part: str) -> list[int]:

@@ -21,6 +21,7 @@ from lifelong.learners.reptile import Reptile
 from lifelong.learners.ridge import R2D2
 from lifelong.learners.simple_shot import SimpleShot
 from lifelong.learners.streaming_lda import StreamingLDA
+from lifelong.learners.transductive_prototypical import TransductiveProtoNet
 
 __all__ = [
     "ANIL",
@@ -44,4 +45,5 @@ __all__ = [
     "Reptile",
     "SimpleShot",
     "StreamingLDA",
+    "TransductiveProtoNet",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.adaptation import gradient_descent, not_negative
@@ -33,11 +34,15 @@ class GradientLearner(Learner):
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: the rate of every inner step, unless a subclass has others.
         first_order: hold the inner gradients constant.
+        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error, so
+            that one wild transition does not throw it: ``½ e²`` up to ``|e| = δ``, then ``δ (|e| − ½ δ)``, times 2.
+        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
         outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the network keeps running statistics, a number of steps is negative, or the tasks have another
-            number of ways than the network has outputs.
+            number of ways than the network has outputs, or
+            ``inner_huber`` is asked for in classification.
     """
 
     needs_head: ClassVar[bool] = False
@@ -54,6 +59,8 @@ class GradientLearner(Learner):
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
         first_order: bool = False,
+        inner_huber: float | None = None,
+        inner_clip: float | None = None,
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression(), outer=outer)
@@ -63,6 +70,12 @@ class GradientLearner(Learner):
         not_negative(n_inner_steps=self.n_inner_steps, n_eval_steps=self.n_eval_steps)
         self.inner_rate = inner_rate
         self.first_order = first_order
+        for name, value in (("inner_huber", inner_huber), ("inner_clip", inner_clip)):
+            if value is not None and value <= 0:
+                raise ValueError(f"--model.{name} is {value}: it must be above 0, or null to leave it out")
+        if inner_huber is not None and task != "regression":
+            raise ValueError("--model.inner_huber is for regression, and the task is classification: leave it out")
+        self.inner_huber, self.inner_clip = inner_huber, inner_clip
 
     # -- what a subclass decides ----------------------------------------------------------------------------------
 
@@ -107,6 +120,8 @@ class GradientLearner(Learner):
             now = self.network_at(params, moved)
             output = self.apply_network(now, support_x) if features is None else apply_head(self.network, now, features)
             self._check_outputs(output, support_y)
+            if self.inner_huber is not None:  # twice torch's, so that it is the squared error where errors are small
+                return 2 * F.huber_loss(output, support_y, delta=self.inner_huber)
             return self.objective.loss(output, support_y)
 
         return loss
@@ -133,7 +148,7 @@ class GradientLearner(Learner):
         # Half-precision double gradients overflow, so the inner loop runs in the parameters' own precision.
         with torch.autocast(support_x.device.type, enabled=False):
             loss = self.inner_loss(params, support_x, support_y)
-            way = gradient_descent(loss, moving, rates, first_order=self.is_first_order())
+            way = gradient_descent(loss, moving, rates, first_order=self.is_first_order(), max_norm=self.inner_clip)
         return [self.network_at(params, moved) for moved in way]
 
     def settle(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:

@@ -39,6 +39,8 @@ class MAML(GradientLearner):
             ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t`` of ``T``, ``w_i = (1 − t/T) / n`` for
             ``i < n`` and the last step has the rest, so that the weights go from uniform to MAML's own loss; 0 is that
             loss from the start.
+        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
+        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
         outer: how the meta-parameters are trained.
 
     Raises:
@@ -76,6 +78,8 @@ class MAML(GradientLearner):
         first_order: bool = False,
         first_order_until: int = 0,
         multi_step_loss_until: int = 0,
+        inner_huber: float | None = None,
+        inner_clip: float | None = None,
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
@@ -85,6 +89,8 @@ class MAML(GradientLearner):
             n_eval_steps=n_eval_steps,
             inner_rate=inner_rate,
             first_order=first_order,
+            inner_huber=inner_huber,
+            inner_clip=inner_clip,
             outer=outer,
         )
         if rates_per_step and not learn_inner_rate:

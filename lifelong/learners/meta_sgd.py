@@ -26,6 +26,8 @@ class MetaSGD(GradientLearner):
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: where every element of ``α`` starts.
         first_order: hold the inner gradients constant.
+        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
+        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
         outer: how the meta-parameters are trained.
 
     Raises:
@@ -51,6 +53,8 @@ class MetaSGD(GradientLearner):
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
         first_order: bool = False,
+        inner_huber: float | None = None,
+        inner_clip: float | None = None,
         outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
@@ -60,6 +64,8 @@ class MetaSGD(GradientLearner):
             n_eval_steps=n_eval_steps,
             inner_rate=inner_rate,
             first_order=first_order,
+            inner_huber=inner_huber,
+            inner_clip=inner_clip,
             outer=outer,
         )
         self.inner_rates = nn.ParameterDict(

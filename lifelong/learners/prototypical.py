@@ -61,8 +61,11 @@ class ProtoNet(Learner):
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)``: negative distances times the temperature."""
-        features = self.apply_network(params, query_x).flatten(1)
+        return self.compare(self.apply_network(params, query_x).flatten(1), state)
+
+    def compare(self, features: Tensor, means: Tensor) -> Tensor:
+        """Logits ``(Q, N)`` of features ``(Q, D)`` by class means ``(N, D)``."""
         if self.distance == "cosine":
             with full_precision(features):
-                return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(state, dim=-1).T - 1)
-        return -self.temperature * (features[:, None] - state[None]).square().sum(-1)
+                return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(means, dim=-1).T - 1)
+        return -self.temperature * (features[:, None] - means[None]).square().sum(-1)

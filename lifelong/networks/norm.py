@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,8 @@ class BatchNorm(nn.Module):
         >>> BatchNorm(3)(torch.randn(8, 3, 4, 4)).mean((0, 2, 3)).abs() < 1e-5
         tensor([True, True, True])
     """
+
+    sees_other_examples: ClassVar[bool] = True
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -75,6 +75,8 @@ class TextSource(Source):
     def domains(self) -> list[Domain]:
         """The domains, their texts encoded."""
         found = self.text_domains()
+        if not found:
+            return []  # the stream says so better than an encoding of nothing
         # In one go: an encoding may be slow to start, and shows how far it is.
         x = self.encoding.encode([text for domain in found for text in domain.texts])
         parts = torch.split(x, [len(domain.texts) for domain in found])

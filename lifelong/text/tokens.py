@@ -44,6 +44,8 @@ class Tokens(TextEncoding):
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Texts as ``(M, L)`` whole numbers."""
+        if not len(texts):
+            return torch.zeros(0, self.max_length, dtype=torch.long)
         tokenizer = load_tokenizer(self.model, "lifelong.text.Tokens")
         how = {"padding": "max_length", "truncation": True, "max_length": self.max_length, "return_tensors": "np"}
         pieces = [tokenizer(list(texts[i : i + AT_ONCE]), **how)["input_ids"] for i in range(0, len(texts), AT_ONCE)]

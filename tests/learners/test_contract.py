@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from lifelong import learners
 from lifelong.batch import Episode
 from lifelong.learners.pretrained import Pretrained
 from lifelong.outer import OuterLoop
@@ -108,13 +109,14 @@ def test_the_numbers_of_the_classes_are_no_input(name: str) -> None:
         assert torch.equal(function(params, poisoned), function(params, batch))
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", [name for name in LEARNERS if not getattr(learners, name).sees_other_queries])
 def test_inductive_predictions_do_not_depend_on_other_queries(name: str) -> None:
     learner, batch = make_learner(name, "image", "group").eval(), random_episode("image", n_tasks=1)
     first = Episode(*batch.tasks()[:2], batch.query_x[:, :2], batch.query_y[:, :2], batch.weight, batch.n_way)
     params = learner.meta_parameters()
     whole, part = learner.outputs(params, batch), learner.outputs(params, first)
     torch.testing.assert_close(whole[:, :2], part, rtol=1e-4, atol=1e-5)
+    assert not learner.transductive
 
 
 @pytest.mark.parametrize(("kind", "norm"), CASES)

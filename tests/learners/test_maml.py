@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong import learners
+from lifelong.adaptation import clipped
 from lifelong.learners import ANIL, BOIL, MAML
 from lifelong.networks import MLP, WithHead
 from lifelong.outer import OuterLoop
@@ -272,3 +274,52 @@ def test_no_inner_steps_means_the_initialisation_itself(settings: dict[str, int]
 def test_negative_steps_are_refused(name: str, steps: str) -> None:
     with pytest.raises(ValueError, match=rf"--model.{steps} is -1: it must not be negative"):
         make_learner(name, **{steps: -1})
+
+
+@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+def test_a_huber_inner_loss_with_clipped_gradients_against_finite_differences(mapping: Any) -> None:
+    settings = {"inner_huber": 0.3, "inner_clip": 0.2, "inner_rate": 0.5, "n_inner_steps": 3}
+    check_finite_differences(
+        make_learner("MAML", "regression", mapping=mapping, **settings), random_episode("regression")
+    )
+
+
+@pytest.mark.parametrize("name", ["MAML", "MetaSGD"])
+def test_one_wild_target_moves_the_weights_no_farther_than_the_clip(name: str) -> None:
+    x, y = torch.ones(4, 1), torch.tensor([[0.0], [0.0], [0.0], [1e6]])
+
+    def moved_by(**settings: float) -> float:
+        torch.manual_seed(0)
+        learner = getattr(learners, name)(
+            nn.Linear(1, 1), task="regression", n_inner_steps=1, inner_rate=0.5, **settings
+        )
+        before, after = learner.meta_parameters(), learner.adapt(learner.meta_parameters(), x, y)
+        return sum((after[n] - before[n]).square().sum().item() for n in after) ** 0.5
+
+    assert moved_by() > 1e5
+    # A mean over four: the wild one pulls with 2δ/4 on weight and bias, the others with what they are off.
+    assert moved_by(inner_huber=1.0) < 5
+    assert moved_by(inner_clip=0.25) == pytest.approx(0.125)
+    assert moved_by(inner_clip=1e9) == pytest.approx(moved_by())
+
+
+def test_a_huber_loss_with_a_large_threshold_is_the_squared_error() -> None:
+    batch = random_episode("regression")
+    plain, huber = (make_learner("MAML", "regression", **s) for s in ({}, {"inner_huber": 1e6}))
+    losses = [learner.losses(learner.meta_parameters(), batch) for learner in (plain, huber)]
+    torch.testing.assert_close(*losses)
+
+
+def test_gradients_of_zero_are_clipped_to_zero_and_stay_differentiable() -> None:
+    w = torch.zeros(2, requires_grad=True)
+    found = clipped({"w": 2 * w}, 1.0)["w"]
+    (slope,) = torch.autograd.grad(found.sum(), w)
+    assert found.tolist() == [0.0, 0.0]
+    assert slope.isfinite().all()
+
+
+def test_huber_and_clip_out_of_place_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"--model.inner_clip is 0: it must be above 0, or null"):
+        MAML(nn.Linear(1, 1), task="regression", inner_clip=0)
+    with pytest.raises(ValueError, match=r"--model.inner_huber is for regression, and the task is classification"):
+        MAML(nn.Linear(1, 2), inner_huber=1.0)
