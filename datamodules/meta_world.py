@@ -53,8 +53,8 @@ VERSION = 1
 class MetaWorld(ControlSource):
     """Demonstrations of Meta-World's scripted experts, one domain per task (extra ``robot``).
 
-    An input is what the arm sees: hand, gripper and two objects now and one step before, and the goal (Meta-World hides
-    it by default; here it is always visible, since the experts look at it). A target is the expert's action in [−1, 1].
+    An input is what the arm sees: hand, gripper, two objects and the goal (Meta-World hides it by default; here it is
+    always visible, since the experts look at it). A target is the expert's action in [−1, 1].
     A "class" is one demonstration, so that a few-shot task is one demonstration's transitions; with ``n_way`` 1 and
     ``NoAdaptation(task="regression")`` that is behaviour cloning.
 
@@ -134,7 +134,7 @@ class MetaWorld(ControlSource):
         return [ArmSimulation(self, domain, rng) for _ in range(n)]
 
     def inputs(self, observations: NDArray[np.float64], domain: int) -> Array:
-        """What a model of a domain sees of Meta-World's observations ``(…, 39)``: ``(…, 39)``, or ``(…, 39 + T)``."""
+        """What a model of a domain sees of Meta-World's observations ``(…, 39)``: ``(…, 33)``, or ``(…, 33 + T)``."""
         x = encode(observations)
         if not self.tell_task:
             return x
@@ -147,7 +147,7 @@ class MetaWorld(ControlSource):
             self.tasks[number],
             torch.from_numpy(self.inputs(observations, number)),
             np.repeat(np.arange(len(lengths)), lengths),
-            [f"demonstration {i}" for i in range(len(lengths))],
+            [f"demonstration {i + 1}" for i in range(len(lengths))],
             targets=torch.from_numpy(actions),
         )
 
@@ -201,13 +201,13 @@ class ArmSimulation(Simulation):
 
     def __init__(self, source: MetaWorld, domain: int, rng: np.random.Generator) -> None:
         self._source, self._domain = source, domain
-        self._environment = make_environment(source.tasks[domain])
+        self.environment = make_environment(source.tasks[domain])
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin anew, with objects and goal at other places."""
         self._n_steps, self._success, self._return = 0, False, 0.0
-        self._see(begin(self._environment, rng))
+        self._see(begin(self.environment, rng))
 
     def _see(self, observation: NDArray[np.float64]) -> None:
         self.observation = observation
@@ -228,7 +228,7 @@ class ArmSimulation(Simulation):
         if self.is_over:
             raise ValueError("the episode is over: reset the simulation before the next step")
         clipped = np.clip(np.asarray(action, dtype=np.float64), -1, 1)
-        observation, reward, _, _, about = self._environment.step(clipped)
+        observation, reward, _, _, about = self.environment.step(clipped)
         if not np.isfinite(observation).all():
             raise ValueError(
                 f"the simulation of {self._source.tasks[self._domain]} became unstable at step {self._n_steps + 1}: "
@@ -250,41 +250,43 @@ class ArmSimulation(Simulation):
 
     def frame(self) -> NDArray[np.uint8]:
         """A picture ``(480, 480, 3)`` from the corner of the table."""
-        return np.asarray(drawn("MetaWorld", self._environment.render), dtype=np.uint8)
+        return np.asarray(drawn("MetaWorld", self.environment.render), dtype=np.uint8)
 
     def close(self) -> None:
         """Give back the window, if one was drawn in."""
-        self._environment.close()
+        self.environment.close()
 
 
-HAND, GRIPPER, OBJECTS = slice(0, 3), slice(3, 4), (slice(4, 7), slice(11, 14))
 N_SEEN = 18
 """Numbers that are seen at once: hand (3), gripper (1), two objects of place (3) and orientation (4)."""
+GRIPPER, PLACES = 3, (0, 4, 11, 18)
+"""In what is seen with the goal behind it: the gripper's opening, and where places begin (hand, objects, goal)."""
 CENTRE = (0.0, 0.6, 0.2)
 """Where the hand is at the start, in metres."""
-REACH = 0.1
-"""Metres that count as one."""
-BOUND = 10.0
+N_INPUTS = N_SEEN + 3 + 12
+"""Numbers of an encoded observation."""
 
 
 def encode(observations: NDArray[np.float64]) -> Array:
-    """Meta-World's observations as a network likes them, ``(…, 39)`` to ``(…, 39)``, by numbers that no data decide.
+    """Meta-World's observations as a network likes them, ``(…, 39)`` to ``(…, 33)``, by numbers that no data decide.
 
-    Places are in units of 10 cm from where the hand starts, the gripper's opening is from −1 to 1, orientations stay as
-    they are, all within ±10.
+    What was seen one step before is left out, as the experts do not look at it. Places are in units of 10 cm from
+    where the hand starts, the gripper's opening is from −1 to 1, orientations stay as they are. Appended are the ways
+    from the hand to both objects and the goal and from the first object to the goal, as ``asinh`` of centimetres: what
+    an expert does next hangs on whether these are below a centimetre or two.
 
     Example:
         >>> encode(np.zeros(39))[:4]
         array([ 0., -6., -2., -1.], dtype=float32)
     """
-    scaled = np.array(observations, dtype=np.float64)
-    for start in (0, N_SEEN):
-        seen = scaled[..., start : start + N_SEEN]
-        for place in (HAND, *OBJECTS):
-            seen[..., place] = (seen[..., place] - CENTRE) / REACH
-        seen[..., GRIPPER] = 2 * seen[..., GRIPPER] - 1
-    scaled[..., -3:] = (scaled[..., -3:] - CENTRE) / REACH
-    return scaled.clip(-BOUND, BOUND).astype(np.float32)
+    x = np.concatenate([observations[..., :N_SEEN], observations[..., -3:]], axis=-1)
+    hand, first, second, goal = (x[..., start : start + 3] for start in PLACES)
+    ways = np.concatenate([first - hand, second - hand, goal - hand, goal - first], axis=-1)
+    ways = np.arcsinh(100 * ways)
+    for place in (hand, first, second, goal):
+        place[...] = 10 * (place - CENTRE)
+    x[..., GRIPPER] = 2 * x[..., GRIPPER] - 1
+    return np.concatenate([x, ways], axis=-1).astype(np.float32)
 
 
 def _attempt(
@@ -351,7 +353,7 @@ def _check_task(task: str) -> None:
 def _load(file: Path) -> dict[str, NDArray[Any]] | None:
     """What is kept; None where there is nothing, or nothing whole."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ("observations", "actions", "lengths")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

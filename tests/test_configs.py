@@ -50,6 +50,7 @@ CHANGES = {
     "omniglot_textures_permuted": [*SHAPE, "--model.network.n_filters=4"],
     "omniglot_fashion_textures": [*SHAPE, "--model.network.n_filters=4"],
     "clinc150": [],
+    "continual_world": ["--data.n_way=1"],
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
@@ -59,6 +60,7 @@ CHANGES = {
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
 STAND_INS = {
+    "datamodules.MetaWorld": "tests.control.arms.Arms",
     "datamodules.robots.Car": "tests.robots.Slider",
     "datamodules.robots.Reacher": "tests.robots.Slider",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
