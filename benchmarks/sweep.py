@@ -75,7 +75,7 @@ class Run:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if not found.get("finished") or self._is_of_another:
             return None
-        for drives in self.folder.glob("closed_loop_*.json"):
+        if (drives := self.folder / "closed_loop.json").is_file():
             found["closed_loop"] = json.loads(drives.read_text(encoding="utf-8"))
         return found
 
@@ -196,7 +196,10 @@ def markdown(sweep: dict[str, Any], runs: list[Run]) -> str:
 
 def _in_closed_loop(results: dict[str, Any]) -> dict[str, Any]:
     """What a run found, with success in closed loop where the score was, and the model's error beside it."""
-    drives = results["closed_loop"]
+    if (drives := results.get("closed_loop")) is None:
+        raise ValueError(
+            "a run was to be judged by its robots, but none drove: give its config lifelong.control.ClosedLoop"
+        )
     measures = dict(results["measures"])
     if curve := drives.get("support_curve"):
         measures["squared error / variance"] = [[row[-1] for row in curve["mean"]]]

@@ -121,6 +121,7 @@ class StreamDataModule(L.LightningDataModule):
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
         self._stream: Stream | None = None
+        self._origins: list[tuple[Source, int]] = []
 
     # -- what a subclass decides ----------------------------------------------------------------------------------
 
@@ -167,12 +168,12 @@ class StreamDataModule(L.LightningDataModule):
     def stream(self) -> Stream:
         """The stream, loaded on first use."""
         if self._stream is None:
-            learnt = [domain for source in self.sources for domain in source.domains()]
-            unseen = [domain for source in self.unseen for domain in source.domains()]
-            domains = same_shape([*learnt, *unseen])
+            loaded = [(source, source.domains()) for source in (*self.sources, *self.unseen)]
+            n_learnt = sum(len(found) for _, found in loaded[: len(self.sources)])
+            domains = same_shape([domain for _, found in loaded for domain in found])
             stream = build_stream(
-                domains[: len(learnt)],
-                unseen=domains[len(learnt) :],
+                domains[:n_learnt],
+                unseen=domains[n_learnt:],
                 split=self.split,
                 split_seed=self.split_seed,
                 joint=self.joint,
@@ -184,7 +185,14 @@ class StreamDataModule(L.LightningDataModule):
             )
             self.check(stream)
             self._stream = stream
+            self._origins = [(source, number) for source, found in loaded for number in range(len(found))]
         return self._stream
+
+    @property
+    def origins(self) -> list[tuple[Source, int]]:
+        """Where each domain of the stream is from: its source, and its number among that source's domains."""
+        self.stream  # noqa: B018
+        return self._origins
 
     @property
     def n_classes(self) -> int:

@@ -5,8 +5,9 @@ import torch
 
 from lifelong.batch import Episode
 from lifelong.datamodule import EpisodicDataModule
+from lifelong.stream import Domain
 from lifelong.streaming import StepLoader
-from tests.toys import AtEnd, fit, make_learner, toy_data
+from tests.toys import AtEnd, Toy, fit, make_learner, toy_data
 
 CPU = torch.device("cpu")
 
@@ -116,3 +117,19 @@ def test_settings_out_of_range_and_small_parts_are_named() -> None:
         toy_data(n_shot=11).stream  # noqa: B018
     with pytest.raises(ValueError, match=r"domain 0 \(val\) has 2 classes"):
         toy_data(split=(2, 3)).stream  # noqa: B018
+
+
+def test_domains_know_their_source_and_their_number_there() -> None:
+    loads = []
+
+    class Counted(Toy):
+        def domains(self) -> list[Domain]:
+            loads.append(self)
+            return super().domains()
+
+    first, second, unseen = Counted(2), Counted(1), Counted(2)
+    data = EpisodicDataModule([first, second], unseen=[unseen], n_way=3, n_shot=2, n_query=2, split=(3, 3))
+    assert data.origins == [(first, 0), (first, 1), (second, 0), (unseen, 0), (unseen, 1)]
+    assert len(data.stream.domains) == 5
+    assert data.stream.n_unseen == 2
+    assert loads == [first, second, unseen]  # each once, whatever asks

@@ -141,6 +141,25 @@ def test_a_finished_run_is_read_and_an_unfinished_one_is_not(tmp_path: Path) -> 
     assert run.results is None
 
 
+def test_a_table_may_be_judged_by_what_robots_did(tmp_path: Path) -> None:
+    table = SWEEP["tables"][0] | {"judged_by": "closed loop"}
+    by_robots, by_score = SWEEP | {"tables": [table]}, SWEEP
+    runs = list(sweep.plan(by_robots, tmp_path))
+    _finish(runs[0], 0.6)
+    with pytest.raises(ValueError, match=r"none drove: give its config lifelong\.control\.ClosedLoop"):
+        sweep.markdown(by_robots, runs)
+    driven = {"score": "success", "matrix": [[None, None], [0.25, 0.75]], "domains": ["x", "y"]}
+    driven["metrics"] = {"average_score": {"value": 0.5, "half_width": 0.1}}
+    driven["support_curve"] = {"mean": [[0.9, 0.4], [0.8, 0.2]]}
+    driven["without_adaptation"] = {"success": {"mean": [0.1, 0.3]}}
+    (runs[0].folder / "closed_loop.json").write_text(json.dumps(driven))
+    (runs[0].folder / "closed_loop_test.json").write_text(json.dumps(driven | {"metrics": {}}))  # of a later `test`
+    text = sweep.markdown(by_robots, runs)
+    assert "| squared error / variance | success without adaptation |" in text
+    assert "| none | 50.0 ± 10.0 | n/a | n/a | 30.0 | 20.0 | 25.0 / 75.0 |" in text
+    assert "| none | 60.0 ± 1.0 | n/a | n/a | 50.0 / 70.0 |" in sweep.markdown(by_score, runs)
+
+
 def test_an_interrupted_run_goes_on_and_one_without_a_checkpoint_begins_anew(tmp_path: Path) -> None:
     run = fake(tmp_path / "run")
     run.folder.mkdir()

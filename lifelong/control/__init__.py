@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lifelong.control.closed_loop import ClosedLoop
-    from lifelong.control.controller import Controller, Drive, Imitation, ModelPredictive, ModelSpace
+    from lifelong.control.controller import Controller, Imitation, ModelPredictive, ModelSpace
+    from lifelong.control.drive import Drive
     from lifelong.control.planning import CEM, MPPI, Planner
     from lifelong.control.robot import Robot, Simulation
     from lifelong.control.source import ControlSource
@@ -29,7 +30,8 @@ __all__ = [
 
 PLACES = {
     "closed_loop": ("ClosedLoop",),
-    "controller": ("Controller", "Drive", "Imitation", "ModelPredictive", "ModelSpace"),
+    "controller": ("Controller", "Imitation", "ModelPredictive", "ModelSpace"),
+    "drive": ("Drive",),
     "planning": ("CEM", "MPPI", "Planner"),
     "robot": ("Robot", "Simulation"),
     "source": ("ControlSource",),

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.control.controller import Drive
+from lifelong.control.drive import Drive
 from lifelong.control.plots import support_curve_figure, trajectories_figure
 from lifelong.control.source import ControlSource
 from lifelong.control.support_curve import default_sizes, errors_by_size, windows
@@ -42,11 +42,11 @@ class ClosedLoop(AfterEvaluation):
     """Lets the learner drive unseen robots of every domain of the stream and measures how well they fare.
 
     Success (or return) and the robots' other measures are means over robots with 95 % intervals, printed and written
-    to ``closed_loop_<part>.json`` with a heat map ``closed_loop_<part>.png``. In ``fit`` the rows after each experience
-    make the closed-loop accuracy matrix, whose average and forgetting are told as those of the score are. Beside them:
-    ``trajectories_<part>.png``, the robots' ways before and after adaptation; ``support_curve_<part>.png``, the model's
-    error on held-out windows against the size of the support set; films ``drive_<domain>_<part>.mp4`` where asked for
-    (``.gif`` without the extra ``robot``).
+    to ``closed_loop.json`` with a heat map ``closed_loop.png``. In ``fit`` the rows after each experience make the
+    closed-loop accuracy matrix, whose average and forgetting are told as those of the score are. Beside them:
+    ``trajectories.png``, the robots' ways before and after adaptation; ``support_curve.png``, the model's error on
+    held-out windows against the size of the support set; films ``drive_<domain>.mp4`` where asked for (``.gif`` without
+    the extra ``robot``). ``validate`` and ``test`` add the part to these names, so that what ``fit`` wrote stays.
 
     From the command line, in ``fit``, ``validate`` and ``test``:
     ``--trainer.callbacks+=lifelong.control.ClosedLoop --trainer.callbacks.n_robots=20``.
@@ -99,7 +99,8 @@ class ClosedLoop(AfterEvaluation):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, Learner)
-        self._places = find_domains([*data.sources, *data.unseen])
+        origins = enumerate(data.origins)
+        self._places = {n: (source, i) for n, (source, i) in origins if isinstance(source, ControlSource)}
         if not self._places or data.unit != "tasks":
             raise ValueError(
                 "ClosedLoop drives robots, but the stream has no few-shot tasks of any (a ControlSource): leave it out "
@@ -139,7 +140,6 @@ class ClosedLoop(AfterEvaluation):
             self.result["after"] = data.stream.experiences[trainer.current_epoch].name
             self._add(row, len(data.stream.domains), trainer.current_epoch)
             self._log(learner, part, names, after)
-        if self.rows and part == data.evaluate_on:  # elsewhere they come from the checkpoint
             self.result |= self._matrix(data)
         self.result |= {"measures": _summary(after), "without_adaptation": _summary(before)}
         self.result["failures"] = {n: list(d.failures) for n, d in zip(names, after, strict=True) if d.failures}
@@ -149,7 +149,7 @@ class ClosedLoop(AfterEvaluation):
         if draws:
             pairs: list[Drive | None] = [*before] or [None for _ in after]
             self._draw(learner, data, list(zip(names, pairs, after, strict=True)))
-        self.write(f"closed_loop_{part}.json", self.result, trainer)
+        self.write(self._file("closed_loop", ".json"), self.result, trainer)
 
     def tell(self, trainer: L.Trainer, learner: Learner) -> None:
         """A row per domain, in ``fit`` the metrics of the stream, then what failed and where the files are."""
@@ -247,12 +247,12 @@ class ClosedLoop(AfterEvaluation):
         assert self.result is not None
         part = self.result["part"]
         title = f"{type(learner).__name__}, {' + '.join(learner.strategies.names) or 'no strategy'}"
-        figures = {f"closed_loop_{part}.png": self._heat_map(data, title)}
+        figures = {self._file("closed_loop", ".png"): self._heat_map(data, title)}
         placed = [(name, before, after) for name, before, after in drives if after.positions is not None]
         if placed:
-            figures[f"trajectories_{part}.png"] = trajectories_figure(placed, title=f"{title}: {part} robots")
+            figures[self._file("trajectories", ".png")] = trajectories_figure(placed, title=f"{title}: {part} robots")
         if curve := self.result.get("support_curve"):
-            figures[f"support_curve_{part}.png"] = support_curve_figure(
+            figures[self._file("support_curve", ".png")] = support_curve_figure(
                 curve, self.result["domains"], title=f"{title}: model error on {part} windows"
             )
         for name, figure in figures.items():
@@ -293,13 +293,18 @@ class ClosedLoop(AfterEvaluation):
         assert before is not None
         captions = [f"{name}: {when} adaptation" for when in ("before", "after")]
         frames, suffix = side_by_side([before.frames, after.frames], captions), film_suffix()
-        file = f"drive_{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}_{self.result['part']}{suffix}"
+        file = self._file(f"drive_{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}", suffix)
         self.folder.write(file, lambda path: write_film(path, frames, after.seconds_per_step, suffix))
         self.result["files"].append(file)
 
+    def _file(self, name: str, suffix: str) -> str:
+        """``fit``'s own name, or one with the part that a checkpoint was judged on: neither overwrites the other."""
+        assert self.result is not None
+        return f"{name}{suffix}" if "after" in self.result else f"{name}_{self.result['part']}{suffix}"
+
     def _files(self) -> list[str]:
         assert self.result is not None
-        return [f"closed_loop_{self.result['part']}.json", *self.result.get("files", ())]
+        return [self._file("closed_loop", ".json"), *self.result.get("files", ())]
 
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
@@ -310,18 +315,6 @@ class ClosedLoop(AfterEvaluation):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the rows of the checkpoint."""
         self.rows = [[scores.numpy() for scores in row] for row in state_dict["rows"]]
-
-
-def find_domains(sources: Sequence[Any]) -> dict[int, tuple[ControlSource, int]]:
-    """The domains that can be acted in, by their numbers in the stream: their source, and their number there."""
-    found: dict[int, tuple[ControlSource, int]] = {}
-    number = 0
-    for source in sources:
-        n_domains = len(source.domains())
-        if isinstance(source, ControlSource):
-            found |= {number + i: (source, i) for i in range(n_domains)}
-        number += n_domains
-    return found
 
 
 def closed_loop_table(result: dict[str, Any]) -> Table:

@@ -7,61 +7,20 @@ transitions of a support set, ``N`` candidates of a planner.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lifelong.batch import Episode
 from lifelong.control.adapted import Predict, adapt_to
+from lifelong.control.calibration import Transitions, calibrate
+from lifelong.control.drive import Drive, act_out
 from lifelong.control.planning import MPPI, Planner
 from lifelong.control.robot import Array, Robot, Simulation
 from lifelong.learner import Learner
-from lifelong.waiting import show_progress
-
-Frames = list[NDArray[np.uint8]]
-Policy = Callable[[Tensor, Tensor], Tensor]
-"""States ``(R, S)`` and goals ``(R, G)`` to actions ``(R, A)``."""
-
-
-@dataclass(frozen=True, eq=False)
-class Drive:
-    """What robots did in one episode each.
-
-    Args:
-        measures: ``(R,)`` by name; ``success`` or ``return`` is among them.
-        states: ``(R, T + 1, S)``, NaN after the end of an episode.
-        actions: ``(R, T, A)``, NaN after the end.
-        goals: ``(R, T + 1, G)``, NaN after the end.
-        failures: what went wrong with robots whose simulation became unstable, one sentence each.
-        frames: pictures ``(height, width, 3)`` of the first robot, one more than it made steps; empty if not filmed.
-        positions: ``(R, T + 1, 2)`` where the robots were, or None where that cannot be drawn.
-        seconds_per_step: of a control step.
-    """
-
-    measures: dict[str, NDArray[np.float64]]
-    states: Array
-    actions: Array
-    goals: Array
-    failures: tuple[str, ...] = ()
-    frames: Frames = field(default_factory=list)
-    positions: Array | None = None
-    seconds_per_step: float = 0.1
-
-    @property
-    def score_name(self) -> str:
-        """What the robots are judged by."""
-        return "success" if "success" in self.measures else "return"
-
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """``(R,)``, higher is better."""
-        return self.measures[self.score_name]
 
 
 class Controller(ABC):
@@ -232,142 +191,6 @@ class Imitation(Controller):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Transitions:
-    """The latest transitions of every robot, oldest first.
-
-    Args:
-        states: ``(R, K, S)``.
-        actions: ``(R, K, A)``.
-        following: ``(R, K, S)`` the states that followed.
-    """
-
-    states: Array
-    actions: Array
-    following: Array
-
-    def append(self, state: Array, action: Array, following: Array) -> Transitions:
-        """One more transition ``(R, S)``, ``(R, A)``, ``(R, S)``; the oldest is dropped."""
-        pairs = ((self.states, state), (self.actions, action), (self.following, following))
-        return Transitions(*(np.concatenate([old[:, 1:], new[:, None]], axis=1) for old, new in pairs))
-
-
-def calibrate(robot: Robot, simulations: Sequence[Simulation], n_steps: int, rng: np.random.Generator) -> Transitions:
-    """Move every robot in a way that shows how it responds; what happens across a reset is not kept.
-
-    Args:
-        robot: knows exciting actions.
-        simulations: where they are tried.
-        n_steps: ``K``.
-        rng: decides the actions and where a robot that fell, or became unstable, begins anew.
-    """
-    rows = [_excite(robot, simulation, n_steps, rng) for simulation in simulations]
-    return Transitions(*(np.stack(column) for column in zip(*rows, strict=True)))
-
-
-def act_out(
-    simulations: Sequence[Simulation],
-    policy: Policy,
-    n_steps: int,
-    rng: np.random.Generator,
-    *,
-    device: torch.device | str = "cpu",
-    seconds_per_step: float = 0.1,
-    positions: Callable[[Tensor], Tensor | None] | None = None,
-    film: bool = False,
-) -> Drive:
-    """One episode of every robot, from a reset to its end or for ``n_steps`` control steps.
-
-    A robot whose simulation becomes unstable, or whose policy has no finite action for it, has failed: its success is
-    0 and its return at most 0. The others go on.
-
-    Args:
-        simulations: the robots.
-        policy: acts for all of them at once.
-        n_steps: ``T``.
-        rng: decides how episodes begin.
-        device: of the policy.
-        seconds_per_step: of a control step.
-        positions: where robots are, from their states.
-        film: take pictures of the first robot.
-
-    Raises:
-        ValueError: when no robot can make the first step, which is a mistake and no instability.
-    """
-    drivers = [_Driver(simulation, n_steps) for simulation in simulations]
-    for driver, seed in zip(drivers, rng.integers(2**62, size=len(drivers)), strict=True):
-        driver.simulation.reset(np.random.default_rng(seed))
-        driver.begin()
-    frames = [simulations[0].frame()] if film else []
-    for number in show_progress(range(n_steps), f"driving {len(drivers)} robots"):
-        if all(driver.is_over for driver in drivers):
-            break
-        state, goal = (torch.from_numpy(np.stack([getattr(d, name) for d in drivers])) for name in ("state", "goal"))
-        with torch.inference_mode():
-            actions = policy(state.to(device), goal.to(device)).float().cpu().numpy()
-        for driver, action in zip(drivers, actions, strict=True):
-            driver.act(number, action)
-        if number == 0 and all(driver.error for driver in drivers):
-            raise drivers[0].error  # type: ignore[misc]
-        if film and not drivers[0].is_over:
-            frames.append(simulations[0].frame())
-    names = list(dict.fromkeys(name for driver in drivers for name in driver.measures()))
-    measures = {n: np.array([d.measures().get(n, np.nan) for d in drivers], dtype=np.float64) for n in names}
-    states = np.stack([driver.states for driver in drivers])
-    places = None if positions is None else positions(torch.from_numpy(states))
-    return Drive(
-        measures,
-        states,
-        np.stack([driver.actions for driver in drivers]),
-        np.stack([driver.goals for driver in drivers]),
-        tuple(f"robot {n + 1}: {driver.error}" for n, driver in enumerate(drivers) if driver.error),
-        frames,
-        None if places is None else places.numpy(),
-        seconds_per_step,
-    )
-
-
-class _Driver:
-    """One robot in its episode, and what is recorded of it."""
-
-    def __init__(self, simulation: Simulation, n_steps: int) -> None:
-        self.simulation, self.n_steps = simulation, n_steps
-        self.error: ValueError | None = None
-
-    def begin(self) -> None:
-        self.state, self.goal = self.simulation.state, self.simulation.goal
-        self.states = np.full((self.n_steps + 1, len(self.state)), np.nan, dtype=np.float32)
-        self.goals = np.full((self.n_steps + 1, len(self.goal)), np.nan, dtype=np.float32)
-        self.states[0], self.goals[0] = self.state, self.goal
-        self.actions: Array = np.zeros((self.n_steps, 0), dtype=np.float32)
-
-    @property
-    def is_over(self) -> bool:
-        return self.error is not None or self.simulation.is_over
-
-    def act(self, number: int, action: Array) -> None:
-        if number == 0:
-            self.actions = np.full((self.n_steps, len(action)), np.nan, dtype=np.float32)
-        if self.is_over:
-            return
-        try:
-            if not np.isfinite(action).all():
-                raise ValueError(f"the learner answers {action.tolist()} for the state {self.state.tolist()}")
-            self.simulation.step(action)
-        except ValueError as error:
-            self.error = error
-            return
-        self.state, self.goal = self.simulation.state, self.simulation.goal
-        self.actions[number], self.states[number + 1], self.goals[number + 1] = action, self.state, self.goal
-
-    def measures(self) -> dict[str, float]:
-        found = self.simulation.measures()
-        if self.error is None:
-            return found
-        worst = {"success": 0.0, "return": min(np.nan_to_num(found.get("return", 0.0)), 0.0)}
-        return {name: worst.get(name, value) for name, value in found.items()}
-
-
 class _Pilot:
     """The policy of :class:`ModelPredictive`: adapted models, the plans as they are, and the latest transitions."""
 
@@ -436,30 +259,3 @@ class _Pilot:
 def _told(space: ModelSpace, simulations: Sequence[Simulation], device: torch.device) -> Tensor | None:
     rows = [row for simulation in simulations if (row := space.tell(simulation)) is not None]
     return torch.from_numpy(np.stack(rows)).to(device) if rows else None
-
-
-def _excite(robot: Robot, simulation: Simulation, n_steps: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Transitions ``(K, S)``, ``(K, A)``, ``(K, S)`` of one robot."""
-    kept: deque[tuple[Array, Array, Array]] = deque(maxlen=n_steps)
-    failure: ValueError | None = None
-    for _ in range(4):  # a robot that falls often needs more moves
-        for action in robot.excite(n_steps, rng):
-            if len(kept) == n_steps:
-                break
-            if simulation.is_over:
-                simulation.reset(rng)
-            before = simulation.state.copy()
-            try:
-                simulation.step(action)
-            except ValueError as error:
-                if not kept:
-                    failure = error
-                simulation.reset(rng)
-                continue
-            kept.append((before, action, simulation.state.copy()))
-    if not kept:
-        raise ValueError(f"{robot.name} cannot make a single step of its calibration: {failure}") from failure
-    while len(kept) < n_steps:  # it hardly ever moves: what it did once is all that can be learnt
-        kept.append(kept[0])
-    states, actions, following = (np.stack(column) for column in zip(*kept, strict=True))
-    return states, actions, following

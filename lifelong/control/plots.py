@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lifelong.control.controller import Drive
+from lifelong.control.drive import Drive
 from lifelong.control.robot import Array
 from lifelong.evaluation.plots import COLOURS, adaptation_curve_figure, title_above
 from lifelong.evaluation.tables import shorten

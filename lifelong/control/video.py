@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from lifelong.control.controller import Frames
+from lifelong.control.drive import Frames
 from lifelong.control.extra import imported
 
 BLOCK = 16  # a side that is no multiple of it is scaled by the encoder

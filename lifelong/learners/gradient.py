@@ -35,14 +35,14 @@ class GradientLearner(Learner):
         inner_rate: the rate of every inner step, unless a subclass has others.
         first_order: hold the inner gradients constant.
         inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error, so
-            that one wild transition does not throw it: ``½ e²`` up to ``|e| = δ``, then ``δ (|e| − ½ δ)``, times 2.
+            that one wild transition does not throw it: ``e²`` up to ``|e| = δ``, beyond that ``δ (2 |e| − δ)``.
         inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
         outer: how the meta-parameters are trained.
 
     Raises:
-        ValueError: when the network keeps running statistics, a number of steps is negative, or the tasks have another
-            number of ways than the network has outputs, or
-            ``inner_huber`` is asked for in classification.
+        ValueError: when the network keeps running statistics, a number of steps is negative, a bound is not above 0,
+            ``inner_huber`` is asked for in classification, or the tasks have another number of ways than the network
+            has outputs.
     """
 
     needs_head: ClassVar[bool] = False

@@ -12,7 +12,9 @@ import torch
 from lifelong import learners
 from lifelong.batch import Episode
 from lifelong.control.adapted import adapt_to
-from lifelong.control.controller import Drive, Imitation, ModelPredictive, act_out, calibrate
+from lifelong.control.calibration import calibrate
+from lifelong.control.controller import Imitation, ModelPredictive
+from lifelong.control.drive import Drive, act_out
 from lifelong.control.planning import CEM, MPPI
 from lifelong.datamodule import EpisodicDataModule
 from lifelong.learner import Learner

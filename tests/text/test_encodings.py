@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lifelong.text import FrozenEncoder, HashedWords, Tokens, frozen_encoder
+from lifelong.text import FrozenEncoder, HashedWords, TextDomain, TextSource, Tokens, frozen_encoder
 from lifelong.text.frozen_encoder import WHO
 from tests.text.tiny import TEXTS, VOCABULARY, needs_extra, save_model, save_tokenizer, transformers_own
 
@@ -305,3 +305,16 @@ def test_the_packages_are_there_where_they_are_required() -> None:
     from tests.text.tiny import PACKAGES, REQUIRED
 
     assert not REQUIRED or all(importlib.util.find_spec(package) for package in PACKAGES)
+
+
+@needs_extra
+def test_no_texts_are_no_tokens(tmp_path: Path) -> None:
+    assert Tokens(model=save_tokenizer(tmp_path / "tokenizer"), max_length=6).encode([]).shape == (0, 6)
+
+
+def test_a_source_without_domains_asks_its_encoding_for_nothing() -> None:
+    class Nothing(TextSource):
+        def text_domains(self) -> list[TextDomain]:
+            return []
+
+    assert Nothing(encoding=None).domains() == []  # type: ignore[arg-type]

@@ -1,0 +1,159 @@
+"""One episode of several robots at once, and what is recorded of it.
+
+Shapes: ``R`` robots, ``T`` control steps, ``S`` numbers of a state, ``A`` of an action, ``G`` of a goal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lifelong.control.robot import Array, Simulation
+from lifelong.waiting import show_progress
+
+Frames = list[NDArray[np.uint8]]
+Policy = Callable[[Tensor, Tensor], Tensor]
+"""States ``(R, S)`` and goals ``(R, G)`` to actions ``(R, A)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """What robots did in one episode each.
+
+    Args:
+        measures: ``(R,)`` by name; ``success`` or ``return`` is among them.
+        states: ``(R, T + 1, S)``, NaN after the end of an episode.
+        actions: ``(R, T, A)``, NaN after the end.
+        goals: ``(R, T + 1, G)``, NaN after the end.
+        failures: what went wrong with robots whose simulation became unstable, one sentence each.
+        frames: pictures ``(height, width, 3)`` of the first robot, one more than it made steps; empty if not filmed.
+        positions: ``(R, T + 1, 2)`` where the robots were, or None where that cannot be drawn.
+        seconds_per_step: of a control step.
+    """
+
+    measures: dict[str, NDArray[np.float64]]
+    states: Array
+    actions: Array
+    goals: Array
+    failures: tuple[str, ...] = ()
+    frames: Frames = field(default_factory=list)
+    positions: Array | None = None
+    seconds_per_step: float = 0.1
+
+    @property
+    def score_name(self) -> str:
+        """What the robots are judged by."""
+        return "success" if "success" in self.measures else "return"
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """``(R,)``, higher is better."""
+        return self.measures[self.score_name]
+
+
+def act_out(
+    simulations: Sequence[Simulation],
+    policy: Policy,
+    n_steps: int,
+    rng: np.random.Generator,
+    *,
+    device: torch.device | str = "cpu",
+    seconds_per_step: float = 0.1,
+    positions: Callable[[Tensor], Tensor | None] | None = None,
+    film: bool = False,
+) -> Drive:
+    """One episode of every robot, from a reset to its end or for ``n_steps`` control steps.
+
+    A robot whose simulation becomes unstable, or whose policy has no finite action for it, has failed: its success is
+    0 and its return at most 0. The others go on.
+
+    Args:
+        simulations: the robots.
+        policy: acts for all of them at once.
+        n_steps: ``T``.
+        rng: decides how episodes begin.
+        device: of the policy.
+        seconds_per_step: of a control step.
+        positions: where robots are, from their states.
+        film: take pictures of the first robot.
+
+    Raises:
+        ValueError: when no robot can make the first step, which is a mistake and no instability.
+    """
+    drivers = [_Driver(simulation, n_steps) for simulation in simulations]
+    for driver, seed in zip(drivers, rng.integers(2**62, size=len(drivers)), strict=True):
+        driver.simulation.reset(np.random.default_rng(seed))
+        driver.begin()
+    frames = [simulations[0].frame()] if film else []
+    for number in show_progress(range(n_steps), f"driving {len(drivers)} robots"):
+        if all(driver.is_over for driver in drivers):
+            break
+        state, goal = (torch.from_numpy(np.stack([getattr(d, name) for d in drivers])) for name in ("state", "goal"))
+        with torch.inference_mode():
+            actions = policy(state.to(device), goal.to(device)).float().cpu().numpy()
+        for driver, action in zip(drivers, actions, strict=True):
+            driver.act(number, action)
+        if number == 0 and all(driver.error for driver in drivers):
+            raise drivers[0].error  # type: ignore[misc]
+        if film and not drivers[0].is_over:
+            frames.append(simulations[0].frame())
+    names = list(dict.fromkeys(name for driver in drivers for name in driver.measures()))
+    measures = {n: np.array([d.measures().get(n, np.nan) for d in drivers], dtype=np.float64) for n in names}
+    states = np.stack([driver.states for driver in drivers])
+    places = None if positions is None else positions(torch.from_numpy(states))
+    return Drive(
+        measures,
+        states,
+        np.stack([driver.actions for driver in drivers]),
+        np.stack([driver.goals for driver in drivers]),
+        tuple(f"robot {n + 1}: {driver.error}" for n, driver in enumerate(drivers) if driver.error),
+        frames,
+        None if places is None else places.numpy(),
+        seconds_per_step,
+    )
+
+
+class _Driver:
+    """One robot in its episode, and what is recorded of it."""
+
+    def __init__(self, simulation: Simulation, n_steps: int) -> None:
+        self.simulation, self.n_steps = simulation, n_steps
+        self.error: ValueError | None = None
+
+    def begin(self) -> None:
+        self.state, self.goal = self.simulation.state, self.simulation.goal
+        self.states = np.full((self.n_steps + 1, len(self.state)), np.nan, dtype=np.float32)
+        self.goals = np.full((self.n_steps + 1, len(self.goal)), np.nan, dtype=np.float32)
+        self.states[0], self.goals[0] = self.state, self.goal
+        self.actions: Array = np.zeros((self.n_steps, 0), dtype=np.float32)
+
+    @property
+    def is_over(self) -> bool:
+        return self.error is not None or self.simulation.is_over
+
+    def act(self, number: int, action: Array) -> None:
+        if number == 0:
+            self.actions = np.full((self.n_steps, len(action)), np.nan, dtype=np.float32)
+        if self.is_over:
+            return
+        try:
+            if not np.isfinite(action).all():
+                raise ValueError(f"the learner answers {action.tolist()} for the state {self.state.tolist()}")
+            self.simulation.step(action)
+        except ValueError as error:
+            self.error = error
+            return
+        self.state, self.goal = self.simulation.state, self.simulation.goal
+        self.actions[number], self.states[number + 1], self.goals[number + 1] = action, self.state, self.goal
+
+    def measures(self) -> dict[str, float]:
+        found = self.simulation.measures()
+        if self.error is None:
+            return found
+        worst = {"success": 0.0, "return": min(np.nan_to_num(found.get("return", 0.0)), 0.0)}
+        return {name: worst.get(name, value) for name, value in found.items()}
