@@ -81,7 +81,7 @@ class Car(Robot):
     def __init__(
         self,
         *,
-        episode_steps: int = 80,
+        episode_steps: int = 100,
         goal_distance: tuple[float, float] = (1.5, 3.0),
         tolerance: float = 0.2,
     ) -> None:
