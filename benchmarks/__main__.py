@@ -1,0 +1,63 @@
+"""Measures how fast and how large Lifelong is, beside its peers: ``python -m benchmarks [SUITE ...]``.
+
+Each suite prints its tables as it ends, and keeps what it found, with machine, date and command, in
+``benchmarks/results/performance/SUITE-DEVICE.json`` and a plot beside it. ``--show`` prints what was kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import cast
+
+import torch
+from rich.console import Console
+
+from benchmarks.performance import suite
+from benchmarks.performance.suite import Settings, Suite
+
+RESULTS = Path(__file__).parent / "results" / "performance"
+SUITES = ("throughput", "overhead", "startup", "memory", "scale")
+
+
+def main() -> None:
+    """Measure, or show what was measured."""
+    about = "Measures how fast and how large Lifelong is, beside its peers."
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=about)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all where none is named")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, …")
+    parser.add_argument("--threads", type=int, default=None, help="threads of torch; torch's own choice where left out")
+    parser.add_argument("--quick", action="store_true", help="measure less and keep nothing: does everything run?")
+    parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows whose names contain one of these")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what is kept")
+    parser.add_argument("--show", action="store_true", help="measure nothing, print what was kept")
+    arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.suites) - set(SUITES)):
+        parser.error(f"there is no suite {', '.join(unknown)}, only {', '.join(SUITES)}")
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    settings = Settings(arguments.device, arguments.quick, arguments.only)
+    console = Console()
+    for name in arguments.suites or SUITES:
+        path = arguments.results / f"{name}-{arguments.device.type}.json"
+        module = cast(Suite, importlib.import_module(f"benchmarks.performance.{name}"))
+        if not arguments.show:
+            with console.status(name) as status:
+                rows = module.measure(settings, lambda what, name=name, status=status: status.update(f"{name}: {what}"))
+            if not arguments.quick and not arguments.only:
+                suite.save(path, rows, arguments.device)
+        elif path.is_file():
+            rows = suite.load(path)["rows"]
+        else:
+            console.print(f"{name} has not been measured on {arguments.device.type}: {path} is not there")
+            continue
+        for table in module.tables(rows):
+            console.print(table)
+        if not arguments.quick and not arguments.only and (figure := module.plot(rows)) is not None:
+            figure.savefig(path.with_suffix(".png"), dpi=120)
+            console.print(f"{path} and {path.with_suffix('.png').name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What a suite of measurements is, and how what it found is kept, printed and drawn."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from lifelong.run import RunFolder
+
+Rows = list[dict[str, Any]]
+"""What was measured: numbers and words by name, ready for JSON."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a suite is told.
+
+    Args:
+        device: where learners train.
+        quick: measure less, to see that everything runs; such figures are not kept.
+        only: measure the rows whose names contain one of these words; all where empty.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    quick: bool = False
+    only: Sequence[str] = ()
+
+    def wants(self, name: str) -> bool:
+        """Whether a row of this name is asked for."""
+        return not self.only or any(word in name for word in self.only)
+
+
+class Suite(Protocol):
+    """A module of this package."""
+
+    def measure(self, settings: Settings, tell: Callable[[str], None]) -> Rows:
+        """Measure; ``tell`` shows a person what is being measured."""
+
+    def tables(self, rows: Rows) -> list[Table]:
+        """What a person reads."""
+
+    def plot(self, rows: Rows) -> Figure | None:
+        """What a person looks at."""
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and range.
+
+    Example:
+        >>> spread([3.0, 1.0, 2.0])
+        {'median': 2.0, 'low': 1.0, 'high': 3.0}
+    """
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def words(found: Mapping[str, float], digits: int = 2, unit: str = "") -> str:
+    """A spread as a cell of a table.
+
+    Example:
+        >>> words({"median": 2.0, "low": 1.0, "high": 3.0}, 1, " ms")
+        '2.0 ms (1.0 … 3.0)'
+    """
+    return f"{found['median']:.{digits}f}{unit} ({found['low']:.{digits}f} … {found['high']:.{digits}f})"
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the figures were measured on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "date": date.today().isoformat(),
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def save(path: Path, rows: Rows, device: torch.device) -> None:
+    """Keep what was found with the machine, the date and the command, whole or not at all."""
+    text = json.dumps({"machine": machine(device), "rows": rows}, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    RunFolder(path.parent).write(path.name, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What :func:`save` kept."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
