@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from lifelong.batch import Episode, Task
 from lifelong.compatibility import check_compatible
-from lifelong.mapping import choose_mapping, over_tasks
+from lifelong.mapping import Plan, choose_mapping, over_tasks
 from lifelong.networks.split import apply_embedding, output_dtype
 from lifelong.objective import Classification, Objective
 from lifelong.outer import OuterLoop, check_schedule, laid_out_as
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit, overrides
 from lifelong.stream import Experience
 from lifelong.streaming import Unit
+from lifelong.tuning import WORTH_MEASURING, fastest_plan
 
 Route = Callable[[Params, Tensor, Tensor], Params]
 """Chooses the parameters of one task from its support set."""
@@ -73,6 +74,8 @@ class Learner(L.LightningModule):
         self.strategies = Chain()
         self.n_classes = 0
         """Training classes of the whole stream, once prepared."""
+        self.measured_plan: Plan | None = None
+        """How tasks are run fastest, where that was measured and nothing is asked for."""
         self._now: Position | None = None
 
     # -- the contract ---------------------------------------------------------------------------------------------
@@ -185,8 +188,8 @@ class Learner(L.LightningModule):
         tasks = batch.to(dtype).tasks()
         support_y, query_y = (self.objective.encode(y, batch.n_way).to(dtype) for y in (tasks.support_y, tasks.query_y))
         tasks = tasks._replace(support_y=support_y, query_y=query_y)
-        mapping = self._mapping(tasks.support_x.device)
-        return over_tasks(function, tasks, *more, mapping=mapping, chunk=self.outer.chunk)
+        plan = self.plan(tasks.support_x.device)
+        return over_tasks(function, tasks, *more, mapping=plan.mapping, chunk=plan.chunk)
 
     def _check_outputs(self, output: Tensor, target: Tensor) -> None:
         if output.shape == target.shape:
@@ -201,8 +204,11 @@ class Learner(L.LightningModule):
             f"shape {tuple(target.shape[1:])}: give the network outputs of that shape"
         )
 
-    def _mapping(self, device: torch.device) -> Literal["vmap", "loop"]:
-        return choose_mapping(self.network, device) if self.outer.mapping == "auto" else self.outer.mapping
+    def plan(self, device: torch.device) -> Plan:
+        """How tasks are run on a device: as asked for, as measured at the start of training, or by rule."""
+        if self.outer.mapping != "auto":
+            return Plan(self.outer.mapping, self.outer.chunk)
+        return self.measured_plan or Plan(choose_mapping(self.network, device), self.outer.chunk)
 
     # -- strategies -----------------------------------------------------------------------------------------------
 
@@ -217,7 +223,7 @@ class Learner(L.LightningModule):
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         check_compatible(self, data)
-        if self.channels_last and self._mapping(self.trainer.strategy.root_device) == "loop":
+        if self.channels_last and self.plan(self.trainer.strategy.root_device).mapping == "loop":
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prepare(data.n_classes)
 
@@ -246,6 +252,17 @@ class Learner(L.LightningModule):
     def _n_steps(self) -> int:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         return int(data.steps_per_experience * len(data.stream.experiences))
+
+    def on_train_start(self) -> None:
+        """Find out how the tasks of a batch are run fastest, where that is left open and pays."""
+        if self.outer.mapping != "auto" or self.outer.chunk is not None or self._n_steps() < WORTH_MEASURING:
+            return
+        plan = None
+        if self.trainer.is_global_zero:
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            mine = data.units(self.trainer.current_epoch, 0)[:: self.trainer.world_size]
+            plan = fastest_plan(self, data.draw_for_training(self.trainer.current_epoch, mine).gather(self.device))
+        self.measured_plan = self.trainer.strategy.broadcast(plan)
 
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""

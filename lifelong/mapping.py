@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+
+from lifelong.under_vmap import written_out
 
 Mapping = Literal["auto", "vmap", "loop"]
 WITHOUT_RULE = (nn.RNNBase, nn.RNNCellBase, nn.EmbeddingBag)
 """Modules that ``vmap`` cannot map, or falls back to a loop for with a warning (torch 2.13)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the tasks of a batch are run: in turn, or so many at once.
+
+    Args:
+        mapping: ``vmap`` runs tasks as one; ``loop`` runs them in turn.
+        chunk: at most so many tasks at once under ``vmap``; None runs all together.
+
+    Example:
+        >>> print(Plan("loop"), Plan("vmap"), Plan("vmap", 16), sep="; ")
+        one after the other; all at once; 16 at once
+    """
+
+    mapping: Literal["vmap", "loop"]
+    chunk: int | None = None
+
+    def __str__(self) -> str:
+        at_once = "all" if self.chunk is None else self.chunk
+        return "one after the other" if self.mapping == "loop" else f"{at_once} at once"
 
 
 def over_tasks(
@@ -33,7 +54,7 @@ def over_tasks(
         tensor([2., 2., 2.])
     """
     if mapping == "vmap":
-        with _norms_that_scale_apart():
+        with written_out():
             return torch.func.vmap(function, randomness="different", chunk_size=chunk)(*batched)
     leaves, nesting = pytree.tree_flatten(batched)
     results = [function(*pytree.tree_unflatten(task, nesting)) for task in zip(*leaves, strict=True)]
@@ -41,69 +62,39 @@ def over_tasks(
     return pytree.tree_unflatten([torch.stack(column) for column in zip(*flat, strict=True)], structure[0])
 
 
-FUSED: dict[str, Callable[..., Tensor]] = {
-    "layer_norm": F.layer_norm,
-    "batch_norm": F.batch_norm,
-    "instance_norm": F.instance_norm,
-}
-"""Norms whose second derivative ``vmap`` gets wrong, silently, where they also scale and shift (torch 2.13)."""
-
-
-@contextmanager
-def _norms_that_scale_apart() -> Iterator[None]:
-    # Not a TorchFunctionMode, which would stand in the way of every operation of a small network.
-    apart = {
-        "layer_norm": _layer_norm,
-        "batch_norm": partial(_channel_norm, FUSED["batch_norm"]),
-        "instance_norm": partial(_channel_norm, FUSED["instance_norm"]),
-    }
-    try:
-        for name, norm in apart.items():
-            setattr(F, name, norm)
-        yield
-    finally:
-        for name, norm in FUSED.items():
-            setattr(F, name, norm)
-
-
-def _layer_norm(
-    x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
-    return _scaled(FUSED["layer_norm"](x, shape, eps=eps), weight, bias)
-
-
-def _channel_norm(
-    fused: Callable[..., Tensor],
-    x: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    *more: Any,
-    **settings: Any,
-) -> Tensor:
-    shape = (-1, *(1 for _ in x.shape[2:]))
-    weight, bias = (None if part is None else part.view(shape) for part in (weight, bias))
-    return _scaled(fused(x, running_mean, running_var, None, None, *more, **settings), weight, bias)
-
-
-def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    x = x if weight is None else x * weight
-    return x if bias is None else x + bias
-
-
 def choose_mapping(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:
-    """By rule: on a CPU convolutions go task by task, as whole batches leave the cache; all else under ``vmap``.
+    """By rule, where nothing is measured: on a CPU convolutions go task by task, as whole batches leave the cache; all
+    else under ``vmap``.
 
-    Running statistics are updated in place, which ``vmap`` cannot do, and for some modules it has no rule: networks
-    with either go task by task everywhere.
     """
-    if has_running_statistics(network) or any(isinstance(module, WITHOUT_RULE) for module in network.modules()):
+    if not takes_vmap(network):
         return "loop"
     convolutional = any(isinstance(module, nn.modules.conv._ConvNd) for module in network.modules())
     return "loop" if convolutional and device.type == "cpu" else "vmap"
 
 
+def takes_vmap(network: nn.Module) -> bool:
+    """Whether ``vmap`` can run a network: running statistics are updated in place, and for some modules it has no rule."""
+    return not has_running_statistics(network) and not any(isinstance(m, WITHOUT_RULE) for m in network.modules())
+
+
 def has_running_statistics(network: nn.Module) -> bool:
     """Whether a norm layer of the network keeps statistics of past batches."""
     return any(getattr(module, "running_mean", None) is not None for module in network.modules())
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images ``(n, C, H, W)`` on a CPU with their channels last in memory, and so all that convolutions make of them.
+
+    Passes without second derivatives are faster so. Anything else, and what ``vmap`` runs, stays as it is.
+
+    Example:
+        >>> channels_last(torch.zeros(2, 3, 4, 4)).stride(), channels_last(torch.zeros(2, 3)).stride()
+        ((48, 1, 12, 3), (3, 1))
+    """
+    if x.dim() != 4 or x.device.type != "cpu" or not x.is_floating_point() or torch._C._functorch.is_batchedtensor(x):
+        return x
+    # Written out, because torch takes images of one channel for laid out so already, and leaves their strides alone.
+    return (
+        x.permute(0, 2, 3, 1).contiguous().as_strided(x.shape, (x[0].numel(), 1, x.shape[3] * x.shape[1], x.shape[1]))
+    )

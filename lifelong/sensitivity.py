@@ -56,7 +56,7 @@ def _of_each_task(
 ) -> Params:
     params = {name: p.detach() for name, p in learner.meta_parameters().items()}
     trained = {name: params[name] for name, p in learner.meta_parameters().items() if p.requires_grad}
-    mapping = learner._mapping(batch.weight.device)
+    mapping = learner.plan(batch.weight.device).mapping
 
     def one(task: Task, *rows: Tensor) -> Params:
         vjp: Any = torch.func.vjp(lambda theta: learner.likelihood_outputs({**params, **theta}, task), trained)

@@ -52,7 +52,7 @@ def adapt_to(learner: Learner, support_x: Tensor, support_y: Tensor, *, adapt: b
             return routed, learner.adapt(routed, task.support_x, task.support_y)
 
         routed, state = learner.over_tasks(one, batch)
-    dtype, mapping = next(learner.network.parameters(), x).dtype, learner._mapping(x.device)
+    dtype, mapping = next(learner.network.parameters(), x).dtype, learner.plan(x.device).mapping
 
     def predict(inputs: Tensor) -> Tensor:
         with in_evaluation(learner):

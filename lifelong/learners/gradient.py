@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lifelong.adaptation import gradient_descent, not_negative
 from lifelong.learner import Learner
-from lifelong.mapping import has_running_statistics
+from lifelong.mapping import channels_last, has_running_statistics
 from lifelong.networks.split import apply_features, apply_head, check_head, has_head
 from lifelong.objective import Classification, Regression, TaskKind
 from lifelong.outer import OuterLoop
@@ -114,6 +114,8 @@ class GradientLearner(Learner):
         moving = self.moving(params)
         only_head = has_head(self.network) and all(name.startswith("network.head.") for name in moving)
         # Features do not change while only the head moves: they are computed once, if all that follows is the head.
+        if only_head or self.is_first_order():  # no second derivative of a convolution is taken
+            support_x = channels_last(support_x)
         features = apply_features(self.network, own_parameters(params), support_x) if only_head else None
 
         def loss(moved: Params) -> Tensor:
@@ -134,7 +136,7 @@ class GradientLearner(Learner):
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """The adapted network's outputs."""
-        return self.apply_network(state, query_x)
+        return self.apply_network(state, channels_last(query_x))
 
     @property
     def n_steps(self) -> int:

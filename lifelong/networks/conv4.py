@@ -86,5 +86,6 @@ class Conv4(nn.Module):
 def conv_block(n_in: int, n_out: int, norm: Norm, pooling: Literal["max", "stride", "none"]) -> nn.Sequential:
     """3×3 convolution, norm and ReLU; ``max`` and ``stride`` pooling halve the size, ``none`` keeps it."""
     stride = 2 if pooling == "stride" else 1
-    layers: list[nn.Module] = [nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1), norm_layer(norm, n_out), nn.ReLU()]
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pooling == "max" else []))
+    layers: list[nn.Module] = [nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1), norm_layer(norm, n_out)]
+    # The largest of rectified numbers is the rectified largest, and four times as few numbers are left to rectify.
+    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pooling == "max" else []), nn.ReLU())

@@ -76,7 +76,7 @@ class BatchNorm(nn.Module):
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
         scale = (variance + 1e-5).rsqrt() * self.weight[:, None, None]
-        return (x - mean) * scale + self.bias[:, None, None]
+        return torch.addcmul(self.bias[:, None, None], x - mean, scale)
 
 
 def _inside_vmap() -> bool:

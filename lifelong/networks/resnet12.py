@@ -81,7 +81,7 @@ class _Block(nn.Module):
         self.shortcut = nn.Sequential(*_convolution(n_in, n_out, 1, norm))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(F.leaky_relu(self.path(x) + self.shortcut(x), SLOPE), 2)
+        return F.leaky_relu(F.max_pool2d(self.path(x) + self.shortcut(x), 2), SLOPE)
 
 
 def _convolution(n_in: int, n_out: int, size: int, norm: Norm) -> tuple[nn.Module, nn.Module]:

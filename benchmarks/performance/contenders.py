@@ -1,0 +1,215 @@
+"""Who trains a setup: Lifelong, a loop written by hand over ``torch.autograd.grad``, and learn2learn.
+
+All begin with the same parameters and take the same batches; each makes whole steps of the outer loop with Adam.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.performance.setups import INNER_RATE, Setup, batches, examples
+from lifelong.batch import Episode
+from lifelong.learn2learn import import_learn2learn
+from lifelong.outer import OuterLoop
+from lifelong.tuning import fastest_plan
+
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Support inputs and targets, query inputs and targets of one task."""
+RATE = 1e-3
+
+
+class Contender(ABC):
+    """Takes steps of the outer loop."""
+
+    name: str
+
+    def __init__(self, setup: Setup, device: torch.device) -> None:
+        self.setup, self.device = setup, device
+
+    @abstractmethod
+    def losses(self, batch: Any) -> Tensor:
+        """Take one step; the losses ``(B,)`` of the tasks before it."""
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean squared error or cross-entropy."""
+        return F.mse_loss(output, target) if self.setup.is_regression else F.cross_entropy(output, target)
+
+
+class Ours(Contender):
+    """Lifelong, mapped over tasks as it chooses, or as it is told."""
+
+    def __init__(self, setup: Setup, device: torch.device, **outer: Any) -> None:
+        super().__init__(setup, device)
+        self.outer = OuterLoop(**outer)
+        self.learner = setup.make_learner(setup.make_network(), self.outer).to(device)
+        self.learner.train()
+        self.name = "Lifelong" if not outer else f"Lifelong, {' '.join(str(value) for value in outer.values())}"
+        if not outer:
+            self.learner.measured_plan = fastest_plan(self.learner, next(batches(setup, device)))
+        self.optimizer = self.outer.make_optimizer(self.learner.parameters())
+
+    def losses(self, batch: Episode) -> Tensor:
+        """As ``training_step`` does."""
+        losses = self.learner.losses(self.learner.meta_parameters(), batch)
+        self.optimizer.zero_grad()
+        self.learner.mean(losses, batch.weight).backward()
+        self.optimizer.step()
+        return losses.detach()
+
+
+class TaskByTask(Contender):
+    """What the others share: each task's loss is computed and its gradients added up before the next."""
+
+    parameters: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+
+    @abstractmethod
+    def task_loss(self, task: Parts) -> Tensor:
+        """The query loss of one task."""
+
+    def losses(self, batch: Episode | list[Parts]) -> Tensor:
+        """One task after the other."""
+        tasks = tasks_of(batch) if isinstance(batch, Episode) else batch
+        found = []
+        self.optimizer.zero_grad()
+        for task in tasks:
+            loss = self.task_loss(task)
+            (loss / len(tasks)).backward()
+            found.append(loss.detach())
+        self.optimizer.step()
+        return torch.stack(found)
+
+    def prototypes_loss(self, embed: Callable[[Tensor], Tensor], task: Parts) -> Tensor:
+        """Of prototypical networks, support shot by shot."""
+        support_x, _, query_x, query_y = task
+        means = embed(support_x).unflatten(0, (-1, self.setup.n_way)).mean(0)
+        return F.cross_entropy(-torch.cdist(embed(query_x), means).square(), query_y)
+
+
+def tasks_of(batch: Episode) -> list[Parts]:
+    """The tasks of a batch."""
+    parts = batch.support_x, batch.support_y, batch.query_x, batch.query_y
+    return list(zip(*(part.unbind() for part in parts), strict=True))
+
+
+class ByHand(TaskByTask):
+    """The loop that a person would write with ``torch.autograd.grad`` and ``functional_call``."""
+
+    name = "loop by hand"
+
+    def __init__(self, setup: Setup, device: torch.device) -> None:
+        super().__init__(setup, device)
+        self.network: Any = setup.make_network().to(device)
+        self.rates: Any = repeat(INNER_RATE)
+        self.parameters = list(self.network.parameters())
+        if setup.learner == "Meta-SGD":
+            self.rates = [nn.Parameter(torch.full_like(p, INNER_RATE)) for p in self.network.parameters()]
+            self.parameters += self.rates
+        self.optimizer = torch.optim.Adam(self.parameters, lr=RATE)
+
+    def task_loss(self, task: Parts) -> Tensor:
+        """Adapt, then the query loss."""
+        if self.setup.learner == "ProtoNet":
+            return self.prototypes_loss(self.network, task)
+        if self.setup.learner == "ANIL":
+            return self._anil_loss(task)
+        support_x, support_y, query_x, query_y = task
+        weights = dict(self.network.named_parameters())
+        second_order = self.setup.learner != "first-order MAML"
+        for _ in range(self.setup.n_steps):
+            loss = self.loss(torch.func.functional_call(self.network, weights, (support_x,)), support_y)
+            gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
+            moved = zip(weights.items(), self.rates, gradients, strict=False)
+            weights = {name: weight - rate * gradient for (name, weight), rate, gradient in moved}
+        return self.loss(torch.func.functional_call(self.network, weights, (query_x,)), query_y)
+
+    def _anil_loss(self, task: Parts) -> Tensor:
+        support_x, support_y, query_x, query_y = task
+        features, weight, bias = self.network.features(support_x), self.network.head.weight, self.network.head.bias
+        for _ in range(self.setup.n_steps):
+            loss = self.loss(F.linear(features, weight, bias), support_y)
+            by_weight, by_bias = torch.autograd.grad(loss, [weight, bias], create_graph=True)
+            weight, bias = weight - INNER_RATE * by_weight, bias - INNER_RATE * by_bias
+        return self.loss(F.linear(self.network.features(query_x), weight, bias), query_y)
+
+
+class Learn2Learn(TaskByTask):
+    """learn2learn's ``clone`` and ``adapt``, as its examples have it."""
+
+    name = "learn2learn"
+
+    def __init__(self, setup: Setup, device: torch.device) -> None:
+        super().__init__(setup, device)
+        algorithms = import_learn2learn().algorithms
+        self.network: Any = setup.make_network().to(device)
+        first_order = setup.learner == "first-order MAML"
+        if setup.learner == "ProtoNet":
+            self.algorithm = None
+        elif setup.learner == "Meta-SGD":
+            self.algorithm = algorithms.MetaSGD(self.network, lr=INNER_RATE)
+        else:
+            adapted = self.network.head if setup.learner == "ANIL" else self.network
+            self.algorithm = algorithms.MAML(adapted, lr=INNER_RATE, first_order=first_order)
+        self.parameters = list({**dict.fromkeys(self.network.parameters()), **self._own()})
+        self.optimizer = torch.optim.Adam(self.parameters, lr=RATE)
+
+    def _own(self) -> dict[nn.Parameter, None]:
+        return {} if self.algorithm is None else dict.fromkeys(self.algorithm.parameters())
+
+    def task_loss(self, task: Parts) -> Tensor:
+        """Clone, adapt, then the query loss."""
+        if self.algorithm is None:
+            return self.prototypes_loss(self.network, task)
+        support_x, support_y, query_x, query_y = task
+        if self.setup.learner == "ANIL":
+            support_x, query_x = self.network.features(support_x), self.network.features(query_x)
+        clone = self.algorithm.clone()
+        for _ in range(self.setup.n_steps):
+            clone.adapt(self.loss(clone(support_x), support_y))
+        return self.loss(clone(query_x), query_y)
+
+
+def learn2learn_batches(setup: Setup, device: torch.device) -> Iterator[list[Parts]]:
+    """The tasks of learn2learn's own loader over the same tensors in memory: ``sample`` and a split by ways and shots."""
+    data = import_learn2learn().data
+    dataset = data.MetaDataset(_Examples(*examples(setup.network, setup.is_regression)))
+    per_way = setup.n_shot + setup.n_query
+    transforms = [
+        data.transforms.NWays(dataset, setup.n_way),
+        data.transforms.KShots(dataset, per_way),
+        data.transforms.LoadData(dataset),
+        data.transforms.RemapLabels(dataset),
+        data.transforms.ConsecutiveLabels(dataset),
+    ]
+    if setup.is_regression:
+        transforms = transforms[:3]
+    tasks = data.TaskDataset(dataset, task_transforms=transforms)
+    in_support = torch.from_numpy(np.arange(setup.n_way * per_way) % per_way < setup.n_shot)
+    while True:
+        batch = []
+        for _ in range(setup.n_tasks):
+            x, y = (part.to(device) for part in tasks.sample())
+            batch.append((x[in_support], y[in_support], x[~in_support], y[~in_support]))
+        yield batch
+
+
+class _Examples(torch.utils.data.Dataset[Any]):
+    # learn2learn finds the classes by the second part of an item, so a regression's targets would have to be there:
+    # its tasks are drawn by function number and their targets are looked up by the loader.
+    def __init__(self, x: Tensor, numbers: np.ndarray, targets: Tensor | None) -> None:
+        self.x, self.targets = (x.float() / 255 if x.dtype == torch.uint8 else x), targets
+        self.numbers = numbers.tolist()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        return self.x[index], self.numbers[index]

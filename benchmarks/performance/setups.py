@@ -1,0 +1,165 @@
+"""What is trained in the throughput suite: a learner, a network, the shape of its tasks, and how many in a step.
+
+Shapes: ``M`` examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lifelong.batch import Episode
+from lifelong.datamodule import EpisodicDataModule
+from lifelong.learner import Learner
+from lifelong.learners import ANIL, MAML, MetaSGD, ProtoNet
+from lifelong.networks import MLP, Conv4
+from lifelong.outer import OuterLoop
+from lifelong.stream import Domain, Source
+
+LearnerName = Literal["MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet"]
+N_CLASSES, N_PER_CLASS = 100, 40
+"""Of the made-up data: enough that drawing does what it does with real data."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One row of the suite.
+
+    Args:
+        learner: what is trained.
+        network: its network, by the names of :data:`NETWORKS`.
+        n_way: ways; 1 is regression.
+        n_shot: support examples of a way.
+        n_query: query examples of a way.
+        n_steps: inner steps of learners that have them.
+        n_tasks: tasks in a step of the outer loop.
+    """
+
+    learner: LearnerName
+    network: str
+    n_way: int = 5
+    n_shot: int = 1
+    n_query: int = 15
+    n_steps: int = 5
+    n_tasks: int = 4
+
+    @property
+    def name(self) -> str:
+        """How a person tells it from others."""
+        shape = f"{self.n_way}w{self.n_shot}s" if self.n_way > 1 else f"{self.n_shot} shots"
+        steps = "" if self.learner == "ProtoNet" else f", {self.n_steps} step{'s' if self.n_steps > 1 else ''}"
+        return f"{self.learner}, {self.network}, {shape}{steps}, {self.n_tasks} tasks"
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether tasks are functions."""
+        return self.n_way == 1
+
+    def make_network(self) -> nn.Module:
+        """The network, with a head where the learner adapts one."""
+        torch.manual_seed(0)
+        return NETWORKS[self.network](None if self.learner == "ProtoNet" else self.n_way)
+
+    def make_learner(self, network: nn.Module, outer: OuterLoop) -> Learner:
+        """Ours."""
+        if self.learner == "ProtoNet":
+            return ProtoNet(network, outer=outer)
+        settings: dict[str, Any] = {"n_inner_steps": self.n_steps, "inner_rate": INNER_RATE, "outer": outer}
+        settings["task"] = "regression" if self.is_regression else "classification"
+        if self.learner == "Meta-SGD":
+            return MetaSGD(network, **settings)
+        if self.learner == "ANIL":
+            return ANIL(network, **settings)
+        return MAML(network, first_order=self.learner == "first-order MAML", **settings)
+
+    def make_data(self) -> EpisodicDataModule:
+        """Tasks over made-up data of the network's input."""
+        return EpisodicDataModule(
+            [MadeUp(examples(self.network, self.is_regression), self.is_regression)],
+            n_way=self.n_way,
+            n_shot=self.n_shot,
+            n_query=self.n_query,
+            tasks_per_batch=self.n_tasks,
+            steps_per_experience=10**6,
+            split=(0.1, 0.1),
+        )
+
+
+INNER_RATE = 0.05
+NETWORKS: dict[str, Callable[[int | None], nn.Module]] = {
+    "Conv4-32": lambda n: Conv4(n_filters=32, n_outputs=n),
+    "Conv4-64": lambda n: Conv4(n_filters=64, n_outputs=n),
+    "Conv4-64, stride 2": lambda n: Conv4(n_filters=64, pooling="stride", n_outputs=n),
+    "MLP 2 x 40": lambda n: MLP(n_inputs=1, hidden=[40, 40], n_outputs=n or 40),
+    "MLP 2 x 256": lambda n: MLP(n_inputs=64, hidden=[256, 256], n_outputs=n or 256),
+}
+INPUTS = {"MLP 2 x 40": (1,), "MLP 2 x 256": (64,)}
+"""Shapes of one input; images of 28 x 28 otherwise."""
+
+
+def examples(network: str, is_regression: bool) -> tuple[Tensor, np.ndarray, Tensor | None]:
+    """Inputs ``(M, *X)``, class (or function) numbers ``(M,)`` and, in regression, targets ``(M, 1)``."""
+    draw = torch.Generator().manual_seed(0)
+    shape = INPUTS.get(network, (1, 28, 28))
+    numbers = np.repeat(np.arange(N_CLASSES), N_PER_CLASS)
+    if is_regression:
+        x = torch.rand(len(numbers), *shape, generator=draw) * 10 - 5
+        phase = torch.rand(N_CLASSES, generator=draw)[numbers] * torch.pi
+        return x, numbers, torch.sin(x.sum(1) + phase)[:, None]
+    centres = torch.rand(N_CLASSES, *shape, generator=draw)[numbers]
+    x = (centres + 2 * torch.rand(len(numbers), *shape, generator=draw)) / 3
+    return (x.mul_(230).to(torch.uint8) if len(shape) == 3 else x), numbers, None
+
+
+class MadeUp(Source):
+    """One domain of examples that are there already.
+
+    Args:
+        found: what :func:`examples` made.
+        is_regression: whether its classes are functions.
+    """
+
+    def __init__(self, found: tuple[Tensor, np.ndarray, Tensor | None], is_regression: bool) -> None:
+        self.found, self.is_regression = found, is_regression
+
+    def domains(self) -> list[Domain]:
+        """The domain."""
+        x, numbers, targets = self.found
+        return [Domain("made up", x, numbers, [str(n) for n in range(N_CLASSES)], targets=targets)]
+
+
+def batches(setup: Setup, device: torch.device) -> Iterator[Episode]:
+    """Training batches without end, as ``fit`` draws and gathers them."""
+    data = setup.make_data()
+    for drawn in data.train_dataloader():
+        yield data.transfer_batch_to_device(drawn, device, 0)
+
+
+def grid(device: torch.device) -> list[Setup]:
+    """All rows: every learner on every network that suits it, then one thing changed at a time."""
+    on_gpu = device.type == "cuda"
+    base = Setup("MAML", "Conv4-64", n_tasks=32 if on_gpu else 4)
+    sine = Setup("MAML", "MLP 2 x 40", n_way=1, n_shot=10, n_query=10, n_steps=5, n_tasks=32)
+    vectors = Setup("MAML", "MLP 2 x 256", n_tasks=32)
+    rows = [base, sine, vectors]
+    rows += [replace(row, learner=name) for row in (base, vectors) for name in LEARNERS[1:]]
+    rows += [replace(sine, learner=name) for name in ("first-order MAML", "Meta-SGD")]
+    rows += [replace(base, network=name, learner=who) for name in CONVOLUTIONAL for who in ("MAML", "ProtoNet")]
+    rows += [replace(row, n_steps=1) for row in (base, sine, vectors)]
+    rows += [replace(base, n_steps=1, learner=name) for name in ("first-order MAML", "ANIL", "Meta-SGD")]
+    rows += [replace(sine, n_tasks=n) for n in (4, 128)] + [replace(vectors, n_tasks=n) for n in (4, 128)]
+    rows += [replace(vectors, n_way=20, n_shot=5)]
+    many = (128,) if on_gpu else (32, 128)
+    rows += [replace(base, learner="ProtoNet", n_tasks=n) for n in many]
+    rows += [replace(base, learner=name, n_tasks=many[0]) for name in ("MAML", "ANIL")]
+    rows += [replace(base, learner=name, n_way=20, n_shot=5, n_query=5) for name in ("MAML", "ANIL", "ProtoNet")]
+    return list(dict.fromkeys(rows))
+
+
+LEARNERS: tuple[LearnerName, ...] = ("MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet")
+CONVOLUTIONAL = ("Conv4-32", "Conv4-64, stride 2")

@@ -1,0 +1,119 @@
+"""Meta-training throughput, tasks per second, beside a loop by hand and learn2learn: ``python -m benchmarks throughput``.
+
+Two ways to look at it: the maths alone (batches drawn before) and end to end (each draws and gathers its own tasks).
+Losses of all contenders must agree on the first batch, or there is nothing to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from benchmarks.performance.clock import alternate
+from benchmarks.performance.contenders import ByHand, Contender, Learn2Learn, Ours, learn2learn_batches
+from benchmarks.performance.setups import Setup, batches, grid
+from benchmarks.performance.suite import Rows, Settings, spread, words
+
+TOLERANCE = 2e-3
+"""Relative, of the losses in single precision after the inner steps."""
+
+
+def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
+    """All rows of the grid."""
+    rows = []
+    for setup in grid(settings.device):
+        if settings.wants(setup.name):
+            tell(setup.name)
+            rows.append(measure_one(setup, settings))
+    return rows
+
+
+def measure_one(setup: Setup, settings: Settings) -> dict[str, Any]:
+    """One row: seconds a step of each contender, and ours against the others."""
+    device = settings.device
+    contenders = [kind(setup, device) for kind in (Ours, ByHand, Learn2Learn)]
+    source = batches(setup, device)
+    first = next(source)
+    apart = disagreement(contenders, first)
+    if apart > TOLERANCE:
+        raise ValueError(f"{setup.name}: the contenders' losses differ by {apart:.2e}, relatively: nothing to compare")
+    ready = [next(source) for _ in range(2)]
+    calls: dict[str, Callable[[], object]] = {
+        contender.name: _over(contender, _again(ready)) for contender in contenders
+    }
+    ours, _, theirs = contenders
+    if not setup.is_regression:
+        calls["Lifelong, end to end"] = _over(ours, source)
+        calls["learn2learn, end to end"] = _over(theirs, learn2learn_batches(setup, device))
+    repetitions, seconds = (2, 0.05) if settings.quick else (5, 0.5)
+    found = alternate(calls, device=device, repetitions=repetitions, seconds=seconds)
+    row: dict[str, Any] = {"setup": setup.name, "plan": str(ours.plan), "tasks": setup.n_tasks, "losses differ": apart}
+    row["tasks per second"] = {name: spread([setup.n_tasks / s for s in times]) for name, times in found.items()}
+    row["ratio"] = {
+        "to the loop by hand": _ratio(found["loop by hand"], found["Lifelong"]),
+        "to learn2learn": _ratio(found["learn2learn"], found["Lifelong"]),
+    }
+    if not setup.is_regression:
+        row["ratio"]["end to end"] = _ratio(found["learn2learn, end to end"], found["Lifelong, end to end"])
+    return row
+
+
+def disagreement(contenders: list[Contender], batch: Any) -> float:
+    """The largest relative difference between anyone's losses and ours, on one batch (which all take a step on)."""
+    ours, *others = [contender.losses(batch) for contender in contenders]
+    return max(float(((other - ours).abs() / ours.abs().clamp_min(1e-6)).max()) for other in others)
+
+
+def _over(contender: Contender, source: Iterator[Any]) -> Callable[[], object]:
+    return lambda: contender.losses(next(source))
+
+
+def _again(ready: list[Any]) -> Iterator[Any]:
+    while True:
+        yield from ready
+
+
+def _ratio(theirs: list[float], ours: list[float]) -> dict[str, float]:
+    return spread([a / b for a, b in zip(theirs, ours, strict=True)])
+
+
+def tables(rows: Rows) -> list[Table]:
+    """Tasks per second of each, and how many times as fast ours is."""
+    table = Table(title="Meta-training throughput: tasks per second, and ratios (median, smallest … largest)")
+    for name in ("setup", "mapped", "Lifelong", "loop by hand", "learn2learn", "/ hand", "/ learn2learn", "end to end"):
+        table.add_column(name, justify="left" if name in ("setup", "mapped") else "right")
+    for row in rows:
+        speeds, ratio = row["tasks per second"], row["ratio"]
+        own = [f"{speeds[name]['median']:,.1f}" for name in ("Lifelong", "loop by hand", "learn2learn")]
+        against = [words(ratio[name]) if name in ratio else "" for name in RATIOS]
+        table.add_row(row["setup"], row["plan"], *own, *against)
+    return [table]
+
+
+RATIOS = ("to the loop by hand", "to learn2learn", "end to end")
+
+
+def plot(rows: Rows) -> Figure:
+    """How many times as fast as learn2learn and the loop by hand, a row each, on a logarithmic axis."""
+    figure = Figure(figsize=(9, 0.32 * len(rows) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(rows))
+    for shift, (name, colour) in enumerate(zip(RATIOS, ("tab:gray", "tab:blue", "tab:green"), strict=True)):
+        mine = [(place, row["ratio"][name]) for place, row in zip(places, rows, strict=True) if name in row["ratio"]]
+        middle = [found["median"] for _, found in mine]
+        ends = [[f["median"] - f["low"] for _, f in mine], [f["high"] - f["median"] for _, f in mine]]
+        heights = [place + 0.2 * (shift - 1) for place, _ in mine]
+        label = {"end to end": "learn2learn, data included"}.get(name, name.removeprefix("to "))
+        axes.errorbar(middle, heights, xerr=ends, fmt="o", markersize=4, color=colour, label=f"against {label}")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(list(places), [row["setup"] for row in rows], fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("times as many tasks per second")
+    axes.legend(loc="lower right", fontsize=8)
+    axes.grid(axis="x", alpha=0.3)
+    return figure

@@ -1,0 +1,135 @@
+"""How the tasks of a batch are run fastest: measured once for a learner, a device and a shape, and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lifelong.batch import Episode
+from lifelong.cache import cache_folder
+from lifelong.mapping import Plan, takes_vmap
+
+if TYPE_CHECKING:
+    from lifelong.learner import Learner
+
+log = logging.getLogger(__name__)
+
+WORTH_MEASURING = 200
+"""Optimizer steps of a training: to measure takes about as long as ten of them."""
+GROWTH = 4
+"""How many times as many tasks are tried at once after so many have been."""
+GAIN = 0.95
+"""Seconds of what is chosen, relative to those of the simpler way: a difference that is smaller is noise."""
+
+
+def fastest_plan(learner: Learner, batch: Episode) -> Plan:
+    """The plan by which a training step of this learner is fastest, measured unless it was before.
+
+    What is found is kept in ``tuning.json`` of the cache folder (``LIFELONG_CACHE``), so that the same training is run
+    the same way again; remove the file to have everything measured anew.
+
+    Args:
+        learner: on the device, ready to be trained; it is left as it is.
+        batch: one rank's training tasks of a step.
+    """
+    device = batch.weight.device
+    if not takes_vmap(learner.network):
+        return Plan("loop")
+    path, key = cache_folder() / "tuning.json", _key(learner, batch)
+    if (kept := _kept(path).get(key)) is not None:
+        return Plan(kept["mapping"], kept["chunk"])
+    state = learner.measured_plan
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            plan, found = search(lambda plan, n: seconds_of_a_task(learner, batch, plan, n), len(batch))
+    finally:
+        learner.measured_plan = state
+    told = ", ".join(f"{plan} {1e3 * seconds:.2f} ms a task" for plan, seconds in found.items())
+    log.info("tasks are run %s (measured: %s; --model.outer.mapping overrides it)", plan, told)
+    _keep(path, key, {"mapping": plan.mapping, "chunk": plan.chunk, "measured": told})
+    return plan
+
+
+def search(seconds: Callable[[Plan, int], float], n_tasks: int) -> tuple[Plan, dict[Plan, float]]:
+    """The best plan and what was measured: in turn, then ever more tasks at once until that is slower or does not fit.
+
+    Args:
+        seconds: of a plan and a number of tasks, what each task takes; ``inf`` where memory does not suffice.
+        n_tasks: in a batch.
+
+    Example:
+        >>> search(lambda plan, n: 1.0 if plan.mapping == "loop" else 0.5 + (n > 16), 64)[0]
+        Plan(mapping='vmap', chunk=16)
+    """
+    best = Plan("loop")
+    found = {best: seconds(best, min(n_tasks, 2))}
+    size = min(GROWTH, n_tasks)
+    while True:
+        plan = Plan("vmap", None if size == n_tasks else size)
+        found[plan] = seconds(plan, size)
+        if found[plan] < GAIN * found[best]:
+            best = plan
+        # Few tasks at once may not pay yet for what vmap costs; twice as slow will not.
+        if size == n_tasks or found[plan] > (2 if best.mapping == "loop" else 1 / GAIN) * found[best]:
+            return best, found
+        size = min(GROWTH * size, n_tasks)
+
+
+def seconds_of_a_task(learner: Learner, batch: Episode, plan: Plan, n_tasks: int, repetitions: int = 3) -> float:
+    """Seconds that one of ``n_tasks`` tasks takes, losses and their gradients; ``inf`` where memory does not suffice.
+
+    Args:
+        learner: whose ``measured_plan`` is set to ``plan``.
+        batch: from which the tasks are taken.
+        plan: how they are run.
+        n_tasks: how many.
+        repetitions: the fastest one counts.
+    """
+    learner.measured_plan, part, found = plan, batch.take(slice(0, n_tasks)), []
+    parameters = [p for p in learner.parameters() if p.requires_grad]
+    try:
+        for _ in range(repetitions + 1):  # the first one warms up
+            since = time.perf_counter()
+            with torch.enable_grad():
+                losses = learner.losses(learner.meta_parameters(), part)
+                if losses.requires_grad:
+                    torch.autograd.grad(losses.sum(), parameters, allow_unused=True)
+            if batch.weight.device.type == "cuda":
+                torch.cuda.synchronize(batch.weight.device)
+            found.append(time.perf_counter() - since)
+    except torch.OutOfMemoryError:
+        return float("inf")
+    return min(found[1:]) / len(part)
+
+
+def _key(learner: Learner, batch: Episode) -> str:
+    device = batch.weight.device
+    plain = {k: v for k, v in vars(learner).items() if isinstance(v, bool | int | float | str) and k[0] != "_"}
+    about: list[Any] = [type(learner).__name__, sorted(plain.items()), repr(learner.network)]
+    about += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
+    about += [torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu", torch.get_num_threads()]
+    about += [torch.__version__, str(next(learner.network.parameters(), torch.empty(0)).dtype)]
+    return f"{type(learner).__name__} {hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _keep(path: Path, key: str, found: dict[str, Any]) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(_kept(path) | {key: found}, indent=1), encoding="utf-8")
+    os.replace(part, path)
