@@ -33,7 +33,7 @@ def over_tasks(
         tensor([2., 2., 2.])
     """
     if mapping == "vmap":
-        with _norms_that_scale_apart():
+        with norms_that_scale_apart():
             return torch.func.vmap(function, randomness="different", chunk_size=chunk)(*batched)
     leaves, nesting = pytree.tree_flatten(batched)
     results = [function(*pytree.tree_unflatten(task, nesting)) for task in zip(*leaves, strict=True)]
@@ -50,20 +50,27 @@ FUSED: dict[str, Callable[..., Tensor]] = {
 
 
 @contextmanager
-def _norms_that_scale_apart() -> Iterator[None]:
+def norms_that_scale_apart() -> Iterator[None]:
+    """Norms scale and shift in operations of their own, as second derivatives under ``vmap`` need it."""
     # Not a TorchFunctionMode, which would stand in the way of every operation of a small network.
     apart = {
         "layer_norm": _layer_norm,
         "batch_norm": partial(_channel_norm, FUSED["batch_norm"]),
         "instance_norm": partial(_channel_norm, FUSED["instance_norm"]),
     }
+    before = {name: getattr(F, name) for name in FUSED}
     try:
         for name, norm in apart.items():
             setattr(F, name, norm)
         yield
     finally:
-        for name, norm in FUSED.items():
+        for name, norm in before.items():
             setattr(F, name, norm)
+
+
+def norms_are_apart() -> bool:
+    """Whether norms scale and shift in operations of their own at this moment."""
+    return F.layer_norm is _layer_norm
 
 
 def _layer_norm(
