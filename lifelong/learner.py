@@ -83,7 +83,7 @@ class Learner(L.LightningModule):
         self.outer = outer or OuterLoop()
         if self.outer.recomputes("tasks") and has_running_statistics(network):
             raise ValueError(
-                f"--model.outer.recompute is {self.outer.recompute}, which runs tasks twice, so that running statistics "
+                f"--model.outer.recompute is {self.outer.recompute}, which runs tasks twice, and running statistics "
                 "would count them twice: choose another norm (--model.network.norm batch, group, layer or instance) or "
                 "leave it out"
             )

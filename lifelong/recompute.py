@@ -1,4 +1,4 @@
-"""Less memory for more time: functions that are run again in the backward pass instead of keeping what they computed."""
+"""Less memory for more time: functions that run again in the backward pass instead of keeping what they computed."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ class _Recomputed(torch.autograd.Function):
             return ctx.call(*every.values())  # type: ignore[no-any-return]
 
         with ctx.call.as_before():
-            _, pull_back = torch.func.vjp(of_needed, *(tensors[i] for i in needed))
+            vjp: Any = torch.func.vjp(of_needed, *(tensors[i] for i in needed))
+        _, pull_back = vjp
         found = dict(zip(needed, pull_back(slopes), strict=True))
         return None, *(found.get(i) for i in range(len(tensors)))
