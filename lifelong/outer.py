@@ -25,8 +25,8 @@ class OuterLoop:
 
     A training step keeps what every task and every inner step computed until its backward pass, in a loop too: at
     second order its memory grows as tasks times inner steps. ``recompute`` keeps less and computes it again: with
-    ``steps`` every inner step keeps the parameters that it starts from, with ``tasks`` memory is that of one task (under
-    ``vmap``, of one ``chunk``), and with ``both`` that of one inner step of it. Losses and gradients stay as they are.
+    ``steps`` every inner step keeps the parameters that it starts from, with ``tasks`` memory is that of one task
+    (``chunk`` under ``vmap``), and with ``both`` that of one inner step of it. Losses and gradients stay as they are.
 
     Args:
         optimizer: makes the optimizer from the parameters.
