@@ -5,26 +5,33 @@ Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` way
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from lifelong.batch import Episode, Task
 from lifelong.compatibility import check_compatible
-from lifelong.mapping import Plan, choose_mapping, over_tasks
+from lifelong.graphs import Graphs, can_capture
+from lifelong.mapping import Plan, choose_mapping, has_running_statistics, over_tasks
 from lifelong.networks.split import apply_embedding, output_dtype
 from lifelong.objective import Classification, Objective
 from lifelong.outer import OuterLoop, check_schedule, laid_out_as
+from lifelong.recompute import recomputed, with_parameters
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit, overrides
 from lifelong.stream import Experience
 from lifelong.streaming import Unit
 from lifelong.tuning import WORTH_MEASURING, fastest_plan
+
+log = logging.getLogger(__name__)
 
 Route = Callable[[Params, Tensor, Tensor], Params]
 """Chooses the parameters of one task from its support set."""
@@ -39,6 +46,9 @@ class Learner(L.LightningModule):
         network: any module; its parameters, and those that a subclass registers, are the meta-parameters.
         objective: loss and score; classification where None.
         outer: how the meta-parameters are trained.
+
+    Raises:
+        ValueError: when tasks are to be recomputed, and the network keeps running statistics.
 
     Example:
         >>> class NearestExample(Learner):
@@ -59,6 +69,8 @@ class Learner(L.LightningModule):
     """Whether an answer depends on the queries that are asked with it."""
     channels_last: ClassVar[bool] = True
     """Lay the weights of convolutions out with the channels last where tasks run in a loop: on a CPU that is faster."""
+    recomputes_steps: ClassVar[bool] = False
+    """Whether ``--model.outer.recompute steps`` makes a difference."""
 
     def __init__(
         self,
@@ -71,11 +83,18 @@ class Learner(L.LightningModule):
         self.network = network
         self.objective = objective or Classification()
         self.outer = outer or OuterLoop()
+        if self.outer.recomputes("tasks") and has_running_statistics(network):
+            raise ValueError(
+                f"--model.outer.recompute is {self.outer.recompute}, which runs tasks twice, and running statistics "
+                "would count them twice: choose another norm (--model.network.norm batch, group, layer or instance) or "
+                "leave it out"
+            )
         self.strategies = Chain()
         self.n_classes = 0
         """Training classes of the whole stream, once prepared."""
         self.measured_plan: Plan | None = None
         """How tasks are run fastest, where that was measured and nothing is asked for."""
+        self._graphs = Graphs()
         self._now: Position | None = None
 
     # -- the contract ---------------------------------------------------------------------------------------------
@@ -156,12 +175,42 @@ class Learner(L.LightningModule):
 
     def losses_and_outputs(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
         """Training losses ``(B,)`` and outputs ``(B, Q, …)``."""
-        losses, outputs = self.over_tasks(lambda task: self.task_loss(params, task), batch)
+        losses, outputs = self._differentiable(self.task_loss, params, batch)
         return losses, outputs
+
+    def training_losses(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
+        """The same as a training step has them: by a captured graph where that is how its tasks are run."""
+        device = batch.weight.device
+        is_captured = self.plan(device).graph and can_capture(self, device)
+        return self._graphs(self, params, batch) if is_captured else self.losses_and_outputs(params, batch)
+
+    def phase(self) -> Hashable | None:
+        """What the training losses depend on beside parameters and batch; None where nobody can tell.
+
+        A learner that answers, and changes its answer whenever they would change, may be trained by captured graphs.
+        """
+        return None
 
     def outputs(self, params: Params, batch: Episode) -> Tensor:
         """What is predicted for the queries of each task, ``(B, Q, …)``."""
-        return self.over_tasks(lambda task: self.answer(params, task), batch)  # type: ignore[no-any-return]
+        return self._differentiable(self.answer, params, batch)  # type: ignore[no-any-return]
+
+    def _differentiable(self, function: Callable[..., Any], params: Params, batch: Episode) -> Any:
+        """``function(params, task)`` of every task, run again in the backward pass if asked for."""
+        if not (self.outer.recomputes("tasks") and torch.is_grad_enabled()):
+            return self.over_tasks(lambda task: function(params, task), batch)
+        # Strategies may route by parameters of their own, which the function reads without being given them.
+        own = {name: p for name, p in self.strategies.named_parameters() if p.requires_grad}
+
+        def of_part(params: Params, part: Episode) -> Any:
+            return self.over_tasks(lambda task: function(params, task), part)
+
+        plan = self.plan(batch.weight.device)
+        size = 1 if plan.mapping == "loop" else plan.chunk or len(batch)
+        again = partial(with_parameters, self.strategies, of_part)
+        parts = [batch.take(slice(start, start + size)) for start in range(0, len(batch), size)]
+        results = [recomputed(again, own, params, part) for part in parts]
+        return pytree.tree_map(lambda *rows: torch.cat(rows), *results)
 
     def scores(self, params: Params, batch: Episode, route: Route | None = None) -> Tensor:
         """The score of each task, ``(B,)``, higher is better; ``route`` replaces the strategies' own."""
@@ -207,8 +256,9 @@ class Learner(L.LightningModule):
     def plan(self, device: torch.device) -> Plan:
         """How tasks are run on a device: as asked for, as measured at the start of training, or by rule."""
         if self.outer.mapping != "auto":
-            return Plan(self.outer.mapping, self.outer.chunk)
-        return self.measured_plan or Plan(choose_mapping(self.network, device), self.outer.chunk)
+            return Plan(self.outer.mapping, self.outer.chunk, graph=bool(self.outer.cuda_graph))
+        by_rule = Plan(choose_mapping(self.network, device), self.outer.chunk, graph=bool(self.outer.cuda_graph))
+        return self.measured_plan or by_rule
 
     # -- strategies -----------------------------------------------------------------------------------------------
 
@@ -223,6 +273,11 @@ class Learner(L.LightningModule):
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         check_compatible(self, data)
+        if self.outer.recompute == "steps" and not self.recomputes_steps:
+            log.warning(
+                "%s does not train through inner steps: --model.outer.recompute steps makes no difference",
+                type(self).__name__,
+            )
         if self.channels_last and self.plan(self.trainer.strategy.root_device).mapping == "loop":
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prepare(data.n_classes)
@@ -264,6 +319,10 @@ class Learner(L.LightningModule):
             plan = fastest_plan(self, data.draw_for_training(self.trainer.current_epoch, mine).gather(self.device))
         self.measured_plan = self.trainer.strategy.broadcast(plan)
 
+    def on_train_end(self) -> None:
+        """Let go of the memory of captured graphs."""
+        self._graphs = Graphs()
+
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""
         if not self._is_told(0):
@@ -277,7 +336,7 @@ class Learner(L.LightningModule):
         position = self._now = self._position(batch_idx)
         batch = self.strategies.rehearse(self, batch, position)
         params = self.meta_parameters()
-        losses, outputs = self.losses_and_outputs(params, batch)
+        losses, outputs = self.training_losses(params, batch)
         loss = self.mean(losses, batch.weight)
         penalty = self.strategies.penalty(self, Step(batch, params, outputs, losses, position))
         total = loss if penalty is None else loss + penalty

@@ -24,6 +24,7 @@ class Plan:
     Args:
         mapping: ``vmap`` runs tasks as one; ``loop`` runs them in turn.
         chunk: at most so many tasks at once under ``vmap``; None runs all together.
+        graph: training steps replay a captured CUDA graph.
 
     Example:
         >>> print(Plan("loop"), Plan("vmap"), Plan("vmap", 16), sep="; ")
@@ -32,10 +33,12 @@ class Plan:
 
     mapping: Literal["vmap", "loop"]
     chunk: int | None = None
+    graph: bool = False
 
     def __str__(self) -> str:
         at_once = "all" if self.chunk is None else self.chunk
-        return "one after the other" if self.mapping == "loop" else f"{at_once} at once"
+        way = "one after the other" if self.mapping == "loop" else f"{at_once} at once"
+        return f"{way}, by a captured graph" if self.graph else way
 
 
 def over_tasks(
@@ -74,7 +77,7 @@ def choose_mapping(network: nn.Module, device: torch.device) -> Literal["vmap", 
 
 
 def takes_vmap(network: nn.Module) -> bool:
-    """Whether ``vmap`` can run a network: running statistics are updated in place, and for some modules it has no rule."""
+    """Whether ``vmap`` can run a network: not where running statistics are updated in place or a rule is missing."""
     return not has_running_statistics(network) and not any(isinstance(m, WITHOUT_RULE) for m in network.modules())
 
 

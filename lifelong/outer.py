@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lifelong.mapping import Mapping
+from lifelong.recompute import Recompute
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,21 @@ log = logging.getLogger(__name__)
 class OuterLoop:
     """How the meta-parameters of a learner are trained.
 
+    A training step keeps what every task and every inner step computed until its backward pass, in a loop too: at
+    second order its memory grows as tasks times inner steps. ``recompute`` keeps less and computes it again: with
+    ``steps`` every inner step keeps the parameters that it starts from, with ``tasks`` memory is that of one task
+    (``chunk`` under ``vmap``), and with ``both`` that of one inner step of it. Losses and gradients stay as they are.
+
     Args:
         optimizer: makes the optimizer from the parameters.
         scheduler: makes the schedule of its learning rate, which moves on after every optimizer step; None keeps it.
         reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
         mapping: how tasks of a batch are run: ``vmap`` together, ``loop`` in turn, ``auto`` by device and network.
         chunk: at most so many tasks at once under ``vmap``; None runs all together.
+        cuda_graph: replay training steps on a GPU as captured CUDA graphs, where the learner allows it; None does so
+            where ``auto`` measures that it is faster.
+        recompute: what is run again in the backward pass to save memory: ``nothing``, each of the inner ``steps`` (of
+            learners that train through them at second order), each of the ``tasks``, or ``both``.
 
     Raises:
         ValueError: when ``chunk`` is below 1.
@@ -43,10 +53,16 @@ class OuterLoop:
     reset_optimizer: bool = False
     mapping: Mapping = "auto"
     chunk: int | None = None
+    cuda_graph: bool | None = None
+    recompute: Recompute = "nothing"
 
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"--model.outer.chunk is {self.chunk}: it must be at least 1")
+
+    def recomputes(self, what: Literal["steps", "tasks"]) -> bool:
+        """Whether these are run again in the backward pass."""
+        return self.recompute in (what, "both")
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter], *, fuse: bool = True) -> Optimizer:
         """The optimizer of these parameters, which moves them all in one fused step where it can and is left free to.

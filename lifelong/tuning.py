@@ -8,6 +8,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ import torch
 
 from lifelong.batch import Episode
 from lifelong.cache import cache_folder
+from lifelong.graphs import can_capture
 from lifelong.mapping import Plan, takes_vmap
 
 if TYPE_CHECKING:
@@ -45,29 +48,35 @@ def fastest_plan(learner: Learner, batch: Episode) -> Plan:
         return Plan("loop")
     path, key = cache_folder() / "tuning.json", _key(learner, batch)
     if (kept := _kept(path).get(key)) is not None:
-        return Plan(kept["mapping"], kept["chunk"])
+        return Plan(**kept["plan"])
     state = learner.measured_plan
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            plan, found = search(lambda plan, n: seconds_of_a_task(learner, batch, plan, n), len(batch))
+            may_capture = learner.outer.cuda_graph is not False and can_capture(learner, device)
+            measure = partial(seconds_of_a_task, learner, batch)
+            plan, found = search(measure, len(batch), may_capture=may_capture)
     finally:
         learner.measured_plan = state
     told = ", ".join(f"{plan} {1e3 * seconds:.2f} ms a task" for plan, seconds in found.items())
     log.info("tasks are run %s (measured: %s; --model.outer.mapping overrides it)", plan, told)
-    _keep(path, key, {"mapping": plan.mapping, "chunk": plan.chunk, "measured": told})
+    _keep(path, key, {"plan": asdict(plan), "measured": told})
     return plan
 
 
-def search(seconds: Callable[[Plan, int], float], n_tasks: int) -> tuple[Plan, dict[Plan, float]]:
+def search(
+    seconds: Callable[[Plan, int], float], n_tasks: int, *, may_capture: bool = False
+) -> tuple[Plan, dict[Plan, float]]:
     """The best plan and what was measured: in turn, then ever more tasks at once until that is slower or does not fit.
 
     Args:
         seconds: of a plan and a number of tasks, what each task takes; ``inf`` where memory does not suffice.
         n_tasks: in a batch.
+        may_capture: try the best plan as a captured graph too.
 
     Example:
-        >>> search(lambda plan, n: 1.0 if plan.mapping == "loop" else 0.5 + (n > 16), 64)[0]
-        Plan(mapping='vmap', chunk=16)
+        >>> plan, _ = search(lambda plan, n: 1.0 if plan.mapping == "loop" else 0.5 + (n > 16), 64)
+        >>> print(plan)
+        16 at once
     """
     best = Plan("loop")
     found = {best: seconds(best, min(n_tasks, 2))}
@@ -79,8 +88,13 @@ def search(seconds: Callable[[Plan, int], float], n_tasks: int) -> tuple[Plan, d
             best = plan
         # Few tasks at once may not pay yet for what vmap costs; twice as slow will not.
         if size == n_tasks or found[plan] > (2 if best.mapping == "loop" else 1 / GAIN) * found[best]:
-            return best, found
+            break
         size = min(GROWTH * size, n_tasks)
+    if may_capture:
+        captured = replace(best, graph=True)
+        found[captured] = seconds(captured, n_tasks)
+        best = captured if found[captured] < GAIN * found[best] else best
+    return best, found
 
 
 def seconds_of_a_task(learner: Learner, batch: Episode, plan: Plan, n_tasks: int, repetitions: int = 3) -> float:
@@ -99,7 +113,7 @@ def seconds_of_a_task(learner: Learner, batch: Episode, plan: Plan, n_tasks: int
         for _ in range(repetitions + 1):  # the first one warms up
             since = time.perf_counter()
             with torch.enable_grad():
-                losses = learner.losses(learner.meta_parameters(), part)
+                losses, _ = learner.training_losses(learner.meta_parameters(), part)
                 if losses.requires_grad:
                     torch.autograd.grad(losses.sum(), parameters, allow_unused=True)
             if batch.weight.device.type == "cuda":
@@ -107,6 +121,10 @@ def seconds_of_a_task(learner: Learner, batch: Episode, plan: Plan, n_tasks: int
             found.append(time.perf_counter() - since)
     except torch.OutOfMemoryError:
         return float("inf")
+    except RuntimeError:
+        if plan.graph:  # an operation that no graph can capture
+            return float("inf")
+        raise
     return min(found[1:]) / len(part)
 
 
@@ -116,7 +134,9 @@ def _key(learner: Learner, batch: Episode) -> str:
     about: list[Any] = [type(learner).__name__, sorted(plain.items()), repr(learner.network)]
     about += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
     about += [torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu", torch.get_num_threads()]
-    about += [torch.__version__, str(next(learner.network.parameters(), torch.empty(0)).dtype)]
+    about += [learner.outer.recompute, learner.outer.cuda_graph, torch.__version__, learner.strategies.names]
+    about += [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
+    about += [str(next(learner.network.parameters(), torch.empty(0)).dtype)]
     return f"{type(learner).__name__} {hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
 
 

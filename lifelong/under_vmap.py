@@ -34,13 +34,19 @@ def written_out() -> Iterator[None]:
         "instance_norm": partial(_channel_norm, FUSED["instance_norm"]),
         "conv2d": _conv2d,
     }
+    before = {name: getattr(F, name) for name in FUSED}
     try:
         for name, function in apart.items():
             setattr(F, name, function)
         yield
     finally:
-        for name, function in FUSED.items():
+        for name, function in before.items():
             setattr(F, name, function)
+
+
+def is_written_out() -> bool:
+    """Whether functions of torch are written out in others at this moment."""
+    return F.layer_norm is _layer_norm
 
 
 def _layer_norm(
@@ -135,7 +141,7 @@ class Patches(torch.autograd.Function):
         ctx.about = (tuple(x.shape[-2:]), kernel, stride)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         """Add the patches of the gradient up."""
         size, _, stride = ctx.about
         return Overlaid.apply(gradient, size, stride), None, None  # type: ignore[no-untyped-call]
@@ -168,7 +174,7 @@ class Overlaid(torch.autograd.Function):
         ctx.about = (tuple(patches.shape[-5:-3]), stride)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         """Take the patches of the gradient."""
         return Patches.apply(gradient, *ctx.about), None, None  # type: ignore[no-untyped-call]
 

@@ -56,9 +56,14 @@ class Ours(Contender):
             self.learner.measured_plan = fastest_plan(self.learner, next(batches(setup, device)))
         self.optimizer = self.outer.make_optimizer(self.learner.parameters())
 
+    @property
+    def plan(self) -> str:
+        """How its tasks are run."""
+        return str(self.learner.plan(self.device))
+
     def losses(self, batch: Episode) -> Tensor:
         """As ``training_step`` does."""
-        losses = self.learner.losses(self.learner.meta_parameters(), batch)
+        losses, _ = self.learner.training_losses(self.learner.meta_parameters(), batch)
         self.optimizer.zero_grad()
         self.learner.mean(losses, batch.weight).backward()
         self.optimizer.step()
@@ -178,7 +183,7 @@ class Learn2Learn(TaskByTask):
 
 
 def learn2learn_batches(setup: Setup, device: torch.device) -> Iterator[list[Parts]]:
-    """The tasks of learn2learn's own loader over the same tensors in memory: ``sample`` and a split by ways and shots."""
+    """The tasks of learn2learn's own loader over the same tensors in memory, split into support and query."""
     data = import_learn2learn().data
     dataset = data.MetaDataset(_Examples(*examples(setup.network, setup.is_regression)))
     per_way = setup.n_shot + setup.n_query

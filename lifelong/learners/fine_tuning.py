@@ -63,7 +63,7 @@ class FineTuning(Pretrained):
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """The network's parameters, ``head.weight`` ``(N, D)`` and ``head.bias`` ``(N,)`` after the steps."""
-        return self.trajectory(params, support_x, support_y, self.n_steps)[-1]
+        return self.trajectory(params, support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """Logits ``(Q, N)`` of the adapted network and head."""
@@ -71,8 +71,10 @@ class FineTuning(Pretrained):
         with full_precision(features):
             return F.linear(features, state["head.weight"], state["head.bias"])
 
-    def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
-        """The states after 0, 1, …, ``n_steps`` steps."""
+    def trajectory(
+        self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
+    ) -> Sequence[Params]:
+        """The states after 0, 1, …, ``n_steps`` steps, or the last one alone."""
         # As every inner loop, this one runs in the parameters' own precision.
         with full_precision(support_x):
             start = {name: p for name, p in params.items() if name.startswith("network.")}
@@ -84,7 +86,7 @@ class FineTuning(Pretrained):
                 return self.objective.loss(self.predict(params, state, support_x), support_y)
 
             # Nothing trains through the steps, so their gradients may be held constant.
-            return gradient_descent(loss, start, [rate] * n_steps, first_order=True)
+            return gradient_descent(loss, start, [rate] * n_steps, first_order=True, only_last=only_last)
 
     def _fresh_head(self, features: Tensor, support_y: Tensor) -> Params:
         means = class_means(features, support_y)

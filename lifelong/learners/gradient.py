@@ -5,8 +5,8 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +49,7 @@ class GradientLearner(Learner):
     """Treats the head differently, so refuses a network without one."""
     channels_last: ClassVar[bool] = False
     """The inner loop runs on a handful of images, where the other layout is faster."""
+    recomputes_steps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -101,6 +102,10 @@ class GradientLearner(Learner):
         """Whether inner gradients are held constant at this moment."""
         return self.first_order
 
+    def phase(self) -> Hashable | None:
+        """The settings that training may change."""
+        return self.is_first_order(), self.n_inner_steps
+
     def moving(self, params: Params) -> Params:
         """What the inner loop moves, where it starts."""
         return {name: p for name, p in own_parameters(params).items() if self.adapts(name.removeprefix("network."))}
@@ -111,8 +116,7 @@ class GradientLearner(Learner):
 
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
         """What the inner loop descends: the mean support loss, as a function of what moves."""
-        moving = self.moving(params)
-        only_head = has_head(self.network) and all(name.startswith("network.head.") for name in moving)
+        only_head = self._moves_head_alone(params)
         # Features do not change while only the head moves: they are computed once, if all that follows is the head.
         if only_head or self.is_first_order():  # no second derivative of a convolution is taken
             support_x = channels_last(support_x)
@@ -132,7 +136,7 @@ class GradientLearner(Learner):
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """The network's parameters after the inner steps."""
-        return self.trajectory(params, support_x, support_y, self.n_steps)[-1]
+        return self.trajectory(params, support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """The adapted network's outputs."""
@@ -143,19 +147,39 @@ class GradientLearner(Learner):
         """Inner steps at this moment: those of training or of evaluation."""
         return self.n_inner_steps if self.training else self.n_eval_steps
 
-    def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
-        """The states after 0, 1, …, ``n_steps`` inner steps."""
+    def trajectory(
+        self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
+    ) -> Sequence[Params]:
+        """The states after 0, 1, …, ``n_steps`` inner steps, or the last one alone."""
         moving = self.moving(params)
         rates = [{n: self.rate(params, n.removeprefix("network."), step) for n in moving} for step in range(n_steps)]
         # Half-precision double gradients overflow, so the inner loop runs in the parameters' own precision.
         with torch.autocast(support_x.device.type, enabled=False):
-            loss = self.inner_loss(params, support_x, support_y)
-            way = gradient_descent(loss, moving, rates, first_order=self.is_first_order(), max_norm=self.inner_clip)
+            # The steps of a head are small beside the features, which are computed once and kept in any case.
+            recompute = self.outer.recomputes("steps") and self.recomputes_steps and not self._moves_head_alone(params)
+            given: Sequence[Any] = (params, support_x, support_y) if recompute else ()
+            loss = self._inner_loss_of_given if recompute else self.inner_loss(params, support_x, support_y)
+            way = gradient_descent(
+                loss,
+                moving,
+                rates,
+                first_order=self.is_first_order(),
+                max_norm=self.inner_clip,
+                given=given,
+                recompute=recompute,
+                only_last=only_last,
+            )
         return [self.network_at(params, moved) for moved in way]
+
+    def _inner_loss_of_given(self, moved: Params, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
+        return self.inner_loss(params, support_x, support_y)(moved)
+
+    def _moves_head_alone(self, params: Params) -> bool:
+        return has_head(self.network) and all(name.startswith("network.head.") for name in self.moving(params))
 
     def settle(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """The state that ``adapt`` reaches, as a constant: no graph leads back to the parameters."""
-        return self.trajectory(held(params), support_x, support_y, self.n_steps)[-1]
+        return self.trajectory(held(params), support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def moving_parameters(self) -> dict[str, nn.Parameter]:
         """The network's own parameters that the inner loop moves, by name."""

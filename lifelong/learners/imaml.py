@@ -6,7 +6,7 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,9 @@ class IMAML(GradientLearner):
         >>> learner.predict({}, state, torch.eye(2)).shape
         torch.Size([2, 2])
     """
+
+    recomputes_steps: ClassVar[bool] = False
+    """The inner loop keeps no graph."""
 
     def __init__(
         self,

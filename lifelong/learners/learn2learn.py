@@ -80,6 +80,8 @@ class Learn2Learn(GradientLearner):
         outer = outer or OuterLoop()
         if outer.mapping == "vmap":
             raise ValueError("learn2learn's modules cannot run under vmap: set --model.outer.mapping loop")
+        if outer.recompute != "nothing":
+            raise ValueError("learn2learn's steps cannot be run again by themselves: leave --model.outer.recompute out")
         make = _named(algorithm, inner_rate, first_order) if isinstance(algorithm, str) else algorithm
         super().__init__(
             make(network),
@@ -90,7 +92,9 @@ class Learn2Learn(GradientLearner):
             outer=replace(outer, mapping="loop"),
         )
 
-    def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
+    def trajectory(
+        self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
+    ) -> Sequence[Params]:
         """The algorithm's parameters after 0, 1, …, ``n_steps`` steps; without a graph where gradients are off."""
         keeps_graph = torch.is_grad_enabled()
         start = {name: p for name, p in params.items() if name.startswith("network.")}
@@ -104,7 +108,8 @@ class Learn2Learn(GradientLearner):
         with torch.autocast(support_x.device.type, enabled=False), torch.enable_grad():
             given = {name: _tracked(p) for name, p in start.items()}
             way = torch.func.functional_call(_InnerLoop(self.network), given, (loss, n_steps))
-        return [start] + [{**start, **(after if keeps_graph else _detached(after))} for after in way]
+        states = [start] + [{**start, **(after if keeps_graph else _detached(after))} for after in way]
+        return states[-1:] if only_last else states
 
 
 class _InnerLoop(nn.Module):

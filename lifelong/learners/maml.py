@@ -5,6 +5,8 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*Y`` one target, `
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor, nn
 
@@ -150,6 +152,10 @@ class MAML(GradientLearner):
         done = min(self.global_step / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
         early = [(1 - done) / max(self.n_inner_steps, 1)] * (self.n_inner_steps - 1)
         return [*early, 1 - sum(early)]
+
+    def phase(self) -> Hashable | None:
+        """None while the weights of the steps' losses change."""
+        return super().phase() if self.step_weights()[-1] == 1 else None
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
         """The weighted query losses on the way while training so; the outputs are those after the last step."""

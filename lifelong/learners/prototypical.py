@@ -5,6 +5,7 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Literal
 
 import torch.nn.functional as F
@@ -49,6 +50,10 @@ class ProtoNet(Learner):
         super().__init__(network, outer=outer)
         self.distance = distance
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
+
+    def phase(self) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """``f(x)`` ``(n, D)``, of unit length where the distance is the cosine's."""

@@ -5,6 +5,8 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -49,6 +51,9 @@ class Reptile(GradientLearner):
         >>> torch.allclose(gradient, learner.network.weight - state["network.weight"])
         True
     """
+
+    recomputes_steps: ClassVar[bool] = False
+    """The inner loop keeps no graph."""
 
     def __init__(
         self,

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from benchmarks.performance import memory
+from benchmarks.performance.memory import Case, peak, plot, tables, training_step
+
+ROWS: list[dict[str, Any]] = [
+    {"name": name, "n_tasks": n_tasks, "n_steps": n_steps, "n_filters": 4, "peak": mb * n_tasks, "seconds": 0.5 * mb}
+    for n_tasks, n_steps in ((1, 1), (2, 1), (2, 2))
+    for name, mb in (("recompute nothing", 2.0), ("recompute tasks", 4.0))
+]
+MISSING = {"name": "learn2learn, summed", "n_tasks": 4, "n_steps": 5, "n_filters": 4, "note": "it is not installed"}
+
+
+def test_tables_and_plot_digest_rows() -> None:
+    console = Console(record=True, width=160)
+    for table in tables([*ROWS, MISSING]):
+        console.print(table)
+    text = console.export_text()
+    assert all(words in text for words in ("MB per task", "MB per inner step", "it is not installed"))
+    found = next(line for line in text.splitlines() if "recompute tasks" in line)
+    assert [cell.strip() for cell in found.split("│")[2:-1]] == ["4 (2.00)", "8 (2.00)", "4.0", "2.00"]
+    by_tasks, by_steps, trade = plot([*ROWS, MISSING]).axes
+    assert [len(axes.lines) for axes in (by_tasks, by_steps)] == [2, 2]
+    assert len(trade.collections) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of a process are read from /proc")
+def test_a_peak_grows_with_tasks_unless_they_are_recomputed() -> None:
+    found = {
+        (what, n): peak(Case(f"recompute {what}", n, 2, 16), torch.device("cpu"))
+        for what in ("nothing", "tasks")
+        for n in (1, 6)
+    }
+    assert found["nothing", 6] > 3 * found["nothing", 1] > 0
+    assert found["tasks", 6] < found["nothing", 6] / 2
+
+
+def test_a_step_leaves_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(memory, "MAML", lambda network, **more: made.append(network) or _kept(network, **more))
+    training_step(Case("recompute both", 1, 1, 2), torch.device("cpu"))()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in made[0].parameters())
+
+
+def _kept(network: Any, **more: Any) -> Any:
+    from lifelong.learners import MAML
+
+    return MAML(network, **more)
