@@ -129,15 +129,15 @@ def measure(contender: Contender, root: Path) -> float:
     command = [word.replace("{result}", str(result)) for word in contender.command]
     paths = os.pathsep.join([str(HERE.parent), str(HERE)])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "COLUMNS": "120"}
-    code, output = _run_on_terminal(command, environment)
+    code, output = run_on_terminal(command, environment)
     if code or not result.is_file():
         raise ValueError(f"{contender.name} failed with exit code {code}: {output[-2000:]}\n{' '.join(command)}")
     found = json.loads(result.read_text(encoding="utf-8"))
     return float(found["examples"] / found["seconds"])
 
 
-def _run_on_terminal(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    # A bar is only drawn for a person: so that its time counts, the process writes to a pseudo-terminal.
+def run_on_terminal(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Exit code and output of a process that believes to be on a terminal: a bar is only drawn for a person."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
     os.close(theirs)

@@ -1,6 +1,6 @@
 """``python -m lifelong``."""
 
-from lifelong.cli import main
+from lifelong.start import main
 
 if __name__ == "__main__":
     main()

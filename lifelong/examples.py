@@ -81,8 +81,8 @@ class DrawnExamples(Drawn):
         x = parts[0]
         if len(parts) > 1:  # from pool by pool back into the order of the batch
             order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
-            x = torch.cat(parts)[torch.from_numpy(order).to(device)]
-        y, ways = (torch.from_numpy(array).to(device) for array in (self.labels, self.ways))
+            x = torch.cat(parts)[torch.from_numpy(order).to(device, non_blocking=True)]
+        y, ways = (torch.from_numpy(array).to(device, non_blocking=True) for array in (self.labels, self.ways))
         weight = torch.ones(len(y), device=device)
         return Episode(x[:, None][:, :0], y[:, None][:, :0], x[:, None], y[:, None], weight, ways.shape[1], ways)
 

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 Route = Callable[[Params, Tensor, Tensor], Params]
 """Chooses the parameters of one task from its support set."""
+MOST_UNSEEN = 32
+"""An accelerator trains at most so many steps after a loss that is not finite, before training stops."""
 
 
 class Learner(L.LightningModule):
@@ -96,6 +98,8 @@ class Learner(L.LightningModule):
         """How tasks are run fastest, where that was measured and nothing is asked for."""
         self._graphs = Graphs()
         self._now: Position | None = None
+        self._unseen: list[tuple[int, Tensor]] = []
+        """Steps of this experience whose loss nobody has looked at yet, and that loss."""
 
     # -- the contract ---------------------------------------------------------------------------------------------
 
@@ -325,6 +329,7 @@ class Learner(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""
+        self._unseen = []  # of a fit that was interrupted
         if not self._is_told(0):
             return
         if self.outer.reset_optimizer:
@@ -361,10 +366,21 @@ class Learner(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After the last step of an experience, and so before its row of the matrix: the strategies end."""
-        if self.trainer.is_last_batch and self._is_told(-1):
+        if not self.trainer.is_last_batch:
+            return
+        self._look_at_losses()
+        if self._is_told(-1):
             visit = self._visit()
             self.finish(visit)
             self.strategies.end(self, visit)
+
+    def on_validation_start(self) -> None:
+        """Nothing is evaluated after a loss that is not finite, wherever in an experience that is."""
+        self._look_at_losses()
+
+    def on_train_epoch_end(self) -> None:
+        """The same where a limit of the Trainer ended the experience early."""
+        self._look_at_losses()
 
     def mean(self, losses: Tensor, weight: Tensor) -> Tensor:
         """The weighted mean of ``(B,)`` losses over the units of all processes, shared as DDP averages."""
@@ -426,14 +442,24 @@ class Learner(L.LightningModule):
         return int(self.trainer.datamodule.seed)  # type: ignore[attr-defined]
 
     def _check_finite(self, loss: Tensor, step: int) -> None:
-        if not math.isfinite(loss.item()):
-            number = self.trainer.current_epoch
-            name = self.trainer.datamodule.stream.experiences[number].name  # type: ignore[attr-defined]
-            raise ValueError(
-                f"the loss became {loss.item()} in experience {number + 1} ({name}), step {step + 1}: training stops "
-                "and the last good checkpoint is kept; lower the learning rate (--model.outer.optimizer.lr) or the "
-                "inner learning rate"
-            )
+        # Looking at a loss makes the host wait for an accelerator, so there several are looked at together: where the
+        # step is logged, which waits anyway, and before anything is evaluated, ended or saved.
+        self._unseen.append((step, loss.detach()))
+        if not _runs_ahead(loss.device) or self._is_shown(step) or len(self._unseen) == MOST_UNSEEN:
+            self._look_at_losses()
+
+    def _look_at_losses(self) -> None:
+        unseen, self._unseen = self._unseen, []
+        values = torch.stack([loss for _, loss in unseen]).tolist() if unseen else []
+        for (step, _), value in zip(unseen, values, strict=True):
+            if not math.isfinite(value):
+                number = self.trainer.current_epoch
+                name = self.trainer.datamodule.stream.experiences[number].name  # type: ignore[attr-defined]
+                raise ValueError(
+                    f"the loss became {value} in experience {number + 1} ({name}), step {step + 1}: training stops "
+                    "and the last good checkpoint is kept; lower the learning rate (--model.outer.optimizer.lr) or the "
+                    "inner learning rate"
+                )
 
     def _is_shown(self, step: int) -> bool:
         # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
@@ -483,7 +509,8 @@ class Learner(L.LightningModule):
         return {"learner": type(self).__name__, "strategies": self.strategies.names, "shapes": shapes}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note what the checkpoint belongs to."""
+        """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
+        self._look_at_losses()
         checkpoint["lifelong"] = self.signature() | {"split": self._split_hash()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -500,6 +527,11 @@ class Learner(L.LightningModule):
     def _split_hash(self) -> str:
         data = getattr(self._trainer, "datamodule", None)
         return "" if data is None else str(data.stream.fingerprint)
+
+
+def _runs_ahead(device: torch.device) -> bool:
+    """Whether the host may be steps ahead of the device, and so has to wait where it looks at a number."""
+    return device.type != "cpu"
 
 
 def _difference(key: str, theirs: Any, ours: Any) -> str:

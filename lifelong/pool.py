@@ -144,7 +144,7 @@ class Pool:
     def gather_targets(self, indices: np.ndarray, device: torch.device) -> Tensor:
         """Regression targets at ``indices`` as ``(*I, *Y)`` on the device."""
         assert self.targets is not None
-        return self.targets[torch.from_numpy(indices)].to(device)
+        return self.targets[torch.from_numpy(indices)].to(device, non_blocking=True)
 
     def _rows(self, x: Tensor, indices: np.ndarray, device: torch.device) -> Tensor:
         # index_select takes whole rows at a tenth of the time that x[index] needs for bytes.

@@ -6,6 +6,7 @@ and a run resumed in the middle of an experience goes on with the very next one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -44,8 +45,14 @@ def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.ra
         >>> int(a.integers(1000)) == int(b.integers(1000))
         True
     """
-    key = np.random.SeedSequence([seed, PURPOSES.index(purpose), experience]).generate_state(2, np.uint64)
+    key = np.array(_key(seed, purpose, experience), np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
+
+
+@functools.lru_cache(maxsize=256)  # the tasks of an experience share it, and hashing takes as long as drawing
+def _key(seed: int, purpose: str, experience: int) -> tuple[int, int]:
+    first, second = np.random.SeedSequence([seed, PURPOSES.index(purpose), experience]).generate_state(2, np.uint64)
+    return int(first), int(second)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +101,7 @@ def gather(draws: Sequence[Draw], shape: TaskShape, device: torch.device) -> Epi
     support_x, support_y = _collect(draws, [d.support for d in draws], shape, device)
     query_x, query_y = _collect(draws, [d.query for d in draws], shape, device)
     n_way = 0 if draws[0].pool.is_regression else shape.n_way
-    classes = torch.from_numpy(np.stack([d.classes for d in draws])).to(device)
+    classes = torch.from_numpy(np.stack([d.classes for d in draws])).to(device, non_blocking=True)
     return Episode(support_x, support_y, query_x, query_y, torch.ones(len(draws), device=device), n_way, classes)
 
 

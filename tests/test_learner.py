@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,12 @@ from torch import nn
 
 from datamodules import Sinusoids
 from lifelong.batch import Episode
+from lifelong.checkpoint import StreamCheckpoint
 from lifelong.datamodule import EpisodicDataModule
 from lifelong.learner import Learner
 from lifelong.learners import MAML, R2D2, NoAdaptation, ProtoNet, SimpleShot
 from lifelong.outer import OuterLoop
-from tests.toys import LEARNERS, fit, make_learner, random_episode, toy_data
+from tests.toys import LEARNERS, AtEnd, fit, make_learner, random_episode, toy_data
 
 CHOOSES = {"ANIL", "BOIL", "CAVIA", "IMAML", "MAML", "MetaSGD", "NoAdaptation", "R2D2", "Reptile"}
 """Learners with an option for the kind of task."""
@@ -89,3 +92,52 @@ def test_an_inner_loop_keeps_the_layout_of_few_images() -> None:
     learner = make_learner("MAML", "image", outer=OuterLoop(mapping="loop"))
     fit(learner, toy_data(1, "image", steps_per_experience=1, n_eval_tasks=1))
     assert learner.network.blocks[1][0].weight.is_contiguous()  # type: ignore[union-attr, index]
+
+
+class Breaks(ProtoNet):
+    """Its loss is nan in the third step of the second experience."""
+
+    def losses_and_outputs(self, params: Any, batch: Episode) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, outputs = super().losses_and_outputs(params, batch)
+        return (losses * torch.nan if self.trainer.global_step == 6 else losses), outputs
+
+
+@pytest.mark.parametrize("runs_ahead", [False, True])
+def test_a_loss_that_is_not_finite_is_named_by_its_step_and_nothing_is_made_of_it(
+    runs_ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An accelerator runs ahead: there losses are looked at together, here at the end of the experience.
+    monkeypatch.setattr("lifelong.learner._runs_ahead", lambda _: runs_ahead)
+    ended: list[int] = []
+    learner = Breaks(nn.Linear(4, 3))
+    with pytest.raises(ValueError, match=r"^the loss became nan in experience 2 \(domain 1\), step 3: training stops"):
+        fit(learner, toy_data(2), [AtEnd(lambda: ended.append(1))], log_every_n_steps=100)
+    assert ended == [1]
+    assert learner.trainer.global_step == (8 if runs_ahead else 6)
+
+
+def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifelong.learner._runs_ahead", lambda _: True)
+    monkeypatch.setattr("lifelong.checkpoint._is_finite", lambda _: True)  # the parameters may look good for a while
+    keeper = StreamCheckpoint(every_n_steps=1)
+    keeper.folder = tmp_path
+    learner = Breaks(nn.Linear(4, 3))
+    learner.use([])
+    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = L.Trainer(
+        **settings, enable_model_summary=False, accelerator="cpu", max_epochs=2, limit_val_batches=0, callbacks=[keeper]
+    )
+    with pytest.raises(ValueError, match="step 3: training stops and the last good checkpoint is kept"):
+        trainer.fit(learner, datamodule=toy_data(2, steps_per_experience=4))
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 6
+
+
+def test_so_many_steps_at_most_are_trained_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lifelong.learner._runs_ahead", lambda _: True)
+    monkeypatch.setattr("lifelong.learner.MOST_UNSEEN", 2)
+    learner = Breaks(nn.Linear(4, 3))
+    with pytest.raises(ValueError, match="step 3: training stops"):
+        fit(learner, toy_data(2, steps_per_experience=4), log_every_n_steps=100)
+    assert learner.trainer.global_step == 6  # looked at with the step before, and not only at the end

@@ -33,14 +33,15 @@ def alternate(
 
 
 def _timed(call: Callable[[], object], n: int, device: torch.device) -> float:
-    _await(device)
+    await_device(device)
     since = time.perf_counter()
     for _ in range(n):
         call()
-    _await(device)
+    await_device(device)
     return (time.perf_counter() - since) / n
 
 
-def _await(device: torch.device) -> None:
+def await_device(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
