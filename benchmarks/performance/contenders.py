@@ -51,6 +51,7 @@ class Ours(Contender):
         self.outer = OuterLoop(**outer)
         self.learner = setup.make_learner(setup.make_network(), self.outer).to(device)
         self.learner.train()
+        self.learner.lay_out(device)
         self.name = "Lifelong" if not outer else f"Lifelong, {' '.join(str(value) for value in outer.values())}"
         if not outer:
             self.learner.measured_plan = fastest_plan(self.learner, next(batches(setup, device)))

@@ -84,7 +84,7 @@ def tables(rows: Rows) -> list[Table]:
     """Tasks per second of each, and how many times as fast ours is."""
     table = Table(title="Meta-training throughput: tasks per second, and ratios (median, smallest … largest)")
     for name in ("setup", "mapped", "Lifelong", "loop by hand", "learn2learn", "/ hand", "/ learn2learn", "end to end"):
-        table.add_column(name, justify="left" if name in ("setup", "mapped") else "right")
+        table.add_column(name, justify="left" if name in ("setup", "mapped") else "right", no_wrap=True)
     for row in rows:
         speeds, ratio = row["tasks per second"], row["ratio"]
         own = [f"{speeds[name]['median']:,.1f}" for name in ("Lifelong", "loop by hand", "learn2learn")]
