@@ -28,6 +28,9 @@ def main() -> None:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all where none is named")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, …")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; torch's own choice where left out")
+    parser.add_argument(
+        "--precision", choices=("fp32", "tf32"), default="fp32", help="of products on a GPU, for everyone"
+    )
     parser.add_argument("--quick", action="store_true", help="measure less and keep nothing: does everything run?")
     parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows whose names contain one of these")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what is kept")
@@ -37,10 +40,12 @@ def main() -> None:
         parser.error(f"there is no suite {', '.join(unknown)}, only {', '.join(SUITES)}")
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    settings = Settings(arguments.device, arguments.quick, arguments.only)
+    settings = Settings(arguments.device, arguments.quick, arguments.only, arguments.precision)
+    suite.set_precision(settings.precision)
     console = Console()
     for name in arguments.suites or SUITES:
-        path = arguments.results / f"{name}-{arguments.device.type}.json"
+        kind = "cpu" if arguments.device.type == "cpu" else f"{arguments.device.type}-{arguments.precision}"
+        path = arguments.results / f"{name}-{kind}.json"
         module = cast(Suite, importlib.import_module(f"benchmarks.performance.{name}"))
         if not arguments.show:
             with console.status(name) as status:

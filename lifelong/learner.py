@@ -9,7 +9,7 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -318,7 +318,8 @@ class Learner(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Find out how the tasks of a batch are run fastest, where that is left open and pays."""
-        if self.outer.mapping != "auto" or self.outer.chunk is not None or self._n_steps() < WORTH_MEASURING:
+        is_open = self.outer.mapping == "auto" and self.outer.chunk is None and self.measured_plan is None
+        if not is_open or self._n_steps() < WORTH_MEASURING:
             return
         plan = None
         if self.trainer.is_global_zero:
@@ -516,6 +517,8 @@ class Learner(L.LightningModule):
         """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
         self._look_at_losses()
         checkpoint["lifelong"] = self.signature() | {"split": self._split_hash()}
+        if self.measured_plan is not None:
+            checkpoint["lifelong"]["plan"] = {"device": self.device.type, **asdict(self.measured_plan)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence."""
@@ -527,6 +530,9 @@ class Learner(L.LightningModule):
         for key, value in ours.items():
             if theirs[key] != value:
                 raise ValueError(_difference(key, theirs[key], value))
+        plan = dict(theirs.get("plan", {}))
+        if plan and plan.pop("device") == self.device.type:
+            self.measured_plan = Plan(**plan)  # a run that goes on does so as it began, to the last digit
 
     def _split_hash(self) -> str:
         data = getattr(self._trainer, "datamodule", None)

@@ -74,7 +74,7 @@ def search(
         may_capture: try the best plan as a captured graph too.
 
     Example:
-        >>> plan, _ = search(lambda plan, n: 1.0 if plan.mapping == "loop" else 0.5 + (n > 16), 64)
+        >>> plan, _ = search(lambda plan, n: 1.0 if plan.mapping == "loop" else 0.5 + 2 / n + (n > 16), 64)
         >>> print(plan)
         16 at once
     """

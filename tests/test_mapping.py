@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.learners import MAML, ProtoNet
-from lifelong.mapping import choose_mapping, over_tasks
+from lifelong.mapping import channels_last, choose_mapping, over_tasks
 from lifelong.networks import MLP, Conv4
 from lifelong.outer import OuterLoop
 from strategies import EWC
@@ -92,3 +92,22 @@ def test_recurrent_networks_are_learnt_task_by_task(kind: type[nn.RNNBase]) -> N
 )
 def test_modules_that_vmap_has_no_rule_for(module: nn.Module, mapping: str) -> None:
     assert choose_mapping(nn.Sequential(nn.Flatten(), nn.Sequential(module)), torch.device("cuda")) == mapping
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_images_are_laid_out_for_whole_passes_on_a_cpu(n_channels: int) -> None:
+    x = torch.randn(2, n_channels, 4, 5)
+    laid_out = channels_last(x)
+    assert torch.equal(laid_out, x)
+    assert laid_out.stride() == (20 * n_channels, 1, 5 * n_channels, n_channels)
+    for other in (torch.randn(2, 3), torch.ones(2, 3, 4, 4, dtype=torch.uint8)):
+        assert channels_last(other) is other
+
+
+@pytest.mark.parametrize(("settings", "last"), [({}, [False, True]), ({"first_order": True}, [True, True])])
+def test_passes_without_second_derivatives_are_laid_out_so(settings: dict[str, bool], last: list[bool]) -> None:
+    network, seen = Conv4(n_filters=8, image_size=16, n_outputs=3), []
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0].stride()[1] == 1))
+    learner = MAML(network, n_inner_steps=1, outer=OuterLoop(mapping="loop"), **settings)  # type: ignore[arg-type]
+    learner.losses(learner.meta_parameters(), random_episode("image", n_tasks=1))
+    assert seen == last

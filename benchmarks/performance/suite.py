@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from lifelong.run import RunFolder
 
+Precision = Literal["fp32", "tf32"]
 Rows = list[dict[str, Any]]
 """What was measured: numbers and words by name, ready for JSON."""
 
@@ -30,11 +31,13 @@ class Settings:
         device: where learners train.
         quick: measure less, to see that everything runs; such figures are not kept.
         only: measure the rows whose names contain one of these words; all where empty.
+        precision: of single-precision products on a GPU, for everyone: ``fp32`` as it is, ``tf32`` by its matrix units.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     quick: bool = False
     only: Sequence[str] = ()
+    precision: Precision = "fp32"
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name is asked for."""
@@ -52,6 +55,11 @@ class Suite(Protocol):
 
     def plot(self, rows: Rows) -> Figure | None:
         """What a person looks at."""
+
+
+def set_precision(precision: Precision) -> None:
+    """Let products in single precision be as exact as that, convolutions too."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

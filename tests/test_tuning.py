@@ -1,0 +1,130 @@
+"""How tasks are run fastest: what is tried, what is kept, and that measuring changes nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lifelong import learner as learner_module
+from lifelong import tuning
+from lifelong.learners import MAML, ProtoNet
+from lifelong.mapping import Plan
+from lifelong.networks import MLP, Conv4
+from lifelong.outer import OuterLoop
+from lifelong.tuning import fastest_plan, search
+from tests.toys import fit, random_episode, toy_data
+
+LOOP, ALL = Plan("loop"), Plan("vmap")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path))
+    return tmp_path / "tuning.json"
+
+
+@pytest.mark.parametrize(
+    ("by_size", "best", "tried"),
+    [
+        ({1: 1.0, 4: 2.5}, LOOP, 2),  # so much slower that more at once is not tried
+        ({1: 1.0, 4: 1.2, 16: 0.7, 64: 0.5}, ALL, 4),
+        ({1: 1.0, 4: 0.6, 16: 0.7}, Plan("vmap", 4), 3),
+        ({1: 1.0, 4: 0.6, 16: 0.3, 64: float("inf")}, Plan("vmap", 16), 4),  # all together do not fit
+        ({1: 1.0, 4: 0.97, 16: 0.96, 64: 0.96}, LOOP, 4),  # noise is no reason
+    ],
+)
+def test_more_at_once_is_tried_while_it_may_pay(by_size: dict[int, float], best: Plan, tried: int) -> None:
+    plan, found = search(lambda plan, n: by_size[1 if plan == LOOP else n], 64)
+    assert plan == best
+    assert len(found) == tried
+
+
+@pytest.mark.parametrize(("captured", "graph"), [(0.3, True), (0.49, False)])
+def test_the_best_is_tried_as_a_graph(captured: float, graph: bool) -> None:
+    plan, found = search(lambda plan, n: captured if plan.graph else 0.5, 2, may_capture=True)
+    assert plan.graph is graph
+    assert len(found) == 3
+
+
+def test_what_is_found_is_told_kept_and_not_measured_again(
+    cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, batch = MAML(nn.Linear(4, 3)), random_episode()
+    with caplog.at_level(logging.INFO, logger="lifelong.tuning"):
+        plan = fastest_plan(learner, batch)
+    assert f"tasks are run {plan}" in caplog.text
+    assert [found["plan"] for found in json.loads(cache.read_text()).values()] == [asdict(plan)]
+    monkeypatch.setattr(tuning, "search", None)
+    assert fastest_plan(learner, batch) == plan
+    cache.write_text("{half")  # a file that cannot be read is as none
+    with pytest.raises(TypeError):
+        fastest_plan(learner, batch)
+
+
+@pytest.mark.parametrize("other", [MAML(nn.Linear(4, 3), n_inner_steps=2), MAML(MLP(n_inputs=4, n_outputs=3))])
+def test_another_learner_is_measured_by_itself(cache: Path, other: MAML) -> None:
+    for learner in (MAML(nn.Linear(4, 3)), other):
+        fastest_plan(learner, random_episode())
+    assert len(json.loads(cache.read_text())) == 2
+
+
+class Noisy(MAML):
+    """Draws random numbers."""
+
+    def predict(self, params: dict[str, Tensor], state: dict[str, Tensor], query_x: Tensor) -> Tensor:
+        return super().predict(params, state, query_x + torch.randn_like(query_x))
+
+
+def test_measuring_leaves_learner_and_random_numbers_as_they_are() -> None:
+    learner, batch = Noisy(nn.Linear(4, 3)), random_episode()
+    before = {name: p.clone() for name, p in learner.named_parameters()}
+    state = torch.get_rng_state()
+    fastest_plan(learner, batch)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert learner.measured_plan is None
+    for name, p in learner.named_parameters():
+        assert torch.equal(p, before[name])
+        assert p.grad is None
+
+
+def test_running_statistics_leave_no_choice(cache: Path) -> None:
+    assert fastest_plan(ProtoNet(Conv4(n_filters=8, norm="running")), random_episode()) == LOOP
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("outer", "measured"),
+    [(OuterLoop(), True), (OuterLoop(mapping="vmap"), False), (OuterLoop(chunk=2), False)],
+)
+def test_training_measures_where_the_choice_is_open(
+    outer: OuterLoop, measured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learner_module, "WORTH_MEASURING", 4)
+    monkeypatch.setattr(learner_module, "fastest_plan", lambda learner, batch: Plan("vmap", len(batch) - 1))
+    learner = MAML(nn.Linear(4, 3), outer=outer)
+    fit(learner, toy_data(2, steps_per_experience=2, tasks_per_batch=4, n_way=3))
+    assert (learner.measured_plan == Plan("vmap", 3)) is measured
+    assert learner.plan(torch.device("cpu")).chunk == (3 if measured else outer.chunk)
+
+
+def test_short_trainings_go_by_rule() -> None:
+    learner = MAML(nn.Linear(4, 3))
+    fit(learner, toy_data(2, steps_per_experience=2, n_way=3))
+    assert learner.measured_plan is None
+
+
+@pytest.mark.parametrize(("device", "plan"), [("cpu", Plan("loop")), ("cuda", None)])
+def test_a_run_that_goes_on_keeps_its_plan_on_the_same_kind_of_device(device: str, plan: Plan | None) -> None:
+    first, second = MAML(nn.Linear(4, 3)), MAML(nn.Linear(4, 3))
+    first.measured_plan = Plan("loop")
+    checkpoint: dict[str, dict[str, dict[str, str]]] = {}
+    first.on_save_checkpoint(checkpoint)
+    checkpoint["lifelong"]["plan"]["device"] = device
+    second.on_load_checkpoint(checkpoint)
+    assert second.measured_plan == plan
