@@ -129,5 +129,7 @@ class _Recomputed(torch.autograd.Function):
         with ctx.call.as_before():
             vjp: Any = torch.func.vjp(of_needed, *(tensors[i] for i in needed))
         _, pull_back = vjp
-        found = dict(zip(needed, pull_back(slopes), strict=True))
+        # What a node kept is freed as soon as it is done, unless its derivative is to have one itself.
+        gradients = pull_back(slopes, retain_graph=torch.is_grad_enabled())
+        found = dict(zip(needed, gradients, strict=True))
         return None, *(found.get(i) for i in range(len(tensors)))

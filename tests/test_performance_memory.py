@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 
 from benchmarks.performance import memory
-from benchmarks.performance.memory import Case, peak, plot, tables, training_step
+from benchmarks.performance.memory import Case, peaks, plot, tables, training_step
+from lifelong.networks import Conv4
 
 ROWS: list[dict[str, Any]] = [
     {"name": name, "n_tasks": n_tasks, "n_steps": n_steps, "n_filters": 4, "peak": mb * n_tasks, "seconds": 0.5 * mb}
@@ -34,23 +35,15 @@ def test_tables_and_plot_digest_rows() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of a process are read from /proc")
 def test_a_peak_grows_with_tasks_unless_they_are_recomputed() -> None:
-    found = {
-        (what, n): peak(Case(f"recompute {what}", n, 2, 16), torch.device("cpu"))
-        for what in ("nothing", "tasks")
-        for n in (1, 6)
-    }
+    sizes = [(what, n) for what in ("nothing", "tasks") for n in (1, 6)]
+    cases = [Case(f"recompute {what}", n, 2, 16) for what, n in sizes]
+    found = dict(zip(sizes, peaks(cases, torch.device("cpu")), strict=True))
     assert found["nothing", 6] > 3 * found["nothing", 1] > 0
     assert found["tasks", 6] < found["nothing", 6] / 2
 
 
 def test_a_step_leaves_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
-    monkeypatch.setattr(memory, "MAML", lambda network, **more: made.append(network) or _kept(network, **more))
+    made = []
+    monkeypatch.setattr(memory, "Conv4", lambda **settings: made.append(Conv4(**settings)) or made[0])
     training_step(Case("recompute both", 1, 1, 2), torch.device("cpu"))()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in made[0].parameters())
-
-
-def _kept(network: Any, **more: Any) -> Any:
-    from lifelong.learners import MAML
-
-    return MAML(network, **more)

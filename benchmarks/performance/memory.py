@@ -3,7 +3,7 @@
 Second-order MAML on Conv4 with max-pooling, 5-way 1-shot with 15 queries; ours with every value of
 ``--model.outer.recompute``, tasks in a loop, beside learn2learn as its example has it, which calls ``backward()`` after
 each task, and with the losses summed over tasks. Peaks are measured above what is held before the step: on CUDA of
-torch's allocator; on a CPU of the resident set of a process of its own for each figure (Linux).
+torch's allocator; on a CPU of the resident set of a process that keeps no freed memory (Linux).
 """
 
 from __future__ import annotations
@@ -61,14 +61,16 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
         except ValueError as error:
             names.remove(name)
             rows.append(asdict(Case(name)) | {"note": str(error)})
+    cases = [Case(name, *size, n_filters) for size in dict.fromkeys(sizes) for name in names]
+    tell("peaks")
+    found = dict(zip(cases, peaks(cases, settings.device), strict=True))
     for size in dict.fromkeys(sizes):
-        tell(f"{size[0]} tasks, {size[1]} inner steps")
-        cases = {name: Case(name, *size, n_filters) for name in names}
-        peaks = {name: peak(case, settings.device) for name, case in cases.items()}
-        calls = {name: training_step(case, settings.device) for name, case in cases.items()}
-        repetitions = 1 if settings.quick else 3
-        times = alternate(calls, device=settings.device, repetitions=repetitions, seconds=0.0)
-        rows += [asdict(cases[n]) | {"peak": peaks[n], "seconds": statistics.median(times[n])} for n in names]
+        tell(f"seconds of {size[0]} tasks, {size[1]} inner steps")
+        calls = {name: training_step(Case(name, *size, n_filters), settings.device) for name in names}
+        times = alternate(calls, device=settings.device, repetitions=1 if settings.quick else 3, seconds=0.0)
+        for name, seconds in times.items():
+            case = Case(name, *size, n_filters)
+            rows.append(asdict(case) | {"peak": found[case], "seconds": statistics.median(seconds)})
     return rows
 
 
@@ -76,23 +78,18 @@ def _mapped(device: torch.device) -> tuple[str, ...]:
     return tuple(f"vmap, {name}" for name in OURS) if device.type == "cuda" else ()
 
 
-def peak(case: Case, device: torch.device) -> float:
-    """MB that a step needs above what is held before it.
+def peaks(cases: list[Case], device: torch.device) -> list[float]:
+    """MB that a step of each case needs above what is held before it.
 
     Args:
-        case: what is measured.
-        device: on a CPU, a process of its own measures.
+        cases: what is measured.
+        device: on a CPU, another process measures.
     """
     if device.type == "cuda":
-        step = training_step(case, device)
-        step()
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        step()
-        return (torch.cuda.max_memory_allocated(device) - before) / MB
-    command = [sys.executable, "-m", "benchmarks.performance.memory", json.dumps(asdict(case))]
+        return [_peak_on_cuda(training_step(case, device), device) for case in cases]
     done = subprocess.run(
-        [*command, str(torch.get_num_threads())],
+        [sys.executable, "-m", "benchmarks.performance.memory", str(torch.get_num_threads())],
+        input=json.dumps([asdict(case) for case in cases]),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -100,11 +97,19 @@ def peak(case: Case, device: torch.device) -> float:
         # What is freed goes back at once, so that the resident set is what is in use.
         env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
     )
-    return float(done.stdout.split()[-1])
+    return [float(word) for word in done.stdout.splitlines()[-1].split()]
 
 
-def _peak_here(case: Case) -> float:
-    step = training_step(case, torch.device("cpu"))
+def _peak_on_cuda(step: Callable[[], None], device: torch.device) -> float:
+    step()
+    gc.collect()
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    step()
+    return (torch.cuda.max_memory_allocated(device) - before) / MB
+
+
+def _peak_on_cpu(step: Callable[[], None]) -> float:
     step()
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the highest so far is now the present one
@@ -190,9 +195,8 @@ def _table(rows: Rows, along: str, other: str, title: str) -> Table:
     for name, curve in curves.items():
         cells = [f"{row['peak']:.0f} ({row['seconds']:.2f})" for row in curve]
         ratio = statistics.median(row["seconds"] / base[row[along]] for row in curve)
-        table.add_row(
-            name, *cells, f"{slope([r[along] for r in curve], [r['peak'] for r in curve]):.1f}", f"{ratio:.2f}"
-        )
+        per_one = slope([row[along] for row in curve], [row["peak"] for row in curve])
+        table.add_row(name, *cells, f"{per_one:.1f}", f"{ratio:.2f}")
     return table
 
 
@@ -233,5 +237,6 @@ def plot(rows: Rows) -> Figure:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(int(sys.argv[2]))
-    print(_peak_here(Case(**json.loads(sys.argv[1]))))
+    torch.set_num_threads(int(sys.argv[1]))
+    asked = [Case(**about) for about in json.load(sys.stdin)]
+    print(*(_peak_on_cpu(training_step(case, torch.device("cpu"))) for case in asked))
