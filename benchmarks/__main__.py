@@ -1,7 +1,8 @@
 """Measures how fast and how large Lifelong is, beside its peers: ``python -m benchmarks [SUITE ...]``.
 
 Each suite prints its tables as it ends, and keeps what it found, with machine, date and command, in
-``benchmarks/results/performance/SUITE-DEVICE.json`` and a plot beside it. ``--show`` prints what was kept.
+``benchmarks/results/performance/SUITE-DEVICE.json`` and a plot beside it; ``--show`` prints and draws what was kept.
+``--only`` measures some rows of a suite; those of the throughput are kept beside the others.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -50,18 +51,33 @@ def main() -> None:
         if not arguments.show:
             with console.status(name) as status:
                 rows = module.measure(settings, lambda what, name=name, status=status: status.update(f"{name}: {what}"))
-            if not arguments.quick and not arguments.only:
-                suite.save(path, rows, arguments.device)
+            partial = bool(arguments.only)
+            is_kept = not arguments.quick and (not partial or all("setup" in row for row in rows))
+            if is_kept:
+                rows = suite.save(path, rows, arguments.device, beside=partial)
         elif path.is_file():
-            rows = suite.load(path)["rows"]
+            rows, is_kept = suite.load(path), True
         else:
             console.print(f"{name} has not been measured on {arguments.device.type}: {path} is not there")
             continue
         for table in module.tables(rows):
             console.print(table)
-        if not arguments.quick and not arguments.only and (figure := module.plot(rows)) is not None:
+        if is_kept and (figure := module.plot(rows)) is not None:
             figure.savefig(path.with_suffix(".png"), dpi=120)
             console.print(f"{path} and {path.with_suffix('.png').name}")
+        if is_kept:
+            console.print("; ".join(dict.fromkeys(about(row["machine"]) for row in rows)))
+
+
+def about(machine: dict[str, Any]) -> str:
+    """What a figure was measured on, in words.
+
+    Example:
+        >>> about({"command": "python -m benchmarks", "device": "a CPU", "threads": 2, "torch": "2.13", "date": "today"})
+        '`python -m benchmarks`, a CPU, 2 threads, torch 2.13, today'
+    """
+    words = ("`{command}`", "{device}", "{threads} threads", "torch {torch}", "{date}")
+    return ", ".join(words).format(**machine)
 
 
 if __name__ == "__main__":

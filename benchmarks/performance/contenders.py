@@ -24,6 +24,7 @@ from lifelong.tuning import fastest_plan
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Support inputs and targets, query inputs and targets of one task."""
 RATE = 1e-3
+ENOUGH = 8
 
 
 class Contender(ABC):
@@ -33,6 +34,11 @@ class Contender(ABC):
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         self.setup, self.device = setup, device
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks of a step."""
+        return self.setup.n_tasks
 
     @abstractmethod
     def losses(self, batch: Any) -> Tensor:
@@ -72,7 +78,15 @@ class Ours(Contender):
 
 
 class TaskByTask(Contender):
-    """What the others share: each task's loss is computed and its gradients added up before the next."""
+    """What the others share: each task's loss is computed and its gradients added up before the next.
+
+    A task takes them as long whatever their number, so the first :data:`ENOUGH` of a batch stand for all.
+    """
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks of a step."""
+        return min(self.setup.n_tasks, ENOUGH)
 
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
@@ -83,7 +97,7 @@ class TaskByTask(Contender):
 
     def losses(self, batch: Episode | list[Parts]) -> Tensor:
         """One task after the other."""
-        tasks = tasks_of(batch) if isinstance(batch, Episode) else batch
+        tasks = (tasks_of(batch) if isinstance(batch, Episode) else batch)[: self.n_tasks]
         found = []
         self.optimizer.zero_grad()
         for task in tasks:
@@ -201,7 +215,7 @@ def learn2learn_batches(setup: Setup, device: torch.device) -> Iterator[list[Par
     in_support = torch.from_numpy(np.arange(setup.n_way * per_way) % per_way < setup.n_shot)
     while True:
         batch = []
-        for _ in range(setup.n_tasks):
+        for _ in range(min(setup.n_tasks, ENOUGH)):
             x, y = (part.to(device) for part in tasks.sample())
             batch.append((x[in_support], y[in_support], x[~in_support], y[~in_support]))
         yield batch

@@ -154,9 +154,8 @@ def grid(device: torch.device) -> list[Setup]:
     rows += [replace(base, n_steps=1, learner=name) for name in ("first-order MAML", "ANIL", "Meta-SGD")]
     rows += [replace(sine, n_tasks=n) for n in (4, 128)] + [replace(vectors, n_tasks=n) for n in (4, 128)]
     rows += [replace(vectors, n_way=20, n_shot=5)]
-    many = (128,) if on_gpu else (32, 128)
-    rows += [replace(base, learner="ProtoNet", n_tasks=n) for n in many]
-    rows += [replace(base, learner=name, n_tasks=many[0]) for name in ("MAML", "ANIL")]
+    many = 128 if on_gpu else 32
+    rows += [replace(base, learner=name, n_tasks=many) for name in ("MAML", "ANIL", "ProtoNet")]
     rows += [replace(base, learner=name, n_way=20, n_shot=5, n_query=5) for name in ("MAML", "ANIL", "ProtoNet")]
     return list(dict.fromkeys(rows))
 

@@ -101,14 +101,26 @@ def _processor() -> str:
     return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
-def save(path: Path, rows: Rows, device: torch.device) -> None:
-    """Keep what was found with the machine, the date and the command, whole or not at all."""
-    text = json.dumps({"machine": machine(device), "rows": rows}, indent=1)
+def save(path: Path, rows: Rows, device: torch.device, *, beside: bool = False) -> Rows:
+    """Keep what was found, each row with machine, date and command, whole or not at all; all rows that are kept.
+
+    Args:
+        path: of the file.
+        rows: what was measured.
+        device: on which.
+        beside: keep the other rows that are in the file; a row is told from others by its ``setup``.
+    """
+    about = machine(device)
+    again = {row.get("setup") for row in rows}
+    before = [row for row in load(path) if row["setup"] not in again] if beside and path.is_file() else []
+    kept = [*before, *({**row, "machine": about} for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(kept, indent=1)
     RunFolder(path.parent).write(path.name, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+    return kept
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> Rows:
     """What :func:`save` kept."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found: Rows = json.loads(path.read_text(encoding="utf-8"))
     return found
