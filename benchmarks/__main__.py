@@ -24,8 +24,8 @@ SUITES = ("throughput", "overhead", "startup", "memory", "scale")
 
 def main() -> None:
     """Measure, or show what was measured."""
-    about = "Measures how fast and how large Lifelong is, beside its peers."
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=about)
+    summary = "Measures how fast and how large Lifelong is, beside its peers."
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=summary)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all where none is named")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, …")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; torch's own choice where left out")
@@ -73,8 +73,8 @@ def about(machine: dict[str, Any]) -> str:
     """What a figure was measured on, in words.
 
     Example:
-        >>> about({"command": "python -m benchmarks", "device": "a CPU", "threads": 2, "torch": "2.13", "date": "today"})
-        '`python -m benchmarks`, a CPU, 2 threads, torch 2.13, today'
+        >>> about({"command": "python", "device": "a CPU", "threads": 2, "torch": "2.13", "date": "today"})
+        '`python`, a CPU, 2 threads, torch 2.13, today'
     """
     words = ("`{command}`", "{device}", "{threads} threads", "torch {torch}", "{date}")
     return ", ".join(words).format(**machine)
