@@ -137,6 +137,6 @@ def plot(rows: Rows) -> Figure:
     axes.set_yticks(list(places), [row["setup"] for row in rows], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("times as many tasks per second")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=8, frameon=False)
     axes.grid(axis="x", alpha=0.3)
     return figure
