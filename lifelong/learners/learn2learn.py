@@ -42,8 +42,8 @@ class Learn2Learn(GradientLearner):
         outer: how the meta-parameters are trained.
 
     Raises:
-        ValueError: when learn2learn is needed and missing, ``vmap`` is asked for, the network keeps running statistics,
-            or the tasks have another number of ways than the network has outputs.
+        ValueError: when learn2learn is needed and missing, ``vmap`` or ``recompute`` is asked for, the network keeps
+            running statistics, or the tasks have another number of ways than the network has outputs.
 
     Reference:
         Arnold et al., "learn2learn: A Library for Meta-Learning Research", 2020. Meta-SGD: Li et al. 2017;

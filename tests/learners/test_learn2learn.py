@@ -91,6 +91,8 @@ def test_where_it_is_missing_one_sentence_tells_how_to_install_it(monkeypatch: p
 def test_what_its_modules_cannot_do_is_refused() -> None:
     with pytest.raises(ValueError, match=r"outer\.mapping loop"):
         make(HandMade, outer=OuterLoop(mapping="vmap"))
+    with pytest.raises(ValueError, match=r"leave --model\.outer\.recompute out"):
+        make(HandMade, outer=OuterLoop(recompute="steps"))
     with pytest.raises(ValueError, match="running statistics"):
         Learn2Learn(nn.BatchNorm1d(2), algorithm=HandMade)
     learner = make(HandMade)
