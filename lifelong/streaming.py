@@ -43,6 +43,7 @@ class StepLoader:
         units: maps (experience, step) to the range of all ranks' units of that step.
         n_steps: batches.
         place: tells (experience, rank, number of ranks) when an iteration begins.
+        wanted: tells, when an iteration begins, whether there is anything to yield; always where None.
     """
 
     def __init__(
@@ -52,14 +53,18 @@ class StepLoader:
         *,
         n_steps: int,
         place: Callable[[], tuple[int, int, int]],
+        wanted: Callable[[], bool] | None = None,
     ) -> None:
         self._draw, self._units, self._place, self._n_steps = draw, units, place, n_steps
+        self._wanted = wanted
         self._position = self._resumed = (0, 0)
 
     def __len__(self) -> int:
         return self._n_steps
 
     def __iter__(self) -> Iterator[Drawn]:
+        if self._wanted is not None and not self._wanted():
+            return
         experience, rank, world = self._place()
         start = self._resumed[1] if self._resumed[0] == experience else 0
         self._resumed = (0, 0)
@@ -115,8 +120,10 @@ class StreamDataModule(L.LightningDataModule):
         joint: bool,
         cumulative: bool,
         seed: int,
+        evaluate_every: int,
     ) -> None:
         super().__init__()
+        self.evaluate_every = positive("evaluate_every", evaluate_every)
         self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
@@ -257,6 +264,19 @@ class StreamDataModule(L.LightningDataModule):
             indices = mine[start : start + self.units_per_batch]
             yield indices, self.draw(experience, purpose, indices).gather(device)
 
+    def evaluates(self, domain: int) -> bool:
+        """Whether a domain belongs to the row of the matrix that is due now.
+
+        In ``fit`` a whole row is due before the first step, after every ``evaluate_every``-th experience and after the
+        last. In between it is the domain just learnt and the next one, which is all that learning score, backward and
+        forward transfer ask of those rows.
+        """
+        trainer, number = self.trainer, self.current_experience
+        if trainer is None or trainer.state.fn != "fit" or trainer.sanity_checking:
+            return True
+        is_whole = (number + 1) % self.evaluate_every == 0 or number + 1 == trainer.max_epochs
+        return is_whole or domain in (number, number + 1)
+
     @property
     def current_experience(self) -> int:
         """The experience that the Trainer is in."""
@@ -285,4 +305,16 @@ class StreamDataModule(L.LightningDataModule):
             lambda _, step: range(step * per_step, (step + 1) * per_step),
             n_steps=-(-n_units // per_step),
             place=lambda: (0, *self.rank),
+            wanted=lambda: self.evaluates(domain),
         )
+
+
+def positive(name: str, value: int) -> int:
+    """A setting that must be at least 1.
+
+    Raises:
+        ValueError: when it is less.
+    """
+    if value < 1:
+        raise ValueError(f"--data.{name} is {value}: it must be at least 1")
+    return value

@@ -29,8 +29,8 @@ class Evaluator(BatchCollector):
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
-        self.rows: dict[str, list[Row]] = {}
-        """By measure: what came after each experience."""
+        self.rows: dict[str, list[Scores]] = {}
+        """By measure: ``(domains, units)`` after each experience."""
         self.untrained: Row | None = None
         self.seconds = 0.0
         self._collected: dict[str, dict[int, list[Tensor]]] = {}
@@ -52,10 +52,17 @@ class Evaluator(BatchCollector):
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
     def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Row]:
+        domains = trainer.datamodule.stream.domains  # type: ignore[attr-defined]
         return {
-            name: [all_units(torch.cat(domains[d]), d, trainer, pl_module) for d in sorted(domains)]
-            for name, domains in self._collected.items()
+            name: [self._scores(found.get(d), d, trainer, pl_module) for d in range(len(domains))]
+            for name, found in self._collected.items()
         }
+
+    @staticmethod
+    def _scores(found: list[Tensor] | None, domain: int, trainer: L.Trainer, pl_module: L.LightningModule) -> Scores:
+        if found is None:
+            return np.full(n_eval_units(trainer, domain), np.nan)
+        return all_units(torch.cat(found), domain, trainer, pl_module)
 
     # -- what a row is used for --------------------------------------------------------------------------------------
 
@@ -87,12 +94,14 @@ class Evaluator(BatchCollector):
         for name, scores in row.items():
             kept = self.rows.setdefault(name, [])
             # A measure may begin late (a router needs an entry first): earlier rows were not evaluated.
-            kept += [[np.full_like(domain, np.nan) for domain in scores]] * (experience - len(kept))
-            self.rows[name] = [*kept[:experience], scores]
+            kept += [metrics.ragged([np.full_like(domain, np.nan) for domain in scores])] * (experience - len(kept))
+            self.rows[name] = [*kept[:experience], metrics.ragged(scores)]
 
     def matrix(self, measure: str = "score") -> Scores:
         """Scores ``(rows, domains, units)`` of a measure."""
-        return np.moveaxis(metrics.ragged([np.stack(domain) for domain in zip(*self.rows[measure], strict=True)]), 0, 1)
+        rows = self.rows[measure]
+        stack = metrics.ma.stack if any(metrics.ma.isMaskedArray(row) for row in rows) else np.stack
+        return stack(rows)  # type: ignore[no-any-return]
 
     def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
         """The continual metrics so far."""
@@ -109,9 +118,11 @@ class Evaluator(BatchCollector):
     def scalars(self, trainer: L.Trainer) -> dict[str, float]:
         """What goes to the loggers after an experience."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        means = metrics.plain(self.matrix()[-1].mean(-1))
+        means = metrics.plain(self.rows["score"][-1].mean(-1))
         per_domain = {
-            f"{data.evaluate_on}/score/{n}": float(m) for n, m in zip(data.stream.domains, means, strict=True)
+            f"{data.evaluate_on}/score/{name}": float(mean)
+            for number, (name, mean) in enumerate(zip(data.stream.domains, means, strict=True))
+            if data.evaluates(number)
         }
         summary = {f"{data.evaluate_on}/{k}": v.value for k, v in self.summary(trainer).items() if v is not None}
         return per_domain | summary
@@ -125,15 +136,16 @@ class Evaluator(BatchCollector):
     def state_dict(self) -> dict[str, Any]:
         """Rows as tensors, so that a checkpoint loads without trusting pickles."""
         return {
-            "rows": {name: [_tensors(row) for row in rows] for name, rows in self.rows.items()},
-            "untrained": None if self.untrained is None else _tensors(self.untrained),
+            "rows": {name: [_packed(row) for row in rows] for name, rows in self.rows.items()},
+            "untrained": None if self.untrained is None else _packed(metrics.ragged(self.untrained)),
             "seconds": self.elapsed(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the rows of the checkpoint."""
-        self.rows = {name: [_arrays(row) for row in rows] for name, rows in state_dict["rows"].items()}
-        self.untrained = None if state_dict["untrained"] is None else _arrays(state_dict["untrained"])
+        self.rows = {name: [_unpacked(row) for row in rows] for name, rows in state_dict["rows"].items()}
+        untrained = state_dict["untrained"]
+        self.untrained = None if untrained is None else [metrics.own(scores) for scores in _unpacked(untrained)]
         self.seconds = state_dict["seconds"]
 
 
@@ -141,10 +153,14 @@ def all_units(local: Tensor, domain: int, trainer: L.Trainer, module: L.Lightnin
     """The scores of all evaluation units of a domain ``(…, n)``, in order, from this rank's share of them."""
     everywhere: Any = module.all_gather(local) if trainer.world_size > 1 else local[None]
     # Rank r scored the units r, r + world, …: interleaving restores their order. What is beyond n wrapped round.
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    n_units = data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain)
-    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., :n_units].double().cpu().numpy()
+    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., : n_eval_units(trainer, domain)].double().cpu().numpy()
     return scores
+
+
+def n_eval_units(trainer: L.Trainer, domain: int) -> int:
+    """Evaluation units of a domain in the part that is evaluated now."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    return int(data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain))
 
 
 def _about(trainer: L.Trainer) -> dict[str, Any]:
@@ -152,9 +168,19 @@ def _about(trainer: L.Trainer) -> dict[str, Any]:
     return {"joint": data.joint, "disjoint": data.kind in DISJOINT_STREAMS, "n_unseen": data.stream.n_unseen}
 
 
-def _tensors(row: Row) -> list[Tensor]:
-    return [torch.from_numpy(scores) for scores in row]
+def _packed(row: Scores) -> dict[str, Tensor]:
+    """A row as few tensors, for a checkpoint: what was not evaluated takes no room in it."""
+    n_units = torch.from_numpy(metrics.ma.count(row, axis=-1))
+    values = metrics.plain(row)
+    domains = np.flatnonzero(~np.isnan(values).all(-1))
+    return {"n_units": n_units, "domains": torch.from_numpy(domains), "scores": torch.from_numpy(values[domains])}
 
 
-def _arrays(row: list[Tensor]) -> Row:
-    return [scores.numpy() for scores in row]
+def _unpacked(row: Any) -> Scores:
+    if isinstance(row, list):  # written before rows were packed: a tensor for each domain
+        return metrics.ragged([scores.numpy() for scores in row])
+    n_units = row["n_units"].numpy()
+    values = np.full((len(n_units), n_units.max()), np.nan)
+    if len(row["domains"]):
+        values[row["domains"].numpy()] = row["scores"].numpy()
+    return metrics.ragged([scores[:n] for scores, n in zip(values, n_units, strict=True)])

@@ -104,11 +104,20 @@ def row_line(
     shown = places(learnt, percent)
     average = average_of_learnt(learnt[None], widths, joint=True)[0]
     average_text = number(average.value, shown) if np.isnan(average.half_width) else average.text(shown)
-    cells = "  ".join(f"{shorten(d)} {number(s, shown)}" for d, s in zip(domain_names, learnt, strict=False))
+    cells = _cells(domain_names, learnt, shown)
     line = f"experience {index + 1}/{total} '{name}' learnt │ {cells} │ average {average_text}"
     unseen = zip(domain_names[len(scores) - n_unseen :], scores[len(scores) - n_unseen :], strict=True)
     others = "  ".join(f"{shorten(d)} {number(s * unit(percent), shown)}" for d, s in unseen)
     return f"{line} │ unseen: {others}" if n_unseen else line
+
+
+def _cells(names: Sequence[str], scores: Array, n_places: int) -> str:
+    """Scores by name; of many, those that were evaluated and are the newest."""
+    chosen = np.arange(len(scores))
+    if len(chosen) > MAX_NAMED_COLUMNS:
+        chosen = chosen[np.isfinite(scores)][-MAX_NAMED_COLUMNS:]
+    cells = "  ".join(f"{shorten(names[i])} {number(float(scores[i]), n_places)}" for i in chosen)
+    return cells if len(chosen) == len(scores) else f"{GAP}  {cells}"
 
 
 def metrics_table(
