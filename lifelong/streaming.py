@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities import CombinedLoader
 
 from lifelong.batch import Episode
 from lifelong.images import same_shape
@@ -43,7 +44,6 @@ class StepLoader:
         units: maps (experience, step) to the range of all ranks' units of that step.
         n_steps: batches.
         place: tells (experience, rank, number of ranks) when an iteration begins.
-        wanted: tells, when an iteration begins, whether there is anything to yield; always where None.
     """
 
     def __init__(
@@ -53,18 +53,14 @@ class StepLoader:
         *,
         n_steps: int,
         place: Callable[[], tuple[int, int, int]],
-        wanted: Callable[[], bool] | None = None,
     ) -> None:
         self._draw, self._units, self._place, self._n_steps = draw, units, place, n_steps
-        self._wanted = wanted
         self._position = self._resumed = (0, 0)
 
     def __len__(self) -> int:
         return self._n_steps
 
     def __iter__(self) -> Iterator[Drawn]:
-        if self._wanted is not None and not self._wanted():
-            return
         experience, rank, world = self._place()
         start = self._resumed[1] if self._resumed[0] == experience else 0
         self._resumed = (0, 0)
@@ -79,6 +75,27 @@ class StepLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from there."""
         self._position = self._resumed = (state["experience"], state["step"])
+
+
+class RowLoader(CombinedLoader):
+    """One loader after another, without those that are not wanted when an iteration begins.
+
+    Args:
+        loaders: one for each domain.
+        wanted: tells of the number of a domain whether it is.
+    """
+
+    def __init__(self, loaders: list[StepLoader], wanted: Callable[[int], bool]) -> None:
+        super().__init__(loaders, "sequential")
+        self._loaders, self._wanted = loaders, wanted
+
+    def __iter__(self) -> RowLoader:
+        # A limit of 0 passes a loader over; one that yields nothing would too, but recursively, a thousand deep.
+        given = self.limits or [len(loader) for loader in self._loaders]
+        self.limits = [limit if self._wanted(number) else 0 for number, limit in enumerate(given)]
+        super().__iter__()
+        self.limits = given
+        return self
 
 
 class StreamDataModule(L.LightningDataModule):
@@ -238,9 +255,10 @@ class StreamDataModule(L.LightningDataModule):
             place=lambda: (self.current_experience, *self.rank),
         )
 
-    def val_dataloader(self) -> list[StepLoader]:
+    def val_dataloader(self) -> list[StepLoader] | RowLoader:
         """The fixed evaluation units, one loader per domain."""
-        return self._evaluation_loaders(self.evaluate_on)
+        loaders = self._evaluation_loaders(self.evaluate_on)
+        return loaders if self.evaluate_every == 1 else RowLoader(loaders, self.evaluates)
 
     def test_dataloader(self) -> list[StepLoader]:
         """The fixed test units, one loader per domain."""
@@ -264,18 +282,23 @@ class StreamDataModule(L.LightningDataModule):
             indices = mine[start : start + self.units_per_batch]
             yield indices, self.draw(experience, purpose, indices).gather(device)
 
-    def evaluates(self, domain: int) -> bool:
-        """Whether a domain belongs to the row of the matrix that is due now.
+    @property
+    def row_is_whole(self) -> bool:
+        """Whether the row that is due now has all domains.
 
-        In ``fit`` a whole row is due before the first step, after every ``evaluate_every``-th experience and after the
-        last. In between it is the domain just learnt and the next one, which is all that learning score, backward and
-        forward transfer ask of those rows.
+        In ``fit`` those before the first step, after every ``evaluate_every``-th experience and after the last do.
         """
         trainer, number = self.trainer, self.current_experience
         if trainer is None or trainer.state.fn != "fit" or trainer.sanity_checking:
             return True
-        is_whole = (number + 1) % self.evaluate_every == 0 or number + 1 == trainer.max_epochs
-        return is_whole or domain in (number, number + 1)
+        return (number + 1) % self.evaluate_every == 0 or number + 1 == trainer.max_epochs
+
+    def evaluates(self, domain: int) -> bool:
+        """Whether a domain is in the row that is due now: where it is not whole, the one just learnt and the next.
+
+        That is all that learning score, backward and forward transfer ask of such a row.
+        """
+        return self.row_is_whole or domain in (self.current_experience, self.current_experience + 1)
 
     @property
     def current_experience(self) -> int:
@@ -305,7 +328,6 @@ class StreamDataModule(L.LightningDataModule):
             lambda _, step: range(step * per_step, (step + 1) * per_step),
             n_steps=-(-n_units // per_step),
             place=lambda: (0, *self.rank),
-            wanted=lambda: self.evaluates(domain),
         )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
-import logging
 import os
 import statistics
 import subprocess
@@ -18,7 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,6 @@ from lifelong.learner import Learner
 from lifelong.learners import MAML, Classifier, ProtoNet
 from lifelong.loggers import MetricsCSV
 from lifelong.networks import MLP, Conv4
-from lifelong.outer import OuterLoop
 from lifelong.run import RunFolder
 from lifelong.strategy import Strategy
 from lifelong.stream import Domain, Source
@@ -152,7 +151,7 @@ def _step_curves(settings: Settings, tell: Callable[[str], None]) -> Iterator[di
             repetitions, seconds = (2, 0.01) if settings.quick else (5, 0.1)
             found = alternate(steps, device=settings.device, repetitions=repetitions, seconds=seconds)
             points = [{"size": size} | spread(found[str(size)]) for size in sizes]
-            yield _curve("step", name, what, "seconds per step", points)
+            yield _curve("step", name, what, what, "seconds per step", points)
 
 
 def _step(name: str, shape: dict[str, int], device: torch.device) -> Callable[[], object]:
@@ -242,55 +241,76 @@ class CheckpointBytes(L.Callback):
     """Notes how large the checkpoint is after each experience; after the callback that writes it."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.found = path, list[int]()
+        self.path = path
+        self.found: list[int] = []
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """It has just been written."""
         self.found.append(self.path.stat().st_size)
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What a stream took.
+
+    Args:
+        seconds: of the parts of each experience.
+        steps: seconds of the steps of the last experience.
+        bytes: of the checkpoint after each experience.
+    """
+
+    seconds: list[dict[str, float]]
+    steps: list[float]
+    bytes: list[int]
+
+
 def learn(
-    learner: Learner, data: StreamDataModule, strategies: Iterable[Strategy], folder: Path, **settings: Any
-) -> tuple[Clock, CheckpointBytes]:
-    """Learn a stream as the command line does, all files included; returns what was noted on the way."""
+    learner: Learner, data: StreamDataModule, strategies: Iterable[Strategy], folder: Path, device: torch.device
+) -> Noted:
+    """Learn a stream as the command line does, with all files that it writes into the folder."""
     run = RunFolder(folder)
-    checkpoint, size, clock = StreamCheckpoint(keep_experiences=False), CheckpointBytes(run.checkpoints / "last.ckpt"), Clock()
-    checkpoint.folder = run.checkpoints
+    checkpoint, clock = StreamCheckpoint(keep_experiences=False), Clock()
+    checkpoint.folder, size = run.checkpoints, CheckpointBytes(run.checkpoints / "last.ckpt")
     learner.use(strategies)
-    plain: dict[str, Any] = {
-        "max_epochs": -1,
-        "inference_mode": False,
-        "logger": MetricsCSV(run),
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "default_root_dir": folder,
-        "callbacks": [clock, Evaluator(Report(run, {})), checkpoint, size],
-    }
+    trainer = L.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        max_epochs=-1,
+        inference_mode=False,
+        logger=MetricsCSV(run),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        callbacks=[clock, Evaluator(Report(run, {})), checkpoint, size],
+    )
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        L.Trainer(**(plain | settings)).fit(learner, datamodule=data)
-    return clock, size
+        trainer.fit(learner, datamodule=data)
+    return Noted(clock.seconds, clock.steps, size.found)
 
 
 def _stream_curves(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    n = 40 if settings.quick else 1000
+    n, every = (30, 10) if settings.quick else (1000, 250)
     for name, make in STRATEGIES.items():
         if not settings.wants(f"stream: {name}"):
             continue
         tell(f"stream of {n} experiences: {name}")
         torch.manual_seed(0)
-        learner = ProtoNet(MLP(n_inputs=16, hidden=[64], n_outputs=32))
+        learner = ProtoNet(MLP(n_inputs=16, hidden=[32], n_outputs=32))
         with tempfile.TemporaryDirectory() as folder:
-            clock, size = learn(learner, _stream(n), make(n), Path(folder), **_where(settings.device))
+            noted = learn(learner, stream(n, every), make(n), Path(folder), settings.device)
+        in_between, whole = _by_kind(noted.seconds, every)
         for part in PARTS:
-            yield _curve("stream", name, part, "seconds", _by_decade([s.get(part, 0.0) for s in clock.seconds]))
-        yield _curve("stream", name, "checkpoint size", "bytes", _by_decade(size.found))
+            yield _curve("stream", name, part, "experience", "seconds", _binned(in_between, part))
+        yield _curve("stream", name, "evaluation of all", "experience", "seconds", _points(whole, "evaluation"))
+        yield _curve("stream", name, "report of a whole row", "experience", "seconds", _points(whole, "report"))
+        yield _curve("stream", name, "checkpoint size", "experience", "bytes", _binned(dict(enumerate(noted.bytes, 1))))
 
 
-def _stream(n_domains: int) -> EpisodicDataModule:
+def stream(n_domains: int, evaluate_every: int) -> EpisodicDataModule:
+    """A stream of few tiny steps, of which whole rows of the matrix come seldom."""
     return EpisodicDataModule(
         [Blobs(n_domains=n_domains)],
         n_way=3,
@@ -299,5 +319,220 @@ def _stream(n_domains: int) -> EpisodicDataModule:
         tasks_per_batch=4,
         steps_per_experience=4,
         n_eval_tasks=4,
+        evaluate_every=evaluate_every,
         split=(4, 4),
     )
+
+
+def _by_kind(seconds: Sequence[dict[str, float]], every: int) -> tuple[dict[int, Any], dict[int, Any]]:
+    """By number of the experience what its parts took: of those with two domains evaluated, and of those with all."""
+    numbered = dict(enumerate(seconds, 1))
+    whole = {number: parts for number, parts in numbered.items() if number % every == 0 or number == len(seconds)}
+    return {number: parts for number, parts in numbered.items() if number not in whole}, whole
+
+
+def _points(found: dict[int, Any], part: str) -> list[dict[str, float]]:
+    return [{"size": number} | spread([parts[part]]) for number, parts in found.items()]
+
+
+def _binned(found: dict[int, Any], part: str | None = None, n_bins: int = 8) -> list[dict[str, float]]:
+    """Spreads over stretches of the stream, each of the same factor; its first experiences, which warm up, left out."""
+    numbers = np.array([number for number in found if number >= 5])
+    edges = np.unique(np.geomspace(5, numbers[-1] + 1, n_bins + 1).round().astype(int))
+    points = []
+    for low, high in itertools.pairwise(edges.tolist()):
+        chosen = numbers[(numbers >= low) & (numbers < high)].tolist()
+        values = [found[number] if part is None else found[number].get(part, 0.0) for number in chosen]
+        if values:
+            points.append({"size": statistics.median(chosen)} | spread(values))
+    return points
+
+
+# -- a memory -----------------------------------------------------------------------------------------------------
+
+MEMORIES = {"tasks": "class_balanced", "examples": "reservoir"}
+"""What is rehearsed, and which examples are kept."""
+
+
+def _buffers(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    sizes = (100, 1000) if settings.quick else (100, 1000, 10_000, 100_000)
+    for unit, policy in MEMORIES.items():
+        if not settings.wants(f"buffer: {unit}"):
+            continue
+        steps, ends = [], []
+        for size in sizes:
+            tell(f"buffer of {size} {unit}")
+            replay = Replay(budget_examples=size, policy=policy)  # type: ignore[arg-type]
+            with tempfile.TemporaryDirectory() as folder:
+                noted = learn(*_filling(unit, size), [replay], Path(folder), settings.device)
+            assert len(replay.kept) > 0.9 * size, "the memory is full when its steps are timed"
+            steps.append({"size": size} | spread(noted.steps[10:]))
+            ends.append({"size": size} | spread([noted.seconds[-1]["end"]]))
+        yield _curve("buffer", f"Replay of {unit}", "step", "examples in memory", "seconds per step", steps)
+        yield _curve("buffer", f"Replay of {unit}", "end of an experience", "examples in memory", "seconds", ends)
+
+
+def _filling(unit: str, size: int) -> tuple[Learner, StreamDataModule]:
+    """A stream whose first experience fills a memory of that size."""
+    torch.manual_seed(0)
+    if unit == "tasks":
+        source = Blobs(n_domains=2, n_classes=10, n_examples=max(size // 5, 50))
+        shape = {"n_way": 5, "n_shot": 2, "n_query": 2, "tasks_per_batch": 4, "n_eval_tasks": 4}
+        data = EpisodicDataModule([source], steps_per_experience=60, split=(10, 10), **shape)
+        return ProtoNet(MLP(n_inputs=16, hidden=[32], n_outputs=32)), data
+    source = Blobs(n_domains=2, n_classes=10, n_examples=size // 10 + 40)
+    batch_size = max(size // 50, 10)  # a reservoir is full once so many examples have gone by
+    examples = ExampleDataModule(
+        [source], batch_size=min(batch_size, 2000), steps_per_experience=60, n_eval_examples=10, split=(10, 10)
+    )
+    return Classifier(MLP(n_inputs=16, hidden=[32], n_outputs=20)), examples
+
+
+# -- two processes ------------------------------------------------------------------------------------------------
+
+
+class StepSeconds(Clock):
+    """Writes what the steps of the last experience took; for runs in processes of their own.
+
+    Args:
+        path: of a JSON file, written by the first process.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Steps after the first ten."""
+        if trainer.is_global_zero:
+            Path(self.path).write_text(json.dumps(self.steps[10:]), encoding="utf-8")
+
+
+def _two_processes(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    sizes = (4, 16) if settings.quick else (2, 4, 8, 16, 32)
+    for n_processes in (1, 2):
+        name = f"{n_processes} process{'es' if n_processes > 1 else ''}"
+        if not settings.wants(f"ranks: {name}") or settings.device.type != "cpu":
+            continue
+        points = []
+        for size in sizes:
+            tell(f"{name}, {size} tasks per batch")
+            points.append({"size": size} | spread(_apart(n_processes, size, 20 if settings.quick else 40)))
+        yield _curve("ranks", f"MAML, {CONV}", name, "tasks per batch", "seconds per step", points)
+
+
+def _apart(n_processes: int, n_tasks: int, n_steps: int) -> list[float]:
+    """Seconds of the steps of a run by the command line, one thread for each process."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "steps.json"
+        options = [
+            "--model=MAML",
+            "--model.n_inner_steps=3",
+            "--model.network=Conv4",
+            "--model.network.n_filters=16",
+            "--model.network.n_outputs=5",
+            "--data.sources=[{class_path: benchmarks.performance.scale.Blobs, init_args: {shape: [1, 28, 28]}}]",
+            "--data.split=[4, 4]",
+            "--data.n_shot=2",
+            "--data.n_query=2",
+            f"--data.tasks_per_batch={n_tasks}",
+            f"--data.steps_per_experience={n_steps}",
+            "--data.n_eval_tasks=2",
+            "--strategies=[]",
+            "--trainer.logger=false",
+            "--trainer.accelerator=cpu",
+            f"--trainer.devices={n_processes}",
+            *(["--trainer.strategy=ddp"] if n_processes > 1 else []),
+            "--trainer.callbacks+=benchmarks.performance.scale.StepSeconds",
+            f"--trainer.callbacks.path={found}",
+            f"--run.root={folder}/runs",
+        ]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "lifelong", "fit", *options],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"the run on {n_processes} processes failed: {done.stderr[-2000:]}")
+        seconds: list[float] = json.loads(found.read_text(encoding="utf-8"))
+        return seconds
+
+
+# -- what a person sees -------------------------------------------------------------------------------------------
+
+
+def _curve(
+    group: str, name: str, what: str, size: str, unit: str, points: Sequence[dict[str, float]]
+) -> dict[str, Any]:
+    row = {"group": group, "name": name, "what": what, "size": size, "unit": unit, "points": list(points)}
+    if len(points) < 2 or any(point["median"] <= 0 for point in points):
+        return row
+    return row | exponent([p["size"] for p in points], [p["median"] for p in points])
+
+
+GROUPS = {
+    "step": "One training step: how its seconds grow",
+    "stream": "One experience in a long stream: how its cost grows with its number",
+    "buffer": "Replay: how its seconds grow with the memory",
+    "ranks": "One and two processes, a thread each",
+}
+
+
+def tables(rows: Rows) -> list[Table]:
+    """One table for each group of curves, a row for each curve."""
+    return [_table(title, [row for row in rows if row["group"] == group]) for group, title in GROUPS.items()]
+
+
+def _table(title: str, rows: Rows) -> Table:
+    table = Table(title=title, title_justify="left")
+    for head in ("what", "against", "from", "to", "cost", "exponent ± 95 % CI"):
+        table.add_column(head, justify="left" if head in ("what", "against") else "right")
+    for row in rows:
+        first, last = row["points"][0], row["points"][-1]
+        slope = f"{row['exponent']:.2f} ± {row['half_width']:.2f}" if "exponent" in row else "n/a"
+        table.add_row(
+            f"{row['name']}: {row['what']}",
+            row["size"],
+            f"{first['size']:g}",
+            f"{last['size']:g}",
+            f"{_amount(first['median'], row['unit'])} … {_amount(last['median'], row['unit'])}",
+            slope,
+        )
+    return table
+
+
+def _amount(value: float, unit: str) -> str:
+    """A cost in a unit that suits its size.
+
+    Example:
+        >>> _amount(0.0021, "seconds"), _amount(3_200_000, "bytes")
+        ('2.1 ms', '3.2 MB')
+    """
+    factor, name = (1e-6, "MB") if unit == "bytes" else (1e3, "ms")
+    return f"{value * factor:.3g} {name}"
+
+
+def plot(rows: Rows) -> Figure:
+    """Every curve on two logarithmic axes, a panel for each group and size, with its exponent in the legend."""
+    panels = list(dict.fromkeys((row["group"], row["size"], row["unit"].split()[0]) for row in rows))
+    n_columns = min(len(panels), 2)
+    n_rows = -(-len(panels) // n_columns)
+    figure = Figure(figsize=(9.5 * n_columns, 4.6 * n_rows), layout="constrained")
+    for number, (group, size, unit) in enumerate(panels, 1):
+        axes = figure.add_subplot(n_rows, n_columns, number)
+        for row, marker in zip(
+            (r for r in rows if (r["group"], r["size"], r["unit"].split()[0]) == (group, size, unit)),
+            itertools.cycle("osD^vPX<>ph*"),
+        ):
+            x, y = ([point[key] for point in row["points"]] for key in ("size", "median"))
+            slope = f"  ∝ n^{row['exponent']:.2f}±{row['half_width']:.2f}" if "exponent" in row else ""
+            name = row["what"] if row["what"] == size else f"{row['name']}: {row['what']}"
+            label = f"{row['name'] if row['what'] == size else name}{slope}"
+            axes.plot(x, y, marker=marker, markersize=4, linewidth=1.2, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=size, ylabel=row["unit"], title=GROUPS[group])
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure

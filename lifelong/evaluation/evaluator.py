@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -101,7 +102,7 @@ class Evaluator(BatchCollector):
         """Scores ``(rows, domains, units)`` of a measure."""
         rows = self.rows[measure]
         stack = metrics.ma.stack if any(metrics.ma.isMaskedArray(row) for row in rows) else np.stack
-        return stack(rows)  # type: ignore[no-any-return]
+        return stack(rows)
 
     def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
         """The continual metrics so far."""
@@ -121,8 +122,8 @@ class Evaluator(BatchCollector):
         means = metrics.plain(self.rows["score"][-1].mean(-1))
         per_domain = {
             f"{data.evaluate_on}/score/{name}": float(mean)
-            for number, (name, mean) in enumerate(zip(data.stream.domains, means, strict=True))
-            if data.evaluates(number)
+            for name, mean in zip(data.stream.domains, means, strict=True)
+            if data.row_is_whole  # one domain more each time would be a column more in metrics.csv
         }
         summary = {f"{data.evaluate_on}/{k}": v.value for k, v in self.summary(trainer).items() if v is not None}
         return per_domain | summary
@@ -134,18 +135,20 @@ class Evaluator(BatchCollector):
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows as tensors, so that a checkpoint loads without trusting pickles."""
+        """Rows as a few tensors, so that a checkpoint loads without trusting pickles."""
         return {
-            "rows": {name: [_packed(row) for row in rows] for name, rows in self.rows.items()},
-            "untrained": None if self.untrained is None else _packed(metrics.ragged(self.untrained)),
+            "rows": {name: _packed(rows) for name, rows in self.rows.items()},
+            "untrained": None if self.untrained is None else _packed([metrics.ragged(self.untrained)]),
             "seconds": self.elapsed(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the rows of the checkpoint."""
-        self.rows = {name: [_unpacked(row) for row in rows] for name, rows in state_dict["rows"].items()}
+        self.rows = {name: _unpacked(rows) for name, rows in state_dict["rows"].items()}
         untrained = state_dict["untrained"]
-        self.untrained = None if untrained is None else [metrics.own(scores) for scores in _unpacked(untrained)]
+        if isinstance(untrained, list):  # written before rows were packed
+            untrained = [untrained]
+        self.untrained = None if untrained is None else [metrics.own(scores) for scores in _unpacked(untrained)[0]]
         self.seconds = state_dict["seconds"]
 
 
@@ -168,19 +171,18 @@ def _about(trainer: L.Trainer) -> dict[str, Any]:
     return {"joint": data.joint, "disjoint": data.kind in DISJOINT_STREAMS, "n_unseen": data.stream.n_unseen}
 
 
-def _packed(row: Scores) -> dict[str, Tensor]:
-    """A row as few tensors, for a checkpoint: what was not evaluated takes no room in it."""
-    n_units = torch.from_numpy(metrics.ma.count(row, axis=-1))
-    values = metrics.plain(row)
-    domains = np.flatnonzero(~np.isnan(values).all(-1))
-    return {"n_units": n_units, "domains": torch.from_numpy(domains), "scores": torch.from_numpy(values[domains])}
+def _packed(rows: Sequence[Scores]) -> dict[str, Tensor]:
+    """Rows ``(D, n)`` as a few tensors, for a checkpoint: what was not evaluated takes no room in it."""
+    values = np.stack([metrics.plain(row) for row in rows])
+    cells = np.argwhere(~np.isnan(values).all(-1))
+    found = {"shape": np.array(values.shape[:2]), "n_units": metrics.ma.count(rows[0], axis=-1), "cells": cells}
+    return {name: torch.from_numpy(array) for name, array in (found | {"scores": values[tuple(cells.T)]}).items()}
 
 
-def _unpacked(row: Any) -> Scores:
-    if isinstance(row, list):  # written before rows were packed: a tensor for each domain
-        return metrics.ragged([scores.numpy() for scores in row])
-    n_units = row["n_units"].numpy()
-    values = np.full((len(n_units), n_units.max()), np.nan)
-    if len(row["domains"]):
-        values[row["domains"].numpy()] = row["scores"].numpy()
-    return metrics.ragged([scores[:n] for scores, n in zip(values, n_units, strict=True)])
+def _unpacked(packed: Any) -> list[Scores]:
+    if isinstance(packed, list):  # written before rows were packed: a tensor for each domain of each row
+        return [metrics.ragged([scores.numpy() for scores in row]) for row in packed]
+    shape, n_units, cells, scores = (packed[name].numpy() for name in ("shape", "n_units", "cells", "scores"))
+    values = np.full((*shape, n_units.max()), np.nan)
+    values[tuple(cells.T)] = scores
+    return [metrics.ragged([units[:n] for units, n in zip(row, n_units, strict=True)]) for row in values]

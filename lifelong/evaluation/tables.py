@@ -116,7 +116,7 @@ def _cells(names: Sequence[str], scores: Array, n_places: int) -> str:
     chosen = np.arange(len(scores))
     if len(chosen) > MAX_NAMED_COLUMNS:
         chosen = chosen[np.isfinite(scores)][-MAX_NAMED_COLUMNS:]
-    cells = "  ".join(f"{shorten(names[i])} {number(float(scores[i]), n_places)}" for i in chosen)
+    cells = "  ".join(f"{shorten(names[i])} {number(float(scores[i]), n_places)}" for i in chosen.tolist())
     return cells if len(chosen) == len(scores) else f"{GAP}  {cells}"
 
 
