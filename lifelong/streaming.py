@@ -6,7 +6,7 @@ A *unit* is one of the ``B`` things that a batch holds and that has a loss and a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import lightning as L
@@ -82,17 +82,18 @@ class RowLoader(CombinedLoader):
 
     Args:
         loaders: one for each domain.
-        wanted: tells of the number of a domain whether it is.
+        wanted: the numbers of those that are.
     """
 
-    def __init__(self, loaders: list[StepLoader], wanted: Callable[[int], bool]) -> None:
+    def __init__(self, loaders: list[StepLoader], wanted: Callable[[], Container[int]]) -> None:
         super().__init__(loaders, "sequential")
         self._loaders, self._wanted = loaders, wanted
 
     def __iter__(self) -> RowLoader:
         # A limit of 0 passes a loader over; one that yields nothing would too, but recursively, a thousand deep.
         given = self.limits or [len(loader) for loader in self._loaders]
-        self.limits = [limit if self._wanted(number) else 0 for number, limit in enumerate(given)]
+        wanted = self._wanted()
+        self.limits = [limit if number in wanted else 0 for number, limit in enumerate(given)]
         super().__iter__()
         self.limits = given
         return self
@@ -258,7 +259,7 @@ class StreamDataModule(L.LightningDataModule):
     def val_dataloader(self) -> list[StepLoader] | RowLoader:
         """The fixed evaluation units, one loader per domain."""
         loaders = self._evaluation_loaders(self.evaluate_on)
-        return loaders if self.evaluate_every == 1 else RowLoader(loaders, self.evaluates)
+        return loaders if self.evaluate_every == 1 else RowLoader(loaders, lambda: self.domains_due)
 
     def test_dataloader(self) -> list[StepLoader]:
         """The fixed test units, one loader per domain."""
@@ -293,12 +294,14 @@ class StreamDataModule(L.LightningDataModule):
             return True
         return (number + 1) % self.evaluate_every == 0 or number + 1 == trainer.max_epochs
 
-    def evaluates(self, domain: int) -> bool:
-        """Whether a domain is in the row that is due now: where it is not whole, the one just learnt and the next.
+    @property
+    def domains_due(self) -> range:
+        """The domains in the row that is due now: where it is not whole, the one just learnt and the next.
 
         That is all that learning score, backward and forward transfer ask of such a row.
         """
-        return self.row_is_whole or domain in (self.current_experience, self.current_experience + 1)
+        number = self.current_experience
+        return range(len(self.stream.domains)) if self.row_is_whole else range(number, number + 2)
 
     @property
     def current_experience(self) -> int:

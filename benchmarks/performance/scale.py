@@ -119,10 +119,11 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> dict[str, float]
         >>> round(found["exponent"], 6), round(found["half_width"], 6)
         (2.0, 0.0)
     """
-    line = stats.linregress(np.log(sizes), np.log(costs))
-    free = len(sizes) - 2
-    half_width = float(stats.t.ppf(0.975, free) * line.stderr) if free > 0 else float("nan")
-    return {"exponent": float(line.slope), "half_width": half_width}
+    x, y = np.log(sizes), np.log(costs)
+    slope, start = np.polyfit(x, y, 1)  # scipy's linregress has no interval for costs that are all the same
+    free, left = len(x) - 2, np.square(y - start - slope * x).sum()
+    half_width = stats.t.ppf(0.975, free) * np.sqrt(left / free / np.square(x - x.mean()).sum()) if free else np.nan
+    return {"exponent": float(slope), "half_width": float(half_width)}
 
 
 # -- a step -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Matplotlib is imported where it is used, so that a run without plots does not wa
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Sequence
@@ -268,17 +269,28 @@ def _cell_inches(n_cells: int) -> float:
     return max(min(n_cells, limit) * inches for limit, inches in CELL_INCHES) / n_cells
 
 
+def _cell_sides(n_rows: int, n_columns: int) -> tuple[float, float]:
+    """Height and width of a cell: the same, but where the columns are too many for squares the few rows have room."""
+    side = _cell_inches(max(n_rows, n_columns))
+    return max(side if side >= TICK_INCHES else _cell_inches(n_rows), 1.4 / n_rows), side
+
+
+def _every(inches: float) -> int:
+    """Cells of this side that share a name."""
+    return max(math.ceil(TICK_INCHES / inches - 1e-6), 1)
+
+
 def _are_upright(columns: Sequence[str]) -> bool:
     """Whether the names are wider than their columns and have to be turned."""
     return max(map(len, columns)) * INCH_PER_LETTER > _cell_inches(len(columns)) * max(1.0, 2 / len(columns))
 
 
 def _heat_map_size(rows: Sequence[str], columns: Sequence[str], title: str) -> tuple[float, float]:
-    cell = _cell_inches(max(len(rows), len(columns)))
+    high, cell = _cell_sides(len(rows), len(columns))
     below = max(map(len, columns)) * INCH_PER_LETTER if _are_upright(columns) else 0.2
     # Never so small that the colour bar's label is longer than the bar.
     width = max(len(columns) * cell, 1.4) + max(map(len, rows)) * INCH_PER_LETTER + 1.3
-    height = max(len(rows) * cell, 1.4) + below + 0.45
+    height = len(rows) * high + below + 0.45
     return width, height + 0.2 * len(_title_lines(title, width))
 
 
@@ -338,15 +350,15 @@ def _draw_numbers(axes: Axes, values: Array, widths: Array | None, colours: Arra
 def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
     n_cells = max(len(rows), len(columns))
     size = 9 if n_cells <= MAX_NUMBERED else 7.5
-    some = -(-int(n_cells * TICK_INCHES * 1000) // int(_cell_inches(n_cells) * n_cells * 1000))  # every so many
+    down, across = (_every(inches) for inches in _cell_sides(len(rows), len(columns)))
     axes.set_xticks(
-        range(0, len(columns), some), columns[::some], fontsize=size, rotation=90 if _are_upright(columns) else 0
+        range(0, len(columns), across), columns[::across], fontsize=size, rotation=90 if _are_upright(columns) else 0
     )
-    axes.set_yticks(range(0, len(rows), some), rows[::some], fontsize=size)
+    axes.set_yticks(range(0, len(rows), down), rows[::down], fontsize=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    if some > 1:
-        return
+    if across > 1:
+        return  # lines between the cells would cover them
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
