@@ -136,7 +136,7 @@ SIZES = {
     "shots": (1, 2, 4, 8, 16, 32),
     "inner steps": (1, 2, 4, 8, 16),
 }
-CONV = "Conv4-16 on 28 × 28"
+CONV = "Conv4-8 on 16 × 16"
 LEARNERS = ("MAML, MLP", f"MAML, {CONV}", "ProtoNet, MLP", f"ProtoNet, {CONV}")
 
 
@@ -159,9 +159,9 @@ def _step(name: str, shape: dict[str, int], device: torch.device) -> Callable[[]
     """One training step as the Trainer takes it: tasks drawn and gathered, losses, gradients, optimizer."""
     n_way = shape["ways"]
     is_image = name.endswith(CONV)
-    source = Blobs(n_classes=n_way, n_examples=64, shape=(1, 28, 28) if is_image else (16,))
+    source = Blobs(n_classes=n_way, n_examples=120, shape=(1, 16, 16) if is_image else (16,))
     data = EpisodicDataModule(
-        [source], n_way=n_way, n_shot=shape["shots"], tasks_per_batch=shape["tasks per batch"], split=(10, 10)
+        [source], n_way=n_way, n_shot=shape["shots"], tasks_per_batch=shape["tasks per batch"], split=(40, 40)
     )
     n_outputs = n_way if name.startswith("MAML") else 64
     learner = _learner(name, n_outputs, shape["inner steps"], is_image).to(device)
@@ -181,7 +181,7 @@ def _step(name: str, shape: dict[str, int], device: torch.device) -> Callable[[]
 def _learner(name: str, n_outputs: int, n_inner_steps: int, is_image: bool) -> Learner:
     torch.manual_seed(0)
     network = (
-        Conv4(n_filters=16, norm="batch", image_size=28, n_outputs=n_outputs)
+        Conv4(n_filters=8, norm="batch", image_size=16, n_outputs=n_outputs)
         if is_image
         else MLP(n_inputs=16, hidden=[64, 64], n_outputs=n_outputs)
     )
@@ -293,7 +293,7 @@ def learn(
 
 
 def _stream_curves(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    n, every = (30, 10) if settings.quick else (1000, 250)
+    n, every = (12, 4) if settings.quick else (1000, 250)
     for name, make in STRATEGIES.items():
         if not settings.wants(f"stream: {name}"):
             continue
@@ -318,7 +318,7 @@ def stream(n_domains: int, evaluate_every: int) -> EpisodicDataModule:
         n_shot=2,
         n_query=2,
         tasks_per_batch=4,
-        steps_per_experience=4,
+        steps_per_experience=2,
         n_eval_tasks=4,
         evaluate_every=evaluate_every,
         split=(4, 4),
@@ -410,7 +410,7 @@ class StepSeconds(Clock):
 
 
 def _two_processes(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    sizes = (4, 16) if settings.quick else (2, 4, 8, 16, 32)
+    sizes = (2, 8) if settings.quick else (2, 8, 32)
     for n_processes in (1, 2):
         name = f"{n_processes} process{'es' if n_processes > 1 else ''}"
         if not settings.wants(f"ranks: {name}") or settings.device.type != "cpu":
@@ -430,9 +430,10 @@ def _apart(n_processes: int, n_tasks: int, n_steps: int) -> list[float]:
             "--model=MAML",
             "--model.n_inner_steps=3",
             "--model.network=Conv4",
-            "--model.network.n_filters=16",
+            "--model.network.n_filters=8",
+            "--model.network.image_size=16",
             "--model.network.n_outputs=5",
-            "--data.sources=[{class_path: benchmarks.performance.scale.Blobs, init_args: {shape: [1, 28, 28]}}]",
+            "--data.sources=[{class_path: benchmarks.performance.scale.Blobs, init_args: {shape: [1, 16, 16]}}]",
             "--data.split=[4, 4]",
             "--data.n_shot=2",
             "--data.n_query=2",
@@ -493,16 +494,23 @@ def _table(title: str, rows: Rows) -> Table:
         table.add_column(head, justify="left" if head in ("what", "against") else "right")
     for row in rows:
         first, last = row["points"][0], row["points"][-1]
-        slope = f"{row['exponent']:.2f} ± {row['half_width']:.2f}" if "exponent" in row else "n/a"
         table.add_row(
             f"{row['name']}: {row['what']}",
             row["size"],
             f"{first['size']:g}",
             f"{last['size']:g}",
             f"{_amount(first['median'], row['unit'])} … {_amount(last['median'], row['unit'])}",
-            slope,
+            _slope(row) or "n/a",
         )
     return table
+
+
+def _slope(row: dict[str, Any]) -> str:
+    """The exponent with its interval, as far as they are known."""
+    if "exponent" not in row:
+        return ""
+    half_width = "" if np.isnan(row["half_width"]) else f" ± {row['half_width']:.2f}"
+    return f"{row['exponent']:.2f}{half_width}"
 
 
 def _amount(value: float, unit: str) -> str:
@@ -529,7 +537,7 @@ def plot(rows: Rows) -> Figure:
             itertools.cycle("osD^vPX<>ph*"),
         ):
             x, y = ([point[key] for point in row["points"]] for key in ("size", "median"))
-            slope = f"  ∝ n^{row['exponent']:.2f}±{row['half_width']:.2f}" if "exponent" in row else ""
+            slope = f", exponent {_slope(row)}" if _slope(row) else ""
             name = row["what"] if row["what"] == size else f"{row['name']}: {row['what']}"
             label = f"{row['name'] if row['what'] == size else name}{slope}"
             axes.plot(x, y, marker=marker, markersize=4, linewidth=1.2, label=label)

@@ -117,13 +117,13 @@ class Evaluator(BatchCollector):
         return None if self.untrained is None else metrics.ragged(self.untrained)
 
     def scalars(self, trainer: L.Trainer) -> dict[str, float]:
-        """What goes to the loggers after an experience."""
+        """What goes to the loggers after an experience whose row is whole; others have no average to tell of."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not data.row_is_whole:
+            return {}
         means = metrics.plain(self.rows["score"][-1].mean(-1))
         per_domain = {
-            f"{data.evaluate_on}/score/{name}": float(mean)
-            for name, mean in zip(data.stream.domains, means, strict=True)
-            if data.row_is_whole  # one domain more each time would be a column more in metrics.csv
+            f"{data.evaluate_on}/score/{n}": float(m) for n, m in zip(data.stream.domains, means, strict=True)
         }
         summary = {f"{data.evaluate_on}/{k}": v.value for k, v in self.summary(trainer).items() if v is not None}
         return per_domain | summary

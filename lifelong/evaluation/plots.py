@@ -316,7 +316,7 @@ def _draw_cells(axes: Axes, values: Array, n_learnt: np.ndarray, *, score_name: 
     pale = np.arange(values.shape[1]) >= n_learnt[:, None]
     colours[pale, :3] = FADE + (1 - FADE) * colours[pale, :3]
     colours[~np.isfinite(values)] = 1.0
-    axes.imshow(colours, aspect="auto")
+    axes.imshow(colours, aspect="auto", interpolation="nearest")  # no row that was never measured
     if max(values.shape) <= CELL_INCHES[-1][0]:  # smaller cells are just white
         _hatch(axes, ~np.isfinite(values))
     axes.figure.colorbar(scale, ax=axes, label=score_name, pad=0.02)
