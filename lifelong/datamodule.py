@@ -11,7 +11,7 @@ from lifelong.batch import Episode
 from lifelong.pool import TaskShape
 from lifelong.sampling import Draw, draw_task, gather, generator
 from lifelong.stream import Experience, Source, Stream
-from lifelong.streaming import Drawn, Part, StreamDataModule, StreamKind, Unit
+from lifelong.streaming import Drawn, Part, StreamDataModule, StreamKind, Unit, positive
 
 
 class DrawnTasks(Drawn):
@@ -44,6 +44,8 @@ class EpisodicDataModule(StreamDataModule):
         n_eval_tasks: fixed evaluation tasks per domain, the same for every method, seed and row of the matrix.
         evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from. Choose settings on ``val``;
             report on ``test``.
+        evaluate_every: fill a whole row of the matrix after every so many experiences and the last; in between only the
+            domain just learnt and the next one are evaluated, for long streams.
         split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
         split_seed: decides the split and the evaluation tasks, and nothing else does.
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
@@ -74,6 +76,7 @@ class EpisodicDataModule(StreamDataModule):
         steps_per_experience: int = 100,
         n_eval_tasks: int = 200,
         evaluate_on: Part = "val",
+        evaluate_every: int = 1,
         split: tuple[float, float] = (0.15, 0.25),
         split_seed: int = 0,
         joint: bool = False,
@@ -85,6 +88,7 @@ class EpisodicDataModule(StreamDataModule):
             units_per_batch=positive("tasks_per_batch", tasks_per_batch),
             unseen=unseen or (),
             evaluate_on=evaluate_on,
+            evaluate_every=evaluate_every,
             split=split,
             split_seed=split_seed,
             joint=joint,
@@ -136,14 +140,3 @@ class EpisodicDataModule(StreamDataModule):
     def evaluation_name(self, part: Part) -> str:
         """Part, ways and shots."""
         return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot"
-
-
-def positive(name: str, value: int) -> int:
-    """A setting that must be at least 1.
-
-    Raises:
-        ValueError: when it is less.
-    """
-    if value < 1:
-        raise ValueError(f"--data.{name} is {value}: it must be at least 1")
-    return value

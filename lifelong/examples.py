@@ -16,12 +16,11 @@ import numpy as np
 import torch
 
 from lifelong.batch import Episode
-from lifelong.datamodule import positive
 from lifelong.fading import Fading
 from lifelong.pool import Pool
 from lifelong.sampling import generator
 from lifelong.stream import Experience, Source, Stream
-from lifelong.streaming import Drawn, Part, StreamDataModule, Unit
+from lifelong.streaming import Drawn, Part, StreamDataModule, Unit, positive
 
 Scenario = Literal["class", "domain", "task"]
 Classes = Literal["all", "seen", "current"]
@@ -105,6 +104,8 @@ class ExampleDataModule(StreamDataModule):
         n_eval_examples: examples evaluated in each domain, the same in every row; None takes all.
         evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from. Choose settings on ``val``;
             report on ``test``.
+        evaluate_every: fill a whole row of the matrix after every so many experiences and the last; in between only the
+            domain just learnt and the next one are evaluated, for long streams.
         split: share (below 1) or number of each class's examples held out for val and test.
         split_seed: decides the split and the evaluation examples, and nothing else does.
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
@@ -138,6 +139,7 @@ class ExampleDataModule(StreamDataModule):
         passes: int = 1,
         n_eval_examples: int | None = None,
         evaluate_on: Part = "val",
+        evaluate_every: int = 1,
         split: tuple[float, float] = (0.1, 0.2),
         split_seed: int = 0,
         joint: bool = False,
@@ -150,6 +152,7 @@ class ExampleDataModule(StreamDataModule):
             units_per_batch=positive("batch_size", batch_size),
             unseen=unseen or (),
             evaluate_on=evaluate_on,
+            evaluate_every=evaluate_every,
             split=split,
             split_seed=split_seed,
             joint=joint,

@@ -6,12 +6,13 @@ A *unit* is one of the ``B`` things that a batch holds and that has a loss and a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities import CombinedLoader
 
 from lifelong.batch import Episode
 from lifelong.images import same_shape
@@ -76,6 +77,28 @@ class StepLoader:
         self._position = self._resumed = (state["experience"], state["step"])
 
 
+class RowLoader(CombinedLoader):
+    """One loader after another, without those that are not wanted when an iteration begins.
+
+    Args:
+        loaders: one for each domain.
+        wanted: the numbers of those that are.
+    """
+
+    def __init__(self, loaders: list[StepLoader], wanted: Callable[[], Container[int]]) -> None:
+        super().__init__(loaders, "sequential")
+        self._loaders, self._wanted = loaders, wanted
+
+    def __iter__(self) -> RowLoader:
+        # A limit of 0 passes a loader over; one that yields nothing would too, but recursively, a thousand deep.
+        given = self.limits or [len(loader) for loader in self._loaders]
+        wanted = self._wanted()
+        self.limits = [limit if number in wanted else 0 for number, limit in enumerate(given)]
+        super().__iter__()
+        self.limits = given
+        return self
+
+
 class StreamDataModule(L.LightningDataModule):
     """Loads sources, builds the stream, and makes each epoch of the Trainer one experience.
 
@@ -115,8 +138,10 @@ class StreamDataModule(L.LightningDataModule):
         joint: bool,
         cumulative: bool,
         seed: int,
+        evaluate_every: int,
     ) -> None:
         super().__init__()
+        self.evaluate_every = positive("evaluate_every", evaluate_every)
         self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
@@ -231,9 +256,10 @@ class StreamDataModule(L.LightningDataModule):
             place=lambda: (self.current_experience, *self.rank),
         )
 
-    def val_dataloader(self) -> list[StepLoader]:
+    def val_dataloader(self) -> list[StepLoader] | RowLoader:
         """The fixed evaluation units, one loader per domain."""
-        return self._evaluation_loaders(self.evaluate_on)
+        loaders = self._evaluation_loaders(self.evaluate_on)
+        return loaders if self.evaluate_every == 1 else RowLoader(loaders, lambda: self.domains_due)
 
     def test_dataloader(self) -> list[StepLoader]:
         """The fixed test units, one loader per domain."""
@@ -256,6 +282,26 @@ class StreamDataModule(L.LightningDataModule):
         for start in range(0, len(mine), self.units_per_batch):
             indices = mine[start : start + self.units_per_batch]
             yield indices, self.draw(experience, purpose, indices).gather(device)
+
+    @property
+    def row_is_whole(self) -> bool:
+        """Whether the row that is due now has all domains.
+
+        In ``fit`` those before the first step, after every ``evaluate_every``-th experience and after the last do.
+        """
+        trainer, number = self.trainer, self.current_experience
+        if trainer is None or trainer.state.fn != "fit" or trainer.sanity_checking:
+            return True
+        return (number + 1) % self.evaluate_every == 0 or number + 1 == trainer.max_epochs
+
+    @property
+    def domains_due(self) -> range:
+        """The domains in the row that is due now: where it is not whole, the one just learnt and the next.
+
+        That is all that learning score, backward and forward transfer ask of such a row.
+        """
+        number = self.current_experience
+        return range(len(self.stream.domains)) if self.row_is_whole else range(number, number + 2)
 
     @property
     def current_experience(self) -> int:
@@ -286,3 +332,14 @@ class StreamDataModule(L.LightningDataModule):
             n_steps=-(-n_units // per_step),
             place=lambda: (0, *self.rank),
         )
+
+
+def positive(name: str, value: int) -> int:
+    """A setting that must be at least 1.
+
+    Raises:
+        ValueError: when it is less.
+    """
+    if value < 1:
+        raise ValueError(f"--data.{name} is {value}: it must be at least 1")
+    return value

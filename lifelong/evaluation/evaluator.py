@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -29,8 +30,8 @@ class Evaluator(BatchCollector):
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
-        self.rows: dict[str, list[Row]] = {}
-        """By measure: what came after each experience."""
+        self.rows: dict[str, list[Scores]] = {}
+        """By measure: ``(domains, units)`` after each experience."""
         self.untrained: Row | None = None
         self.seconds = 0.0
         self._collected: dict[str, dict[int, list[Tensor]]] = {}
@@ -52,10 +53,17 @@ class Evaluator(BatchCollector):
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
     def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Row]:
+        domains = trainer.datamodule.stream.domains  # type: ignore[attr-defined]
         return {
-            name: [all_units(torch.cat(domains[d]), d, trainer, pl_module) for d in sorted(domains)]
-            for name, domains in self._collected.items()
+            name: [self._scores(found.get(d), d, trainer, pl_module) for d in range(len(domains))]
+            for name, found in self._collected.items()
         }
+
+    @staticmethod
+    def _scores(found: list[Tensor] | None, domain: int, trainer: L.Trainer, pl_module: L.LightningModule) -> Scores:
+        if found is None:
+            return np.full(n_eval_units(trainer, domain), np.nan)
+        return all_units(torch.cat(found), domain, trainer, pl_module)
 
     # -- what a row is used for --------------------------------------------------------------------------------------
 
@@ -87,12 +95,14 @@ class Evaluator(BatchCollector):
         for name, scores in row.items():
             kept = self.rows.setdefault(name, [])
             # A measure may begin late (a router needs an entry first): earlier rows were not evaluated.
-            kept += [[np.full_like(domain, np.nan) for domain in scores]] * (experience - len(kept))
-            self.rows[name] = [*kept[:experience], scores]
+            kept += [metrics.ragged([np.full_like(domain, np.nan) for domain in scores])] * (experience - len(kept))
+            self.rows[name] = [*kept[:experience], metrics.ragged(scores)]
 
     def matrix(self, measure: str = "score") -> Scores:
         """Scores ``(rows, domains, units)`` of a measure."""
-        return np.moveaxis(metrics.ragged([np.stack(domain) for domain in zip(*self.rows[measure], strict=True)]), 0, 1)
+        rows = self.rows[measure]
+        stack = metrics.ma.stack if any(metrics.ma.isMaskedArray(row) for row in rows) else np.stack
+        return stack(rows)
 
     def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
         """The continual metrics so far."""
@@ -107,9 +117,11 @@ class Evaluator(BatchCollector):
         return None if self.untrained is None else metrics.ragged(self.untrained)
 
     def scalars(self, trainer: L.Trainer) -> dict[str, float]:
-        """What goes to the loggers after an experience."""
+        """What goes to the loggers after an experience whose row is whole; others have no average to tell of."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        means = metrics.plain(self.matrix()[-1].mean(-1))
+        if not data.row_is_whole:
+            return {}
+        means = metrics.plain(self.rows["score"][-1].mean(-1))
         per_domain = {
             f"{data.evaluate_on}/score/{n}": float(m) for n, m in zip(data.stream.domains, means, strict=True)
         }
@@ -123,17 +135,20 @@ class Evaluator(BatchCollector):
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows as tensors, so that a checkpoint loads without trusting pickles."""
+        """Rows as a few tensors, so that a checkpoint loads without trusting pickles."""
         return {
-            "rows": {name: [_tensors(row) for row in rows] for name, rows in self.rows.items()},
-            "untrained": None if self.untrained is None else _tensors(self.untrained),
+            "rows": {name: _packed(rows) for name, rows in self.rows.items()},
+            "untrained": None if self.untrained is None else _packed([metrics.ragged(self.untrained)]),
             "seconds": self.elapsed(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the rows of the checkpoint."""
-        self.rows = {name: [_arrays(row) for row in rows] for name, rows in state_dict["rows"].items()}
-        self.untrained = None if state_dict["untrained"] is None else _arrays(state_dict["untrained"])
+        self.rows = {name: _unpacked(rows) for name, rows in state_dict["rows"].items()}
+        untrained = state_dict["untrained"]
+        if isinstance(untrained, list):  # written before rows were packed
+            untrained = [untrained]
+        self.untrained = None if untrained is None else [metrics.own(scores) for scores in _unpacked(untrained)[0]]
         self.seconds = state_dict["seconds"]
 
 
@@ -141,10 +156,14 @@ def all_units(local: Tensor, domain: int, trainer: L.Trainer, module: L.Lightnin
     """The scores of all evaluation units of a domain ``(…, n)``, in order, from this rank's share of them."""
     everywhere: Any = module.all_gather(local) if trainer.world_size > 1 else local[None]
     # Rank r scored the units r, r + world, …: interleaving restores their order. What is beyond n wrapped round.
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    n_units = data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain)
-    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., :n_units].double().cpu().numpy()
+    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., : n_eval_units(trainer, domain)].double().cpu().numpy()
     return scores
+
+
+def n_eval_units(trainer: L.Trainer, domain: int) -> int:
+    """Evaluation units of a domain in the part that is evaluated now."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    return int(data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain))
 
 
 def _about(trainer: L.Trainer) -> dict[str, Any]:
@@ -152,9 +171,18 @@ def _about(trainer: L.Trainer) -> dict[str, Any]:
     return {"joint": data.joint, "disjoint": data.kind in DISJOINT_STREAMS, "n_unseen": data.stream.n_unseen}
 
 
-def _tensors(row: Row) -> list[Tensor]:
-    return [torch.from_numpy(scores) for scores in row]
+def _packed(rows: Sequence[Scores]) -> dict[str, Tensor]:
+    """Rows ``(D, n)`` as a few tensors, for a checkpoint: what was not evaluated takes no room in it."""
+    values = np.stack([metrics.plain(row) for row in rows])
+    cells = np.argwhere(~np.isnan(values).all(-1))
+    found = {"shape": np.array(values.shape[:2]), "n_units": metrics.ma.count(rows[0], axis=-1), "cells": cells}
+    return {name: torch.from_numpy(array) for name, array in (found | {"scores": values[tuple(cells.T)]}).items()}
 
 
-def _arrays(row: list[Tensor]) -> Row:
-    return [scores.numpy() for scores in row]
+def _unpacked(packed: Any) -> list[Scores]:
+    if isinstance(packed, list):  # written before rows were packed: a tensor for each domain of each row
+        return [metrics.ragged([scores.numpy() for scores in row]) for row in packed]
+    shape, n_units, cells, scores = (packed[name].numpy() for name in ("shape", "n_units", "cells", "scores"))
+    values = np.full((*shape, n_units.max()), np.nan)
+    values[tuple(cells.T)] = scores
+    return [metrics.ragged([units[:n] for units, n in zip(row, n_units, strict=True)]) for row in values]

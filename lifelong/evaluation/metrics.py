@@ -132,6 +132,11 @@ def ragged(domains: Sequence[Scores]) -> Scores:
     return rows  # type: ignore[no-any-return]
 
 
+def own(scores: Scores) -> Scores:
+    """The scores ``(n_j,)`` of one domain out of what :func:`ragged` made of several, without what it added."""
+    return ma.compressed(scores)  # type: ignore[no-any-return]
+
+
 def linear(scores: Array, coefficients: Array) -> Estimate | None:
     """A linear function of the accuracy matrix, with the interval that is exact for paired tasks.
 
@@ -153,11 +158,16 @@ def linear(scores: Array, coefficients: Array) -> Estimate | None:
         >>> print(linear(scores, np.array([[-1.0], [1.0]])))
         0.250 ± 0.000
     """
-    used = coefficients != 0
-    if not _evaluated(scores)[used].all():
+    # A metric needs few of the cells, and the matrix of a long stream has millions: no other one is touched.
+    used = np.nonzero(coefficients)
+    cells = scores[used]
+    if not _evaluated(cells).all():
         return None
+    per_task: Any = np.zeros(scores.shape[1:])
+    if ma.isMaskedArray(scores):
+        per_task = ma.array(per_task, mask=ma.getmaskarray(scores)[0])
     with np.errstate(invalid="ignore"):  # inf − inf of a diverged learner
-        per_task = (_where(used[..., None], scores) * coefficients[..., None]).sum(0)
+        np.add.at(ma.getdata(per_task), used[1], ma.getdata(cells) * coefficients[used][:, None])
     mean, half_width = interval(per_task)
     return Estimate(float(mean.sum()), float(np.sqrt((half_width**2).sum())))
 
@@ -396,12 +406,6 @@ def _check(scores: Array, joint: bool) -> None:
 
 def _evaluated(scores: Array) -> NDArray[np.bool_]:
     return np.asarray(~ma.filled(np.isnan(scores), True).all(-1))
-
-
-def _where(used: NDArray[np.bool_], scores: Array) -> Array:
-    """Zero where a cell is not used; the masks stay."""
-    kept = np.where(used, ma.getdata(scores), 0.0)
-    return ma.array(kept, mask=ma.getmask(scores)) if ma.isMaskedArray(scores) else kept
 
 
 def _is_square(scores: Array) -> bool:

@@ -6,6 +6,7 @@ Matplotlib is imported where it is used, so that a run without plots does not wa
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Sequence
@@ -28,7 +29,9 @@ MAX_WITH_INTERVALS = 10
 MAX_NAMED_LINES = 12  # lines beyond which colours could not be told apart
 MAX_NAMED_TICKS = 30
 FADE = 0.72  # share of white in the colour of a domain that is not learnt yet
-CELL_INCHES = ((5, 0.85), (MAX_WITH_INTERVALS, 0.66), (MAX_NUMBERED, 0.46), (10**6, 0.24))  # (up to n cells, side)
+MAX_CURVES = 100  # lines beyond which more of them would only cover each other
+TICK_INCHES = 0.24  # room of a name
+CELL_INCHES = ((5, 0.85), (MAX_WITH_INTERVALS, 0.66), (MAX_NUMBERED, 0.46), (50, TICK_INCHES))  # (up to n cells, side)
 INCH_PER_LETTER = 0.085  # at the size of tick labels and titles, with a little air
 
 # Paul Tol's and Okabe-Ito's hues, dark enough to be read on white and apart for colour-blind readers with the markers.
@@ -55,7 +58,8 @@ def accuracy_matrix_figure(
     """Heat map of the accuracy matrix: a row per experience learnt, a column per domain.
 
     Domains that are not learnt yet are pale, cells that were not evaluated are hatched. Up to 20 columns every cell
-    has its number, up to 10 the half width of its interval as well.
+    has its number, up to 10 the half width of its interval as well. Larger matrices leave out rows in which a learnt
+    domain was not evaluated, and from 50 cells on they grow no more, and not every cell has a name.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
@@ -78,11 +82,14 @@ def accuracy_matrix_figure(
     from matplotlib.figure import Figure
 
     values = matrix * unit(percent)
-    rows = [f"after {_label(name)}" for name in row_names]
+    n_learnt = np.full(len(values), values.shape[1]) if joint else np.arange(1, len(values) + 1)
+    n_learnt = np.minimum(n_learnt, values.shape[1] - n_unseen)
+    chosen = _rows_to_draw(values, n_learnt)
+    rows = [f"after {_label(row_names[i])}" for i in chosen]
     columns = [_label(name) for name in column_names]
     figure = Figure(figsize=_heat_map_size(rows, columns, title), layout="constrained")
     axes = figure.add_subplot()
-    colours = _draw_cells(axes, values, score_name=_with_unit(score_name, percent), joint=joint, n_unseen=n_unseen)
+    colours = _draw_cells(axes, values[chosen], n_learnt[chosen], score_name=_with_unit(score_name, percent))
     if max(matrix.shape) <= MAX_NUMBERED:
         widths = None if half_widths is None or max(matrix.shape) > MAX_WITH_INTERVALS else half_widths * unit(percent)
         _draw_numbers(axes, values, widths, colours, places(matrix, percent))
@@ -106,7 +113,8 @@ def forgetting_curves_figure(
     """Score of every domain while the stream goes by: dotted before it is learnt, solid from then on.
 
     The black line is the average over the domains learnt so far. Bands are 95 % intervals. Up to 12 domains have a
-    colour and a marker each; more share a colour scale, and only the average keeps its band.
+    colour and a marker each; more share a colour scale, and only the average keeps its band; of more than 100 those
+    drawn are spread evenly over the stream. Lines join what was evaluated.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
@@ -135,7 +143,9 @@ def forgetting_curves_figure(
     axes = figure.add_subplot()
     named = len(columns) <= MAX_NAMED_LINES
     _draw_average(axes, values, average_of_learnt(values, widths, joint=joint, n_unseen=n_unseen))
-    for j, (colour, marker) in enumerate(_line_styles(len(columns))):
+    styles = _line_styles(len(columns))
+    for j in np.unique(np.linspace(0, len(columns) - 1, min(len(columns), MAX_CURVES)).round().astype(int)).tolist():
+        colour, marker = styles[j]
         offset = _spread(j, len(columns)) if len(matrix) == 1 else 0.0
         is_unseen = j >= len(columns) - n_unseen
         learnt_from = len(matrix) if is_unseen else 0 if joint else j
@@ -259,21 +269,40 @@ def _cell_inches(n_cells: int) -> float:
     return max(min(n_cells, limit) * inches for limit, inches in CELL_INCHES) / n_cells
 
 
+def _cell_sides(n_rows: int, n_columns: int) -> tuple[float, float]:
+    """Height and width of a cell: the same, but where the columns are too many for squares the few rows have room."""
+    side = _cell_inches(max(n_rows, n_columns))
+    return max(side if side >= TICK_INCHES else _cell_inches(n_rows), 1.4 / n_rows), side
+
+
+def _every(inches: float) -> int:
+    """Cells of this side that share a name."""
+    return max(math.ceil(TICK_INCHES / inches - 1e-6), 1)
+
+
 def _are_upright(columns: Sequence[str]) -> bool:
     """Whether the names are wider than their columns and have to be turned."""
     return max(map(len, columns)) * INCH_PER_LETTER > _cell_inches(len(columns)) * max(1.0, 2 / len(columns))
 
 
 def _heat_map_size(rows: Sequence[str], columns: Sequence[str], title: str) -> tuple[float, float]:
-    cell = _cell_inches(max(len(rows), len(columns)))
+    high, cell = _cell_sides(len(rows), len(columns))
     below = max(map(len, columns)) * INCH_PER_LETTER if _are_upright(columns) else 0.2
     # Never so small that the colour bar's label is longer than the bar.
     width = max(len(columns) * cell, 1.4) + max(map(len, rows)) * INCH_PER_LETTER + 1.3
-    height = max(len(rows) * cell, 1.4) + below + 0.45
+    height = len(rows) * high + below + 0.45
     return width, height + 0.2 * len(_title_lines(title, width))
 
 
-def _draw_cells(axes: Axes, values: Array, *, score_name: str, joint: bool, n_unseen: int) -> Array:
+def _rows_to_draw(values: Array, n_learnt: np.ndarray) -> np.ndarray:
+    """All rows of a small matrix; of a large one those that have all that was learnt."""
+    is_learnt = np.arange(values.shape[1]) < n_learnt[:, None]
+    whole = (np.isfinite(values) | ~is_learnt).all(1)
+    small = max(values.shape) <= MAX_NUMBERED or not whole.any()
+    return np.arange(len(values)) if small else np.flatnonzero(whole)
+
+
+def _draw_cells(axes: Axes, values: Array, n_learnt: np.ndarray, *, score_name: str) -> Array:
     """Paint the cells and the colour bar, and return the colours ``(T, D, 4)``."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -284,12 +313,12 @@ def _draw_cells(axes: Axes, values: Array, *, score_name: str, joint: bool, n_un
     margin = 0.0 if high > low else 0.02 * abs(high) or 1.0  # a constant matrix has a colour scale as well
     scale = ScalarMappable(Normalize(low - margin, high + margin), colormaps["viridis"])
     colours: Array = np.asarray(scale.to_rgba(np.where(np.isfinite(values), values, low)), dtype=float)
-    pale = np.triu(np.full(values.shape, not joint), k=1)
-    pale[:, values.shape[1] - n_unseen :] = True
+    pale = np.arange(values.shape[1]) >= n_learnt[:, None]
     colours[pale, :3] = FADE + (1 - FADE) * colours[pale, :3]
     colours[~np.isfinite(values)] = 1.0
-    axes.imshow(colours, aspect="auto")
-    _hatch(axes, ~np.isfinite(values))
+    axes.imshow(colours, aspect="auto", interpolation="nearest")  # no row that was never measured
+    if max(values.shape) <= CELL_INCHES[-1][0]:  # smaller cells are just white
+        _hatch(axes, ~np.isfinite(values))
     axes.figure.colorbar(scale, ax=axes, label=score_name, pad=0.02)
     return colours
 
@@ -319,11 +348,17 @@ def _draw_numbers(axes: Axes, values: Array, widths: Array | None, colours: Arra
 
 
 def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
-    size = 9 if max(len(rows), len(columns)) <= MAX_NUMBERED else 7.5
-    axes.set_xticks(range(len(columns)), columns, fontsize=size, rotation=90 if _are_upright(columns) else 0)
-    axes.set_yticks(range(len(rows)), rows, fontsize=size)
+    n_cells = max(len(rows), len(columns))
+    size = 9 if n_cells <= MAX_NUMBERED else 7.5
+    down, across = (_every(inches) for inches in _cell_sides(len(rows), len(columns)))
+    axes.set_xticks(
+        range(0, len(columns), across), columns[::across], fontsize=size, rotation=90 if _are_upright(columns) else 0
+    )
+    axes.set_yticks(range(0, len(rows), down), rows[::down], fontsize=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    if across > 1:
+        return  # lines between the cells would cover them
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
@@ -377,7 +412,10 @@ def _draw_domain(
     marker: str,
 ) -> None:
     x = np.arange(1, len(values) + 1) + offset
-    learnt, before = slice(learnt_from, None), slice(0, learnt_from + 1)
+    number = np.arange(len(values))
+    # One domain's line goes on where whole rows are few; a single row is a point.
+    known = np.isfinite(values)
+    learnt, before = known & (number >= learnt_from), known & (number <= learnt_from)
     marker = marker or ("o" if len(values) == 1 else "")
     axes.plot(x[learnt], values[learnt], color=colour, marker=marker, markersize=4.5, linewidth=1.4, gid="learnt")
     hollow = {"markerfacecolor": "white"} if len(values) == 1 else {"markersize": 0}
@@ -395,9 +433,11 @@ def _draw_average(axes: Axes, values: Array, averages: Sequence[Estimate]) -> No
     mean = np.array([average.value for average in averages])
     half_width = np.array([average.half_width for average in averages])
     x = np.arange(1, len(mean) + 1) + (_spread(-1, values.shape[1]) if len(mean) == 1 else 0.0)
-    marker = "D" if len(mean) == 1 else ""
+    known = np.isfinite(mean)
+    x, mean, half_width = x[known], mean[known], half_width[known]
+    marker = "D" if len(values) == 1 else ""
     axes.plot(x, mean, color="black", linewidth=2.8, marker=marker, zorder=3, gid="average")
-    if len(mean) == 1:
+    if len(values) == 1:
         axes.errorbar(x, mean, np.nan_to_num(half_width), color="black", linestyle="none", capsize=3)
     else:
         axes.fill_between(x, mean - half_width, mean + half_width, color="black", alpha=0.15, linewidth=0)

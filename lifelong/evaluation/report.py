@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import platform
 import resource
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,40 @@ from lifelong.run import RunFolder
 if TYPE_CHECKING:
     from lifelong.evaluation.evaluator import Evaluator
 
+SHARE = 0.05
+"""Of a run's time that files which show how it stands may take; those of a finished run are written anyway."""
 PACKAGES = ("lifelong", "torch", "lightning", "numpy", "torchmetrics", "wandb")
+
+
+class Sparingly:
+    """Does a thing unless it would take more than a share of all time: what took a second waits for twenty.
+
+    Files that show how a run stands grow with the square of its length, and pictures take longer than a small
+    experience: writing them each time would be most of the run.
+
+    Args:
+        share: of the time that goes by.
+        clock: seconds.
+
+    Example:
+        >>> times = iter([0.0, 1.0, 5.0, 21.0, 22.0])
+        >>> sparingly = Sparingly(0.05, clock=lambda: next(times))
+        >>> [sparingly(lambda: None) for _ in range(3)]  # from 0 to 1; not at 5; from 21 to 22
+        [True, False, True]
+    """
+
+    def __init__(self, share: float = SHARE, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.share, self.clock = share, clock
+        self._due = -math.inf
+
+    def __call__(self, action: Callable[[], None]) -> bool:
+        """Do it where it is due; returns whether it was."""
+        began = self.clock()
+        if began < self._due:
+            return False
+        action()
+        self._due = began + (self.clock() - began) / self.share
+        return True
 
 
 class Report:
@@ -33,33 +68,34 @@ class Report:
     def __init__(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
         self.folder = folder
         self.config = dict(config)
+        self._write_now_and_then, self._draw_now_and_then = Sparingly(), Sparingly()
 
     def row(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
-        """After an experience: one line, results.json, the pictures, and the loggers' tables."""
+        """After an experience: one line, and now and then results.json, the pictures, and the loggers' tables."""
         if not trainer.is_global_zero:
             return
-        data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
-        number, stream = trainer.current_epoch, data.stream
-        means, widths = metrics.interval(matrix)
+        number, stream = trainer.current_epoch, trainer.datamodule.stream  # type: ignore[attr-defined]
+        means, widths = metrics.interval(evaluator.rows["score"][-1])
         line = tables.row_line(
             number,
             len(stream.experiences),
             stream.experiences[number].name,
-            means[-1],
-            widths[-1],
+            means,
+            widths,
             stream.domains,
             _objective(trainer).percent,
             stream.n_unseen,
         )
         _print(trainer, line)
-        self.folder.write_json("results.json", self._results(evaluator, trainer, finished=False))
-        self._draw(evaluator, trainer)
+        self._write_now_and_then(lambda: self._write(evaluator, trainer, finished=False))
+        self._draw_now_and_then(lambda: self._draw(evaluator, trainer))
 
     def finish(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
-        """At the end: the matrix and the metrics as tables, and where everything is."""
+        """At the end: all files, the matrix and the metrics as tables, and where everything is."""
         if not trainer.is_global_zero or not evaluator.rows:
             return
-        self.folder.write_json("results.json", self._results(evaluator, trainer, finished=True))
+        self._write(evaluator, trainer, finished=True)
+        self._draw(evaluator, trainer)
         data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
         means, widths = metrics.interval(matrix)
         percent, name = _objective(trainer).percent, _score_name(trainer)
@@ -112,6 +148,9 @@ class Report:
         content |= {"mean": means, "half_width": widths}
         path = self.folder.write_json(f"{data.evaluation_name(part)}.json", content)
         console.print(f"written: {path}", highlight=False, soft_wrap=True)
+
+    def _write(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> None:
+        self.folder.write_json("results.json", self._results(evaluator, trainer, finished=finished))
 
     def _results(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> dict[str, Any]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]

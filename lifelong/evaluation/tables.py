@@ -22,6 +22,8 @@ MEANINGS = {
 }
 
 MAX_NAMED_COLUMNS = 12
+MAX_ROWS = 40
+NARROWEST = 4  # characters of the narrowest column, its gap included
 GAP = "…"
 
 
@@ -80,7 +82,7 @@ def row_line(
     percent: bool,
     n_unseen: int = 0,
 ) -> str:
-    """The line after an experience: the score of every domain learnt so far, and their average.
+    """The line after an experience: the score of every domain learnt so far, or of the newest 12, and their average.
 
     The text is plain: give it to ``print``, or to rich with ``markup=False``.
 
@@ -104,11 +106,20 @@ def row_line(
     shown = places(learnt, percent)
     average = average_of_learnt(learnt[None], widths, joint=True)[0]
     average_text = number(average.value, shown) if np.isnan(average.half_width) else average.text(shown)
-    cells = "  ".join(f"{shorten(d)} {number(s, shown)}" for d, s in zip(domain_names, learnt, strict=False))
+    cells = _cells(domain_names, learnt, shown)
     line = f"experience {index + 1}/{total} '{name}' learnt │ {cells} │ average {average_text}"
     unseen = zip(domain_names[len(scores) - n_unseen :], scores[len(scores) - n_unseen :], strict=True)
     others = "  ".join(f"{shorten(d)} {number(s * unit(percent), shown)}" for d, s in unseen)
     return f"{line} │ unseen: {others}" if n_unseen else line
+
+
+def _cells(names: Sequence[str], scores: Array, n_places: int) -> str:
+    """Scores by name; of many, those that were evaluated and are the newest."""
+    chosen = np.arange(len(scores))
+    if len(chosen) > MAX_NAMED_COLUMNS:
+        chosen = chosen[np.isfinite(scores)][-MAX_NAMED_COLUMNS:]
+    cells = "  ".join(f"{shorten(names[i])} {number(float(scores[i]), n_places)}" for i in chosen.tolist())
+    return cells if len(chosen) == len(scores) else f"{GAP}  {cells}"
 
 
 def metrics_table(
@@ -163,7 +174,7 @@ def matrix_table(
 
     Domains that are not learnt yet are dim, the one just learnt is bold. Intervals are shown where they fit; more
     than 12 columns, or names that do not fit, are headed by their numbers; what still does not fit is left out in the
-    middle, at a column ``…``.
+    middle, at a column ``…``. Of more than 40 rows the first and the last 20 are shown.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
@@ -186,17 +197,29 @@ def matrix_table(
         average ['100.0', '50.0']
     """
     width = shutil.get_terminal_size().columns if width is None else width
-    labels = [f"{i + 1} {shorten(name, min(max(width // 4, 8), 22))}" for i, name in enumerate(row_names)]
+    rows, domains = _ends(len(matrix), MAX_ROWS // 2), _ends(matrix.shape[1], width // NARROWEST + 1)
+    labels = [f"{i + 1} {shorten(row_names[i], min(max(width // 4, 8), 22))}" for i in rows]
     averages = average_of_learnt(matrix, half_widths, joint=joint, n_unseen=n_unseen)
+    averages = [averages[i] for i in rows]
+    n_learnt = [matrix.shape[1] - n_unseen if joint else i + 1 for i in rows]
+    matrix = matrix[np.ix_(rows, domains)]
+    half_widths = None if half_widths is None else half_widths[np.ix_(rows, domains)]
     room = width - _column_width(["after", *labels])
     for with_widths, numbered in ((half_widths is not None, False), (False, False), (False, True)):
         texts, average_texts = _texts(matrix, half_widths if with_widths else None, averages, percent)
-        heads = [str(j + 1) if numbered else shorten(name) for j, name in enumerate(column_names)]
+        heads = [str(j + 1) if numbered else shorten(column_names[j]) for j in domains]
         columns = [[head, *column] for head, column in zip(heads, texts.T.tolist(), strict=True)]
         n_fit = _count_fitting(columns, room - _column_width(["average", *average_texts]))
         if n_fit == len(columns) and (numbered or len(columns) <= MAX_NAMED_COLUMNS):
             break
-    return _build_table(labels, columns, average_texts, n_fit=n_fit, joint=joint, n_unseen=n_unseen, title=title)
+    styles = [[_style(j, n, joint) for j in domains] for n in n_learnt]
+    gap = None if len(rows) == len(row_names) else len(rows) // 2
+    return _build_table(labels, columns, average_texts, styles, n_fit=n_fit, gap=gap, title=title)
+
+
+def _ends(total: int, n: int) -> list[int]:
+    """All of a few numbers, else the first and the last ``n``."""
+    return list(range(total)) if total <= 2 * n else [*range(n), *range(total - n, total)]
 
 
 def _texts(
@@ -227,10 +250,10 @@ def _build_table(
     labels: Sequence[str],
     columns: Sequence[Sequence[str]],
     average_texts: Sequence[str],
+    styles: Sequence[Sequence[str]],
     *,
     n_fit: int,
-    joint: bool,
-    n_unseen: int,
+    gap: int | None,
     title: str,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title=Text(title) if title else None)
@@ -241,8 +264,9 @@ def _build_table(
         table.add_column(GAP if j is None else Text(columns[j][0]), justify="right", no_wrap=True)
     table.add_column("average", justify="right", no_wrap=True)
     for i, (label, average) in enumerate(zip(labels, average_texts, strict=True)):
-        n_learnt = len(columns) - n_unseen if joint else i + 1
-        cells = [Text(GAP, "dim") if j is None else Text(columns[j][i + 1], _style(j, n_learnt, joint)) for j in kept]
+        if i == gap:
+            table.add_row(*[Text(GAP, "dim")] * (len(kept) + 2))
+        cells = [Text(GAP, "dim") if j is None else Text(columns[j][i + 1], styles[i][j]) for j in kept]
         table.add_row(Text(label), *cells, average)
     return table
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.metrics import METRICS
 from lifelong.learner import Learner
 from lifelong.streaming import StreamDataModule
@@ -49,3 +52,52 @@ def test_the_command_line_says_why(
     results = json.loads(Path("runs/r/results.json").read_text())
     assert results["metrics"]["forward_transfer"] is None
     assert results["metrics"]["backward_transfer"] is not None
+
+
+def test_between_whole_rows_only_the_domain_just_learnt_and_the_next_are_evaluated() -> None:
+    learner, sparse_learner = make_learner(), make_learner()
+    full = fit(learner, toy_data(5), num_sanity_val_steps=-1)
+    sparse = fit(sparse_learner, toy_data(5, evaluate_every=3), num_sanity_val_steps=-1)
+    evaluated = ~np.isnan(sparse.matrix()).all(-1)
+    assert evaluated.tolist() == [
+        [True, True, False, False, False],
+        [False, True, True, False, False],
+        [True] * 5,
+        [False, False, False, True, True],
+        [True] * 5,
+    ]
+    assert np.array_equal(sparse.matrix()[evaluated], full.matrix()[evaluated])
+    assert all(np.array_equal(a, b) for a, b in zip(sparse.untrained or [], full.untrained or [], strict=True))
+    theirs, ours = full.summary(learner.trainer), sparse.summary(sparse_learner.trainer)
+    for name in ("average_score", "learning_score", "backward_transfer", "forward_transfer"):
+        assert ours[name] == theirs[name]
+    logged = sparse.scalars(sparse_learner.trainer)
+    assert {f"val/score/domain {d}" for d in range(5)} <= logged.keys()
+
+
+def test_more_domains_than_the_interpreter_may_nest_are_passed_over() -> None:
+    data = toy_data(1100, steps_per_experience=1, n_eval_tasks=1, evaluate_every=2000, tasks_per_batch=1)
+    matrix = fit(make_learner("ProtoNet"), data, max_epochs=2).matrix()
+    assert np.isfinite(matrix[0, :, 0]).sum() == 2
+    assert np.isfinite(matrix[1]).all()
+
+
+@pytest.mark.parametrize("kind", ["few-shot", "class"])
+def test_rows_come_back_from_a_checkpoint_as_they_were(kind: str, tmp_path: Path) -> None:
+    learner, data = of_kind(kind)
+    data.evaluate_every = 5
+    written = fit(learner, data, num_sanity_val_steps=-1)
+    torch.save(written.state_dict(), tmp_path / "state.pt")
+    read = Evaluator()
+    read.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert np.array_equal(read.matrix(), written.matrix(), equal_nan=True)
+    assert read.summary(learner.trainer) == written.summary(learner.trainer)
+
+
+def test_rows_of_an_older_checkpoint_are_read() -> None:
+    row = [torch.tensor([0.5, 1.0]).double(), torch.tensor([0.25]).double()]
+    evaluator = Evaluator()
+    evaluator.load_state_dict({"rows": {"score": [row, row]}, "untrained": row, "seconds": 1.0})
+    assert evaluator.matrix().shape == (2, 2, 2)
+    assert evaluator.matrix().mean(-1).tolist() == [[0.75, 0.25]] * 2
+    assert [scores.tolist() for scores in evaluator.untrained or []] == [[0.5, 1.0], [0.25]]

@@ -95,13 +95,22 @@ def lines_of(axes: Axes, gid: str) -> list[Line2D]:
 @pytest.mark.parametrize("make", [heat_map, curves])
 @pytest.mark.parametrize(
     ("n_rows", "n_domains", "joint"),
-    [(1, 1, False), (1, 5, True), (1, 5, False), (4, 4, False), (10, 10, False), (16, 16, False), (30, 30, False)],
+    [
+        (1, 1, False),
+        (1, 5, True),
+        (1, 5, False),
+        (4, 4, False),
+        (10, 10, False),
+        (16, 16, False),
+        (30, 30, False),
+        (70, 130, False),
+    ],
 )
 def test_no_text_overlaps_or_leaves_the_figure(make: object, n_rows: int, n_domains: int, joint: bool) -> None:
     figure = (heat_map if make is heat_map else curves)(matrix_of(n_rows, n_domains), joint=joint)
     canvas = draw(figure)
     texts = visible_texts(figure)
-    assert len(texts) >= n_rows + 2
+    assert len(texts) >= min(n_rows, 20) + 2  # beyond, not every cell has a name
     boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
     assert overlapping(boxes) == 0
     page = figure.bbox
@@ -172,6 +181,28 @@ def test_cells_that_were_not_evaluated_are_hatched_and_without_number() -> None:
 def test_heat_map_grows_with_the_matrix() -> None:
     sizes = [heat_map(matrix_of(n, n)).get_size_inches() for n in (4, 10, 16, 45)]
     assert all((small < large).all() for small, large in pairwise(sizes))
+
+
+def test_large_heat_maps_stop_growing_and_leave_out_rows_that_are_not_whole() -> None:
+    matrix = matrix_of(200, 200)
+    matrix[np.arange(200) % 50 != 49] = np.nan
+    figure = heat_map(matrix)
+    assert (figure.get_size_inches() < 17).all()
+    axes = figure.axes[0]
+    assert cell_colours(axes).shape[:2] == (4, 200)
+    assert not axes.patches
+    assert [tick.label1.get_text() for tick in axes.yaxis.get_major_ticks()] == [
+        f"after {plots._label(names_of(200)[i])}" for i in (49, 99, 149, 199)
+    ]
+
+
+def test_of_many_domains_some_are_drawn_and_lines_join_what_was_evaluated() -> None:
+    matrix = matrix_of(300, 300)
+    matrix[np.arange(300) % 10 != 9] = np.nan
+    axes = curves(matrix).axes[0]
+    assert len(lines_of(axes, "learnt")) == plots.MAX_CURVES
+    (average,) = lines_of(axes, "average")
+    assert np.asarray(average.get_xdata()).tolist() == list(range(10, 301, 10))
 
 
 def test_curves_have_one_line_per_domain_from_where_it_was_learnt() -> None:

@@ -54,6 +54,27 @@ def test_scores_that_were_not_evaluated() -> None:
     assert "a 50.0  b n/a │ average n/a" in row_line(1, 2, "b", scores, None, ["a", "b"], percent=True)
 
 
+def test_a_line_names_the_newest_of_many_domains_that_were_evaluated() -> None:
+    scores = np.full(1000, np.nan)
+    scores[[700, 701]] = 0.5, 0.25
+    names = [f"d{i}" for i in range(1000)]
+    assert "│ …  d700 50.0 │ average n/a" in row_line(700, 1000, "x", scores, None, names, percent=True)
+    line = row_line(700, 1000, "x", np.full(1000, 0.5), None, names, percent=True)
+    assert line.count(" 50.0") == 12 + 1
+    assert "│ …  d689 50.0" in line
+
+
+def test_long_matrices_show_both_ends() -> None:
+    n, names = 300, [f"d{i}" for i in range(300)]
+    matrix = np.tile(np.linspace(0, 1, n), (n, 1))
+    lines = rendered(matrix_table(matrix, None, names, names, percent=True, width=100), 100).splitlines()
+    numbers = [line.split()[0] for line in lines if line.split() and line.split()[0].isdigit()]
+    assert numbers == [str(i + 1) for i in (*range(20), *range(280, 300))]
+    last = next(line for line in lines if line.startswith("300 "))
+    assert last.split()[2] == "0.0"
+    assert last.split()[-2:] == ["100.0", "50.0"]
+
+
 def test_matrix_table_has_all_names_and_scores() -> None:
     text = rendered(matrix_table(R, R / 10, NAMES, NAMES, percent=True, width=100), 100)
     assert "1 Latin    80.0 ± 8.0  40.0 ± 4.0  30.0 ± 3.0  80.0 ± 8.0" in text
