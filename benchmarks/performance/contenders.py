@@ -1,6 +1,7 @@
 """Who trains a setup: Lifelong, a loop written by hand over ``torch.autograd.grad``, and learn2learn.
 
-All begin with the same parameters and take the same batches; each makes whole steps of the outer loop with Adam.
+All begin with the same parameters and take the same batches; each makes whole steps of the outer loop with Adam. The
+others' convolutional network is the same function in layers of torch, in the order that learn2learn's models have them.
 """
 
 from __future__ import annotations
@@ -8,17 +9,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.performance.setups import INNER_RATE, Setup, batches, examples
 from lifelong.batch import Episode
 from lifelong.learn2learn import import_learn2learn
+from lifelong.networks import Conv4
 from lifelong.outer import OuterLoop
+from lifelong.pool import as_input
 from lifelong.tuning import fastest_plan
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -114,6 +119,35 @@ class TaskByTask(Contender):
         return F.cross_entropy(-torch.cdist(embed(query_x), means).square(), query_y)
 
 
+class Features(nn.Module):
+    """Blocks of convolution, norm, rectifier and pooling, and a head."""
+
+    def __init__(self, blocks: nn.Sequential, head: nn.Module) -> None:
+        super().__init__()
+        self.blocks, self.head = blocks, head
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head reads."""
+        return self.blocks(x).flatten(1)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the head answers."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+def in_layers_of_torch(network: nn.Module) -> nn.Module:
+    """Our convolutional network as others write it, with the same parameters; any other as it is."""
+    if not isinstance(network, Conv4):
+        return network
+    layers: list[nn.Module] = []
+    for convolution, norm, *rest in network.blocks:
+        theirs = nn.BatchNorm2d(len(norm.weight), track_running_stats=False)
+        theirs.load_state_dict(norm.state_dict())
+        pooling = [layer for layer in rest if isinstance(layer, nn.MaxPool2d)]
+        layers += [convolution, theirs, nn.ReLU(), *pooling]
+    return Features(nn.Sequential(*layers), network.head)
+
+
 def tasks_of(batch: Episode) -> list[Parts]:
     """The tasks of a batch."""
     parts = batch.support_x, batch.support_y, batch.query_x, batch.query_y
@@ -127,7 +161,7 @@ class ByHand(TaskByTask):
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         super().__init__(setup, device)
-        self.network: Any = setup.make_network().to(device)
+        self.network: Any = in_layers_of_torch(setup.make_network()).to(device)
         self.rates: Any = repeat(INNER_RATE)
         self.parameters = list(self.network.parameters())
         if setup.learner == "Meta-SGD":
@@ -169,7 +203,7 @@ class Learn2Learn(TaskByTask):
     def __init__(self, setup: Setup, device: torch.device) -> None:
         super().__init__(setup, device)
         algorithms = import_learn2learn().algorithms
-        self.network: Any = setup.make_network().to(device)
+        self.network: Any = in_layers_of_torch(setup.make_network()).to(device)
         first_order = setup.learner == "first-order MAML"
         if setup.learner == "ProtoNet":
             self.algorithm = None
@@ -197,10 +231,19 @@ class Learn2Learn(TaskByTask):
         return self.loss(clone(query_x), query_y)
 
 
-def learn2learn_batches(setup: Setup, device: torch.device) -> Iterator[list[Parts]]:
-    """The tasks of learn2learn's own loader over the same tensors in memory, split into support and query."""
+def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None = None) -> Iterator[list[Parts]]:
+    """The tasks of a classification that learn2learn's own loader draws, split into support and query.
+
+    Args:
+        setup: what is trained; images where there is a folder.
+        device: where the tasks are put.
+        folder: images lie in files there and are opened as they are drawn, as in learn2learn's Omniglot (whose files
+            are larger, and made smaller each time); None has them as tensors in memory.
+    """
     data = import_learn2learn().data
-    dataset = data.MetaDataset(_Examples(*examples(setup.network, setup.is_regression)))
+    x, numbers, _ = examples(setup.network, setup.is_regression)
+    labelled: Any = _Tensors(x, numbers) if folder is None else _Files(x, numbers, folder)
+    dataset = data.MetaDataset(labelled, indices_to_labels=dict(enumerate(numbers.tolist())))
     per_way = setup.n_shot + setup.n_query
     transforms = [
         data.transforms.NWays(dataset, setup.n_way),
@@ -209,8 +252,6 @@ def learn2learn_batches(setup: Setup, device: torch.device) -> Iterator[list[Par
         data.transforms.RemapLabels(dataset),
         data.transforms.ConsecutiveLabels(dataset),
     ]
-    if setup.is_regression:
-        transforms = transforms[:3]
     tasks = data.TaskDataset(dataset, task_transforms=transforms)
     in_support = torch.from_numpy(np.arange(setup.n_way * per_way) % per_way < setup.n_shot)
     while True:
@@ -221,15 +262,27 @@ def learn2learn_batches(setup: Setup, device: torch.device) -> Iterator[list[Par
         yield batch
 
 
-class _Examples(torch.utils.data.Dataset[Any]):
-    # learn2learn finds the classes by the second part of an item, so a regression's targets would have to be there:
-    # its tasks are drawn by function number and their targets are looked up by the loader.
-    def __init__(self, x: Tensor, numbers: np.ndarray, targets: Tensor | None) -> None:
-        self.x, self.targets = (x.float() / 255 if x.dtype == torch.uint8 else x), targets
-        self.numbers = numbers.tolist()
+class _Tensors(torch.utils.data.Dataset[Any]):
+    def __init__(self, x: Tensor, numbers: np.ndarray) -> None:
+        self.x, self.numbers = as_input(x), numbers.tolist()
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.x[index], self.numbers[index]
+
+
+class _Files(torch.utils.data.Dataset[Any]):
+    def __init__(self, x: Tensor, numbers: np.ndarray, folder: Path) -> None:
+        self.paths, self.numbers = [folder / f"{number:05d}.png" for number in range(len(x))], numbers.tolist()
+        for path, image in zip(self.paths, x, strict=True):
+            Image.fromarray(image[0].numpy()).save(path)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        with Image.open(self.paths[index]) as image:
+            pixels = np.asarray(image.convert("L"))
+        return torch.from_numpy(pixels.copy())[None].float().div_(255), self.numbers[index]

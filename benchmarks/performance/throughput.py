@@ -1,12 +1,15 @@
 """Meta-training throughput, tasks per second, beside a loop by hand and learn2learn.
 
-Two ways to look at it: the maths alone (batches drawn before) and end to end (each draws and gathers its own tasks).
+Two ways to look at it: the maths alone (batches drawn before), and end to end, where each draws and gathers its own
+tasks: Lifelong from what lies in memory, as it always does, learn2learn from tensors in memory, and from files.
 Losses of all contenders must agree on the first batch, or there is nothing to compare.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -19,6 +22,9 @@ from benchmarks.performance.contenders import ByHand, Contender, Learn2Learn, Ou
 from benchmarks.performance.setups import Setup, batches, grid
 from benchmarks.performance.suite import Rows, Settings, spread, words
 
+DATA = ("from memory", "from files")
+"""Where the data of end-to-end steps come from."""
+RATIOS = ("to the loop by hand", "to learn2learn", *DATA)
 TOLERANCE = {"fp32": 2e-3, "tf32": 5e-2}
 """Of the losses after the inner steps, relative to their mean."""
 
@@ -47,11 +53,14 @@ def measure_one(setup: Setup, settings: Settings) -> dict[str, Any]:
         contender.name: _over(contender, _again(ready)) for contender in contenders
     }
     ours, _, theirs = contenders
-    if not setup.is_regression:
-        calls["Lifelong, end to end"] = _over(ours, source)
-        calls["learn2learn, end to end"] = _over(theirs, learn2learn_batches(setup, device))
-    repetitions, seconds = (2, 0.05) if settings.quick else (5, 0.4)
-    times = alternate(calls, device=device, repetitions=repetitions, seconds=seconds)
+    with TemporaryDirectory() as folder:
+        if not setup.is_regression:
+            calls[f"Lifelong, {DATA[0]}"] = _over(ours, source)
+            calls[f"learn2learn, {DATA[0]}"] = _over(theirs, learn2learn_batches(setup, device))
+            if ready[0].query_x.dim() == 5:
+                calls[f"learn2learn, {DATA[1]}"] = _over(theirs, learn2learn_batches(setup, device, Path(folder)))
+        repetitions, seconds = (2, 0.05) if settings.quick else (5, 0.4)
+        times = alternate(calls, device=device, repetitions=repetitions, seconds=seconds)
     n_tasks = {name: ours.n_tasks if name.startswith("Lifelong") else theirs.n_tasks for name in times}
     found = {name: [s / n_tasks[name] for s in seconds] for name, seconds in times.items()}
     row: dict[str, Any] = {"setup": setup.name, "plan": ours.plan, "tasks": setup.n_tasks, "losses differ": apart}
@@ -62,8 +71,10 @@ def measure_one(setup: Setup, settings: Settings) -> dict[str, Any]:
     }
     if device.type == "cuda":
         row["share of peak"] = flops(setup, device) * row["tasks per second"]["Lifelong"]["median"] / peak(device)
-    if not setup.is_regression:
-        row["ratio"]["end to end"] = _ratio(found["learn2learn, end to end"], found["Lifelong, end to end"])
+    mine = found.get(f"Lifelong, {DATA[0]}", [])
+    row["ratio"] |= {
+        data: _ratio(found[f"learn2learn, {data}"], mine) for data in DATA if f"learn2learn, {data}" in found
+    }
     return row
 
 
@@ -105,7 +116,7 @@ def tables(rows: Rows) -> list[Table]:
     """Tasks per second of each, and how many times as fast ours is."""
     table = Table(title="Meta-training throughput: tasks per second, and ratios (median, smallest … largest)")
     on_gpu = any("share of peak" in row for row in rows)
-    names = ["setup", "mapped", "Lifelong", "loop by hand", "learn2learn", "/ hand", "/ learn2learn", "end to end"]
+    names = ["setup", "mapped", "Lifelong", "loop by hand", "learn2learn", "/ hand", "/ learn2learn", *DATA]
     for name in [*names, "of peak"] if on_gpu else names:
         table.add_column(name, justify="left" if name in ("setup", "mapped") else "right", no_wrap=True)
     for row in rows:
@@ -117,7 +128,7 @@ def tables(rows: Rows) -> list[Table]:
     return [table]
 
 
-RATIOS = ("to the loop by hand", "to learn2learn", "end to end")
+COLOURS = ("tab:gray", "tab:blue", "tab:green", "tab:orange")
 
 
 def plot(rows: Rows) -> Figure:
@@ -125,18 +136,18 @@ def plot(rows: Rows) -> Figure:
     figure = Figure(figsize=(9, 0.32 * len(rows) + 1.4), layout="constrained")
     axes = figure.subplots()
     places = range(len(rows))
-    for shift, (name, colour) in enumerate(zip(RATIOS, ("tab:gray", "tab:blue", "tab:green"), strict=True)):
+    for shift, (name, colour) in enumerate(zip(RATIOS, COLOURS, strict=True)):
         mine = [(place, row["ratio"][name]) for place, row in zip(places, rows, strict=True) if name in row["ratio"]]
         middle = [found["median"] for _, found in mine]
         ends = [[f["median"] - f["low"] for _, f in mine], [f["high"] - f["median"] for _, f in mine]]
-        heights = [place + 0.2 * (shift - 1) for place, _ in mine]
-        label = {"end to end": "learn2learn, data included"}.get(name, name.removeprefix("to "))
+        heights = [place + 0.2 * (shift - 1.5) for place, _ in mine]
+        label = f"learn2learn, data {name}" if name in DATA else name.removeprefix("to ")
         axes.errorbar(middle, heights, xerr=ends, fmt="o", markersize=4, color=colour, label=f"against {label}")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yticks(list(places), [row["setup"] for row in rows], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("times as many tasks per second")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=8, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=8, frameon=False)
     axes.grid(axis="x", alpha=0.3)
     return figure
