@@ -404,7 +404,7 @@ class StepSeconds(Clock):
 
 
 def _two_processes(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    sizes = (8,) if settings.quick else (2, 8, 16)
+    sizes = (2,) if settings.quick else (2, 8, 16)
     for n_processes in (1, 2):
         name = f"{n_processes} process{'es' if n_processes > 1 else ''}"
         if not settings.wants(f"ranks: {name}") or settings.device.type != "cpu":
