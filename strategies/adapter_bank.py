@@ -71,6 +71,7 @@ class AdapterBank(Strategy):
         self.entries: list[Entry] = []
         self.signatures: list[dict[str, Tensor]] = []
         self._stacked: dict[str, Tensor] | None = None
+        self._known: tuple[Tensor, Tensor, Tensor] | None = None
 
     # -- life of an entry ---------------------------------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class AdapterBank(Strategy):
         """The entry joins the bank with the signature of its experience."""
         self.signatures.append(self._describe(learner, visit))
         self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
-        self._stacked = None
+        self._stacked = self._known = None
 
     def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
         """The trunk moves in the first experience only, entries from then on only."""
@@ -126,8 +127,11 @@ class AdapterBank(Strategy):
         if not self.entries:
             return params
         weights = self.weigh(learner, params, support_x, support_y)
-        mixed = {key: torch.einsum("e,e...->...", weights, stack) for key, stack in self._stack(support_x).items()}
-        return _add(params, mixed)
+        stacks = self._stack(support_x)
+        if self.temperature == 0:  # one entry is read, where a sum would read all of them
+            best = weights.argmax()[None]
+            return _add(params, {key: stack.index_select(0, best)[0] for key, stack in stacks.items()})
+        return _add(params, {key: torch.einsum("e,e...->...", weights, stack) for key, stack in stacks.items()})
 
     def weigh(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
         """Weights ``(E,)`` of the entries for one support set; one-hot when the temperature is 0."""
@@ -179,26 +183,43 @@ class AdapterBank(Strategy):
         return {"mean": mean.float(), "variance": (square - mean.square()).clamp_min(0).float(), "sizes": sizes}
 
     def _distances(self, signature: Tensor) -> Tensor:
-        means = torch.stack([s["mean"] for s in self.signatures]).to(signature.device)
-        variance = torch.stack([s["variance"] for s in self.signatures]).mean(0).to(signature.device)
-        sizes = self.signatures[0]["sizes"].to(signature.device)
+        means, variance, sizes = self._compared(signature.device)
         # Every block of the signature counts alike, however many numbers it has.
         return ((signature - means).square() / (variance + VARIANCE_FLOOR) / sizes).sum(-1)
+
+    def _compared(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """What a signature is compared with: means ``(E, F)``, common variance and sizes of the blocks ``(F,)``."""
+        if self._known is None:
+            mean, variance = (torch.stack([s[key] for s in self.signatures]) for key in ("mean", "variance"))
+            self._known = (mean.to(device), variance.mean(0).to(device), self.signatures[0]["sizes"].to(device))
+        return self._known
 
     # -- checkpoint ----------------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
         """The bank, for the checkpoint."""
-        return {"entries": self.entries, "signatures": self.signatures}
+        return {"entries": _together(self.entries), "signatures": _together(self.signatures)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """The bank, from the checkpoint."""
-        self.entries, self.signatures, self._stacked = list(state["entries"]), list(state["signatures"]), None
+        self.entries, self.signatures = _apart(state["entries"]), _apart(state["signatures"])
+        self._stacked = self._known = None
 
 
 SUFFIX_DOWN, SUFFIX_UP, SUFFIX_CENTRE, SUFFIX_FULL = "-down", "-up", "-centre", "-full"
 VARIANCE_FLOOR = 1e-6
 """Below it a number of the signature does not vary, and must not decide alone."""
+
+
+def _together(entries: list[Entry]) -> Entry:
+    """Entries in one tensor for each key: a file of a thousand of them is written as fast as its bytes."""
+    return {key: torch.stack([entry[key] for entry in entries]) for key in entries[0]} if entries else {}
+
+
+def _apart(kept: Entry | list[Entry]) -> list[Entry]:
+    if isinstance(kept, list):  # written before entries were put together
+        return list(kept)
+    return [dict(zip(kept, values, strict=True)) for values in zip(*kept.values(), strict=True)]
 
 
 def _empty_entry(network: nn.Module, rank: int) -> Entry:

@@ -147,7 +147,7 @@ def _step_curves(settings: Settings, tell: Callable[[str], None]) -> Iterator[di
             if not settings.wants(label) or (what == "inner steps" and name.startswith("ProtoNet")):
                 continue
             tell(label)
-            sizes = sizes[1:4] if settings.quick else sizes
+            sizes = sizes[:2] if settings.quick else sizes
             steps = {str(size): _step(name, SHAPE | {what: size}, settings.device) for size in sizes}
             repetitions, seconds = (2, 0.01) if settings.quick else (5, 0.1)
             found = alternate(steps, device=settings.device, repetitions=repetitions, seconds=seconds)
@@ -351,19 +351,16 @@ def _binned(found: dict[int, Any], part: str | None = None, n_bins: int = 8) -> 
 
 # -- a memory -----------------------------------------------------------------------------------------------------
 
-MEMORIES = {"tasks": "class_balanced", "examples": "reservoir"}
-"""What is rehearsed, and which examples are kept."""
-
 
 def _buffers(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     sizes = (100, 1000) if settings.quick else (100, 1000, 10_000, 100_000)
-    for unit, policy in MEMORIES.items():
+    for unit in ("tasks", "examples"):
         if not settings.wants(f"buffer: {unit}"):
             continue
         steps, ends = [], []
         for size in sizes:
             tell(f"buffer of {size} {unit}")
-            replay = Replay(budget_examples=size, policy=policy)  # type: ignore[arg-type]
+            replay = Replay(budget_examples=size)
             with tempfile.TemporaryDirectory() as folder:
                 noted = learn(*_filling(unit, size), [replay], Path(folder), settings.device)
             assert len(replay.kept) > 0.9 * size, "the memory is full when its steps are timed"
@@ -382,10 +379,7 @@ def _filling(unit: str, size: int) -> tuple[Learner, StreamDataModule]:
         data = EpisodicDataModule([source], steps_per_experience=60, split=(10, 10), **shape)
         return ProtoNet(MLP(n_inputs=16, hidden=[32], n_outputs=32)), data
     source = Blobs(n_domains=2, n_classes=10, n_examples=size // 10 + 40)
-    batch_size = max(size // 50, 10)  # a reservoir is full once so many examples have gone by
-    examples = ExampleDataModule(
-        [source], batch_size=min(batch_size, 2000), steps_per_experience=60, n_eval_examples=10, split=(10, 10)
-    )
+    examples = ExampleDataModule([source], batch_size=32, steps_per_experience=60, n_eval_examples=10, split=(10, 10))
     return Classifier(MLP(n_inputs=16, hidden=[32], n_outputs=20)), examples
 
 
@@ -410,7 +404,7 @@ class StepSeconds(Clock):
 
 
 def _two_processes(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    sizes = (2, 8) if settings.quick else (2, 8, 32)
+    sizes = (2,) if settings.quick else (2, 8, 16)
     for n_processes in (1, 2):
         name = f"{n_processes} process{'es' if n_processes > 1 else ''}"
         if not settings.wants(f"ranks: {name}") or settings.device.type != "cpu":
@@ -418,7 +412,7 @@ def _two_processes(settings: Settings, tell: Callable[[str], None]) -> Iterator[
         points = []
         for size in sizes:
             tell(f"{name}, {size} tasks per batch")
-            points.append({"size": size} | spread(_apart(n_processes, size, 20 if settings.quick else 40)))
+            points.append({"size": size} | spread(_apart(n_processes, size, 15 if settings.quick else 25)))
         yield _curve("ranks", f"MAML, {CONV}", name, "tasks per batch", "seconds per step", points)
 
 
@@ -428,7 +422,7 @@ def _apart(n_processes: int, n_tasks: int, n_steps: int) -> list[float]:
         found = Path(folder) / "steps.json"
         options = [
             "--model=MAML",
-            "--model.n_inner_steps=3",
+            "--model.n_inner_steps=1",
             "--model.network=Conv4",
             "--model.network.n_filters=8",
             "--model.network.image_size=16",

@@ -193,3 +193,15 @@ def test_texts_are_routed_by_their_embedding_alone() -> None:
     learner.use([bank])
     blocks = _signature(learner, learner.meta_parameters(), tokens)
     assert [len(block) for block in blocks] == [4, 4]
+
+
+def test_the_bank_of_an_older_checkpoint_is_read() -> None:
+    entries = [{"a-full": torch.full((2,), float(i))} for i in range(3)]
+    signatures = [{"mean": torch.full((4,), float(i))} for i in range(3)]
+    old, new = AdapterBank(), AdapterBank()
+    old.set_extra_state({"entries": entries, "signatures": signatures})
+    new.set_extra_state(old.get_extra_state())
+    for bank in (old, new):
+        assert [e["a-full"].tolist() for e in bank.entries] == [[float(i)] * 2 for i in range(3)]
+        assert [s["mean"].tolist() for s in bank.signatures] == [[float(i)] * 4 for i in range(3)]
+    assert all(isinstance(value, torch.Tensor) for value in new.get_extra_state()["entries"].values())
