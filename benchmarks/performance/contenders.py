@@ -252,7 +252,7 @@ def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None 
         data.transforms.RemapLabels(dataset),
         data.transforms.ConsecutiveLabels(dataset),
     ]
-    tasks = data.TaskDataset(dataset, task_transforms=transforms)
+    tasks = data.Taskset(dataset, task_transforms=transforms)
     in_support = torch.from_numpy(np.arange(setup.n_way * per_way) % per_way < setup.n_shot)
     while True:
         batch = []

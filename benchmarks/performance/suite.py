@@ -16,8 +16,6 @@ import torch
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from lifelong.run import RunFolder
-
 Precision = Literal["fp32", "tf32"]
 Rows = list[dict[str, Any]]
 """What was measured: numbers and words by name, ready for JSON."""
@@ -115,8 +113,9 @@ def save(path: Path, rows: Rows, device: torch.device, *, beside: bool = False) 
     before = [row for row in load(path) if row["setup"] not in again] if beside and path.is_file() else []
     kept = [*before, *({**row, "machine": about} for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(kept, indent=1)
-    RunFolder(path.parent).write(path.name, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
     return kept
 
 

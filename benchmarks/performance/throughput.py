@@ -118,7 +118,8 @@ def tables(rows: Rows) -> list[Table]:
     on_gpu = any("share of peak" in row for row in rows)
     names = ["setup", "mapped", "Lifelong", "loop by hand", "learn2learn", "/ hand", "/ learn2learn", *DATA]
     for name in [*names, "of peak"] if on_gpu else names:
-        table.add_column(name, justify="left" if name in ("setup", "mapped") else "right", no_wrap=True)
+        in_words = name in ("setup", "mapped")
+        table.add_column(name, justify="left" if in_words else "right", no_wrap=not in_words, min_width=12 * in_words)
     for row in rows:
         speeds, ratio = row["tasks per second"], row["ratio"]
         own = [f"{speeds[name]['median']:,.1f}" for name in ("Lifelong", "loop by hand", "learn2learn")]
