@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 
 def can_capture(learner: Learner, device: torch.device) -> bool:
-    """Whether a learner's losses depend on parameters and batch alone for now, on a device that has graphs."""
+    """Whether a learner's losses depend on parameters and batch alone for now, on a device that has graphs.
+
+    One process and one batch for each optimizer step: a graph writes its gradients into the same memory again, where
+    they must not be added up, and how DDP waits for them was not tried.
+    """
+    trainer = learner._trainer
+    is_plain = trainer is None or (trainer.world_size == 1 and trainer.accumulate_grad_batches == 1)
     return (
-        device.type == "cuda"
+        is_plain
+        and device.type == "cuda"
         and learner.phase() is not None
         and learner.outer.recompute == "nothing"  # it asks for the state of the random numbers, which a graph hides
         and not torch.is_autocast_enabled("cuda")

@@ -34,8 +34,8 @@ class OuterLoop:
         reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
         mapping: how tasks of a batch are run: ``vmap`` together, ``loop`` in turn, ``auto`` by device and network.
         chunk: at most so many tasks at once under ``vmap``; None runs all together.
-        cuda_graph: replay training steps on a GPU as captured CUDA graphs, where the learner allows it; None does so
-            where ``auto`` measures that it is faster.
+        cuda_graph: replay training steps on a GPU as captured CUDA graphs, where the learner allows it and one process
+            trains alone; None does so where ``auto`` measures that it is faster.
         recompute: what is run again in the backward pass to save memory: ``nothing``, each of the inner ``steps`` (of
             learners that train through them at second order), each of the ``tasks``, or ``both``.
 
