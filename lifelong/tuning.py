@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 
 from lifelong.batch import Episode
 from lifelong.cache import cache_folder
@@ -22,8 +22,6 @@ from lifelong.mapping import Plan, takes_vmap
 
 if TYPE_CHECKING:
     from lifelong.learner import Learner
-
-log = logging.getLogger(__name__)
 
 WORTH_MEASURING = 200
 """Optimizer steps of a training: to measure takes about as long as ten of them."""
@@ -58,7 +56,7 @@ def fastest_plan(learner: Learner, batch: Episode) -> Plan:
     finally:
         learner.measured_plan = state
     told = ", ".join(f"{plan} {1e3 * seconds:.2f} ms a task" for plan, seconds in found.items())
-    log.info("tasks are run %s (measured: %s; --model.outer.mapping overrides it)", plan, told)
+    rank_zero_info(f"tasks are run {plan} (measured: {told}; --model.outer.mapping overrides it)")
     _keep(path, key, {"plan": asdict(plan), "measured": told})
     return plan
 

@@ -56,7 +56,7 @@ def test_what_is_found_is_told_kept_and_not_measured_again(
     cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner, batch = MAML(nn.Linear(4, 3)), random_episode()
-    with caplog.at_level(logging.INFO, logger="lifelong.tuning"):
+    with caplog.at_level(logging.INFO, logger="lightning.pytorch.utilities.rank_zero"):
         plan = fastest_plan(learner, batch)
     assert f"tasks are run {plan}" in caplog.text
     assert [found["plan"] for found in json.loads(cache.read_text()).values()] == [asdict(plan)]
