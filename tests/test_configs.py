@@ -55,6 +55,7 @@ CHANGES = {
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "robot_car": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
+    "robot_cheetah": [*SLIDER, "--data.sources.robot=tests.robots.Slider", "--trainer.callbacks.n_robots=2"],
     "robot_reacher": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
     "robot_stream": [*SLIDER, "--trainer.callbacks.n_robots=2"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from lifelong.fisher import fisher_diagonal
 from lifelong.learner import Learner
 from lifelong.learners import MAML, ProtoNet
-from lifelong.mapping import FUSED
 from lifelong.outer import OuterLoop
 from lifelong.recompute import recomputed
+from lifelong.under_vmap import FUSED
 from strategies import AdapterBank, LwF
 from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights
 
