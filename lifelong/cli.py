@@ -17,7 +17,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lifelong import plugins
+from lifelong import networks, plugins
 from lifelong.checkpoint import StreamCheckpoint
 from lifelong.evaluation.after import AfterEvaluation
 from lifelong.evaluation.evaluator import Evaluator
@@ -180,7 +180,7 @@ def _run(args: list[str]) -> None:
         warnings.filterwarnings("ignore", message=message)
     plugins.load()
     # LightningCLI wants its words in sys.argv; a multi-device launch starts the other processes with them too.
-    sys.argv[1:] = args = _with_saved_config(args)
+    sys.argv[1:] = args = _with_own_networks(_with_saved_config(args))
     try:
         LifelongCLI(
             Learner,
@@ -224,6 +224,18 @@ def _with_saved_config(args: list[str]) -> list[str]:
     if saved is None or _option(args, "config") is not None or not saved.is_file():
         return args
     return [args[0], "--config", str(saved), *args[1:]]
+
+
+def _with_own_networks(args: list[str]) -> list[str]:
+    """Bare names of our networks by their paths: torchvision, where it is loaded, has an ``MLP`` as well."""
+    own = {name: f"lifelong.networks.{name}" for name in networks.__all__}
+    found = []
+    for before, arg in zip(["", *args], args, strict=False):
+        option, _, name = arg.rpartition("=")
+        if option.endswith(".network") and name in own:
+            arg = f"{option}={own[name]}"
+        found.append(own.get(arg, arg) if before.endswith(".network") else arg)
+    return found
 
 
 def _defaults(args: Sequence[str]) -> list[str]:

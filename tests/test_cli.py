@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lifelong import cli
 from tests.command_line import QUIET, TINY, TINY_DATA, TINY_MODEL, error_of, run_apart, run_here, start_apart
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -268,3 +269,17 @@ def test_a_config_is_complete_in_itself(tmp_path: Path) -> None:
 def test_a_run_that_failed_does_not_lend_its_folder_to_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     error_of(capsys, "fit", *TINY, "--data.n_way=999", "--run.name=bad")
     assert "LIFELONG_RUN_FOLDER" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        (["--model.network", "MLP"], ["--model.network", "lifelong.networks.MLP"]),
+        (["--model.network=Conv4", "--model.network.n_outputs=5"], ["--model.network=lifelong.networks.Conv4", None]),
+        (["--model.network=their.MLP"], [None]),
+        (["--run.name", "MLP", "--model.network.norm=MLP"], [None, None, None]),
+    ],
+)
+def test_bare_names_of_networks_are_ours(given: list[str], understood: list[str | None]) -> None:
+    # torchvision, which torchmetrics imports where it is installed, has a module of the name MLP too.
+    assert cli._with_own_networks(given) == [new or old for new, old in zip(understood, given, strict=True)]
