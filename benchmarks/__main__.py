@@ -50,7 +50,11 @@ def main() -> None:
         module = cast(Suite, importlib.import_module(f"benchmarks.performance.{name}"))
         if not arguments.show:
             with console.status(name) as status:
-                rows = module.measure(settings, lambda what, name=name, status=status: status.update(f"{name}: {what}"))
+                rows: suite.Rows = []
+                for row in module.measure(settings, lambda what, name=name, at=status: at.update(f"{name}: {what}")):
+                    rows.append(row)
+                    if "setup" in row and not arguments.quick:  # what was measured stays, whatever comes after
+                        suite.save(path, [row], arguments.device, beside=True)
             partial = bool(arguments.only)
             is_kept = not arguments.quick and (not partial or all("setup" in row for row in rows))
             if is_kept:

@@ -86,7 +86,7 @@ class Setup:
             n_query=self.n_query,
             tasks_per_batch=self.n_tasks,
             steps_per_experience=10**6,
-            split=(0.1, 0.1),
+            split=(0.2, 0.2),
         )
 
 

@@ -6,7 +6,7 @@ import json
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -45,8 +45,8 @@ class Settings:
 class Suite(Protocol):
     """A module of this package."""
 
-    def measure(self, settings: Settings, tell: Callable[[str], None]) -> Rows:
-        """Measure; ``tell`` shows a person what is being measured."""
+    def measure(self, settings: Settings, tell: Callable[[str], None]) -> Iterable[dict[str, Any]]:
+        """Measure, row by row; ``tell`` shows a person what is being measured."""
 
     def tables(self, rows: Rows) -> list[Table]:
         """What a person reads."""

@@ -29,14 +29,12 @@ TOLERANCE = {"fp32": 2e-3, "tf32": 5e-2}
 """Of the losses after the inner steps, relative to their mean."""
 
 
-def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
-    """All rows of the grid."""
-    rows = []
+def measure(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """All rows of the grid, each as soon as it is there."""
     for setup in grid(settings.device):
         if settings.wants(setup.name):
             tell(setup.name)
-            rows.append(measure_one(setup, settings))
-    return rows
+            yield measure_one(setup, settings)
 
 
 def measure_one(setup: Setup, settings: Settings) -> dict[str, Any]:
