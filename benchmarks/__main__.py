@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,6 +44,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     settings = Settings(arguments.device, arguments.quick, arguments.only, arguments.precision)
     suite.set_precision(settings.precision)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # a Trainer greets, many times over
     console = Console()
     for name in arguments.suites or SUITES:
         kind = "cpu" if arguments.device.type == "cpu" else f"{arguments.device.type}-{arguments.precision}"

@@ -1,4 +1,4 @@
-"""Making the images of different sources fit one network.
+"""Images: making those of different sources fit one network, and how they lie in memory.
 
 Shapes: ``M`` images of ``C`` channels, ``H`` rows and ``W`` columns.
 """
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.stream import Domain
+from lifelong.under_vmap import is_batched
 
 log = logging.getLogger(__name__)
 
@@ -63,3 +64,20 @@ def _fit(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     elif x.shape[1] == 1 and channels == 3:
         x = x.expand(-1, 3, -1, -1)
     return x if list(x.shape[-2:]) == size else F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images ``(n, C, H, W)`` on a CPU with their channels last in memory, and so all that convolutions make of them.
+
+    Passes without second derivatives are faster so. Anything else, and what ``vmap`` runs, stays as it is.
+
+    Example:
+        >>> channels_last(torch.zeros(2, 3, 4, 4)).stride(), channels_last(torch.zeros(2, 3)).stride()
+        ((48, 1, 12, 3), (3, 1))
+    """
+    if x.dim() != 4 or x.device.type != "cpu" or not x.is_floating_point() or is_batched(x):
+        return x
+    # Written out, because torch takes images of one channel for laid out so already, and leaves their strides alone.
+    return (
+        x.permute(0, 2, 3, 1).contiguous().as_strided(x.shape, (x[0].numel(), 1, x.shape[3] * x.shape[1], x.shape[1]))
+    )

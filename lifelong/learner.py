@@ -191,7 +191,8 @@ class Learner(L.LightningModule):
     def phase(self) -> Hashable | None:
         """What the training losses depend on beside parameters and batch; None where nobody can tell.
 
-        A learner that answers, and changes its answer whenever they would change, may be trained by captured graphs.
+        A learner that answers, and changes its answer whenever they would change, may be trained by captured graphs. A
+        subclass says so for itself: ``phase = MAML.phase``.
         """
         return None
 
@@ -319,13 +320,16 @@ class Learner(L.LightningModule):
     def on_train_start(self) -> None:
         """Find out how the tasks of a batch are run fastest, where that is left open and pays."""
         is_open = self.outer.mapping == "auto" and self.outer.chunk is None and self.measured_plan is None
-        if not is_open or self._n_steps() < WORTH_MEASURING:
+        # Labelled examples go through the network in one pass, whatever the plan.
+        if not is_open or self.unit != "tasks" or self._n_steps() < WORTH_MEASURING:
             return
         plan = None
         if self.trainer.is_global_zero:
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             mine = data.units(self.trainer.current_epoch, 0)[:: self.trainer.world_size]
-            plan = fastest_plan(self, data.draw_for_training(self.trainer.current_epoch, mine).gather(self.device))
+            batch = data.draw_for_training(self.trainer.current_epoch, mine).gather(self.device)
+            with self.trainer.precision_plugin.train_step_context():
+                plan = fastest_plan(self, batch)
         self.measured_plan = self.trainer.strategy.broadcast(plan)
 
     def on_train_end(self) -> None:
@@ -518,7 +522,7 @@ class Learner(L.LightningModule):
         self._look_at_losses()
         checkpoint["lifelong"] = self.signature() | {"split": self._split_hash()}
         if self.measured_plan is not None:
-            checkpoint["lifelong"]["plan"] = {"device": self.device.type, **asdict(self.measured_plan)}
+            checkpoint["lifelong"]["plan"] = {"device": self._kind_of_device(), **asdict(self.measured_plan)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence."""
@@ -531,8 +535,12 @@ class Learner(L.LightningModule):
             if theirs[key] != value:
                 raise ValueError(_difference(key, theirs[key], value))
         plan = dict(theirs.get("plan", {}))
-        if plan and plan.pop("device") == self.device.type:
+        if plan and plan.pop("device") == self._kind_of_device():
             self.measured_plan = Plan(**plan)  # a run that goes on does so as it began, to the last digit
+
+    def _kind_of_device(self) -> str:
+        # A checkpoint is loaded before the learner is on the device that it will train on.
+        return str((self.device if self._trainer is None else self._trainer.strategy.root_device).type)
 
     def _split_hash(self) -> str:
         data = getattr(self._trainer, "datamodule", None)

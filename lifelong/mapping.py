@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils import _pytree as pytree
 
 from lifelong.under_vmap import written_out
@@ -84,20 +84,3 @@ def takes_vmap(network: nn.Module) -> bool:
 def has_running_statistics(network: nn.Module) -> bool:
     """Whether a norm layer of the network keeps statistics of past batches."""
     return any(getattr(module, "running_mean", None) is not None for module in network.modules())
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Images ``(n, C, H, W)`` on a CPU with their channels last in memory, and so all that convolutions make of them.
-
-    Passes without second derivatives are faster so. Anything else, and what ``vmap`` runs, stays as it is.
-
-    Example:
-        >>> channels_last(torch.zeros(2, 3, 4, 4)).stride(), channels_last(torch.zeros(2, 3)).stride()
-        ((48, 1, 12, 3), (3, 1))
-    """
-    if x.dim() != 4 or x.device.type != "cpu" or not x.is_floating_point() or torch._C._functorch.is_batchedtensor(x):
-        return x
-    # Written out, because torch takes images of one channel for laid out so already, and leaves their strides alone.
-    return (
-        x.permute(0, 2, 3, 1).contiguous().as_strided(x.shape, (x[0].numel(), 1, x.shape[3] * x.shape[1], x.shape[1]))
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -131,11 +132,20 @@ def _key(learner: Learner, batch: Episode) -> str:
     plain = {k: v for k, v in vars(learner).items() if isinstance(v, bool | int | float | str) and k[0] != "_"}
     about: list[Any] = [type(learner).__name__, sorted(plain.items()), repr(learner.network)]
     about += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
-    about += [torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu", torch.get_num_threads()]
+    about += [device_name(device), torch.get_num_threads(), torch.is_autocast_enabled(device.type)]
     about += [learner.outer.recompute, learner.outer.cuda_graph, torch.__version__, learner.strategies.names]
     about += [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
     about += [str(next(learner.network.parameters(), torch.empty(0)).dtype)]
     return f"{type(learner).__name__} {hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
+
+
+def device_name(device: torch.device) -> str:
+    """Which GPU, or which processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def _kept(path: Path) -> dict[str, Any]:

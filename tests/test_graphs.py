@@ -11,7 +11,7 @@ from torch import nn
 
 from lifelong.graphs import Graphs, can_capture
 from lifelong.learner import Learner
-from lifelong.learners import ANIL, MAML, MetaSGD, ProtoNet
+from lifelong.learners import ANIL, IMAML, MAML, MetaSGD, ProtoNet
 from lifelong.mapping import Plan
 from lifelong.networks import WithHead
 from lifelong.outer import OuterLoop
@@ -36,11 +36,17 @@ def test_losses_of_parameters_and_batch_alone_may_be_captured(learner: Learner) 
 class Untold(MAML):
     """A person's learner that says nothing about what its losses depend on."""
 
-    phase = Learner.phase
+
+class Told(MAML):
+    """One that says that they depend on no more than its parent's."""
+
+    phase = MAML.phase
 
 
 def test_a_learner_that_does_not_say_is_never_captured() -> None:
     assert not can_capture(Untold(network()), CUDA)
+    assert can_capture(Told(network()), CUDA)
+    assert not can_capture(IMAML(network()), CUDA)
 
 
 def test_changing_weights_of_steps_are_not_captured_and_derivatives_of_another_order_anew() -> None:

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.images import channels_last
 from lifelong.learners import MAML, ProtoNet
-from lifelong.mapping import channels_last, choose_mapping, over_tasks
+from lifelong.mapping import choose_mapping, over_tasks
 from lifelong.networks import MLP, Conv4
 from lifelong.outer import OuterLoop
 from strategies import EWC

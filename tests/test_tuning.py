@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from lifelong import learner as learner_module
 from lifelong import tuning
-from lifelong.learners import MAML, ProtoNet
+from lifelong.batch import Episode
+from lifelong.learner import Learner
+from lifelong.learners import MAML, Classifier, ProtoNet
 from lifelong.mapping import Plan
 from lifelong.networks import MLP, Conv4
 from lifelong.outer import OuterLoop
 from lifelong.tuning import fastest_plan, search
-from tests.toys import fit, random_episode, toy_data
+from tests.toys import fit, network, random_episode, toy_data, toy_examples
 
 LOOP, ALL = Plan("loop"), Plan("vmap")
 
@@ -111,6 +113,29 @@ def test_training_measures_where_the_choice_is_open(
     fit(learner, toy_data(2, steps_per_experience=2, tasks_per_batch=4, n_way=3))
     assert (learner.measured_plan == Plan("vmap", 3)) is measured
     assert learner.plan(torch.device("cpu")).chunk == (3 if measured else outer.chunk)
+
+
+def test_labelled_examples_go_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    # They go through the network in one pass whatever the plan, so that nothing could be found out.
+    monkeypatch.setattr(learner_module, "WORTH_MEASURING", 1)
+    monkeypatch.setattr(learner_module, "fastest_plan", None)
+    learner = Classifier(network(n_outputs=12))
+    fit(learner, toy_examples(steps_per_experience=2))
+    assert learner.measured_plan is None
+
+
+def test_measured_is_the_precision_that_is_trained_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def look(learner: Learner, batch: Episode) -> Plan:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return Plan("loop")
+
+    monkeypatch.setattr(learner_module, "WORTH_MEASURING", 1)
+    monkeypatch.setattr(learner_module, "fastest_plan", look)
+    for precision in ("32-true", "bf16-mixed"):
+        fit(MAML(nn.Linear(4, 3)), toy_data(1, steps_per_experience=1, n_way=3), precision=precision)
+    assert seen == [False, True]
 
 
 def test_short_trainings_go_by_rule() -> None:

@@ -16,6 +16,8 @@ import torch
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from lifelong.tuning import device_name
+
 Precision = Literal["fp32", "tf32"]
 Rows = list[dict[str, Any]]
 """What was measured: numbers and words by name, ready for JSON."""
@@ -82,21 +84,14 @@ def words(found: Mapping[str, float], digits: int = 2, unit: str = "") -> str:
 
 def machine(device: torch.device) -> dict[str, Any]:
     """What the figures were measured on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
-        "device": name,
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "date": date.today().isoformat(),
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def save(path: Path, rows: Rows, device: torch.device, *, beside: bool = False) -> Rows:

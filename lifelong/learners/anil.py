@@ -38,6 +38,7 @@ class ANIL(MAML):
     """
 
     needs_head: ClassVar[bool] = True
+    phase = MAML.phase
 
     def adapts(self, name: str) -> bool:
         """The head's parameters."""

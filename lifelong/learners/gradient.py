@@ -5,7 +5,7 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.adaptation import gradient_descent, not_negative
+from lifelong.images import channels_last
 from lifelong.learner import Learner
-from lifelong.mapping import channels_last, has_running_statistics
+from lifelong.mapping import has_running_statistics
 from lifelong.networks.split import apply_features, apply_head, check_head, has_head
 from lifelong.objective import Classification, Regression, TaskKind
 from lifelong.outer import OuterLoop
@@ -102,10 +103,6 @@ class GradientLearner(Learner):
         """Whether inner gradients are held constant at this moment."""
         return self.first_order
 
-    def phase(self) -> Hashable | None:
-        """The settings that training may change."""
-        return self.is_first_order(), self.n_inner_steps
-
     def moving(self, params: Params) -> Params:
         """What the inner loop moves, where it starts."""
         return {name: p for name, p in own_parameters(params).items() if self.adapts(name.removeprefix("network."))}
@@ -117,9 +114,9 @@ class GradientLearner(Learner):
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
         """What the inner loop descends: the mean support loss, as a function of what moves."""
         only_head = self._moves_head_alone(params)
-        # Features do not change while only the head moves: they are computed once, if all that follows is the head.
         if only_head or self.is_first_order():  # no second derivative of a convolution is taken
             support_x = channels_last(support_x)
+        # Features do not change while only the head moves: they are computed once, if all that follows is the head.
         features = apply_features(self.network, own_parameters(params), support_x) if only_head else None
 
         def loss(moved: Params) -> Tensor:

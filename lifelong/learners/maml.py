@@ -154,8 +154,8 @@ class MAML(GradientLearner):
         return [*early, 1 - sum(early)]
 
     def phase(self) -> Hashable | None:
-        """None while the weights of the steps' losses change."""
-        return super().phase() if self.step_weights()[-1] == 1 else None
+        """The order of the derivatives; None while the weights of the steps' losses change."""
+        return self.is_first_order() if self.step_weights()[-1] == 1 else None
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
         """The weighted query losses on the way while training so; the outputs are those after the last step."""

@@ -5,6 +5,8 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor, nn
 
@@ -74,6 +76,10 @@ class MetaSGD(GradientLearner):
                 for name, p in self.moving_parameters().items()
             }
         )
+
+    def phase(self) -> Hashable | None:
+        """Always the same."""
+        return ()
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
         """``α`` of every element of this parameter."""
