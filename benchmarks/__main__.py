@@ -40,6 +40,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.suites) - set(SUITES)):
         parser.error(f"there is no suite {', '.join(unknown)}, only {', '.join(SUITES)}")
+    if arguments.device.type == "cuda" and not torch.cuda.is_available():
+        parser.error(f"torch finds no GPU here: leave --device {arguments.device} out, or install a build with CUDA")
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     settings = Settings(arguments.device, arguments.quick, arguments.only, arguments.precision)
@@ -57,6 +59,9 @@ def main() -> None:
                     rows.append(row)
                     if "setup" in row and not arguments.quick:  # what was measured stays, whatever comes after
                         suite.save(path, [row], arguments.device, beside=True)
+            if not rows:
+                console.print(f"{name} has no row with {' or '.join(arguments.only)} in its name")
+                continue
             partial = bool(arguments.only)
             is_kept = not arguments.quick and (not partial or all("setup" in row for row in rows))
             if is_kept:

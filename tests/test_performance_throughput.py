@@ -156,8 +156,24 @@ def test_the_command_keeps_shows_and_draws(
     assert "threads, torch" in shown.replace("\n", " ")
 
 
-def test_unknown_suites_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.argv", ["benchmarks", "speed"])
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["speed"], "there is no suite speed, only throughput"),
+        (["throughput", "--device", "cuda"], "torch finds no GPU here: leave --device cuda out"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    words: list[str], answer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["benchmarks", *words])
     with pytest.raises(SystemExit):
         command.main()
-    assert "there is no suite speed, only throughput" in capsys.readouterr().err
+    assert answer in capsys.readouterr().err
+
+
+def test_a_word_in_no_row_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "throughput", "--only", "nonsense"])
+    command.main()
+    assert capsys.readouterr().out == "throughput has no row with nonsense in its name\n"
