@@ -103,6 +103,9 @@ def test_images_are_laid_out_for_whole_passes_on_a_cpu(n_channels: int) -> None:
     assert laid_out.stride() == (20 * n_channels, 1, 5 * n_channels, n_channels)
     for other in (torch.randn(2, 3), torch.ones(2, 3, 4, 4, dtype=torch.uint8)):
         assert channels_last(other) is other
+    under_vmap: list[bool] = []
+    torch.func.vmap(lambda images: (under_vmap.append(channels_last(images) is images), images)[1])(x[None])
+    assert under_vmap == [True]
 
 
 @pytest.mark.parametrize(("settings", "last"), [({}, [False, True]), ({"first_order": True}, [True, True])])

@@ -13,7 +13,7 @@ from lifelong.learner import Learner
 from lifelong.learners import MAML, ProtoNet
 from lifelong.outer import OuterLoop
 from lifelong.recompute import recomputed
-from lifelong.under_vmap import FUSED
+from lifelong.under_vmap import FUSED, is_written_out
 from strategies import AdapterBank, LwF
 from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights
 
@@ -64,6 +64,18 @@ def test_norms_under_vmap_are_those_of_the_loop(norm: nn.Module) -> None:
         found = gradients(learner, "vector", mapping="vmap", recompute=recompute)
         torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-7)
     assert {name: getattr(torch.nn.functional, name) for name in FUSED} == before
+
+
+@pytest.mark.parametrize("recompute", ["steps", "tasks", "both"])
+def test_what_vmap_writes_out_is_written_out_again(recompute: str) -> None:
+    network, seen = nn.Linear(4, 3), []
+    network.register_forward_pre_hook(lambda *_: seen.append(is_written_out()))
+    learner = MAML(network, n_inner_steps=1).double()
+    gradients(learner, "vector", mapping="vmap")
+    n_plain = len(seen)
+    gradients(learner, "vector", mapping="vmap", recompute=recompute)
+    assert len(seen) > 2 * n_plain
+    assert all(seen)
 
 
 @pytest.mark.parametrize(("mapping", "chunk"), MAPPINGS)
