@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lifelong.recompute import recomputed
+from lifelong.second_order import second_order
 from lifelong.strategy import Params
 
 
@@ -56,7 +57,8 @@ def gradient_descent(
 
     def step(params: Params, rate: Mapping[str, Tensor | float], *given: Any) -> Params:
         # Constants need no graph that leads back to the parameters.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not first_order):
+        twice = torch.is_grad_enabled() and not first_order
+        with torch.set_grad_enabled(twice), second_order(twice):
             gradients: Params = torch.func.grad(loss)(params, *given)
             if max_norm is not None:
                 gradients = clipped(gradients, max_norm)

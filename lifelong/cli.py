@@ -16,6 +16,7 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.profilers import PassThroughProfiler
 
 from lifelong import networks, plugins
 from lifelong.checkpoint import StreamCheckpoint
@@ -25,6 +26,7 @@ from lifelong.evaluation.predictions import PredictionWriter
 from lifelong.evaluation.report import Report
 from lifelong.learner import Learner
 from lifelong.loggers import MetricsCSV, WandB
+from lifelong.profiling import NotProfiled
 from lifelong.progress import StreamProgress
 from lifelong.run import RunFolder, choose_folder, find_last
 from lifelong.strategy import Strategy
@@ -103,6 +105,9 @@ class LifelongCLI(LightningCLI):
                 callback.folder = self.folder.checkpoints
             elif isinstance(callback, AfterEvaluation):
                 callback.folder = self.folder
+        trainer: Any = self.trainer
+        if type(trainer.profiler) is PassThroughProfiler:
+            trainer.profiler = NotProfiled()
         self._connect_loggers()
 
     def before_fit(self) -> None:

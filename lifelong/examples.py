@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lifelong.batch import Episode
 from lifelong.fading import Fading
@@ -75,15 +76,20 @@ class DrawnExamples(Drawn):
 
     def gather(self, device: torch.device) -> Episode:
         """The examples as tasks with an empty support set and one query each."""
-        pool_of, index = self.deck.pool[self.places], self.deck.index[self.places]
-        parts = [self.deck.pools[p].gather(index[pool_of == p], device) for p in np.unique(pool_of)]
-        x = parts[0]
-        if len(parts) > 1:  # from pool by pool back into the order of the batch
-            order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
-            x = torch.cat(parts)[torch.from_numpy(order).to(device, non_blocking=True)]
+        x = self._inputs(device)
         y, ways = (torch.from_numpy(array).to(device, non_blocking=True) for array in (self.labels, self.ways))
         weight = torch.ones(len(y), device=device)
         return Episode(x[:, None][:, :0], y[:, None][:, :0], x[:, None], y[:, None], weight, ways.shape[1], ways)
+
+    def _inputs(self, device: torch.device) -> Tensor:
+        index, pools = self.deck.index[self.places], self.deck.pools
+        if len(pools) == 1:
+            return pools[0].gather(index, device)
+        pool_of = self.deck.pool[self.places]
+        parts = [pools[p].gather(index[pool_of == p], device) for p in sorted(set(pool_of.tolist()))]
+        # From pool by pool back into the order of the batch.
+        order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
+        return torch.cat(parts)[torch.from_numpy(order).to(device, non_blocking=True)]
 
 
 class ExampleDataModule(StreamDataModule):
@@ -304,9 +310,9 @@ class ExampleDataModule(StreamDataModule):
         size = sum(len(pool) for pool in experience.pools)
         passes, positions = np.divmod(indices, size)
         places = np.empty(len(positions), dtype=np.int64)
-        for number in np.unique(passes):
+        for number in set(passes.tolist()):
             chosen = passes == number
-            places[chosen] = self._order(experience.index, purpose, int(number), size)[positions[chosen]]
+            places[chosen] = self._order(experience.index, purpose, number, size)[positions[chosen]]
         return places
 
     def _order(self, experience: int, purpose: str, number: int, size: int) -> np.ndarray:

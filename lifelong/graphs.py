@@ -24,11 +24,12 @@ def can_capture(learner: Learner, device: torch.device) -> bool:
     One process and one batch for each optimizer step: a graph writes its gradients into the same memory again, where
     they must not be added up, and how DDP waits for them was not tried.
     """
+    if device.type != "cuda":
+        return False
     trainer = learner._trainer
     is_plain = trainer is None or (trainer.world_size == 1 and trainer.accumulate_grad_batches == 1)
     return (
         is_plain
-        and device.type == "cuda"
         and "phase" in vars(type(learner))  # a subclass may depend on more than its parent says
         and learner.phase() is not None
         and learner.outer.recompute == "nothing"  # it asks for the state of the random numbers, which a graph hides

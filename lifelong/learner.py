@@ -101,6 +101,13 @@ class Learner(L.LightningModule):
         self._unseen: list[tuple[int, Tensor]] = []
         """Steps of this experience whose loss nobody has looked at yet, and that loss."""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes here which hook runs, forty times a step; a module would look for parameters in it.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     # -- the contract ---------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -185,7 +192,7 @@ class Learner(L.LightningModule):
     def training_losses(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
         """The same as a training step has them: by a captured graph where that is how its tasks are run."""
         device = batch.weight.device
-        is_captured = self.plan(device).graph and can_capture(self, device)
+        is_captured = can_capture(self, device) and self.plan(device).graph
         return self._graphs(self, params, batch) if is_captured else self.losses_and_outputs(params, batch)
 
     def phase(self) -> Hashable | None:
@@ -262,8 +269,9 @@ class Learner(L.LightningModule):
         """How tasks are run on a device: as asked for, as measured at the start of training, or by rule."""
         if self.outer.mapping != "auto":
             return Plan(self.outer.mapping, self.outer.chunk, graph=bool(self.outer.cuda_graph))
-        by_rule = Plan(choose_mapping(self.network, device), self.outer.chunk, graph=bool(self.outer.cuda_graph))
-        return self.measured_plan or by_rule
+        if self.measured_plan is not None:
+            return self.measured_plan
+        return Plan(choose_mapping(self.network, device), self.outer.chunk, graph=bool(self.outer.cuda_graph))
 
     # -- strategies -----------------------------------------------------------------------------------------------
 

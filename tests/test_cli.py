@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
 from lifelong import cli
+from lifelong.profiling import NotProfiled
 from tests.command_line import QUIET, TINY, TINY_DATA, TINY_MODEL, error_of, run_apart, run_here, start_apart
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -264,6 +266,16 @@ def test_a_config_is_complete_in_itself(tmp_path: Path) -> None:
     run_here("fit", "--config=own.yaml", *few, "--run.name=own", "--trainer.max_epochs=1")
     assert weights(Path("runs/own"))["network.blocks.0.0.weight"].shape == (64, 1, 3, 3)
     assert json.loads(Path("runs/own/results.json").read_text())["strategies"] == []
+
+
+@pytest.mark.parametrize(("options", "is_ours"), [((), True), (("--trainer.profiler=simple",), False)])
+def test_what_asks_to_be_profiled_is_answered_quickly_unless_somebody_profiles(
+    options: tuple[str, ...], is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(NotProfiled, "profile", lambda self, name: asked.append(name) or nullcontext())
+    run_here("fit", *TINY, "--strategies=[]", "--trainer.max_epochs=1", *options)
+    assert ("run_training_batch" in asked) is is_ours
 
 
 def test_a_run_that_failed_does_not_lend_its_folder_to_the_next(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import lightning as L
 import pytest
+import torch
 
 import strategies
 from benchmarks.performance import overhead
-from benchmarks.performance.against import Against
+from benchmarks.performance.against import Against, lightning_alone
 from benchmarks.performance.suite import Rows, Settings
 from lifelong.networks import MLP
 from tests.toys import Toy, make_learner, toy_data
@@ -27,7 +28,8 @@ def step(name: str, bare: float, whole: float) -> dict[str, Any]:
         "name": name,
         "bare": spread(bare),
         "whole": spread(whole),
-        "added": spread(whole / bare - 1),
+        "added": spread(whole - bare),
+        "share": spread(whole / bare - 1),
     }
 
 
@@ -76,5 +78,12 @@ def test_whole_and_bare_steps_are_timed_block_by_block(tmp_path: Path) -> None:
     trainer = L.Trainer(**silent, accelerator="cpu", devices=1, max_epochs=1, limit_val_batches=0, callbacks=callbacks)
     trainer.fit(learner, datamodule=data)
     found = json.loads(path.read_text(encoding="utf-8"))
+    assert [len(found[key]) for key in ("whole", "bare")] == [2, 2]
+    assert min(found["whole"] + found["bare"]) > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_alone_is_timed_in_the_same_blocks() -> None:
+    found = lightning_alone(torch.device("cpu"), 2, 3)
     assert [len(found[key]) for key in ("whole", "bare")] == [2, 2]
     assert min(found["whole"] + found["bare"]) > 0

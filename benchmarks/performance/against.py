@@ -1,4 +1,7 @@
-"""A callback for ``python -m lifelong fit``: whole steps by turns with the bare maths of the same steps."""
+"""Whole training steps by turns with the bare maths of the same steps: a callback for ``python -m lifelong fit``.
+
+What Lightning takes of that, whoever uses it, is measured by :func:`lightning_alone`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from benchmarks.performance.clock import await_device
 from lifelong.batch import Episode
 from lifelong.learner import Learner
+from lifelong.networks import MLP
+from lifelong.outer import OuterLoop
 
 
 class Against(L.Callback):
@@ -70,3 +78,58 @@ class Against(L.Callback):
     def _now(self, learner: Learner) -> float:
         await_device(learner.device)
         return time.perf_counter()
+
+
+def lightning_alone(device: torch.device, n_steps: int, n_blocks: int) -> dict[str, list[float]]:
+    """Seconds of whole and bare steps of the least that Lightning can do, block by block.
+
+    A module of one's own with the network and the batch size of the classifier's row, one batch again and again, no
+    logger, bar, checkpoints or callbacks but the clock.
+    """
+    torch.manual_seed(0)
+    clock = _AgainstPlain("", n_steps)
+    L.Trainer(
+        max_epochs=1,
+        limit_train_batches=n_steps * n_blocks + 1,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1 if device.index is None else [device.index],
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    ).fit(_Plain(), DataLoader(range(10**6), batch_size=None))  # type: ignore[arg-type]
+    return clock.found
+
+
+class _Plain(L.LightningModule):
+    """Classifies the same 64 examples, which it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = MLP(n_inputs=784, hidden=[256, 256], n_outputs=80)
+        self.register_buffer("x", torch.randn(64, 784))
+        self.register_buffer("y", torch.arange(64))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss."""
+        return torch.nn.functional.cross_entropy(self.network(self.x), self.y)  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> Any:
+        """The same as Lifelong's."""
+        return OuterLoop().make_optimizer(self.parameters())
+
+
+class _AgainstPlain(Against):
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._optimizer = OuterLoop().make_optimizer(pl_module.parameters())
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Nothing is written."""
+
+    def _train_bare(self, learner: Any) -> None:
+        for step in range(self.n_steps):
+            self._optimizer.zero_grad()
+            learner.training_step(None, step).backward()
+            self._optimizer.step()
+        self._optimizer.zero_grad()

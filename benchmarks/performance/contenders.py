@@ -136,13 +136,18 @@ class Features(nn.Module):
 
 
 def in_layers_of_torch(network: nn.Module) -> nn.Module:
-    """Our convolutional network as others write it, with the same parameters; any other as it is."""
+    """Our convolutional network as others write it, with the same parameters; any other as it is.
+
+    Their convolutions have biases, which a batch norm takes away again: the function is the same.
+    """
     if not isinstance(network, Conv4):
         return network
     layers: list[nn.Module] = []
     for convolution, norm, *rest in network.blocks:
         theirs = nn.BatchNorm2d(len(norm.weight), track_running_stats=False)
         theirs.load_state_dict(norm.state_dict())
+        if convolution.bias is None:
+            convolution.bias = nn.Parameter(torch.zeros(convolution.out_channels))
         pooling = [layer for layer in rest if isinstance(layer, nn.MaxPool2d)]
         layers += [convolution, theirs, nn.ReLU(), *pooling]
     return Features(nn.Sequential(*layers), network.head)

@@ -2,29 +2,27 @@
 
 Second-order MAML on Conv4 with max-pooling, 5-way 1-shot with 15 queries; ours with every value of
 ``--model.outer.recompute``, tasks in a loop, beside learn2learn as its example has it, which calls ``backward()`` after
-each task, and with the losses summed over tasks. Peaks are measured above what is held before the step: on CUDA of
-torch's allocator; on a CPU of the resident set of a process that keeps no freed memory (Linux).
+each task, and with the losses summed over tasks. Peaks are those of the tensors that torch's allocator has given out,
+above what is held before the step.
 """
 
 from __future__ import annotations
 
 import gc
-import json
-import os
+import itertools
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.performance.clock import alternate
+from benchmarks.performance.contenders import in_layers_of_torch
 from benchmarks.performance.suite import Rows, Settings
 from lifelong.batch import Episode
 from lifelong.learn2learn import import_learn2learn
@@ -62,8 +60,10 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
             names.remove(name)
             rows.append(asdict(Case(name)) | {"note": str(error)})
     cases = [Case(name, *size, n_filters) for size in dict.fromkeys(sizes) for name in names]
-    tell("peaks")
-    found = dict(zip(cases, peaks(cases, settings.device), strict=True))
+    found = {}
+    for case in cases:
+        tell(f"peak of {case.name}, {case.n_tasks} tasks, {case.n_steps} inner steps")
+        found[case] = peak(training_step(case, settings.device), settings.device)
     for size in dict.fromkeys(sizes):
         tell(f"seconds of {size[0]} tasks, {size[1]} inner steps")
         calls = {name: training_step(Case(name, *size, n_filters), settings.device) for name in names}
@@ -78,49 +78,27 @@ def _mapped(device: torch.device) -> tuple[str, ...]:
     return tuple(f"vmap, {name}" for name in OURS) if device.type == "cuda" else ()
 
 
-def peaks(cases: list[Case], device: torch.device) -> list[float]:
-    """MB that a step of each case needs above what is held before it.
+def peak(step: Callable[[], None], device: torch.device) -> float:
+    """MB that a step needs above what is held before it.
 
-    Args:
-        cases: what is measured.
-        device: on a CPU, another process measures.
+    Example:
+        >>> peak(lambda: torch.ones(2**20).sum(), torch.device("cpu")) >= 4
+        True
     """
+    step()
+    gc.collect()
     if device.type == "cuda":
-        return [_peak_on_cuda(training_step(case, device), device) for case in cases]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.performance.memory", str(torch.get_num_threads())],
-        input=json.dumps([asdict(case) for case in cases]),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-        # What is freed goes back at once, so that the resident set is what is in use.
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
-    )
-    return [float(word) for word in done.stdout.splitlines()[-1].split()]
-
-
-def _peak_on_cuda(step: Callable[[], None], device: torch.device) -> float:
-    step()
-    gc.collect()
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    step()
-    return (torch.cuda.max_memory_allocated(device) - before) / MB
-
-
-def _peak_on_cpu(step: Callable[[], None]) -> float:
-    step()
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the highest so far is now the present one
-    before = _resident("VmRSS")
-    step()
-    return (_resident("VmHWM") - before) / 1024
-
-
-def _resident(which: str) -> int:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(which))
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        step()
+        return (torch.cuda.max_memory_allocated(device) - before) / MB
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    assert profiler.profiler is not None
+    results: Any = profiler.profiler.kineto_results
+    events = [event for event in results.events() if event.name() == "[memory]"]
+    sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return max(itertools.accumulate(sizes)) / MB
 
 
 def training_step(case: Case, device: torch.device) -> Callable[[], None]:
@@ -138,7 +116,7 @@ def training_step(case: Case, device: torch.device) -> Callable[[], None]:
         x[:, :n_support], y[:, :n_support], x[:, n_support:], y[:, n_support:], torch.ones(case.n_tasks), N_WAY
     ).to(device)
     if case.name in THEIRS:
-        return _their_step(network.to(device), batch, case)
+        return _their_step(in_layers_of_torch(network).to(device), batch, case)
     mapping, recompute = "vmap" if case.name.startswith("vmap") else "loop", case.name.split()[-1]
     outer = OuterLoop(mapping=mapping, recompute=recompute)  # type: ignore[arg-type]
     learner = MAML(network, n_inner_steps=case.n_steps, inner_rate=RATE, outer=outer).to(device)
@@ -193,7 +171,7 @@ def _table(rows: Rows, along: str, other: str, title: str) -> Table:
         table.add_column(heading, justify="right")
     base = {row[along]: row["seconds"] for row in next(iter(curves.values()), [])}
     for name, curve in curves.items():
-        cells = [f"{row['peak']:.0f} ({row['seconds']:.2f})" for row in curve]
+        cells = [f"{row['peak']:.1f} ({row['seconds']:.2f})" for row in curve]
         ratio = statistics.median(row["seconds"] / base[row[along]] for row in curve)
         per_one = slope([row[along] for row in curve], [row["peak"] for row in curve])
         table.add_row(name, *cells, f"{per_one:.1f}", f"{ratio:.2f}")
@@ -234,9 +212,3 @@ def plot(rows: Rows) -> Figure:
     if by[0].lines:
         by[0].legend(fontsize=7)
     return figure
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(int(sys.argv[1]))
-    asked = [Case(**about) for about in json.load(sys.stdin)]
-    print(*(_peak_on_cpu(training_step(case, torch.device("cpu"))) for case in asked))

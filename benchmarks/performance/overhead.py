@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 import strategies
+from benchmarks.performance.against import lightning_alone
 from benchmarks.performance.clock import await_device
 from benchmarks.performance.suite import Rows, Settings, spread, words
 from benchmarks.split_mnist_speed import run_on_terminal
@@ -60,6 +61,9 @@ CASES: dict[str, list[str]] = {
 }
 """Learners whose steps take about 1, 5 and 20 ms on a core, as flags of ``fit``."""
 
+ALONE = "Lightning alone, MLP"
+"""The network of the first of these in a module of Lightning's and nothing else: what Lightning takes of the rest."""
+
 MAKERS: dict[str, Callable[[], Strategy]] = {
     "AGEM": lambda: strategies.AGEM(budget_examples=200),
     "AdapterBank": lambda: strategies.AdapterBank(),
@@ -89,6 +93,9 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
     for name in wanted:
         tell(name)
         rows.append({"part": "step", "name": name} | step_cost(CASES[name], settings))
+    if settings.wants(ALONE):
+        tell(ALONE)
+        rows.append({"part": "step", "name": ALONE} | added(lightning_alone(settings.device, *blocks_of(settings))))
     domains = Kept(Glyphs(n_classes=40, styles=["strokes", "textures"]).domains())
     for name, kind in strategy_cases():
         if settings.wants(name):
@@ -103,7 +110,7 @@ def step_cost(flags: Sequence[str], settings: Settings) -> dict[str, Any]:
     Raises:
         ValueError: when ``fit`` fails; its last words are in the message.
     """
-    block, blocks = (10, 4) if settings.quick else (40, 22)
+    block, blocks = blocks_of(settings)
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         callback = "benchmarks.performance.against.Against"
@@ -121,8 +128,24 @@ def step_cost(flags: Sequence[str], settings: Settings) -> dict[str, Any]:
         if code or not result.is_file():
             raise ValueError(f"fit failed with exit code {code}: {output[-2000:]}\n{' '.join(command)}")
         found = json.loads(result.read_text(encoding="utf-8"))
-    added = [whole / bare - 1 for whole, bare in zip(found["whole"], found["bare"], strict=True)]
-    return {"whole": spread(found["whole"]), "bare": spread(found["bare"]), "added": spread(added)}
+    return added(found)
+
+
+def blocks_of(settings: Settings) -> tuple[int, int]:
+    """Steps of a block, and blocks."""
+    return (10, 4) if settings.quick else (40, 22)
+
+
+def added(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Whole and bare steps, and what the whole ones add: seconds and share.
+
+    Example:
+        >>> added({"whole": [3.0], "bare": [2.0]})["share"]["median"]
+        0.5
+    """
+    pairs = list(zip(found["whole"], found["bare"], strict=True))
+    extra, share = [whole - bare for whole, bare in pairs], [whole / bare - 1 for whole, bare in pairs]
+    return {name: spread(found[name]) for name in ("whole", "bare")} | {"added": spread(extra), "share": spread(share)}
 
 
 def strategy_cases() -> list[tuple[str, str]]:
@@ -234,12 +257,12 @@ def clocked(
 def tables(rows: Rows) -> list[Table]:
     """Whole against bare steps, and the strategies."""
     steps = Table(title="a whole training step against its bare maths: median (smallest … largest)")
-    for column in ("learner", "bare", "whole", "added", f"at most {AT_MOST:.0%}"):
+    for column in ("learner", "bare", "whole", "added", "share", f"at most {AT_MOST:.0%}"):
         steps.add_column(column, justify="left" if column == "learner" else "right")
     for row in (row for row in rows if row["part"] == "step"):
-        met = "" if row["bare"]["median"] < AT_SECONDS else "met" if row["added"]["median"] <= AT_MOST else "missed"
-        cells = [words(scaled(row[key], 1000), 2, " ms") for key in ("bare", "whole")]
-        steps.add_row(row["name"], *cells, words(scaled(row["added"], 100), 1, " %"), met)
+        met = "" if row["bare"]["median"] < AT_SECONDS else "met" if row["share"]["median"] <= AT_MOST else "missed"
+        cells = [words(scaled(row[key], 1000), 2, " ms") for key in ("bare", "whole", "added")]
+        steps.add_row(row["name"], *cells, words(scaled(row["share"], 100), 1, " %"), met)
     costs = Table(title="strategies: a step of the second experience, and begin and end of an experience on top")
     for column in ("strategy", "stream", "step", "times no strategy's", "begin", "end"):
         costs.add_column(column, justify="left" if column in ("strategy", "stream") else "right")

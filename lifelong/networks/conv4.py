@@ -7,7 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lifelong.networks.norm import Norm, norm_layer
+from lifelong.networks.batch_norm import pooled_batch_norm
+from lifelong.networks.norm import BatchNorm, Norm, norm_layer, takes_means_away
 from lifelong.networks.shapes import check_images, count_features
 
 
@@ -83,9 +84,33 @@ class Conv4(nn.Module):
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
-def conv_block(n_in: int, n_out: int, norm: Norm, pooling: Literal["max", "stride", "none"]) -> nn.Sequential:
+class ConvBlock(nn.Sequential):
+    """Convolution, norm, pooling where there is any, and ReLU; batch norm and pooling are one operation.
+
+    Example:
+        >>> import torch
+        >>> conv_block(1, 8, "batch", "max")(torch.zeros(2, 1, 16, 16)).shape
+        torch.Size([2, 8, 8, 8])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, C, H, W)`` to maps."""
+        convolution, norm, *rest = self
+        maps = convolution(x)
+        if isinstance(norm, BatchNorm) and isinstance(rest[0], nn.MaxPool2d):
+            maps, rest = pooled_batch_norm(maps, norm.weight, norm.bias), rest[1:]
+        else:
+            maps = norm(maps)
+        for layer in rest:
+            maps = layer(maps)
+        return maps  # type: ignore[no-any-return]
+
+
+def conv_block(n_in: int, n_out: int, norm: Norm, pooling: Literal["max", "stride", "none"]) -> ConvBlock:
     """3×3 convolution, norm and ReLU; ``max`` and ``stride`` pooling halve the size, ``none`` keeps it."""
-    stride = 2 if pooling == "stride" else 1
-    layers: list[nn.Module] = [nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1), norm_layer(norm, n_out)]
+    convolution = nn.Conv2d(n_in, n_out, 3, stride=2 if pooling == "stride" else 1, padding=1)
+    if takes_means_away(norm):
+        convolution.bias = None  # drawn all the same, so that a seed's weights do not depend on the norm
     # The largest of rectified numbers is the rectified largest, and four times as few numbers are left to rectify.
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pooling == "max" else []), nn.ReLU())
+    pool = [nn.MaxPool2d(2)] if pooling == "max" else []
+    return ConvBlock(convolution, norm_layer(norm, n_out), *pool, nn.ReLU())

@@ -1,0 +1,155 @@
+"""Batch norm with the statistics of the batch at hand, and with pooling after it, in the way that is fastest just now.
+
+The arithmetic is that of ``torch.nn.functional.batch_norm``. On a CPU a norm is bound by memory, so what counts is how
+often the maps are read and written:
+
+- the largest of normalised numbers is the normalised largest, where nothing changes its sign, so with pooling a quarter
+  as many numbers are scaled and shifted, and the others are never written;
+- torch's second derivative of a norm reads and writes them two dozen times. Where gradients are differentiated again,
+  the statistics are an operation with derivatives of their own, and the rest follows from them.
+
+Shapes: ``n`` images, ``C`` channels, ``H × W`` pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.second_order import is_second_order, second_order
+
+EPSILON = 1e-5
+"""Added to a variance, as torch's norms do."""
+WORTH_IT = 1 << 15
+"""With fewer numbers, what is saved is less than what Python takes."""
+
+
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``(x − mean) / √(variance + 10⁻⁵) · weight + bias`` with the statistics of each channel of the batch.
+
+    Under ``vmap`` it is written out, because the second derivative of torch's fused ``batch_norm`` is wrong there
+    (torch 2.13), which second-order MAML would notice.
+
+    Args:
+        x: ``(n, C, H, W)``.
+        weight: ``(C,)``.
+        bias: ``(C,)``.
+
+    Example:
+        >>> x = torch.randn(8, 3, 4, 4)
+        >>> batch_norm(x, torch.ones(3), torch.zeros(3)).mean((0, 2, 3)).abs() < 1e-5
+        tensor([True, True, True])
+    """
+    if _is_inside("Vmap"):
+        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
+        scale = (variance + EPSILON).rsqrt() * weight[:, None, None]
+        return torch.addcmul(bias[:, None, None], x - mean, scale)
+    if is_second_order() and _is_worth_it(x, weight):
+        mean, variance = _Statistics.apply(x, False)  # type: ignore[no-untyped-call]
+        return _scaled(x, mean, variance, weight, bias)
+    return F.batch_norm(x, None, None, weight, bias, training=True)
+
+
+def pooled_batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``max_pool2d(batch_norm(x, weight, bias), 2)``.
+
+    Args:
+        x: ``(n, C, H, W)``.
+        weight: ``(C,)``.
+        bias: ``(C,)``.
+
+    Returns:
+        ``(n, C, H // 2, W // 2)``.
+
+    Example:
+        >>> x, weight, bias = torch.randn(8, 64, 28, 28), torch.rand(64), torch.rand(64)
+        >>> expected = F.max_pool2d(batch_norm(x, weight, bias), 2)
+        >>> torch.allclose(pooled_batch_norm(x, weight, bias), expected, atol=1e-5)
+        True
+    """
+    can_pool_first = not _is_inside("Vmap") and _is_worth_it(x, weight) and bool((weight > 0).all())
+    if can_pool_first and is_second_order():
+        mean, variance, pooled, _ = _Statistics.apply(x, True)  # type: ignore[no-untyped-call]
+        return _scaled(pooled, mean, variance, weight, bias)
+    if can_pool_first and not _is_inside("Grad"):
+        return _PooledBatchNorm.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
+    return F.max_pool2d(batch_norm(x, weight, bias), 2)
+
+
+def _is_worth_it(x: Tensor, weight: Tensor) -> bool:
+    return x.device.type == "cpu" and x.numel() >= WORTH_IT and x.dtype == weight.dtype
+
+
+def _is_inside(transform: str) -> bool:
+    stack = torch._C._functorch.get_interpreter_stack() or []
+    return any(level.key() == getattr(torch._C._functorch.TransformType, transform) for level in stack)
+
+
+def _scaled(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    scale = weight * (variance + EPSILON).rsqrt()
+    return torch.addcmul((bias - mean * scale)[:, None, None], x, scale[:, None, None])
+
+
+def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel."""
+    return torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)  # type: ignore[no-any-return]
+
+
+def _back(x: Tensor, mean: Tensor, for_mean: Tensor, for_variance: Tensor, *pooled: Tensor) -> Tensor:
+    """The gradient for ``x`` from those for its mean, its variance and its pooled pixels, with the places of these."""
+    n_each = x.numel() // x.shape[1]
+    slope = for_variance * (2 / n_each)
+    shift = (for_mean / n_each - slope * mean)[:, None, None]
+    if not pooled:
+        return torch.addcmul(shift, x, slope[:, None, None])
+    for_pooled, places = pooled
+    at_places = torch.ops.aten.max_pool2d_with_indices_backward
+    gradient: Tensor = at_places(for_pooled, x, [2, 2], [2, 2], [0, 0], [1, 1], False, places)
+    return gradient.addcmul_(x, slope[:, None, None]).add_(shift)
+
+
+class _Statistics(torch.autograd.Function):
+    """Mean and variance of each channel; and the largest of every 2 × 2 pixels, with their places, where asked for."""
+
+    @staticmethod
+    def forward(x: Tensor, pool: bool) -> tuple[Tensor, ...]:
+        return (*_statistics(x), *(F.max_pool2d(x, 2, return_indices=True) if pool else ()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        mean, _, *pooled = output
+        ctx.mark_non_differentiable(*pooled[1:])
+        ctx.save_for_backward(inputs[0], mean, *pooled[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        x, mean, *places = ctx.saved_tensors
+        return _back(x, mean, *gradients[:3], *places), None
+
+
+class _PooledBatchNorm(torch.autograd.Function):
+    """Norm and pooling at once, for gradients that are taken once; where they are not, the others do it again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        mean, variance = _statistics(x)
+        pooled, places = F.max_pool2d(x, 2, return_indices=True)
+        ctx.save_for_backward(x, weight, bias, mean, variance, pooled, places)
+        return torch.native_batch_norm(pooled, weight, bias, mean, variance, False, 0.0, EPSILON)[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        x, weight, bias, mean, variance, pooled, places = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            with second_order():
+                again = pooled_batch_norm(x, weight, bias)
+            return torch.autograd.grad(again, (x, weight, bias), gradient, create_graph=True)
+        back = torch.ops.aten.native_batch_norm_backward
+        about = (weight, mean, variance, None, None, False, EPSILON, [True, True, True])
+        for_pooled, for_weight, for_bias = back(gradient, pooled, *about)
+        scale = (variance + EPSILON).rsqrt()
+        for_mean, for_variance = -weight * scale * for_bias, -weight * scale.square() * for_weight / 2
+        return _back(x, mean, for_mean, for_variance, for_pooled, places), for_weight, for_bias

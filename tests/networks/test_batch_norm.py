@@ -1,0 +1,113 @@
+"""Batch norm, with pooling and without: values and all derivatives, whichever way is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from lifelong.learners import MAML
+from lifelong.networks import Conv4, batch_norm
+from lifelong.networks.batch_norm import pooled_batch_norm
+from lifelong.outer import OuterLoop
+from lifelong.second_order import is_second_order, second_order
+from tests.toys import random_episode
+
+Function = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def by_torch(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.batch_norm(x, None, None, weight, bias, training=True)
+
+
+def pooled_by_torch(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.max_pool2d(by_torch(x, weight, bias), 2)
+
+
+PAIRS = [(batch_norm.batch_norm, by_torch), (pooled_batch_norm, pooled_by_torch)]
+
+
+@pytest.fixture(autouse=True)
+def small_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_norm, "WORTH_IT", 1)
+
+
+@pytest.fixture
+def given() -> tuple[Tensor, Tensor, Tensor]:
+    """Maps of odd size, weights above 0 and biases."""
+    torch.manual_seed(0)
+    x = torch.randn(3, 2, 5, 4, dtype=torch.float64, requires_grad=True)
+    weight = (0.5 + torch.rand(2, dtype=torch.float64)).requires_grad_()
+    return x, weight, torch.randn(2, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.parametrize("twice", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_values_and_derivatives_are_those_of_torch(
+    ours: Function, theirs: Function, twice: bool, layout: torch.memory_format, given: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    x, weight, bias = given
+    x = x.detach().to(memory_format=layout).requires_grad_()
+    with second_order() if twice else nullcontext():
+        torch.testing.assert_close(ours(x, weight, bias), theirs(x, weight, bias))
+        once = [torch.autograd.grad(f(x, weight, bias).pow(3).sum(), (x, weight, bias)) for f in (ours, theirs)]
+        torch.testing.assert_close(*once)
+        assert gradcheck(ours, (x, weight, bias))
+        assert gradgradcheck(ours, (x, weight, bias))
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_where_a_weight_is_not_above_zero_pooling_comes_last(twice: bool, given: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, _, bias = given
+    for weight in (torch.tensor([-1.0, 1.0]).double(), torch.tensor([0.0, 1.0]).double()):
+        with second_order(twice):
+            torch.testing.assert_close(pooled_batch_norm(x, weight, bias), pooled_by_torch(x, weight, bias))
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+@pytest.mark.parametrize("pooling", ["max", "stride"])
+def test_a_learner_learns_as_with_torchs_norm(first_order: bool, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Conv4(n_filters=4, pooling=pooling, image_size=16, n_outputs=3)  # type: ignore[arg-type]
+    learner = MAML(network, n_inner_steps=2, first_order=first_order, outer=OuterLoop(mapping="loop")).double()
+    batch, found = random_episode(kind="image"), []
+    for worth_it in (1, 10**9):
+        monkeypatch.setattr(batch_norm, "WORTH_IT", worth_it)
+        losses = learner.losses(learner.meta_parameters(), batch)
+        found.append((losses, torch.autograd.grad(losses.sum(), list(network.parameters()))))
+    torch.testing.assert_close(found[0], found[1], atol=1e-10, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("first_order", "taken"), [(True, 0), (False, 8)])
+def test_the_second_derivative_is_ours_where_it_is_taken(
+    first_order: bool, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    scaled = batch_norm._scaled
+    monkeypatch.setattr(batch_norm, "_scaled", lambda *given: calls.append(1) or scaled(*given))
+    network = Conv4(n_filters=4, image_size=16, n_outputs=3)
+    learner = MAML(network, n_inner_steps=2, first_order=first_order, outer=OuterLoop(mapping="loop"))
+    batch = random_episode(kind="image")
+    learner.losses(learner.meta_parameters(), batch)
+    assert len(calls) == taken * len(batch)  # four norms in each of two inner steps
+    with torch.no_grad():
+        learner.losses(learner.meta_parameters(), batch)
+    assert len(calls) == taken * len(batch)  # nothing is differentiated again in evaluation
+
+
+def test_other_precision_than_the_parameters_is_left_to_torch() -> None:
+    x, weight, bias = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16), torch.ones(3), torch.zeros(3)
+    assert pooled_batch_norm(x, weight, bias).dtype == torch.bfloat16
+
+
+def test_second_order_ends_with_its_block() -> None:
+    with second_order():
+        with second_order(False):
+            assert not is_second_order()
+        assert is_second_order()
+    assert not is_second_order()
