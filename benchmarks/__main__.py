@@ -2,7 +2,7 @@
 
 Each suite prints its tables as it ends, and keeps what it found, with machine, date and command, in
 ``benchmarks/results/performance/SUITE-DEVICE.json`` and a plot beside it; ``--show`` prints and draws what was kept.
-``--only`` measures some rows of a suite; those of the throughput are kept beside the others.
+Each row is kept as soon as it is there; ``--only`` measures some rows of a suite, and the others stay as they were.
 """
 
 from __future__ import annotations
@@ -57,15 +57,14 @@ def main() -> None:
                 rows: suite.Rows = []
                 for row in module.measure(settings, lambda what, name=name, at=status: at.update(f"{name}: {what}")):
                     rows.append(row)
-                    if "setup" in row and not arguments.quick:  # what was measured stays, whatever comes after
+                    if not arguments.quick:  # what was measured stays, whatever comes after
                         suite.save(path, [row], arguments.device, beside=True)
             if not rows:
                 console.print(f"{name} has no row with {' or '.join(arguments.only)} in its name")
                 continue
-            partial = bool(arguments.only)
-            is_kept = not arguments.quick and (not partial or all("setup" in row for row in rows))
+            is_kept = not arguments.quick
             if is_kept:
-                rows = suite.save(path, rows, arguments.device, beside=partial)
+                rows = suite.save(path, rows, arguments.device, beside=bool(arguments.only))
         elif path.is_file():
             rows, is_kept = suite.load(path), True
         else:

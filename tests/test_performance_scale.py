@@ -105,7 +105,7 @@ def test_a_stream_is_timed_part_by_part(tmp_path: Path) -> None:
 def test_only_measures_what_is_asked_for() -> None:
     settings = Settings(quick=True, only=("ProtoNet, MLP: ways",))
     told: list[str] = []
-    rows = scale.measure(settings, told.append)
+    rows = list(scale.measure(settings, told.append))
     assert told == ["ProtoNet, MLP: ways"]
     assert [(row["group"], row["size"]) for row in rows] == [("step", "ways")]
     assert all(point["median"] > 0 for point in rows[0]["points"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import itertools
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -46,19 +46,18 @@ class Case:
     n_filters: int = 64
 
 
-def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
+def measure(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """A row for every case: ``peak`` in MB, ``seconds`` of a step; or ``note`` where it could not be measured."""
     tasks, steps = ((1, 2), (1, 2)) if settings.quick else ((1, 2, 4, 8), (1, 2, 5, 10))
     n_tasks, n_steps, n_filters = (2, 1, 16) if settings.quick else (4, 5, 64)
     sizes = [(n, n_steps) for n in tasks] + [(n_tasks, n) for n in steps]
     names = [name for name in (*OURS, *_mapped(settings.device), *THEIRS) if settings.wants(name)]
-    rows: Rows = []
     for name in set(names) & set(THEIRS):
         try:
             import_learn2learn()
         except ValueError as error:
             names.remove(name)
-            rows.append(asdict(Case(name)) | {"note": str(error)})
+            yield asdict(Case(name)) | {"setup": name, "note": str(error)}
     cases = [Case(name, *size, n_filters) for size in dict.fromkeys(sizes) for name in names]
     found = {}
     for case in cases:
@@ -70,8 +69,8 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
         times = alternate(calls, device=settings.device, repetitions=1 if settings.quick else 3, seconds=0.0)
         for name, seconds in times.items():
             case = Case(name, *size, n_filters)
-            rows.append(asdict(case) | {"peak": found[case], "seconds": statistics.median(seconds)})
-    return rows
+            setup = f"{name}, {case.n_tasks} tasks, {case.n_steps} inner steps"
+            yield asdict(case) | {"setup": setup, "peak": found[case], "seconds": statistics.median(seconds)}
 
 
 def _mapped(device: torch.device) -> tuple[str, ...]:

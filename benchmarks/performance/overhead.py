@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,22 +86,24 @@ KINDS = ("few-shot", "class", "task")
 """MAML on few-shot tasks; a classifier on classes, or on tasks where a strategy refuses those."""
 
 
-def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
+def measure(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """A row for each learner's step, then one for each strategy and kind of stream."""
-    rows: Rows = []
     wanted = [name for name in CASES if settings.wants(name) and (not settings.quick or name == "MAML, MLP")]
     for name in wanted:
         tell(name)
-        rows.append({"part": "step", "name": name} | step_cost(CASES[name], settings))
+        yield _about("step", name) | step_cost(CASES[name], settings)
     if settings.wants(ALONE):
         tell(ALONE)
-        rows.append({"part": "step", "name": ALONE} | added(lightning_alone(settings.device, *blocks_of(settings))))
+        yield _about("step", ALONE) | added(lightning_alone(settings.device, *blocks_of(settings)))
     domains = Kept(Glyphs(n_classes=40, styles=["strokes", "textures"]).domains())
     for name, kind in strategy_cases():
         if settings.wants(name):
             tell(f"{name} ({kind})")
-            rows.append({"part": "strategy", "name": name, "kind": kind} | strategy_cost(name, kind, domains, settings))
-    return rows
+            yield _about("strategy", name, kind) | strategy_cost(name, kind, domains, settings)
+
+
+def _about(part: str, name: str, kind: str = "") -> dict[str, Any]:
+    return {"setup": ", ".join(filter(None, (part, name, kind))), "part": part, "name": name, "kind": kind}
 
 
 def step_cost(flags: Sequence[str], settings: Settings) -> dict[str, Any]:

@@ -101,10 +101,10 @@ class Blobs(Source):
         return Domain(f"blobs {number + 1}", torch.from_numpy(x).float(), y, names, holdout="examples")
 
 
-def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
+def measure(settings: Settings, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Measure every curve that is asked for."""
-    parts = (*_step_curves(settings, tell), *_stream_curves(settings, tell), *_buffers(settings, tell))
-    return [*parts, *_two_processes(settings, tell)]
+    for curves in (_step_curves, _stream_curves, _buffers, _two_processes):
+        yield from curves(settings, tell)
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> dict[str, float]:
@@ -463,7 +463,8 @@ def _apart(n_processes: int, n_tasks: int, n_steps: int) -> list[float]:
 def _curve(
     group: str, name: str, what: str, size: str, unit: str, points: Sequence[dict[str, float]]
 ) -> dict[str, Any]:
-    row = {"group": group, "name": name, "what": what, "size": size, "unit": unit, "points": list(points)}
+    about = {"setup": f"{group}: {name}: {what}", "group": group, "name": name, "what": what}
+    row = about | {"size": size, "unit": unit, "points": list(points)}
     if len(points) < 2 or any(point["median"] <= 0 for point in points):
         return row
     return row | exponent([p["size"] for p in points], [p["median"] for p in points])

@@ -50,7 +50,12 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
             if turn > 0 or settings.quick:
                 found[name].append(seconds)
     return [
-        {"name": name, "wall": spread([wall for wall, _ in both]), "cpu": spread([cpu for _, cpu in both])}
+        {
+            "setup": name,
+            "name": name,
+            "wall": spread([wall for wall, _ in both]),
+            "cpu": spread([cpu for _, cpu in both]),
+        }
         for name, both in found.items()
     ]
 

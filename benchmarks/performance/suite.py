@@ -20,7 +20,7 @@ from lifelong.tuning import device_name
 
 Precision = Literal["fp32", "tf32"]
 Rows = list[dict[str, Any]]
-"""What was measured: numbers and words by name, ready for JSON."""
+"""What was measured: numbers and words by name, ready for JSON; one row is told from others by its ``setup``."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def save(path: Path, rows: Rows, device: torch.device, *, beside: bool = False) 
         path: of the file.
         rows: what was measured.
         device: on which.
-        beside: keep the other rows that are in the file; a row is told from others by its ``setup``.
+        beside: keep the other rows that are in the file.
     """
     about = machine(device)
-    again = {row.get("setup") for row in rows}
+    again = {row["setup"] for row in rows}
     before = [row for row in load(path) if row["setup"] not in again] if beside and path.is_file() else []
     kept = [*before, *({**row, "machine": about} for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
