@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows whose names contain one of these")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what is kept")
     parser.add_argument("--show", action="store_true", help="measure nothing, print what was kept")
+    parser.add_argument("--markdown", action="store_true", help="print tables as a document has them")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.suites) - set(SUITES)):
         parser.error(f"there is no suite {', '.join(unknown)}, only {', '.join(SUITES)}")
@@ -71,7 +72,7 @@ def main() -> None:
             console.print(f"{name} has not been measured on {arguments.device.type}: {path} is not there")
             continue
         for table in module.tables(rows):
-            console.print(table)
+            console.print(suite.markdown(table) + "\n" if arguments.markdown else table, soft_wrap=arguments.markdown)
         if is_kept and (figure := module.plot(rows)) is not None:
             figure.savefig(path.with_suffix(".png"), dpi=120)
             console.print(f"{path} and {path.with_suffix('.png').name}")

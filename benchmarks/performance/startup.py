@@ -1,7 +1,8 @@
 """How long a person waits: for the page of help, for every option, and for the first step of ``fit``.
 
-Each is a process of its own, by turns with one that imports torch and one that imports Lightning and its command line
-alone: what is beyond these two is ours. Both the clock on the wall and CPU seconds, which a busy machine spoils less.
+Each is a process of its own, by turns with one that imports torch, one that takes a step of one of torch's optimizers
+(which import torch's compiler then) and one that imports Lightning and its command line alone: what is beyond these is
+ours. Both the clock on the wall and CPU seconds, which a busy machine spoils less.
 ``fit`` learns the embedded default, without the evaluation of the untrained learner and without a logger.
 """
 
@@ -29,6 +30,7 @@ FIT = (
 )
 COMMANDS: dict[str, tuple[str, ...]] = {
     "import torch": ("-c", "import torch"),
+    "a step of torch's Adam": ("-c", "import torch; torch.optim.Adam([torch.ones(1, requires_grad=True)]).step()"),
     "import lightning": ("-c", "import lightning.pytorch.cli"),
     "--help": (*LIFELONG, "--help"),
     "fit --help": (*LIFELONG, "fit", "--help"),

@@ -82,6 +82,27 @@ def words(found: Mapping[str, float], digits: int = 2, unit: str = "") -> str:
     return f"{found['median']:.{digits}f}{unit} ({found['low']:.{digits}f} … {found['high']:.{digits}f})"
 
 
+def markdown(table: Table) -> str:
+    """A table as a document has it.
+
+    Example:
+        >>> table = Table("learner", title="seconds")
+        >>> table.add_row("MAML")
+        >>> print(markdown(table))
+        **seconds**
+        <BLANKLINE>
+        | learner |
+        |:---|
+        | MAML |
+    """
+    heads = [str(column.header) for column in table.columns]
+    sides = ["---:" if column.justify == "right" else ":---" for column in table.columns]
+    rows = zip(*(map(str, column.cells) for column in table.columns), strict=True)
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    lines.insert(1, f"|{'|'.join(sides)}|")
+    return "\n".join([f"**{table.title}**", "", *lines])
+
+
 def machine(device: torch.device) -> dict[str, Any]:
     """What the figures were measured on."""
     return {

@@ -13,7 +13,9 @@ from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.metrics import METRICS
 from lifelong.learner import Learner
 from lifelong.streaming import StreamDataModule
+from strategies import Replay
 from tests.command_line import QUIET, run_here
+from tests.interrupted import fit_twice
 from tests.toys import fit, make_classifier, make_learner, toy_data, toy_examples
 
 DISJOINT = "the classes of the experiences are disjoint"
@@ -73,6 +75,15 @@ def test_between_whole_rows_only_the_domain_just_learnt_and_the_next_are_evaluat
         assert ours[name] == theirs[name]
     logged = sparse.scalars(sparse_learner.trainer)
     assert {f"val/score/domain {d}" for d in range(5)} <= logged.keys()
+
+
+@pytest.mark.parametrize("step", [2, 6, 14])  # in the middle of the first, the second and the fourth experience
+def test_a_run_goes_on_between_whole_rows(tmp_path: Path, step: int) -> None:
+    (_, whole), (_, resumed) = fit_twice(
+        make_learner, lambda: toy_data(5, steps_per_experience=4, evaluate_every=3), lambda: [Replay()], tmp_path, step
+    )
+    assert np.isnan(whole.matrix()).any()
+    assert np.array_equal(whole.matrix(), resumed.matrix(), equal_nan=True)
 
 
 def test_more_domains_than_the_interpreter_may_nest_are_passed_over() -> None:
