@@ -77,26 +77,30 @@ def search(
         >>> print(plan)
         16 at once
     """
-    best = Plan("loop")
-    found = {best: seconds(best, min(n_tasks, 2))}
+    best, sizes = Plan("loop"), {Plan("loop"): min(n_tasks, 2)}
+    found = {best: seconds(best, sizes[best])}
+
+    def better(plan: Plan, size: int) -> Plan:
+        sizes[plan], found[plan] = size, seconds(plan, size)
+        # Whoever loses tries again: the machine may have been busy with something else.
+        loser = best if found[plan] < GAIN * found[best] else plan
+        found[loser] = min(found[loser], seconds(loser, sizes[loser]))
+        return plan if found[plan] < GAIN * found[best] else best
+
     size = min(GROWTH, n_tasks)
     while True:
         plan = Plan("vmap", None if size == n_tasks else size)
-        found[plan] = seconds(plan, size)
-        if found[plan] < GAIN * found[best]:
-            best = plan
+        best = better(plan, size)
         # Few tasks at once may not pay yet for what vmap costs; twice as slow will not.
         if size == n_tasks or found[plan] > (2 if best.mapping == "loop" else 1 / GAIN) * found[best]:
             break
         size = min(GROWTH * size, n_tasks)
     if may_capture:
-        captured = replace(best, graph=True)
-        found[captured] = seconds(captured, n_tasks)
-        best = captured if found[captured] < GAIN * found[best] else best
+        best = better(replace(best, graph=True), n_tasks)
     return best, found
 
 
-def seconds_of_a_task(learner: Learner, batch: Episode, plan: Plan, n_tasks: int, repetitions: int = 3) -> float:
+def seconds_of_a_task(learner: Learner, batch: Episode, plan: Plan, n_tasks: int, repetitions: int = 2) -> float:
     """Seconds that one of ``n_tasks`` tasks takes, losses and their gradients; ``inf`` where memory does not suffice.
 
     Args:

@@ -47,6 +47,21 @@ def test_more_at_once_is_tried_while_it_may_pay(by_size: dict[int, float], best:
     assert len(found) == tried
 
 
+@pytest.mark.parametrize("busy", [LOOP, Plan("vmap")])
+@pytest.mark.parametrize("together", [0.5, 2.0])
+def test_a_moment_in_which_the_machine_is_busy_decides_nothing(busy: Plan, together: float) -> None:
+    asked: list[Plan] = []
+
+    def seconds(plan: Plan, n: int) -> float:
+        asked.append(plan)
+        slowed = 8 if plan == busy and asked.count(plan) == 1 else 1
+        return slowed * (1.0 if plan == LOOP else together)
+
+    plan, found = search(seconds, 2)
+    assert plan == (Plan("vmap") if together < 1 else LOOP)
+    assert found == {LOOP: 1.0, Plan("vmap"): together}
+
+
 @pytest.mark.parametrize(("captured", "graph"), [(0.3, True), (0.49, False)])
 def test_the_best_is_tried_as_a_graph(captured: float, graph: bool) -> None:
     plan, found = search(lambda plan, n: captured if plan.graph else 0.5, 2, may_capture=True)

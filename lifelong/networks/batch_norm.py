@@ -43,11 +43,12 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         >>> batch_norm(x, torch.ones(3), torch.zeros(3)).mean((0, 2, 3)).abs() < 1e-5
         tensor([True, True, True])
     """
-    if _is_inside("Vmap"):
+    transforms = _transforms()
+    if "Vmap" in transforms:
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
         scale = (variance + EPSILON).rsqrt() * weight[:, None, None]
         return torch.addcmul(bias[:, None, None], x - mean, scale)
-    if is_second_order() and _is_worth_it(x, weight):
+    if is_second_order() and transforms <= {"Grad"} and _is_worth_it(x, weight):
         mean, variance = _Statistics.apply(x, False)  # type: ignore[no-untyped-call]
         return _scaled(x, mean, variance, weight, bias)
     return F.batch_norm(x, None, None, weight, bias, training=True)
@@ -70,11 +71,12 @@ def pooled_batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         >>> torch.allclose(pooled_batch_norm(x, weight, bias), expected, atol=1e-5)
         True
     """
-    can_pool_first = not _is_inside("Vmap") and _is_worth_it(x, weight) and bool((weight > 0).all())
+    transforms = _transforms()
+    can_pool_first = transforms <= {"Grad"} and _is_worth_it(x, weight) and bool((weight > 0).all())
     if can_pool_first and is_second_order():
         mean, variance, pooled, _ = _Statistics.apply(x, True)  # type: ignore[no-untyped-call]
         return _scaled(pooled, mean, variance, weight, bias)
-    if can_pool_first and not _is_inside("Grad"):
+    if can_pool_first and not transforms:
         return _PooledBatchNorm.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
     return F.max_pool2d(batch_norm(x, weight, bias), 2)
 
@@ -83,9 +85,9 @@ def _is_worth_it(x: Tensor, weight: Tensor) -> bool:
     return x.device.type == "cpu" and x.numel() >= WORTH_IT and x.dtype == weight.dtype
 
 
-def _is_inside(transform: str) -> bool:
-    stack = torch._C._functorch.get_interpreter_stack() or []
-    return any(level.key() == getattr(torch._C._functorch.TransformType, transform) for level in stack)
+def _transforms() -> set[str]:
+    """What ``torch.func`` does at this moment: ``Grad``, ``Vmap``, ``Jvp``."""
+    return {level.key().name for level in torch._C._functorch.get_interpreter_stack() or []}
 
 
 def _scaled(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -100,6 +100,14 @@ def test_the_second_derivative_is_ours_where_it_is_taken(
     assert len(calls) == taken * len(batch)  # nothing is differentiated again in evaluation
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch's own tangents
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_tangents_are_those_of_torch(ours: Function, theirs: Function, given: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, weight, bias = (tensor.detach() for tensor in given)
+    one, other = (torch.func.jvp(f, (x, weight, bias), (x.flip(0), bias, weight)) for f in (ours, theirs))
+    torch.testing.assert_close(one, other)
+
+
 def test_other_precision_than_the_parameters_is_left_to_torch() -> None:
     x, weight, bias = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16), torch.ones(3), torch.zeros(3)
     assert pooled_batch_norm(x, weight, bias).dtype == torch.bfloat16
