@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -91,6 +92,7 @@ def peak(step: Callable[[], None], device: torch.device) -> float:
         torch.cuda.reset_peak_memory_stats(device)
         step()
         return (torch.cuda.max_memory_allocated(device) - before) / MB
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of itself
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
     assert profiler.profiler is not None

@@ -276,15 +276,20 @@ def tables(rows: Rows) -> list[Table]:
 
 
 def plot(rows: Rows) -> Figure | None:
-    """The strategies' steps, as times a step without."""
+    """The strategies' steps, as times a step without: medians, and from the smallest to the largest."""
     found = [row for row in rows if row["part"] == "strategy"]
     if not found:
         return None
     figure = Figure(figsize=(8, 1 + 0.3 * len(found)), layout="constrained")
     axes = figure.subplots()
     names = [f"{row['name']} ({row['kind']})" for row in found]
-    axes.barh(names[::-1], [row["ratio"]["median"] for row in found][::-1])
+    ratios = [row["ratio"] for row in found]
+    ranges = [[r["median"] - r["low"] for r in ratios], [r["high"] - r["median"] for r in ratios]]
+    axes.barh(names, [r["median"] for r in ratios], xerr=ranges, color="tab:blue", ecolor="tab:gray", capsize=2)
+    axes.invert_yaxis()
     axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
     axes.set_xlabel("seconds of a step, as times those without a strategy")
     return figure
 
