@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 from lifelong.batch import Episode, Task
 from lifelong.compatibility import check_compatible
 from lifelong.graphs import Graphs, can_capture
+from lifelong.in_turn import in_turn
 from lifelong.mapping import Plan, choose_mapping, has_running_statistics, over_tasks
 from lifelong.networks.split import apply_embedding, output_dtype
 from lifelong.objective import Classification, Objective
@@ -190,10 +191,23 @@ class Learner(L.LightningModule):
         return losses, outputs
 
     def training_losses(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """The same as a training step has them: by a captured graph where that is how its tasks are run."""
+        """The same as a training step has them: where they can be, by a captured graph or in the memory of one task."""
         device = batch.weight.device
-        is_captured = can_capture(self, device) and self.plan(device).graph
-        return self._graphs(self, params, batch) if is_captured else self.losses_and_outputs(params, batch)
+        if can_capture(self, device) and self.plan(device).graph:
+            return self._graphs(self, params, batch)
+        if len(batch) > 1 and self._lets_go(device):
+            leaves = [p for p in (*params.values(), *self.strategies.parameters()) if p.requires_grad]
+            tasks = (batch.take(slice(number, number + 1)) for number in range(len(batch)))
+            return in_turn(partial(self.losses_and_outputs, params), tasks, leaves)
+        return self.losses_and_outputs(params, batch)
+
+    def _lets_go(self, device: torch.device) -> bool:
+        """Whether a task's graph is needed no more once its gradients are known: nothing else leads through it."""
+        if self.unit != "tasks" or self.plan(device).mapping != "loop" or self.outer.recomputes("tasks"):
+            return False
+        # Halves need a loss that is scaled up before gradients are taken.
+        is_plain = torch.is_grad_enabled() and not torch.is_autocast_enabled(device.type)
+        return is_plain and not any(overrides(s, "penalty") and s.penalises_outputs for s in self.strategies)
 
     def phase(self) -> Hashable | None:
         """What the training losses depend on beside parameters and batch; None where nobody can tell.

@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 class OuterLoop:
     """How the meta-parameters of a learner are trained.
 
-    A training step keeps what every task and every inner step computed until its backward pass, in a loop too: at
-    second order its memory grows as tasks times inner steps. ``recompute`` keeps less and computes it again: with
-    ``steps`` every inner step keeps the parameters that it starts from, with ``tasks`` memory is that of one task
-    (``chunk`` under ``vmap``), and with ``both`` that of one inner step of it. Losses and gradients stay as they are.
+    A training step keeps what a task and its inner steps computed until its gradients are known: of one task at a time
+    in a loop (of all, where a strategy's penalty is differentiated through their outputs, or in half precision), of all
+    under ``vmap``. ``recompute`` keeps less and computes it again: with ``steps`` every inner step keeps the parameters
+    that it starts from, with ``tasks`` memory is that of one task (``chunk`` under ``vmap``), and with ``both`` that of
+    one inner step of it. Losses and gradients stay as they are.
 
     Args:
         optimizer: makes the optimizer from the parameters.

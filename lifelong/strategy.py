@@ -114,6 +114,8 @@ class Strategy(nn.Module):
     """Works on the shared parameters while they move, so is useless where another strategy stops them."""
     streams: ClassVar[frozenset[StreamKind]] = EVERY_STREAM
     """The kinds of stream that it makes sense on; on others it is refused at the start."""
+    penalises_outputs: ClassVar[bool] = True
+    """Its penalty is differentiated through the outputs of the step, whose graphs must be kept until then."""
     needs_boundaries: ClassVar[bool] = True
     """Works at the end of experiences, so does nothing on a stream that has no boundaries."""
 

@@ -47,6 +47,7 @@ class DER(Rehearsal):
     """
 
     protects_shared_parameters: ClassVar[bool] = True
+    penalises_outputs: ClassVar[bool] = False
     streams: ClassVar[frozenset[StreamKind]] = EXAMPLE_STREAMS
 
     def __init__(

@@ -46,6 +46,7 @@ class EWC(Strategy):
     """
 
     protects_shared_parameters: ClassVar[bool] = True
+    penalises_outputs: ClassVar[bool] = False
 
     def __init__(
         self,

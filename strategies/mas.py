@@ -41,6 +41,7 @@ class MAS(Strategy):
     """
 
     protects_shared_parameters: ClassVar[bool] = True
+    penalises_outputs: ClassVar[bool] = False
 
     def __init__(self, *, strength: float = 1.0, n_tasks: int | None = 100) -> None:
         super().__init__()

@@ -39,6 +39,7 @@ class SI(Strategy):
     """
 
     protects_shared_parameters: ClassVar[bool] = True
+    penalises_outputs: ClassVar[bool] = False
 
     def __init__(self, *, strength: float = 1.0, damping: float = 0.1) -> None:
         super().__init__()

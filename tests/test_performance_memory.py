@@ -31,12 +31,13 @@ def test_tables_and_plot_digest_rows() -> None:
     assert len(trade.collections) == 2
 
 
-def test_a_peak_grows_with_tasks_unless_they_are_recomputed() -> None:
+def test_peaks_tell_what_is_kept() -> None:
     cpu = torch.device("cpu")
-    sizes = [(what, n) for what in ("nothing", "tasks") for n in (1, 4)]
-    found = {(what, n): peak(training_step(Case(f"recompute {what}", n, 1, 8), cpu), cpu) for what, n in sizes}
-    assert found["nothing", 4] > 3 * found["nothing", 1] > 0
-    assert found["tasks", 4] < 1.1 * found["tasks", 1]
+    sizes = [("nothing", 1, 1), ("nothing", 4, 1), ("nothing", 1, 8), ("steps", 1, 8)]
+    found = {size: peak(training_step(Case(f"recompute {size[0]}", *size[1:], 8), cpu), cpu) for size in sizes}
+    assert 0 < found["nothing", 4, 1] < 1.1 * found["nothing", 1, 1]
+    assert found["nothing", 1, 8] > 1.5 * found["nothing", 1, 1]
+    assert found["steps", 1, 8] < 1.1 * found["nothing", 1, 1]
 
 
 def test_a_peak_counts_what_is_held_at_the_same_time() -> None:

@@ -124,7 +124,8 @@ def training_step(case: Case, device: torch.device) -> Callable[[], None]:
 
     def step() -> None:
         learner.zero_grad()
-        learner.losses(learner.meta_parameters(), batch).mean().backward()
+        losses, _ = learner.training_losses(learner.meta_parameters(), batch)
+        losses.mean().backward()
 
     return step
 
