@@ -520,23 +520,37 @@ def _amount(value: float, unit: str) -> str:
 
 
 def plot(rows: Rows) -> Figure:
-    """Every curve on two logarithmic axes, a panel for each group and size, with its exponent in the legend."""
-    panels = list(dict.fromkeys((row["group"], row["size"], row["unit"].split()[0]) for row in rows))
+    """Every curve with its range on two logarithmic axes, a panel for what belongs together, exponents in legends."""
+    panels: dict[tuple[str, ...], Rows] = {}
+    for row in rows:
+        panels.setdefault(_panel(row), []).append(row)
     n_columns = min(len(panels), 2)
     n_rows = -(-len(panels) // n_columns)
-    figure = Figure(figsize=(9.5 * n_columns, 4.6 * n_rows), layout="constrained")
-    for number, (group, size, unit) in enumerate(panels, 1):
+    figure = Figure(figsize=(9.5 * n_columns, 4.2 * n_rows), layout="constrained")
+    for number, ((group, size, _, name), curves) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(n_rows, n_columns, number)
-        for row, marker in zip(
-            (r for r in rows if (r["group"], r["size"], r["unit"].split()[0]) == (group, size, unit)),
-            itertools.cycle("osD^vPX<>ph*"),
-        ):
-            x, y = ([point[key] for point in row["points"]] for key in ("size", "median"))
+        for row, marker in zip(curves, itertools.cycle("osD^vPX<>ph*")):
+            x, y, low, high = ([point[key] for point in row["points"]] for key in ("size", "median", "low", "high"))
             slope = f", exponent {_slope(row)}" if _slope(row) else ""
-            name = row["what"] if row["what"] == size else f"{row['name']}: {row['what']}"
-            label = f"{row['name'] if row['what'] == size else name}{slope}"
-            axes.plot(x, y, marker=marker, markersize=4, linewidth=1.2, label=label)
-        axes.set(xscale="log", yscale="log", xlabel=size, ylabel=row["unit"], title=GROUPS[group])
+            about = row["what"] if name else row["name"] if row["what"] == size else f"{row['name']}: {row['what']}"
+            (line,) = axes.plot(x, y, marker=marker, markersize=4, linewidth=1.2, label=f"{about}{slope}")
+            axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        title = f"{GROUPS[group]}{name and f' ({name})'}"
+        axes.set(xscale="log", yscale="log", xlabel=size, ylabel=curves[0]["unit"], title=title)
+        sizes = sorted({point["size"] for row in curves for point in row["points"]})
+        if len(sizes) <= MOST_TICKS:
+            axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
+
+
+MOST_TICKS = 6
+"""Sizes that have their own ticks; of more, powers of ten have."""
+
+
+def _panel(row: dict[str, Any]) -> tuple[str, ...]:
+    """Group, size, unit, and a strategy's name where it has a panel of its own."""
+    unit = row["unit"].split()[0]
+    return row["group"], row["size"], unit, row["name"] if row["group"] == "stream" and unit == "seconds" else ""
