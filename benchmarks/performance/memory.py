@@ -210,6 +210,7 @@ def plot(rows: Rows) -> Figure:
     for name, curve in _curves(rows, *AXES[0][:2]).items():
         trade.scatter([curve[-1]["seconds"]], [curve[-1]["peak"]])
         trade.annotate(name, (curve[-1]["seconds"], curve[-1]["peak"]), fontsize=7)
+    trade.margins(x=0.3)  # room for the names
     trade.set(xlabel="seconds of a step with the most tasks", ylabel="peak of one step in MB", ylim=(0, None))
     if by[0].lines:
         by[0].legend(fontsize=7)

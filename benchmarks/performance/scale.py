@@ -516,7 +516,8 @@ def _amount(value: float, unit: str) -> str:
         ('2.1 ms', '3.2 MB')
     """
     factor, name = (1e-6, "MB") if unit == "bytes" else (1e3, "ms")
-    return f"{value * factor:.3g} {name}"
+    number = value * factor
+    return f"{number:,.0f} {name}" if number >= 1000 else f"{number:.3g} {name}"
 
 
 def plot(rows: Rows) -> Figure:

@@ -125,9 +125,10 @@ def save(path: Path, rows: Rows, device: torch.device, *, beside: bool = False) 
         beside: keep the other rows that are in the file.
     """
     about = machine(device)
-    again = {row["setup"] for row in rows}
-    before = [row for row in load(path) if row["setup"] not in again] if beside and path.is_file() else []
-    kept = [*before, *({**row, "machine": about} for row in rows)]
+    fresh = {row["setup"]: {**row, "machine": about} for row in rows}
+    before = load(path) if beside and path.is_file() else []
+    kept = [fresh.pop(row["setup"], row) for row in before]  # each in its place
+    kept += fresh.values()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
