@@ -5,8 +5,8 @@ often the maps are read and written:
 
 - the largest of normalised numbers is the normalised largest, where nothing changes its sign, so with pooling a quarter
   as many numbers are scaled and shifted, and the others are never written;
-- torch's second derivative of a norm is written in many operations that each read and write them. Where gradients are differentiated again,
-  the statistics are an operation with derivatives of their own, and the rest follows from them.
+- torch's second derivative of a norm is many operations that each read and write them. Where gradients are
+  differentiated again, the statistics are an operation with derivatives of their own, and the rest follows from them.
 
 Shapes: ``n`` images, ``C`` channels, ``H × W`` pixels.
 """
