@@ -11,7 +11,7 @@ NOTHING = nullcontext()
 
 
 class NotProfiled(PassThroughProfiler):
-    """Lightning asks it about a hundred times a step; this answer takes a tenth of the time of Lightning's own.
+    """Lightning asks it many times a step, and makes a context anew each time; this is always the same one.
 
     Example:
         >>> with NotProfiled().profile("a step"):

@@ -87,6 +87,8 @@ class Conv4(nn.Module):
 class ConvBlock(nn.Sequential):
     """Convolution, norm, pooling where there is any, and ReLU; batch norm and pooling are one operation.
 
+    So hooks of these two are not called there; those of the others, and of the block, are.
+
     Example:
         >>> import torch
         >>> conv_block(1, 8, "batch", "max")(torch.zeros(2, 1, 16, 16)).shape
