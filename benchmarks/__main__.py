@@ -35,7 +35,12 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="measure less and keep nothing: does everything run?")
     parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows whose names contain one of these")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what is kept")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        help="folder of what is kept; rows that are not measured again stay, until their file is removed",
+    )
     parser.add_argument("--show", action="store_true", help="measure nothing, print what was kept")
     parser.add_argument("--markdown", action="store_true", help="print tables as a document has them")
     arguments = parser.parse_args()
@@ -59,13 +64,12 @@ def main() -> None:
                 for row in module.measure(settings, lambda what, name=name, at=status: at.update(f"{name}: {what}")):
                     rows.append(row)
                     if not arguments.quick:  # what was measured stays, whatever comes after
-                        suite.save(path, [row], arguments.device, beside=True)
+                        suite.save(path, [row], arguments.device)
             if not rows:
                 console.print(f"{name} has no row with {' or '.join(arguments.only)} in its name")
                 continue
             is_kept = not arguments.quick
-            if is_kept:
-                rows = suite.save(path, rows, arguments.device, beside=bool(arguments.only))
+            rows = suite.load(path) if is_kept else rows
         elif path.is_file():
             rows, is_kept = suite.load(path), True
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -45,6 +46,7 @@ NOISE = (
     ".*isinstance\\(treespec, LeafSpec\\).*",
     ".*`LightningModule.configure_optimizers` returned `None`.*",
     ".*`lightning.pytorch` package.*litlogger.*",
+    ".*`self.log\\('(val|test)/.*sync_dist=True.*",  # gathered before it is logged: the same on all ranks
 )
 
 
@@ -97,7 +99,7 @@ class LifelongCLI(LightningCLI):
         """Put the strategies to work and connect what writes into the run folder."""
         super().instantiate_classes()
         self.model.use(self.config_init[self.subcommand].strategies)
-        report = Report(self.folder, self._plain_config())
+        report = Report(self.folder, self._plain_config)
         callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         callbacks[:0] = [Evaluator(report), PredictionWriter(self.folder)]
         for callback in callbacks:
@@ -116,7 +118,7 @@ class LifelongCLI(LightningCLI):
             text = self._parser("fit").dump(self._kept_config(), skip_none=False)
             self.folder.write("config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
         for logger in self.trainer.loggers:
-            logger.log_hyperparams(self._plain_config())
+            logger.log_hyperparams(self._plain_config)
 
     def before_predict(self) -> None:
         """Answer a person's own texts in place of the test tasks, where there are any."""
@@ -145,6 +147,7 @@ class LifelongCLI(LightningCLI):
         config.trainer.default_root_dir = None
         return config
 
+    @functools.cached_property
     def _plain_config(self) -> dict[str, Any]:
         text = self._parser(self.subcommand).dump(self._kept_config(), skip_none=False, format="json")
         return dict(json.loads(text))

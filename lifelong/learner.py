@@ -6,9 +6,8 @@ Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` way
 from __future__ import annotations
 
 import logging
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -20,12 +19,15 @@ from torch.utils import _pytree as pytree
 
 from lifelong.batch import Episode, Task
 from lifelong.compatibility import check_compatible
+from lifelong.finite import LossWatch
 from lifelong.graphs import Graphs, can_capture
+from lifelong.identity import check_identity
 from lifelong.in_turn import in_turn
 from lifelong.mapping import Plan, choose_mapping, has_running_statistics, over_tasks
 from lifelong.networks.split import apply_embedding, output_dtype
 from lifelong.objective import Classification, Objective
 from lifelong.outer import OuterLoop, check_schedule, laid_out_as
+from lifelong.ranks import gather_over_ranks, sum_over_ranks
 from lifelong.recompute import recomputed, with_parameters
 from lifelong.strategy import Chain, Params, Position, Step, Strategy, Visit, overrides
 from lifelong.stream import Experience
@@ -36,8 +38,6 @@ log = logging.getLogger(__name__)
 
 Route = Callable[[Params, Tensor, Tensor], Params]
 """Chooses the parameters of one task from its support set."""
-MOST_UNSEEN = 32
-"""An accelerator trains at most so many steps after a loss that is not finite, before training stops."""
 
 
 class Learner(L.LightningModule):
@@ -99,8 +99,7 @@ class Learner(L.LightningModule):
         """How tasks are run fastest, where that was measured and nothing is asked for."""
         self._graphs = Graphs()
         self._now: Position | None = None
-        self._unseen: list[tuple[int, Tensor]] = []
-        """Steps of this experience whose loss nobody has looked at yet, and that loss."""
+        self._watch = LossWatch()
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes here which hook runs, forty times a step; a module would look for parameters in it.
@@ -360,7 +359,7 @@ class Learner(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """A new experience: the optimizer may forget, the strategies begin."""
-        self._unseen = []  # of a fit that was interrupted
+        self._watch.forget()
         if not self._is_told(0):
             return
         if self.outer.reset_optimizer:
@@ -376,8 +375,11 @@ class Learner(L.LightningModule):
         loss = self.mean(losses, batch.weight)
         penalty = self.strategies.penalty(self, Step(batch, params, outputs, losses, position))
         total = loss if penalty is None else loss + penalty
-        self._check_finite(total, batch_idx)
-        if self._is_shown(batch_idx):
+        is_shown = self._is_shown(batch_idx)
+        self._watch.note(batch_idx, total, shown=is_shown)
+        if self._watch.is_due:
+            self._look_at_losses()
+        if is_shown:
             self._log_step(batch, losses, outputs, penalty)
         return self._touch_all(total)
 
@@ -427,20 +429,11 @@ class Learner(L.LightningModule):
 
     def sum_over_ranks(self, value: Tensor) -> Tensor:
         """A tensor added up over all processes."""
-        if self._trainer is None or self.trainer.world_size == 1:
-            return value
-        return self.trainer.strategy.reduce(value, reduce_op="sum")
+        return sum_over_ranks(value, self._trainer)
 
     def gather_over_ranks(self, rows: Tensor) -> Tensor:
         """The rows ``(B, …)`` of all processes in the order that one process alone would have them in."""
-        if self._trainer is None or self.trainer.world_size == 1:
-            return rows
-        gather = self.trainer.strategy.all_gather
-        sizes = gather(torch.tensor([len(rows)], device=rows.device)).flatten().tolist()
-        padding = rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])
-        # Unit i of a step is row i // world of rank i % world, so ranks with one row less are the last ones.
-        together = gather(torch.cat([rows, padding]))
-        return together.transpose(0, 1).flatten(0, 1)[: sum(sizes)]
+        return gather_over_ranks(rows, self._trainer)
 
     def _is_told(self, outermost: int) -> bool:
         """Whether this experience begins or ends for the strategies; without boundaries only the outermost one does."""
@@ -472,25 +465,13 @@ class Learner(L.LightningModule):
     def _seed(self) -> int:
         return int(self.trainer.datamodule.seed)  # type: ignore[attr-defined]
 
-    def _check_finite(self, loss: Tensor, step: int) -> None:
-        # Looking at a loss makes the host wait for an accelerator, so there several are looked at together: where the
-        # step is logged, which waits anyway, and before anything is evaluated, ended or saved.
-        self._unseen.append((step, loss.detach()))
-        if not _runs_ahead(loss.device) or self._is_shown(step) or len(self._unseen) == MOST_UNSEEN:
-            self._look_at_losses()
-
     def _look_at_losses(self) -> None:
-        unseen, self._unseen = self._unseen, []
-        values = torch.stack([loss for _, loss in unseen]).tolist() if unseen else []
-        for (step, _), value in zip(unseen, values, strict=True):
-            if not math.isfinite(value):
-                number = self.trainer.current_epoch
-                name = self.trainer.datamodule.stream.experiences[number].name  # type: ignore[attr-defined]
-                raise ValueError(
-                    f"the loss became {value} in experience {number + 1} ({name}), step {step + 1}: training stops "
-                    "and the last good checkpoint is kept; lower the learning rate (--model.outer.optimizer.lr) or the "
-                    "inner learning rate"
-                )
+        self._watch.look(self._which_experience)
+
+    def _which_experience(self) -> str:
+        number = self.trainer.current_epoch
+        name = self.trainer.datamodule.stream.experiences[number].name  # type: ignore[attr-defined]
+        return f"experience {number + 1} ({name})"
 
     def _is_shown(self, step: int) -> bool:
         # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
@@ -548,15 +529,9 @@ class Learner(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence."""
-        ours, theirs = self.signature() | {"split": self._split_hash()}, checkpoint.get("lifelong")
-        if theirs is None:
-            raise ValueError(
-                "the checkpoint was not written by lifelong: give --ckpt_path one from a run's checkpoints/"
-            )
-        for key, value in ours.items():
-            if theirs[key] != value:
-                raise ValueError(_difference(key, theirs[key], value))
-        plan = dict(theirs.get("plan", {}))
+        theirs = checkpoint.get("lifelong")
+        check_identity(theirs, self.signature() | {"split": self._split_hash()})
+        plan = dict((theirs or {}).get("plan", {}))
         if plan and plan.pop("device") == self._kind_of_device():
             self.measured_plan = Plan(**plan)  # a run that goes on does so as it began, to the last digit
 
@@ -567,18 +542,3 @@ class Learner(L.LightningModule):
     def _split_hash(self) -> str:
         data = getattr(self._trainer, "datamodule", None)
         return "" if data is None else str(data.stream.fingerprint)
-
-
-def _runs_ahead(device: torch.device) -> bool:
-    """Whether the host may be steps ahead of the device, and so has to wait where it looks at a number."""
-    return device.type != "cpu"
-
-
-def _difference(key: str, theirs: Any, ours: Any) -> str:
-    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-        names: Sequence[str] = [n for n in {**theirs, **ours} if theirs.get(n) != ours.get(n)]
-        key, theirs, ours = f"the shape of {names[0]}", theirs.get(names[0], "absent"), ours.get(names[0], "absent")
-    return (
-        f"the checkpoint belongs to another configuration: {key} is {theirs} there and {ours} here; use the config "
-        "that was saved beside it (config.yaml in its run folder)"
-    )

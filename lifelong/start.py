@@ -5,11 +5,15 @@ Importing torch and Lightning takes seconds, so nothing here does before it must
 
 from __future__ import annotations
 
+import gc
+import importlib
 import importlib.metadata
 import sys
 import textwrap
 from collections.abc import Sequence
+from types import ModuleType
 
+from lifelong import lazy_compiler
 from lifelong.plugins import GROUPS
 
 PAGE = """\
@@ -37,9 +41,27 @@ def main(args: Sequence[str] | None = None) -> None:
     if given[:1] in (["-h"], ["--help"]):
         print(page(), end="")
         return
-    from lifelong import cli
+    command_line().main(given)
 
-    cli.main(given)
+
+def command_line() -> ModuleType:
+    """The module of the command line, imported without torch's compiler and without looking for garbage.
+
+    Imports make some million objects and hardly any garbage: looking for it takes a sixth of their time, and
+    later, in training, looks at all of them again and again, unless they are told apart as here.
+    """
+    if (imported := sys.modules.get("lifelong.cli")) is not None:
+        return imported
+    lazy_compiler.put_off()
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        module = importlib.import_module("lifelong.cli")
+        gc.freeze()
+    finally:
+        if was_collecting:
+            gc.enable()
+    return module
 
 
 def page() -> str:

@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_is_named_by_its_step_and_nothing_is_made_of_i
     runs_ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An accelerator runs ahead: there losses are looked at together, here at the end of the experience.
-    monkeypatch.setattr("lifelong.learner._runs_ahead", lambda _: runs_ahead)
+    monkeypatch.setattr("lifelong.finite._runs_ahead", lambda _: runs_ahead)
     ended: list[int] = []
     learner = Breaks(nn.Linear(4, 3))
     with pytest.raises(ValueError, match=r"^the loss became nan in experience 2 \(domain 1\), step 3: training stops"):
@@ -119,7 +119,7 @@ def test_a_loss_that_is_not_finite_is_named_by_its_step_and_nothing_is_made_of_i
 def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lifelong.learner._runs_ahead", lambda _: True)
+    monkeypatch.setattr("lifelong.finite._runs_ahead", lambda _: True)
     monkeypatch.setattr("lifelong.checkpoint._is_finite", lambda _: True)  # the parameters may look good for a while
     keeper = StreamCheckpoint(every_n_steps=1)
     keeper.folder = tmp_path
@@ -135,8 +135,8 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(
 
 
 def test_so_many_steps_at_most_are_trained_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lifelong.learner._runs_ahead", lambda _: True)
-    monkeypatch.setattr("lifelong.learner.MOST_UNSEEN", 2)
+    monkeypatch.setattr("lifelong.finite._runs_ahead", lambda _: True)
+    monkeypatch.setattr("lifelong.finite.MOST_UNSEEN", 2)
     learner = Breaks(nn.Linear(4, 3))
     with pytest.raises(ValueError, match="step 3: training stops"):
         fit(learner, toy_data(2, steps_per_experience=4), log_every_n_steps=100)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import email
 import subprocess
 import sys
 
 import pytest
 
 from benchmarks.performance import startup
-from benchmarks.performance.suite import Rows, Settings
+from benchmarks.performance.suite import Rows, Settings, spread
 from lifelong import cli, start
 
 ROWS: Rows = [
-    {"name": name, "wall": {"median": m, "low": m, "high": m}, "cpu": {"median": m, "low": m, "high": m}}
+    {"name": name, "extras": "gem text", "wall": spread([m]), "cpu": spread([m])}
     for name, m in [("import torch", 1.0), ("--help", 0.1), ("fit to its first step", 7.0)]
 ]
 
@@ -25,7 +26,8 @@ def test_the_table_tells_what_is_met_and_what_is_missed() -> None:
 def test_every_row_is_a_bar() -> None:
     figure = startup.plot(ROWS)
     assert figure is not None
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == [row["name"] for row in reversed(ROWS)]
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels == [f"{row['name']}\nextras: gem text" for row in reversed(ROWS)]
     assert startup.plot([]) is None
 
 
@@ -35,6 +37,28 @@ def test_a_process_is_measured_and_its_failure_told() -> None:
     assert cpu > 0
     with pytest.raises(ValueError, match=r"failed with exit code 1: (.|\n)*nothing_of_this_name"):
         startup.started(["-c", "import nothing_of_this_name"], Settings())
+
+
+def test_an_extra_is_installed_where_all_that_it_needs_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        startup.importlib.metadata, "requires", lambda _: ['torch>=2.4; extra == "new"', 'torch<1; extra == "old"']
+    )
+    monkeypatch.setattr(
+        startup.importlib.metadata,
+        "metadata",
+        lambda _: email.message_from_string("Provides-Extra: new\nProvides-Extra: old\n"),
+    )
+    assert startup.installed_extras() == ["new"]
+
+
+def test_the_command_line_is_imported_without_looking_for_garbage() -> None:
+    code = (
+        "import gc; seen = []; gc.callbacks.append(lambda phase, info: seen.append(info['generation']));"
+        "from lifelong.start import command_line; gc.collect(0); before = len(seen); command_line();"
+        "print(len(seen) - before, gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True", "True"]
 
 
 def test_the_first_page_imports_neither_torch_nor_lightning() -> None:

@@ -3,11 +3,13 @@
 Each is a process of its own, by turns with one that imports torch, one that takes a step of one of torch's optimizers
 (which import torch's compiler then) and one that imports Lightning and its command line alone: what is beyond these is
 ours. Both the clock on the wall and CPU seconds, which a busy machine spoils less.
-``fit`` learns the embedded default, without the evaluation of the untrained learner and without a logger.
+``fit`` learns the embedded default, without the evaluation of the untrained learner and without a logger. What is
+installed counts: torchmetrics imports scipy and transformers where they are, so each row tells which extras were.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import resource
 import subprocess
@@ -18,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from packaging.requirements import Requirement
 from rich.table import Table
 
 from benchmarks.performance.suite import Rows, Settings, spread, words
@@ -43,6 +46,7 @@ AT_MOST = {"--help": 2.5, "fit to its first step": 6.0}
 
 def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
     """A row for each command, all in turn; the first time is thrown away, as it fills the caches of the disk."""
+    extras = " ".join(installed_extras()) or "none"
     commands = {name: command for name, command in COMMANDS.items() if settings.wants(name)}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(1 if settings.quick else 6):
@@ -53,13 +57,29 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> Rows:
                 found[name].append(seconds)
     return [
         {
-            "setup": name,
+            "setup": f"{name}, {extras}",
             "name": name,
+            "extras": extras,
             "wall": spread([wall for wall, _ in both]),
             "cpu": spread([cpu for _, cpu in both]),
         }
         for name, both in found.items()
     ]
+
+
+def installed_extras(package: str = "lifelong") -> list[str]:
+    """The extras of a package all of whose requirements are installed."""
+    named = importlib.metadata.metadata(package).get_all("Provides-Extra") or []
+    wanted = [Requirement(text) for text in importlib.metadata.requires(package) or []]
+    of_extra = {extra: [r for r in wanted if r.marker and r.marker.evaluate({"extra": extra})] for extra in named}
+    return [extra for extra, needed in of_extra.items() if all(_is_installed(r) for r in needed)]
+
+
+def _is_installed(requirement: Requirement) -> bool:
+    try:
+        return requirement.specifier.contains(importlib.metadata.version(requirement.name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def started(command: Sequence[str], settings: Settings) -> tuple[float, float]:
@@ -94,25 +114,28 @@ def started(command: Sequence[str], settings: Settings) -> tuple[float, float]:
 def tables(rows: Rows) -> list[Table]:
     """Seconds of every command, beside what is asked for."""
     table = Table(title="seconds until it is there: median (smallest … largest)")
-    for column in ("what", "wall", "CPU", "at most", ""):
-        table.add_column(column, justify="left" if column in ("what", "") else "right")
+    for column in ("what", "extras installed", "wall", "CPU", "at most", ""):
+        table.add_column(column, justify="right" if column in ("wall", "CPU", "at most") else "left")
     for row in rows:
         limit = AT_MOST.get(row["name"])
         met = "" if limit is None else "met" if row["wall"]["median"] <= limit else "missed"
-        table.add_row(row["name"], words(row["wall"]), words(row["cpu"]), "" if limit is None else f"{limit} s", met)
+        asked = "" if limit is None else f"{limit} s"
+        table.add_row(row["name"], row["extras"], words(row["wall"]), words(row["cpu"]), asked, met)
     return [table]
 
 
 def plot(rows: Rows) -> Figure | None:
-    """A bar for each command, and a mark where it should end."""
+    """A bar for each command with its range, and a mark where it should end."""
     if not rows:
         return None
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    figure = Figure(figsize=(8, 1 + 0.35 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(reversed(rows)):
-        axes.barh(place, row["wall"]["median"], color="tab:blue")
+        wall = row["wall"]
+        around = [[wall["median"] - wall["low"]], [wall["high"] - wall["median"]]]
+        axes.barh(place, wall["median"], xerr=around, color="tab:blue", ecolor="tab:gray", capsize=2)
         if row["name"] in AT_MOST:
             axes.plot([AT_MOST[row["name"]]] * 2, [place - 0.4, place + 0.4], color="black")
-    axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
-    axes.set_xlabel("seconds on the wall; black: at most")
+    axes.set_yticks(range(len(rows)), [f"{row['name']}\nextras: {row['extras']}" for row in reversed(rows)], fontsize=7)
+    axes.set_xlabel("seconds on the wall, median and range; black: at most")
     return figure

@@ -115,18 +115,17 @@ def machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def save(path: Path, rows: Rows, device: torch.device, *, beside: bool = False) -> Rows:
-    """Keep what was found, each row with machine, date and command, whole or not at all; all rows that are kept.
+def save(path: Path, rows: Rows, device: torch.device) -> Rows:
+    """Keep what was found beside the other rows of the file, each with machine, date and command; all that are kept.
 
     Args:
         path: of the file.
         rows: what was measured.
         device: on which.
-        beside: keep the other rows that are in the file.
     """
     about = machine(device)
     fresh = {row["setup"]: {**row, "machine": about} for row in rows}
-    before = load(path) if beside and path.is_file() else []
+    before = load(path) if path.is_file() else []
     kept = [fresh.pop(row["setup"], row) for row in before]  # each in its place
     kept += fresh.values()
     path.parent.mkdir(parents=True, exist_ok=True)
