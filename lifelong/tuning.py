@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -32,20 +33,21 @@ GAIN = 0.95
 """Seconds of what is chosen, relative to those of the simpler way: a difference that is smaller is noise."""
 
 
-def fastest_plan(learner: Learner, batch: Episode) -> Plan:
+def fastest_plan(learner: Learner, batch: Episode, folder: Path | None = None) -> Plan:
     """The plan by which a training step of this learner is fastest, measured unless it was before.
 
-    What is found is kept in ``tuning.json`` of the cache folder (``LIFELONG_CACHE``), so that the same training is run
-    the same way again; remove the file to have everything measured anew.
+    What is found is kept in ``tuning.json`` of the folder, so that the same training is run the same way again by the
+    same version; remove the file to have everything measured anew.
 
     Args:
         learner: on the device, ready to be trained; it is left as it is.
         batch: one rank's training tasks of a step.
+        folder: the cache folder (``LIFELONG_CACHE``) where None.
     """
     device = batch.weight.device
     if not takes_vmap(learner.network):
         return Plan("loop")
-    path, key = cache_folder() / "tuning.json", _key(learner, batch)
+    path, key = (folder or cache_folder()) / "tuning.json", _key(learner, batch)
     if (kept := _kept(path).get(key)) is not None:
         return Plan(**kept["plan"])
     state = learner.measured_plan
@@ -137,7 +139,8 @@ def _key(learner: Learner, batch: Episode) -> str:
     about: list[Any] = [type(learner).__name__, sorted(plain.items()), repr(learner.network)]
     about += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
     about += [device_name(device), torch.get_num_threads(), torch.is_autocast_enabled(device.type)]
-    about += [learner.outer.recompute, learner.outer.cuda_graph, torch.__version__, learner.strategies.names]
+    about += [learner.outer.recompute, learner.outer.cuda_graph, learner.strategies.names]
+    about += [torch.__version__, importlib.metadata.version("lifelong")]
     about += [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
     about += [str(next(learner.network.parameters(), torch.empty(0)).dtype)]
     return f"{type(learner).__name__} {hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
