@@ -1,8 +1,9 @@
 """torch's compiler, imported when something compiles: to import it takes as long as torch itself.
 
-Lightning imports ``torch._dynamo`` for a class, to recognise compiled modules, and every optimizer of torch for two
-functions, by which it tells the compiler where not to look. As long as nothing has been compiled these three have
-nothing to do, and they are all that stands in the compiler's place here; whoever asks for more gets the compiler.
+Lightning imports ``torch._dynamo`` for a class, to recognise compiled modules; every optimizer of torch, and
+``torch.func.grad``, for three functions, by which they tell the compiler where not to look. As long as nothing has been
+compiled these four have nothing to do, and they are all that stands in the compiler's place here; whoever asks for more
+gets the compiler.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_loader
@@ -26,7 +28,14 @@ def put_off() -> None:
         >>> put_off()
     """
     if NAME not in sys.modules:
-        sys.modules[NAME] = StandIn()
+        sys.modules[NAME] = StandIn(
+            NAME,
+            __path__=[],
+            OptimizedModule=OptimizedModule,
+            disable=disable,
+            graph_break=graph_break,
+            compiled_autograd=StandIn(f"{NAME}.compiled_autograd", _disable=_disable),
+        )
         sys.meta_path.insert(0, PartFinder())
 
 
@@ -73,21 +82,28 @@ def disable(function: Callable[..., Any] | None = None, recursive: bool = True, 
     return call
 
 
+def _disable() -> AbstractContextManager[Any]:
+    """Nothing compiles gradients in here."""
+    return nullcontext() if is_put_off() else compiler().compiled_autograd._disable()
+
+
 class StandIn(ModuleType):
-    """Stands for ``torch._dynamo`` until more is asked of it than it has."""
+    """Stands for a module of the compiler until more is asked of it than it has.
 
-    OptimizedModule = OptimizedModule
-    graph_break = staticmethod(graph_break)
-    disable = staticmethod(disable)
+    Args:
+        name: of the module.
+        has: by name.
+    """
 
-    def __init__(self) -> None:
-        super().__init__(NAME)
-        self.__path__: list[str] = []
+    def __init__(self, name: str, **has: Any) -> None:
+        super().__init__(name)
+        self.__dict__.update(has)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # by somebody who looks through all modules
             raise AttributeError(name)
-        return getattr(compiler(), name)
+        compiler()
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 class PartFinder(MetaPathFinder, Loader):
