@@ -143,6 +143,7 @@ class StreamDataModule(L.LightningDataModule):
         super().__init__()
         self.evaluate_every = positive("evaluate_every", evaluate_every)
         self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
+        self.units_per_eval_batch = units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
         self._stream: Stream | None = None
@@ -325,7 +326,7 @@ class StreamDataModule(L.LightningDataModule):
                 f"the {part} part of {self.stream.domains[domain]} is empty, so nothing can be evaluated: hold "
                 "something out (--data.split), or evaluate another part (--data.evaluate_on)"
             )
-        per_step = min(-(-self.units_per_batch // world) * world, -(-n_units // world) * world)
+        per_step = min(-(-self.units_per_eval_batch // world) * world, -(-n_units // world) * world)
         return StepLoader(
             lambda _, indices: self.draw_for_evaluation(part, domain, [i % n_units for i in indices]),
             lambda _, step: range(step * per_step, (step + 1) * per_step),
