@@ -42,9 +42,8 @@ class EpisodicDataModule(StreamDataModule):
         tasks_per_batch: tasks in one optimizer step, over all devices together.
         steps_per_experience: optimizer steps spent on each experience.
         n_eval_tasks: fixed evaluation tasks per domain, the same for every method, seed and row of the matrix.
-        eval_tasks_per_batch: tasks evaluated at once, over all devices together; more are faster with small networks.
-            None takes up to four times as many as a step trains on, as evaluation keeps no graph, but no more than 32
-            unless a step does.
+        eval_tasks_per_batch: tasks evaluated at once, over all devices together; as many as in training where None.
+            More are faster with small networks, and take more memory where tasks run together.
         evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from. Choose settings on ``val``;
             report on ``test``.
         evaluate_every: fill a whole row of the matrix after every so many experiences and the last; in between only the
@@ -104,7 +103,7 @@ class EpisodicDataModule(StreamDataModule):
         self.eval_shape = TaskShape(eval_n_way or n_way, eval_n_shot or n_shot, eval_n_query or n_query)
         self.steps = positive("steps_per_experience", steps_per_experience)
         self.n_eval_tasks = positive("n_eval_tasks", n_eval_tasks)
-        at_once = _without_graphs(tasks_per_batch) if eval_tasks_per_batch is None else eval_tasks_per_batch
+        at_once = tasks_per_batch if eval_tasks_per_batch is None else eval_tasks_per_batch
         self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once)
 
     def check(self, stream: Stream) -> None:
@@ -146,8 +145,3 @@ class EpisodicDataModule(StreamDataModule):
     def evaluation_name(self, part: Part) -> str:
         """Part, ways and shots."""
         return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot"
-
-
-def _without_graphs(tasks_per_batch: int) -> int:
-    """Tasks that surely fit where so many fit with their graphs; with more than 32 nothing is won."""
-    return max(tasks_per_batch, min(4 * tasks_per_batch, 32))

@@ -1,4 +1,4 @@
-"""torch's compiler, imported when something compiles: to import it takes as long as torch itself.
+"""torch's compiler, imported when something asks for it: to import it takes as long as torch itself.
 
 Lightning imports ``torch._dynamo`` for a class, to recognise compiled modules; every optimizer of torch, and
 ``torch.func.grad``, for three functions, by which they tell the compiler where not to look. As long as nothing has been
@@ -8,17 +8,20 @@ gets the compiler.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_loader
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 NAME = "torch._dynamo"
+_one_at_a_time = threading.Lock()
 
 
 def put_off() -> None:
@@ -31,6 +34,7 @@ def put_off() -> None:
         sys.modules[NAME] = StandIn(
             NAME,
             __path__=[],
+            __spec__=ModuleSpec(NAME, None, is_package=True),
             OptimizedModule=OptimizedModule,
             disable=disable,
             graph_break=graph_break,
@@ -46,8 +50,9 @@ def is_put_off() -> bool:
 
 def compiler() -> ModuleType:
     """The compiler itself, imported now if need be."""
-    if is_put_off():
-        del sys.modules[NAME]
+    with _one_at_a_time:
+        if is_put_off():
+            del sys.modules[NAME]
     return importlib.import_module(NAME)
 
 
@@ -63,15 +68,18 @@ class OptimizedModule(metaclass=_Recognised):
 
 
 def graph_break(msg: str = "") -> None:
-    """Told to a compiler that is not looking."""
+    """Told to a compiler that is not looking, unless it is there by now."""
+    if not is_put_off():
+        compiler().graph_break(msg)
 
 
 def disable(function: Callable[..., Any] | None = None, recursive: bool = True, **more: Any) -> Any:
-    """The function, which the compiler, once it is there, leaves alone."""
-    if function is None or not is_put_off():
+    """The function, which the compiler, once it is there, leaves alone; of a module or a class it must know itself."""
+    if not isinstance(function, FunctionType) or not is_put_off():
         return compiler().disable(function, recursive, **more)
     left_alone: list[Callable[..., Any]] = []
 
+    @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if not left_alone:
             if is_put_off():
@@ -118,8 +126,8 @@ class PartFinder(MetaPathFinder, Loader):
             return PathFinder.find_spec(name, path)
         spec = spec_from_loader(name, self, origin=part.__file__)
         assert spec is not None
-        # Python would go by the part's own spec, which executes it once more.
-        spec.loader_state, part.__spec__ = part.__spec__, spec
+        # Python would go by the part's own spec, which executes it once more. Some parts refuse to have attributes set.
+        spec.loader_state, vars(part)["__spec__"] = part.__spec__, spec
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -128,5 +136,4 @@ class PartFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """It has been executed, and gets its own spec back."""
-        assert module.__spec__ is not None
-        module.__spec__ = module.__spec__.loader_state
+        vars(module)["__spec__"] = vars(module)["__spec__"].loader_state

@@ -47,8 +47,9 @@ def main(args: Sequence[str] | None = None) -> None:
 def command_line() -> ModuleType:
     """The module of the command line, imported without torch's compiler and without looking for garbage.
 
-    Imports make some million objects and hardly any garbage: looking for it takes a sixth of their time, and
-    later, in training, looks at all of them again and again, unless they are told apart as here.
+    Imports make some million objects and hardly any garbage: looking for it takes a sixth of their time, and later, in
+    training, looks at all of them again and again, unless they are told apart as here (with what else is there, the
+    objects of a notebook).
     """
     if (imported := sys.modules.get("lifelong.cli")) is not None:
         return imported

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -21,6 +20,7 @@ from lifelong.batch import Episode
 from lifelong.cache import cache_folder
 from lifelong.graphs import can_capture
 from lifelong.mapping import Plan, takes_vmap
+from lifelong.versions import installed_version
 
 if TYPE_CHECKING:
     from lifelong.learner import Learner
@@ -140,7 +140,7 @@ def _key(learner: Learner, batch: Episode) -> str:
     about += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
     about += [device_name(device), torch.get_num_threads(), torch.is_autocast_enabled(device.type)]
     about += [learner.outer.recompute, learner.outer.cuda_graph, learner.strategies.names]
-    about += [torch.__version__, importlib.metadata.version("lifelong")]
+    about += [torch.__version__, installed_version("lifelong")]
     about += [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
     about += [str(next(learner.network.parameters(), torch.empty(0)).dtype)]
     return f"{type(learner).__name__} {hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
 BEGIN = """
 import sys
 from lifelong import lazy_compiler
@@ -64,14 +65,60 @@ print(*(torch.compile(lambda x: f(x) * 2, backend="eager")(torch.zeros(1)).item(
 
 
 @pytest.mark.parametrize(
-    "code", ["import torch._dynamo.utils; found = torch._dynamo.utils", "from torch._dynamo import utils as found"]
+    "code",
+    [
+        "import torch._dynamo.utils; found = torch._dynamo.utils",
+        "from torch._dynamo import utils as found",
+        "import torch._dynamo.config as found",  # which refuses to have attributes set
+    ],
 )
 def test_its_parts_are_found_once_and_know_where_they_are_from(code: str) -> None:
     more = """
-print(found is sys.modules["torch._dynamo.utils"] is torch._dynamo.utils, found.__spec__.loader is found.__loader__)
-print(found.counters is torch._dynamo.convert_frame.counters, lazy_compiler.is_put_off())
+part = found.__name__.rpartition(".")[2]
+print(found is sys.modules[found.__name__] is getattr(torch._dynamo, part), found.__spec__.origin == found.__file__)
+print(torch._dynamo.utils.counters is torch._dynamo.convert_frame.counters, lazy_compiler.is_put_off())
 """
     assert run(f"{code}\n{more}") == ["True True", "True False"]
+
+
+def test_torch_and_users_who_ask_otherwise_get_the_compiler() -> None:
+    code = """
+import importlib.util, pickle
+from torch._dynamo import graph_break
+print(importlib.util.find_spec("torch._dynamo") is not None, lazy_compiler.is_put_off())
+@torch.compiler.disable
+def told(x):
+    return x
+print(told.__name__, pickle.loads(pickle.dumps(told)) is told, lazy_compiler.is_put_off())
+class Left(torch.nn.Linear):
+    pass
+left = torch.compiler.disable(Left(2, 1))
+print(isinstance(left, torch.nn.Module), len(list(left.parameters())), lazy_compiler.is_put_off())
+from torch._dynamo.testing import CompileCounter
+seen = CompileCounter()
+def broken(x):
+    x = x + 1
+    graph_break()
+    return x * 2
+torch.compile(broken, backend=seen)(torch.ones(1))
+print(seen.frame_count)
+"""
+    assert run(code) == ["True True", "told True True", "True 2 False", "2"]
+
+
+def test_two_threads_that_ask_at_once_get_the_same() -> None:
+    code = """
+import threading
+together, found = threading.Barrier(2), []
+def ask():
+    together.wait()
+    found.append(lazy_compiler.compiler())
+threads = [threading.Thread(target=ask) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found), found[0] is found[1] is torch._dynamo, hasattr(found[0], "explain"))
+"""
+    assert run(code) == ["2 True True"]
 
 
 def test_a_part_that_it_does_not_import_itself_is_found_too_and_one_that_is_not_there_is_told() -> None:

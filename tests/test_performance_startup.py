@@ -51,6 +51,7 @@ def test_an_extra_is_installed_where_all_that_it_needs_is(monkeypatch: pytest.Mo
     assert startup.installed_extras() == ["new"]
 
 
+@pytest.mark.slow
 def test_the_command_line_is_imported_without_looking_for_garbage() -> None:
     code = (
         "import gc; seen = []; gc.callbacks.append(lambda phase, info: seen.append(info['generation']));"

@@ -98,7 +98,7 @@ def test_another_version_measures_anew_and_a_folder_of_its_own_has_a_file_of_its
     fastest_plan(learner, batch)
     fastest_plan(learner, batch, tmp_path / "own")
     assert len(json.loads(cache.read_text())) == len(json.loads((tmp_path / "own" / cache.name).read_text())) == 1
-    monkeypatch.setattr(tuning.importlib.metadata, "version", lambda name: f"{name} of tomorrow")
+    monkeypatch.setattr(tuning, "installed_version", lambda name: f"{name} of tomorrow")
     fastest_plan(learner, batch)
     assert len(json.loads(cache.read_text())) == 2
 

@@ -120,7 +120,7 @@ def tables(rows: Rows) -> list[Table]:
         limit = AT_MOST.get(row["name"])
         met = "" if limit is None else "met" if row["wall"]["median"] <= limit else "missed"
         asked = "" if limit is None else f"{limit} s"
-        table.add_row(row["name"], row["extras"], words(row["wall"]), words(row["cpu"]), asked, met)
+        table.add_row(row["name"], row.get("extras", ""), words(row["wall"]), words(row["cpu"]), asked, met)
     return [table]
 
 
@@ -136,6 +136,8 @@ def plot(rows: Rows) -> Figure | None:
         axes.barh(place, wall["median"], xerr=around, color="tab:blue", ecolor="tab:gray", capsize=2)
         if row["name"] in AT_MOST:
             axes.plot([AT_MOST[row["name"]]] * 2, [place - 0.4, place + 0.4], color="black")
-    axes.set_yticks(range(len(rows)), [f"{row['name']}\nextras: {row['extras']}" for row in reversed(rows)], fontsize=7)
+    axes.set_yticks(
+        range(len(rows)), [f"{row['name']}\nextras: {row.get('extras', '')}" for row in reversed(rows)], fontsize=7
+    )
     axes.set_xlabel("seconds on the wall, median and range; black: at most")
     return figure

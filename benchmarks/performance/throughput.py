@@ -120,7 +120,8 @@ def tables(rows: Rows) -> list[Table]:
         table.add_column(name, justify="left" if in_words else "right", no_wrap=not in_words, min_width=12 * in_words)
     for row in rows:
         speeds, ratio = row["tasks per second"], row["ratio"]
-        own = [f"{speeds[name]['median']:,.1f}" for name in ("Lifelong", "loop by hand", "learn2learn")]
+        medians = [speeds[name]["median"] for name in ("Lifelong", "loop by hand", "learn2learn")]
+        own = [f"{median:,.{1 if median >= 1 else 2}f}" for median in medians]
         against = [words(ratio[name]) if name in ratio else "" for name in RATIOS]
         share = [f"{row['share of peak']:.1%}"] if on_gpu else []
         table.add_row(row["setup"], row["plan"], *own, *against, *share)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import platform
 import resource
@@ -17,6 +16,7 @@ import torch
 
 from lifelong.evaluation import metrics, plots, tables
 from lifelong.run import RunFolder
+from lifelong.versions import installed_version
 
 if TYPE_CHECKING:
     from lifelong.evaluation.evaluator import Evaluator
@@ -178,7 +178,7 @@ class Report:
             "strategy_bytes": {type(s).__name__: s.memory_bytes() for s in learner.strategies},
             "wall_seconds": evaluator.elapsed(),
             "peak_memory": peak_memory(),
-            "versions": {p: _version(p) for p in PACKAGES} | {"python": platform.python_version()},
+            "versions": {p: installed_version(p) for p in PACKAGES} | {"python": platform.python_version()},
             "config": self.config,
         }
 
@@ -253,10 +253,3 @@ def _print(trainer: L.Trainer, line: str) -> None:
         print(line, flush=True)
     else:
         bar.print(line)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

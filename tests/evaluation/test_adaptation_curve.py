@@ -75,7 +75,7 @@ def test_fit_draws_the_curve_after_the_last_experience_only(monkeypatch: pytest.
         return scores_by_step(*arguments)
 
     monkeypatch.setattr("lifelong.evaluation.adaptation_curve.scores_by_step", counted)
-    curve, data = AdaptationCurve(n_steps=1), toy_data(2, eval_tasks_per_batch=4)
+    curve, data = AdaptationCurve(n_steps=1), toy_data(2)
     settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     L.Trainer(**settings, accelerator="cpu", callbacks=[curve], max_epochs=-1).fit(make_learner("MAML"), data)
     assert len(batches) == 2 * 2  # of 8 tasks in fours, in each domain

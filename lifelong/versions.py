@@ -1,0 +1,18 @@
+"""Which versions of packages a run has."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+
+def installed_version(package: str) -> str:
+    """The version of a package, or that it is not installed: a checkout on the path is not.
+
+    Example:
+        >>> installed_version("nothing-of-this-name")
+        'not installed'
+    """
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
