@@ -11,7 +11,7 @@ import argparse
 import importlib
 import logging
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from rich.console import Console
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, …")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; torch's own choice where left out")
     parser.add_argument(
-        "--precision", choices=("fp32", "tf32"), default="fp32", help="of products on a GPU, for everyone"
+        "--precision", choices=get_args(suite.Precision), default="fp32", help="of products, for everyone"
     )
     parser.add_argument("--quick", action="store_true", help="measure less and keep nothing: does everything run?")
     parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows whose names contain one of these")
@@ -48,6 +48,8 @@ def main() -> None:
         parser.error(f"there is no suite {', '.join(unknown)}, only {', '.join(SUITES)}")
     if arguments.device.type == "cuda" and not torch.cuda.is_available():
         parser.error(f"torch finds no GPU here: leave --device {arguments.device} out, or install a build with CUDA")
+    if arguments.precision == "bf16" and arguments.suites != ["throughput"]:
+        parser.error("only throughput is measured in bf16: name it alone")
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     settings = Settings(arguments.device, arguments.quick, arguments.only, arguments.precision)
@@ -55,7 +57,8 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # a Trainer greets, many times over
     console = Console()
     for name in arguments.suites or SUITES:
-        kind = "cpu" if arguments.device.type == "cpu" else f"{arguments.device.type}-{arguments.precision}"
+        is_plain = arguments.device.type == "cpu" and arguments.precision != "bf16"
+        kind = "cpu" if is_plain else f"{arguments.device.type}-{arguments.precision}"
         path = arguments.results / f"{name}-{kind}.json"
         module = cast(Suite, importlib.import_module(f"benchmarks.performance.{name}"))
         if not arguments.show:

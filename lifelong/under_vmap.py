@@ -19,9 +19,11 @@ FUSED: dict[str, Callable[..., Tensor]] = {
     "batch_norm": F.batch_norm,
     "instance_norm": F.instance_norm,
     "conv2d": F.conv2d,
+    "linear": F.linear,
 }
 """Torch's own: norms whose second derivative ``vmap`` gets wrong, silently, where they also scale and shift (torch
-2.13), and the convolution that it runs slowly on a GPU where each task has its own kernels."""
+2.13); the convolution that it runs slowly on a GPU where each task has its own kernels; and the two that it leaves in
+single precision under autocast."""
 
 
 @contextmanager
@@ -33,6 +35,7 @@ def written_out() -> Iterator[None]:
         "batch_norm": partial(_channel_norm, FUSED["batch_norm"]),
         "instance_norm": partial(_channel_norm, FUSED["instance_norm"]),
         "conv2d": _conv2d,
+        "linear": _linear,
     }
     before = {name: getattr(F, name) for name in FUSED}
     try:
@@ -84,10 +87,24 @@ def _conv2d(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor:
+    x, weight, bias = _as_autocast_has_it(x, weight, bias)
     plain = x.dim() == 4 and groups == 1 and not isinstance(padding, str) and _pair(dilation) == (1, 1)
     if not (plain and x.device.type == "cuda" and is_batched(weight)):
         return FUSED["conv2d"](x, weight, bias, stride, padding, dilation, groups)
     return convolve(x, weight, bias, _pair(stride), _pair(padding))
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return FUSED["linear"](*_as_autocast_has_it(x, weight, bias))
+
+
+def _as_autocast_has_it(x: Tensor, *parameters: Tensor | None) -> Any:
+    """The same under autocast as without ``vmap``, which autocast does not see through here."""
+    kind = x.device.type
+    if not torch.is_autocast_enabled(kind):
+        return x, *parameters
+    dtype = torch.get_autocast_dtype(kind)
+    return tuple(t if t is None or t.dtype == torch.float64 else t.to(dtype) for t in (x, *parameters))
 
 
 def convolve(

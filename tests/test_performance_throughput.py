@@ -48,7 +48,7 @@ def test_steps_of_all_are_the_same(learner: str) -> None:
 @pytest.mark.parametrize("learner", ["MAML", "Meta-SGD", "first-order MAML"])
 def test_regression_is_the_same_too(learner: str) -> None:
     one = setup(learner, "MLP 2 x 40", n_way=1, n_shot=5)
-    assert throughput.disagreement([Ours(one, CPU), ByHand(one, CPU)], next(batches(one, CPU))) < 1e-4
+    assert throughput.disagreement([Ours(one, CPU), ByHand(one, CPU)], next(batches(one, CPU)), Settings()) < 1e-4
 
 
 @pytest.mark.learn2learn
@@ -122,6 +122,21 @@ def test_every_learner_is_in_the_grid_and_no_row_twice(device: str) -> None:
     assert len(set(rows)) == len(rows)
     assert {row.learner for row in rows} == set(LEARNERS)
     assert {row.n_tasks for row in rows} >= ({4, 32, 128} if device == "cpu" else {32, 128})
+
+
+def test_everyone_trains_in_halves_where_that_is_asked_for() -> None:
+    kinds: list[torch.dtype] = []
+    one, halves = setup("ProtoNet", "MLP 2 x 256"), Settings(precision="bf16")
+    contenders, batch = [kind(one, CPU) for kind in (Ours, ByHand)], next(batches(one, CPU))
+    for network in (contenders[0].learner.network, contenders[1].network):  # type: ignore[attr-defined]
+        layer = next(module for module in network.modules() if isinstance(module, torch.nn.Linear))
+        layer.register_forward_hook(lambda module, given, output: kinds.append(output.dtype))
+    assert throughput.disagreement(contenders, batch, halves) < throughput.TOLERANCE["bf16"]
+    assert set(kinds) == {torch.bfloat16}
+    before = [throughput._losses(contender, batch, halves) for contender in contenders]
+    after = [throughput._losses(contender, batch, halves) for contender in contenders]
+    assert not any(torch.equal(*pair) for pair in zip(before, after, strict=True))  # a step is of its own weights
+    assert throughput.peak(halves, size=64) > 0
 
 
 def test_rows_that_were_measured_before_stay(tmp_path: Path) -> None:

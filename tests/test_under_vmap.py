@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
 from lifelong import under_vmap
 from lifelong.learners import MAML
+from lifelong.mapping import over_tasks
 from lifelong.networks import Conv4
 from lifelong.outer import OuterLoop
 from lifelong.under_vmap import convolve, is_batched
@@ -65,3 +66,25 @@ def test_what_vmap_runs_over_is_found_inside_a_gradient() -> None:
     torch.func.vmap(lambda w: torch.func.grad(lambda v: loss(v, shared))(w))(torch.ones(3, 2))
     assert seen == [(True, False)]
     assert not is_batched(shared)
+
+
+@pytest.mark.parametrize("network", [Conv4(n_filters=8, image_size=16), nn.Linear(16, 3)])
+def test_autocast_has_the_same_in_halves_as_without_vmap(network: nn.Module) -> None:
+    seen: list[list[torch.dtype]] = []
+    hooks = [
+        module.register_forward_hook(lambda module, given, output: seen[-1].append(output.dtype))
+        for module in network.modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    ]
+    x, found = torch.rand(2, 6, 1, 16, 16), []
+    for mapping in ("loop", "vmap"):
+        seen.append([])
+        with torch.autocast("cpu", torch.bfloat16):
+            found.append(over_tasks(network, x, mapping=mapping))  # type: ignore[arg-type]
+    for hook in hooks:
+        hook.remove()
+    assert set(seen[0]) == set(seen[1]) == {torch.bfloat16}
+    torch.testing.assert_close(found[0].float(), found[1].float(), atol=0.05, rtol=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert over_tasks(network.double(), x.double(), mapping="vmap").dtype == torch.float64
+    network.float()

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from lifelong.tuning import device_name
 
-Precision = Literal["fp32", "tf32"]
+Precision = Literal["fp32", "tf32", "bf16"]
 Rows = list[dict[str, Any]]
 """What was measured: numbers and words by name, ready for JSON; one row is told from others by its ``setup``."""
 
@@ -31,13 +31,18 @@ class Settings:
         device: where learners train.
         quick: measure less, to see that everything runs; such figures are not kept.
         only: measure the rows whose names contain one of these words; all where empty.
-        precision: of single-precision products on a GPU, for everyone: ``fp32`` as it is, ``tf32`` by its matrix units.
+        precision: of products and convolutions, for everyone: ``fp32`` as they are, ``tf32`` by a GPU's matrix units,
+            ``bf16`` under autocast.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     quick: bool = False
     only: Sequence[str] = ()
     precision: Precision = "fp32"
+
+    def autocast(self) -> torch.autocast:
+        """What a step runs in; one for each, as the weights that it keeps in halves are those of before the step."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name is asked for."""

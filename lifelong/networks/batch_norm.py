@@ -45,6 +45,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     transforms = _transforms()
     if "Vmap" in transforms:
+        x = x.to(weight.dtype)  # statistics of halves need all digits
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
         scale = (variance + EPSILON).rsqrt() * weight[:, None, None]
         return torch.addcmul(bias[:, None, None], x - mean, scale)
