@@ -11,7 +11,6 @@ from lifelong.objective import accuracy
 from lifelong.outer import OuterLoop
 from tests.toys import LEARNERS, make_learner, random_episode
 
-
 BY_NETWORK = {"ANIL", "BOIL", "CAVIA", "IMAML", "MAML", "MetaSGD", "NoAdaptation", "Reptile"}
 """Their answers are the network's own outputs, and so halves."""
 
