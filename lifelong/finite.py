@@ -20,27 +20,22 @@ class LossWatch:
 
     Example:
         >>> watch = LossWatch()
-        >>> watch.note(0, torch.tensor(1.0), shown=True)
+        >>> watch.note(0, torch.tensor(1.0), shown=False)
+        True
         >>> watch.look(lambda: "experience 1 (birds)")
     """
 
     def __init__(self) -> None:
         self._unseen: list[tuple[int, Tensor]] = []
-        self._is_due = False
 
     def forget(self) -> None:
         """Of a fit that was interrupted: its losses are of no interest."""
-        self._unseen, self._is_due = [], False
+        self._unseen = []
 
-    def note(self, step: int, loss: Tensor, *, shown: bool) -> None:
-        """Remember the loss of a step; ``shown`` where the host looks at it in any case."""
+    def note(self, step: int, loss: Tensor, *, shown: bool) -> bool:
+        """Remember the loss of a step, ``shown`` where the host looks at it anyway; whether it is time to look."""
         self._unseen.append((step, loss.detach()))
-        self._is_due = shown or not _runs_ahead(loss.device) or len(self._unseen) >= MOST_UNSEEN
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time to look."""
-        return self._is_due
+        return shown or not _runs_ahead(loss.device) or len(self._unseen) >= MOST_UNSEEN
 
     def look(self, experience: Callable[[], str]) -> None:
         """Look at all that were noted.

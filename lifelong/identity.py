@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint of another configuration in one sentence.
+def checked_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a checkpoint says of itself; one of another configuration is refused in one sentence.
 
     Args:
         theirs: what the checkpoint says of itself; None where it says nothing.
@@ -17,13 +17,15 @@ def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) ->
         ValueError: naming the first difference.
 
     Example:
-        >>> check_identity({"learner": "MAML", "plan": {}}, {"learner": "MAML"})
+        >>> checked_identity({"learner": "MAML", "plan": {}}, {"learner": "MAML"})["plan"]
+        {}
     """
     if theirs is None:
         raise ValueError("the checkpoint was not written by lifelong: give --ckpt_path one from a run's checkpoints/")
     for key, value in ours.items():
         if theirs[key] != value:
             raise ValueError(_difference(key, theirs[key], value))
+    return theirs
 
 
 def _difference(key: str, theirs: Any, ours: Any) -> str:

@@ -21,7 +21,7 @@ from lifelong.batch import Episode, Task
 from lifelong.compatibility import check_compatible
 from lifelong.finite import LossWatch
 from lifelong.graphs import Graphs, can_capture
-from lifelong.identity import check_identity
+from lifelong.identity import checked_identity
 from lifelong.in_turn import in_turn
 from lifelong.mapping import Plan, choose_mapping, has_running_statistics, over_tasks
 from lifelong.networks.split import apply_embedding, output_dtype
@@ -376,8 +376,7 @@ class Learner(L.LightningModule):
         penalty = self.strategies.penalty(self, Step(batch, params, outputs, losses, position))
         total = loss if penalty is None else loss + penalty
         is_shown = self._is_shown(batch_idx)
-        self._watch.note(batch_idx, total, shown=is_shown)
-        if self._watch.is_due:
+        if self._watch.note(batch_idx, total, shown=is_shown):
             self._look_at_losses()
         if is_shown:
             self._log_step(batch, losses, outputs, penalty)
@@ -529,9 +528,8 @@ class Learner(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence."""
-        theirs = checkpoint.get("lifelong")
-        check_identity(theirs, self.signature() | {"split": self._split_hash()})
-        plan = dict((theirs or {}).get("plan", {}))
+        theirs = checked_identity(checkpoint.get("lifelong"), self.signature() | {"split": self._split_hash()})
+        plan = dict(theirs.get("plan", {}))
         if plan and plan.pop("device") == self._kind_of_device():
             self.measured_plan = Plan(**plan)  # a run that goes on does so as it began, to the last digit
 

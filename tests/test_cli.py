@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from contextlib import nullcontext
@@ -295,3 +296,15 @@ def test_a_run_that_failed_does_not_lend_its_folder_to_the_next(capsys: pytest.C
 def test_bare_names_of_networks_are_ours(given: list[str], understood: list[str | None]) -> None:
     # torchvision, which torchmetrics imports where it is installed, has a module of the name MLP too.
     assert cli._with_own_networks(given) == [new or old for new, old in zip(understood, given, strict=True)]
+
+
+def test_what_is_gathered_before_it_is_logged_is_no_reason_to_warn_and_a_users_own_is() -> None:
+    def is_noise(text: str) -> bool:
+        return any(re.match(pattern, text, re.IGNORECASE) for pattern in cli.NOISE)
+
+    for name in ("val/score/birds", "test/average_score", "val/backward_transfer", "val/adjusted_rand_index/birds"):
+        assert is_noise(f"It is recommended to use `self.log('{name}', ..., sync_dist=True)` when logging")
+    assert not is_noise("It is recommended to use `self.log('val/mine', ..., sync_dist=True)` when logging")
+    strides = "Grad strides do not match bucket view strides. This\ngrad.sizes() = [32, {}, 3, 3], strides() = [9]"
+    assert is_noise(strides.format(1))
+    assert not is_noise(strides.format(64))

@@ -14,6 +14,7 @@ from lifelong import under_vmap
 from lifelong.learners import MAML
 from lifelong.mapping import over_tasks
 from lifelong.networks import Conv4
+from lifelong.networks.batch_norm import batch_norm
 from lifelong.outer import OuterLoop
 from lifelong.under_vmap import convolve, is_batched
 from tests.toys import random_episode
@@ -88,3 +89,12 @@ def test_autocast_has_the_same_in_halves_as_without_vmap(network: nn.Module) -> 
     with torch.autocast("cpu", torch.bfloat16):
         assert over_tasks(network.double(), x.double(), mapping="vmap").dtype == torch.float64
     network.float()
+
+
+def test_a_norm_of_halves_has_statistics_with_all_digits() -> None:
+    x = (100 + torch.randn(2, 4, 3, 6, 6)).bfloat16()
+    weight, bias = torch.ones(3), torch.zeros(3)
+    found, expected = (
+        over_tasks(lambda x: batch_norm(x, weight, bias), given, mapping="vmap") for given in (x, x.float())
+    )
+    torch.testing.assert_close(found, expected)
