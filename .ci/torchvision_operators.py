@@ -3,6 +3,6 @@
 It must come first, since torchmetrics, and so Lightning, imports any torchvision that it sees.
 """
 
-from lifelong.learn2learn import _import_torchvision
+from lifelong.utilities.learn2learn import _import_torchvision
 
 _import_torchvision()

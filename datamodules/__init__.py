@@ -1,19 +1,21 @@
-"""Data sources that come with the package: each is one class that loads the domains of a stream."""
+"""DataModules of streams, and the data sources that come with the package, one class each."""
 
 from datamodules import robots as robots  # so that short names of robots are known
 from datamodules.clinc150 import CLINC150
 from datamodules.dynamics import Dynamics
+from datamodules.episodic import EpisodicDataModule
+from datamodules.examples import ExampleDataModule
 from datamodules.fdu_mtl import FDUMTL
 from datamodules.glyphs import Glyphs
 from datamodules.hugging_face import HuggingFace
-from datamodules.idx import MNIST, FashionMNIST
 from datamodules.image_folder import ImageFolder
-from datamodules.learn2learn import Learn2LearnTasks
+from datamodules.learn2learn_tasks import Learn2LearnTasks
 from datamodules.meta_world import MetaWorld
+from datamodules.mnist import MNIST, FashionMNIST
 from datamodules.omniglot import Omniglot
 from datamodules.permuted import Permuted
 from datamodules.rotated import Rotated
-from datamodules.semeval import SemEval2017
+from datamodules.semeval2017 import SemEval2017
 from datamodules.sentfin import SEntFiN
 from datamodules.sinusoids import Sinusoids
 from datamodules.split_classes import SplitClasses
@@ -25,6 +27,8 @@ __all__ = [
     "FDUMTL",
     "MNIST",
     "Dynamics",
+    "EpisodicDataModule",
+    "ExampleDataModule",
     "FashionMNIST",
     "Glyphs",
     "HuggingFace",

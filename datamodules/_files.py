@@ -20,7 +20,7 @@ import torch
 from rich.progress import Progress, track
 from torch import Tensor
 
-from lifelong.cache import cache_folder
+from lifelong.utilities.cache import cache_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from datamodules._files import written_whole
-from lifelong.cache import cache_folder
 from lifelong.control.planning import Planner
 from lifelong.control.robot import Array, Robot, Simulation
 from lifelong.control.robot import Dynamics as Parameters
 from lifelong.control.source import ControlSource
-from lifelong.stream import Domain
-from lifelong.waiting import show_progress
+from lifelong.data.domain import Domain
+from lifelong.utilities.cache import cache_folder
+from lifelong.utilities.progress_bar import show_progress
 
 if TYPE_CHECKING:
     from lifelong.control.controller import Controller

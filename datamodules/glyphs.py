@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 
 CHUNK = 1 << 18
 """Distances between pixels and points computed at once; bounds the memory of drawing."""

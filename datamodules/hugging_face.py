@@ -15,7 +15,8 @@ import numpy as np
 from torch import Tensor
 
 from datamodules._files import cached_images, square_pixels
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 from lifelong.text import TextEncoding
 from lifelong.text.model_folder import imported
 

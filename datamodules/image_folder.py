@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from datamodules._files import cached_images, square_pixels
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -22,13 +22,13 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules._files import written_whole
-from lifelong.cache import cache_folder
 from lifelong.control.controller import Imitation
 from lifelong.control.extra import drawn, imported
 from lifelong.control.robot import Array, Simulation
 from lifelong.control.source import ControlSource
-from lifelong.stream import Domain
-from lifelong.waiting import show_progress
+from lifelong.data.domain import Domain
+from lifelong.utilities.cache import cache_folder
+from lifelong.utilities.progress_bar import show_progress
 
 CW10 = (
     "hammer-v3",

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from datamodules._files import cached_images, data_root, fetch, resized
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 
 URL = "https://github.com/brendenlake/omniglot/raw/master/python/"
 CHARACTERS = {"background": 964, "evaluation": 659}

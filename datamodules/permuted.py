@@ -10,9 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lifelong.images import fit_images
-from lifelong.sampling import generator
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.images import fit_images
+from lifelong.data.sampling import generator
+from lifelong.data.source import Source
 
 
 class Permuted(Source):

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.images import CHUNK, fit_images
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.images import CHUNK, fit_images
+from lifelong.data.source import Source
 
 
 class Rotated(Source):

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 
 X_RANGE = (-5.0, 5.0)
 

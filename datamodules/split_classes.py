@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lifelong.sampling import generator
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.sampling import generator
+from lifelong.data.source import Source
 
 
 class SplitClasses(Source):

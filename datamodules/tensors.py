@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """``python -m lifelong``."""
 
-from lifelong.start import main
+from lifelong.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -5,74 +5,21 @@ Shapes: ``B`` tasks, ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from functools import partial
+from typing import Any, ClassVar, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.stream import Experience
-from lifelong.streaming import EVERY_STREAM, StreamKind
-
-if TYPE_CHECKING:
-    from lifelong.learner import Learner
-
-Params = dict[str, Tensor]
-"""The learner's meta-parameters by name, as pure functions take them."""
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One experience as a strategy meets it when it begins and when it ends.
-
-    A stream without boundaries is met as one experience of index 0 that begins with the stream and ends with it; its
-    pools are those at hand: of the first domain when it begins, and of the last when it ends.
-
-    Args:
-        experience: with its training pools; after ``end`` they are gone unless the strategy kept something.
-        n_experiences: length of the stream.
-        seed: of the run.
-        batches: ``batches(purpose, n_tasks)`` yields this rank's share of so many fresh tasks of the experience, each
-            batch with the global indices of its tasks.
-        sum_over_ranks: adds a tensor up over all processes.
-        ways: ``(N,)`` numbers of the classes that a labelled example of this experience is told apart from once it is
-            learnt; None for few-shot tasks, which bring their own.
-        has_boundaries: False where the experience is a whole stream without boundaries.
-        n_steps: optimizer steps of the experience.
-    """
-
-    experience: Experience
-    n_experiences: int
-    seed: int
-    batches: Callable[[str, int], Iterator[tuple[Sequence[int], Episode]]]
-    sum_over_ranks: Callable[[Tensor], Tensor]
-    ways: np.ndarray | None = None
-    has_boundaries: bool = True
-    n_steps: int = 0
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where in the stream a training step stands: all that a counter-based random number needs.
-
-    Args:
-        experience: index of the experience; 0 all along a stream without boundaries.
-        step: index of the step inside the experience.
-        seed: of the run.
-        n_tasks: tasks of the batch over all processes, before any rehearsal.
-        rank: this process.
-        world: number of processes.
-    """
-
-    experience: int
-    step: int = 0
-    seed: int = 0
-    n_tasks: int = 1
-    rank: int = 0
-    world: int = 1
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import EVERY_STREAM, StreamKind
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.utilities.recorded import Recorded
 
 
 @dataclass(frozen=True)
@@ -94,15 +41,16 @@ class Step:
     position: Position
 
 
-class Strategy(nn.Module):
+class Strategy(Recorded, nn.Module):
     """A plug-in against catastrophic forgetting; override what it needs, leave the rest neutral.
 
     A strategy receives state and returns results; it never assigns onto the trainer, the loader or the loss. What it
-    remembers lives in parameters, buffers or ``get_extra_state`` and so travels in the checkpoint.
+    remembers lives in parameters, buffers or ``get_extra_state`` and so travels in the checkpoint. Buffers are those of
+    each process: nothing averages them, so what must agree is summed or gathered by the ``runner``.
 
     Example:
         >>> class Decay(Strategy):
-        ...     def penalty(self, learner, step):
+        ...     def penalty(self, learner, step, *, runner):
         ...         return 1e-4 * sum(p.square().sum() for p in step.params.values())
         >>> Decay().memory_bytes()
         0
@@ -116,54 +64,70 @@ class Strategy(nn.Module):
     """The kinds of stream that it makes sense on; on others it is refused at the start."""
     penalises_outputs: ClassVar[bool] = True
     """Its penalty is differentiated through the outputs of the step, whose graphs must be kept until then."""
-    needs_boundaries: ClassVar[bool] = True
-    """Works at the end of experiences, so does nothing on a stream that has no boundaries."""
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell whether it works at the end of experiences, so does nothing on a stream without boundaries."""
+        return True
 
     def attach(self, learner: Learner) -> None:
-        """Once, before training and before a checkpoint is loaded: size parameters after the learner."""
+        """Size parameters after the learner; once, before training and before a checkpoint is loaded."""
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
-        """Before the first step of an experience (not repeated by a resume in its middle)."""
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Act before the first step of an experience (not repeated by a resume in its middle)."""
 
-    def end(self, learner: Learner, visit: Visit) -> None:
-        """After the last step of an experience and before it is evaluated: the last look at its data."""
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Act after the last step of an experience and before it is evaluated: the last look at its data."""
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
-        """The batch to train on: may add stored tasks after its own, with weights. Only this rank's share."""
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
+        """Return the batch to train on: stored tasks may follow its own, with weights. Only this rank's share."""
         return batch
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
-        """A scalar added to the mean loss, averaged over ranks with it; None for nothing."""
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
+        """Return a scalar that is added to the mean loss, averaged over ranks with it; None for nothing."""
         return None
 
-    def observe(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> None:
-        """The gradients of loss and penalties, averaged over ranks, before any strategy changes them: look only."""
+    def observe(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> None:
+        """Look at the gradients of loss and penalties, averaged over ranks, before any strategy changes them."""
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
-        """The gradients to step with, by parameter name, averaged over ranks; a name left out is frozen."""
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Return the gradients to step with, by parameter name, averaged over ranks; a name left out is frozen."""
         return gradients
 
+    def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
+        """Act after an optimizer step, on the parameters that it made."""
+
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """The parameters for ONE task, chosen from its support set ``(S, *X)``, ``(S, N)`` or ``(S, *Y)`` alone."""
+        """Return the parameters for ONE task, chosen from its support set ``(S, *X)``, ``(S, N)`` or ``(S, *Y)``."""
         return params
 
-    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
-        """Outputs ``(B, Q, …)`` to be judged by, in place of the learner's own; None leaves them. Never in training."""
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return outputs ``(B, Q, …)`` to be evaluated in place of the learner's own; None leaves them."""
         return None
 
-    def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
-        """Measures ``(B,)`` for the report, by name; the only hook that is told the domain, and only in evaluation."""
+    def diagnose(
+        self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Return measures ``(B,)`` for the report, by name; called in evaluation alone, and told the domain."""
+        return {}
+
+    def training_measures(self, learner: Learner, step: Step, *, runner: TaskRunner) -> dict[str, Tensor | float]:
+        """Return scalars to log with a training step, by name; logged as ``train/<strategy>/<name>``."""
         return {}
 
     def memory_bytes(self) -> int:
-        """Bytes that the strategy carries from experience to experience."""
+        """Return the bytes that the strategy carries from experience to experience."""
         own = sum(t.nbytes for t in (*self.parameters(), *self.buffers()))
         return own + nested_bytes(self.get_extra_state() if has_extra_state(self) else None)
 
 
 @final
 class Chain(Strategy):
-    """Several strategies as one; the empty chain is plain fine-tuning.
+    """Apply several strategies as one; the empty chain is plain fine-tuning.
 
     Args:
         strategies: applied in this order.
@@ -188,68 +152,102 @@ class Chain(Strategy):
 
     @property
     def names(self) -> list[str]:
-        """Class names, in order."""
+        """Return the class names, in order."""
         return [type(member).__name__ for member in self]
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell whether any member does."""
+        return any(member.needs_boundaries for member in self)
+
+    def overrides(self, *hooks: str) -> bool:
+        """Tell whether any member steps in at one of these hooks."""
+        return any(overrides(member, hook) for member in self for hook in hooks)
 
     def attach(self, learner: Learner) -> None:
         """Attach every member."""
         for member in self:
             member.attach(learner)
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Begin in every member."""
         for member in self:
-            member.begin(learner, visit)
+            member.begin(learner, visit, runner=runner)
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """End in every member."""
         for member in self:
-            member.end(learner, visit)
+            member.end(learner, visit, runner=runner)
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
-        """Each member receives what the one before returned."""
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
+        """Give each member what the one before returned."""
         for member in self:
-            batch = member.rehearse(learner, batch, position)
+            batch = member.rehearse(learner, batch, position, runner=runner)
         return batch
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
-        """The sum of the members' penalties."""
-        penalties = [p for member in self if (p := member.penalty(learner, step)) is not None]
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
+        """Return the sum of the members' penalties."""
+        penalties = [p for member in self if (p := member.penalty(learner, step, runner=runner)) is not None]
         return torch.stack(penalties).sum() if penalties else None
 
-    def observe(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> None:
-        """Every member sees the same gradients."""
+    def observe(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> None:
+        """Show every member the same gradients."""
         for member in self:
-            member.observe(learner, gradients, position)
+            member.observe(learner, gradients, position, runner=runner)
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
-        """What the one member that changes gradients makes of them."""
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Return what the one member that changes gradients makes of them."""
         for member in self:
-            gradients = member.project(learner, gradients, position)
+            gradients = member.project(learner, gradients, position, runner=runner)
         return gradients
 
+    def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
+        """Tell every member of the step."""
+        for member in self:
+            member.stepped(learner, position, runner=runner)
+
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """Each member receives what the one before returned."""
+        """Give each member what the one before returned."""
         for member in self:
             params = member.route(learner, params, support_x, support_y)
         return params
 
-    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
-        """What the one member that answers for the learner says."""
-        answers = (member.respond(learner, params, batch) for member in self)
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return what the one member that answers for the learner says."""
+        answers = (member.respond(learner, params, batch, runner=runner) for member in self)
         return next((answer for answer in answers if answer is not None), None)
 
-    def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
-        """All members' measures, prefixed with their class names."""
+    def diagnose(
+        self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Return all members' measures, prefixed with their class names."""
         return {
             f"{type(member).__name__}/{name}": values
             for member in self
-            for name, values in member.diagnose(learner, params, batch, domain).items()
+            for name, values in member.diagnose(learner, params, batch, domain, runner=runner).items()
+        }
+
+    def training_measures(self, learner: Learner, step: Step, *, runner: TaskRunner) -> dict[str, Tensor | float]:
+        """Return all members' scalars, prefixed with their class names."""
+        return {
+            f"{type(member).__name__}/{name}": value
+            for member in self
+            for name, value in member.training_measures(learner, step, runner=runner).items()
         }
 
     def memory_bytes(self) -> int:
-        """The sum over the members."""
+        """Return the sum over the members."""
         return sum(member.memory_bytes() for member in self)
+
+    def bind(self, learner: Learner, runner: TaskRunner) -> TaskRunner:
+        """Return a runner that routes every task as the members say."""
+        route = partial(self.route, learner) if self.overrides("route") else None
+        keeps_outputs = any(overrides(member, "penalty") and member.penalises_outputs for member in self)
+        return runner.routed(route, self, keeps_outputs=keeps_outputs)
 
 
 def _check_combination(strategies: Sequence[Strategy]) -> None:
@@ -278,17 +276,17 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
 
 
 def overrides(strategy: Strategy, hook: str) -> bool:
-    """Whether a strategy steps in at a hook."""
+    """Tell whether a strategy steps in at a hook."""
     return getattr(type(strategy), hook) is not getattr(Strategy, hook)
 
 
 def has_extra_state(module: nn.Module) -> bool:
-    """Whether a module keeps state beside parameters and buffers."""
+    """Tell whether a module keeps state beside parameters and buffers."""
     return type(module).get_extra_state is not nn.Module.get_extra_state
 
 
 def nested_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested lists, tuples and dictionaries."""
+    """Count the bytes of all tensors in nested lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
         return value.nbytes
     if isinstance(value, dict):

@@ -10,6 +10,7 @@ from strategies.gem import GEM
 from strategies.icarl import ICaRL
 from strategies.lwf import LwF
 from strategies.mas import MAS
+from strategies.memory.budget import Budget
 from strategies.packnet import PackNet
 from strategies.replay import Replay
 from strategies.si import SI
@@ -24,6 +25,7 @@ __all__ = [
     "MAS",
     "SI",
     "AdapterBank",
+    "Budget",
     "GDumb",
     "ICaRL",
     "LwF",

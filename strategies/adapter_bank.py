@@ -10,13 +10,17 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode, Task
-from lifelong.learner import Learner
-from lifelong.mapping import has_running_statistics
-from lifelong.networks.split import apply_embedding
-from lifelong.objective import one_hot
-from lifelong.strategy import Params, Position, Strategy, Visit
-from lifelong.streaming import StreamKind
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.compute.plan import has_running_statistics
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode, Task
+from lifelong.data.kinds import StreamKind
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.learners.objective import one_hot
+from lifelong.networks.heads import apply_embedding
+from lifelong.strategy import Strategy
 
 Entry = dict[str, Tensor]
 
@@ -85,7 +89,7 @@ class AdapterBank(Strategy):
         if self.trunk is not None:
             state = torch.load(self.trunk, map_location="cpu", weights_only=True)["state_dict"]
             learner.network.load_state_dict(
-                {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+                {k.removeprefix(NETWORK): v for k, v in state.items() if k.startswith(NETWORK)}
             )
         for key, value in _empty_entry(learner.network, self.rank).items():
             self.current[key] = nn.Parameter(value)
@@ -95,26 +99,28 @@ class AdapterBank(Strategy):
         """Whether the trunk stays as it is: from the second experience on, or always when it was given."""
         return bool(self.entries) or self.trunk is not None
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """A new entry, at zero or at the nearest one."""
         if not self.entries:
             return
         source = self.entries[0]
         if self.start == "nearest":
-            signature = self._describe(learner, visit)
+            signature = self._describe(learner, visit, runner)
             source = self.entries[int(self._distances(signature["mean"]).argmin())]
         with torch.no_grad():
             for key, parameter in self.current.items():
                 fresh = key.endswith(SUFFIX_DOWN) or self.start == "nearest"
                 parameter.copy_(source[key] if fresh else torch.zeros_like(parameter))
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """The entry joins the bank with the signature of its experience."""
-        self.signatures.append(self._describe(learner, visit))
+        self.signatures.append(self._describe(learner, visit, runner))
         self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
         self._stacked = self._known = None
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
         """The trunk moves in the first experience only, entries from then on only."""
         return {name: g for name, g in gradients.items() if name.startswith("strategies.") == self.trunk_is_frozen}
 
@@ -145,7 +151,9 @@ class AdapterBank(Strategy):
             return (-distances / self.temperature).softmax(0)
         return one_hot(distances.argmin(), len(self.entries)).to(distances.dtype)
 
-    def diagnose(self, learner: Learner, params: Params, batch: Episode, domain: int) -> dict[str, Tensor]:
+    def diagnose(
+        self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
         """Whether each task was routed to its own entry, and the score that its own entry gives."""
         if not self.entries:
             return {}
@@ -158,27 +166,24 @@ class AdapterBank(Strategy):
             return (weights.argmax() == domain).to(task.support_x.dtype)
 
         entry = {key: stack[domain] for key, stack in self._stack(batch.support_x).items()}
-        scores = learner.scores(params, batch, route=lambda p, sx, sy: _add(p, entry))
-        return {"routing_accuracy": learner.over_tasks(is_right, batch), "score_with_right_entry": scores}
+        scores = runner.rerouted(lambda p, sx, sy: _add(p, entry)).scores(learner, params, batch)
+        return {"routing_accuracy": runner.map(is_right, learner, batch), "score_with_right_entry": scores}
 
     def _stack(self, like: Tensor) -> dict[str, Tensor]:
         if self._stacked is None:
             self._stacked = {key: torch.stack([e[key] for e in self.entries]).to(like.device) for key in self.current}
         return self._stacked
 
-    def _describe(self, learner: Learner, visit: Visit) -> dict[str, Tensor]:
+    def _describe(self, learner: Learner, visit: Visit, runner: TaskRunner) -> dict[str, Tensor]:
         params = _detached(learner.meta_parameters())
         sums: list[Tensor] = []
-        was_training = learner.network.training
-        learner.network.eval()  # as when a support set is routed
-        with torch.no_grad():
+        with evaluating(learner.network), torch.no_grad():  # as when a support set is routed
             for _, batch in visit.batches("signature", self.n_signature_tasks):
                 for support_x in batch.support_x:
                     blocks = _signature(learner, params, support_x)
                     block = torch.cat(blocks).double()
                     sums.append(torch.stack([block, block.square()]))
-        learner.network.train(was_training)
-        mean, square = visit.sum_over_ranks(torch.stack(sums).sum(0)) / self.n_signature_tasks
+        mean, square = runner.sum(torch.stack(sums).sum(0)) / self.n_signature_tasks
         sizes = torch.cat([torch.full_like(b, len(b)) for b in blocks])
         return {"mean": mean.float(), "variance": (square - mean.square()).clamp_min(0).float(), "sizes": sizes}
 
@@ -206,6 +211,8 @@ class AdapterBank(Strategy):
         self._stacked = self._known = None
 
 
+NETWORK = "learner.network."
+"""How a checkpoint calls the network's parameters."""
 SUFFIX_DOWN, SUFFIX_UP, SUFFIX_CENTRE, SUFFIX_FULL = "-down", "-up", "-centre", "-full"
 VARIANCE_FLOOR = 1e-6
 """Below it a number of the signature does not vary, and must not decide alone."""

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Position
-from strategies.memory import Policy
-from strategies.reference import flatten, reference_gradients, trained, unflatten
-from strategies.rehearsal import Rehearsal, check_rehearsal
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
+from lifelong.learners.base import Learner
+from strategies.memory.budget import Budget, Policy
+from strategies.memory.rehearsal import Rehearsal, check_rehearsal
+from strategies.reference_gradients import flatten, reference_gradients, trained, unflatten
 
 
 class AGEM(Rehearsal):
@@ -21,9 +22,7 @@ class AGEM(Rehearsal):
     drawn from memory. What is not trained has no part in it.
 
     Args:
-        budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes kept in all; None for no such bound.
-        budget_per_class: examples kept of each class (labelled examples alone); None for no such bound.
+        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
         policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first.
         n_reference: units that ``r`` is estimated from in each step, over all devices; as many as current ones where
             None.
@@ -36,7 +35,7 @@ class AGEM(Rehearsal):
         room for new experiences in place of a fixed share for each; tasks are drawn anew from it.
 
     Example:
-        >>> AGEM(budget_examples=None, budget_per_class=100).memory_bytes()
+        >>> AGEM(budget=Budget(per_class=100)).memory_bytes()
         0
     """
 
@@ -45,35 +44,33 @@ class AGEM(Rehearsal):
     def __init__(
         self,
         *,
-        budget_examples: int | None = 2000,
-        budget_bytes: int | None = None,
-        budget_per_class: int | None = None,
+        budget: Budget = Budget(examples=2000),
         policy: Policy = "class_balanced",
         n_reference: int | None = None,
     ) -> None:
         super().__init__(
-            budget_examples=budget_examples,
-            budget_bytes=budget_bytes,
-            budget_per_class=budget_per_class,
+            budget=budget,
             policy=policy,
         )
         check_rehearsal("AGEM", "n_reference", n_reference)
         self.n_reference = n_reference
         self._shares: list[Episode | None] = []
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch as it is; the units that its gradient will be measured by are drawn."""
         n_units = self.n_reference or position.n_tasks
         self._shares = [self.share(n_units, batch, position)] if self.kept.n_past else []
-        self.kept.watch(learner, batch, position)
+        self.kept.watch(learner, batch, position, runner=runner)
         return batch
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
         """The gradients without the part that points against the reference."""
         if not self._shares:
             return gradients
         names, n_units = trained(learner, gradients), self.n_reference or position.n_tasks
-        (reference,) = reference_gradients(learner, self._shares, n_units, names)
+        (reference,) = reference_gradients(learner, self._shares, n_units, names, runner)
         gradient, self._shares = flatten(gradients, names), []
         product = gradient @ reference
         if product >= 0:

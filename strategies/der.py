@@ -10,12 +10,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import EXAMPLE_STREAMS, StreamKind
+from lifelong.learners.base import Learner
 from lifelong.strategy import Step
-from lifelong.streaming import EXAMPLE_STREAMS, StreamKind
-from strategies.example_memory import ExampleMemory
-from strategies.rehearsal import Rehearsal, check_rehearsal
+from strategies.memory.budget import Budget
+from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 
 
 class DER(Rehearsal):
@@ -29,8 +31,7 @@ class DER(Rehearsal):
     Args:
         alpha: ``α``, how much the kept outputs count.
         beta: ``β``, how much the labels count; above 0 it is DER++.
-        budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes kept in all, outputs included; None for no such bound.
+        budget: how much is kept: ``examples``, or ``bytes`` in all, outputs included.
         n_replay: examples in each draw over all devices; as many as current ones where None.
 
     Raises:
@@ -42,7 +43,7 @@ class DER(Rehearsal):
         and draws are with replacement.
 
     Example:
-        >>> DER(alpha=0.5, beta=0.5, budget_examples=200).memory_bytes()
+        >>> DER(alpha=0.5, beta=0.5, budget=Budget(examples=200)).memory_bytes()
         0
     """
 
@@ -55,44 +56,45 @@ class DER(Rehearsal):
         *,
         alpha: float = 0.5,
         beta: float = 0.0,
-        budget_examples: int | None = 2000,
-        budget_bytes: int | None = None,
+        budget: Budget = Budget(examples=2000),
         n_replay: int | None = None,
     ) -> None:
-        super().__init__(
-            budget_examples=budget_examples, budget_bytes=budget_bytes, budget_per_class=None, policy="reservoir"
-        )
+        super().__init__(budget=budget, policy="reservoir")
         check_rehearsal("DER", "n_replay", n_replay)
         for name, value in (("alpha", alpha), ("beta", beta)):
             if value < 0:
                 raise ValueError(f"DER's {name} is {value}: it must not be negative")
         self.alpha, self.beta, self.n_replay = alpha, beta, n_replay
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """The terms over kept examples; then the step's own examples go by with their outputs."""
         assert isinstance(self.kept, ExampleMemory)
-        terms = [term for term in (self._dark(learner, step), self._labelled(learner, step)) if term is not None]
+        terms = [
+            term
+            for term in (self._dark(learner, step, runner), self._labelled(learner, step, runner))
+            if term is not None
+        ]
         classes = step.batch.classes
         assert classes is not None
         logits = by_class(step.outputs[:, 0].detach(), classes, learner.n_classes)
-        self.kept.watch(learner, step.batch, step.position, {"logits": logits})
+        self.kept.watch(learner, step.batch, step.position, {"logits": logits}, runner=runner)
         return torch.stack(terms).sum() if terms else None
 
-    def _dark(self, learner: Learner, step: Step) -> Tensor | None:
+    def _dark(self, learner: Learner, step: Step, runner: TaskRunner) -> Tensor | None:
         drawn = self._drawn(step, self.alpha, salt=0)
         if drawn is None:
             return None
         rows, batch, factor = drawn
         assert isinstance(self.kept, ExampleMemory)
         kept = self.kept.extra["logits"][rows.to(step.losses.device)]
-        return factor * distances(learner.outputs(step.params, batch)[:, 0], batch, kept).sum()
+        return factor * distances(runner.outputs(learner, step.params, batch)[:, 0], batch, kept).sum()
 
-    def _labelled(self, learner: Learner, step: Step) -> Tensor | None:
+    def _labelled(self, learner: Learner, step: Step, runner: TaskRunner) -> Tensor | None:
         drawn = self._drawn(step, self.beta, salt=1)
         if drawn is None:
             return None
         _, batch, factor = drawn
-        return factor * learner.losses(step.params, batch).sum()
+        return factor * runner.losses(learner, step.params, batch).sum()
 
     def _drawn(self, step: Step, strength: float, salt: int) -> tuple[Tensor, Episode, float] | None:
         """Rows of the memory, their examples, and the factor that makes a sum over all ranks ``strength`` means."""

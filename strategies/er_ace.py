@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import torch
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Position
-from lifelong.streaming import StreamKind
-from strategies.memory import Policy, own_units
-from strategies.rehearsal import Rehearsal, Weighting, check_rehearsal, weight_of_rehearsed
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import StreamKind
+from lifelong.data.position import Position
+from lifelong.learners.base import Learner
+from strategies.memory.budget import Budget, Policy
+from strategies.memory.rehearsal import Rehearsal, Weighting, check_rehearsal, weight_of_rehearsed
 
 
 class ERACE(Rehearsal):
@@ -24,9 +25,7 @@ class ERACE(Rehearsal):
     alone: where the ways are the same few in all of an experience's batches, ``P`` is ``S`` and it is ``Replay``.
 
     Args:
-        budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes kept in all; None for no such bound.
-        budget_per_class: examples kept of each class; None for no such bound.
+        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
         policy: ``reservoir``, ``class_balanced`` or ``herding``.
         n_replay: rehearsed examples per step over all devices; as many as current ones where None.
         weighting: ``w``, or ``experience`` (the number of past ones) or ``equal`` (each example alike).
@@ -39,7 +38,7 @@ class ERACE(Rehearsal):
         Differences: the sum of the two means is divided by ``1 + w``, draws are with replacement.
 
     Example:
-        >>> ERACE(budget_examples=500).memory_bytes()
+        >>> ERACE(budget=Budget(examples=500)).memory_bytes()
         0
     """
 
@@ -49,45 +48,45 @@ class ERACE(Rehearsal):
     def __init__(
         self,
         *,
-        budget_examples: int | None = 2000,
-        budget_bytes: int | None = None,
-        budget_per_class: int | None = None,
+        budget: Budget = Budget(examples=2000),
         policy: Policy = "reservoir",
         n_replay: int | None = None,
         weighting: Weighting = 1.0,
     ) -> None:
         super().__init__(
-            budget_examples=budget_examples,
-            budget_bytes=budget_bytes,
-            budget_per_class=budget_per_class,
+            budget=budget,
             policy=policy,
         )
         check_rehearsal("ERACE", "n_replay", n_replay, weighting)
         self.n_replay, self.weighting = n_replay, weighting
-        self.needs_boundaries = self.needs_boundaries or weighting == "experience"  # type: ignore[misc]
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell whether it is told where experiences end: by its policy, or to count them."""
+        return super().needs_boundaries or self.weighting == "experience"
+
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch, its own examples among the classes present, with this rank's share of the rehearsed ones."""
         n_past, n_replay = self.kept.n_past, self.n_replay or position.n_tasks
         old = self.share(n_replay, batch, position) if n_past else None
-        self.kept.watch(learner, batch, position)
+        self.kept.watch(learner, batch, position, runner=runner)
         if not n_past:
             return batch
-        current = among_present(learner, batch, own_units(position))
+        current = among_present(batch, position.n_own, runner)
         weight = weight_of_rehearsed(self.weighting, n_past, position.n_tasks, n_replay)
         return current if old is None else Episode.cat([current, old.weighted(weight)])
 
 
-def among_present(learner: Learner, batch: Episode, n_own: int) -> Episode:
+def among_present(batch: Episode, n_own: int, runner: TaskRunner) -> Episode:
     """The batch whose first examples, the stream's own, are told apart from the classes present among these alone.
 
     Args:
-        learner: gathers the classes of all ranks.
         batch: the examples.
         n_own: how many are the stream's own.
+        runner: gathers the classes of all ranks.
     """
     assert batch.classes is not None
     labels = batch.classes.gather(1, batch.query_y)[:n_own]
-    present = torch.isin(batch.classes, learner.gather_over_ranks(labels))
+    present = torch.isin(batch.classes, runner.gather(labels))
     present[n_own:] = True
     return replace(batch, classes=batch.classes.masked_fill(~present, -1))

@@ -8,20 +8,23 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.fisher import Labels, fisher_diagonal
-from lifelong.learner import Learner
-from lifelong.sampling import generator
-from lifelong.strategy import Params, Step, Strategy, Visit
-from strategies.quadratic import Quadratic
-from strategies.units import count_units
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Visit
+from lifelong.data.sampling import generator
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step, Strategy
+from strategies.importance.fisher import Labels, fisher_diagonal
+from strategies.importance.quadratic import Quadratic
+from strategies.importance.units import count_units
 
 
 class EWC(Strategy):
     """EWC: ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²`` over past experiences ``e``, anchored on the meta-parameters.
 
     ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the squared gradient of the loss that a task is trained by,
-    through its adaptation (see :mod:`lifelong.fisher`). The sum of quadratics over experiences is itself one quadratic,
+    through its adaptation (see :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself one quadratic,
     so memory does not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
 
     Args:
@@ -71,23 +74,22 @@ class EWC(Strategy):
         """The Fisher over past experiences."""
         return self.quadratic.importance
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Refuse a number of tasks that cannot be drawn before any time is spent."""
         self._n_units(visit)
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Estimate this experience's Fisher and merge its quadratic into the kept one."""
         if self.strength == 0:
             return
-        batches, n_units = self._batches(learner, visit), self._n_units(visit)
+        batches, n_units = self._batches(learner, visit, runner), self._n_units(visit)
         fisher = {
-            name: visit.sum_over_ranks(f) / n_units
-            for name, f in fisher_diagonal(learner, batches, self.labels).items()
+            name: runner.sum(f) / n_units for name, f in fisher_diagonal(learner, batches, self.labels, runner).items()
         }
         here = {name: p.detach().clone() for name, p in learner.meta_parameters().items() if name in fisher}
         self._merge(fisher, here)
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """``λ/2`` times the quadratic; nothing before the second experience."""
         return self.strength / 2 * self.quadratic.value(step.params) if self.quadratic else None
 
@@ -108,12 +110,12 @@ class EWC(Strategy):
     def _n_units(self, visit: Visit) -> int:
         return count_units(visit, self.n_fisher_tasks, "EWC's n_fisher_tasks")
 
-    def _batches(self, learner: Learner, visit: Visit) -> Iterator[tuple[Episode, Tensor]]:
+    def _batches(self, learner: Learner, visit: Visit, runner: TaskRunner) -> Iterator[tuple[Episode, Tensor]]:
         for indices, batch in visit.batches("fisher", self._n_units(visit)):
             if self.labels != "sampled":
                 yield batch, batch.weight.new_empty(len(batch), 0)
                 continue
-            target = learner.over_tasks(learner.likelihood_targets, batch)
+            target = runner.map(learner.likelihood_targets, learner, batch)
             rngs = [generator(visit.seed, "labels", visit.experience.index, i) for i in indices]
             uniform = torch.stack([torch.from_numpy(rng.random(tuple(target.shape[1:]))) for rng in rngs])
             yield batch, uniform.to(target.device, torch.float32)

@@ -11,14 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifelong.learner import Learner
-from lifelong.sampling import generator
-from lifelong.strategy import Params, Position, Visit, nested_bytes
-from lifelong.streaming import EXAMPLE_STREAMS, StreamKind
-from lifelong.waiting import show_progress
-from strategies.example_memory import ExampleMemory
-from strategies.reference import reference_gradients, unflatten
-from strategies.rehearsal import Rehearsal
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.kinds import EXAMPLE_STREAMS, StreamKind
+from lifelong.data.position import Position, Visit
+from lifelong.data.sampling import generator
+from lifelong.learners.base import Learner
+from lifelong.strategy import nested_bytes
+from lifelong.utilities.progress_bar import show_progress
+from strategies.memory.budget import Budget
+from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.rehearsal import Rehearsal
+from strategies.reference_gradients import reference_gradients, unflatten
 from strategies.snapshot import current, on, snapshot
 
 
@@ -31,9 +35,7 @@ class GDumb(Rehearsal):
     Labelled examples alone: it is made to show what their streams demand, and few-shot tasks are not learnt by heart.
 
     Args:
-        budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes of the examples in all; None for no such bound.
-        budget_per_class: examples kept of each class; None for no such bound.
+        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
         n_steps: optimizer steps after each experience.
         batch_size: examples in each of them, over all devices together.
         rate: learning rate at the start.
@@ -52,7 +54,7 @@ class GDumb(Rehearsal):
         no cutmix; the same first weights each time; the memory is drawn at the end of an experience.
 
     Example:
-        >>> GDumb(budget_examples=500).memory_bytes()
+        >>> GDumb(budget=Budget(examples=500)).memory_bytes()
         0
     """
 
@@ -62,9 +64,7 @@ class GDumb(Rehearsal):
     def __init__(
         self,
         *,
-        budget_examples: int | None = 2000,
-        budget_bytes: int | None = None,
-        budget_per_class: int | None = None,
+        budget: Budget = Budget(examples=2000),
         n_steps: int = 4000,
         batch_size: int = 16,
         rate: float = 0.05,
@@ -74,9 +74,7 @@ class GDumb(Rehearsal):
         clip: float = 10.0,
     ) -> None:
         super().__init__(
-            budget_examples=budget_examples,
-            budget_bytes=budget_bytes,
-            budget_per_class=budget_per_class,
+            budget=budget,
             policy="class_balanced",
         )
         if self.budget.is_nothing:
@@ -99,36 +97,37 @@ class GDumb(Rehearsal):
                 "set --model Classifier, or leave GDumb out of --strategies"
             )
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Note the first weights."""
-        super().begin(learner, visit)
+        super().begin(learner, visit, runner=runner)
         self.first = self.first or snapshot(learner)
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
         """None at all: nothing is learnt from the stream."""
         return {}
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Keep a share of the experience, and learn the memory from scratch."""
-        super().end(learner, visit)
+        super().end(learner, visit, runner=runner)
         first = on(learner.device, self.first)
         with torch.no_grad():
             for name, tensor in current(learner).items():
                 tensor.copy_(first[name])
-        self._learn_memory(learner, visit)
+        self._learn_memory(learner, visit, runner)
 
-    def _learn_memory(self, learner: Learner, visit: Visit) -> None:
+    def _learn_memory(self, learner: Learner, visit: Visit, runner: TaskRunner) -> None:
         assert isinstance(self.kept, ExampleMemory)
         parameters = {name: p for name, p in learner.meta_parameters().items() if p.requires_grad}
         optimizer = torch.optim.SGD(
             parameters.values(), lr=self.rate, momentum=self.momentum, weight_decay=self.weight_decay
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_steps, self.last_rate)
-        rank, world = learner.trainer.global_rank, learner.trainer.world_size
         for rows in show_progress(list(self.plan(visit)), f"GDumb learns {len(self.kept)} examples"):
-            mine = torch.from_numpy(rows[rank::world])
+            mine = torch.from_numpy(rows[runner.rank :: runner.world])
             share = self.kept.episode(mine, learner.device) if len(mine) else None
-            vector = reference_gradients(learner, [share], len(rows), list(parameters))[0]
+            vector = reference_gradients(learner, [share], len(rows), list(parameters), runner)[0]
             for name, gradient in unflatten(vector, parameters, list(parameters)).items():
                 parameters[name].grad = gradient
             torch.nn.utils.clip_grad_norm_(parameters.values(), self.clip)

@@ -11,12 +11,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Position
-from strategies.memory import Policy
-from strategies.reference import flatten, reference_gradients, trained, unflatten
-from strategies.rehearsal import Rehearsal, check_rehearsal
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
+from lifelong.learners.base import Learner
+from strategies.memory.budget import Budget, Policy
+from strategies.memory.rehearsal import Rehearsal, check_rehearsal
+from strategies.reference_gradients import flatten, reference_gradients, trained, unflatten
 
 
 class GEM(Rehearsal):
@@ -28,9 +29,7 @@ class GEM(Rehearsal):
     the past.
 
     Args:
-        budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes kept in all; None for no such bound.
-        budget_per_class: examples kept of each class (labelled examples alone); None for no such bound.
+        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
         policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first.
         n_reference: units that each row is estimated from in each step, over all devices; as many as current ones where
             None.
@@ -46,7 +45,7 @@ class GEM(Rehearsal):
         new experiences in place of a fixed share for each; the dual is solved as non-negative least squares.
 
     Example:
-        >>> GEM(budget_examples=None, budget_per_class=100).memory_bytes()
+        >>> GEM(budget=Budget(per_class=100)).memory_bytes()
         0
     """
 
@@ -55,17 +54,13 @@ class GEM(Rehearsal):
     def __init__(
         self,
         *,
-        budget_examples: int | None = 2000,
-        budget_bytes: int | None = None,
-        budget_per_class: int | None = None,
+        budget: Budget = Budget(examples=2000),
         policy: Policy = "class_balanced",
         n_reference: int | None = None,
         margin: float = 0.5,
     ) -> None:
         super().__init__(
-            budget_examples=budget_examples,
-            budget_bytes=budget_bytes,
-            budget_per_class=budget_per_class,
+            budget=budget,
             policy=policy,
         )
         if importlib.util.find_spec("scipy") is None:
@@ -77,22 +72,28 @@ class GEM(Rehearsal):
         if margin < 0:
             raise ValueError(f"GEM's margin is {margin}: it must not be negative")
         self.n_reference, self.margin = n_reference, margin
-        self.needs_boundaries = True  # type: ignore[misc]  # a row for each past experience
         self._shares: list[Episode | None] = []
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell that it is told where experiences end: a row for each past experience."""
+        return True
+
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch as it is; the units that its gradient will be measured by are drawn."""
         n_units = self.n_reference or position.n_tasks
         self._shares = [self.share(n_units, batch, position, home) for home in self.kept.homes]
-        self.kept.watch(learner, batch, position)
+        self.kept.watch(learner, batch, position, runner=runner)
         return batch
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
         """The nearest gradients that point against no past experience."""
         if not self._shares:
             return gradients
         names, n_units = trained(learner, gradients), self.n_reference or position.n_tasks
-        references = reference_gradients(learner, self._shares, n_units, names)
+        references = reference_gradients(learner, self._shares, n_units, names, runner)
         gradient, self._shares = flatten(gradients, names), []
         if (references @ gradient >= 0).all():
             return gradients

@@ -11,15 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.objective import one_hot
-from lifelong.one_vs_rest import OneVsRest
-from lifelong.strategy import Params, Position, Step, Visit, nested_bytes
-from lifelong.streaming import StreamKind
-from strategies.example_memory import EMBED_AT_ONCE, ExampleMemory
-from strategies.rehearsal import Rehearsal, check_rehearsal
-from strategies.snapshot import current, evaluating, on, snapshot
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import StreamKind
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.learners.objective import one_hot
+from lifelong.learners.one_vs_rest import OneVsRest
+from lifelong.strategy import Step, nested_bytes
+from strategies.memory.budget import Budget
+from strategies.memory.example_memory import EMBED_AT_ONCE, ExampleMemory
+from strategies.memory.rehearsal import Rehearsal, check_rehearsal
+from strategies.snapshot import current, on, snapshot
 
 
 class ICaRL(Rehearsal):
@@ -36,9 +41,7 @@ class ICaRL(Rehearsal):
     classes become old.
 
     Args:
-        budget_per_class: exemplars of each class; None for no such bound.
-        budget_examples: exemplars in all; None for no such bound.
-        budget_bytes: bytes of the exemplars in all; None for no such bound.
+        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
         policy: how exemplars are chosen: ``herding``, or ``class_balanced`` at random.
         temperature: ``T``.
         n_replay: exemplars drawn per step over all devices; as many as current ones where None. Weights make them count
@@ -55,7 +58,7 @@ class ICaRL(Rehearsal):
         herding aims at a mean that is not brought to unit length.
 
     Example:
-        >>> ICaRL(budget_per_class=20).memory_bytes()
+        >>> ICaRL(budget=Budget(per_class=20)).memory_bytes()
         0
     """
 
@@ -65,17 +68,13 @@ class ICaRL(Rehearsal):
     def __init__(
         self,
         *,
-        budget_per_class: int | None = 100,
-        budget_examples: int | None = None,
-        budget_bytes: int | None = None,
+        budget: Budget = Budget(per_class=100),
         policy: Literal["herding", "class_balanced"] = "herding",
         temperature: float = 1.0,
         n_replay: int | None = None,
     ) -> None:
         super().__init__(
-            budget_examples=budget_examples,
-            budget_bytes=budget_bytes,
-            budget_per_class=budget_per_class,
+            budget=budget,
             policy=policy,
         )
         check_rehearsal("ICaRL", "n_replay", n_replay)
@@ -101,21 +100,21 @@ class ICaRL(Rehearsal):
                 f"{type(learner).__name__} trains another loss: set --model Classifier --model.loss sigmoid"
             )
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Note how many examples the experience has."""
-        super().begin(learner, visit)
+        super().begin(learner, visit, runner=runner)
         self.n_current = sum(len(pool) for pool in visit.experience.pools)
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Choose exemplars, take their means, and let the network as it is now become the old one."""
         with evaluating(learner.network):
-            super().end(learner, visit)
+            super().end(learner, visit, runner=runner)
             self.classes, self.means = self._exemplar_means(learner)
         self.old = snapshot(learner)
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch with this rank's share of the exemplars."""
         n_replay = self.n_replay or position.n_tasks
         exemplars = self.share(n_replay, batch, position) if len(self.kept) else None
@@ -124,22 +123,22 @@ class ICaRL(Rehearsal):
         weight = len(self.kept) / self.n_current * position.n_tasks / n_replay
         return Episode.cat([batch, exemplars.weighted(weight)])
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """What the loss lacks when old answers are the targets of old classes; nothing in the first experience."""
         if not self.old:
             return None
         self._move(step.losses.device)
         assert step.batch.classes is not None
         with torch.no_grad(), evaluating(learner.network):
-            answers = (learner.outputs(self.old, step.batch) / self.temperature).sigmoid()
+            answers = (runner.outputs(learner, self.old, step.batch) / self.temperature).sigmoid()
         labels = one_hot(step.batch.query_y, step.batch.n_way).to(answers.dtype)
         is_new = ~torch.isin(step.batch.classes, self.classes)[:, None]
         changes = ((labels - answers) * step.outputs.masked_fill(is_new, 0)).sum(-1).mean(-1)
-        return learner.mean(changes, step.batch.weight)
+        return runner.mean(changes, step.batch.weight)
 
     # -- answering ------------------------------------------------------------------------------------------------
 
-    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
         """``−‖φ(x) − μ_n‖²`` for each way, −∞ where there are no exemplars; the learner's own before there are any."""
         if not len(self.classes):
             return None

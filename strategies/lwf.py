@@ -15,13 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Visit
+from lifelong.learners.base import Learner
+from lifelong.learners.objective import Classification
+from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 from lifelong.learners.pretrained import Pretrained
-from lifelong.objective import Classification
-from lifelong.one_vs_rest import OneVsRest, binary_losses
-from lifelong.strategy import Params, Step, Strategy, Visit
-from strategies.snapshot import evaluating, on, snapshot
+from lifelong.strategy import Step, Strategy
+from strategies.snapshot import on, snapshot
 
 
 class LwF(Strategy):
@@ -82,7 +86,7 @@ class LwF(Strategy):
         """Numbers of the classes seen, those together that are told apart from each other."""
         self.n_past = 0
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """The learner as it is now becomes the old one."""
         if self.weighting == 0:
             return
@@ -90,18 +94,18 @@ class LwF(Strategy):
         self.heads = _grown(self.heads, numbers, visit.ways)
         self.old, self.n_past = snapshot(learner), self.n_past + 1
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """``w D``; nothing in the first experience."""
         if not self.old:
             return None
-        own = step.batch.take(slice(len(range(step.position.rank, step.position.n_tasks, step.position.world))))
+        own = step.batch.take(slice(step.position.n_own))
         weight = self.n_past if self.weighting == "experience" else self.weighting
-        return weight * learner.mean(self.distances(learner, step, own), own.weight)
+        return weight * runner.mean(self.distances(learner, step, own, runner), own.weight)
 
-    def distances(self, learner: Learner, step: Step, own: Episode) -> Tensor:
+    def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
         """``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
         self.old = on(step.losses.device, self.old)
-        new, ask = self._answers(learner, step, own)
+        new, ask = self._answers(learner, step, own, runner)
         with torch.no_grad(), evaluating(learner.network):
             old = ask(self.old)
         if not isinstance(learner.objective, Classification):
@@ -113,24 +117,30 @@ class LwF(Strategy):
         parts = zip(torch.split(new, sizes, -1), torch.split(old, sizes, -1), strict=True)
         return torch.stack([distance(n, o, self.temperature).mean(-1) for n, o in parts]).mean(0)
 
-    def _answers(self, learner: Learner, step: Step, own: Episode) -> tuple[Tensor, Callable[[Params], Tensor]]:
+    def _answers(
+        self, learner: Learner, step: Step, own: Episode, runner: TaskRunner
+    ) -> tuple[Tensor, Callable[[Params], Tensor]]:
         """Outputs ``(B, Q, …)`` of the learner, and what gives those of the old one; another pass only where needed."""
         seen = torch.cat(self.heads).to(step.losses.device)
         if isinstance(learner, Pretrained):
 
             def ask_classifier(params: Params) -> Tensor:
-                outputs: Tensor = learner.over_tasks(partial(learner.likelihood_outputs, params), own)
+                outputs: Tensor = runner.map(
+                    lambda task: learner.likelihood_outputs(runner.route(params, task.support_x, task.support_y), task),
+                    learner,
+                    own,
+                )
                 return outputs[..., seen]
 
             return ask_classifier(step.params), ask_classifier
         if not _has_heads(learner):
-            return step.outputs[: len(own)], lambda params: learner.losses_and_outputs(params, own)[1]
-        ask, places = partial(learner.outputs, batch=_asking_for(own, seen)), _places(own, seen)
+            return step.outputs[: len(own)], lambda params: runner.losses_and_outputs(learner, params, own)[1]
+        ask, places = partial(runner.outputs, learner, batch=_asking_for(own, seen)), _places(own, seen)
         if places is None:
             return ask(step.params), ask
         outputs = step.outputs[: len(own)]
         if self.among == "all":
-            return outputs, partial(learner.outputs, batch=own)
+            return outputs, partial(runner.outputs, learner, batch=own)
         rest = [outputs.scatter(-1, places, -torch.inf)] if self.among == "ways" else []
         return torch.cat([outputs.gather(-1, places), *rest], -1), ask
 

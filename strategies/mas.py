@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode, Task
-from lifelong.learner import Learner
-from lifelong.sensitivity import sensitivity
-from lifelong.strategy import Step, Strategy, Visit
-from strategies.quadratic import Quadratic
-from strategies.units import count_units
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode, Task
+from lifelong.data.position import Visit
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step, Strategy
+from strategies.importance.quadratic import Quadratic
+from strategies.importance.sensitivity import sensitivity
+from strategies.importance.units import count_units
 
 
 class MAS(Strategy):
@@ -52,22 +54,22 @@ class MAS(Strategy):
         self.strength, self.n_tasks = strength, n_tasks
         self.quadratic = Quadratic()
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Refuse a number of tasks that cannot be drawn before any time is spent."""
         count_units(visit, self.n_tasks, "MAS's n_tasks")
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Add this experience's importance to the kept one, and hold the parameters where they are now."""
         if self.strength == 0:
             return
         n_units = count_units(visit, self.n_tasks, "MAS's n_tasks")
         batches: Iterator[tuple[Episode]] = ((batch,) for _, batch in visit.batches("fisher", n_units))
-        slopes = sensitivity(learner, batches, _of_squared_norm, torch.abs)
-        importance = {name: visit.sum_over_ranks(s) / n_units for name, s in slopes.items()}
+        slopes = sensitivity(learner, batches, _of_squared_norm, torch.abs, runner)
+        importance = {name: runner.sum(s) / n_units for name, s in slopes.items()}
         here = {name: p.detach().clone() for name, p in learner.meta_parameters().items() if name in importance}
         self.quadratic.renew(importance, here)
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """``λ`` times the quadratic; nothing before the second experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 

@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.mapping import has_running_statistics
-from lifelong.networks.split import has_head
-from lifelong.strategy import Params, Position, Strategy, Visit
-from lifelong.streaming import StreamKind
+from lifelong.compute.params import Params
+from lifelong.compute.plan import has_running_statistics
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import StreamKind
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.networks.heads import has_head
+from lifelong.strategy import Strategy
 from strategies.snapshot import on, snapshot
 
 
@@ -80,7 +83,7 @@ class PackNet(Strategy):
                 "another norm (--model.network.norm batch, group, layer or instance), or another strategy"
             )
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Note what is to be kept, and when."""
         assert visit.ways is not None
         left = visit.n_experiences - visit.experience.index
@@ -89,20 +92,22 @@ class PackNet(Strategy):
         self.ways = torch.from_numpy(visit.ways)
         self.number, self.is_pruned = self.number + 1, False
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch as it is: at the start of a step what momentum or decay moved in the last one is put back."""
         self._hold(learner)
         if position.step >= self.prune_at and not self.is_pruned:
             self._prune(learner)
         return batch
 
-    def project(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> dict[str, Tensor]:
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
         """Zeros where weights may not move."""
         if not self.owner:
             return gradients
         return {n: g.masked_fill(self._held(n), 0) if n in self.owner else g for n, g in gradients.items()}
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """What this experience keeps is settled; from now until the next one nothing may move."""
         self._hold(learner)
         if not self.is_pruned:
@@ -139,7 +144,7 @@ class PackNet(Strategy):
 
     # -- answering ------------------------------------------------------------------------------------------------
 
-    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
         """Each example's outputs by the weights of the experience that its ways belong to, and of those before it.
 
         An experience that is not learnt yet is answered by all weights.
@@ -151,8 +156,8 @@ class PackNet(Strategy):
         numbers = self.owner[HEAD + "weight"][:, 0][batch.classes[:, 0]]
         outputs = [(numbers == n, self._packed(params, int(n))) for n in torch.unique(numbers)]
         if len(outputs) == 1:
-            return learner.outputs(outputs[0][1], batch)
-        answers = [(mine, learner.outputs(packed, batch.take(mine))) for mine, packed in outputs]
+            return runner.outputs(learner, outputs[0][1], batch)
+        answers = [(mine, runner.outputs(learner, packed, batch.take(mine))) for mine, packed in outputs]
         whole = answers[0][1].new_zeros(len(batch), *answers[0][1].shape[1:])
         for mine, answer in answers:
             whole[mine] = answer

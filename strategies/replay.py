@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Position
-from strategies.memory import Policy
-from strategies.rehearsal import Rehearsal, Weighting, check_rehearsal, weight_of_rehearsed
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
+from lifelong.learners.base import Learner
+from strategies.memory.budget import Budget, Policy
+from strategies.memory.rehearsal import Rehearsal, Weighting, check_rehearsal, weight_of_rehearsed
 
 
 class Replay(Rehearsal):
@@ -19,9 +20,7 @@ class Replay(Rehearsal):
     ``(mean current + w · mean rehearsed) / (1 + w)``.
 
     Args:
-        budget_examples: examples kept in all; None for no such bound.
-        budget_bytes: bytes kept in all; None for no such bound.
-        budget_per_class: examples kept of each class (labelled examples alone); None for no such bound.
+        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
         policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first.
         n_replay: rehearsed units per step over all devices; as many as current ones where None.
         weighting: ``experience``, ``equal`` or a number.
@@ -34,7 +33,7 @@ class Replay(Rehearsal):
         classes in place of a reservoir, which would break tasks apart, and tasks are drawn anew.
 
     Example:
-        >>> Replay(budget_examples=500).memory_bytes()
+        >>> Replay(budget=Budget(examples=500)).memory_bytes()
         0
     """
 
@@ -43,27 +42,27 @@ class Replay(Rehearsal):
     def __init__(
         self,
         *,
-        budget_examples: int | None = 2000,
-        budget_bytes: int | None = None,
-        budget_per_class: int | None = None,
+        budget: Budget = Budget(examples=2000),
         policy: Policy = "class_balanced",
         n_replay: int | None = None,
         weighting: Weighting = "experience",
     ) -> None:
         super().__init__(
-            budget_examples=budget_examples,
-            budget_bytes=budget_bytes,
-            budget_per_class=budget_per_class,
+            budget=budget,
             policy=policy,
         )
         check_rehearsal("Replay", "n_replay", n_replay, weighting)
         self.n_replay, self.weighting = n_replay, weighting
-        self.needs_boundaries = self.needs_boundaries or weighting == "experience"  # type: ignore[misc]
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell whether it is told where experiences end: by its policy, or to count them."""
+        return super().needs_boundaries or self.weighting == "experience"
+
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch with this rank's share of the rehearsed units."""
         n_past, n_replay = self.kept.n_past, self.n_replay or position.n_tasks
         weight = weight_of_rehearsed(self.weighting, n_past, position.n_tasks, n_replay)
         old = self.share(n_replay, batch, position) if n_past and weight > 0 else None
-        self.kept.watch(learner, batch, position)
+        self.kept.watch(learner, batch, position, runner=runner)
         return batch if old is None else Episode.cat([batch, old.weighted(weight)])

@@ -7,9 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lifelong.learner import Learner
-from lifelong.strategy import Params, Position, Step, Strategy, Visit
-from strategies.quadratic import Quadratic
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step, Strategy
+from strategies.importance.quadratic import Quadratic
 from strategies.snapshot import on
 
 
@@ -54,12 +57,12 @@ class SI(Strategy):
         self.gradient: Params = {}
         self.path: Params = {}
 
-    def begin(self, learner: Learner, visit: Visit) -> None:
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Note where the way of this experience starts."""
         if self.strength:
             self.start = _trained(learner)
 
-    def observe(self, learner: Learner, gradients: Params, position: Position) -> None:
+    def observe(self, learner: Learner, gradients: Params, position: Position, *, runner: TaskRunner) -> None:
         """Account for the step before, now that it is taken, and note the gradient of the one to come."""
         if not self.strength:
             return
@@ -70,7 +73,7 @@ class SI(Strategy):
         self.gradient = {name: g - self.strength * own[name] if name in own else g for name, g in seen.items()}
         self.before = here
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Turn the way of this experience into importance, and hold the parameters where they are now."""
         if not self.strength:
             return
@@ -83,7 +86,7 @@ class SI(Strategy):
         self.quadratic.renew(importance, here)
         self.start, self.before, self.gradient, self.path = {}, {}, {}, {}
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """``c`` times the quadratic; nothing before the second experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 

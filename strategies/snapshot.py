@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import nn
 
-from lifelong.learner import Learner
-from lifelong.mapping import has_running_statistics
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.compute.plan import has_running_statistics
+from lifelong.learners.base import Learner
 
 
 def current(learner: Learner) -> Params:
@@ -36,15 +32,3 @@ def snapshot(learner: Learner) -> Params:
 def on(device: torch.device, params: Params) -> Params:
     """The same on a device (a checkpoint is loaded on the CPU); the very same where it is there already."""
     return {name: tensor.to(device) for name, tensor in params.items()}
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, a network neither drops units nor moves its running statistics."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, was_training in modes:
-            module.training = was_training

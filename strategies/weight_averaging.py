@@ -7,9 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Params, Position, Strategy, Visit
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.strategy import Strategy
 from strategies.snapshot import current, on
 
 
@@ -37,7 +40,6 @@ class WeightAveraging(Strategy):
     """
 
     protects_shared_parameters: ClassVar[bool] = True
-    needs_boundaries: ClassVar[bool] = False
 
     def __init__(self, *, decay: float | None = 0.999) -> None:
         super().__init__()
@@ -49,21 +51,28 @@ class WeightAveraging(Strategy):
         self.has_stepped = False
         """Whether the optimizer has moved the weights since they were last counted."""
 
-    def observe(self, learner: Learner, gradients: dict[str, Tensor], position: Position) -> None:
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell that it works on streams without boundaries too."""
+        return False
+
+    def observe(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> None:
         """Count what the step before this one led to."""
         self._count(learner)
         self.has_stepped = True
 
-    def end(self, learner: Learner, visit: Visit) -> None:
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Count what the last step led to."""
         self._count(learner)
 
-    def respond(self, learner: Learner, params: Params, batch: Episode) -> Tensor | None:
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
         """The outputs of the average; the learner's own before there is one."""
         if not self.average:
             return None
         self.average = on(batch.weight.device, self.average)
-        return learner.outputs(self.average, batch)
+        return runner.outputs(learner, self.average, batch)
 
     def _count(self, learner: Learner) -> None:
         if not self.has_stepped:

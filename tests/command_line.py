@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from lifelong.cli import main
+from lifelong.cli.main.main import main
 
 TINY_MODEL = [
     "--model=lifelong.learners.ProtoNet",

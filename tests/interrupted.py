@@ -8,10 +8,11 @@ from typing import Any
 
 import lightning as L
 
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
-from lifelong.learner import Learner
+from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
-from lifelong.streaming import StreamDataModule
+from tests.toys import module_of
 
 
 class SaveAt(L.Callback):
@@ -38,7 +39,7 @@ def fit_twice(
     path = folder / "middle.ckpt"
     for resumed in (False, True):
         learner, evaluator = make_learner(), Evaluator(None)
-        learner.use(make_strategies())
+        module = module_of(learner, make_strategies())
         settings: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         trainer = L.Trainer(
             **settings,
@@ -50,6 +51,6 @@ def fit_twice(
             default_root_dir=folder,
             callbacks=[evaluator] if resumed else [evaluator, SaveAt(step, path)],
         )
-        trainer.fit(learner, datamodule=make_data(), ckpt_path=path if resumed else None)
+        trainer.fit(module, datamodule=make_data(), ckpt_path=path if resumed else None)
         runs.append((learner, evaluator))
     return runs

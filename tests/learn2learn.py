@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifelong.learn2learn import import_learn2learn
+from lifelong.utilities.learn2learn import import_learn2learn
 
 
 def learn2learn_or_skip() -> Any:

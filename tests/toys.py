@@ -14,18 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from datamodules.episodic import EpisodicDataModule
+from datamodules.examples import ExampleDataModule
 from lifelong import learners
-from lifelong.batch import Episode
-from lifelong.datamodule import EpisodicDataModule
+from lifelong.compute.runner import PlanName, TaskRunner
+from lifelong.data.domain import Domain
+from lifelong.data.episode import Episode
+from lifelong.data.source import Source
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
-from lifelong.examples import ExampleDataModule
-from lifelong.learner import Learner
-from lifelong.mapping import Mapping
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
-from lifelong.outer import OuterLoop
 from lifelong.strategy import Strategy
-from lifelong.stream import Domain, Source
-from lifelong.streaming import StreamDataModule
+from lifelong.training.optimizer import OptimizerCallable
+from lifelong.training.stream_module import StreamModule
 
 
 class Toy(Source):
@@ -82,13 +84,14 @@ def toy_examples(scenario: Any = "class", n_domains: int = 3, **settings: Any) -
     return ExampleDataModule([FewClasses(n_domains)], scenario=scenario, **(defaults | settings))
 
 
-def make_classifier(
-    n_outputs: int = 12, outer: OuterLoop | None = None, loss: Literal["softmax", "sigmoid"] = "softmax"
-) -> learners.Classifier:
+ADAM = partial(torch.optim.Adam, lr=0.01)
+"""What trains in tests unless they say otherwise."""
+
+
+def make_classifier(n_outputs: int = 12, loss: Literal["softmax", "sigmoid"] = "softmax") -> learners.Classifier:
     """A classifier for toy examples, with weights that depend on nothing but its arguments."""
     torch.manual_seed(1)
-    outer = outer or OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.01))
-    return learners.Classifier(MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs), loss=loss, outer=outer)
+    return learners.Classifier(MLP(n_inputs=4, hidden=[8], n_outputs=n_outputs), loss=loss)
 
 
 LEARNERS: dict[str, dict[str, Any]] = {
@@ -113,21 +116,13 @@ LEARNERS: dict[str, dict[str, Any]] = {
 """Every learner with the settings that keep it small: one row makes it obey all laws of the contract."""
 
 
-def make_learner(
-    name: str = "MAML",
-    kind: str = "vector",
-    norm: str = "group",
-    mapping: Mapping = "auto",
-    outer: OuterLoop | None = None,
-    **settings: Any,
-) -> Learner:
+def make_learner(name: str = "MAML", kind: str = "vector", norm: str = "group", **settings: Any) -> Learner:
     """A learner with weights that depend on nothing but its arguments."""
     torch.manual_seed(1)
-    outer = outer or OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.01), mapping=mapping)
     make = getattr(learners, name)
     if "task" in inspect.signature(make).parameters and kind == "regression":
         settings = {"task": "regression"} | settings
-    learner = make(network(kind, 1 if kind == "regression" else 3, norm), outer=outer, **(LEARNERS[name] | settings))
+    learner = make(network(kind, 1 if kind == "regression" else 3, norm), **(LEARNERS[name] | settings))
     learner.prepare(n_classes=12)
     return learner  # type: ignore[no-any-return]
 
@@ -147,8 +142,24 @@ def random_episode(
     return Episode(*part(n_shot), *part(n_query), torch.ones(n_tasks), 0 if kind == "regression" else n_way)
 
 
-def fit(learner: Learner, data: StreamDataModule, strategies: Iterable[Strategy] = (), **trainer: Any) -> Evaluator:
-    """Learn the whole stream with a real Trainer; returns the filled evaluator."""
+def module_of(
+    learner: Learner,
+    strategies: Iterable[Strategy] = (),
+    optimizer: OptimizerCallable = ADAM,
+    plan: PlanName = "auto",
+    **settings: Any,
+) -> StreamModule:
+    """What a Trainer fits; a ``runner`` or anything else of StreamModule by keyword."""
+    return StreamModule(learner, strategies, optimizer=optimizer, **({"runner": TaskRunner(plan=plan)} | settings))
+
+
+def fit(
+    learner: Learner | StreamModule, data: StreamDataModule, strategies: Iterable[Strategy] = (), **trainer: Any
+) -> Evaluator:
+    """Learn the whole stream with a real Trainer; returns the filled evaluator.
+
+    A learner is trained by ``ADAM``; give a :func:`module_of` it for anything else.
+    """
     evaluator = Evaluator(None)
     settings: dict[str, Any] = {
         "logger": False,
@@ -162,8 +173,8 @@ def fit(learner: Learner, data: StreamDataModule, strategies: Iterable[Strategy]
         "reload_dataloaders_every_n_epochs": 0,
         "default_root_dir": tempfile.gettempdir(),
     }
-    learner.use(strategies)
-    L.Trainer(**(settings | trainer), callbacks=[evaluator]).fit(learner, datamodule=data)
+    module = learner if isinstance(learner, StreamModule) else module_of(learner, strategies)
+    L.Trainer(**(settings | trainer), callbacks=[evaluator]).fit(module, datamodule=data)
     return evaluator
 
 
@@ -174,12 +185,13 @@ class AtEnd(Strategy):
         super().__init__()
         self.function = function
 
-    def end(self, learner: Any, visit: Any) -> None:
+    def end(self, learner: Any, visit: Any, *, runner: Any) -> None:
         self.function()
 
 
 def weights(learner: nn.Module) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in learner.named_parameters() if not name.startswith("strategies.")}
+    """A copy of a learner's parameters."""
+    return {name: p.detach().clone() for name, p in learner.named_parameters()}
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

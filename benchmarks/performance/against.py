@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.performance.clock import await_device
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 
 
 class Against(L.Callback):

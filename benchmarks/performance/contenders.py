@@ -20,12 +20,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.performance.setups import INNER_RATE, Setup, batches, examples
-from lifelong.batch import Episode
-from lifelong.learn2learn import import_learn2learn
+from lifelong.compute.measuring import fastest_plan
+from lifelong.data.episode import Episode
+from lifelong.data.pool import as_input
 from lifelong.networks import Conv4
-from lifelong.outer import OuterLoop
-from lifelong.pool import as_input
-from lifelong.tuning import fastest_plan
+from lifelong.training.optimizer import OuterLoop
+from lifelong.utilities.learn2learn import import_learn2learn
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Support inputs and targets, query inputs and targets of one task."""

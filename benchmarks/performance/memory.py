@@ -25,12 +25,12 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.performance.clock import alternate
 from benchmarks.performance.contenders import in_layers_of_torch
 from benchmarks.performance.suite import Rows, Settings
-from lifelong.batch import Episode
-from lifelong.learn2learn import import_learn2learn
+from lifelong.compute.recompute import Recompute
+from lifelong.data.episode import Episode
 from lifelong.learners import MAML
 from lifelong.networks import Conv4
-from lifelong.outer import OuterLoop
-from lifelong.recompute import Recompute
+from lifelong.training.optimizer import OuterLoop
+from lifelong.utilities.learn2learn import import_learn2learn
 
 OURS = tuple(f"recompute {what}" for what in get_args(Recompute))
 THEIRS = ("learn2learn, a task at a time", "learn2learn, summed")

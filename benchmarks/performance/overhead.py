@@ -29,14 +29,15 @@ from benchmarks.performance.clock import await_device
 from benchmarks.performance.suite import Rows, Settings, spread, words
 from benchmarks.split_mnist_speed import run_on_terminal
 from datamodules import Glyphs
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.examples import ExampleDataModule
-from lifelong.learner import Learner
+from datamodules.episodic import EpisodicDataModule
+from datamodules.examples import ExampleDataModule
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners import MAML, Classifier
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.strategy import Strategy
-from lifelong.stream import Domain, Source
-from lifelong.streaming import StreamDataModule
 
 HERE = Path(__file__).parents[2]
 AT_MOST, AT_SECONDS = 0.10, 0.005
@@ -46,7 +47,7 @@ CASES: dict[str, list[str]] = {
     "Classifier, MLP": [
         "--model=Classifier",
         *("--model.network=MLP", "--model.network.n_inputs=784", "--model.network.hidden=[256, 256]"),
-        *("--model.network.n_outputs=80", "--data=lifelong.examples.ExampleDataModule", f"--data.sources={GLYPHS}"),
+        *("--model.network.n_outputs=80", "--data=datamodules.examples.ExampleDataModule", f"--data.sources={GLYPHS}"),
         *("--data.batch_size=64", "--data.n_eval_examples=64"),
     ],
     "MAML, MLP": [

@@ -31,19 +31,20 @@ from scipy import stats
 
 from benchmarks.performance.clock import alternate
 from benchmarks.performance.suite import Rows, Settings, spread
-from lifelong.checkpoint import StreamCheckpoint
-from lifelong.datamodule import EpisodicDataModule
+from datamodules.episodic import EpisodicDataModule
+from datamodules.examples import ExampleDataModule
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.report import Report
-from lifelong.examples import ExampleDataModule
-from lifelong.learner import Learner
 from lifelong.learners import MAML, Classifier, ProtoNet
-from lifelong.loggers import MetricsCSV
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
-from lifelong.run import RunFolder
+from lifelong.run.folder import RunFolder
+from lifelong.run.loggers import MetricsCSV
 from lifelong.strategy import Strategy
-from lifelong.stream import Domain, Source
-from lifelong.streaming import StreamDataModule
+from lifelong.training.checkpoint import StreamCheckpoint
 from strategies import EWC, AdapterBank, Replay
 
 ROOT = Path(__file__).parents[2]

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.learner import Learner
+from datamodules.episodic import EpisodicDataModule
+from lifelong.data.domain import Domain
+from lifelong.data.episode import Episode
+from lifelong.data.source import Source
 from lifelong.learners import ANIL, MAML, MetaSGD, ProtoNet
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
-from lifelong.outer import OuterLoop
-from lifelong.stream import Domain, Source
+from lifelong.training.optimizer import OuterLoop
 
 LearnerName = Literal["MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet"]
 N_CLASSES, N_PER_CLASS = 100, 40

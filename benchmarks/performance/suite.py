@@ -16,7 +16,7 @@ import torch
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from lifelong.tuning import device_name
+from lifelong.compute.measuring import device_name
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Rows = list[dict[str, Any]]

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode, Task
-from lifelong.learner import Learner
-from lifelong.mapping import over_tasks
-from lifelong.strategy import Params
+from lifelong.compute.mapping import over_tasks
+from lifelong.compute.params import Params
+from lifelong.data.episode import Episode, Task
+from lifelong.learners.base import Learner
 
 Predict = Callable[[Tensor], Tensor]
 """Inputs ``(R, N, *X)`` to outputs ``(R, N, *Y)``, each robot's by its own model."""

@@ -24,13 +24,13 @@ from lifelong.control.plots import support_curve_figure, trajectories_figure
 from lifelong.control.source import ControlSource
 from lifelong.control.support_curve import default_sizes, errors_by_size, windows
 from lifelong.control.video import film_suffix, side_by_side, write_film
+from lifelong.data.sampling import generator
 from lifelong.evaluation import metrics, plots, tables
-from lifelong.evaluation.after import AfterEvaluation
+from lifelong.evaluation.after_evaluation import AfterEvaluation
 from lifelong.evaluation.metrics import Estimate, Row
-from lifelong.learner import Learner
-from lifelong.sampling import generator
+from lifelong.learners.base import Learner
 from lifelong.strategy import overrides
-from lifelong.waiting import show_progress
+from lifelong.utilities.progress_bar import show_progress
 
 MAX_WINDOWS = 64
 """Tasks of a domain on which the model's error is measured."""

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
 from lifelong.control.adapted import Predict, adapt_to
 from lifelong.control.calibration import Transitions, calibrate
 from lifelong.control.drive import Drive, act_out
 from lifelong.control.planning import MPPI, Planner
 from lifelong.control.robot import Array, Robot, Simulation
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.learners.base import Learner
 
 
 class Controller(ABC):

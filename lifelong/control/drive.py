@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lifelong.control.robot import Array, Simulation
-from lifelong.waiting import show_progress
+from lifelong.utilities.progress_bar import show_progress
 
 Frames = list[NDArray[np.uint8]]
 Policy = Callable[[Tensor, Tensor], Tensor]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lifelong.control.robot import Simulation
-from lifelong.stream import Source
+from lifelong.data.source import Source
 
 if TYPE_CHECKING:
     from lifelong.control.controller import Controller

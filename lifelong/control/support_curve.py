@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lifelong.batch import Episode
 from lifelong.control.adapted import adapt_to
-from lifelong.learner import Learner
-from lifelong.pool import TaskShape
-from lifelong.sampling import draw_task, gather, generator
+from lifelong.data.episode import Episode
+from lifelong.data.pool import TaskShape
+from lifelong.data.sampling import draw_task, gather, generator
+from lifelong.learners.base import Learner
 
 
 def default_sizes(n_shot: int) -> list[int]:

@@ -11,14 +11,14 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode, Task
+from lifelong.compute.params import Params
+from lifelong.data.episode import Episode, Task
 from lifelong.evaluation import plots
-from lifelong.evaluation.after import AfterEvaluation
-from lifelong.evaluation.collecting import BatchCollector
+from lifelong.evaluation.after_evaluation import AfterEvaluation
+from lifelong.evaluation.batch_collector import BatchCollector
 from lifelong.evaluation.evaluator import all_units
 from lifelong.evaluation.metrics import interval, ragged
-from lifelong.learner import Learner
-from lifelong.strategy import Params
+from lifelong.learners.base import Learner
 
 
 class AdaptationCurve(BatchCollector, AfterEvaluation):

@@ -18,13 +18,13 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from lifelong.evaluation.after import AfterEvaluation
+from lifelong.compute.params import Params
+from lifelong.data.pool import Pool
+from lifelong.data.sampling import draw_task, gather, generator
+from lifelong.evaluation.after_evaluation import AfterEvaluation
 from lifelong.evaluation.metrics import Array, Estimate, interval
 from lifelong.evaluation.tables import shorten
-from lifelong.learner import Learner
-from lifelong.pool import Pool
-from lifelong.sampling import draw_task, gather, generator
-from lifelong.strategy import Params
+from lifelong.learners.base import Learner
 
 Integers = NDArray[np.int64]
 SCORES = ("adjusted_rand_index", "normalised_mutual_information")

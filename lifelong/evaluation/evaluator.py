@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lifelong.data.kinds import DISJOINT_STREAMS
 from lifelong.evaluation import metrics
-from lifelong.evaluation.collecting import BatchCollector
+from lifelong.evaluation.batch_collector import BatchCollector
 from lifelong.evaluation.metrics import Row, Scores
 from lifelong.evaluation.report import Report
-from lifelong.streaming import DISJOINT_STREAMS
 
 
 class Evaluator(BatchCollector):

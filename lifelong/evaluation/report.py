@@ -15,8 +15,9 @@ import lightning as L
 import torch
 
 from lifelong.evaluation import metrics, plots, tables
-from lifelong.run import RunFolder
-from lifelong.versions import installed_version
+from lifelong.run.folder import RunFolder
+from lifelong.training.stream_module import stream_module
+from lifelong.utilities.versions import installed_version
 
 if TYPE_CHECKING:
     from lifelong.evaluation.evaluator import Evaluator
@@ -154,7 +155,8 @@ class Report:
 
     def _results(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> dict[str, Any]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        learner: Any = trainer.lightning_module
+        module = stream_module(trainer)
+        learner = module.learner
         means, widths = metrics.interval(evaluator.matrix())
         summary = evaluator.summary(trainer)
         others = {name: metrics.plain(evaluator.matrix(name).mean(-1)) for name in evaluator.rows if name != "score"}
@@ -174,8 +176,8 @@ class Report:
             "n_eval_units": _n_eval_units(data, data.evaluate_on),
             "split_hash": data.stream.fingerprint,
             "parameters": sum(p.numel() for p in learner.meta_parameters().values()),
-            "strategies": learner.strategies.names,
-            "strategy_bytes": {type(s).__name__: s.memory_bytes() for s in learner.strategies},
+            "strategies": module.strategies.names,
+            "strategy_bytes": {type(s).__name__: s.memory_bytes() for s in module.strategies},
             "wall_seconds": evaluator.elapsed(),
             "peak_memory": peak_memory(),
             "versions": {p: installed_version(p) for p in PACKAGES} | {"python": platform.python_version()},
@@ -185,8 +187,9 @@ class Report:
     def _draw(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
         data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
         means, widths = metrics.interval(matrix)
-        learner: Any = trainer.lightning_module
-        title = f"{type(learner).__name__}, {' + '.join(learner.strategies.names) or 'no strategy'}"
+        module = stream_module(trainer)
+        learner = module.learner
+        title = f"{type(learner).__name__}, {' + '.join(module.strategies.names) or 'no strategy'}"
         about = (means, widths, _row_names(trainer, len(matrix)), data.stream.domains)
         style = {"title": title, "score_name": _score_name(trainer), "percent": learner.objective.percent}
         style |= {"joint": data.joint, "n_unseen": data.stream.n_unseen}
@@ -225,11 +228,11 @@ def peak_memory() -> dict[str, int]:
 
 
 def _objective(trainer: L.Trainer) -> Any:
-    return trainer.lightning_module.objective
+    return stream_module(trainer).learner.objective
 
 
 def _score_name(trainer: L.Trainer) -> str:
-    learner: Any = trainer.lightning_module
+    learner = stream_module(trainer).learner
     return f"{learner.objective.score_name}{', transductive' if learner.transductive else ''}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from lifelong.learners.maml import MAML
-from lifelong.networks.split import in_head
+from lifelong.networks.heads import in_head
 
 
 class ANIL(MAML):

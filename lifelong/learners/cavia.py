@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lifelong.learners.gradient import GradientLearner, key, own_parameters
-from lifelong.networks.split import has_head, in_head
-from lifelong.objective import TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.learners.gradient_learner import GradientLearner, key, own_parameters
+from lifelong.learners.objective import TaskKind
+from lifelong.networks.heads import has_head, in_head
 
 CONTEXT = "context"
 
@@ -38,7 +37,6 @@ class CAVIA(GradientLearner):
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: ``α``, the rate of the inner steps.
         first_order: hold the inner gradients constant.
-        outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
@@ -68,7 +66,6 @@ class CAVIA(GradientLearner):
         n_eval_steps: int | None = None,
         inner_rate: float = 1.0,
         first_order: bool = False,
-        outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -77,7 +74,6 @@ class CAVIA(GradientLearner):
             n_eval_steps=n_eval_steps,
             inner_rate=inner_rate,
             first_order=first_order,
-            outer=outer,
         )
         self.n_context = n_context
         vectors = {name: p for name, p in network.named_parameters() if p.dim() == 1}

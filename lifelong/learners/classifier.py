@@ -9,32 +9,30 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from lifelong.compute.params import Params
 from lifelong.learners.example_learner import ExampleLearner
-from lifelong.objective import Classification
-from lifelong.one_vs_rest import OneVsRest
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.learners.objective import Classification
+from lifelong.learners.one_vs_rest import OneVsRest
 
 
 class Classifier(ExampleLearner):
     """Any network with one output per class: ``p(n | x) ∝ exp f(x)_n`` over the ways that an example comes with.
 
-    The ways are the scenario (:class:`~lifelong.examples.ExampleDataModule`): all classes or those seen so far, or the
+    The ways are the scenario (:class:`~datamodules.examples.ExampleDataModule`): all classes or those seen so far, or the
     classes of the example's own experience, which makes the output a head for each experience. Outputs of classes that
     never stood among the ways are not trained, so a head of the final size is one that grows.
 
     Args:
         network: ``(n, *X)`` to ``(n, C)``, one output for each class of the stream.
         loss: ``softmax`` is the cross-entropy of the choice among the ways; ``sigmoid`` the sum of the binary
-            cross-entropies of a yes or no for each (:class:`~lifelong.one_vs_rest.OneVsRest`).
-        outer: how the network is trained.
+            cross-entropies of a yes or no for each (:class:`~lifelong.learners.one_vs_rest.OneVsRest`).
 
     Raises:
         ValueError: when the stream has more classes than the network has outputs.
 
     Example:
         >>> import torch
-        >>> from lifelong.batch import Episode
+        >>> from lifelong.data.episode import Episode
         >>> x, ways = torch.eye(2)[:, None], torch.tensor([[0, 1], [0, 1]])
         >>> y = torch.tensor([[0], [1]])
         >>> batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(2), 2, ways)
@@ -43,10 +41,8 @@ class Classifier(ExampleLearner):
         torch.Size([2])
     """
 
-    def __init__(
-        self, network: nn.Module, *, loss: Literal["softmax", "sigmoid"] = "softmax", outer: OuterLoop | None = None
-    ) -> None:
-        super().__init__(network, objective=OneVsRest() if loss == "sigmoid" else Classification(), outer=outer)
+    def __init__(self, network: nn.Module, *, loss: Literal["softmax", "sigmoid"] = "softmax") -> None:
+        super().__init__(network, objective=OneVsRest() if loss == "sigmoid" else Classification())
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
         """The network's outputs ``(n, C)``."""

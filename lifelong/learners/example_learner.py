@@ -11,25 +11,24 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode, Task
-from lifelong.learner import Learner, Route
-from lifelong.objective import one_hot
-from lifelong.one_vs_rest import OneVsRest, binary_losses
-from lifelong.strategy import Params, overrides
-from lifelong.streaming import Unit
+from lifelong.compute.params import Params
+from lifelong.data.episode import Episode, Task
+from lifelong.data.kinds import Unit
+from lifelong.learners.base import Learner
+from lifelong.learners.objective import one_hot
+from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 
 
 class ExampleLearner(Learner):
     """Answers with the outputs for the ways that an example comes with, by one pass over the batch where it can.
 
     Abstract: subclasses say in ``class_outputs`` what the outputs for all classes of the stream are. The ways are the
-    scenario (:class:`~lifelong.examples.ExampleDataModule`): all classes or those seen so far, or the classes of the
+    scenario (:class:`~datamodules.examples.ExampleDataModule`): all classes or those seen so far, or the classes of the
     example's own experience. The output of a way that is absent (class -1) is −∞.
 
     Args:
         network: ``(n, *X)`` to ``(n, C)`` or ``(n, D)``.
         objective: classification where None.
-        outer: how the network is trained.
 
     Raises:
         ValueError: when the stream has more classes than there are outputs.
@@ -49,41 +48,35 @@ class ExampleLearner(Learner):
         """All outputs ``(Q, C)``."""
         return self.class_outputs(params, query_x)
 
-    def answer(self, params: Params, task: Task, route: Route | None = None) -> Tensor:
-        """The outputs for the task's ways ``(Q, N)``."""
-        routed = (route or self.route)(params, task.support_x, task.support_y)
-        return self.at_ways(self.predict(routed, (), task.query_x), task.classes)
+    def answer(self, params: Params, task: Task) -> Tensor:
+        """Return the outputs for the task's ways ``(Q, N)``."""
+        return self.at_ways(self.predict(params, (), task.query_x), task.classes)
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """The loss of ONE task by its labels' places: that of the objective, were it not for absent ways (0 · ∞)."""
+        """Return the loss of ONE task by its labels' places: the objective's, were it not for absent ways (0 · ∞)."""
         outputs = self.answer(params, task)
         return self._losses(outputs, task.query_y.argmax(-1)).mean(), outputs
 
-    def losses_and_outputs(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """Losses ``(B,)`` and outputs ``(B, 1, N)``, by one pass of the network over the batch where nothing routes."""
-        if self._routes() or batch.query_x.shape[1] != 1:
-            return super().losses_and_outputs(params, batch)
-        outputs = self._whole(params, batch)
-        return self._losses(outputs, batch.query_y[:, 0]), outputs[:, None]
+    def batch_outputs(self, params: Params, batch: Episode) -> Tensor | None:
+        """Return the outputs ``(B, 1, N)`` by one pass of the network over the batch."""
+        if batch.query_x.shape[1] != 1:
+            return None
+        x = batch.query_x[:, 0]
+        if x.is_floating_point():
+            x = x.to(next(iter(params.values()), batch.weight).dtype)
+        assert batch.classes is not None
+        return self.at_ways(self.class_outputs(params, x), batch.classes)[:, None]
 
-    def outputs(self, params: Params, batch: Episode) -> Tensor:
-        """Outputs ``(B, 1, N)``."""
-        if self._routes() or batch.query_x.shape[1] != 1:
-            return super().outputs(params, batch)
-        return self._whole(params, batch)[:, None]
-
-    def scores(self, params: Params, batch: Episode, route: Route | None = None) -> Tensor:
-        """Whether each example is classified rightly ``(B,)``."""
-        if route is not None or self._routes() or batch.query_x.shape[1] != 1:
-            return super().scores(params, batch, route)
-        return self.scores_of(self._whole(params, batch)[:, None], batch)
+    def losses_of(self, outputs: Tensor, batch: Episode) -> Tensor:
+        """Return the loss ``(B,)`` of the outputs ``(B, 1, N)``."""
+        return self._losses(outputs[:, 0], batch.query_y[:, 0])
 
     def scores_of(self, outputs: Tensor, batch: Episode) -> Tensor:
-        """Whether the outputs ``(B, Q, N)`` are largest at the labels, as a share of each task's queries ``(B,)``."""
+        """Return the share of each task's queries ``(B,)`` whose outputs ``(B, Q, N)`` are largest at the label."""
         return (outputs.argmax(-1) == batch.query_y).to(batch.weight.dtype).mean(-1)
 
     def at_ways(self, outputs: Tensor, ways: Tensor) -> Tensor:
-        """The outputs ``(n, C)`` of the ways ``(N,)`` or ``(n, N)``, as ``(n, N)``."""
+        """Return the outputs ``(n, C)`` of the ways ``(N,)`` or ``(n, N)``, as ``(n, N)``."""
         if outputs.shape[-1] < self.n_classes:
             raise ValueError(
                 f"the network has {outputs.shape[-1]} outputs, but the stream has {self.n_classes} classes: set "
@@ -96,13 +89,3 @@ class ExampleLearner(Learner):
         if isinstance(self.objective, OneVsRest):
             return binary_losses(outputs, one_hot(labels, outputs.shape[-1]).to(outputs.dtype))
         return nn.functional.cross_entropy(outputs, labels, reduction="none")
-
-    def _whole(self, params: Params, batch: Episode) -> Tensor:
-        x = batch.query_x[:, 0]
-        if x.is_floating_point():
-            x = x.to(next(iter(params.values()), batch.weight).dtype)
-        assert batch.classes is not None
-        return self.at_ways(self.class_outputs(params, x), batch.classes)
-
-    def _routes(self) -> bool:
-        return any(overrides(strategy, "route") for strategy in self.strategies)

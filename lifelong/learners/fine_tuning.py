@@ -12,11 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent, not_negative
+from lifelong.compute.inner_loop import gradient_descent, not_negative
+from lifelong.compute.params import Params
 from lifelong.learners.features import class_means, full_precision
 from lifelong.learners.pretrained import Pretrained
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
 
 
 class FineTuning(Pretrained):
@@ -31,7 +30,6 @@ class FineTuning(Pretrained):
         rate: of the network's gradient steps.
         head_rate: of the head's gradient steps; that of the network where None.
         head: where the head starts, ``zero`` or ``class_mean``.
-        outer: how the network and the classifier are trained.
 
     Raises:
         ValueError: as every pre-trained learner; and when ``n_steps`` is negative.
@@ -54,9 +52,8 @@ class FineTuning(Pretrained):
         rate: float = 0.01,
         head_rate: float | None = None,
         head: Literal["zero", "class_mean"] = "class_mean",
-        outer: OuterLoop | None = None,
     ) -> None:
-        super().__init__(network, outer=outer)
+        super().__init__(network)
         not_negative(n_steps=n_steps)
         self.n_steps, self.head = n_steps, head
         self.inner_rate, self.head_rate = rate, rate if head_rate is None else head_rate

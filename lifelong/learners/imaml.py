@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.adaptation import not_negative
-from lifelong.batch import Task
-from lifelong.learners.gradient import GradientLearner, follow
-from lifelong.objective import TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.inner_loop import not_negative
+from lifelong.compute.params import Params
+from lifelong.data.episode import Task
+from lifelong.learners.gradient_learner import GradientLearner, follow
+from lifelong.learners.objective import TaskKind
 
 
 class IMAML(GradientLearner):
@@ -36,7 +35,6 @@ class IMAML(GradientLearner):
         regularisation: ``λ``, how strongly the inner loop is held at ``θ``.
         n_cg_steps: conjugate gradient steps, a fixed number; 0 is the first-order gradient ``∇ L_query(φ)``.
         damping: ``δ``, for curvature that is negative or ill-conditioned.
-        outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
@@ -68,7 +66,6 @@ class IMAML(GradientLearner):
         regularisation: float = 2.0,
         n_cg_steps: int = 5,
         damping: float = 0.0,
-        outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -77,7 +74,6 @@ class IMAML(GradientLearner):
             n_eval_steps=n_eval_steps,
             inner_rate=inner_rate,
             first_order=True,
-            outer=outer,
         )
         if regularisation <= 0:
             raise ValueError(
@@ -103,11 +99,10 @@ class IMAML(GradientLearner):
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
         """The value ``L_query(φ)`` with the gradient ``v``, and the outputs."""
-        routed = self.route(params, task.support_x, task.support_y)
-        state = self.settle(routed, task.support_x, task.support_y)
-        output = self.predict(routed, follow(routed, state), task.query_x)
+        state = self.settle(params, task.support_x, task.support_y)
+        output = self.predict(params, follow(params, state), task.query_x)
         gradient = self.implicit_gradient(state, task)
-        away = {name: routed[name] - routed[name].detach() for name in gradient}
+        away = {name: params[name] - params[name].detach() for name in gradient}
         return self.objective.loss(output, task.query_y).detach() + _product(gradient, away), output
 
     def implicit_gradient(self, state: Params, task: Task) -> Params:

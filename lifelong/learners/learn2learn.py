@@ -6,17 +6,15 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from lifelong.learn2learn import import_learn2learn
-from lifelong.learners.gradient import GradientLearner
-from lifelong.objective import TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.learners.gradient_learner import GradientLearner
+from lifelong.learners.objective import TaskKind
+from lifelong.utilities.learn2learn import import_learn2learn
 
 Name = Literal["maml", "meta_sgd", "meta_curvature", "kronecker"]
 Algorithm = Callable[[nn.Module], nn.Module]
@@ -39,10 +37,9 @@ class Learn2Learn(GradientLearner):
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: the rate of a named algorithm's steps, where it is learnt its start.
         first_order: a named algorithm holds the inner gradients constant.
-        outer: how the meta-parameters are trained.
 
     Raises:
-        ValueError: when learn2learn is needed and missing, ``vmap`` or ``recompute`` is asked for, the network keeps
+        ValueError: when learn2learn is needed and missing, the network keeps
             running statistics, or the tasks have another number of ways than the network has outputs.
 
     Reference:
@@ -65,6 +62,10 @@ class Learn2Learn(GradientLearner):
         ['network.module.weight', 'network.module.bias']
     """
 
+    takes_vmap: ClassVar[bool] = False
+    recomputes_steps: ClassVar[bool] = False
+    """Its steps cannot be run again by themselves."""
+
     def __init__(
         self,
         network: nn.Module,
@@ -75,13 +76,7 @@ class Learn2Learn(GradientLearner):
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
         first_order: bool = False,
-        outer: OuterLoop | None = None,
     ) -> None:
-        outer = outer or OuterLoop()
-        if outer.mapping == "vmap":
-            raise ValueError("learn2learn's modules cannot run under vmap: set --model.outer.mapping loop")
-        if outer.recompute != "nothing":
-            raise ValueError("learn2learn's steps cannot be run again by themselves: leave --model.outer.recompute out")
         make = _named(algorithm, inner_rate, first_order) if isinstance(algorithm, str) else algorithm
         super().__init__(
             make(network),
@@ -89,7 +84,6 @@ class Learn2Learn(GradientLearner):
             n_inner_steps=n_inner_steps,
             n_eval_steps=n_eval_steps,
             first_order=first_order,
-            outer=replace(outer, mapping="loop"),
         )
 
     def trajectory(

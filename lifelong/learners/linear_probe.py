@@ -11,11 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent, not_negative
+from lifelong.compute.inner_loop import gradient_descent, not_negative
+from lifelong.compute.params import Params
 from lifelong.learners.features import full_precision
 from lifelong.learners.pretrained import Pretrained
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
 
 
 class LinearProbe(Pretrained):
@@ -27,7 +26,6 @@ class LinearProbe(Pretrained):
         rate: of the gradient steps; with normalised features 1 is stable whatever the data is.
         normalise: ``z = f / ‖f‖`` in place of ``z = f``.
         weight_decay: ``λ``; the bias is left alone.
-        outer: how the network and the classifier are trained.
 
     Raises:
         ValueError: as every pre-trained learner; and when ``n_steps`` is negative.
@@ -50,9 +48,8 @@ class LinearProbe(Pretrained):
         rate: float = 1.0,
         normalise: bool = True,
         weight_decay: float = 0.0,
-        outer: OuterLoop | None = None,
     ) -> None:
-        super().__init__(network, outer=outer)
+        super().__init__(network)
         not_negative(n_steps=n_steps)
         self.n_steps, self.inner_rate = n_steps, rate
         self.normalise, self.weight_decay = normalise, weight_decay

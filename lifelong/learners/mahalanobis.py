@@ -8,10 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lifelong.learner import Learner
+from lifelong.compute.params import Params
+from lifelong.learners.base import Learner
 from lifelong.learners.features import class_means, full_precision, precise
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
 
 
 class Mahalanobis(Learner):
@@ -25,7 +24,6 @@ class Mahalanobis(Learner):
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
         regulariser: ``β``, which keeps ``Q_n`` invertible.
         temperature: ``τ``.
-        outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the regulariser is not positive.
@@ -48,9 +46,8 @@ class Mahalanobis(Learner):
         *,
         regulariser: float = 1.0,
         temperature: float = 1.0,
-        outer: OuterLoop | None = None,
     ) -> None:
-        super().__init__(network, outer=outer)
+        super().__init__(network)
         if regulariser <= 0:
             raise ValueError(
                 f"Mahalanobis has regulariser {regulariser}, but without a positive one the covariance of few examples "

@@ -10,12 +10,11 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Task
-from lifelong.learners.gradient import GradientLearner, key
-from lifelong.networks.split import check_head, in_head
-from lifelong.objective import TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.data.episode import Task
+from lifelong.learners.gradient_learner import GradientLearner, key
+from lifelong.learners.objective import TaskKind
+from lifelong.networks.heads import check_head, in_head
 
 
 class MAML(GradientLearner):
@@ -43,7 +42,6 @@ class MAML(GradientLearner):
             loss from the start.
         inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
         inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
-        outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
@@ -82,7 +80,6 @@ class MAML(GradientLearner):
         multi_step_loss_until: int = 0,
         inner_huber: float | None = None,
         inner_clip: float | None = None,
-        outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -93,7 +90,6 @@ class MAML(GradientLearner):
             first_order=first_order,
             inner_huber=inner_huber,
             inner_clip=inner_clip,
-            outer=outer,
         )
         if rates_per_step and not learn_inner_rate:
             raise ValueError(
@@ -103,6 +99,7 @@ class MAML(GradientLearner):
         if zero_head or head_rate is not None:
             self._check_head("zero_head" if zero_head else "head_rate")
         self.rates_per_step, self.zero_head = rates_per_step, zero_head
+        self.n_steps_made = 0
         self.first_order_until, self.multi_step_loss_until = first_order_until, multi_step_loss_until
         shape = (max(n_inner_steps, 1),) if rates_per_step else ()
         start = {True: inner_rate if head_rate is None else head_rate, False: inner_rate}
@@ -143,13 +140,17 @@ class MAML(GradientLearner):
         rate = params[f"inner_rates.{key(name)}"]
         return rate[min(step, len(rate) - 1)] if self.rates_per_step else rate
 
+    def start_step(self, n_steps: int) -> None:
+        """Take note of the optimizer steps made, which annealing counts."""
+        self.n_steps_made = n_steps
+
     def is_first_order(self) -> bool:
         """Always, or during the first optimizer steps."""
-        return self.first_order or self.global_step < self.first_order_until
+        return self.first_order or self.n_steps_made < self.first_order_until
 
     def step_weights(self) -> list[float]:
         """The weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
-        done = min(self.global_step / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
+        done = min(self.n_steps_made / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
         early = [(1 - done) / max(self.n_inner_steps, 1)] * (self.n_inner_steps - 1)
         return [*early, 1 - sum(early)]
 
@@ -162,8 +163,7 @@ class MAML(GradientLearner):
         weights = self.step_weights()
         if not self.training or weights[-1] == 1:
             return super().task_loss(params, task)
-        routed = self.route(params, task.support_x, task.support_y)
-        _, *states = self.trajectory(routed, task.support_x, task.support_y, self.n_inner_steps)
-        outputs = [self.predict(routed, state, task.query_x) for state in states]
+        _, *states = self.trajectory(params, task.support_x, task.support_y, self.n_inner_steps)
+        outputs = [self.predict(params, state, task.query_x) for state in states]
         losses = torch.stack([self.objective.loss(output, task.query_y) for output in outputs])
         return losses @ losses.new_tensor(weights), outputs[-1]

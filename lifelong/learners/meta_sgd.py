@@ -10,10 +10,9 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor, nn
 
-from lifelong.learners.gradient import GradientLearner, key
-from lifelong.objective import TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.learners.gradient_learner import GradientLearner, key
+from lifelong.learners.objective import TaskKind
 
 
 class MetaSGD(GradientLearner):
@@ -30,7 +29,6 @@ class MetaSGD(GradientLearner):
         first_order: hold the inner gradients constant.
         inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
         inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
-        outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
@@ -57,7 +55,6 @@ class MetaSGD(GradientLearner):
         first_order: bool = False,
         inner_huber: float | None = None,
         inner_clip: float | None = None,
-        outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -68,7 +65,6 @@ class MetaSGD(GradientLearner):
             first_order=first_order,
             inner_huber=inner_huber,
             inner_clip=inner_clip,
-            outer=outer,
         )
         self.inner_rates = nn.ParameterDict(
             {

@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.position import Visit
 from lifelong.learners.running_means import RunningMeans
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params, Visit
 
 
 class NearestClassMean(RunningMeans):
@@ -34,7 +36,6 @@ class NearestClassMean(RunningMeans):
         network: ``(n, *X)`` to ``(n, D)``, or with a head; to ``(n, C)`` by a head where the embedding is trained.
         transform: ``none``, or ``l2`` for embeddings of unit length.
         train_embedding: train the network on the stream.
-        outer: how it is trained.
 
     Raises:
         ValueError: when a strategy has nothing to protect, or a network to be trained has too few outputs.
@@ -46,7 +47,7 @@ class NearestClassMean(RunningMeans):
     Example:
         >>> learner = NearestClassMean(nn.Sequential(nn.Flatten()))
         >>> learner.make_room(n_classes=2, n_features=1)
-        >>> learner.absorb(torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([0, 0, 1]))
+        >>> learner.absorb(torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([0, 0, 1]), TaskRunner())
         >>> learner.means.tolist(), learner.class_outputs({}, torch.tensor([[4.0]])).tolist()
         ([[1.0], [9.0]], [[-9.0, -25.0]])
     """
@@ -57,9 +58,8 @@ class NearestClassMean(RunningMeans):
         *,
         transform: Literal["none", "l2"] = "none",
         train_embedding: bool = False,
-        outer: OuterLoop | None = None,
     ) -> None:
-        super().__init__(network, is_fixed=not train_embedding, outer=outer)
+        super().__init__(network, is_fixed=not train_embedding)
         self.transform = transform
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
@@ -77,19 +77,16 @@ class NearestClassMean(RunningMeans):
             return self.apply_network(params, x)
         return super().class_outputs(params, x)
 
-    def finish(self, visit: Visit) -> None:
-        """The means of a trained embedding, from every example of the experience."""
+    def finish(self, visit: Visit, runner: TaskRunner) -> None:
+        """Compute the means of a trained embedding from every example of the experience."""
         if self.is_fixed:
             return
         params, sums, counts = self.meta_parameters(), torch.zeros_like(self.means), torch.zeros_like(self.means[:, 0])
-        was_training = self.network.training
-        self.network.eval()
-        with torch.no_grad():
+        with evaluating(self.network), torch.no_grad():
             for _, batch in visit.batches("centre", sum(len(pool) for pool in visit.experience.pools)):
                 more = self.totals(*self.embedded(params, batch))
                 sums, counts = sums + more[0], counts + more[1]
-        self.network.train(was_training)
-        self.merge(visit.sum_over_ranks(sums), visit.sum_over_ranks(counts))
+        self.merge(runner.sum(sums), runner.sum(counts))
 
     @property
     def needs_boundaries(self) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Task
-from lifelong.learner import Learner
-from lifelong.objective import Classification, Regression, TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.data.episode import Task
+from lifelong.learners.base import Learner
+from lifelong.learners.objective import Classification, Regression, TaskKind
 
 
 class NoAdaptation(Learner):
@@ -25,7 +24,6 @@ class NoAdaptation(Learner):
     Args:
         network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        outer: how the network is trained.
 
     Raises:
         ValueError: when the tasks have another number of ways than the network has outputs.
@@ -38,10 +36,8 @@ class NoAdaptation(Learner):
         True
     """
 
-    def __init__(
-        self, network: nn.Module, *, task: TaskKind = "classification", outer: OuterLoop | None = None
-    ) -> None:
-        super().__init__(network, objective=Classification() if task == "classification" else Regression(), outer=outer)
+    def __init__(self, network: nn.Module, *, task: TaskKind = "classification") -> None:
+        super().__init__(network, objective=Classification() if task == "classification" else Regression())
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[()]:
         """Nothing."""
@@ -59,8 +55,7 @@ class NoAdaptation(Learner):
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
         """The network's outputs for support and query examples."""
-        routed = self.route(params, task.support_x, task.support_y)
-        return self.apply_network(routed, torch.cat([task.support_x, task.query_x]))
+        return self.apply_network(params, torch.cat([task.support_x, task.query_x]))
 
     def likelihood_targets(self, task: Task) -> Tensor:
         """The targets of support and query examples."""

@@ -5,17 +5,16 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.batch import Task
-from lifelong.learner import Learner
-from lifelong.networks.split import has_head
-from lifelong.objective import one_hot
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.data.episode import Task
+from lifelong.learners.base import Learner
+from lifelong.learners.objective import one_hot
+from lifelong.networks.heads import has_head
 
 
 class Pretrained(Learner):
@@ -27,7 +26,6 @@ class Pretrained(Learner):
 
     Args:
         network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
-        outer: how the network and the classifier are trained.
 
     Raises:
         ValueError: when a stream has more training classes than the classifier was made for.
@@ -39,23 +37,23 @@ class Pretrained(Learner):
 
     classifier: nn.Linear
 
-    def __init__(self, network: nn.Module, *, outer: OuterLoop | None = None) -> None:
-        super().__init__(network, outer=outer)
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
         self._n_features = _n_features(network)
         # Drawn now: until the classifier is made, a launch on several devices resets the random numbers.
         self._seed_of_classifier = int(torch.randint(2**31, ()))
         if has_head(network):
             network.head = nn.Identity()
 
-    def prepare(self, n_classes: int) -> None:
+    def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
         """Make the classifier, once."""
-        super().prepare(n_classes)
+        super().prepare(n_classes, example)
         if not hasattr(self, "classifier"):
             # Not zero: a strategy may freeze the classifier, and rows of zeros would then teach the features nothing.
             with torch.random.fork_rng(devices=[]):
                 # Not torch.manual_seed, which would start the accelerators' generators anew as well.
                 torch.default_generator.manual_seed(self._seed_of_classifier)
-                self.classifier = nn.Linear(self.n_features(), n_classes)
+                self.classifier = nn.Linear(self.n_features(example), n_classes)
         if self.classifier.out_features < n_classes:
             raise ValueError(
                 f"the classifier of {type(self).__name__} has {self.classifier.out_features} classes, but the stream "
@@ -73,9 +71,8 @@ class Pretrained(Learner):
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
         """Logits of all classes of the stream for support and query examples ``(S + Q, C)``."""
-        routed = self.route(params, task.support_x, task.support_y)
-        own = {name.removeprefix("classifier."): p for name, p in routed.items() if name.startswith("classifier.")}
-        features = self.features(routed, torch.cat([task.support_x, task.query_x]))
+        own = {name.removeprefix("classifier."): p for name, p in params.items() if name.startswith("classifier.")}
+        features = self.features(params, torch.cat([task.support_x, task.query_x]))
         logits: Tensor = torch.func.functional_call(self.classifier, own, (features,))
         return logits
 
@@ -83,23 +80,20 @@ class Pretrained(Learner):
         """The examples' classes in the stream, one-hot ``(S + Q, C)``."""
         return one_hot(_classes(task), self.classifier.out_features).to(task.query_y.dtype)
 
-    def n_features(self) -> int:
-        """``D``: as the network says, or else by a forward pass of the stream's first examples."""
-        if self._n_features is not None:
-            return self._n_features
-        if self._trainer is None:
-            raise ValueError(
-                f"nothing tells how many features {type(self.network).__name__} has: give it an attribute n_features"
-            )
-        pool = self._trainer.datamodule.stream.experiences[0].pools[0]  # type: ignore[attr-defined]
-        example = next(self.network.parameters(), torch.empty(0))
-        x = pool.gather(np.concatenate([m[:1] for m in pool.members[:2]]), example.device)
-        x = x.to(example.dtype) if x.is_floating_point() else x
-        was_training = self.network.training
-        self.network.eval()  # so that running statistics do not see the examples
-        with torch.no_grad():
-            self._n_features = int(self.features(self.meta_parameters(), x).shape[1])
-        self.network.train(was_training)
+    def n_features(self, example: Tensor | None = None) -> int:
+        """Return ``D``: as the network says, or else by a forward pass of a few inputs ``(n, *X)``.
+
+        Raises:
+            ValueError: when neither tells.
+        """
+        if self._n_features is None:
+            if example is None:
+                raise ValueError(
+                    f"nothing tells how many features {type(self.network).__name__} has: give it an attribute "
+                    "n_features"
+                )
+            with evaluating(self.network), torch.no_grad():  # so that running statistics do not see the examples
+                self._n_features = int(self.features(self.meta_parameters(), example).shape[1])
         return self._n_features
 
 

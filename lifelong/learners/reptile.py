@@ -10,11 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Task
-from lifelong.learners.gradient import GradientLearner, follow
-from lifelong.objective import TaskKind
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params
+from lifelong.compute.params import Params
+from lifelong.data.episode import Task
+from lifelong.learners.gradient_learner import GradientLearner, follow
+from lifelong.learners.objective import TaskKind
 
 
 class Reptile(GradientLearner):
@@ -31,7 +30,6 @@ class Reptile(GradientLearner):
         n_inner_steps: gradient steps while meta-training.
         n_eval_steps: gradient steps in evaluation; as in training where None.
         inner_rate: the rate of the inner steps.
-        outer: how the meta-parameters are trained.
 
     Raises:
         ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
@@ -63,7 +61,6 @@ class Reptile(GradientLearner):
         n_inner_steps: int = 5,
         n_eval_steps: int | None = None,
         inner_rate: float = 0.1,
-        outer: OuterLoop | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -72,7 +69,6 @@ class Reptile(GradientLearner):
             n_eval_steps=n_eval_steps,
             inner_rate=inner_rate,
             first_order=True,
-            outer=outer,
         )
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
@@ -84,7 +80,6 @@ class Reptile(GradientLearner):
         loss, output = super().task_loss(params, task)
         if not self.training:
             return loss, output
-        routed = self.route(params, task.support_x, task.support_y)
         x, y = torch.cat([task.support_x, task.query_x]), torch.cat([task.support_y, task.query_y])
-        distances = [(routed[name] - end).square().sum() for name, end in self.settle(routed, x, y).items()]
+        distances = [(params[name] - end).square().sum() for name, end in self.settle(params, x, y).items()]
         return torch.stack(distances).sum() / 2, output

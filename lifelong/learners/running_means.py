@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
 from lifelong.learners.example_learner import ExampleLearner
 from lifelong.learners.features import full_precision, precise
+from lifelong.learners.objective import one_hot
+from lifelong.networks.heads import has_head
 from lifelong.networks.norm import BatchNorm
-from lifelong.networks.split import has_head
-from lifelong.objective import one_hot
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params, overrides
 
 log = logging.getLogger(__name__)
-
-TRAINING_HOOKS = ("rehearse", "penalty", "observe", "project", "route")
-"""What a strategy steps in at while something is trained."""
 
 
 class RunningMeans(ExampleLearner):
@@ -39,7 +35,6 @@ class RunningMeans(ExampleLearner):
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or a head on such features, which is not used then.
         is_fixed: whether the embedding stands still; a subclass that trains it keeps the means in its own way.
-        outer: how the network is trained where it is.
 
     Raises:
         ValueError: when a stream has more classes than there is room for, or a strategy has nothing to work on.
@@ -50,8 +45,8 @@ class RunningMeans(ExampleLearner):
     counts: Tensor
     """``(C,)`` how many examples of each class there were."""
 
-    def __init__(self, network: nn.Module, *, is_fixed: bool = True, outer: OuterLoop | None = None) -> None:
-        super().__init__(network, outer=outer)
+    def __init__(self, network: nn.Module, *, is_fixed: bool = True) -> None:
+        super().__init__(network)
         self.is_fixed = is_fixed
         self.train()
 
@@ -68,25 +63,16 @@ class RunningMeans(ExampleLearner):
             self.network.eval()
         return self
 
-    def setup(self, stage: str) -> None:
-        """Refuse strategies that would have nothing to work on."""
-        super().setup(stage)
-        if not self.is_fixed:
-            return
-        for strategy in self.strategies:
-            if any(overrides(strategy, hook) for hook in TRAINING_HOOKS):
-                raise ValueError(
-                    f"{type(self).__name__} trains nothing here, so {type(strategy).__name__} has nothing to protect: "
-                    "leave it out of --strategies, or choose another --model"
-                )
-        # DDP asks for a parameter with a gradient; without an optimizer none moves.
-        self.network.requires_grad_(True)
+    @property
+    def is_trained(self) -> bool:
+        """Tell whether an optimizer trains the embedding."""
+        return not self.is_fixed
 
-    def prepare(self, n_classes: int) -> None:
-        """Room for the means, once."""
-        super().prepare(n_classes)
+    def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
+        """Make room for the means, once."""
+        super().prepare(n_classes, example)
         if not hasattr(self, "means"):
-            self.make_room(n_classes, self._n_features())
+            self.make_room(n_classes, self._n_features(example))
         if len(self.means) < n_classes:
             raise ValueError(
                 f"{type(self).__name__} has room for {len(self.means)} class means, but the stream has {n_classes} "
@@ -105,43 +91,28 @@ class RunningMeans(ExampleLearner):
         self.register_buffer("means", like.new_zeros(n_classes, n_features))
         self.register_buffer("counts", like.new_zeros(n_classes, dtype=torch.int64))
 
-    def _n_features(self) -> int:
-        head = getattr(self.network, "head", None)
+    def _n_features(self, example: Tensor | None) -> int:
+        head, known = getattr(self.network, "head", None), getattr(self.network, "n_features", None)
         if has_head(self.network) and isinstance(head, nn.Linear):
             return head.in_features
-        if self._trainer is None:
-            known = getattr(self.network, "n_features", None)
-            assert isinstance(known, int), "outside a Trainer the network says how many features it has"
+        if example is None:
+            assert isinstance(known, int), "without an example the network says how many features it has"
             return known
-        pool = self._trainer.datamodule.stream.experiences[0].pools[0]  # type: ignore[attr-defined]
-        example = next(self.network.parameters(), torch.empty(0))
-        x = pool.gather(np.concatenate(pool.members)[:2], example.device)
-        was_training = self.network.training
-        self.network.eval()
-        with torch.no_grad():
-            features = self.embed(self.meta_parameters(), x.to(example.dtype) if x.is_floating_point() else x)
-        self.network.train(was_training)
-        return features.shape[1]
+        with evaluating(self.network), torch.no_grad():
+            return self.embed(self.meta_parameters(), example).shape[1]
 
     # -- learning -------------------------------------------------------------------------------------------------
 
-    def configure_optimizers(self) -> Any:
-        """None where the embedding stands still."""
-        return None if self.is_fixed else super().configure_optimizers()
-
-    def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
-        """Take the examples into the means; the score is that of the means before, by distance."""
+    def learn(self, params: Params, batch: Episode, runner: TaskRunner) -> Tensor | None:
+        """Take the examples into the means; the outputs ``(B, 1, N)`` are those of the means before, by distance."""
         if not self.is_fixed:
-            return super().training_step(batch, batch_idx)
-        self._now = self._position(batch_idx)
+            return None
         assert batch.classes is not None
         with torch.no_grad():
-            features, numbers = self.embedded(self.meta_parameters(), batch)
+            features, numbers = self.embedded(params, batch)
             outputs = self.at_ways(self.distances(features), batch.classes)
-            self.absorb(features, numbers)
-        nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
-        self._log_step(batch, nothing, outputs[:, None], None)
-        return self._touch_all(nothing.sum())
+            self.absorb(features, numbers, runner)
+        return outputs[:, None]
 
     def embedded(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
         """The embeddings ``(B, D)`` of the examples and their classes' numbers in the stream ``(B,)``."""
@@ -150,15 +121,16 @@ class RunningMeans(ExampleLearner):
         features = self.embed(params, batch.to(dtype).query_x[:, 0])
         return features.to(self.means.dtype), batch.classes.gather(1, batch.query_y)[:, 0]
 
-    def absorb(self, features: Tensor, numbers: Tensor) -> None:
+    def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner) -> None:
         """Take this rank's share of some examples into the means, with those of all others.
 
         Args:
             features: ``(n, D)`` embeddings.
             numbers: ``(n,)`` their classes.
+            runner: knows the other processes.
         """
         sums, counts = self.totals(features, numbers)
-        self.merge(self.sum_over_ranks(sums), self.sum_over_ranks(counts))
+        self.merge(runner.sum(sums), runner.sum(counts))
 
     def totals(self, features: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Sums ``(C, D)`` and number ``(C,)`` of the embeddings ``(n, D)`` of each class ``(n,)``."""

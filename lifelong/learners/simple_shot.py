@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.batch import Task
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Task
+from lifelong.data.position import Visit
 from lifelong.learners.features import class_means
 from lifelong.learners.pretrained import Pretrained
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Params, Visit
 
 
 class SimpleShot(Pretrained):
@@ -29,7 +31,6 @@ class SimpleShot(Pretrained):
         network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
         transform: ``none``, ``l2`` or ``cl2n``.
         n_centre_tasks: tasks of each experience that ``m`` is estimated from.
-        outer: how the network and the classifier are trained.
 
     Raises:
         ValueError: when ``n_centre_tasks`` is below 1.
@@ -55,25 +56,24 @@ class SimpleShot(Pretrained):
         *,
         transform: Literal["none", "l2", "cl2n"] = "cl2n",
         n_centre_tasks: int = 100,
-        outer: OuterLoop | None = None,
     ) -> None:
-        super().__init__(network, outer=outer)
+        super().__init__(network)
         if n_centre_tasks < 1:
             raise ValueError(f"--model.n_centre_tasks is {n_centre_tasks}: it must be at least 1")
         self.transform, self.n_centre_tasks = transform, n_centre_tasks
 
-    def prepare(self, n_classes: int) -> None:
+    def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
         """Make the classifier, and room for the mean feature."""
-        super().prepare(n_classes)
+        super().prepare(n_classes, example)
         if not hasattr(self, "centre"):
-            self.register_buffer("centre", torch.zeros(self.n_features()))
+            self.register_buffer("centre", torch.zeros(self.classifier.in_features))
             self.register_buffer("n_centres", torch.tensor(0))
 
-    def finish(self, visit: Visit) -> None:
+    def finish(self, visit: Visit, runner: TaskRunner) -> None:
         """Take the mean feature of this experience into the running mean."""
         if self.transform != "cl2n":
             return
-        mean = self._mean_feature(visit)
+        mean = self._mean_feature(visit, runner)
         self.n_centres += 1
         self.centre += (mean - self.centre) / self.n_centres
 
@@ -92,20 +92,17 @@ class SimpleShot(Pretrained):
         """Logits ``(Q, N)``: negative squared distances."""
         return -(self.embed(params, query_x)[:, None] - state[None]).square().sum(-1)
 
-    def _mean_feature(self, visit: Visit) -> Tensor:
+    def _mean_feature(self, visit: Visit, runner: TaskRunner) -> Tensor:
         params = self.meta_parameters()
 
         def total(task: Task) -> Tensor:
             # Routed as in training: the strategies have not ended this experience yet.
-            routed = self.route(params, task.support_x, task.support_y)
+            routed = runner.route(params, task.support_x, task.support_y)
             return self.features(routed, torch.cat([task.support_x, task.query_x])).to(self.centre).sum(0)
 
         summed, count = torch.zeros_like(self.centre), torch.zeros_like(self.centre[:1])
-        was_training = self.network.training
-        self.network.eval()
-        with torch.no_grad():
+        with evaluating(self.network), torch.no_grad():
             for _, batch in visit.batches("centre", self.n_centre_tasks):
-                summed += self.over_tasks(total, batch).sum(0)
+                summed += runner.map(total, self, batch).sum(0)
                 count += batch.support_x.shape[:2].numel() + batch.query_x.shape[:2].numel()
-        self.network.train(was_training)
-        return visit.sum_over_ranks(summed) / visit.sum_over_ranks(count)
+        return runner.sum(summed) / runner.sum(count)

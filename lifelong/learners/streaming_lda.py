@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners.features import full_precision
 from lifelong.learners.running_means import RunningMeans
-from lifelong.outer import OuterLoop
 
 
 class StreamingLDA(RunningMeans):
@@ -29,7 +29,6 @@ class StreamingLDA(RunningMeans):
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or with a head.
         shrinkage: ``ε``.
-        outer: unused, as nothing is trained; every learner has it.
 
     Raises:
         ValueError: when the shrinkage is not above 0 and at most 1, or a strategy has nothing to protect.
@@ -50,8 +49,8 @@ class StreamingLDA(RunningMeans):
     scatter: Tensor
     """``(D, D)`` the sum of squares around the class means."""
 
-    def __init__(self, network: nn.Module, *, shrinkage: float = 1e-4, outer: OuterLoop | None = None) -> None:
-        super().__init__(network, outer=outer)
+    def __init__(self, network: nn.Module, *, shrinkage: float = 1e-4) -> None:
+        super().__init__(network)
         if not 0 < shrinkage <= 1:
             raise ValueError(f"--model.shrinkage is {shrinkage}: it must be above 0 and at most 1, 1e-4 as a rule")
         self.shrinkage = shrinkage
@@ -63,15 +62,15 @@ class StreamingLDA(RunningMeans):
         super().make_room(n_classes, n_features)
         self.register_buffer("scatter", self.means.new_zeros(n_features, n_features))
 
-    def absorb(self, features: Tensor, numbers: Tensor) -> None:
+    def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner) -> None:
         """Take some examples into means and scatter: what is around their own means, and how far these are off."""
         self._rule = None
-        sums, counts = (self.sum_over_ranks(total) for total in self.totals(features, numbers))
+        sums, counts = (runner.sum(total) for total in self.totals(features, numbers))
         means = sums / counts.clamp_min(1)[:, None]
         around, off = features - means[numbers], means - self.means
         both = counts * self.counts / (counts + self.counts).clamp_min(1)
         with full_precision(features):
-            self.scatter += self.sum_over_ranks(around.T @ around) + (off * both[:, None]).T @ off
+            self.scatter += runner.sum(around.T @ around) + (off * both[:, None]).T @ off
         self.merge(sums, counts)
 
     def covariance(self) -> Tensor:

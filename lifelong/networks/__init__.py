@@ -3,10 +3,10 @@
 from lifelong.networks.conv4 import Conv4
 from lifelong.networks.from_checkpoint import FromCheckpoint
 from lifelong.networks.mlp import MLP
-from lifelong.networks.pretrained_backbone import Timm
 from lifelong.networks.resnet12 import ResNet12
-from lifelong.networks.split import WithHead
+from lifelong.networks.timm import Timm
 from lifelong.networks.transformer import Transformer
+from lifelong.networks.with_head import WithHead
 from lifelong.networks.with_probabilities import WithProbabilities
 
 __all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "Transformer", "WithHead", "WithProbabilities"]

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.second_order import is_second_order, second_order
+from lifelong.compute.second_order import is_second_order, second_order
 
 EPSILON = 1e-5
 """Added to a variance, as torch's norms do."""

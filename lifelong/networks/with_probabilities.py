@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lifelong.networks.split import check_head
+from lifelong.networks.heads import check_head
 
 
 class WithProbabilities(nn.Module):

@@ -16,11 +16,11 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from lifelong.cache import cache_folder
 from lifelong.text.encoding import TextEncoding
 from lifelong.text.language_model import Pooling, embed_as_given, load_body
 from lifelong.text.model_folder import model_folder, tokenizer_digest, weights_digest
 from lifelong.text.tokens import load_tokenizer
+from lifelong.utilities.cache import cache_folder
 
 WHO = "lifelong.text.FrozenEncoder"
 KEPT_AT_ONCE = 512

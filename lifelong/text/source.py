@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 from lifelong.text.encoding import TextEncoding
 
 
@@ -26,9 +27,9 @@ class TextDomain:
         texts: ``M`` of them.
         y: ``(M,)`` class indices.
         class_names: one name per class index.
-        holdout: as for :class:`~lifelong.stream.Domain`.
+        holdout: as for :class:`~lifelong.data.domain.Domain`.
         in_test: ``(M,)`` which texts the data set keeps for test; None has the stream hold some out.
-        origin: as for :class:`~lifelong.stream.Domain`.
+        origin: as for :class:`~lifelong.data.domain.Domain`.
 
     Raises:
         ValueError: when texts and labels are not as many, or a text is empty.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lifelong.control.controller import Imitation
 from lifelong.control.robot import Array, Simulation
 from lifelong.control.source import ControlSource
-from lifelong.stream import Domain
+from lifelong.data.domain import Domain
 
 N_INPUTS, N_ACTIONS = 33, 4
 

@@ -12,7 +12,7 @@ from lifelong.control.controller import Controller, Imitation, ModelPredictive
 from lifelong.control.planning import MPPI
 from lifelong.control.robot import Array, Dynamics, Robot, Simulation
 from lifelong.control.source import ControlSource
-from lifelong.stream import Domain
+from lifelong.data.domain import Domain
 
 SIGNS = {"nominal": (1, 1), "x reversed": (-1, 1), "both reversed": (-1, -1)}
 SPEED = 0.2

@@ -13,18 +13,18 @@ import pytest
 import torch
 from PIL import Image
 
+from datamodules.episodic import EpisodicDataModule
 from lifelong.control import ClosedLoop
 from lifelong.control.closed_loop import closed_loop_table
 from lifelong.control.drive import Drive
 from lifelong.control.plots import trajectories_figure
 from lifelong.control.support_curve import default_sizes, errors_by_size, windows
 from lifelong.control.video import film_suffix, side_by_side, write_film
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.learner import Learner
 from lifelong.learners import MAML, NoAdaptation
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
-from lifelong.outer import OuterLoop
-from lifelong.run import RunFolder
+from lifelong.run.folder import RunFolder
+from lifelong.training.optimizer import OuterLoop
 from strategies import WeightAveraging
 from tests.command_line import error_of, run_here
 from tests.control.points import SIGNS, Points

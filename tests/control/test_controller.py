@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.episodic import EpisodicDataModule
 from lifelong import learners
-from lifelong.batch import Episode
 from lifelong.control.adapted import adapt_to
 from lifelong.control.calibration import calibrate
 from lifelong.control.controller import Imitation, ModelPredictive
 from lifelong.control.drive import Drive, act_out
 from lifelong.control.planning import CEM, MPPI
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.data.sampling import generator
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
-from lifelong.outer import OuterLoop
-from lifelong.sampling import generator
+from lifelong.training.optimizer import OuterLoop
 from strategies import AdapterBank
 from tests.control.points import SIGNS, Point, Points
 from tests.toys import fit

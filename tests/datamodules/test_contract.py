@@ -12,8 +12,9 @@ from PIL import Image
 
 import datamodules
 from datamodules import Dynamics, Glyphs, ImageFolder, Permuted, Rotated, Sinusoids, SplitClasses, Tensors
-from lifelong.images import same_shape
-from lifelong.stream import Source, build_stream
+from lifelong.data.images import same_shape
+from lifelong.data.source import Source
+from lifelong.data.stream import build_stream
 from tests.robots import Slider
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from datamodules import Dynamics, dynamics
+from datamodules.episodic import EpisodicDataModule
 from datamodules.robots import Car
 from lifelong.control.controller import ModelPredictive
 from lifelong.control.planning import CEM
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.stream import Domain
+from lifelong.data.domain import Domain
 from tests.robots import Slider, SliderSimulation, needs_robot
 
 CPU = torch.device("cpu")

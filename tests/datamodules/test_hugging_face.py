@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 
 from datamodules import HuggingFace
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.examples import ExampleDataModule
+from datamodules.episodic import EpisodicDataModule
+from datamodules.examples import ExampleDataModule
+from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
-from lifelong.outer import OuterLoop
-from lifelong.stream import Domain
 from lifelong.text import HashedWords, Tokens
+from lifelong.training.optimizer import OuterLoop
 from tests.toys import fit, make_learner
 
 PACKAGES = ("datasets", "transformers")

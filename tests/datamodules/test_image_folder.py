@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from datamodules import ImageFolder
-from lifelong.examples import ExampleDataModule
+from datamodules.examples import ExampleDataModule
 from lifelong.learners import Classifier
 from lifelong.networks import MLP
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from tests.toys import fit
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from datamodules import MetaWorld, meta_world
+from datamodules.episodic import EpisodicDataModule
 from datamodules.meta_world import ArmSimulation, encode
 from lifelong.control.controller import Imitation
-from lifelong.datamodule import EpisodicDataModule
 from lifelong.learners import NoAdaptation
 from lifelong.networks import MLP
 from tests.robots import REQUIRED, needs_robot

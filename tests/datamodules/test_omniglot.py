@@ -12,9 +12,9 @@ from PIL import Image
 
 from datamodules import Omniglot
 from datamodules.omniglot import balanced_groups
-from lifelong.pool import TaskShape
-from lifelong.sampling import draw_task
-from lifelong.stream import build_stream
+from lifelong.data.pool import TaskShape
+from lifelong.data.sampling import draw_task
+from lifelong.data.stream import build_stream
 
 SIZES = {"background": {"Greek": 3, "Latin": 2}, "evaluation": {"Old_Church": 4}}
 unofficial = pytest.mark.filterwarnings("ignore:Omniglot's .* set has:UserWarning")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from datamodules import Glyphs, Permuted, Sinusoids
-from lifelong.images import fit_images
-from lifelong.sampling import generator
+from lifelong.data.images import fit_images
+from lifelong.data.sampling import generator
 
 
 def source() -> Glyphs:

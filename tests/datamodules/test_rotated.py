@@ -10,8 +10,11 @@ import torch
 
 from datamodules import Glyphs, Permuted, Rotated, Sinusoids, SplitClasses
 from datamodules.rotated import _interpolate, rotate
-from lifelong.images import CHUNK, fit_images
-from lifelong.stream import SPLITS, Domain, Source, build_stream
+from lifelong.data.domain import Domain
+from lifelong.data.images import CHUNK, fit_images
+from lifelong.data.source import Source
+from lifelong.data.splits import SPLITS
+from lifelong.data.stream import build_stream
 
 
 class Squares(Source):

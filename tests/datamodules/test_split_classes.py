@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from datamodules import SplitClasses
-from lifelong.stream import Domain, Source, split_domain
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
+from lifelong.data.splits import split_domain
 
 
 class Labelled(Source):
@@ -71,7 +73,7 @@ def test_a_large_source_is_shared_and_not_copied(monkeypatch: pytest.MonkeyPatch
 
     source = Shared()
     copied = dealt()
-    monkeypatch.setattr("lifelong.stream.RESIDENT_BYTES", source.x.nbytes - 1)
+    monkeypatch.setattr("lifelong.data.stream.RESIDENT_BYTES", source.x.nbytes - 1)
     shared = dealt()
     assert [len(d.x) for d in copied] == [4] * 6
     assert all(d.x is source.x for d in shared)

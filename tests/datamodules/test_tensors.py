@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from datamodules import Tensors
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.examples import ExampleDataModule
+from datamodules.episodic import EpisodicDataModule
+from datamodules.examples import ExampleDataModule
 from tests.command_line import QUIET, run_here
 from tests.toys import fit, make_classifier, make_learner
 
@@ -133,7 +133,7 @@ def test_the_command_line_reads_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.argv", ["lifelong"])
     saved(tmp_path, ".npz")
     options = ["--model=Classifier", "--model.network=MLP", "--model.network.n_inputs=4", "--model.network.n_outputs=8"]
-    options += ["--data=lifelong.examples.ExampleDataModule", "--data.steps_per_experience=2", "--data.batch_size=8"]
+    options += ["--data=datamodules.examples.ExampleDataModule", "--data.steps_per_experience=2", "--data.batch_size=8"]
     options += ["--data.sources=[{class_path: Tensors, init_args: {path: shops.npz}}]", *QUIET, "--strategies=[]"]
     run_here("fit", *options, "--run.name=r")
     assert json.loads(Path("runs/r/results.json").read_text())["domains"] == ["south", "north"]

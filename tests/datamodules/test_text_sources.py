@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from datamodules import CLINC150, FDUMTL, SemEval2017, SEntFiN, Texts
-from lifelong.examples import ExampleDataModule
-from lifelong.stream import build_stream
+from datamodules.examples import ExampleDataModule
+from lifelong.data.stream import build_stream
 from lifelong.text import HashedWords, TextEncoding, TextSource
 from tests.datamodules.text_files import all_of_them
 

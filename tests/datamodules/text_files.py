@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datamodules.clinc150 import DOMAINS
 from datamodules.fdu_mtl import FILES as REVIEWS
-from datamodules.semeval import FILES as TWEETS
+from datamodules.semeval2017 import FILES as TWEETS
 
 
 def pack(archive: Path, files: Mapping[str, str | bytes]) -> None:

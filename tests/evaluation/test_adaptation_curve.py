@@ -19,7 +19,7 @@ from lifelong.evaluation import AdaptationCurve
 from lifelong.evaluation.adaptation_curve import scores_by_step
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.plots import adaptation_curve_figure
-from lifelong.learner import Learner
+from lifelong.learners.base import Learner
 from strategies import AdapterBank
 from tests.command_line import TINY_DATA, TINY_MODEL, error_of, run_here
 from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from lifelong.data.pool import Pool
+from lifelong.data.sampling import generator
 from lifelong.evaluation import Clustering
 from lifelong.evaluation.clustering import agreement, draw_examples, group, route_to
 from lifelong.learners import ProtoNet, SimpleShot
-from lifelong.pool import Pool
-from lifelong.sampling import generator
 from strategies import AdapterBank
 from tests.command_line import TINY, error_of, run_here
 from tests.toys import fit, make_learner, same, toy_data, weights

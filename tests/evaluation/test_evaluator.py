@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.metrics import METRICS
-from lifelong.learner import Learner
-from lifelong.streaming import StreamDataModule
+from lifelong.learners.base import Learner
 from strategies import Replay
 from tests.command_line import QUIET, run_here
 from tests.interrupted import fit_twice
@@ -45,7 +45,7 @@ def test_the_command_line_says_why(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
     monkeypatch.setattr("sys.argv", ["lifelong"])
-    data = ["--data=lifelong.examples.ExampleDataModule", "--data.steps_per_experience=2", "--data.batch_size=8"]
+    data = ["--data=datamodules.examples.ExampleDataModule", "--data.steps_per_experience=2", "--data.batch_size=8"]
     data += ["--data.sources=[{class_path: tests.toys.FewClasses, init_args: {n_domains: 2}}]"]
     model = ["--model=Classifier", "--model.network=MLP", "--model.network.n_inputs=4", "--model.network.n_outputs=8"]
     run_here("fit", *model, *data, *QUIET, "--strategies=[]", "--run.name=r")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode, Task
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode, Task
+from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
 
 ALPHA = 0.07

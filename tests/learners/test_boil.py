@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from lifelong.learners import BOIL
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import check_finite_differences, check_two_layer_case, only_task, two_layer_case
 from tests.toys import make_learner, random_episode
 

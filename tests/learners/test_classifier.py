@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from lifelong.batch import Episode
-from lifelong.examples import ExampleDataModule
-from lifelong.learner import Learner
+from datamodules.examples import ExampleDataModule
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
 from lifelong.learners import Classifier
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
-from lifelong.strategy import Position, Strategy
+from lifelong.strategy import Strategy
 from strategies import EWC, AdapterBank
-from tests.test_examples import Numbered, SplitClasses
+from tests.datamodules.test_examples import Numbered, SplitClasses
 from tests.toys import fit, make_classifier, make_learner, toy_data, toy_examples, weights
 
 

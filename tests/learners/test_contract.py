@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lifelong import learners
-from lifelong.batch import Episode
+from lifelong.data.episode import Episode
 from lifelong.learners.pretrained import Pretrained
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, AdapterBank
 from strategies.adapter_bank import _add as with_entry
 from tests.learners.exactness import check_finite_differences

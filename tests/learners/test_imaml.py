@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.adaptation import gradient_descent
+from lifelong.compute.inner_loop import gradient_descent
 from lifelong.learners import IMAML
 from lifelong.learners.imaml import conjugate_gradients
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import only_task, regression_episode
 from tests.toys import make_learner, random_episode
 

@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.fisher import fisher_diagonal
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
 from lifelong.learners import ANIL, MAML, Learn2Learn, MetaSGD, ProtoNet
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
-from lifelong.outer import OuterLoop
 from lifelong.strategy import Strategy
+from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, AdapterBank, Replay
+from strategies.importance.fisher import fisher_diagonal
 from tests.command_line import TINY_DATA, run_here
 from tests.learn2learn import learn2learn_or_skip
 from tests.toys import fit, network, random_episode, same, toy_data, weights

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from lifelong import learners
-from lifelong.adaptation import clipped
+from lifelong.compute.inner_loop import clipped
 from lifelong.learners import ANIL, BOIL, MAML
 from lifelong.networks import MLP, WithHead
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import ALPHA, check_finite_differences, linear_case
 from tests.toys import fit, make_learner, network, random_episode, toy_data
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from lifelong.learners import MAML, MetaSGD
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import check_finite_differences, regression_episode
 from tests.toys import make_learner, network, random_episode
 

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.examples import ExampleDataModule
+from datamodules.examples import ExampleDataModule
+from lifelong.data.episode import Episode
 from lifelong.learners import Classifier, NearestClassMean
 from lifelong.networks import MLP, Conv4, WithHead
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, LwF, Replay, WeightAveraging
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
@@ -255,7 +255,7 @@ def test_two_processes_keep_what_one_keeps(tmp_path: Path, monkeypatch: pytest.M
     options += ["--model.network=MLP", "--model.network.n_inputs=4", "--model.network.n_outputs=8"]
     options += ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.1"]
     options += ["--model.outer.optimizer.weight_decay=0.1"]  # which would move weights that have a gradient of zero
-    options += ["--data=lifelong.examples.ExampleDataModule", "--data.sources=[tests.toys.FewClasses]"]
+    options += ["--data=datamodules.examples.ExampleDataModule", "--data.sources=[tests.toys.FewClasses]"]
     options += ["--data.batch_size=7", *QUIET, "--strategies=[]"]
     run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
     run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)

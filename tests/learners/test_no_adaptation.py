@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lifelong.batch import Episode
+from lifelong.data.episode import Episode
 from lifelong.learners import NoAdaptation
 from tests.toys import fit, make_learner, random_episode, toy_data
 

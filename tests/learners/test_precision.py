@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from lifelong.objective import accuracy
-from lifelong.outer import OuterLoop
+from lifelong.learners.objective import accuracy
+from lifelong.training.optimizer import OuterLoop
 from tests.toys import LEARNERS, make_learner, random_episode
 
 BY_NETWORK = {"ANIL", "BOIL", "CAVIA", "IMAML", "MAML", "MetaSGD", "NoAdaptation", "Reptile"}

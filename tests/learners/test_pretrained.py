@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
+from lifelong.data.episode import Episode
+from lifelong.data.position import Visit
 from lifelong.learners import FineTuning, LinearProbe, ProtoNet, SimpleShot
 from lifelong.networks import MLP, Conv4
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Strategy, Visit
+from lifelong.strategy import Strategy
+from lifelong.training.optimizer import OuterLoop
 from tests.command_line import TINY, run_apart, run_here
 from tests.toys import fit, make_learner, random_episode, same, toy_data, weights
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Task
-from lifelong.learner import Learner
+from lifelong.data.episode import Task
 from lifelong.learners import Reptile
-from lifelong.outer import OuterLoop
+from lifelong.learners.base import Learner
+from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import only_task
 from tests.toys import fit, make_learner, random_episode, toy_data, weights
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.examples import ExampleDataModule
+from datamodules.examples import ExampleDataModule
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 from lifelong.learners import NearestClassMean, StreamingLDA
 from lifelong.networks import MLP
-from lifelong.stream import Domain, Source
 from strategies import EWC
 from tests.interrupted import fit_twice
 from tests.toys import FewClasses, fit, same, toy_examples, weights

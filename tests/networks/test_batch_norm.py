@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from lifelong.compute.second_order import is_second_order, second_order
 from lifelong.learners import MAML
 from lifelong.networks import Conv4, batch_norm
 from lifelong.networks.batch_norm import pooled_batch_norm
-from lifelong.outer import OuterLoop
-from lifelong.second_order import is_second_order, second_order
+from lifelong.training.optimizer import OuterLoop
 from tests.toys import random_episode
 
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]

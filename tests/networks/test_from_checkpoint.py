@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lifelong.learners import Classifier, ProtoNet
 from lifelong.networks import MLP, Conv4, FromCheckpoint, WithHead
-from lifelong.networks.split import has_head
+from lifelong.networks.heads import has_head
 from tests.command_line import QUIET, error_of, run_here
 from tests.toys import fit, same, toy_data, toy_examples, weights
 
@@ -131,7 +131,7 @@ META = {
 }
 LOADED = ["--model.network=lifelong.networks.FromCheckpoint", "--model.network.path=runs/p/checkpoints/last.ckpt"]
 LOADED += [f"--model.network.network{'.' if '=' in o else '='}{o}" for o in NETWORK]
-STREAM = ["--data=lifelong.examples.ExampleDataModule", "--data.batch_size=8", *QUIET, "--strategies=[]"]
+STREAM = ["--data=datamodules.examples.ExampleDataModule", "--data.batch_size=8", *QUIET, "--strategies=[]"]
 STREAM += ["--data.sources=[{class_path: tests.toys.FewClasses, init_args: {n_domains: 2, kind: image}}]"]
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lifelong.batch import Episode
+from lifelong.compute.mapping import Mapping
+from lifelong.data.episode import Episode
 from lifelong.learners import MAML, ProtoNet
-from lifelong.mapping import Mapping
 from lifelong.networks import Timm
 from lifelong.networks import pretrained_backbone as module
-from lifelong.outer import OuterLoop
+from lifelong.training.optimizer import OuterLoop
 from tests.networks import fake_timm
 
 

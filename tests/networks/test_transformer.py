@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.datamodule import EpisodicDataModule
+from datamodules.episodic import EpisodicDataModule
+from lifelong.compute.plan import mapping_by_rule
+from lifelong.data.episode import Episode
 from lifelong.learners import MAML, NoAdaptation
-from lifelong.mapping import choose_mapping
 from lifelong.networks import Transformer
-from lifelong.outer import OuterLoop
 from lifelong.text import FrozenEncoder, Tokens
+from lifelong.training.optimizer import OuterLoop
 from strategies import AdapterBank
 from strategies.adapter_bank import _add
 from tests.learners.exactness import check_finite_differences
@@ -112,7 +112,7 @@ def test_a_head_is_linear_on_the_features(model: str) -> None:
 def test_vmap_over_tasks_equals_the_loop(kind: str, trained: Any, tmp_path: Path) -> None:
     net = Transformer(model=save_model(tmp_path / kind, kind), trained=trained, lora_rank=2, n_outputs=2)
     learner = MAML(net, n_inner_steps=2, inner_rate=0.05).double()
-    assert choose_mapping(net, torch.device("cpu")) == "vmap"
+    assert mapping_by_rule(net, torch.device("cpu")) == "vmap"
     found = []
     for mapping in ("vmap", "loop"):
         learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]

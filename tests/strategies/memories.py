@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.pool import Pool
-from lifelong.strategy import Position, Visit
-from lifelong.stream import Experience
-from strategies.example_memory import ExampleMemory
-from strategies.memory import Budget
+from lifelong.data.episode import Episode
+from lifelong.data.pool import Pool
+from lifelong.data.position import Position, Visit
+from lifelong.data.stream import Experience
+from strategies.memory.budget import Budget
+from strategies.memory.example_memory import ExampleMemory
 
 CPU = torch.device("cpu")
 

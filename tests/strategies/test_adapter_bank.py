@@ -3,11 +3,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.learner import Learner
+from lifelong.data.position import Visit
 from lifelong.learners import R2D2, NoAdaptation, ProtoNet
+from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Visit
+from lifelong.training.optimizer import OuterLoop
 from strategies import AdapterBank
 from strategies.adapter_bank import _add, _signature
 from tests.toys import AtEnd, fit, make_learner, random_episode, same, toy_data, weights

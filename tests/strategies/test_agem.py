@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
 from lifelong.learners import Classifier
-from lifelong.strategy import Position
+from lifelong.learners.base import Learner
 from strategies import AGEM
-from strategies.reference import flatten, reference_gradients, trained
+from strategies.reference_gradients import flatten, reference_gradients, trained
 from tests.strategies.memories import at, pool, stream_batch, visit
 from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Chain, Position, Step, Strategy
-from lifelong.streaming import StreamDataModule
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.learners.base import Learner
+from lifelong.strategy import Chain, Step, Strategy
 from strategies import (
     AGEM,
     DER,

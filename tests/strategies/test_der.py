@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
 from lifelong.learners import Classifier
-from lifelong.strategy import Position, Step
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step
 from strategies import DER, Replay
 from strategies.der import by_class, distances
-from strategies.example_memory import ExampleMemory
+from strategies.memory.example_memory import ExampleMemory
 from tests.interrupted import fit_twice
 from tests.strategies.memories import at, stream_batch
 from tests.toys import fit, make_classifier, make_learner, same, toy_data, toy_examples, weights

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
-from lifelong.strategy import Position
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
+from lifelong.learners.base import Learner
 from strategies import ERACE, Replay
 from strategies.er_ace import among_present
-from strategies.example_memory import ExampleMemory
+from strategies.memory.example_memory import ExampleMemory
 from tests.strategies.memories import at, pool, stream_batch, visit
 from tests.toys import fit, make_classifier, same, toy_examples, weights
 

@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifelong.batch import Episode
-from lifelong.fisher import fisher_diagonal
-from lifelong.learner import Learner
-from lifelong.strategy import Position, Step, Visit
-from lifelong.stream import Experience
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position, Visit
+from lifelong.data.stream import Experience
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step
 from strategies import EWC
+from strategies.importance.fisher import fisher_diagonal
 from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
 
 

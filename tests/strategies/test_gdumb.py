@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from lifelong.learners import Classifier, NearestClassMean
 from lifelong.networks import MLP, WithHead
-from lifelong.outer import OuterLoop
-from lifelong.waiting import show_progress
+from lifelong.training.optimizer import OuterLoop
+from lifelong.utilities.progress_bar import show_progress
 from strategies import GDumb
-from strategies.example_memory import ExampleMemory
+from strategies.memory.example_memory import ExampleMemory
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
 from tests.toys import AtEnd, fit, make_classifier, make_learner, same, toy_data, toy_examples, weights
@@ -153,7 +153,7 @@ def test_a_bar_is_shown_where_somebody_watches(
     assert list(show_progress(range(3), "counting")) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("lifelong.waiting.SECONDS", 0)
+    monkeypatch.setattr("lifelong.utilities.progress_bar.SECONDS", 0)
     assert list(show_progress(range(3), "counting")) == [0, 1, 2]
     assert "counting" in capsys.readouterr().err
 
@@ -162,7 +162,7 @@ def test_a_bar_is_shown_where_somebody_watches(
 def test_two_processes_learn_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     options = ["--model=Classifier", "--model.network=MLP", "--model.network.n_inputs=4"]
-    options += ["--model.network.n_outputs=8", "--data=lifelong.examples.ExampleDataModule"]
+    options += ["--model.network.n_outputs=8", "--data=datamodules.examples.ExampleDataModule"]
     options += ["--data.sources=[tests.toys.FewClasses]", "--data.batch_size=8", "--data.steps_per_experience=2"]
     strategy = "{class_path: GDumb, init_args: {budget_examples: 24, n_steps: 9, batch_size: 5}}"
     options += [*QUIET, f"--strategies=[{strategy}]"]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifelong.strategy import Position
+from lifelong.data.position import Position
 from strategies import AGEM, GEM
 from strategies.gem import nearest
-from strategies.reference import flatten, reference_gradients
+from strategies.reference_gradients import flatten, reference_gradients
 from tests.strategies.memories import stream_batch
 from tests.strategies.test_agem import moving, projected, tiny
 from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples

@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
+from lifelong.compute.evaluating import evaluating
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Position, Step
+from lifelong.strategy import Step
+from lifelong.training.optimizer import OuterLoop
 from strategies import ICaRL
-from strategies.example_memory import ExampleMemory, herd
-from strategies.snapshot import evaluating
+from strategies.memory.example_memory import ExampleMemory, herd
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
 from tests.toys import AtEnd, fit, make_classifier, make_learner, same, toy_data, toy_examples, weights
@@ -244,7 +245,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     options = ["--model=Classifier", "--model.loss=sigmoid", "--model.network=MLP", "--model.network.n_inputs=4"]
     options += ["--model.network.n_outputs=8", "--model.outer.optimizer=torch.optim.SGD"]
-    options += ["--model.outer.optimizer.lr=0.1", "--data=lifelong.examples.ExampleDataModule"]
+    options += ["--model.outer.optimizer.lr=0.1", "--data=datamodules.examples.ExampleDataModule"]
     options += [
         "--data.sources=[tests.toys.FewClasses]",
         "--data.batch_size=8",

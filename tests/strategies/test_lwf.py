@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
 from lifelong.learners import Classifier
-from lifelong.strategy import Position, Step
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step
 from strategies import LwF, Replay
 from strategies.lwf import binary_distillation, distillation
 from tests.interrupted import fit_twice

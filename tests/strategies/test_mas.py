@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.data.pool import Pool
+from lifelong.data.position import Position, Visit
+from lifelong.data.stream import Experience
 from lifelong.learners import Classifier
-from lifelong.pool import Pool
-from lifelong.strategy import Position, Step, Visit
-from lifelong.stream import Experience
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step
 from strategies import MAS
 from tests.toys import LEARNERS, fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.batch import Episode
-from lifelong.learner import Learner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position
 from lifelong.learners import Classifier
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP, WithHead
-from lifelong.outer import OuterLoop
-from lifelong.strategy import Position, Strategy
+from lifelong.strategy import Strategy
+from lifelong.training.optimizer import OuterLoop
 from strategies import PackNet
 from strategies.packnet import is_packed, largest
 from tests.interrupted import fit_twice

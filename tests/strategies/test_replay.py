@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lifelong.batch import Episode
-from lifelong.datamodule import EpisodicDataModule
-from lifelong.pool import Pool
-from lifelong.strategy import Position
-from lifelong.stream import Domain
+from datamodules.episodic import EpisodicDataModule
+from lifelong.data.domain import Domain
+from lifelong.data.episode import Episode
+from lifelong.data.pool import Pool
+from lifelong.data.position import Position
 from strategies import Replay
-from strategies.task_memory import TaskMemory
+from strategies.memory.task_memory import TaskMemory
 from tests.toys import AtEnd, Toy, fit, make_learner, random_episode, toy_data
 
 LEARNER = make_learner()

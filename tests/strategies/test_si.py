@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.learner import Learner
+from lifelong.data.position import Position, Visit
+from lifelong.data.stream import Experience
 from lifelong.learners import Classifier
-from lifelong.strategy import Position, Step, Strategy, Visit
-from lifelong.stream import Experience
+from lifelong.learners.base import Learner
+from lifelong.strategy import Step, Strategy
 from strategies import EWC, SI
 from tests.interrupted import fit_twice
 from tests.toys import (

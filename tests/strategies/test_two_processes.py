@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 DRAWN = """
 import numpy as np
 import torch
-from lifelong.stream import Domain, Source
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
 
 class Drawn(Source):
     def domains(self):
@@ -33,7 +34,7 @@ EXAMPLES = [
     "--model.network.n_inputs=6",
     "--model.network.hidden=[8]",
     "--model.network.n_outputs=12",
-    "--data=lifelong.examples.ExampleDataModule",
+    "--data=datamodules.examples.ExampleDataModule",
     "--data.sources=[drawn.Drawn]",
     "--data.split=[0.2, 0.2]",
     "--data.batch_size=5",  # an odd number: the ranks have 3 and 2

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.learner import Learner
 from lifelong.learners import Classifier
+from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
 from strategies import WeightAveraging
 from tests.interrupted import fit_twice

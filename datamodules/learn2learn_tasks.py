@@ -1,0 +1,130 @@
+"""The data behind learn2learn's tasksets as domains of ours.
+
+Shapes: ``M`` examples, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.data.domain import Domain
+from lifelong.data.source import Source
+from lifelong.data.splits import SPLITS
+from lifelong.utilities.learn2learn import import_learn2learn
+
+
+class Learn2LearnTasks(Source):
+    """The examples and classes of learn2learn's tasksets; the tasks themselves we draw, so that any rank can.
+
+    Task transforms (ways, shots, rotations) are left out. Transforms of the data set are applied once, when it is
+    loaded, and all examples are kept in memory.
+
+    Args:
+        tasksets: the name of one of ``learn2learn.vision.benchmarks`` (``mini-imagenet``, …), which learn2learn then
+            downloads; or its tasksets or ``MetaDataset`` for training, validation and test, whose classes become the
+            fixed splits; or a single one, whose parts are drawn.
+        root: where learn2learn keeps a benchmark's files.
+        name: of the domain; the benchmark's name where None.
+        holdout: what evaluation keeps apart of a single one in few-shot streams: whole ``classes``, or ``examples`` of
+            the same classes.
+        seed: of the split that learn2learn draws of some benchmarks (Omniglot's); never the run's seed.
+
+    Raises:
+        ValueError: when a benchmark is asked for and learn2learn is missing or does not know it, there are neither one
+            nor three parts, or examples are no tensors of one shape.
+
+    Example:
+        >>> class Four:
+        ...     labels, labels_to_indices = ["a", "b"], {"a": [0, 1], "b": [2, 3]}
+        ...     def __getitem__(self, i):
+        ...         return torch.full((3,), float(i)), "ab"[i // 2]
+        >>> domain = Learn2LearnTasks(Four(), name="four").domains()[0]
+        >>> domain.name, domain.x.shape, domain.y.tolist(), domain.class_names
+        ('four', torch.Size([4, 3]), [0, 0, 1, 1], ['a', 'b'])
+    """
+
+    def __init__(
+        self,
+        tasksets: Any,
+        *,
+        root: str = "data",
+        name: str | None = None,
+        holdout: Literal["classes", "examples"] = "classes",
+        seed: int = 0,
+    ) -> None:
+        self.tasksets = tasksets
+        self.root = root
+        self.name = name or (tasksets if isinstance(tasksets, str) else "learn2learn")
+        self.holdout = holdout
+        self.seed = seed
+
+    def domains(self) -> list[Domain]:
+        """One domain, whose splits are those of the tasksets where there are three."""
+        tasksets = self._benchmark(self.tasksets) if isinstance(self.tasksets, str) else self.tasksets
+        parts = [_data(t) for t in (tasksets if isinstance(tasksets, Sequence) else [tasksets])]
+        if len(parts) not in (1, len(SPLITS)):
+            raise ValueError(
+                f"{self.name} has {len(parts)} tasksets: give one, or three for training, validation and test"
+            )
+        single = len(parts) == 1
+        classes = [(split, part, label) for split, part in zip(SPLITS, parts, strict=False) for label in part.labels]
+        rows = [part.labels_to_indices[label] for _, part, label in classes]
+        x = [self._example(part, i) for (_, part, _), row in zip(classes, rows, strict=True) for i in row]
+        return [
+            Domain(
+                self.name,
+                self._stack(x),
+                np.repeat(np.arange(len(classes)), [len(row) for row in rows]),
+                [str(label) if single else f"{split} {label}" for split, _, label in classes],
+                holdout=self.holdout if single else "classes",
+                splits=None if single else [split for split, _, _ in classes],
+            )
+        ]
+
+    def _benchmark(self, name: str) -> Sequence[Any]:
+        benchmarks = import_learn2learn().vision.benchmarks
+        if name not in (known := list(benchmarks.list_tasksets())):
+            raise ValueError(f"learn2learn has no benchmark {name!r}: choose from {', '.join(known)}")
+        with _seeded(self.seed):
+            return tuple(benchmarks.get_tasksets(name, root=self.root))
+
+    def _example(self, part: Any, index: int) -> Tensor:
+        x = part[index][0]
+        if not isinstance(x, (Tensor, np.ndarray)):
+            raise ValueError(
+                f"the examples of {self.name} are of type {type(x).__name__}: give its data set a transform to tensors"
+            )
+        return torch.as_tensor(x)
+
+    def _stack(self, examples: Sequence[Tensor]) -> Tensor:
+        if len(shapes := {tuple(x.shape) for x in examples}) != 1:
+            raise ValueError(
+                f"the examples of {self.name} have {len(shapes)} different shapes: give it a transform to one"
+            )
+        return torch.stack(list(examples))
+
+
+def _data(taskset: Any) -> Any:
+    """The ``MetaDataset`` of a taskset, or the ``MetaDataset`` itself."""
+    inner = taskset if hasattr(taskset, "labels_to_indices") else getattr(taskset, "dataset", None)
+    if not hasattr(inner, "labels_to_indices"):
+        raise ValueError(f"{type(taskset).__name__} is no taskset: give a learn2learn Taskset or MetaDataset")
+    return inner
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Python's global random state is the seed's inside, and outside as it was."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

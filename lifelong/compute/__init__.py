@@ -1,0 +1,1 @@
+"""How pure functions of one task are run over a batch: in turn, under ``vmap``, recomputed or captured."""

@@ -1,0 +1,67 @@
+"""A plan: how the tasks of a batch are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+WITHOUT_RULE = (nn.RNNBase, nn.RNNCellBase, nn.EmbeddingBag)
+"""Modules that ``vmap`` cannot map, or falls back to a loop for with a warning (torch 2.13)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the tasks of a batch are run: one after the other, or so many at once.
+
+    Args:
+        mapping: ``vmap`` runs tasks as one; ``loop`` runs them one after the other.
+        chunk: at most so many tasks at once under ``vmap``; None runs all together.
+        graph: training steps replay a captured CUDA graph.
+
+    Example:
+        >>> print(Plan("loop"), Plan("vmap"), Plan("vmap", 16), sep="; ")
+        one after the other; all at once; 16 at once
+    """
+
+    mapping: Literal["vmap", "loop"]
+    chunk: int | None = None
+    graph: bool = False
+
+    def __str__(self) -> str:
+        at_once = "all" if self.chunk is None else self.chunk
+        way = "one after the other" if self.mapping == "loop" else f"{at_once} at once"
+        return f"{way}, by a captured graph" if self.graph else way
+
+
+def mapping_by_rule(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:
+    """Choose a mapping by device and network alone, so that the same config runs the same way each time.
+
+    On a CPU networks with convolutions run in a loop, because the maps of a whole batch leave the cache
+    (``python -m benchmarks throughput``); everything that ``vmap`` takes runs under ``vmap`` otherwise.
+
+    Example:
+        >>> [mapping_by_rule(network, torch.device("cpu")) for network in (nn.Linear(2, 2), nn.Conv2d(1, 1, 1))]
+        ['vmap', 'loop']
+    """
+    if not takes_vmap(network):
+        return "loop"
+    is_convolutional = any(isinstance(module, nn.modules.conv._ConvNd) for module in network.modules())
+    return "loop" if is_convolutional and device.type == "cpu" else "vmap"
+
+
+def takes_vmap(network: nn.Module) -> bool:
+    """Tell whether ``vmap`` can run a network: it updates no running statistics, and every module has a rule."""
+    return not has_running_statistics(network) and not any(isinstance(m, WITHOUT_RULE) for m in network.modules())
+
+
+def has_running_statistics(network: nn.Module) -> bool:
+    """Tell whether a norm layer of the network keeps statistics of past batches.
+
+    Example:
+        >>> has_running_statistics(nn.BatchNorm1d(2)), has_running_statistics(nn.LayerNorm(2))
+        (True, False)
+    """
+    return any(getattr(module, "running_mean", None) is not None for module in network.modules())

@@ -1,0 +1,68 @@
+"""What processes that train together exchange: sums, and rows in the order that one process would have them in.
+
+Outside a process group everything stays as it is, so the same code runs in one process and in many.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def world_size() -> int:
+    """Return the number of processes that train together.
+
+    Example:
+        >>> world_size()
+        1
+    """
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return the number of this process, from 0.
+
+    Example:
+        >>> rank()
+        0
+    """
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def sum_over_ranks(value: Tensor) -> Tensor:
+    """Add a tensor up over all processes.
+
+    Example:
+        >>> sum_over_ranks(torch.tensor(2.0))
+        tensor(2.)
+    """
+    if world_size() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total
+
+
+def gather_over_ranks(rows: Tensor) -> Tensor:
+    """Collect the rows ``(B, …)`` of all processes in the order that one process alone would have them in.
+
+    Unit ``i`` of a step is row ``i // world`` of rank ``i % world``.
+
+    Example:
+        >>> gather_over_ranks(torch.arange(3))
+        tensor([0, 1, 2])
+    """
+    if world_size() == 1:
+        return rows
+    sizes = [int(size) for size in _all(torch.tensor([len(rows)], device=rows.device))]
+    padding = rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])
+    together = torch.stack(_all(torch.cat([rows, padding])))
+    # Ranks with one row less are the last ones, so all padding comes to the end.
+    return together.transpose(0, 1).flatten(0, 1)[: sum(sizes)]
+
+
+def _all(tensor: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
+    dist.all_gather(parts, tensor.contiguous())
+    return parts

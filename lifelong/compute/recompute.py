@@ -1,0 +1,158 @@
+"""Less memory for more time: functions that run again in the backward pass instead of keeping what they computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from lifelong.compute.vmap_fixes import is_written_out, written_out
+
+Recompute = Literal["nothing", "steps", "tasks", "both"]
+_recomputes_steps = ContextVar("recomputes_steps", default=False)
+
+
+@contextmanager
+def recomputing_steps(is_so: bool = True) -> Iterator[None]:
+    """Say that inner steps run here are to keep their inputs alone, and to run again in the backward pass.
+
+    Example:
+        >>> with recomputing_steps():
+        ...     recomputes_steps()
+        True
+    """
+    token = _recomputes_steps.set(is_so)
+    try:
+        yield
+    finally:
+        _recomputes_steps.reset(token)
+
+
+def recomputes_steps() -> bool:
+    """Tell whether inner steps that are run at this moment are to run again in the backward pass."""
+    return _recomputes_steps.get()
+
+
+def recomputed(function: Callable[..., Any], *given: Any) -> Any:
+    """``function(*given)`` with the same derivatives, which keeps its inputs alone until the backward pass.
+
+    The backward pass runs the function once more, with the random numbers and the precision (autocast) of the first
+    time. ``torch.utils.checkpoint`` does the same, but not together with ``torch.func``, as an inner loop has it; this
+    works inside ``torch.func.grad``, ``vjp`` and ``vmap``, around them, and where nothing needs a gradient.
+
+    Args:
+        function: pure, of floating-point results. A tensor that it reads without being given it gets no gradient.
+        given: its arguments, tensors in any nesting.
+
+    Reference:
+        Chen, Xu, Zhang & Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016 (arXiv 1604.06174).
+
+    Example:
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> torch.autograd.grad(recomputed(lambda x: torch.func.grad(lambda y: y**3)(x), x), x)
+        (tensor(18.),)
+    """
+    leaves, nesting = pytree.tree_flatten(given)
+    call = _Call(function, leaves, nesting)
+    results = _Recomputed.apply(call, *(leaf for leaf in leaves if isinstance(leaf, Tensor)))  # type: ignore[no-untyped-call]
+    assert call.results is not None
+    return pytree.tree_unflatten(list(results), call.results)
+
+
+def with_parameters(module: nn.Module, function: Callable[..., Any], parameters: dict[str, Tensor], *given: Any) -> Any:
+    """``function(*given)`` while these stand in the place of the module's own parameters.
+
+    Args:
+        module: that the function reads.
+        function: any.
+        parameters: by name; those left out stay.
+        given: its arguments.
+
+    Example:
+        >>> layer = nn.Linear(1, 1)
+        >>> with_parameters(layer, lambda x: x + layer.bias.item(), {"bias": torch.tensor([2.0])}, 1)
+        3.0
+    """
+    if not parameters:
+        return function(*given)
+    prefixed = {f"module.{name}": p for name, p in parameters.items()}
+    return torch.func.functional_call(_During(module), prefixed, (function, *given))
+
+
+class _During(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, function: Callable[..., Any], *given: Any) -> Any:
+        return function(*given)
+
+
+class _Call:
+    """A function with all about a call of it but its tensors, which belong to ``torch.func`` and must not be kept."""
+
+    def __init__(self, function: Callable[..., Any], leaves: list[Any], nesting: pytree.TreeSpec) -> None:
+        self.function, self.nesting = function, nesting
+        self.others = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
+        self.results: pytree.TreeSpec | None = None
+        self.devices = {leaf.device for leaf in leaves if isinstance(leaf, Tensor) and leaf.device.type == "cuda"}
+        self.randomness = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self.devices)]
+        kinds = {"cpu", *(device.type for device in self.devices)}
+        self.precision = [(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)) for kind in kinds]
+        self.is_written_out = is_written_out()
+
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        remaining = iter(tensors)
+        leaves = [next(remaining) if other is None else other[0] for other in self.others]
+        with ExitStack() as stack:
+            for kind, dtype, enabled in self.precision:
+                # Halves that are kept for later would be constants there, as this pass has no graph.
+                stack.enter_context(torch.autocast(kind, dtype, enabled, cache_enabled=False))
+            results, self.results = pytree.tree_flatten(self.function(*pytree.tree_unflatten(leaves, self.nesting)))
+        return tuple(results)
+
+    @contextmanager
+    def as_before(self) -> Iterator[None]:
+        """Draw the random numbers of the first time, and write out what was written out then."""
+        with torch.random.fork_rng([device.index for device in self.devices]), ExitStack() as stack:
+            torch.set_rng_state(self.randomness[0])
+            for device, state in zip(self.devices, self.randomness[1:], strict=True):
+                torch.cuda.set_rng_state(state, device)
+            if self.is_written_out:
+                stack.enter_context(written_out())
+            yield
+
+
+class _Recomputed(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(call: _Call, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return call(*tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.call = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        tensors: tuple[Tensor, ...] = ctx.saved_tensors
+        needed = [i for i, is_needed in enumerate(ctx.needs_input_grad[1:]) if is_needed]
+
+        def of_needed(*some: Tensor) -> tuple[Tensor, ...]:
+            every = dict(enumerate(tensors)) | dict(zip(needed, some, strict=True))
+            return ctx.call(*every.values())  # type: ignore[no-any-return]
+
+        with ctx.call.as_before():
+            vjp: Any = torch.func.vjp(of_needed, *(tensors[i] for i in needed))
+        _, pull_back = vjp
+        # What a node kept is freed as soon as it is done, unless its derivative is to have one itself.
+        gradients = pull_back(slopes, retain_graph=torch.is_grad_enabled())
+        found = dict(zip(needed, gradients, strict=True))
+        return None, *(found.get(i) for i in range(len(tensors)))

@@ -1,0 +1,329 @@
+"""The task runner: runs a learner's pure functions of ONE task over the tasks of a batch.
+
+It knows devices, memory, ranks and torch's traps, and not what the functions do.
+
+Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` ways, ``*X`` one input, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from lifelong.compute.cuda_graphs import Graphs
+from lifelong.compute.in_turn import in_turn
+from lifelong.compute.mapping import over_tasks
+from lifelong.compute.params import Params
+from lifelong.compute.plan import Plan, mapping_by_rule
+from lifelong.compute.ranks import gather_over_ranks, rank, sum_over_ranks, world_size
+from lifelong.compute.recompute import Recompute, recomputed, recomputing_steps, with_parameters
+from lifelong.data.episode import Episode, Task
+
+PlanName = Literal["auto", "loop", "vmap", "measure"]
+Route = Callable[[Params, Tensor, Tensor], Params]
+"""Chooses the parameters of ONE task from its support set ``(S, *X)``, ``(S, N)`` or ``(S, *Y)``."""
+
+
+class Encoder(Protocol):
+    """What a runner asks of a learner's objective."""
+
+    def encode(self, y: Tensor, n_way: int) -> Tensor:
+        """Return the targets as pure functions of a task take them."""
+
+
+class TaskLearner(Protocol):
+    """What a runner asks of a learner: pure functions of one task, with parameters that are routed already."""
+
+    takes_vmap: ClassVar[bool]
+
+    @property
+    def can_capture(self) -> bool:
+        """Tell whether its ``phase`` can be relied on."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the network, whose floating-point type inputs are converted to."""
+
+    @property
+    def objective(self) -> Encoder:
+        """Return what encodes the targets."""
+
+    @property
+    def unit(self) -> str:
+        """Return ``tasks`` or ``examples``."""
+
+    @property
+    def training(self) -> bool:
+        """Tell whether it is in training mode."""
+
+    def answer(self, params: Params, task: Task) -> Tensor:
+        """Return the outputs for the queries of one task."""
+
+    def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
+        """Return the training loss of one task and its outputs."""
+
+    def batch_outputs(self, params: Params, batch: Episode) -> Tensor | None:
+        """Return the outputs of all tasks by one pass, or None where tasks have to be run one by one."""
+
+    def losses_of(self, outputs: Tensor, batch: Episode) -> Tensor:
+        """Return the loss of each task, given the outputs of :meth:`batch_outputs`."""
+
+    def scores_of(self, outputs: Tensor, batch: Episode) -> Tensor:
+        """Return the score of each task, given its outputs."""
+
+    def score(self, params: Params, task: Task) -> Tensor:
+        """Return the score of one task."""
+
+    def phase(self) -> Hashable | None:
+        """Return what the training losses depend on beside parameters and batch."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Return the parameters with their names."""
+
+
+@dataclass(frozen=True)
+class TaskRunner:
+    """Run a learner's functions of one task over a batch, each way with the same results.
+
+    A training step keeps what a task and its inner steps computed until its gradients are known: of one task at a time
+    in a loop (of all, where a penalty is differentiated through their outputs, or in half precision), of all under
+    ``vmap``. ``recompute`` keeps less and computes it again: with ``steps`` every inner step keeps the parameters that
+    it starts from, with ``tasks`` memory is that of one task (``chunk`` under ``vmap``), and with ``both`` that of one
+    inner step of it. Losses and gradients stay as they are.
+
+    Args:
+        plan: how tasks are run: ``loop`` one after the other, ``vmap`` all at once, ``auto`` by a rule of device and
+            network, which gives the same digits each time, ``measure`` by timing a step at the start of training.
+        chunk: at most so many tasks at once under ``vmap``; None runs all together.
+        recompute: what is run again in the backward pass to save memory: ``nothing``, each of the inner ``steps`` (of
+            learners that differentiate through them), each of the ``tasks``, or ``both``.
+        cuda_graph: replay training steps on a GPU as captured CUDA graphs where the learner allows it and one process
+            trains alone. Not measured since it was written.
+
+    Raises:
+        ValueError: when ``chunk`` is below 1.
+
+    Example:
+        >>> from lifelong.learners import ProtoNet
+        >>> x, y = torch.eye(2)[None], torch.arange(2)[None]
+        >>> learner, batch = ProtoNet(nn.Linear(2, 2)), Episode(x, y, x, y, torch.ones(1), n_way=2)
+        >>> TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), batch).shape
+        torch.Size([1])
+    """
+
+    plan: PlanName = "auto"
+    chunk: int | None = None
+    recompute: Recompute = "nothing"
+    cuda_graph: bool = False
+    _route: Route | None = field(default=None, init=False, repr=False, compare=False)
+    _router: nn.Module | None = field(default=None, init=False, repr=False, compare=False)
+    _keeps_outputs: bool = field(default=False, init=False, repr=False, compare=False)
+    _measured: Plan | None = field(default=None, init=False, repr=False, compare=False)
+    _graphs: Graphs = field(default_factory=Graphs, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.chunk is not None and self.chunk < 1:
+            raise ValueError(f"--runner.chunk is {self.chunk}: it must be at least 1")
+
+    # -- variants -----------------------------------------------------------------------------------------------------
+
+    def routed(self, route: Route | None, router: nn.Module, *, keeps_outputs: bool) -> TaskRunner:
+        """Return a runner that gives every task the parameters that ``route`` chooses from its support set.
+
+        Args:
+            route: None leaves the parameters as they are.
+            router: the module whose parameters the route reads.
+            keeps_outputs: something else is differentiated through the outputs of a training step.
+        """
+        return self._with(_route=route, _router=router, _keeps_outputs=keeps_outputs, _graphs=Graphs())
+
+    def rerouted(self, route: Route) -> TaskRunner:
+        """Return a runner with another route and all else alike."""
+        return self._with(_route=route, _graphs=Graphs())
+
+    def planned(self, plan: Plan) -> TaskRunner:
+        """Return a runner that follows a plan, whatever its settings say."""
+        return self._with(_measured=plan, _graphs=Graphs())
+
+    def without_graphs(self) -> TaskRunner:
+        """Return a runner that holds no captured graph, nor its memory."""
+        return self._with(_graphs=Graphs())
+
+    def _with(self, **changes: Any) -> TaskRunner:
+        other = copy.copy(self)
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
+        return other
+
+    # -- how tasks are run --------------------------------------------------------------------------------------------
+
+    def plan_for(self, learner: TaskLearner, device: torch.device) -> Plan:
+        """Return how the tasks of a learner are run on a device: as asked for, as measured, or by rule."""
+        if self._measured is not None:
+            return self._measured
+        if not learner.takes_vmap:
+            return Plan("loop", self.chunk, self.cuda_graph)
+        mapping = self.plan if self.plan in ("loop", "vmap") else mapping_by_rule(learner.network, device)
+        return Plan(mapping, self.chunk, self.cuda_graph)
+
+    def lay_out(self, learner: TaskLearner, device: torch.device) -> None:
+        """Lay the weights of convolutions out as suits the plan: channels last in a loop on a CPU, else contiguous.
+
+        ``vmap`` refuses norms of channels-last weights (torch 2.13).
+        """
+        fits = self.plan_for(learner, device).mapping == "loop" and device.type == "cpu"
+        wanted = fits and bool(getattr(learner, "channels_last", False))
+        memory_format = torch.channels_last if wanted else torch.contiguous_format
+        learner.network.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+    def recomputes(self, what: Literal["steps", "tasks"]) -> bool:
+        """Tell whether inner steps, or tasks, are run again in the backward pass."""
+        return self.recompute in (what, "both")
+
+    def route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """Return the parameters for ONE task, as the route chooses them from its support set."""
+        return params if self._route is None else self._route(params, support_x, support_y)
+
+    @property
+    def is_routed(self) -> bool:
+        """Tell whether tasks may have parameters of their own."""
+        return self._route is not None
+
+    def map(self, function: Callable[..., Any], learner: TaskLearner, batch: Episode, *more: Tensor) -> Any:
+        """Apply a pure function of one task, targets encoded, to every task of a batch.
+
+        Args:
+            function: of a :class:`~lifelong.data.episode.Task` and one row of each of ``more``.
+            learner: whose network and objective say what type inputs and targets have.
+            batch: the tasks.
+            more: further tensors ``(B, …)``.
+        """
+        dtype = next(learner.network.parameters(), torch.empty(0)).dtype
+        tasks, encode = batch.to(dtype).tasks(), learner.objective.encode
+        support_y, query_y = (encode(y, batch.n_way).to(dtype) for y in (tasks.support_y, tasks.query_y))
+        tasks = tasks._replace(support_y=support_y, query_y=query_y)
+        plan = self.plan_for(learner, tasks.support_x.device)
+        with recomputing_steps() if self.recomputes("steps") else nullcontext():
+            return over_tasks(function, tasks, *more, mapping=plan.mapping, chunk=plan.chunk)
+
+    # -- losses, outputs, scores --------------------------------------------------------------------------------------
+
+    def losses(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor:
+        """Return the training loss of each task, ``(B,)``."""
+        return self.losses_and_outputs(learner, params, batch)[0]
+
+    def losses_and_outputs(self, learner: TaskLearner, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
+        """Return the training losses ``(B,)`` and the outputs ``(B, Q, …)``."""
+        if (outputs := self._whole(learner, params, batch)) is not None:
+            return learner.losses_of(outputs, batch), outputs
+        losses, outputs = self._differentiable(learner, learner.task_loss, params, batch)
+        return losses, outputs
+
+    def training_losses(self, learner: TaskLearner, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
+        """Return the same as a training step has them: by a captured graph, or in the memory of one task."""
+        device = batch.weight.device
+        plan = self.plan_for(learner, device)
+        if plan.graph and self._can_capture(learner, device):
+            return self._graphs(self.without_graphs(), learner, params, batch)
+        if len(batch) > 1 and plan.mapping == "loop" and self._forgets_graphs(learner, device):
+            leaves = [p for p in (*params.values(), *self._routers_parameters().values()) if p.requires_grad]
+            tasks = (batch.take(slice(number, number + 1)) for number in range(len(batch)))
+            return in_turn(partial(self.losses_and_outputs, learner, params), tasks, leaves)
+        return self.losses_and_outputs(learner, params, batch)
+
+    def outputs(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor:
+        """Return what is predicted for the queries of each task, ``(B, Q, …)``."""
+        if (outputs := self._whole(learner, params, batch)) is not None:
+            return outputs
+        return self._differentiable(learner, learner.answer, params, batch)  # type: ignore[no-any-return]
+
+    def scores(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor:
+        """Return the score of each task, ``(B,)``, higher is better."""
+        if (outputs := self._whole(learner, params, batch)) is not None:
+            return learner.scores_of(outputs, batch)
+        return self.map(self._routed_function(learner.score, params), learner, batch)  # type: ignore[no-any-return]
+
+    def _whole(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor | None:
+        return None if self.is_routed else learner.batch_outputs(params, batch)
+
+    def _routed_function(self, function: Callable[[Params, Task], Any], params: Params) -> Callable[[Task], Any]:
+        return lambda task: function(self.route(params, task.support_x, task.support_y), task)
+
+    def _differentiable(
+        self, learner: TaskLearner, function: Callable[[Params, Task], Any], params: Params, batch: Episode
+    ) -> Any:
+        """``function(params, task)`` of every task, run again in the backward pass if asked for."""
+        if not (self.recomputes("tasks") and torch.is_grad_enabled()):
+            return self.map(self._routed_function(function, params), learner, batch)
+
+        def of_part(params: Params, part: Episode) -> Any:
+            return self.map(self._routed_function(function, params), learner, part)
+
+        plan = self.plan_for(learner, batch.weight.device)
+        size = 1 if plan.mapping == "loop" else plan.chunk or len(batch)
+        # A route may read parameters of its own, which the function is not given.
+        own = {name: p for name, p in self._routers_parameters().items() if p.requires_grad}
+        again = partial(with_parameters, self._router or nn.Module(), of_part)
+        parts = [batch.take(slice(start, start + size)) for start in range(0, len(batch), size)]
+        results = [recomputed(again, own, params, part) for part in parts]
+        return pytree.tree_map(lambda *rows: torch.cat(rows), *results)
+
+    def _routers_parameters(self) -> dict[str, nn.Parameter]:
+        return {} if self._router is None else dict(self._router.named_parameters())
+
+    def _forgets_graphs(self, learner: TaskLearner, device: torch.device) -> bool:
+        """Whether a task's graph is needed no more once its gradients are known: nothing else leads through it."""
+        if learner.unit != "tasks" or self.recomputes("tasks") or self._keeps_outputs:
+            return False
+        # Halves need a loss that is scaled up before gradients are taken.
+        return torch.is_grad_enabled() and not torch.is_autocast_enabled(device.type)
+
+    def _can_capture(self, learner: TaskLearner, device: torch.device) -> bool:
+        """Whether the losses depend on parameters and batch alone for now, on a device that has graphs.
+
+        One process: a graph writes its gradients into the same memory again, and how DDP waits for them was not tried.
+        """
+        return (
+            device.type == "cuda"
+            and self.world == 1
+            and learner.can_capture
+            and learner.phase() is not None
+            and self.recompute == "nothing"  # it asks for the state of the random numbers, which a graph hides
+            and not torch.is_autocast_enabled("cuda")
+            and not self.is_routed
+        )
+
+    # -- ranks --------------------------------------------------------------------------------------------------------
+
+    @property
+    def rank(self) -> int:
+        """Return the number of this process."""
+        return rank()
+
+    @property
+    def world(self) -> int:
+        """Return the number of processes that train together."""
+        return world_size()
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Add a tensor up over all processes."""
+        return sum_over_ranks(value)
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Collect the rows ``(B, …)`` of all processes in the order that one process alone would have them in."""
+        return gather_over_ranks(rows)
+
+    def mean(self, losses: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean of ``(B,)`` losses over the units of all processes, shared as DDP averages.
+
+        DDP averages gradients over ranks, so each rank's share is scaled such that the average is the global mean.
+        """
+        return (losses * weight).sum() * self.world / self.sum(weight.sum())

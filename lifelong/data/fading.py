@@ -1,0 +1,59 @@
+"""Streams without boundaries: one domain fades into the next, and which of the two an example is from is chance.
+
+Shapes: ``U`` examples of one stretch of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lifelong.data.sampling import generator
+
+
+class Fading:
+    """Which domain each example of the stream comes from: a function of the seed and of its place in the stream.
+
+    Example ``i`` of the ``U`` of stretch ``e`` stands at ``x = (i + ½) / U``. It is of domain ``e + 1`` with
+    probability ``max(0, ½ − (1 − x) / fade)``, of domain ``e − 1`` with ``max(0, ½ − x / fade)``, and else of domain
+    ``e``: across each boundary the share of the next domain rises linearly from 0 to 1.
+
+    Args:
+        n_domains: stretches of the stream.
+        n_units: how many examples a stretch has.
+        fade: length of the transition, in stretches, from 0 to 1.
+        seed: of the run.
+
+    Example:
+        >>> fading = Fading(3, lambda stretch: 8, fade=1.0, seed=22)
+        >>> fading.domains(1).tolist()
+        [0, 0, 1, 1, 1, 1, 1, 2]
+    """
+
+    def __init__(self, n_domains: int, n_units: Callable[[int], int], *, fade: float, seed: int) -> None:
+        assert 0 <= fade <= 1
+        self.n_domains, self.n_units, self.fade, self.seed = n_domains, n_units, fade, seed
+
+    def domains(self, stretch: int) -> np.ndarray:
+        """``(U,)`` the domain of each example of a stretch."""
+        place = (np.arange(self.n_units(stretch)) + 0.5) / self.n_units(stretch)
+        chance = generator(self.seed, "fade", stretch).random(len(place))
+        after = (stretch + 1 < self.n_domains) & (chance < self._neighbour(1 - place))
+        before = (stretch > 0) & (chance < self._neighbour(place))
+        return stretch + after - before
+
+    def turns(self, stretch: int) -> np.ndarray:
+        """``(U,)`` how many examples of its domain came before each example of a stretch, in the whole stream."""
+        earlier = [self.domains(e) for e in range(max(stretch - 2, 0), stretch)]  # a domain reaches no further back
+        here, turns = self.domains(stretch), np.empty(self.n_units(stretch), dtype=np.int64)
+        for domain in np.unique(here):
+            mine = here == domain
+            turns[mine] = sum(int((e == domain).sum()) for e in earlier) + np.arange(mine.sum())
+        return turns
+
+    def _neighbour(self, distance: np.ndarray) -> np.ndarray:
+        """The probability of the domain across a boundary at a distance from it."""
+        if self.fade == 0:
+            return np.zeros_like(distance)
+        return np.maximum(0.5 - distance / self.fade, 0)

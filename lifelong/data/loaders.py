@@ -1,0 +1,82 @@
+"""Loaders that yield drawn units step by step, and resume exactly."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Iterator, Sequence
+
+import torch
+from lightning.pytorch.utilities import CombinedLoader
+
+from lifelong.data.episode import Episode
+
+
+class Drawn(ABC):
+    """Drawn units on their way to the device: indices and no data yet; not a collection, so nothing looks into it."""
+
+    @abstractmethod
+    def gather(self, device: torch.device) -> Episode:
+        """The units as tensors on the device."""
+
+
+class StepLoader:
+    """Yields one rank's share of the units of each step and remembers its place for an exact resume.
+
+    Args:
+        draw: maps (experience, indices of this rank's units of a step) to drawn units.
+        units: maps (experience, step) to the range of all ranks' units of that step.
+        n_steps: batches.
+        place: tells (experience, rank, number of ranks) when an iteration begins.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, Sequence[int]], Drawn],
+        units: Callable[[int, int], range],
+        *,
+        n_steps: int,
+        place: Callable[[], tuple[int, int, int]],
+    ) -> None:
+        self._draw, self._units, self._place, self._n_steps = draw, units, place, n_steps
+        self._position = self._resumed = (0, 0)
+
+    def __len__(self) -> int:
+        return self._n_steps
+
+    def __iter__(self) -> Iterator[Drawn]:
+        experience, rank, world = self._place()
+        start = self._resumed[1] if self._resumed[0] == experience else 0
+        self._resumed = (0, 0)
+        for step in range(start, self._n_steps):
+            self._position = (experience, step + 1)
+            yield self._draw(experience, self._units(experience, step)[rank::world])
+
+    def state_dict(self) -> dict[str, int]:
+        """The experience and the next step."""
+        return {"experience": self._position[0], "step": self._position[1]}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from there."""
+        self._position = self._resumed = (state["experience"], state["step"])
+
+
+class RowLoader(CombinedLoader):
+    """One loader after another, without those that are not wanted when an iteration begins.
+
+    Args:
+        loaders: one for each domain.
+        wanted: the numbers of those that are.
+    """
+
+    def __init__(self, loaders: list[StepLoader], wanted: Callable[[], Container[int]]) -> None:
+        super().__init__(loaders, "sequential")
+        self._loaders, self._wanted = loaders, wanted
+
+    def __iter__(self) -> RowLoader:
+        # A limit of 0 passes a loader over; one that yields nothing would too, but recursively, a thousand deep.
+        given = self.limits or [len(loader) for loader in self._loaders]
+        wanted = self._wanted()
+        self.limits = [limit if number in wanted else 0 for number, limit in enumerate(given)]
+        super().__iter__()
+        self.limits = given
+        return self

@@ -1,0 +1,131 @@
+"""Counter-based sampling: every task is a pure function of where it stands, never of a generator's history.
+
+Task ``i`` of experience ``e`` depends on ``(seed, purpose, e, i)`` alone, so any number of ranks draws the same tasks
+and a run resumed in the middle of an experience goes on with the very next one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.data.episode import Episode
+from lifelong.data.pool import Pool, TaskShape
+
+PURPOSES = (
+    "train",
+    "val",
+    "test",
+    "rehearse",
+    "memory",
+    "fisher",
+    "labels",
+    "signature",
+    "split",
+    "pixels",
+    "centre",
+    "clustering",
+    "classes",
+    "fade",
+    "drive",
+)
+"""What a random number is for; each purpose has a stream of its own."""
+
+
+def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.random.Generator:
+    """The random generator of one task: a Philox counter (Salmon et al. 2011) keyed by all that names the task.
+
+    Example:
+        >>> a, b = generator(0, "train", 2, 7), generator(0, "train", 2, 7)
+        >>> int(a.integers(1000)) == int(b.integers(1000))
+        True
+    """
+    key = np.array(_key(seed, purpose, experience), np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
+
+
+@functools.lru_cache(maxsize=256)  # the tasks of an experience share it, and hashing takes as long as drawing
+def _key(seed: int, purpose: str, experience: int) -> tuple[int, int]:
+    first, second = np.random.SeedSequence([seed, PURPOSES.index(purpose), experience]).generate_state(2, np.uint64)
+    return int(first), int(second)
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """The indices of one task inside a pool: what a loader yields before anything is gathered.
+
+    Args:
+        pool: where the examples are.
+        support: ``(S,)`` indices, shot by shot: example ``s`` belongs to way ``s % n_way``.
+        query: ``(Q,)`` indices in the same order.
+        classes: ``(N,)`` stream-wide numbers of the classes.
+    """
+
+    pool: Pool
+    support: np.ndarray
+    query: np.ndarray
+    classes: np.ndarray
+
+
+def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator) -> Draw:
+    """Draw one task from one of the pools; ways, and examples within a way, never repeat inside a task.
+
+    The examples of an ordered pool are consecutive, the support before the query.
+    """
+    pool = pools[int(rng.integers(len(pools)))] if len(pools) > 1 else pools[0]
+    if pool.fixed_ways:
+        classes = np.argsort(pool.numbers[:: pool.n_variants]) * pool.n_variants
+    else:
+        classes = rng.choice(pool.n_classes, shape.n_way, replace=False) * pool.n_variants
+    if pool.n_variants > 1:
+        classes = classes + rng.integers(pool.n_variants, size=shape.n_way)
+    picked = np.stack([_pick(pool, pool.members[c], shape.per_class, rng) for c in classes], axis=1)
+    support, query = picked[: shape.n_shot].reshape(-1), picked[shape.n_shot :].reshape(-1)
+    return Draw(pool, support, query, pool.numbers[classes])
+
+
+def _pick(pool: Pool, members: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    if pool.ordered:
+        start = int(rng.integers(len(members) - n + 1))
+        return members[start : start + n]
+    return rng.choice(members, n, replace=False)
+
+
+def gather(draws: Sequence[Draw], shape: TaskShape, device: torch.device) -> Episode:
+    """Turn drawn indices into an ``Episode`` on the device; tasks keep their order."""
+    support_x, support_y = _collect(draws, [d.support for d in draws], shape, device)
+    query_x, query_y = _collect(draws, [d.query for d in draws], shape, device)
+    n_way = 0 if draws[0].pool.is_regression else shape.n_way
+    classes = torch.from_numpy(np.stack([d.classes for d in draws])).to(device, non_blocking=True)
+    return Episode(support_x, support_y, query_x, query_y, torch.ones(len(draws), device=device), n_way, classes)
+
+
+def _collect(
+    draws: Sequence[Draw], indices: Sequence[np.ndarray], shape: TaskShape, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    rows: list[Tensor | None] = [None] * len(draws)
+    targets: list[Tensor | None] = [None] * len(draws)
+    for pool in {id(d.pool): d.pool for d in draws}.values():
+        places = [i for i, d in enumerate(draws) if d.pool is pool]
+        stacked = np.stack([indices[i] for i in places])
+        x = pool.gather(stacked, device)
+        if len(places) == len(draws):
+            return x, pool.gather_targets(stacked, device) if pool.is_regression else _labels(stacked, shape, device)
+        y = pool.gather_targets(stacked, device) if pool.is_regression else _labels(stacked, shape, device)
+        for place, row, target in zip(places, x, y, strict=True):
+            rows[place], targets[place] = row, target
+    return _stack(rows), _stack(targets)
+
+
+def _stack(rows: Iterable[Tensor | None]) -> Tensor:
+    return torch.stack([row for row in rows if row is not None])
+
+
+def _labels(indices: np.ndarray, shape: TaskShape, device: torch.device) -> Tensor:
+    ways = torch.arange(shape.n_way, device=device)
+    return ways.repeat(indices.shape[0], indices.shape[1] // shape.n_way)

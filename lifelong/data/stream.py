@@ -1,0 +1,165 @@
+"""From sources to a stream: domains, their splits, and the ordered experiences that a learner lives through."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lifelong.data.domain import Domain
+from lifelong.data.pool import Pool
+from lifelong.data.splits import SPLITS, split_domain
+
+
+@dataclass(frozen=True)
+class Experience:
+    """One stretch of the stream.
+
+    Args:
+        index: its place in the stream.
+        name: its name.
+        pools: where its training tasks are drawn from (several in the joint and the cumulative upper bound).
+    """
+
+    index: int
+    name: str
+    pools: tuple[Pool, ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The ordered experiences, and for every domain the fixed pools that evaluation tasks come from.
+
+    Args:
+        experiences: what is learnt, in order.
+        domains: names of the domains that are evaluated (the columns of the accuracy matrix).
+        val: one pool per domain.
+        test: one pool per domain.
+        fingerprint: hash of the split: which classes or examples are in which part.
+        n_classes: training classes of the whole stream; they are numbered from 0, held-out ones go on from there.
+        n_unseen: so many of the domains, the last ones, are evaluated and never learnt.
+    """
+
+    experiences: tuple[Experience, ...]
+    domains: tuple[str, ...]
+    val: tuple[Pool, ...]
+    test: tuple[Pool, ...]
+    fingerprint: str
+    n_classes: int
+    n_unseen: int = 0
+
+    @property
+    def n_learnt(self) -> int:
+        """Domains that the stream teaches."""
+        return len(self.domains) - self.n_unseen
+
+
+def build_stream(
+    domains: Sequence[Domain],
+    *,
+    split: tuple[float, float],
+    split_seed: int,
+    unseen: Sequence[Domain] = (),
+    joint: bool = False,
+    cumulative: bool = False,
+    shared_classes: bool = False,
+    fixed_ways: bool = False,
+    hold_out_examples: bool = False,
+) -> Stream:
+    """Split every domain into train, val and test, and line the training parts up as experiences.
+
+    Args:
+        domains: in the order of the stream; equal names are numbered.
+        split: share (below 1) or number (1 or more) of the classes, or examples of each class, held out for
+            validation and for test.
+        split_seed: the only randomness of the split; never the run's seed.
+        unseen: domains to evaluate alone: their training parts are not used.
+        joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
+        cumulative: each experience has the training parts of all domains so far: the upper bound for every row.
+        shared_classes: the classes of every domain are the same, in their order; otherwise each domain brings its own.
+        fixed_ways: and every task has all of them, in this order.
+        hold_out_examples: evaluate on other examples of the trained classes, also where a domain would keep classes
+            apart.
+
+    Raises:
+        ValueError: when there is nothing to learn from, or two upper bounds are asked for.
+    """
+    if not domains:
+        raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
+    if joint and cumulative:
+        raise ValueError("--data.joint learns all domains at once and --data.cumulative ever more of them: set one")
+    n_learnt, domains = len(domains), [*domains, *unseen]
+    names = _unique([d.name for d in domains])
+    if fixed_ways:
+        _check_same_classes(domains, names)
+    if hold_out_examples:
+        domains = [replace(domain, holdout="examples") for domain in domains]
+    parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
+    for part in parts[n_learnt:]:
+        part["train"] = part["train"].take([], part["train"].name)
+    n_classes = _number_classes(parts, shared_classes or fixed_ways)
+    for pool in (pool for part in parts for pool in part.values()):
+        pool.fixed_ways = fixed_ways
+    train = [p["train"] for p in parts[:n_learnt]]
+    if joint:
+        experiences = [Experience(0, "all domains", tuple(train))]
+    else:
+        first = [0 if cumulative else i for i in range(n_learnt)]
+        experiences = [Experience(i, names[i], tuple(train[first[i] : i + 1])) for i in range(n_learnt)]
+    return Stream(
+        tuple(experiences),
+        tuple(names),
+        tuple(p["val"] for p in parts),
+        tuple(p["test"] for p in parts),
+        _fingerprint(parts),
+        n_classes,
+        len(unseen),
+    )
+
+
+def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None:
+    first = list(domains[0].class_names)
+    for domain, name in zip(domains, names, strict=True):
+        if list(domain.class_names) != first:
+            raise ValueError(
+                f"with --data.fixed_ways every domain must have the same classes in the same order, but {names[0]} has "
+                f"{', '.join(first)} and {name} has {', '.join(domain.class_names)}: leave one of them out"
+            )
+
+
+def _number_classes(parts: Sequence[dict[str, Pool]], shared: bool) -> int:
+    """Give each class its number in the stream, training classes first; returns how many of those there are."""
+    numbers: dict[tuple[int, str | int], int] = {}
+    n_train = 0
+    for split in SPLITS:
+        for domain, part in enumerate(parts):
+            pool = part[split]
+            first = [i - i % pool.n_variants for i in range(len(pool.names))]
+            keys = [(0, i) if shared else (domain, pool.names[i]) for i in first]
+            pool.numbers = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+        n_train = n_train or len(numbers)
+    return n_train
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    unique: list[str] = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in unique or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name} {number}"
+        unique.append(candidate)
+    return unique
+
+
+def _fingerprint(parts: Sequence[dict[str, Pool]]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for split, pool in part.items():
+            digest.update(f"{split}:{pool.name}:{pool.n_variants}".encode())
+            for name, members in zip(pool.names, pool.members, strict=True):
+                digest.update(name.encode())
+                digest.update(members.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""Matching networks: a softmax over the support set by cosine similarity, the labels its values.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.compute.params import Params
+from lifelong.learners.base import Learner
+from lifelong.learners.features import full_precision
+
+
+class MatchingNet(Learner):
+    """Matching networks: ``p(n | x) = Σ_s a_s(x) y_sn`` with ``a(x) = softmax_s(τ cos(f(x), f(x_s)))``.
+
+    Args:
+        network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
+        temperature: ``τ``; the larger, the more the nearest examples decide.
+
+    Raises:
+        ValueError: when the temperature is not positive.
+
+    Reference:
+        Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016. Differences: no full-context embeddings
+        (one embedding of an example whatever the support set), as in most comparisons; ``τ`` is 1 in the paper, which
+        bounds the odds of two examples by ``e²``.
+
+    Example:
+        >>> learner = MatchingNet(nn.Identity(), temperature=1.0)
+        >>> state = learner.adapt({}, torch.eye(2), torch.eye(2))
+        >>> learner.predict({}, state, torch.tensor([[3.0, 3.0]])).exp()
+        tensor([[0.5000, 0.5000]])
+    """
+
+    def __init__(self, network: nn.Module, *, temperature: float = 10.0) -> None:
+        super().__init__(network)
+        if temperature <= 0:
+            raise ValueError(
+                f"MatchingNet has temperature {temperature}, but it must be positive for near examples to count more: "
+                "the paper's is 1, --model.temperature 10 is the default"
+            )
+        self.temperature = temperature
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """``f(x)`` ``(n, D)``, of unit length."""
+        return F.normalize(self.apply_network(params, x).flatten(1), dim=-1)
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedded examples ``(S, D)`` of length 1, and their labels ``(S, N)``."""
+        return self.embed(params, support_x), support_y
+
+    def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
+        """Log-probabilities ``(Q, N)``, from below clamped to the logarithm of the smallest normal number."""
+        support, labels = state
+        query = self.embed(params, query_x)
+        with full_precision(query):
+            log_attention = (self.temperature * query @ support.T).log_softmax(-1)
+        # Summed as logarithms: a clamp of the sum itself would cut the gradient of confident mistakes.
+        log_labels = labels.clamp_min(torch.finfo(labels.dtype).tiny).log()
+        return torch.logsumexp(log_attention[:, :, None] + log_labels, dim=1)

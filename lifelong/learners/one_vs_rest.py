@@ -1,0 +1,54 @@
+"""A yes or no for each class in place of one choice among them.
+
+Shapes: ``Q`` examples of one task, ``N`` ways.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.learners.objective import Classification
+
+
+class OneVsRest(Classification):
+    """Binary cross-entropy on logits ``(Q, N)``, summed over the ways; the score is the accuracy of the largest logit.
+
+    ``p(n is x's class) = σ(o_n)`` for each way on its own. Since the loss is linear in its targets, one that has
+    other targets ``q`` than the labels ``y`` is larger by ``Σ_n (y_n − q_n) o_n``.
+    """
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """``1/Q Σ_q Σ_n −t_qn log σ(o_qn) − (1 − t_qn) log(1 − σ(o_qn))``."""
+        return binary_losses(output, target).mean()
+
+    def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
+        """A yes or no for each way, drawn from ``σ(output)``."""
+        return (uniform < output.sigmoid()).to(output.dtype)
+
+    def score_directions(self, output: Tensor) -> Tensor:
+        """``√(p_n (1 − p_n)) e_n / Q`` for every way ``n``, with ``p = σ(output)``."""
+        p = output.sigmoid()
+        eye = torch.eye(output.shape[-1], dtype=output.dtype, device=output.device)
+        return (p * (1 - p)).sqrt() * eye[:, None, :] / output.shape[0]
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """The probabilities of the ways divided by their sum, so that they are shares."""
+        p = output.sigmoid()
+        return p / p.sum(-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)
+
+
+def binary_losses(output: Tensor, target: Tensor) -> Tensor:
+    """``Σ_n −t_n log σ(o_n) − (1 − t_n) log(1 − σ(o_n))`` over the last axis; an output of −∞ is no way and is free.
+
+    Args:
+        output: logits ``(…, N)``.
+        target: numbers from 0 to 1, ``(…, N)``.
+
+    Example:
+        >>> binary_losses(torch.tensor([0.0, -torch.inf]), torch.tensor([1.0, 0.0]))
+        tensor(0.6931)
+    """
+    finite = output.masked_fill(output == -torch.inf, 0)  # 0 · ∞ is not a number
+    return (F.softplus(output) - target * finite).sum(-1)

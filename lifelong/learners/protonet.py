@@ -1,0 +1,73 @@
+"""Prototypical networks: classify by the nearest class mean in a learnt embedding.
+
+Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.compute.params import Params
+from lifelong.learners.base import Learner
+from lifelong.learners.features import class_means, full_precision
+
+
+class ProtoNet(Learner):
+    """Prototypical networks: ``p(n | x) ∝ exp(−τ d(f(x), c_n))`` with ``c_n`` the mean embedding of class ``n``.
+
+    Args:
+        network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
+        distance: ``euclidean`` is the squared Euclidean distance, ``cosine`` one minus the cosine similarity.
+        temperature: ``τ``; None is 1 for Euclidean and 10 for cosine.
+
+    Reference:
+        Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017. Differences: the
+        temperature is an option (the paper has none, that is 1), and so is the cosine distance (which the paper finds
+        worse), with a temperature of its own.
+
+    Example:
+        >>> import torch
+        >>> learner = ProtoNet(nn.Identity())
+        >>> means = learner.adapt({}, torch.tensor([[0.0], [2.0], [9.0]]), torch.eye(2)[[0, 0, 1]])
+        >>> means.tolist()
+        [[1.0], [9.0]]
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        distance: Literal["euclidean", "cosine"] = "euclidean",
+        temperature: float | None = None,
+    ) -> None:
+        super().__init__(network)
+        self.distance = distance
+        self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
+
+    def phase(self) -> Hashable | None:
+        """Always the same."""
+        return ()
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """``f(x)`` ``(n, D)``, of unit length where the distance is the cosine's."""
+        features = self.apply_network(params, x).flatten(1)
+        return F.normalize(features, dim=-1) if self.distance == "cosine" else features
+
+    def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
+        """Class means ``(N, D)``, right for unequal shots too."""
+        return class_means(self.apply_network(params, support_x).flatten(1), support_y)
+
+    def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
+        """Logits ``(Q, N)``: negative distances times the temperature."""
+        return self.compare(self.apply_network(params, query_x).flatten(1), state)
+
+    def compare(self, features: Tensor, means: Tensor) -> Tensor:
+        """Logits ``(Q, N)`` of features ``(Q, D)`` by class means ``(N, D)``."""
+        if self.distance == "cosine":
+            with full_precision(features):
+                return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(means, dim=-1).T - 1)
+        return -self.temperature * (features[:, None] - means[None]).square().sum(-1)

@@ -1,0 +1,91 @@
+"""A network in two parts: ``features`` (the body) and ``head``, for learners that treat them differently.
+
+Shapes: ``n`` inputs, ``*X`` one input, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.compute.params import Params
+
+
+def has_head(network: nn.Module) -> bool:
+    """Whether the network has a method ``features`` and a module ``head``, as ``forward(x) = head(features(x))``."""
+    return callable(getattr(network, "features", None)) and isinstance(getattr(network, "head", None), nn.Module)
+
+
+def check_head(network: nn.Module, learner: str) -> None:
+    """Refuse a network that cannot be split.
+
+    Raises:
+        ValueError: when it has no features or no head with parameters.
+    """
+    if not has_head(network) or not any(True for _ in network.head.parameters()):  # type: ignore[union-attr]
+        raise ValueError(
+            f"{learner} needs a network with features and a head of its own, and {type(network).__name__} has none: "
+            "set --model.network.n_outputs, or wrap it in lifelong.networks.WithHead"
+        )
+
+
+def in_head(name: str) -> bool:
+    """Whether a parameter of the network belongs to its head.
+
+    Example:
+        >>> in_head("head.weight"), in_head("blocks.0.0.weight")
+        (True, False)
+    """
+    return name.startswith("head.")
+
+
+def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | None:
+    """What the head receives ``(n, D)``, with the given parameters (named ``network.…``) instead of the network's own.
+
+    That is ``features(x)``, or what ``forward`` makes of it before the head. None where the output is not the head's,
+    because something follows it or it is used more than once: the network is not a head on features then.
+    """
+    output, calls = torch.func.functional_call(_Watched(network), _own(params), (x,))
+    return calls[0][0] if len(calls) == 1 and calls[0][1] is output else None
+
+
+def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
+    """What the head receives where the network is a head on features, else its output, as ``(n, D)``."""
+    features = apply_features(network, params, x) if has_head(network) else None
+    if features is not None:
+        return features.flatten(1).to(output_dtype(x, params))
+    own = {name.removeprefix("network."): p for name, p in _own(params).items()}
+    return torch.func.functional_call(network, own, (x,)).flatten(1).to(output_dtype(x, params))  # type: ignore[no-any-return]
+
+
+def output_dtype(x: Tensor, params: Params) -> torch.dtype:
+    """Outputs have the type of real inputs, and of the parameters where inputs are whole numbers (tokens of a text)."""
+    return x.dtype if x.is_floating_point() else next(iter(params.values())).dtype
+
+
+def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:
+    """``head(features)`` with the given parameters (named ``network.…``) instead of the network's own."""
+    own = {n.removeprefix("network.head."): p for n, p in params.items() if n.startswith("network.head.")}
+    return torch.func.functional_call(network.head, own, (features,))  # type: ignore[no-any-return, arg-type]
+
+
+def _own(params: Params) -> Params:
+    return {name: p for name, p in params.items() if name.startswith("network.")}
+
+
+class _Watched(nn.Module):
+    """The network's output, and what its head took and gave on the way."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        calls: list[tuple[Tensor, Tensor]] = []
+        head: nn.Module = self.network.head  # type: ignore[assignment]
+        # Watched and not asked for features: what lies between them and the head belongs to the network as well.
+        handle = head.register_forward_hook(lambda _, inputs, output: calls.append((inputs[0], output)))
+        try:
+            return self.network(x), calls
+        finally:
+            handle.remove()

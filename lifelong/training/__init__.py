@@ -1,0 +1,1 @@
+"""Training a learner on a stream with Lightning."""

@@ -1,0 +1,36 @@
+"""What a checkpoint belongs to, so that it is never loaded into anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of another configuration, in one sentence.
+
+    Args:
+        theirs: what the checkpoint says of itself; None where it says nothing.
+        ours: what it must say.
+
+    Raises:
+        ValueError: naming the first difference.
+
+    Example:
+        >>> check_identity({"learner": "MAML", "n_classes": 5}, {"learner": "MAML"})
+    """
+    if theirs is None:
+        raise ValueError("the checkpoint was not written by lifelong: give --ckpt_path one from a run's checkpoints/")
+    for key, value in ours.items():
+        if key not in theirs or theirs[key] != value:
+            raise ValueError(_difference(key, theirs.get(key, "absent"), value))
+
+
+def _difference(key: str, theirs: Any, ours: Any) -> str:
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        names = [n for n in {**theirs, **ours} if theirs.get(n) != ours.get(n)]
+        key, theirs, ours = f"the shape of {names[0]}", theirs.get(names[0], "absent"), ours.get(names[0], "absent")
+    return (
+        f"the checkpoint belongs to another configuration: {key} is {theirs} there and {ours} here; use the config "
+        "that was saved beside it (config.yaml in its run folder)"
+    )

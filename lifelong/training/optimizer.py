@@ -1,0 +1,108 @@
+"""The outer optimizer: how meta-parameters are trained, the same for every learner."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+log = logging.getLogger(__name__)
+
+OptimizerCallable = Callable[[Iterable[nn.Parameter]], Optimizer]
+"""Makes an optimizer from parameters, such as ``functools.partial(torch.optim.Adam, lr=1e-3)``."""
+LRSchedulerCallable = Callable[[Optimizer], LRScheduler]
+"""Makes a learning-rate schedule of an optimizer, such as ``functools.partial(StepLR, step_size=100)``."""
+
+
+def make_optimizer(optimizer: OptimizerCallable, parameters: Iterable[nn.Parameter], *, fuse: bool = True) -> Optimizer:
+    """Make the optimizer of these parameters, which moves them all in one fused step where it is left free to.
+
+    Args:
+        optimizer: makes it.
+        parameters: what is trained.
+        fuse: False where gradients are sparse, which fused steps refuse.
+
+    Example:
+        >>> make_optimizer(torch.optim.SGD, [nn.Parameter(torch.zeros(2))]).param_groups[0]["fused"]
+        True
+    """
+    made = optimizer(parameters)
+    for group in made.param_groups:
+        if fuse and type(made) in FUSED and _is_free(group):
+            group["fused"] = True
+    chosen = [{name: group[name] for name in ("fused", "foreach") if name in group} for group in made.param_groups]
+    made.register_load_state_dict_post_hook(partial(_settle_loaded, chosen=chosen))
+    return made
+
+
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+"""Optimizers whose fused step is at home on CPUs and on CUDA."""
+
+
+def _is_free(group: dict[str, Any]) -> bool:
+    """Whether a group chose none of torch's ways to step, and its parameters allow the fused one."""
+    fits = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in group["params"])
+    return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
+
+
+def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
+    """After a checkpoint: step as this run chose, with the state laid out as this run's parameters are."""
+    for group, choice in zip(optimizer.param_groups, chosen, strict=True):
+        group.update(choice)
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[name] = laid_out_as(parameter, value)
+                elif name == "step" and choice.get("fused"):
+                    state[name] = value.to(parameter.device)
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient, or an average of such, with its parameter's strides: fused steps on a CPU assume them (torch 2.13).
+
+    Args:
+        parameter: of any memory format.
+        gradient: of the same shape.
+
+    Example:
+        >>> weight = torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last)
+        >>> laid_out_as(weight, torch.ones(2, 3, 4, 4)).stride() == weight.stride()
+        True
+    """
+    assert gradient.shape == parameter.shape
+    same = gradient.stride() == parameter.stride()
+    return gradient if same else torch.empty_like(parameter).copy_(gradient)
+
+
+def check_schedule(scheduler: Any, n_steps: int) -> None:
+    """Refuse a schedule that cannot move on by steps, and warn of one that is made for another number of them.
+
+    Args:
+        scheduler: of the optimizer's learning rate.
+        n_steps: optimizer steps of the whole stream.
+
+    Raises:
+        ValueError: when the schedule waits for a measurement.
+    """
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise ValueError(
+            "ReduceLROnPlateau waits for a measurement, but schedules move on after every step of the stream: choose "
+            "another --lr_scheduler, such as StepLR or CosineAnnealingLR"
+        )
+    for name in ("T_max", "total_steps"):
+        asked = getattr(scheduler, name, None)
+        if asked is not None and asked != n_steps:
+            log.warning(
+                "the schedule is made for %d steps, but the stream has %d: set --lr_scheduler.%s %d",
+                asked,
+                n_steps,
+                name,
+                n_steps,
+            )

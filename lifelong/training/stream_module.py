@@ -1,0 +1,368 @@
+"""The stream module: the LightningModule that trains a learner on a stream, and the only place where strategies act.
+
+Shapes: ``B`` tasks, ``Q`` query examples of a task, ``N`` ways, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from lifelong.compute.measuring import measured
+from lifelong.compute.plan import Plan
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import Part
+from lifelong.data.position import Position, Visit
+from lifelong.data.stream_datamodule import StreamDataModule, stream_data
+from lifelong.learners.base import Learner
+from lifelong.strategy import Chain, Step, Strategy
+from lifelong.training.compatibility import check_compatible
+from lifelong.training.finite_loss import LossWatch
+from lifelong.training.identity import check_identity
+from lifelong.training.optimizer import (
+    LRSchedulerCallable,
+    OptimizerCallable,
+    check_schedule,
+    laid_out_as,
+    make_optimizer,
+)
+
+log = logging.getLogger(__name__)
+
+
+class StreamModule(L.LightningModule):
+    """Train a learner on a stream of experiences, with strategies against forgetting; one epoch is one experience.
+
+    It ends the stream itself: a larger ``max_epochs`` of the Trainer ends there, a smaller one ends early and says so.
+
+    Args:
+        learner: what is trained.
+        strategies: plug-ins against forgetting; none is plain fine-tuning.
+        optimizer: makes the outer optimizer from the parameters of learner and strategies.
+        lr_scheduler: makes the schedule of its learning rate, which moves on after every optimizer step; None keeps it.
+        reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
+        runner: how the tasks of a batch are run.
+
+    Raises:
+        ValueError: when two strategies cannot be combined.
+
+    Example:
+        >>> from lifelong.learners import ProtoNet
+        >>> StreamModule(ProtoNet(torch.nn.Linear(2, 2)), optimizer=torch.optim.SGD).strategies.names
+        []
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        strategies: Iterable[Strategy] = (),
+        *,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        reset_optimizer: bool = False,
+        runner: TaskRunner | None = None,
+    ) -> None:
+        super().__init__()
+        self.learner = learner
+        self.strategies = Chain(strategies)
+        self.strategies.attach(learner)
+        self.runner = self.strategies.bind(learner, runner or TaskRunner())
+        self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
+        self._position: Position | None = None
+        self._watch = LossWatch()
+        self._n_steps_told = 0
+
+    # -- preparing ------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> StreamDataModule:
+        """Return the DataModule that the Trainer trains on."""
+        return stream_data(self.trainer)
+
+    def setup(self, stage: str) -> None:
+        """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
+        data = self.data
+        check_compatible(self.learner, self.strategies, data, runner=self.runner, reset_optimizer=self.reset_optimizer)
+        if stage == "fit" and self.runner.cuda_graph and self.trainer.accumulate_grad_batches != 1:
+            raise ValueError(
+                "--runner.cuda_graph writes gradients into the same memory again, where they cannot be accumulated: "
+                "set --trainer.accumulate_grad_batches 1, or leave it out"
+            )
+        if self.runner.recompute == "steps" and not self.learner.recomputes_steps:
+            log.warning(
+                "%s does not differentiate through inner steps: --runner.recompute steps makes no difference",
+                type(self.learner).__name__,
+            )
+        self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
+        self.learner.prepare(data.n_classes, self._example(data))
+        if not self.learner.is_trained:
+            # DDP asks for a parameter with a gradient; without an optimizer none moves.
+            self.learner.network.requires_grad_(True)
+
+    def _example(self, data: StreamDataModule) -> Tensor:
+        """Two inputs of the stream, as the network takes them."""
+        weight = next(self.learner.network.parameters(), torch.empty(0))
+        pool = data.stream.experiences[0].pools[0]
+        x = pool.gather(np.concatenate(pool.members)[:2], weight.device)
+        return x.to(weight.dtype) if x.is_floating_point() else x
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""
+        if not self.learner.is_trained:
+            return None
+        is_sparse = any(getattr(module, "sparse", False) for module in self.modules())
+        optimizer = make_optimizer(self.optimizer, self.parameters(), fuse=not is_sparse)
+        if self.lr_scheduler is None:
+            return optimizer
+        scheduler: LRScheduler = self.lr_scheduler(optimizer)
+        check_schedule(scheduler, self.data.steps_per_experience * len(self.data.stream.experiences))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """End a stream that is learnt already; find out how tasks are run fastest, where that is asked for."""
+        if self.trainer.current_epoch >= len(self.data.stream.experiences):
+            self.trainer.should_stop = True
+            return
+        # Labelled examples go through the network in one pass, whatever the plan.
+        if self.runner.plan != "measure" or self.learner.unit != "tasks":
+            return
+        plan = Plan("loop")
+        if self.trainer.is_global_zero:
+            number = self.trainer.current_epoch
+            batch = self.data.draw_for_training(number, self.data.units(number, 0)[:: self.trainer.world_size])
+            with self.trainer.precision_plugin.train_step_context():
+                plan = measured(self.runner, self.learner, batch.gather(self.device))
+        self.runner = self.runner.planned(self.trainer.strategy.broadcast(plan))
+        self.runner.lay_out(self.learner, self.device)
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        """Begin an experience: the optimizer may forget, the strategies begin."""
+        self._watch.forget()
+        self._n_steps_told = self.trainer.global_step
+        if not self._is_told(0):
+            return
+        if self.reset_optimizer:
+            self.trainer.optimizers[0].state.clear()
+        self.strategies.begin(self.learner, self._visit(), runner=self.runner)
+
+    def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
+        """Return the weighted mean loss of the tasks, rehearsed ones included, plus the strategies' penalties."""
+        learner, runner = self.learner, self.runner
+        learner.start_step(self.trainer.global_step)
+        position = self._position = self._position_of(batch_idx)
+        is_shown = self._is_shown(batch_idx)
+        params = learner.meta_parameters()
+        if (outputs := learner.learn(params, batch, runner)) is not None:
+            nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
+            if is_shown:
+                self._log_step(Step(batch, params, outputs, nothing, position), None)
+            return self._touch_all(nothing.sum())
+        batch = self.strategies.rehearse(learner, batch, position, runner=runner)
+        losses, outputs = runner.training_losses(learner, params, batch)
+        step = Step(batch, params, outputs, losses, position)
+        loss = runner.mean(losses, batch.weight)
+        penalty = self.strategies.penalty(learner, step, runner=runner)
+        total = loss if penalty is None else loss + penalty
+        if self._watch.note(batch_idx, total, shown=is_shown):
+            self._check_losses()
+        if is_shown:
+            self._log_step(step, penalty)
+        return self._touch_all(total)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the strategies see, and change, the gradients of the whole batch, over all ranks."""
+        if not self.strategies.overrides("observe", "project"):
+            return
+        # Strategies know the learner's parameters by the learner's own names.
+        parameters = {name.removeprefix("learner."): p for name, p in self.named_parameters()}
+        gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+        position = self._now()
+        self.strategies.observe(self.learner, gradients, position, runner=self.runner)
+        projected = self.strategies.project(self.learner, gradients, position, runner=self.runner)
+        if projected is not gradients:
+            for name, parameter in parameters.items():
+                gradient = projected.get(name)
+                parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Tell the strategies of the step; after the last one of an experience, and so before its evaluation, end."""
+        if self.strategies.overrides("stepped") and self.trainer.global_step > self._n_steps_told:
+            self._n_steps_told = self.trainer.global_step
+            self.strategies.stepped(self.learner, self._now(), runner=self.runner)
+        if not self.trainer.is_last_batch:
+            return
+        self._check_losses()
+        if self._is_told(-1):
+            visit = self._visit()
+            self.learner.finish(visit, self.runner)
+            self.strategies.end(self.learner, visit, runner=self.runner)
+
+    def on_validation_start(self) -> None:
+        """Evaluate nothing after a loss that is not finite, wherever in an experience that is."""
+        self._check_losses()
+
+    def on_train_epoch_end(self) -> None:
+        """End the stream after its last experience."""
+        self._check_losses()
+        if self.trainer.current_epoch + 1 >= len(self.data.stream.experiences):
+            self.trainer.should_stop = True
+
+    def on_train_end(self) -> None:
+        """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
+        self.runner = self.runner.without_graphs()
+        done, all_of_them = self.trainer.current_epoch, len(self.data.stream.experiences)
+        if done + (not self.trainer.should_stop) < all_of_them and self.trainer.max_epochs == done:
+            log.warning(
+                "the Trainer's max_epochs %d ended the stream after %d of its %d experiences", done, done, all_of_them
+            )
+
+    def _touch_all(self, loss: Tensor) -> Tensor:
+        # DDP waits for a gradient of every parameter, also of those that a strategy keeps out of the graph.
+        if self.trainer.world_size == 1:
+            return loss
+        return loss + sum((p * 0).sum() for p in self.parameters())
+
+    def _is_told(self, outermost: int) -> bool:
+        """Whether this experience begins or ends for the strategies; without boundaries only the outermost one does."""
+        data = self.data
+        return data.has_boundaries or self.trainer.current_epoch == data.stream.experiences[outermost].index
+
+    def _visit(self) -> Visit:
+        data = self.data
+        experience = data.stream.experiences[self.trainer.current_epoch]
+        n_experiences, n_steps = len(data.stream.experiences), data.steps_per_experience
+        if not data.has_boundaries:
+            experience = replace(experience, index=0, name="stream")
+            n_experiences, n_steps = 1, n_experiences * n_steps
+
+        def batches(purpose: str, n_tasks: int) -> Any:
+            return data.batches(experience, purpose, n_tasks, self.device)
+
+        return Visit(
+            experience,
+            n_experiences,
+            data.seed,
+            batches,
+            data.ways(experience),
+            has_boundaries=data.has_boundaries,
+            n_steps=n_steps,
+        )
+
+    def _position_of(self, step: int) -> Position:
+        data, number = self.data, self.trainer.current_epoch
+        n_tasks = len(data.units(number, step))
+        if not data.has_boundaries:
+            number, step = 0, number * data.steps_per_experience + step
+        return Position(number, step, data.seed, n_tasks, self.trainer.global_rank, self.trainer.world_size)
+
+    def _now(self) -> Position:
+        assert self._position is not None, "a training step came before"
+        return self._position
+
+    def _check_losses(self) -> None:
+        self._watch.look(self._which_experience)
+
+    def _which_experience(self) -> str:
+        number = self.trainer.current_epoch
+        return f"experience {number + 1} ({self.data.stream.experiences[number].name})"
+
+    def _is_shown(self, step: int) -> bool:
+        # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
+        trainer: Any = self.trainer
+        return step == 0 or (trainer.global_step + 1) % max(trainer.log_every_n_steps, 1) == 0
+
+    def _log_step(self, step: Step, penalty: Tensor | None) -> None:
+        scores = self.learner.scores_of(step.outputs.detach(), step.batch)
+        values: dict[str, Any] = {"train/loss": step.losses.detach().mean(), "train/score": scores.mean()}
+        if penalty is not None:
+            values["train/penalty"] = penalty.detach()
+        if self.strategies.overrides("training_measures"):
+            more = self.strategies.training_measures(self.learner, step, runner=self.runner)
+            values |= {f"train/{name}": value for name, value in more.items()}
+        self.log_dict(values, prog_bar=True, batch_size=len(step.batch))
+
+    # -- evaluation -----------------------------------------------------------------------------------------------
+
+    def validation_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Return the measures ``(B,)`` of each task: ``score``, and what the strategies report."""
+        return self.measures(batch, dataloader_idx)
+
+    def test_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Return the same on test tasks."""
+        return self.measures(batch, dataloader_idx)
+
+    def predict_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Return what a person reads for each query: probabilities ``(B, Q, N)`` or values ``(B, Q, *Y)``."""
+        with torch.inference_mode(False), torch.no_grad():
+            batch, params = batch.clone(), self.learner.meta_parameters()
+            outputs = self.strategies.respond(self.learner, params, batch, runner=self.runner)
+            if outputs is None:
+                outputs = self.runner.outputs(self.learner, params, batch)
+            return torch.stack([self.learner.objective.prediction(output) for output in outputs])
+
+    def measures(self, batch: Episode, domain: int) -> dict[str, Tensor]:
+        """Return the score ``(B,)`` of each task of a domain, and the measures that strategies add."""
+        # Adaptation needs gradients even where the Trainer evaluates in inference mode: torch.func.grad makes its own
+        # graph under no_grad, and a clone made outside inference mode is an ordinary tensor.
+        with torch.inference_mode(False), torch.no_grad():
+            learner, runner = self.learner, self.runner
+            batch, params = batch.clone(), learner.meta_parameters()
+            responses = self.strategies.respond(learner, params, batch, runner=runner)
+            scores = (
+                runner.scores(learner, params, batch) if responses is None else learner.scores_of(responses, batch)
+            )
+            return {"score": scores} | self.strategies.diagnose(learner, params, batch, domain, runner=runner)
+
+    # -- checkpoints ----------------------------------------------------------------------------------------------
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must agree before a checkpoint can be loaded: class, strategies, shapes, split."""
+        split = {"split": self.data.stream.fingerprint} if self._trainer is not None else {}
+        return self.learner.signature() | {"strategies": self.strategies.names} | split
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
+        self._check_losses()
+        example = self._example(self.data)
+        about = {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
+        checkpoint["lifelong"] = self.identity() | {"n_classes": self.learner.n_classes, "example": about}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another configuration in one sentence; without a Trainer, prepare as it says."""
+        theirs = checkpoint.get("lifelong")
+        if self._trainer is None and theirs is not None:
+            example = theirs["example"]
+            x = torch.zeros(example["shape"], dtype=getattr(torch, example["dtype"]))
+            self.learner.prepare(int(theirs["n_classes"]), x)
+        check_identity(theirs, self.identity())
+
+
+def evaluation_part(trainer: L.Trainer) -> Part:
+    """Return which held-out part the Trainer evaluates now."""
+    return stream_data(trainer).evaluate_on if trainer.state.fn in ("fit", "validate") else "test"
+
+
+def stream_module(trainer: L.Trainer) -> StreamModule:
+    """Return the stream module that a Trainer runs.
+
+    Raises:
+        ValueError: when it runs another module.
+    """
+    module = trainer.lightning_module
+    if not isinstance(module, StreamModule):
+        raise ValueError(
+            f"the Trainer runs a {type(module).__name__}, and streams are trained by a lifelong.StreamModule: wrap the "
+            "learner in one"
+        )
+    return module

@@ -1,0 +1,1 @@
+"""Estimates of how important each parameter is, and the quadratic penalty made of them."""

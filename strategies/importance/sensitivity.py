@@ -1,0 +1,147 @@
+"""How strongly the outputs of single tasks depend on each parameter: what importance estimates are made of.
+
+Shapes: ``B`` tasks, ``n`` outputs' examples of a task, ``K`` directions, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.mapping import over_tasks
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode, Task
+from lifelong.learners.base import Learner
+
+Directions = Callable[..., Tensor]
+"""Of one :class:`~lifelong.data.episode.Task`, its outputs ``(n, *Y)`` and a row of each further tensor: ``(K, n, *Y)``."""
+Magnitude = Callable[[Tensor], Tensor]
+"""``torch.square`` or ``torch.abs``: of numbers, and such that ``|a b| = |a| |b|``."""
+
+
+def sensitivity(
+    learner: Learner,
+    batches: Iterable[tuple[Any, ...]],
+    directions: Directions,
+    magnitude: Magnitude,
+    runner: TaskRunner,
+) -> Params:
+    """``Σ_task Σ_k |J_taskᵀ v_k|`` with ``J`` the Jacobian of a task's outputs and ``|·|`` a magnitude of each number.
+
+    The gradients are those of single tasks, through their adaptation, with the network in evaluation mode; how tasks
+    are batched makes no difference. Labelled examples that a network of linear layers answers in one pass
+    need no gradient of their own: that of a weight is an outer product, and so is its magnitude.
+
+    Args:
+        learner: whose trained meta-parameters the Jacobian is for; the outputs are its ``likelihood_outputs``.
+        batches: an :class:`~lifelong.data.episode.Episode` and further tensors ``(B, …)`` that ``directions`` takes.
+        directions: the vectors ``v_k`` of one task.
+        magnitude: ``torch.square`` or ``torch.abs``.
+        runner: runs the learner on the batches.
+    """
+    trained = {name: p.detach() for name, p in learner.meta_parameters().items() if p.requires_grad}
+    total = {name: torch.zeros_like(p) for name, p in trained.items()}
+    with evaluating(learner.network), torch.no_grad():
+        for batch, *more in batches:
+            found = _of_linear_layers(learner, batch, more, directions, magnitude, runner)
+            if found is None:
+                found = _of_each_task(learner, batch, more, directions, magnitude, runner)
+            total = {name: t + found[name] for name, t in total.items()}
+    return total
+
+
+def _of_each_task(
+    learner: Learner,
+    batch: Episode,
+    more: list[Tensor],
+    directions: Directions,
+    magnitude: Magnitude,
+    runner: TaskRunner,
+) -> Params:
+    params = {name: p.detach() for name, p in learner.meta_parameters().items()}
+    trained = {name: params[name] for name, p in learner.meta_parameters().items() if p.requires_grad}
+    mapping = runner.plan_for(learner, batch.weight.device).mapping
+
+    def likelihood(task: Task, theta: Params) -> Tensor:
+        routed = runner.route({**params, **theta}, task.support_x, task.support_y)
+        return learner.likelihood_outputs(routed, task)
+
+    def one(task: Task, *rows: Tensor) -> Params:
+        vjp: Any = torch.func.vjp(partial(likelihood, task), trained)
+        out, pull_back = vjp
+        vectors = directions(task, out.detach(), *rows)
+        if len(vectors) == 1:
+            with torch.enable_grad():  # as torch.func.grad takes it, to the last bit
+                (gradient,) = pull_back(vectors[0])
+            return {name: magnitude(g.detach()) for name, g in gradient.items()}
+        (jacobian,) = over_tasks(pull_back, vectors, mapping=mapping)
+        return {name: magnitude(j).sum(0) for name, j in jacobian.items()}
+
+    per_task = runner.map(one, learner, batch, *more)
+    return {name: found.sum(0) for name, found in per_task.items()}
+
+
+def _of_linear_layers(
+    learner: Learner,
+    batch: Episode,
+    more: list[Tensor],
+    directions: Directions,
+    magnitude: Magnitude,
+    runner: TaskRunner,
+) -> Params | None:
+    """The same from one pass over labelled examples; None where they have to be taken one by one.
+
+    Each layer must have seen one row for each example. Examples that are trained on in one pass do not see each other.
+    """
+    layers = _trained_linear_layers(learner)
+    of_outputs = type(learner).likelihood_outputs is Learner.likelihood_outputs
+    if learner.unit != "examples" or not of_outputs or len(batch) == 1 or not layers:
+        return None
+    outputs, passes = _watched(learner, batch, layers, runner)
+    if sorted(name for name, *_ in passes) != sorted(layers):
+        return None
+    if any(x.shape[:-1] != (len(batch),) for _, x, _ in passes):
+        return None
+    names, inputs, results = zip(*passes, strict=True)
+    rows = [torch.zeros_like(result) for result in results]
+    for vector in runner.map(directions, learner, batch, outputs.detach(), *more).unbind(1):
+        slopes = torch.autograd.grad(outputs, results, vector, retain_graph=True, materialize_grads=True)
+        rows = [row + magnitude(slope) for row, slope in zip(rows, slopes, strict=True)]
+    found = {f"{name}.bias": row.sum(0) for name, row in zip(names, rows, strict=True)}
+    return found | {f"{n}.weight": r.T @ magnitude(x) for n, r, x in zip(names, rows, inputs, strict=True)}
+
+
+def _watched(
+    learner: Learner, batch: Episode, layers: dict[str, nn.Linear], runner: TaskRunner
+) -> tuple[Tensor, list[tuple[str, Tensor, Tensor]]]:
+    """The outputs ``(B, n, …)``, and for each call of a layer its name, what it received and what it returned."""
+    passes: list[tuple[str, Tensor, Tensor]] = []
+
+    def watch(name: str) -> Any:
+        return lambda module, received, returned: passes.append((name, received[0].detach(), returned))
+
+    handles = [layer.register_forward_hook(watch(name)) for name, layer in layers.items()]
+    try:
+        with torch.enable_grad():
+            outputs = runner.outputs(learner, learner.meta_parameters(), batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs, passes
+
+
+def _trained_linear_layers(learner: Learner) -> dict[str, nn.Linear]:
+    """The linear layers that own all trained parameters, by name; none where there are other owners."""
+    params = learner.meta_parameters()
+    trained = {name for name, p in params.items() if p.requires_grad}
+    linear = {name: module for name, module in learner.named_modules() if type(module) is nn.Linear}
+    layers = {name: m for name, m in linear.items() if trained & {f"{name}.weight", f"{name}.bias"}}
+    own = {f"{name}.{kind}" for name in layers for kind in ("weight", "bias")}
+    every = list(learner.named_parameters(remove_duplicate=False))
+    return layers if trained <= own and len(every) == len(params) else {}

@@ -1,0 +1,1 @@
+"""Memories of past examples and tasks within a budget."""

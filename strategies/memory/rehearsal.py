@@ -1,0 +1,115 @@
+"""What strategies with a memory share: its settings, its life, its place in the checkpoint, how much it counts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.strategy import Strategy
+from strategies.memory.base import Memory
+from strategies.memory.budget import Budget, Policy
+from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.task_memory import TaskMemory
+
+Weighting = Literal["experience", "equal"] | float
+"""How rehearsed units count: each experience alike, each unit alike, or so much for their mean against the current."""
+
+
+class Rehearsal(Strategy):
+    """A strategy with a memory; abstract: subclasses say what is done with it.
+
+    Args:
+        budget: how much is kept; ``per_class`` is for labelled examples alone.
+        policy: which examples are kept. Few-shot tasks need whole classes, so ``class_balanced``.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget: Budget,
+        policy: Policy,
+    ) -> None:
+        super().__init__()
+        self.budget = budget
+        self.policy = policy
+        self.memory: Memory | None = None
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell whether it is told where experiences end: only a reservoir does without."""
+        return self.policy != "reservoir"
+
+    def attach(self, learner: Learner) -> None:
+        """A memory for what the learner learns from: tasks or examples."""
+        if learner.unit == "examples" or "few-shot" not in self.streams:  # the latter are refused with the stream
+            self.memory = ExampleMemory(self.budget, self.policy)
+            return
+        if self.policy != "class_balanced" or self.budget.per_class is not None:
+            raise ValueError(
+                f"{type(self).__name__} keeps whole classes for few-shot tasks: set its policy to class_balanced and "
+                "bound it by budget_examples or budget_bytes"
+            )
+        self.memory = TaskMemory(self.budget)
+
+    @property
+    def kept(self) -> Memory:
+        """The memory of an attached strategy."""
+        assert self.memory is not None, "StreamModule attaches its strategies"
+        return self.memory
+
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Refuse a budget that will be too small."""
+        self.kept.begin(learner, visit, runner=runner)
+
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Keep a share of the experience."""
+        self.kept.end(learner, visit, runner=runner)
+
+    def share(self, n_units: int, batch: Episode, position: Position, home: int | None = None) -> Episode | None:
+        """This rank's share of so many units of the batch's shape, drawn from memory; None where it is empty."""
+        return self.kept.draw(n_units, position, batch, home) if position.rank < n_units else None
+
+    def memory_bytes(self) -> int:
+        """Bytes of what is kept."""
+        return 0 if self.memory is None else self.memory.nbytes
+
+    def get_extra_state(self) -> Any:
+        """What is kept, for the checkpoint."""
+        return None if self.memory is None else self.memory.state()
+
+    def set_extra_state(self, state: Any) -> None:
+        """What was kept, from the checkpoint."""
+        self.kept.load(state)
+
+
+def weight_of_rehearsed(weighting: Weighting, n_past: int, n_current: int, n_rehearsed: int) -> float:
+    """The weight of each rehearsed unit where each current one has weight 1.
+
+    Example:
+        >>> weight_of_rehearsed("experience", n_past=3, n_current=8, n_rehearsed=4)
+        6.0
+    """
+    if weighting == "equal":
+        return 1.0
+    return (n_past if weighting == "experience" else weighting) * n_current / n_rehearsed
+
+
+def check_rehearsal(name: str, setting: str, n_units: int | None, weighting: Weighting = "equal") -> None:
+    """Refuse a number of rehearsed units below 1, and a negative weight.
+
+    Args:
+        name: of the strategy.
+        setting: that holds the number of units.
+        n_units: drawn from memory in each step.
+        weighting: how they count.
+
+    Raises:
+        ValueError: when either is out of range.
+    """
+    if n_units is not None and n_units < 1:
+        raise ValueError(f"{name}'s {setting} is {n_units}: it must be at least 1; or leave {name} out")
+    if not isinstance(weighting, str) and weighting < 0:
+        raise ValueError(f"{name}'s weighting is {weighting}: a number must not be negative")

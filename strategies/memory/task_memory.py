@@ -1,0 +1,164 @@
+"""A memory for few-shot tasks: whole classes by experience, re-drawn into new tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.pool import Pool, TaskShape
+from lifelong.data.position import Position, Visit
+from lifelong.data.sampling import draw_task, gather, generator
+from lifelong.learners.base import Learner
+from strategies.memory.base import Memory, example_bytes
+from strategies.memory.budget import Budget
+
+
+class TaskMemory(Memory):
+    """Raw examples by experience and class, in whole classes of at least ``n_shot + n_query`` examples.
+
+    Every experience keeps an equal share of the budget; older shares shrink by whole classes when a new experience
+    comes. A drawn task never mixes experiences.
+
+    Args:
+        budget: how much is kept.
+
+    Raises:
+        ValueError: when the budget cannot hold one task per experience (the numbers are named).
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.pools: list[Pool] = []
+
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Refuse a budget that will be too small before any time is spent."""
+        shape = _shape(next(visit.batches("memory", _LOTS))[1])
+        for pool in visit.experience.pools:
+            capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
+            if 0 < capacity < needed * visit.n_experiences:
+                raise ValueError(
+                    f"the memory's budget of {capacity} examples leaves {capacity // visit.n_experiences} for each of "
+                    f"{visit.n_experiences} experiences, but one task ({shape}) needs {needed}: raise the budget to at "
+                    f"least {needed * visit.n_experiences} examples"
+                )
+
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Shrink what is kept and keep a share of this experience."""
+        shape = _shape(next(visit.batches("memory", _LOTS))[1])
+        rng = generator(visit.seed, "memory", visit.experience.index)
+        candidates = [*self.pools, *(_shuffle(pool, rng) for pool in visit.experience.pools)]
+        shares = [self._capacity(pool) // len(candidates) for pool in candidates]
+        needed = [shape.n_way * shape.per_class * pool.n_variants for pool in candidates]
+        self.pools = [
+            _prefix(pool, share, shape.per_class)
+            for pool, share, need in zip(candidates, shares, needed, strict=True)
+            if share >= need
+        ]
+
+    def watch(
+        self,
+        learner: Learner,
+        batch: Episode,
+        position: Position,
+        extra: Mapping[str, Tensor] | None = None,
+        *,
+        runner: TaskRunner,
+    ) -> None:
+        """Nothing: whole classes are kept at the end of an experience."""
+
+    def draw(self, n_units: int, position: Position, like: Episode, home: int | None = None) -> Episode:
+        """New tasks; task ``i`` of a step depends on the seed, the step and ``i`` alone."""
+        shape, draws = _shape(like), []
+        for task in range(position.rank, n_units, position.world):
+            index = position.step * n_units + task
+            rng = generator(position.seed, "rehearse", position.experience, index)
+            pool = self.pools[index % len(self.pools) if home is None else home]
+            draws.append(draw_task([pool], shape, rng))
+        return gather(draws, shape, like.weight.device)
+
+    def __len__(self) -> int:
+        return sum(len(pool) for pool in self.pools)
+
+    @property
+    def homes(self) -> list[int]:
+        """The pools of the past experiences that it holds classes of."""
+        return list(range(len(self.pools)))
+
+    @property
+    def n_past(self) -> int:
+        """Past experiences that it holds classes of."""
+        return len(self.pools)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the examples that are kept."""
+        return sum(len(pool) * example_bytes(pool) for pool in self.pools)
+
+    def state(self) -> list[dict[str, Any]]:
+        """What is kept, for the checkpoint."""
+        return [
+            {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
+            | {"n_variants": p.n_variants, "numbers": p.numbers.tolist(), "fixed_ways": p.fixed_ways}
+            | {"ordered": p.ordered}
+            for p in self.pools
+        ]
+
+    def load(self, state: list[dict[str, Any]]) -> None:
+        """What was kept, from the checkpoint."""
+        self.pools = []
+        for kept in state:
+            members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
+            x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
+            assert x is not None
+            same = {key: kept[key] for key in ("n_variants", "name", "numbers", "fixed_ways", "ordered")}
+            self.pools.append(Pool(x, members, kept["names"], targets=targets, **same))
+
+    def _capacity(self, pool: Pool) -> int:
+        capacity = self.budget.capacity(example_bytes(pool))
+        assert capacity is not None
+        return capacity
+
+
+_LOTS = 1024
+"""More tasks than there are ranks, so that each rank sees one and can read its shape."""
+
+
+def _shape(batch: Episode) -> TaskShape:
+    n_way = batch.n_way or 1
+    return TaskShape(n_way, batch.support_x.shape[1] // n_way, batch.query_x.shape[1] // n_way)
+
+
+def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
+    # Classes and examples in random order: any prefix is then a fair sample, also after later shrinking. Variants of a
+    # class stay side by side, and examples that follow each other in time as they are.
+    families = rng.permutation(pool.n_classes)[:, None] * pool.n_variants + np.arange(pool.n_variants)
+    shuffled = pool.take(families.ravel().tolist(), pool.name)
+    if not pool.ordered:
+        shuffled.members = [rng.permutation(members) for members in shuffled.members]
+    return shuffled
+
+
+def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
+    """The first classes and examples that fit into a share, in memory of their own."""
+    n_classes = min(pool.n_classes, share // (per_class * pool.n_variants)) * pool.n_variants
+    kept = [members[: share // n_classes] for members in pool.members[:n_classes]]
+    index = torch.from_numpy(np.concatenate(kept))
+    members = np.split(np.arange(len(index)), np.cumsum([len(m) for m in kept])[:-1])
+    targets = None if pool.targets is None else pool.targets[index]
+    return Pool(
+        pool.x[index],
+        members,
+        pool.names[:n_classes],
+        targets=targets,
+        n_variants=pool.n_variants,
+        name=pool.name,
+        numbers=pool.numbers[:n_classes],
+        fixed_ways=pool.fixed_ways,
+        ordered=pool.ordered,
+    )

@@ -1,0 +1,56 @@
+"""Gradients as vectors: those of remembered units, and the gradient of a step that is changed by them.
+
+Shapes: ``t`` reference gradients, ``P`` numbers in all parameters that are trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.learners.base import Learner
+
+
+def trained(learner: Learner, gradients: dict[str, Tensor]) -> list[str]:
+    """The learner's own parameters that have a gradient: neither frozen ones nor those of strategies."""
+    return [name for name in learner.meta_parameters() if name in gradients]
+
+
+def flatten(gradients: dict[str, Tensor], names: Sequence[str]) -> Tensor:
+    """The gradients of some parameters as one vector ``(P,)``."""
+    return torch.cat([gradients[name].flatten() for name in names])
+
+
+def unflatten(vector: Tensor, gradients: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """The gradients with those of some parameters taken from a vector ``(P,)``."""
+    pieces = torch.split(vector, [gradients[name].numel() for name in names])
+    return gradients | {name: piece.view_as(gradients[name]) for name, piece in zip(names, pieces, strict=True)}
+
+
+def reference_gradients(
+    learner: Learner, shares: Sequence[Episode | None], n_units: int, names: Sequence[str], runner: TaskRunner
+) -> Tensor:
+    """The gradient of the mean loss of each batch of remembered units ``(t, P)``, over all ranks.
+
+    Args:
+        learner: whose losses.
+        shares: this rank's units of each batch; None where it has none.
+        n_units: in each batch, over all ranks.
+        names: the parameters.
+        runner: runs the learner on the units.
+    """
+    params = learner.meta_parameters()
+    of = [params[name] for name in names]
+    rows = []
+    for share in shares:
+        row = [torch.zeros_like(p) for p in of]
+        if share is not None:
+            with torch.enable_grad():
+                loss = runner.losses(learner, params, share).sum() / n_units
+            row = list(torch.autograd.grad(loss, of, allow_unused=True, materialize_grads=True))
+        rows.append(torch.cat([gradient.flatten() for gradient in row]))
+    return runner.sum(torch.stack(rows))

@@ -1,0 +1,47 @@
+import pytest
+import torch
+from torch import nn
+
+from lifelong.data.episode import Episode
+from lifelong.learners import ProtoNet
+from tests.toys import make_learner, random_episode
+
+
+def test_prototypes_are_class_means_on_unbalanced_support() -> None:
+    x = torch.tensor([[0.0, 0.0], [9.0, 9.0], [2.0, 4.0], [4.0, 2.0]])
+    means = ProtoNet(nn.Identity()).adapt({}, x, torch.eye(2)[[0, 1, 0, 0]])
+    assert means.tolist() == [[2.0, 2.0], [9.0, 9.0]]
+
+
+def test_distances_by_hand() -> None:
+    query, prototypes = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 0.0]])
+    euclidean = ProtoNet(nn.Identity()).predict({}, prototypes, query)
+    cosine = ProtoNet(nn.Identity(), distance="cosine").predict({}, prototypes, query)
+    warm = ProtoNet(nn.Identity(), temperature=0.5).predict({}, prototypes, query)
+    torch.testing.assert_close(euclidean, torch.tensor([[-13.0, -16.0]]))
+    torch.testing.assert_close(cosine, torch.tensor([[10 * (0.8 - 1), 10 * (0.6 - 1)]]))
+    torch.testing.assert_close(warm, torch.tensor([[-6.5, -8.0]]))
+
+
+def test_losses_do_not_depend_on_the_names_of_the_labels() -> None:
+    learner, batch = make_learner("ProtoNet"), random_episode()
+    renamed = torch.tensor([2, 0, 1])
+    other = Episode(
+        batch.support_x, renamed[batch.support_y], batch.query_x, renamed[batch.query_y], batch.weight, batch.n_way
+    )
+    params = learner.meta_parameters()
+    losses = learner.losses(params, batch)
+    torch.testing.assert_close(learner.losses(params, other), losses)
+    wrong = Episode(batch.support_x, renamed[batch.support_y], batch.query_x, batch.query_y, batch.weight, 3)
+    assert not torch.allclose(learner.losses(params, wrong), losses)
+
+
+@pytest.mark.parametrize(("norm", "inductive"), [("group", True), ("batch", False)])
+def test_only_batch_norm_lets_queries_see_each_other(norm: str, inductive: bool) -> None:
+    learner, batch = make_learner("ProtoNet", "image", norm), random_episode("image", n_tasks=1)
+    params = learner.meta_parameters()
+    changed = batch.clone()
+    changed.query_x[:, 1:] += 3 * torch.randn_like(changed.query_x[:, 1:])
+    (_, one), (_, two) = (learner.losses_and_outputs(params, b) for b in (batch, changed))
+    assert torch.allclose(one[0, 0], two[0, 0], atol=1e-5) is inductive
+    assert not torch.allclose(one[0, 1:], two[0, 1:], atol=1e-3)

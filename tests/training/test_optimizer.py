@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
+
+from datamodules.examples import ExampleDataModule
+from lifelong.data.domain import Domain
+from lifelong.learners import Classifier
+from lifelong.networks import WithHead
+from lifelong.strategy import Strategy
+from lifelong.training.optimizer import OuterLoop
+from tests.toys import Toy, fit, make_learner, same, toy_data, weights
+
+SGD = partial(torch.optim.SGD, lr=1.0)
+
+
+def test_the_schedule_moves_on_after_every_step() -> None:
+    learner = make_learner(
+        "ProtoNet", outer=OuterLoop(optimizer=SGD, scheduler=partial(StepLR, step_size=3, gamma=0.5))
+    )
+    fit(learner, toy_data(2))  # two experiences of four steps
+    assert learner.trainer.optimizers[0].param_groups[0]["lr"] == 0.25
+
+
+def test_a_schedule_that_waits_for_a_measurement_is_one_sentence() -> None:
+    learner = make_learner("ProtoNet", outer=OuterLoop(optimizer=SGD, scheduler=ReduceLROnPlateau))
+    with pytest.raises(ValueError, match="ReduceLROnPlateau waits for a measurement"):
+        fit(learner, toy_data(1))
+
+
+@pytest.mark.parametrize(("length", "warned"), [(8, False), (5, True)])
+def test_a_schedule_of_another_length_is_warned_of(length: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    schedule = partial(CosineAnnealingLR, T_max=length)
+    with caplog.at_level(logging.WARNING, "lifelong.training.optimizer"):
+        fit(make_learner("ProtoNet", outer=OuterLoop(optimizer=SGD, scheduler=schedule)), toy_data(2))
+    assert ("made for 5 steps, but the stream has 8: set --model.outer.scheduler.T_max 8" in caplog.text) is warned
+
+
+class Momentum(Strategy):
+    """Notes, before each step, the optimizer's state, the gradients and the parameters; changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[list[dict[str, torch.Tensor]]] = []
+
+    def observe(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any) -> None:
+        params, state = learner.meta_parameters(), learner.trainer.optimizers[0].state
+        buffers = {name: state[p]["momentum_buffer"] for name, p in params.items() if p in state}
+        self.notes.append([{n: t.detach().clone() for n, t in found.items()} for found in (buffers, gradients, params)])
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_the_optimizers_state_is_carried_into_the_next_experience_unless_reset(reset: bool) -> None:
+    momentum = Momentum()
+    outer = OuterLoop(optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9), reset_optimizer=reset)
+    fit(make_learner("ProtoNet", outer=outer), toy_data(2, steps_per_experience=3), [momentum])
+    assert not momentum.notes[0][0]
+    (last, gradients, _), (carried, fresh, before), (_, _, after) = momentum.notes[2:5]
+    assert all(gradient.abs().max() > 0 for gradient in fresh.values())
+    expected = {} if reset else {n: 0.9 * last[n] + gradients[n] for n in last}
+    torch.testing.assert_close(carried, expected)
+    for name, parameter in before.items():
+        step = fresh[name] + (0 if reset else 0.9 * carried[name])
+        torch.testing.assert_close(after[name], parameter - 0.1 * step)
+
+
+def test_a_chunk_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"--model.outer.chunk is 0: it must be at least 1"):
+        OuterLoop(chunk=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fused"),
+    [({}, True), ({"fused": False}, False), ({"foreach": True}, None), ({"differentiable": True}, None)],
+)
+def test_an_optimizer_that_is_left_free_takes_fused_steps(settings: dict[str, bool], fused: bool | None) -> None:
+    optimizer = OuterLoop(partial(torch.optim.Adam, **settings)).make_optimizer([nn.Parameter(torch.zeros(2))])
+    assert [group["fused"] for group in optimizer.param_groups] == [fused]
+
+
+def test_an_optimizer_without_a_fused_step_is_left_alone() -> None:
+    for optimizer in (torch.optim.RMSprop, torch.optim.Adagrad):
+        made = OuterLoop(optimizer).make_optimizer([nn.Parameter(torch.zeros(2))])
+        assert not made.param_groups[0].get("fused")
+    complex_too = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.complex64))]
+    assert OuterLoop().make_optimizer(complex_too).param_groups[0]["fused"] is None
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+def test_fused_steps_go_the_same_way(kind: str) -> None:
+    found = []
+    for settings in ({}, {"fused": False}):
+        # Some gradients are zero in theory; with a smaller eps the rounding that they consist of would grow to steps.
+        adam = partial(torch.optim.Adam, lr=0.01, eps=1e-3, **settings)
+        learner = make_learner("ProtoNet", kind, outer=OuterLoop(optimizer=adam))
+        before = weights(learner)
+        fit(learner, toy_data(1, kind))
+        assert learner.trainer.optimizers[0].param_groups[0]["fused"] is not bool(settings)
+        found.append(weights(learner))
+    for name, fused in found[0].items():
+        torch.testing.assert_close(fused, found[1][name], rtol=1e-4, atol=1e-5)
+    assert not same(before, found[0])
+
+
+class Contiguous(Strategy):
+    """Returns the gradients as they are, but for their layout in memory."""
+
+    def project(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any) -> dict[str, torch.Tensor]:
+        return {name: gradient.clone(memory_format=torch.contiguous_format) for name, gradient in gradients.items()}
+
+
+def test_the_layout_of_projected_gradients_does_not_matter() -> None:
+    found = []
+    for strategies in ([], [Contiguous()]):
+        learner = make_learner("ProtoNet", "image")
+        fit(learner, toy_data(1, "image"), strategies)
+        found.append(weights(learner))
+    kernel = learner.network.blocks[1][0].weight  # type: ignore[union-attr, index]
+    assert kernel.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator, call-arg]
+    assert not kernel.is_contiguous()  # type: ignore[operator]
+    assert same(*found)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, partial(torch.optim.SGD, lr=0.1, momentum=0.9)])
+def test_a_loaded_state_is_laid_out_as_the_parameters_are(optimizer: Any) -> None:
+    torch.manual_seed(0)
+    start, gradients = torch.randn(2, 3, 4, 4), torch.randn(3, 2, 3, 4, 4)
+
+    def stepped(first: torch.memory_format, then: torch.memory_format) -> torch.Tensor:
+        states: Any = None
+        for layout, some in ((first, gradients[:1]), (then, gradients[1:])):
+            parameter = nn.Parameter(start.to(memory_format=layout, copy=True))
+            made = OuterLoop(optimizer).make_optimizer([parameter])
+            if states is not None:
+                made.load_state_dict(states)
+            for gradient in some:
+                parameter.grad = gradient.to(memory_format=layout)
+                made.step()
+            states = made.state_dict()
+        return parameter.detach().contiguous()
+
+    plain, last = torch.contiguous_format, torch.channels_last
+    for first, then in ((last, plain), (plain, last)):
+        torch.testing.assert_close(stepped(first, then), stepped(plain, plain))
+
+
+@pytest.mark.parametrize("before", [{}, {"fused": False}, {"foreach": True}])
+@pytest.mark.parametrize("now", [{}, {"fused": False}, {"foreach": True}])
+def test_how_to_step_is_chosen_by_the_run_and_not_by_the_checkpoint(
+    before: dict[str, bool], now: dict[str, bool]
+) -> None:
+    def made(settings: dict[str, bool]) -> torch.optim.Optimizer:
+        parameter = nn.Parameter(torch.zeros(2))
+        parameter.grad = torch.ones(2)
+        return OuterLoop(partial(torch.optim.Adam, **settings)).make_optimizer([parameter])
+
+    old, new = made(before), made(now)
+    old.step()
+    new.load_state_dict(old.state_dict())
+    new.step()
+    assert {name: new.param_groups[0][name] for name in ("fused", "foreach")} == {
+        "fused": now.get("fused", None if now else True),
+        "foreach": now.get("foreach"),
+    }
+
+
+def test_sparse_gradients_are_not_fused() -> None:
+    class Words(Toy):
+        def _domain(self, d: int) -> Domain:
+            y = np.repeat(np.arange(12), 12)
+            return Domain(f"words {d}", torch.from_numpy(y[:, None] * 3 % 7), y, [f"c{c}" for c in range(12)])
+
+    network = WithHead(nn.EmbeddingBag(8, 4, sparse=True), n_features=4, n_outputs=12)
+    learner = Classifier(network, outer=OuterLoop(optimizer=SGD))
+    data = ExampleDataModule([Words(1)], batch_size=8, steps_per_experience=2, split=(0.2, 0.2))
+    fit(learner, data)
+    assert learner.trainer.optimizers[0].param_groups[0]["fused"] is None
