@@ -45,8 +45,8 @@ def evaluate(
     """
     check_trainer_arguments(trainer)
     with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
-        report = Report(folder, dict(config or {}))
-        callbacks = [Evaluator(report), writer or PredictionWriter(folder)]
+        report = Report(folder.path, dict(config or {}))
+        callbacks = [Evaluator(report), writer or PredictionWriter()]
         made = make_trainer({**trainer, "logger": False}, callbacks, str(folder.path))
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}

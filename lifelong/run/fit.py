@@ -117,7 +117,7 @@ def _train(
     start: str | None,
     trainer: Mapping[str, Any],
 ) -> None:
-    evaluator = Evaluator(Report(folder, configuration.content))
+    evaluator = Evaluator(Report(folder.path, configuration.content))
     settings = dict(trainer)
     settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
     if start is not None:
