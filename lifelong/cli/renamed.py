@@ -29,9 +29,6 @@ PATHS = {
     "lifelong.outer.OuterLoop": "lifelong.TaskRunner and --optimizer",
 }
 """The old path of a class and the new one."""
-CONFIGS = {"image_folder": "my_photos"}
-"""The old bare name of a config and the new one."""
-
 
 def check_options(options: Sequence[str]) -> None:
     """Refuse an option, or the path of a class, by a name that it no longer has.

@@ -105,7 +105,7 @@ def fit(
     with launched_folder(options, given) as folder:
         start = given or _start_from(folder, options)
         _train(module, data, folder, checkpoint, configuration, start, trainer)
-    return Run(folder.path, module, data, configuration.content, _trainer_arguments(trainer))
+    return Run(folder.path, module, None, data=data, config=configuration.content, trainer=_trainer_arguments(trainer))
 
 
 def _train(
