@@ -1,0 +1,140 @@
+"""The setting of a run's results: what was learnt, by what, how it was run, and what it took."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import lightning as L
+from typing_extensions import Self
+
+from lifelong.data.kinds import DISJOINT_STREAMS, Part
+from lifelong.data.stream_datamodule import stream_data
+from lifelong.training.stream_module import evaluation_part, stream_module
+from lifelong.utilities.peak_memory import peak_memory
+from lifelong.utilities.versions import installed_version
+
+PACKAGES = ("lifelong", "torch", "lightning", "numpy", "torchmetrics", "wandb")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What results are of; every field stands under its name in ``results.json``.
+
+    Args:
+        domains: names of the columns of the accuracy matrix.
+        experiences: names of the experiences of the whole stream; the first of them are the rows of the matrix.
+        score: what a score is: accuracy, return, …
+        percent: scores are shares, shown as percent.
+        transductive: an answer depends on the queries that are asked with it.
+        part: which held-out part was evaluated.
+        evaluation: what was evaluated, for people: ``1000 test tasks a domain, 5-way 1-shot``.
+        n_eval_units: evaluation units of each domain.
+        n_unseen: so many of the domains, the last ones, are never learnt.
+        joint: the only experience is of all domains at once.
+        disjoint: each experience has classes of its own whose outputs only it teaches.
+        checkpoint: the only row is of a checkpoint that was evaluated apart from its stream.
+        learner: name of its class.
+        strategies: names of their classes.
+        plan: how the tasks of a batch were run.
+        parameters: how many numbers are trained.
+        strategy_bytes: memory of each strategy.
+        split_hash: which classes or examples are in which part.
+        finished: the Trainer came to its end.
+        wall_seconds: of the run, its earlier parts included.
+        peak_memory: bytes of the process and of the accelerator.
+        versions: of packages.
+        config: what the run was started with.
+    """
+
+    domains: tuple[str, ...]
+    experiences: tuple[str, ...]
+    score: str = "score"
+    percent: bool = False
+    transductive: bool = False
+    part: Part = "val"
+    evaluation: str = ""
+    n_eval_units: tuple[int, ...] = ()
+    n_unseen: int = 0
+    joint: bool = False
+    disjoint: bool = False
+    checkpoint: bool = False
+    learner: str = ""
+    strategies: tuple[str, ...] = ()
+    plan: str = ""
+    parameters: int = 0
+    strategy_bytes: Mapping[str, int] = field(default_factory=dict)
+    split_hash: str = ""
+    finished: bool = False
+    wall_seconds: float = 0.0
+    peak_memory: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Return the names of learner and strategies."""
+        return f"{self.learner}, {' + '.join(self.strategies) or 'no strategy'}"
+
+    @property
+    def score_name(self) -> str:
+        """Return what a score is, for tables."""
+        return f"{self.score}, transductive" if self.transductive else self.score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Make a setting of what :meth:`to_dict` returned, also after it was JSON; other entries are left out.
+
+        Raises:
+            KeyError: when an entry is missing.
+        """
+        values: dict[str, Any] = {f.name: content[f.name] for f in fields(cls)}
+        return cls(**(values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)}))
+
+
+def setting_of(trainer: L.Trainer, *, seconds: float = 0.0, finished: bool = False) -> Setting:
+    """Describe what a Trainer evaluates now; in ``validate`` and ``test`` that is a checkpoint.
+
+    Args:
+        trainer: runs a stream module on the data of a stream.
+        seconds: wall seconds of the run.
+        finished: the Trainer came to its end.
+    """
+    module, data, part = stream_module(trainer), stream_data(trainer), evaluation_part(trainer)
+    learner, stream, checkpoint = module.learner, data.stream, trainer.state.fn != "fit"
+    return Setting(
+        domains=tuple(stream.domains),
+        experiences=("checkpoint",) if checkpoint else tuple(e.name for e in stream.experiences),
+        score=learner.objective.score_name,
+        percent=learner.objective.percent,
+        transductive=learner.transductive,
+        part=part,
+        evaluation=data.about_evaluation(part),
+        n_eval_units=tuple(data.n_eval_units(part, domain) for domain in range(len(stream.domains))),
+        n_unseen=stream.n_unseen,
+        joint=data.joint,
+        disjoint=data.kind in DISJOINT_STREAMS,
+        checkpoint=checkpoint,
+        learner=type(learner).__name__,
+        strategies=tuple(module.strategies.names),
+        plan=str(module.runner.plan_for(learner, module.device)),
+        parameters=sum(p.numel() for p in learner.meta_parameters().values()),
+        strategy_bytes={type(s).__name__: s.memory_bytes() for s in module.strategies},
+        split_hash=stream.fingerprint,
+        finished=finished,
+        wall_seconds=seconds,
+        peak_memory=peak_memory(),
+        versions=_versions(),
+    )
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {package: installed_version(package) for package in PACKAGES} | {"python": platform.python_version()}
