@@ -45,14 +45,11 @@ def t_quantile(degrees: ArrayLike) -> Array:
         [12.7062, 2.7764, 2.2622, 1.9842]
     """
     nu = np.asarray(degrees, dtype=float)
-    # Γ((ν+1)/2) / Γ(ν/2) = √(ν/2) to nine digits from there on, where the difference of logarithms has fewer.
-    ratio = [math.exp(math.lgamma((v + 1) / 2) - math.lgamma(v / 2)) if v < 1e7 else math.sqrt(v / 2) for v in nu.flat]
-    factor = 2 / math.sqrt(math.pi) * np.reshape(ratio, nu.shape)
+    factor = 2 / math.sqrt(math.pi) * np.reshape([_gamma_ratio(v) for v in nu.flat], nu.shape)
     theta = np.arctan(1.9 / np.sqrt(nu))  # below every quantile
     for _ in range(12):
-        angles = theta[..., None] * (NODES + 1) / 2
-        share = factor * theta / 2 * (np.cos(angles) ** (nu[..., None] - 1) @ WEIGHTS)
-        theta = theta + (LEVEL - share) / (factor * np.cos(theta) ** (nu - 1))
+        share = factor * theta / 2 * (_density(theta[..., None] * (NODES + 1) / 2, nu[..., None]) @ WEIGHTS)
+        theta = theta + (LEVEL - share) / (factor * _density(theta, nu))
     quantile: Array = np.sqrt(nu) * np.tan(theta)
     return quantile
 
@@ -201,3 +198,16 @@ def _quantiles(degrees: Array) -> Array:
     known = different >= 1 - 1e-9
     quantiles[known] = t_quantile(np.maximum(different[known], 1.0))
     return quantiles[place].reshape(np.shape(degrees))
+
+
+def _gamma_ratio(nu: float) -> float:
+    """Compute ``Γ((ν+1)/2) / Γ(ν/2)``, for large ``ν`` by its series, where logarithms would cancel."""
+    if nu > 1e5:
+        return math.sqrt(nu / 2) * (1 - 1 / (4 * nu))
+    return math.exp(math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2))
+
+
+def _density(angle: Array, nu: Array) -> Array:
+    """Compute ``cos(φ)^(ν-1)``, with all digits for small angles and large powers too."""
+    density: Array = np.exp((nu - 1) / 2 * np.log1p(-(np.sin(angle) ** 2)))
+    return density
