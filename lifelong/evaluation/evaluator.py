@@ -21,7 +21,8 @@ from lifelong.evaluation.intervals import Row, Scores, ragged, stacked, unpadded
 from lifelong.evaluation.packing import pack, unpack
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
-from lifelong.evaluation.setting import Setting, setting_of
+from lifelong.evaluation.setting import Setting
+from lifelong.evaluation.setting_of import setting_of
 from lifelong.training.stream_module import StreamModule, evaluation_part, stream_module
 
 

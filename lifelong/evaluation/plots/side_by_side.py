@@ -42,6 +42,7 @@ def results_figure(
         n_unseen: so many of the domains, the last ones, are never learnt.
 
     Example:
+        >>> import numpy as np
         >>> names, averages = ["a", "b"], [Estimate(1.0, 0.1), Estimate(0.5, 0.1)]
         >>> figure = results_figure(
         ...     np.eye(2), None, names, names, averages, title="test", score_name="accuracy", percent=True
