@@ -36,6 +36,7 @@ def matrix_html(
         title: above the table.
 
     Example:
+        >>> import numpy as np
         >>> text = matrix_html(
         ...     np.eye(1), np.eye(1) / 10, ["a < b"], ["a < b"], [Estimate(1.0, 0.1)], percent=True, title="test"
         ... )
@@ -65,7 +66,7 @@ def metrics_html(metrics: Mapping[str, Estimate], *, percent: bool, score_name: 
 
     Example:
         >>> "needs two experiences" in metrics_html(
-        ...     {"forgetting": Estimate(np.nan, np.nan, "needs two experiences")}, percent=True, score_name="accuracy"
+        ...     {"forgetting": Estimate(float("nan"), float("nan"), "needs two experiences")}, percent=True, score_name="accuracy"
         ... )
         True
     """
