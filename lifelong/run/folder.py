@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from lifelong.utilities.files import write_json, write_whole
 
 
 class RunFolder:
@@ -39,19 +39,11 @@ class RunFolder:
 
     def write_json(self, name: str, content: Any) -> Path:
         """Write a JSON file; NaN becomes null, so that every reader takes it."""
-        text = json.dumps(_plain(content), indent=2, allow_nan=False)
-        return self.write(name, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        return write_json(self.path / name, content)
 
     def write(self, name: str, writer: Callable[[Path], Any]) -> Path:
         """Let ``writer`` write to a temporary name, then rename: the file is whole or absent, never half."""
-        target = self.path / name
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            writer(part)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target
+        return write_whole(self.path / name, writer)
 
 
 def choose_folder(root: str, name: str | None, checkpoint: str | None) -> Path:
@@ -91,15 +83,3 @@ def _unused(folder: Path) -> Path:
     while candidate.exists():
         candidate, number = folder.with_name(f"{folder.name}_{number}"), number + 1
     return candidate
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and value != value:
-        return None
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
