@@ -24,9 +24,7 @@ def closed_loop_table(result: ClosedLoopResult) -> Table:
     if score in result.without_adaptation:
         columns["without adaptation"] = (result.without_adaptation[score], score)
     columns |= {_head(name): (intervals, name) for name, intervals in measures.items() if name != score}
-    table = Table(
-        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
-    )
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("domain", no_wrap=True)
     for head in columns:
         table.add_column(head.replace(" ", "\n", 1), justify="right", no_wrap=True)

@@ -33,8 +33,8 @@ class MPPI(Planner):
         Williams et al., "Information theoretic MPC for model-based reinforcement learning", ICRA 2017; with models that
         adapt, Nagabandi et al., "Learning to adapt in dynamic, real-world environments through
         meta-reinforcement learning", ICLR 2019. Differences: the temperature follows the candidates' costs, the
-        control cost ``γ uᵀ Σ⁻¹ ε`` is left out (a robot's cost includes that of acting), and the noise may be correlated
-        along the steps.
+        control cost ``γ uᵀ Σ⁻¹ ε`` is left out (a robot's cost includes it), and the noise may be correlated along the
+        steps.
 
     Example:
         A point that moves by its action, with its goal at 1:
@@ -76,7 +76,9 @@ class MPPI(Planner):
 
 
 def soft_minimum(costs: Tensor, temperature: float) -> Tensor:
-    """Return weights ``(R, N)`` that sum to one, ``∝ exp(−(J − min J) / λ)`` with ``λ = temperature · (median J − min J)``.
+    """Return weights ``(R, N)`` that sum to one, smaller for larger costs.
+
+    ``w ∝ exp(−(J − min J) / λ)`` with ``λ = temperature · (median J − min J)``.
 
     Infinite costs weigh nothing and have no part in the median; where all are infinite, the first candidate has all the
     weight (that is the plan as it was).

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lifelong.control.plots import trajectories_figure
+from lifelong.control.video import film_suffix, side_by_side, write_film
 from PIL import Image
 
 from datamodules.episodic import EpisodicDataModule
 from lifelong.control import ClosedLoop
 from lifelong.control.closed_loop import closed_loop_table
 from lifelong.control.drive import Drive
-from lifelong.control.plots import trajectories_figure
 from lifelong.control.support_curve import default_sizes, errors_by_size, windows
-from lifelong.control.video import film_suffix, side_by_side, write_film
 from lifelong.learners import MAML, NoAdaptation
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP
