@@ -25,8 +25,8 @@ class GymRobot(Robot):
 
     A parameter is named by a quantity, for all parts that have it, or by quantity and part, as in
     ``actuator_gain.bfoot``; the numbers are the smallest and the largest factor. Quantities: ``actuator_gain``
-    (negative reverses an actuator, 0 cripples it; by the actuator's name or that of its joint), ``body_mass`` (with its inertia),
-    ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
+    (negative reverses an actuator, 0 cripples it; by the name of the actuator or its joint), ``body_mass`` (with its
+    inertia), ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
 
     A model predicts the next observation and the reward; the cost is the negative reward. Measures: ``return``, the
     sum of rewards.

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lifelong.control.planning import CEM
 
 from datamodules import Dynamics, dynamics
 from datamodules.episodic import EpisodicDataModule
 from datamodules.robots import Car
 from lifelong.control.controller import ModelPredictive
-from lifelong.control.planning import CEM
 from lifelong.data.domain import Domain
 from tests.robots import Slider, SliderSimulation, needs_robot
 
