@@ -40,7 +40,8 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], what: str, *, co
 
     def write(part: Path) -> None:
         with part.open("wb") as file:  # given a path, numpy would add a suffix to it
-            (np.savez_compressed if compress else np.savez)(file, **arrays)
+            save: Any = np.savez_compressed if compress else np.savez  # its keywords are typed as one option of its own
+            save(file, **arrays)
 
     try:
         write_whole(path, write)

@@ -26,12 +26,13 @@ from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_
 from lifelong.evaluation.metrics import Row
 from lifelong.strategy import overrides
 from lifelong.training.stream_module import StreamModule, stream_module
+from lifelong.utilities.recorded import Recorded
 
 MAX_FAILURES = 3
 """Failures that are printed one by one."""
 
 
-class ClosedLoop(AfterEvaluation):
+class ClosedLoop(AfterEvaluation, Recorded):
     """Let the learner drive unseen robots of every domain of the stream and measure how well they do.
 
     Success (or return) and the robots' other measures are means over robots with 95 % intervals, printed and written

@@ -12,13 +12,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lifelong.utilities.recorded import Recorded
+
 Step = Callable[[Tensor, Tensor], Tensor]
 """A model: states ``(R, N, S)`` and actions ``(R, N, A)`` to the states that follow, ``(R, N, S)``."""
 Cost = Callable[[Tensor, Tensor], Tensor]
 """Costs ``(R, N)`` of having acted ``(R, N, A)`` and come to ``(R, N, S)``; lower is better."""
 
 
-class Planner(ABC):
+class Planner(Recorded, ABC):
     """Plan by a model: improve a plan by trying candidates near it, act by its first action, shift it.
 
     A plan ``(R, H, A)`` goes in and comes out: a planner keeps no state. Candidates are the plan plus noise, clipped

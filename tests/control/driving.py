@@ -41,7 +41,14 @@ def module_for(source: Points, name: str = "MAML", strategies: Any = (), **setti
 
 
 def data_of(source: Points, **settings: Any) -> EpisodicDataModule:
-    shape = {"n_way": 1, "n_shot": 10, "n_query": 10, "tasks_per_batch": 8, "split": (4, 4), "n_eval_tasks": 8}
+    shape: dict[str, Any] = {
+        "n_way": 1,
+        "n_shot": 10,
+        "n_query": 10,
+        "tasks_per_batch": 8,
+        "split": (4, 4),
+        "n_eval_tasks": 8,
+    }
     return EpisodicDataModule([source], **({"steps_per_experience": 70, **shape} | settings))
 
 

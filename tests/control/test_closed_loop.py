@@ -66,7 +66,7 @@ def test_the_matrix_shows_what_naive_training_forgets(tmp_path: Path) -> None:
 
 
 @quiet
-def test_after_the_last_experience_only_the_rows_before_are_unknown(tmp_path: Path) -> None:
+def test_driving_at_the_end_leaves_the_rows_before_unknown(tmp_path: Path) -> None:
     callback = ClosedLoop(n_robots=2, compare=False, support_sizes=[])
     result = learnt(maml(), points(steps_per_experience=4), callback, tmp_path)
     matrix = np.array(result["matrix"])
@@ -80,7 +80,7 @@ def test_after_the_last_experience_only_the_rows_before_are_unknown(tmp_path: Pa
 
 
 @quiet
-def test_adaptation_is_measured_by_success_and_by_the_models_error(tmp_path: Path) -> None:
+def test_adaptation_shows_in_success_and_the_models_error(tmp_path: Path) -> None:
     data, module = points(steps_per_experience=80, joint=True), maml()
     fit(module, data)
     callback = ClosedLoop(n_robots=4, support_sizes=[0, 2, 10])

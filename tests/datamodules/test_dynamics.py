@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lifelong.control.planning import CEM
 
 from datamodules import Dynamics, dynamics
 from datamodules.episodic import EpisodicDataModule
 from datamodules.robots import Car
-from lifelong.control.controller import ModelPredictive
+from lifelong.control.cem import CEM
+from lifelong.control.model_predictive import ModelPredictive
 from lifelong.data.domain import Domain
 from tests.robots import Slider, SliderSimulation, needs_robot
 
@@ -60,7 +60,7 @@ def test_transitions_follow_each_other_and_no_reset_is_among_them() -> None:
         assert following[:, 0].abs().max() <= 1.001
 
 
-def test_inputs_are_scaled_by_the_nominal_family_whatever_the_options() -> None:
+def test_inputs_are_scaled_by_the_nominal_family_always() -> None:
     spaces = [slides(**s).space for s in ({}, {"families": ["reversed"]}, {"n_robots": 2, "seed": 3})]
     for space in spaces[1:]:
         assert torch.equal(space.mean, spaces[0].mean)
@@ -88,8 +88,8 @@ def test_the_space_encodes_as_the_data_are(told: bool) -> None:
     state, action = torch.from_numpy(simulation.state), torch.tensor([0.4])
     simulation.step(action.numpy())
     change = source.robot.change(state, torch.from_numpy(simulation.state))
-    tells = space.tell(simulation)
-    x = space.encode(state, action, None if tells is None else torch.from_numpy(tells))
+    parameters = space.true_parameters(simulation)
+    x = space.encode(state, action, None if parameters is None else torch.from_numpy(parameters))
     assert space.n_inputs == len(x) == domain.x.shape[1] == 2 + told
     assert space.n_outputs == 1
     if told:
