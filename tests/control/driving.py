@@ -48,8 +48,9 @@ def data_of(source: Points, **settings: Any) -> EpisodicDataModule:
         "tasks_per_batch": 8,
         "split": (4, 4),
         "n_eval_tasks": 8,
+        "steps_per_experience": 70,
     }
-    return EpisodicDataModule([source], **({"steps_per_experience": 70, **shape} | settings))
+    return EpisodicDataModule([source], **(shape | settings))
 
 
 def trained(source: Points, name: str = "MAML", strategies: Any = (), **settings: Any) -> tuple[StreamModule, Any]:

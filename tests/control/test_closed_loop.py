@@ -14,6 +14,7 @@ import torch
 from datamodules.episodic import EpisodicDataModule
 from lifelong.control import ClosedLoop
 from lifelong.control.closed_loop_table import closed_loop_table
+from lifelong.run.recording import record
 from lifelong.training.stream_module import StreamModule
 from strategies import WeightAveraging
 from tests.control.driving import QUICK, data_of, module_for
@@ -101,6 +102,14 @@ def test_adaptation_shows_in_success_and_the_models_error(tmp_path: Path) -> Non
     assert all(torch.equal(a, b) for a, b in zip(weights, module.parameters(), strict=True))
     table = closed_loop_table(callback.result)
     assert [column.header for column in table.columns][:3] == ["domain", "success\n(%) ↑", "without\nadaptation"]
+
+
+def test_the_callback_is_written_to_a_config() -> None:
+    unrecorded: list[str] = []
+    recorded = record(ClosedLoop(n_robots=3, domains=["nominal"]), "trainer.callbacks", unrecorded)
+    assert not unrecorded
+    assert recorded["class_path"] == "lifelong.control.ClosedLoop"
+    assert (recorded["init_args"]["n_robots"], recorded["init_args"]["domains"]) == (3, ["nominal"])
 
 
 def test_what_cannot_be_driven_is_one_sentence(tmp_path: Path) -> None:

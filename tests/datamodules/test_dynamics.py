@@ -13,6 +13,7 @@ from datamodules.robots import Car
 from lifelong.control.cem import CEM
 from lifelong.control.model_predictive import ModelPredictive
 from lifelong.data.domain import Domain
+from lifelong.run.recording import record
 from tests.robots import Slider, SliderSimulation, needs_robot
 
 CPU = torch.device("cpu")
@@ -205,6 +206,16 @@ def test_simulations_are_of_the_family_and_unseen() -> None:
     assert not set(np.round(drawn, 3)) & set(gains(source.domains()[1], source).round(3).tolist())
     with pytest.raises(ValueError, match="has 2 domains, counted from 0, and no domain 2"):
         source.simulations(2, 1, np.random.default_rng(0))
+
+
+def test_robot_and_planner_are_written_to_a_config() -> None:
+    source, unrecorded = slides(Slider(edge=3.0), planner=CEM(horizon=5)), list[str]()
+    arguments = record(source, "data.sources", unrecorded)["init_args"]
+    assert not unrecorded
+    assert arguments["robot"] == {"class_path": "tests.robots.Slider", "init_args": {"edge": 3.0}}
+    assert arguments["planner"]["class_path"] == "lifelong.control.CEM"
+    assert arguments["planner"]["init_args"]["horizon"] == 5
+    assert arguments["n_robots"] == 6
 
 
 def test_the_controller_plans_in_the_space() -> None:
