@@ -56,7 +56,7 @@ class EpisodicDataModule(StreamDataModule):
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
         cumulative: train each experience on tasks of its own domain and all before it: the upper bound for every row of
             the matrix. Steps are as usual.
-        seed: decides the training tasks; the command line links it to ``--seed_everything``.
+        seed: decides the training tasks; ``--seed`` of the command line sets it.
 
     Raises:
         ValueError: when a setting is out of range, or a class or domain is too small for the tasks (it is named).
@@ -110,12 +110,16 @@ class EpisodicDataModule(StreamDataModule):
         self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once)
 
     def check(self, stream: Stream) -> None:
-        """Every class must have enough examples, and every part enough classes."""
+        """Refuse a class with too few examples, and a part with too few classes unless it is empty.
+
+        An empty evaluation part is refused when it is evaluated.
+        """
         for experience in stream.experiences:
             for pool in experience.pools:
                 pool.check(self.shape)
         for pool in (*stream.val, *stream.test):
-            pool.check(self.eval_shape)
+            if len(pool) > 0:
+                pool.check(self.eval_shape)
 
     @property
     def steps_per_experience(self) -> int:
@@ -133,13 +137,13 @@ class EpisodicDataModule(StreamDataModule):
 
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnTasks:
         """Tasks of a held-out part, the same for every method, seed and row of the matrix."""
-        pools = self.stream.val if part == "val" else self.stream.test
+        pool = self.stream.pools(part)[domain]
         rngs = (generator(self.split_seed, part, domain, i) for i in indices)
-        return DrawnTasks([draw_task([pools[domain]], self.eval_shape, rng) for rng in rngs], self.eval_shape)
+        return DrawnTasks([draw_task([pool], self.eval_shape, rng) for rng in rngs], self.eval_shape)
 
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """As many tasks for every domain."""
-        return self.n_eval_tasks
+        """Return the number of tasks, the same for every domain but those with an empty part, which have none."""
+        return self.n_eval_tasks if len(self.stream.pools(part)[domain]) > 0 else 0
 
     def about_evaluation(self, part: Part) -> str:
         """Number and shape of the tasks."""

@@ -9,17 +9,13 @@ Shapes: ``B`` examples, ``N`` ways, ``*X`` one input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from lifelong.data.episode import Episode
+from lifelong.data.deck import Deck, DrawnExamples
 from lifelong.data.fading import Fading
 from lifelong.data.kinds import Part, Unit
-from lifelong.data.loaders import Drawn
 from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source
@@ -28,71 +24,6 @@ from lifelong.data.stream_datamodule import StreamDataModule, positive
 
 Scenario = Literal["class", "domain", "task"]
 Classes = Literal["all", "seen", "current"]
-
-
-@dataclass(frozen=True, eq=False)
-class Deck:
-    """The labelled examples of one or more pools in one row.
-
-    Args:
-        pools: where they are.
-        pool: ``(M,)`` which pool an example is in.
-        index: ``(M,)`` its index there.
-        label: ``(M,)`` its class among the classes of its pool.
-        number: ``(M,)`` its class in the whole stream.
-    """
-
-    pools: Sequence[Pool]
-    pool: np.ndarray
-    index: np.ndarray
-    label: np.ndarray
-    number: np.ndarray
-
-    @staticmethod
-    def of(pools: Sequence[Pool]) -> Deck:
-        """All examples of the pools."""
-        sizes = [[len(members) for members in pool.members] for pool in pools]
-        return Deck(
-            pools,
-            np.repeat(np.arange(len(pools)), [sum(s) for s in sizes]),
-            np.concatenate([members for pool in pools for members in pool.members]),
-            np.concatenate([np.repeat(np.arange(len(s)), s) for s in sizes]),
-            np.concatenate([np.repeat(pool.numbers, s) for pool, s in zip(pools, sizes, strict=True)]),
-        )
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-
-class DrawnExamples(Drawn):
-    """Some examples of a deck.
-
-    Args:
-        deck: where they are.
-        places: ``(B,)`` in the deck.
-        labels: ``(B,)`` the way of each example's class; one that is none of the ways is their number.
-        ways: ``(B, N)`` stream-wide numbers of the classes that each example is told apart from.
-    """
-
-    def __init__(self, deck: Deck, places: np.ndarray, labels: np.ndarray, ways: np.ndarray) -> None:
-        self.deck, self.places, self.labels, self.ways = deck, places, labels, ways
-
-    def gather(self, device: torch.device) -> Episode:
-        """The examples as tasks with an empty support set and one query each."""
-        x = self._inputs(device)
-        y, ways = (torch.from_numpy(array).to(device, non_blocking=True) for array in (self.labels, self.ways))
-        weight = torch.ones(len(y), device=device)
-        return Episode(x[:, None][:, :0], y[:, None][:, :0], x[:, None], y[:, None], weight, ways.shape[1], ways)
-
-    def _inputs(self, device: torch.device) -> Tensor:
-        index, pools = self.deck.index[self.places], self.deck.pools
-        if len(pools) == 1:
-            return pools[0].gather(index, device)
-        pool_of = self.deck.pool[self.places]
-        parts = [pools[p].gather(index[pool_of == p], device) for p in sorted(set(pool_of.tolist()))]
-        # From pool by pool back into the order of the batch.
-        order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
-        return torch.cat(parts)[torch.from_numpy(order).to(device, non_blocking=True)]
 
 
 class ExampleDataModule(StreamDataModule):
@@ -121,10 +52,10 @@ class ExampleDataModule(StreamDataModule):
         cumulative: train each experience on the examples of its own domain and all before it: the upper bound for every
             row of the matrix. Steps are as usual.
         fade: a stream without boundaries: each domain fades into the next, over this share of an experience around the
-            boundary (:class:`~lifelong.data.fading.Fading`), and neither learner nor strategies are told where they are. An
-            experience is then a stretch of the stream, and the matrix has a row for each. 0 changes the domain at
-            once, untold; None has boundaries. Needs ``classes: all`` or the ``domain`` scenario.
-        seed: decides the order of the training examples; the command line links it to ``--seed_everything``.
+            boundary (:class:`~lifelong.data.fading.Fading`), and neither learner nor strategies are told where they
+            are. An experience is then a stretch of the stream, and the matrix has a row for each. 0 changes the domain
+            at once, untold; None has boundaries. Needs ``classes: all`` or the ``domain`` scenario.
+        seed: decides the order of the training examples; ``--seed`` of the command line sets it.
 
     Raises:
         ValueError: when a setting is out of range, or the domains or ``fade`` do not suit the scenario.
@@ -185,18 +116,39 @@ class ExampleDataModule(StreamDataModule):
         self._plans: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def check(self, stream: Stream) -> None:
-        """Experiences need examples of two classes or more, and equal numbers of classes where these are the same."""
+        """Refuse an experience in which nothing competes, and unequal numbers of classes where they are shared.
+
+        In the ``class`` scenario with the classes ``all`` or ``seen`` an experience may bring one class.
+        """
+        shares = self.kind == "class" and self.classes != "current"
         for experience in stream.experiences:
             for pool in experience.pools:
-                if sum(len(m) > 0 for m in pool.members) < 2:
-                    raise ValueError(f"{pool.name} has examples of fewer than two classes: nothing can be told apart")
+                n_classes = sum(len(members) > 0 for members in pool.members)
+                if n_classes < (1 if shares else 2):
+                    raise ValueError(self._too_few_classes(pool, n_classes))
+        if stream.n_classes < 2:
+            raise ValueError(f"the stream has {stream.n_classes} class in all: give --data.sources at least two")
         counts = {pool.n_classes: pool.name for pool in stream.test}
         if self.kind != "class" and len(counts) > 1:
             found = ", ".join(f"{name} has {n}" for n, name in counts.items())
             raise ValueError(f"the {self.kind} scenario needs as many classes in every domain, but {found}")
 
+    def _too_few_classes(self, pool: Pool, n_classes: int) -> str:
+        if n_classes == 0:
+            return f"{pool.name} has no example: leave it out, or hold less out (--data.split)"
+        scenario = f"--data.scenario {self.kind}" + (" with --data.classes current" if self.kind == "class" else "")
+        return (
+            f"{pool.name} has examples of one class, and with {scenario} no other competes with it: give every "
+            "experience at least two classes, or set --data.scenario class with --data.classes all or seen"
+        )
+
+    def reseed(self, seed: int) -> None:
+        """Draw the training examples in the order of another seed."""
+        super().reseed(seed)
+        self._decks, self._evaluation_decks, self._orders, self._plans = {}, {}, {}, {}
+
     def ways(self, experience: Experience) -> np.ndarray:
-        """All classes, those seen so far, or the experience's own: as the scenario says."""
+        """Return all classes, those seen so far, or the experience's own: as the scenario selects them."""
         if self.kind == "class":
             return self._ways(experience.index, "all" if self.classes == "all" else "seen")
         return np.unique(np.concatenate([pool.numbers for pool in self._own(experience)]))
@@ -277,7 +229,7 @@ class ExampleDataModule(StreamDataModule):
 
     def n_eval_units(self, part: Part, domain: int) -> int:
         """All examples of the part, or as many as asked for."""
-        n_examples = len((self.stream.val if part == "val" else self.stream.test)[domain])
+        n_examples = len(self.stream.pools(part)[domain])
         return n_examples if self.n_eval_examples is None else min(n_examples, self.n_eval_examples)
 
     def about_evaluation(self, part: Part) -> str:
@@ -291,7 +243,7 @@ class ExampleDataModule(StreamDataModule):
 
     def _evaluation_deck(self, part: Part, domain: int) -> tuple[Deck, np.ndarray]:
         if (part, domain) not in self._evaluation_decks:
-            deck = Deck.of([(self.stream.val if part == "val" else self.stream.test)[domain]])
+            deck = Deck.of([self.stream.pools(part)[domain]])
             order = generator(self.split_seed, part, domain).permutation(len(deck))
             self._evaluation_decks[part, domain] = (deck, order)
         return self._evaluation_decks[part, domain]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lifelong.data.domain import Domain
+from lifelong.data.kinds import Part
 from lifelong.data.pool import Pool
 from lifelong.data.splits import SPLITS, split_domain
 
@@ -52,8 +53,12 @@ class Stream:
 
     @property
     def n_learnt(self) -> int:
-        """Domains that the stream teaches."""
+        """Return how many domains the stream teaches."""
         return len(self.domains) - self.n_unseen
+
+    def pools(self, part: Part) -> tuple[Pool, ...]:
+        """Return the pools of an evaluation part, one per domain."""
+        return self.val if part == "val" else self.test
 
 
 def build_stream(

@@ -17,7 +17,7 @@ from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
 from lifelong.data.kinds import Part, StreamKind, Unit
 from lifelong.data.loaders import Drawn, RowLoader, StepLoader
-from lifelong.data.source import Source
+from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
 from lifelong.utilities.recorded import Recorded
 
@@ -113,13 +113,17 @@ class StreamDataModule(Recorded, L.LightningDataModule):
 
     # -- the stream -----------------------------------------------------------------------------------------------
 
-    @property
-    def stream(self) -> Stream:
-        """The stream, loaded on first use."""
+    def load(self) -> Stream:
+        """Load the sources, split their domains and return the stream; later calls return the same stream.
+
+        Raises:
+            ValueError: when a source cannot be loaded, or units cannot be drawn from what it has.
+        """
         if self._stream is None:
-            loaded = [(source, source.domains()) for source in (*self.sources, *self.unseen)]
-            n_learnt = sum(len(found) for _, found in loaded[: len(self.sources)])
-            domains = same_shape([domain for _, found in loaded for domain in found])
+            given = [*self.sources, *self.unseen]
+            loaded = [(source, with_seed(source, self.seed).domains()) for source in given]
+            n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
+            domains = same_shape([domain for _, domains in loaded for domain in domains])
             stream = build_stream(
                 domains[:n_learnt],
                 unseen=domains[n_learnt:],
@@ -134,13 +138,26 @@ class StreamDataModule(Recorded, L.LightningDataModule):
             )
             self.check(stream)
             self._stream = stream
-            self._origins = [(source, number) for source, found in loaded for number in range(len(found))]
+            self._origins = [(source, number) for source, domains in loaded for number in range(len(domains))]
         return self._stream
+
+    def reseed(self, seed: int) -> None:
+        """Draw the training units by another seed; where a source follows the run's seed, the stream is loaded anew."""
+        if seed == self.seed:
+            return
+        if any(with_seed(source, seed) is not source for source in (*self.sources, *self.unseen)):
+            self._stream = None
+        self.seed = seed
+
+    @property
+    def stream(self) -> Stream:
+        """Return the stream, loaded on first use."""
+        return self.load()
 
     @property
     def origins(self) -> list[tuple[Source, int]]:
-        """Where each domain of the stream is from: its source, and its number among that source's domains."""
-        self.stream  # noqa: B018
+        """Return where each domain of the stream is from: its source, and its number among that source's domains."""
+        self.load()
         return self._origins
 
     @property
@@ -154,7 +171,7 @@ class StreamDataModule(Recorded, L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Load once on the first process of a node, so that downloads and caches exist before the others ask."""
-        self.stream  # noqa: B018
+        self.load()
 
     def setup(self, stage: str) -> None:
         """Refuse more processes than a batch has units."""
@@ -248,10 +265,7 @@ class StreamDataModule(Recorded, L.LightningDataModule):
         # drops what is beyond n_eval_units.
         n_units, world = self.n_eval_units(part, domain), self.rank[1]
         if n_units == 0:
-            raise ValueError(
-                f"the {part} part of {self.stream.domains[domain]} is empty, so nothing can be evaluated: hold "
-                "something out (--data.split), or evaluate another part (--data.evaluate_on)"
-            )
+            raise ValueError(self._nothing_to_evaluate(part, domain))
         per_step = min(-(-self.units_per_eval_batch // world) * world, -(-n_units // world) * world)
         return StepLoader(
             lambda _, indices: self.draw_for_evaluation(part, domain, [i % n_units for i in indices]),
@@ -259,6 +273,14 @@ class StreamDataModule(Recorded, L.LightningDataModule):
             n_steps=-(-n_units // per_step),
             place=lambda: (0, *self.rank),
         )
+
+    def _nothing_to_evaluate(self, part: Part, domain: int) -> str:
+        other: Part = "test" if part == "val" else "val"
+        way_out = f"hold something out for it (--data.split is {list(self.split)}, for val and test)"
+        if len(self.stream.pools(other)[domain]) > 0:
+            command = "" if part == "val" else "`validate` "
+            way_out += f", or evaluate the {other} part ({command}--data.evaluate_on {other})"
+        return f"the {part} part of {self.stream.domains[domain]} is empty, so nothing can be evaluated: {way_out}"
 
 
 def stream_data(trainer: L.Trainer) -> StreamDataModule:
@@ -270,8 +292,8 @@ def stream_data(trainer: L.Trainer) -> StreamDataModule:
     data = getattr(trainer, "datamodule", None)
     if not isinstance(data, StreamDataModule):
         raise ValueError(
-            f"the Trainer was given {'no DataModule' if data is None else type(data).__name__}, and a stream comes from "
-            "an EpisodicDataModule or ExampleDataModule: give it as trainer.fit(module, datamodule=data)"
+            f"the Trainer was given {'no DataModule' if data is None else type(data).__name__}, and a stream comes "
+            "from an EpisodicDataModule or ExampleDataModule: give it as trainer.fit(module, datamodule=data)"
         )
     return data
 

@@ -22,8 +22,7 @@ from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.text import HashedWords, Tokens
-from lifelong.training.optimizer import OuterLoop
-from tests.toys import fit, make_learner
+from tests.toys import fit, make_learner, module_of
 
 PACKAGES = ("datasets", "transformers")
 MISSING = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
@@ -185,9 +184,9 @@ def test_texts_are_learnt_domain_by_domain(tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = source(tmp_path, path=saved_texts(tmp_path / "shops", train=48, test=16), domain_column="shop")
     network = WithHead(torch.nn.EmbeddingBag(8, 6), n_features=6, n_outputs=2)
-    learner = Classifier(network, outer=OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.05)))
+    module = module_of(Classifier(network), optimizer=partial(torch.optim.Adam, lr=0.05))
     data = ExampleDataModule([made], scenario="domain", batch_size=8, steps_per_experience=40, evaluate_on="test")
-    assert fit(learner, data).matrix().mean(-1).tolist() == [[1, 1], [1, 1]]
+    assert fit(module, data).matrix().mean(-1).tolist() == [[1, 1], [1, 1]]
 
 
 # -- images -----------------------------------------------------------------------------------------------------------
