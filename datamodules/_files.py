@@ -1,4 +1,4 @@
-"""Where data files lie, and how they are fetched, resized and cached: shared by the sources that read files.
+"""Data files: the folder that they are in, and how sources fetch, resize and cache what they read.
 
 Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 """

@@ -18,18 +18,18 @@ from lifelong.data.stream_datamodule import StreamDataModule, positive
 
 
 class DrawnTasks(Drawn):
-    """Drawn tasks of one shape."""
+    """Hold drawn tasks of one shape."""
 
     def __init__(self, draws: list[Draw], shape: TaskShape) -> None:
         self.draws, self.shape = draws, shape
 
     def gather(self, device: torch.device) -> Episode:
-        """The tasks as tensors on the device."""
+        """Return the tasks as tensors on the device."""
         return gather(self.draws, self.shape, device)
 
 
 class EpisodicDataModule(StreamDataModule):
-    """Few-shot tasks from a stream of domains, each epoch of the Trainer one experience.
+    """Draw few-shot tasks from a stream of domains, each epoch of the Trainer one experience.
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
@@ -123,20 +123,20 @@ class EpisodicDataModule(StreamDataModule):
 
     @property
     def steps_per_experience(self) -> int:
-        """Optimizer steps of one experience; the joint bound spends those of the whole stream on its only one."""
+        """Return the optimizer steps of one experience; the joint bound spends those of the whole stream on it."""
         return self.steps * (self.stream.n_learnt if self.joint else 1)
 
     def units(self, experience: int, step: int) -> range:
-        """The tasks of a step are counted on from those of the step before."""
+        """Return the indices of the tasks of a step, counted on from those of the step before."""
         return range(step * self.units_per_batch, (step + 1) * self.units_per_batch)
 
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnTasks:
-        """Tasks of an experience: task ``i`` is a pure function of the seed, the purpose, the experience and ``i``."""
+        """Draw tasks of an experience; task ``i`` is a pure function of seed, purpose, experience and ``i``."""
         rngs = (generator(self.seed, purpose, experience.index, i) for i in indices)
         return DrawnTasks([draw_task(experience.pools, self.shape, rng) for rng in rngs], self.shape)
 
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnTasks:
-        """Tasks of a held-out part, the same for every method, seed and row of the matrix."""
+        """Draw tasks of a held-out part, the same for every method, seed and row of the matrix."""
         pool = self.stream.pools(part)[domain]
         rngs = (generator(self.split_seed, part, domain, i) for i in indices)
         return DrawnTasks([draw_task([pool], self.eval_shape, rng) for rng in rngs], self.eval_shape)
@@ -146,9 +146,9 @@ class EpisodicDataModule(StreamDataModule):
         return self.n_eval_tasks if len(self.stream.pools(part)[domain]) > 0 else 0
 
     def about_evaluation(self, part: Part) -> str:
-        """Number and shape of the tasks."""
+        """Return number and shape of the tasks."""
         return f"{self.n_eval_tasks} {part} tasks a domain, {self.eval_shape}"
 
     def evaluation_name(self, part: Part) -> str:
-        """Part, ways and shots."""
+        """Return part, ways and shots."""
         return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot"

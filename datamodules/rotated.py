@@ -51,7 +51,7 @@ class Rotated(SourceWrapper):
         self.angles, self.image_size = list(angles), image_size
 
     def domains(self) -> list[Domain]:
-        """All domains of the source at the first angle, then at the next."""
+        """Load all domains of the source at the first angle, then at the next."""
         upright = [self._squared(domain) for domain in self.source.domains()]
         return [_turned(domain, angle) for angle in self.angles for domain in upright]
 
@@ -74,7 +74,7 @@ def _turned(domain: Domain, angle: float) -> Domain:
 
 
 def rotate(x: Tensor, angle: float) -> Tensor:
-    """Square images ``(M, C, H, H)`` turned counterclockwise by degrees; uint8 stays uint8.
+    """Turn square images ``(M, C, H, H)`` counterclockwise by degrees; uint8 stays uint8.
 
     Returns:
         ``(M, C, H, H)``; ``x`` itself for a whole turn.

@@ -121,7 +121,7 @@ class SplitClasses(SourceWrapper):
         classes = (chosen[:, None] * together + np.arange(together)).reshape(-1)
         place = np.full(len(domain.class_names) + 1, -1)  # the last entry maps the index -1 to itself
         place[classes] = np.arange(len(classes))
-        names = [domain.class_names[c] for c in classes]
+        names = [domain.class_names[int(c)] for c in classes]
         name = f"{domain.name} {', '.join(names)}" if len(names) <= 3 else f"{domain.name} {names[0]} – {names[-1]}"
         splits = None if domain.splits is None else [domain.splits[int(c)] for c in chosen]
         return replace(domain.part(place[domain.y], name, names), splits=splits)

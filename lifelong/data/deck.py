@@ -19,7 +19,7 @@ from lifelong.data.pool import Pool
 
 @dataclass(frozen=True, eq=False)
 class Deck:
-    """The labelled examples of one or more pools in one row.
+    """List the labelled examples of one or more pools in one row.
 
     Args:
         pools: where they are.
@@ -37,7 +37,7 @@ class Deck:
 
     @staticmethod
     def of(pools: Sequence[Pool]) -> Deck:
-        """All examples of the pools."""
+        """Return the deck of all examples of the pools."""
         sizes = [[len(members) for members in pool.members] for pool in pools]
         return Deck(
             pools,
@@ -52,20 +52,20 @@ class Deck:
 
 
 class DrawnExamples(Drawn):
-    """Some examples of a deck.
+    """Hold some examples of a deck.
 
     Args:
         deck: where they are.
         places: ``(B,)`` in the deck.
         labels: ``(B,)`` the way of each example's class; one that is none of the ways is their number.
-        ways: ``(B, N)`` stream-wide numbers of the classes that each example is told apart from.
+        ways: ``(B, N)`` stream-wide numbers of the classes that compete in the softmax for each example.
     """
 
     def __init__(self, deck: Deck, places: np.ndarray, labels: np.ndarray, ways: np.ndarray) -> None:
         self.deck, self.places, self.labels, self.ways = deck, places, labels, ways
 
     def gather(self, device: torch.device) -> Episode:
-        """The examples as tasks with an empty support set and one query each."""
+        """Return the examples as tasks with an empty support set and one query each."""
         x = self._inputs(device)
         y, ways = (torch.from_numpy(array).to(device, non_blocking=True) for array in (self.labels, self.ways))
         weight = torch.ones(len(y), device=device)

@@ -32,7 +32,7 @@ class Source(Recorded, ABC):
 
 @runtime_checkable
 class FollowsSeed(Protocol):
-    """A source whose domains may follow the seed of the run, or a wrapper of such a source."""
+    """Let the domains of a source follow the seed of the run, or those of a source inside it."""
 
     def with_seed(self, seed: int) -> Source:
         """Return the source of a run with this seed; the source itself where nothing in it follows the run."""

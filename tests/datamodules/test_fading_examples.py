@@ -227,9 +227,9 @@ class Finishing(Classifier):
     [
         ({"fade": 1.5}, "fade is 1.5: it must be a share of an experience, from 0 to 1"),
         ({"fade": -0.1}, "fade is -0.1"),
-        ({"classes": "seen"}, "--data.classes seen tells .*--data.classes all"),
-        ({"classes": "current"}, "--data.classes current tells .*--data.classes all"),
-        ({"scenario": "task"}, "--data.scenario task tells .*set --data.scenario domain"),
+        ({"classes": "seen"}, "--data.classes seen selects .*--data.classes all"),
+        ({"classes": "current"}, "--data.classes current selects .*--data.classes all"),
+        ({"scenario": "task"}, "--data.scenario task selects .*set --data.scenario domain"),
         ({"joint": True}, "--data.joint mixes whole domains"),
         ({"cumulative": True}, "--data.cumulative mixes whole domains"),
     ],
