@@ -40,7 +40,7 @@ def test_experiences_are_in_order_and_joint_is_one() -> None:
         assert flat(one.members) == flat(e.pools[0].members)
 
 
-def test_cumulative_experiences_have_the_training_parts_of_all_domains_so_far() -> None:
+def test_cumulative_experiences_train_on_all_domains_so_far() -> None:
     s, cumulative = stream(), build_stream(Toy(3).domains(), split=(3, 3), split_seed=0, cumulative=True)
     assert [(e.index, e.name, len(e.pools)) for e in cumulative.experiences] == [
         (i, f"domain {i}", i + 1) for i in range(3)

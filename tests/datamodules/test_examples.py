@@ -34,7 +34,7 @@ from tests.toys import Toy, fit, make_classifier, module_of, toy_examples
         ("domain", "seen", [0, 1]),
     ],
 )
-def test_the_scenario_is_what_an_example_is_told_apart_from(scenario: Any, classes: Any, ways: list[int]) -> None:
+def test_the_scenario_selects_the_classes_that_compete(scenario: Any, classes: Any, ways: list[int]) -> None:
     (batch, *_) = steps(examples(scenario=scenario, classes=classes, steps_per_experience=3), experience=1)
     assert batch.support_x.shape == (4, 0, 1)
     assert batch.query_x.shape == (4, 1, 1)
@@ -72,7 +72,7 @@ def test_two_ranks_together_see_the_examples_of_one() -> None:
         assert torch.equal(torch.stack([a.query_x, b.query_x], 1).flatten(0, 1), batch.query_x)
 
 
-def test_evaluation_takes_all_examples_of_the_part_in_the_same_order() -> None:
+def test_evaluation_takes_all_examples_in_the_same_order() -> None:
     one, two = examples(seed=0), examples(seed=1)
     for part in ("val", "test"):
         found = []
@@ -91,7 +91,7 @@ def test_a_class_that_is_not_seen_yet_is_none_of_the_ways() -> None:
     assert drawn.query_y.flatten().tolist() == [2] * 4
 
 
-def test_who_trains_on_the_current_classes_is_judged_among_those_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_current_classes_train_and_seen_classes_evaluate(monkeypatch: pytest.MonkeyPatch) -> None:
     data = examples(scenario="class", classes="current")
     monkeypatch.setattr(ExampleDataModule, "current_experience", 1)
     drawn = data.draw_for_evaluation("test", 0, range(4)).gather(CPU)
@@ -100,7 +100,7 @@ def test_who_trains_on_the_current_classes_is_judged_among_those_seen(monkeypatc
     assert torch.equal(drawn.query_y[:, 0], true_class(drawn))
 
 
-def test_joint_examples_come_from_all_domains_each_with_its_own_ways() -> None:
+def test_joint_examples_have_the_ways_of_their_domains() -> None:
     data = examples(scenario="task", joint=True, batch_size=42)
     (batch,) = steps(data, 0)
     assert len(batch.query_x.unique()) == 42
@@ -120,7 +120,7 @@ def test_what_does_not_suit_a_scenario_is_one_sentence() -> None:
         examples(split=(0, 0.2)).val_dataloader()
 
 
-def test_the_cumulative_bound_has_all_domains_so_far_in_as_many_steps() -> None:
+def test_the_cumulative_bound_has_all_domains_so_far() -> None:
     plain, data = (examples(scenario="class", classes="all", cumulative=c, passes=3) for c in (False, True))
     assert data.steps_per_experience == plain.steps_per_experience
     for experience in range(3):

@@ -71,7 +71,7 @@ def test_each_value_of_a_column_is_a_domain(tmp_path: Path) -> None:
 
 
 @needs_extra
-def test_the_stream_holds_examples_out_where_there_is_no_test_split(tmp_path: Path) -> None:
+def test_examples_are_held_out_where_there_is_no_test_split(tmp_path: Path) -> None:
     from datasets import Dataset
 
     Dataset.from_dict(texts()).save_to_disk(tmp_path / "single")
@@ -204,7 +204,7 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 @needs_extra
-def test_rows_without_a_class_are_refused_and_minus_one_is_a_number(tmp_path: Path) -> None:
+def test_rows_without_a_class_are_refused(tmp_path: Path) -> None:
     from datasets import ClassLabel, Dataset
 
     rows = texts(4) | {"label": [0, -1, 1, -1]}

@@ -74,7 +74,7 @@ def test_tokens_become_long_and_all_else_stays(dtype: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".npz"])
-def test_a_file_holds_the_same_and_what_is_given_besides_goes_first(suffix: str, tmp_path: Path) -> None:
+def test_arguments_take_precedence_over_the_file(suffix: str, tmp_path: Path) -> None:
     path = saved(tmp_path, suffix, class_names=["a", "b", "c", "d"])
     for ours, theirs in zip(Tensors(path=path).domains(), Tensors(**columns()).domains(), strict=True):
         assert ours.name == theirs.name
