@@ -16,6 +16,7 @@ from lifelong.evaluation import metrics
 from lifelong.evaluation.plots import accuracy_matrix_figure, forgetting_curves_figure
 from lifelong.evaluation.tables import matrix_table, row_line
 from strategies import Replay
+from strategies.memory.budget import Budget
 from tests.toys import fit, make_learner, toy_examples
 
 CPU = torch.device("cpu")
@@ -63,12 +64,12 @@ def test_a_memory_shuffles_classes_and_keeps_the_ways() -> None:
     seen: list[Any] = []
 
     class Watching(Replay):
-        def rehearse(self, learner: Any, batch: Any, position: Any) -> Any:
-            batch = super().rehearse(learner, batch, position)
+        def rehearse(self, learner: Any, batch: Any, position: Any, *, runner: Any) -> Any:
+            batch = super().rehearse(learner, batch, position, runner=runner)
             seen.append(batch)
             return batch
 
-    fit(make_learner("ProtoNet"), data(unseen=None), [Watching(budget_examples=24)])
+    fit(make_learner("ProtoNet"), data(unseen=None), [Watching(budget=Budget(examples=24))])
     rehearsed = seen[-1]
     assert len(rehearsed.weight) > 4
     for batch in seen:
@@ -93,7 +94,7 @@ def test_unseen_domains_are_judged_and_never_learnt() -> None:
     assert "unseen_score" not in metrics.summary(scores[:, :2])
 
 
-def test_joint_training_spends_the_steps_of_the_domains_it_learns_and_averages_over_them() -> None:
+def test_joint_training_spends_the_steps_of_what_it_learns() -> None:
     made = data(joint=True)
     assert made.steps_per_experience == 8
     scores = np.array([[[0.5, 0.7], [0.7, 0.9], [0.1, 0.3]]])
@@ -123,7 +124,7 @@ def test_what_a_person_sees_of_unseen_domains() -> None:
     assert np.allclose(average.get_ydata(), [60, 70])
 
 
-def test_labelled_examples_may_have_unseen_domains_where_classes_are_shared() -> None:
+def test_unseen_examples_need_classes_that_are_shared() -> None:
     from tests.toys import FewClasses
 
     made = toy_examples("domain", n_domains=2, unseen=[FewClasses(3)])
@@ -142,7 +143,7 @@ def test_labelled_examples_may_have_unseen_domains_where_classes_are_shared() ->
 )
 def test_what_does_not_fit_fixed_ways_is_one_sentence(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        data(**settings).stream  # noqa: B018
+        data(**settings).load()
 
 
 def test_domains_of_the_same_examples_still_share_their_split() -> None:
