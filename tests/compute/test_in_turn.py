@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.performance.memory import peak
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import MAML
 from lifelong.learners.base import Learner
 from lifelong.networks import Conv4
@@ -32,18 +33,18 @@ def test_losses_outputs_and_gradients_are_those_of_all_tasks_together(name: str)
     batch = random_episode().to(torch.float64)
     assert learner._lets_go(batch.weight.device)
     torch.manual_seed(0)
-    together = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    together = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), batch)
     torch.manual_seed(0)
-    in_turn = learner.training_losses(learner.meta_parameters(), batch)
+    in_turn = TaskRunner().training_losses(learner, learner.meta_parameters(), batch)
     torch.testing.assert_close(in_turn, together)
     torch.testing.assert_close(gradients(in_turn[0], learner), gradients(together[0], learner))
 
 
 def test_parameters_of_strategies_get_their_gradients() -> None:
     found = []
-    for mapping in ("loop", "vmap"):
+    for plan in ("loop", "vmap"):
         learner = make_learner()
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
+        runner = TaskRunner(plan=plan)
         fit(learner, toy_data(2), [AdapterBank()])
         found.append({name: p.detach() for name, p in learner.named_parameters()})
     assert any(name.startswith("strategies.") for name in found[0])
@@ -96,6 +97,6 @@ def test_memory_is_that_of_one_task() -> None:
         learner = MAML(Conv4(n_filters=8, image_size=16, n_outputs=3), n_inner_steps=1, outer=OuterLoop(mapping="loop"))
         batch = random_episode(kind="image").take(torch.arange(n_tasks) % 3)
         params = learner.meta_parameters()
-        return peak(lambda: learner.training_losses(params, batch)[0].sum().backward(), torch.device("cpu"))
+        return peak(lambda: TaskRunner().training_losses(learner, params, batch)[0].sum().backward(), torch.device("cpu"))
 
     assert step(6) < 1.3 * step(1)

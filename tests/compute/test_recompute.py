@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.recompute import recomputed
 from lifelong.compute.vmap_fixes import FUSED, is_written_out
 from lifelong.learners import MAML, ProtoNet
@@ -33,7 +34,7 @@ def gradients(learner: Learner, kind: str, **outer: Any) -> tuple[Tensor, Tensor
     """Losses, outputs, and the gradient of a function of both."""
     learner.outer = OuterLoop(**outer)
     batch = random_episode(kind).to(torch.float64)
-    losses, outputs = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    losses, outputs = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), batch)
     trained = [p for p in learner.parameters() if p.requires_grad]
     value = losses @ torch.tensor([1.0, 0.5, 2.0]).double() + outputs.square().mean()
     return losses, outputs, torch.autograd.grad(value, trained, materialize_grads=True)
@@ -93,28 +94,28 @@ def test_dropout_draws_the_same_numbers_again(mapping: str, chunk: int | None) -
     assert len(set(following)) == 1
 
 
-@pytest.mark.parametrize("mapping", ["loop", "vmap"])
-def test_autocast_is_that_of_the_first_time(mapping: Any) -> None:
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
+def test_autocast_is_that_of_the_first_time(plan: PlanName) -> None:
     torch.manual_seed(0)
     learner = ProtoNet(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8)))
     batch, found = random_episode(), []
     for recompute in ("nothing", "tasks"):
-        learner.outer = OuterLoop(mapping=mapping, recompute=recompute)  # type: ignore[arg-type]
+        runner = TaskRunner(plan=plan, recompute=recompute)
         with torch.autocast("cpu", torch.bfloat16):
-            losses = learner.losses(learner.meta_parameters(), batch)
+            losses = runner.losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(learner.parameters()))))
     # Weights are the same for all tasks: their gradients are added up in another order, in halves.
     torch.testing.assert_close(found[0][0], found[1][0])
     torch.testing.assert_close(found[0][1], found[1][1], rtol=0.02, atol=0.02)
 
 
-@pytest.mark.parametrize("mapping", ["loop", "vmap"])
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
 @pytest.mark.parametrize("name", ["MAML", "MetaSGD", "CAVIA"])
-def test_gradients_of_single_tasks_stay_the_same(name: str, mapping: Any) -> None:
+def test_gradients_of_single_tasks_stay_the_same(name: str, plan: PlanName) -> None:
     learner = make_learner(name).double()
     batch, found = random_episode().to(torch.float64), []
     for recompute in ("nothing", "both"):
-        learner.outer = OuterLoop(mapping=mapping, recompute=recompute)  # type: ignore[arg-type]
+        runner = TaskRunner(plan=plan, recompute=recompute)
         found.append(fisher_diagonal(learner, [(batch, torch.zeros(len(batch)))], "exact"))
     torch.testing.assert_close(found[1], found[0], rtol=1e-10, atol=1e-10)
 
@@ -135,7 +136,7 @@ def test_a_stream_with_strategies_goes_the_same_way(strategy: Any, kind: str) ->
 def test_the_graph_that_is_kept_becomes_smaller() -> None:
     def kept(recompute: Any) -> int:
         learner = make_learner("MAML", n_inner_steps=8, outer=OuterLoop(mapping="loop", recompute=recompute))
-        waiting: list[Any] = [learner.losses(learner.meta_parameters(), random_episode()).sum().grad_fn]
+        waiting: list[Any] = [TaskRunner().losses(learner, learner.meta_parameters(), random_episode()).sum().grad_fn]
         seen = set()
         while waiting:
             node = waiting.pop()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.compute.second_order import is_second_order, second_order
 from lifelong.learners import MAML
 from lifelong.networks import Conv4, batch_norm
@@ -78,7 +79,7 @@ def test_a_learner_learns_as_with_torchs_norm(first_order: bool, pooling: str, m
     batch, found = random_episode(kind="image"), []
     for worth_it in (1, 10**9):
         monkeypatch.setattr(batch_norm, "WORTH_IT", worth_it)
-        losses = learner.losses(learner.meta_parameters(), batch)
+        losses = TaskRunner().losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(network.parameters()))))
     torch.testing.assert_close(found[0], found[1], atol=1e-10, rtol=1e-8)
 
@@ -93,10 +94,10 @@ def test_the_second_derivative_is_ours_where_it_is_taken(
     network = Conv4(n_filters=4, image_size=16, n_outputs=3)
     learner = MAML(network, n_inner_steps=2, first_order=first_order, outer=OuterLoop(mapping="loop"))
     batch = random_episode(kind="image")
-    learner.losses(learner.meta_parameters(), batch)
+    TaskRunner().losses(learner, learner.meta_parameters(), batch)
     assert len(calls) == taken * len(batch)  # four norms in each of two inner steps
     with torch.no_grad():
-        learner.losses(learner.meta_parameters(), batch)
+        TaskRunner().losses(learner, learner.meta_parameters(), batch)
     assert len(calls) == taken * len(batch)  # nothing is differentiated again in evaluation
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from datamodules.episodic import EpisodicDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.compute.plan import mapping_by_rule
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, NoAdaptation
@@ -114,9 +115,9 @@ def test_vmap_over_tasks_equals_the_loop(kind: str, trained: Any, tmp_path: Path
     learner = MAML(net, n_inner_steps=2, inner_rate=0.05).double()
     assert mapping_by_rule(net, torch.device("cpu")) == "vmap"
     found = []
-    for mapping in ("vmap", "loop"):
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-        losses = learner.losses(learner.meta_parameters(), episode())
+    for plan in ("vmap", "loop"):
+        runner = TaskRunner(plan=plan)
+        losses = runner.losses(learner, learner.meta_parameters(), episode())
         own = [p for p in net.parameters() if p.requires_grad]
         found.append((losses, torch.autograd.grad(losses.sum(), own, allow_unused=True)))
     torch.testing.assert_close(found[0], found[1], atol=1e-9, rtol=1e-7)
@@ -188,7 +189,7 @@ def test_each_domain_has_its_lora_and_the_old_domain_stays_what_it_was(model: st
         entry, params = bank.entries[0], learner.meta_parameters()
         with torch.no_grad():
             own = learner.over_tasks(lambda t: learner.answer(params, t, lambda p, *_: _add(p, entry)), old)
-            seen.append((own, learner.outputs(params, old), torch.cat([p.flatten() for p in net.parameters()])))
+            seen.append((own, TaskRunner().outputs(learner, params, old), torch.cat([p.flatten() for p in net.parameters()])))
         learner.train()
 
     evaluator = fit(learner, data, [bank, AtEnd(look)])
