@@ -12,7 +12,6 @@ from lifelong.compute.memory_format import channels_last
 from lifelong.compute.plan import mapping_by_rule
 from lifelong.learners import MAML, ProtoNet
 from lifelong.networks import MLP, Conv4
-from lifelong.training.optimizer import OuterLoop
 from strategies import EWC
 from tests.toys import fit, random_episode, toy_data
 
@@ -114,6 +113,6 @@ def test_images_are_laid_out_for_whole_passes_on_a_cpu(n_channels: int) -> None:
 def test_passes_without_second_derivatives_are_laid_out_so(settings: dict[str, bool], last: list[bool]) -> None:
     network, seen = Conv4(n_filters=8, image_size=16, n_outputs=3), []
     network.register_forward_pre_hook(lambda _, given: seen.append(given[0].stride()[1] == 1))
-    learner = MAML(network, n_inner_steps=1, outer=OuterLoop(mapping="loop"), **settings)  # type: ignore[arg-type]
-    TaskRunner().losses(learner, learner.meta_parameters(), random_episode("image", n_tasks=1))
+    learner = MAML(network, n_inner_steps=1, **settings)  # type: ignore[arg-type]
+    TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), random_episode("image", n_tasks=1))
     assert seen == last

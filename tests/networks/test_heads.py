@@ -127,7 +127,7 @@ def test_inner_steps_descend_the_loss_of_the_whole_network(
     learner: type[MAML], moves: str, place: str, plan: PlanName
 ) -> None:
     net = Between(place).double()
-    made = learner(net, n_inner_steps=1, inner_rate=0.5).double()  # type: ignore[arg-type]
+    made = learner(net, n_inner_steps=1, inner_rate=0.5).double()
     x, y = torch.randn(3, 4, 3, dtype=torch.float64), torch.arange(2).repeat(3, 2)
     outputs = TaskRunner(plan=plan).outputs(made, made.meta_parameters(), Episode(x, y, x, y, torch.ones(3), 2))
     for inputs, labels, output in zip(x, y, outputs, strict=True):

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from lifelong.compute.runner import PlanName, TaskRunner
-from lifelong.compute.mapping import Mapping
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, ProtoNet
 from lifelong.networks import Timm
-from lifelong.networks import pretrained_backbone as module
+from lifelong.networks import timm as module
 from tests.networks import fake_timm
 
 
