@@ -280,7 +280,9 @@ class StreamModule(L.LightningModule):
     def _is_shown(self, step: int) -> bool:
         # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
         trainer: Any = self.trainer
-        return step == 0 or (trainer.global_step + 1) % max(trainer.log_every_n_steps, 1) == 0
+        # Learners in closed form make no optimizer steps, and are trained batch by batch.
+        n_before = trainer.global_step if self.learner.is_trained else trainer.fit_loop.total_batch_idx
+        return step == 0 or (n_before + 1) % max(trainer.log_every_n_steps, 1) == 0
 
     def _log_step(self, step: Step, penalty: Tensor | None) -> None:
         scores = self.learner.scores_of(step.outputs.detach(), step.batch)
