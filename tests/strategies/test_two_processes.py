@@ -51,7 +51,8 @@ def memory_of_tasks() -> Fit:
 
 def importance() -> Fit:
     optimizer = partial(torch.optim.SGD, lr=0.1)
-    return module_of(make_learner("ProtoNet"), [EWC(), MAS(), SI()], optimizer), toy_data(3)
+    strategies = [EWC(strength=1.0), MAS(strength=0.1), SI(strength=0.1)]
+    return module_of(make_learner("ProtoNet"), strategies, optimizer), toy_data(2)
 
 
 def gdumb() -> Fit:
