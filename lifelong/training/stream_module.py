@@ -79,7 +79,6 @@ class StreamModule(L.LightningModule):
         self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
         self._position: Position | None = None
         self._watch = LossWatch()
-        self._n_steps_told = 0
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
@@ -121,6 +120,9 @@ class StreamModule(L.LightningModule):
             return None
         is_sparse = any(getattr(module, "sparse", False) for module in self.modules())
         optimizer = make_optimizer(self.optimizer, self.parameters(), fuse=not is_sparse)
+        if self.strategies.overrides("stepped"):
+            # Not at the end of the batch: a callback may save a checkpoint before that.
+            optimizer.register_step_post_hook(lambda *_: self._tell_of_step())
         if self.lr_scheduler is None:
             return optimizer
         scheduler: LRScheduler = self.lr_scheduler(optimizer)
@@ -149,7 +151,6 @@ class StreamModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Begin an experience: the optimizer may forget, the strategies begin."""
         self._watch.forget()
-        self._n_steps_told = self.trainer.global_step
         if not self._is_told(0):
             return
         if self.reset_optimizer:
@@ -157,7 +158,7 @@ class StreamModule(L.LightningModule):
         self.strategies.begin(self.learner, self._visit(), runner=self.runner)
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
-        """Return the weighted mean loss of the tasks, rehearsed ones included, plus the strategies' penalties."""
+        """Return the mean loss of the tasks, rehearsed ones included, as the strategies weigh it, plus their penalties."""
         learner, runner = self.learner, self.runner
         learner.start_step(self.trainer.global_step)
         position = self._position = self._position_of(batch_idx)
@@ -172,6 +173,9 @@ class StreamModule(L.LightningModule):
         losses, outputs = runner.training_losses(learner, params, batch)
         step = Step(batch, params, outputs, losses, position)
         loss = runner.mean(losses, batch.weight)
+        loss_weight = self.strategies.loss_weight(learner, position, runner=runner)
+        if loss_weight != 1:
+            loss = loss_weight * loss
         penalty = self.strategies.penalty(learner, step, runner=runner)
         total = loss if penalty is None else loss + penalty
         if self._watch.note(batch_idx, total, shown=is_shown):
@@ -195,11 +199,11 @@ class StreamModule(L.LightningModule):
                 gradient = projected.get(name)
                 parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
 
+    def _tell_of_step(self) -> None:
+        self.strategies.stepped(self.learner, self._now(), runner=self.runner)
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Tell the strategies of the step; after the last one of an experience, and so before its evaluation, end."""
-        if self.strategies.overrides("stepped") and self.trainer.global_step > self._n_steps_told:
-            self._n_steps_told = self.trainer.global_step
-            self.strategies.stepped(self.learner, self._now(), runner=self.runner)
+        """End the experience in learner and strategies after its last step, and so before its evaluation."""
         if not self.trainer.is_last_batch:
             return
         self._check_losses()
