@@ -1,1 +1,78 @@
-"""Lifelong: learners that keep learning from few examples, one domain after another, without forgetting."""
+"""Lifelong: learners that keep learning from few examples, one domain after another, without forgetting.
+
+The public API is what stands here; every other path may move. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning import seed_everything
+
+    from lifelong.compute.runner import TaskRunner
+    from lifelong.data.domain import Domain
+    from lifelong.data.episode import Episode, Task
+    from lifelong.data.source import Source
+    from lifelong.evaluation.evaluator import Evaluator
+    from lifelong.evaluation.results import Results
+    from lifelong.learners.base import Learner
+    from lifelong.run.fit import fit
+    from lifelong.run.load import load
+    from lifelong.run.run import Run
+    from lifelong.strategy import Chain, Strategy
+    from lifelong.training.stream_module import StreamModule
+
+__all__ = [
+    "Chain",
+    "Domain",
+    "Episode",
+    "Evaluator",
+    "Learner",
+    "Results",
+    "Run",
+    "Source",
+    "Strategy",
+    "StreamModule",
+    "Task",
+    "TaskRunner",
+    "__version__",
+    "fit",
+    "load",
+    "seed_everything",
+]
+
+PLACES = {
+    "Chain": "lifelong.strategy",
+    "Domain": "lifelong.data.domain",
+    "Episode": "lifelong.data.episode",
+    "Evaluator": "lifelong.evaluation.evaluator",
+    "Learner": "lifelong.learners.base",
+    "Results": "lifelong.evaluation.results",
+    "Run": "lifelong.run.run",
+    "Source": "lifelong.data.source",
+    "Strategy": "lifelong.strategy",
+    "StreamModule": "lifelong.training.stream_module",
+    "Task": "lifelong.data.episode",
+    "TaskRunner": "lifelong.compute.runner",
+    "fit": "lifelong.run.fit",
+    "load": "lifelong.run.load",
+    "seed_everything": "lightning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: a look at the version shall not wait for torch."""
+    if name == "__version__":
+        from lifelong.utilities.versions import installed_version
+
+        return installed_version("lifelong")
+    if name not in PLACES:
+        raise AttributeError(f"module 'lifelong' has no attribute {name!r}")
+    return getattr(importlib.import_module(PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

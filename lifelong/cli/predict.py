@@ -137,12 +137,10 @@ class TextsToAnswer(L.LightningDataModule):
 class AnswerWriter(L.Callback):
     """Writes ``answers.csv``: what the file of texts has, and for each text the likeliest label and all probabilities.
 
-    Args:
-        folder: the run folder.
+    It writes into the Trainer's ``default_root_dir``, the run folder.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self._parts: list[Tensor] = []
 
     def on_predict_batch_end(
@@ -162,7 +160,9 @@ class AnswerWriter(L.Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         probabilities = torch.cat(self._parts).numpy()
         labels = [data.class_names[place] for place in probabilities.argmax(1)]
-        path = self.folder.write("answers.csv", lambda part: _write(part, data, labels, probabilities))
+        path = RunFolder(trainer.default_root_dir).write(
+            "answers.csv", lambda part: _write(part, data, labels, probabilities)
+        )
         _show(data, labels, probabilities)
         print(f"written: {path} ({len(labels)} answers)")
 

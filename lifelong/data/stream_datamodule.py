@@ -148,6 +148,10 @@ class StreamDataModule(Recorded, L.LightningDataModule):
         """Training classes that a classifier of the whole stream needs an output for."""
         return self.stream.n_classes
 
+    def reseed(self, seed: int) -> None:
+        """Draw the training units by the seed of a run."""
+        self.seed = seed
+
     def ways(self, experience: Experience) -> np.ndarray | None:
         """``(N,)`` numbers of the classes that an example of an experience is told apart from once it is learnt."""
         return None

@@ -7,24 +7,27 @@ from typing import Any
 
 import lightning as L
 
+from lifelong.data.episode import Episode
+from lifelong.training.stream_module import StreamModule, stream_module
+
 
 class BatchCollector(L.Callback):
-    """Sees each evaluation from its first batch to its last; subclasses say what they take from a batch."""
+    """See each evaluation from its first batch to its last; abstract: subclasses take what they want from a batch."""
 
     @abstractmethod
     def forget(self) -> None:
-        """An evaluation begins: drop what an interrupted one left."""
+        """Drop what an interrupted evaluation left."""
 
     @abstractmethod
-    def collect(self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, domain: int) -> None:
+    def collect(self, trainer: L.Trainer, module: StreamModule, outputs: Any, batch: Episode, domain: int) -> None:
         """Take what is wanted from a batch of tasks of a domain and from what the step returned for it."""
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """An evaluation on the part that ``evaluate_on`` names begins."""
+        """Begin an evaluation on the part that ``evaluate_on`` names."""
         self.forget()
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """An evaluation on test tasks begins."""
+        """Begin an evaluation on test tasks."""
         self.forget()
 
     def on_validation_batch_end(
@@ -36,8 +39,8 @@ class BatchCollector(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """A batch was evaluated; each domain has a loader of its own."""
-        self.collect(trainer, pl_module, outputs, batch, dataloader_idx)
+        """Collect from a batch; each domain has a loader of its own."""
+        self.collect(trainer, stream_module(trainer), outputs, batch, dataloader_idx)
 
     def on_test_batch_end(
         self,
@@ -48,5 +51,5 @@ class BatchCollector(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """A batch was evaluated; each domain has a loader of its own."""
-        self.collect(trainer, pl_module, outputs, batch, dataloader_idx)
+        """Collect from a batch; each domain has a loader of its own."""
+        self.collect(trainer, stream_module(trainer), outputs, batch, dataloader_idx)

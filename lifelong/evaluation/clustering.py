@@ -1,4 +1,4 @@
-"""Clustering with the learnt metric: are examples of classes that nothing was told about grouped by class?
+"""Clustering with the learnt metric: k-means on the embedding of held-out examples, compared with their classes.
 
 Shapes: ``n`` examples, ``*X`` one input, ``D`` features, ``R`` draws.
 """
@@ -19,12 +19,15 @@ from rich.text import Text
 from torch import Tensor
 
 from lifelong.compute.params import Params
+from lifelong.data.kinds import Part
 from lifelong.data.pool import Pool
-from lifelong.data.sampling import draw_task, gather, generator
+from lifelong.data.sampling import generator
+from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.evaluation.after_evaluation import AfterEvaluation
 from lifelong.evaluation.metrics import Array, Estimate, interval
 from lifelong.evaluation.tables import shorten
 from lifelong.learners.base import Learner
+from lifelong.training.stream_module import StreamModule
 
 Integers = NDArray[np.int64]
 SCORES = ("adjusted_rand_index", "normalised_mutual_information")
@@ -33,7 +36,7 @@ CHUNK = 512
 
 
 class Clustering(AfterEvaluation):
-    """Groups unlabelled held-out examples by k-means on the learner's embedding and compares groups with classes.
+    """Group unlabelled held-out examples by k-means on the learner's embedding and compare groups with classes.
 
     Of every domain's validation or test part, whichever was evaluated, it draws some classes and examples of each,
     embeds them and looks for as many groups as there are classes. The adjusted Rand index and the normalised mutual
@@ -77,19 +80,19 @@ class Clustering(AfterEvaluation):
         """Refuse what cannot work before any time is spent."""
         if importlib.util.find_spec("sklearn") is None:
             raise ValueError("Clustering needs scikit-learn: pip install -c constraints.txt -e '.[clustering]'")
-        stream = trainer.datamodule.stream  # type: ignore[attr-defined]
+        stream = stream_data(trainer).stream
         for pool in (*stream.val, *stream.test):
             if pool.is_regression or pool.n_classes < 2:
-                found = "is regression" if pool.is_regression else f"has {pool.n_classes} class"
+                obstacle = "is regression" if pool.is_regression else f"has {pool.n_classes} class"
                 raise ValueError(
-                    f"Clustering needs two held-out classes or more, but {pool.name} {found}: leave it out"
+                    f"Clustering needs two held-out classes or more, but {pool.name} {obstacle}: leave it out"
                 )
 
-    def measure(self, trainer: L.Trainer, learner: Learner, part: str) -> None:
+    def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:
         """Draw, embed, group and compare, in every domain; all processes do the same."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = stream_data(trainer)
         pools = data.stream.val if part == "val" else data.stream.test
-        scores = np.stack([self._domain(learner, data, part, d, pool) for d, pool in enumerate(pools)], axis=1)
+        scores = np.stack([self._domain(module, data, part, d, pool) for d, pool in enumerate(pools)], axis=1)
         self.result = {"part": part, "domains": list(data.stream.domains)}
         self.result["n_classes"] = [min(self.n_classes, pool.n_classes) for pool in pools]
         if trainer.state.fn == "fit":
@@ -99,21 +102,21 @@ class Clustering(AfterEvaluation):
             self.result[name] = {"mean": mean.tolist(), "half_width": half_width.tolist()}
             if trainer.state.fn == "fit":  # elsewhere there is no logger, and Lightning would print them once more
                 logged = {f"{part}/{name}/{d}": float(m) for d, m in zip(data.stream.domains, mean, strict=True)}
-                learner.log_dict(logged, rank_zero_only=False, sync_dist=False)
+                module.log_dict(logged, rank_zero_only=False, sync_dist=False)
         self.write(f"clustering_{part}.json", self.result, trainer)
 
-    def tell(self, trainer: L.Trainer, learner: Learner) -> None:
-        """A row per domain."""
+    def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
+        """Print a row per domain."""
         from rich.console import Console
 
         if self.result is not None:
             console = Console()
             console.print(clustering_table(self.result))
-            self.say_where(f"clustering_{self.result['part']}.json")
+            self.say_where(trainer, f"clustering_{self.result['part']}.json")
 
-    def _domain(self, learner: Learner, data: Any, part: str, number: int, pool: Pool) -> Array:
-        """Both indices of every draw, ``(2, R)``."""
-        params = route_to(learner, data, part, number, pool)
+    def _domain(self, module: StreamModule, data: StreamDataModule, part: Part, number: int, pool: Pool) -> Array:
+        """Return both indices of every draw, ``(2, R)``."""
+        learner, params = module.learner, route_to(module, data, part, number)
         values = []
         for draw in range(self.n_draws):
             rng = generator(data.split_seed, "clustering", number, draw)
@@ -123,7 +126,7 @@ class Clustering(AfterEvaluation):
 
 
 def draw_examples(pool: Pool, n_classes: int, n_examples: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
-    """Indices ``(n,)`` of examples, in random order, and the number of each one's class.
+    """Draw the indices ``(n,)`` of examples, in random order, and the number of each one's class.
 
     Args:
         pool: where they are from; of the variants of a class one is taken.
@@ -140,7 +143,7 @@ def draw_examples(pool: Pool, n_classes: int, n_examples: int, rng: np.random.Ge
 
 
 def group(features: Array, n_groups: int) -> Integers:
-    """The group of each row by k-means, the best of 10 starts with fixed seeds.
+    """Assign each row to a group by k-means, the best of 10 starts with fixed seeds.
 
     Args:
         features: ``(n, D)``.
@@ -153,13 +156,13 @@ def group(features: Array, n_groups: int) -> Integers:
     from sklearn.cluster import KMeans  # type: ignore[import-untyped, unused-ignore]
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer different points than groups: the indices say that it went badly
-        found: Integers = KMeans(n_groups, n_init=10, random_state=0).fit_predict(features)
-    return found
+        warnings.simplefilter("ignore")  # fewer different points than groups: the indices show that
+        groups: Integers = KMeans(n_groups, n_init=10, random_state=0).fit_predict(features)
+    return groups
 
 
 def agreement(groups: Integers, classes: Integers) -> tuple[float, float]:
-    """Adjusted Rand index and normalised mutual information of two partitions ``(n,)``.
+    """Compute adjusted Rand index and normalised mutual information of two partitions ``(n,)``.
 
     Example:
         >>> agreement(np.array([0, 0, 1, 1]), np.array([5, 5, 3, 3]))
@@ -174,7 +177,7 @@ def agreement(groups: Integers, classes: Integers) -> tuple[float, float]:
 
 
 def clustering_table(result: dict[str, Any]) -> Table:
-    """Both indices of every domain with their 95 % intervals.
+    """Make the table of both indices of every domain with their 95 % intervals.
 
     Args:
         result: what :class:`Clustering` measured.
@@ -190,14 +193,16 @@ def clustering_table(result: dict[str, Any]) -> Table:
     return table
 
 
-def route_to(learner: Learner, data: Any, part: str, number: int, pool: Pool) -> Params:
-    """The parameters that the strategies choose for the domain, from the support set of its first evaluation task."""
-    draw = draw_task([pool], data.eval_shape, generator(data.split_seed, part, number))
-    batch = gather([draw], data.eval_shape, learner.device)
+def route_to(module: StreamModule, data: StreamDataModule, part: Part, domain: int) -> Params:
+    """Return the parameters that the strategies choose for a domain, by its first evaluation task."""
+    learner, runner = module.learner, module.runner
+    if not runner.is_routed:
+        return learner.meta_parameters()
+    batch = data.draw_for_evaluation(part, domain, [0]).gather(learner.device)
     with torch.inference_mode(False), torch.no_grad():
         x = _as_parameters(learner, batch.support_x[0])
         y = learner.objective.encode(batch.support_y[0], batch.n_way).to(x.dtype)
-        return learner.route(learner.meta_parameters(), x, y)
+        return runner.route(learner.meta_parameters(), x, y)
 
 
 def _embed(learner: Learner, params: Params, pool: Pool, indices: Integers) -> Array:

@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lifelong.data.episode import Episode
 from lifelong.data.kinds import DISJOINT_STREAMS
+from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import metrics
 from lifelong.evaluation.batch_collector import BatchCollector
 from lifelong.evaluation.metrics import Row, Scores
 from lifelong.evaluation.report import Report
+from lifelong.training.stream_module import StreamModule, evaluation_part, stream_module
 
 
 class Evaluator(BatchCollector):
@@ -47,13 +50,13 @@ class Evaluator(BatchCollector):
         """Drop the scores of an interrupted evaluation."""
         self._collected = {}
 
-    def collect(self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, domain: int) -> None:
+    def collect(self, trainer: L.Trainer, module: StreamModule, outputs: Any, batch: Episode, domain: int) -> None:
         """Keep the measures of a batch of tasks."""
         for name, values in outputs.items():
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
     def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Row]:
-        domains = trainer.datamodule.stream.domains  # type: ignore[attr-defined]
+        domains = stream_data(trainer).stream.domains
         return {
             name: [self._scores(found.get(d), d, trainer, pl_module) for d in range(len(domains))]
             for name, found in self._collected.items()
@@ -63,7 +66,7 @@ class Evaluator(BatchCollector):
     def _scores(found: list[Tensor] | None, domain: int, trainer: L.Trainer, pl_module: L.LightningModule) -> Scores:
         if found is None:
             return np.full(n_eval_units(trainer, domain), np.nan)
-        return all_units(torch.cat(found), domain, trainer, pl_module)
+        return all_units(torch.cat(found), domain, trainer)
 
     # -- what a row is used for --------------------------------------------------------------------------------------
 
@@ -79,7 +82,7 @@ class Evaluator(BatchCollector):
             if self.report is not None:
                 self.report.row(self, trainer)
         elif self.report is not None:
-            self.report.evaluation(row, trainer, trainer.datamodule.evaluate_on)  # type: ignore[attr-defined]
+            self.report.evaluation(row, trainer, stream_data(trainer).evaluate_on)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The row of a checkpoint on the test tasks."""
@@ -118,7 +121,7 @@ class Evaluator(BatchCollector):
 
     def scalars(self, trainer: L.Trainer) -> dict[str, float]:
         """What goes to the loggers after an experience whose row is whole; others have no average to tell of."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = stream_data(trainer)
         if not data.row_is_whole:
             return {}
         means = metrics.plain(self.rows["score"][-1].mean(-1))
@@ -152,22 +155,21 @@ class Evaluator(BatchCollector):
         self.seconds = state_dict["seconds"]
 
 
-def all_units(local: Tensor, domain: int, trainer: L.Trainer, module: L.LightningModule) -> Scores:
-    """The scores of all evaluation units of a domain ``(…, n)``, in order, from this rank's share of them."""
-    everywhere: Any = module.all_gather(local) if trainer.world_size > 1 else local[None]
-    # Rank r scored the units r, r + world, …: interleaving restores their order. What is beyond n wrapped round.
-    scores: Scores = everywhere.movedim(0, -1).flatten(-2)[..., : n_eval_units(trainer, domain)].double().cpu().numpy()
+def all_units(local: Tensor, domain: int, trainer: L.Trainer) -> Scores:
+    """Return the values ``(n, …)`` of all evaluation units of a domain, in order, from this rank's share ``(B, …)``."""
+    n_units = n_eval_units(trainer, domain)  # what is beyond wrapped round
+    values = stream_module(trainer).runner.gather(local)[:n_units]
+    scores: Scores = values.cpu().double().numpy()
     return scores
 
 
 def n_eval_units(trainer: L.Trainer, domain: int) -> int:
     """Evaluation units of a domain in the part that is evaluated now."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    return int(data.n_eval_units(data.evaluate_on if trainer.state.fn in ("fit", "validate") else "test", domain))
+    return stream_data(trainer).n_eval_units(evaluation_part(trainer), domain)
 
 
 def _about(trainer: L.Trainer) -> dict[str, Any]:
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data = stream_data(trainer)
     return {"joint": data.joint, "disjoint": data.kind in DISJOINT_STREAMS, "n_unseen": data.stream.n_unseen}
 
 

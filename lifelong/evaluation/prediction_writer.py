@@ -9,20 +9,24 @@ from typing import Any
 import lightning as L
 from torch import Tensor
 
-from lifelong.run.folder import RunFolder
+from lifelong.data.stream_datamodule import stream_data
+from lifelong.evaluation.after_evaluation import folder_of
+from lifelong.training.stream_module import stream_module
+from lifelong.utilities.files import write_whole
+
+COLUMNS = ["domain", "task", "query", "target", "prediction"]
 
 
 class PredictionWriter(L.Callback):
-    """Writes ``predictions.csv``: domain, task, query, target, prediction and the probabilities or values.
+    """Write ``predictions.csv`` into the Trainer's folder: a row per query with its probabilities or values."""
 
-    Args:
-        folder: the run folder.
-    """
-
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self._rows: list[list[Any]] = []
         self._n_tasks: dict[int, int] = {}
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget what was answered before."""
+        self._rows, self._n_tasks = [], {}
 
     def on_predict_batch_end(
         self,
@@ -34,30 +38,31 @@ class PredictionWriter(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the answers of a batch of tasks."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        domain = data.stream.domains[dataloader_idx]
-        for answers, targets in zip(outputs.cpu(), batch.query_y.cpu(), strict=True):
+        data, gather = stream_data(trainer), stream_module(trainer).runner.gather
+        domain, n_tasks = data.stream.domains[dataloader_idx], data.n_eval_units("test", dataloader_idx)
+        for answers, targets in zip(gather(outputs).cpu(), gather(batch.query_y).cpu(), strict=True):
             task = self._n_tasks.get(dataloader_idx, 0)
             self._n_tasks[dataloader_idx] = task + 1
-            if task < data.n_eval_units("test", dataloader_idx):
-                self._rows += [
-                    [domain, task, q, *_row(a, t)] for q, (a, t) in enumerate(zip(answers, targets, strict=True))
-                ]
+            if task < n_tasks:  # what is beyond wrapped round
+                queries = enumerate(zip(answers, targets, strict=True))
+                self._rows += [[domain, task, query, *_values(a, t)] for query, (a, t) in queries]
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the file whole."""
-        path = self.folder.write("predictions.csv", self._write)
-        print(f"written: {path} ({len(self._rows)} answers)")
+        """Write the file whole, on the first process only."""
+        if trainer.is_global_zero:
+            path = write_whole(folder_of(trainer) / "predictions.csv", self._write)
+            print(f"written: {path} ({len(self._rows)} answers)")
 
     def _write(self, path: Path) -> None:
-        width = max((len(row) for row in self._rows), default=5) - 5
+        n_outputs = max((len(row) for row in self._rows), default=len(COLUMNS)) - len(COLUMNS)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["domain", "task", "query", "target", "prediction", *(f"output_{i}" for i in range(width))])
+            writer.writerow([*COLUMNS, *(f"output_{i}" for i in range(n_outputs))])
             writer.writerows(self._rows)
 
 
-def _row(answer: Tensor, target: Tensor) -> list[Any]:
+def _values(answer: Tensor, target: Tensor) -> list[Any]:
+    """Return target, prediction and outputs of one query."""
     values = answer.flatten().tolist()
     if target.is_floating_point():
         return [target.flatten().tolist(), values, *values]

@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
 
+from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import metrics, plots, tables
-from lifelong.run.folder import RunFolder
 from lifelong.training.stream_module import stream_module
+from lifelong.utilities.files import write_json
 from lifelong.utilities.versions import installed_version
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Report:
         config: what the run was started with, for ``results.json``.
     """
 
-    def __init__(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self.folder = folder
         self.config = dict(config)
         self._write_now_and_then, self._draw_now_and_then = Sparingly(), Sparingly()
@@ -75,7 +77,7 @@ class Report:
         """After an experience: one line, and now and then results.json, the pictures, and the loggers' tables."""
         if not trainer.is_global_zero:
             return
-        number, stream = trainer.current_epoch, trainer.datamodule.stream  # type: ignore[attr-defined]
+        number, stream = trainer.current_epoch, stream_data(trainer).stream
         means, widths = metrics.interval(evaluator.rows["score"][-1])
         line = tables.row_line(
             number,
@@ -97,7 +99,7 @@ class Report:
             return
         self._write(evaluator, trainer, finished=True)
         self._draw(evaluator, trainer)
-        data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
+        data, matrix = stream_data(trainer), evaluator.matrix()
         means, widths = metrics.interval(matrix)
         percent, name = _objective(trainer).percent, _score_name(trainer)
         console = _console()
@@ -127,7 +129,7 @@ class Report:
         """One row of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = stream_data(trainer)
         domains, percent, about = data.stream.domains, _objective(trainer).percent, data.about_evaluation(part)
         means, widths = metrics.interval(metrics.ragged(row["score"]))
         console = _console()
@@ -147,14 +149,14 @@ class Report:
         )
         content = {"part": part, "about": about, "n_eval_units": _n_eval_units(data, part), "domains": list(domains)}
         content |= {"mean": means, "half_width": widths}
-        path = self.folder.write_json(f"{data.evaluation_name(part)}.json", content)
+        path = write_json(self.folder / f"{data.evaluation_name(part)}.json", content)
         console.print(f"written: {path}", highlight=False, soft_wrap=True)
 
     def _write(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> None:
-        self.folder.write_json("results.json", self._results(evaluator, trainer, finished=finished))
+        write_json(self.folder / "results.json", self._results(evaluator, trainer, finished=finished))
 
     def _results(self, evaluator: Evaluator, trainer: L.Trainer, *, finished: bool) -> dict[str, Any]:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = stream_data(trainer)
         module = stream_module(trainer)
         learner = module.learner
         means, widths = metrics.interval(evaluator.matrix())
@@ -185,7 +187,7 @@ class Report:
         }
 
     def _draw(self, evaluator: Evaluator, trainer: L.Trainer) -> None:
-        data, matrix = trainer.datamodule, evaluator.matrix()  # type: ignore[attr-defined]
+        data, matrix = stream_data(trainer), evaluator.matrix()
         means, widths = metrics.interval(matrix)
         module = stream_module(trainer)
         learner = module.learner
@@ -197,15 +199,15 @@ class Report:
             ("accuracy_matrix.png", plots.accuracy_matrix_figure),
             ("forgetting_curves.png", plots.forgetting_curves_figure),
         ):
-            plots.save_figure(draw(*about, **style), self.folder.path / file)
-        picture = self.folder.path / "accuracy_matrix.png"
+            plots.save_figure(draw(*about, **style), self.folder / file)
+        picture = self.folder / "accuracy_matrix.png"
         for logger in trainer.loggers:
             if hasattr(logger, "log_matrix"):
                 logger.log_matrix(means, data.stream.domains, picture, trainer.global_step)
 
     def _say_where(self, console: Any) -> None:
-        console.print(f"\nrun folder: {self.folder.path}", highlight=False, soft_wrap=True)
-        config, last = self.folder.path / "config.yaml", self.folder.checkpoints / "last.ckpt"
+        console.print(f"\nrun folder: {self.folder}", highlight=False, soft_wrap=True)
+        config, last = self.folder / "config.yaml", self.folder / "checkpoints" / "last.ckpt"
         for name, what in (
             ("results.json", "matrix, intervals, metrics, config, versions"),
             ("accuracy_matrix.png", "the matrix as a heat map"),
@@ -214,7 +216,7 @@ class Report:
             ("config.yaml", f"repeat with: python -m lifelong fit --config {config}"),
             ("checkpoints/last.ckpt", f"judge with: python -m lifelong test --ckpt_path {last}"),
         ):
-            if (self.folder.path / name).exists():
+            if (self.folder / name).exists():
                 console.print(f"  {name:<22} {what}", highlight=False, soft_wrap=True)
 
 
@@ -241,7 +243,7 @@ def _n_eval_units(data: Any, part: str) -> list[int]:
 
 
 def _row_names(trainer: L.Trainer, n_rows: int) -> list[str]:
-    return [e.name for e in trainer.datamodule.stream.experiences[:n_rows]]  # type: ignore[attr-defined]
+    return [e.name for e in stream_data(trainer).stream.experiences[:n_rows]]
 
 
 def _console() -> Any:

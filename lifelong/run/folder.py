@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lifelong.run.options import RunOptions
+from lifelong.utilities.files import write_json, write_whole
+
+FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
+"""Tells the processes that a multi-device launch starts which folder the first one chose."""
+
 
 class RunFolder:
-    """One run's folder.
+    """Keep the files of one run.
 
     Args:
         path: the folder; made with its parents.
@@ -24,7 +30,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
@@ -34,38 +40,40 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints lie."""
+        """Return where checkpoints lie."""
         return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Return where the newest checkpoint lies, once there is one."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def config(self) -> Path:
+        """Return where the configuration lies."""
+        return self.path / "config.yaml"
 
     def write_json(self, name: str, content: Any) -> Path:
         """Write a JSON file; NaN becomes null, so that every reader takes it."""
-        text = json.dumps(_plain(content), indent=2, allow_nan=False)
-        return self.write(name, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        return write_json(self.path / name, content)
 
     def write(self, name: str, writer: Callable[[Path], Any]) -> Path:
         """Let ``writer`` write to a temporary name, then rename: the file is whole or absent, never half."""
-        target = self.path / name
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            writer(part)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target
+        return write_whole(self.path / name, writer)
 
 
-def choose_folder(root: str, name: str | None, checkpoint: str | None) -> Path:
-    """The folder of a run: that of the checkpoint it goes on from, else ``root/name``, else ``root/<time>``.
+def choose_folder(options: RunOptions, checkpoint: str | None) -> Path:
+    """Return the folder of a run: that of the checkpoint it goes on from, else ``root/name``, else ``root/<time>``.
 
     Raises:
-        ValueError: when a named folder holds a finished or interrupted run already.
+        ValueError: when a run is to start in a folder that holds one already.
     """
     if checkpoint is not None:
         return Path(checkpoint).resolve().parent.parent
-    if name is None:
-        return _unused(Path(root) / time.strftime("%Y-%m-%d_%H-%M-%S"))
-    folder = Path(root) / name
-    if folder.exists() and any(folder.iterdir()):
+    if options.name is None:
+        return _unused(Path(options.root) / time.strftime("%Y-%m-%d_%H-%M-%S"))
+    folder = Path(options.root) / options.name
+    if options.resume == "never" and folder.exists() and any(folder.iterdir()):
         raise ValueError(
             f"the run folder {folder} is in use: choose another --run.name, or go on with --ckpt_path "
             f"{folder / 'checkpoints' / 'last.ckpt'}"
@@ -73,17 +81,38 @@ def choose_folder(root: str, name: str | None, checkpoint: str | None) -> Path:
     return folder
 
 
+@contextmanager
+def launched_folder(options: RunOptions, checkpoint: str | None) -> Iterator[RunFolder]:
+    """Choose the run folder, and tell the processes that a multi-device launch starts which it is.
+
+    Args:
+        options: how it is chosen.
+        checkpoint: that the run goes on from, whose folder it is then.
+
+    Raises:
+        ValueError: when a named folder is in use, or cannot be written to.
+    """
+    given = os.environ.get(FOLDER_VARIABLE)
+    path = Path(given) if given else choose_folder(options, checkpoint)
+    os.environ[FOLDER_VARIABLE] = str(path)
+    try:
+        yield RunFolder(path)
+    finally:
+        if not given:
+            os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
+
+
 def find_last(root: str, name: str | None) -> str:
-    """The newest ``last.ckpt`` below ``root`` (or of the run ``name``).
+    """Return the newest ``last.ckpt`` below ``root`` (or of the run ``name``).
 
     Raises:
         ValueError: when there is none.
     """
     pattern = f"{name or '*'}/checkpoints/last.ckpt"
-    found = sorted(Path(root).glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not found:
+    checkpoints = sorted(Path(root).glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not checkpoints:
         raise ValueError(f"--ckpt_path last found no {Path(root) / pattern}: name the checkpoint's path")
-    return str(found[-1])
+    return str(checkpoints[-1])
 
 
 def _unused(folder: Path) -> Path:
@@ -91,15 +120,3 @@ def _unused(folder: Path) -> Path:
     while candidate.exists():
         candidate, number = folder.with_name(f"{folder.name}_{number}"), number + 1
     return candidate
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and value != value:
-        return None
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lifelong.run.folder import RunFolder
+from lifelong.utilities.recorded import Recorded
 
 
 class MetricsCSV(Logger):
@@ -94,7 +95,7 @@ class MetricsCSV(Logger):
         return [{**row, "step": int(row["step"])} for row in rows if row["step"] < start_step]
 
 
-class WandB(Logger):
+class WandB(Recorded, Logger):
     """Weights & Biases: online for a user who is logged in, offline otherwise; a failure warns once and is let be.
 
     Args:
@@ -120,6 +121,10 @@ class WandB(Logger):
         self.folder = Path(".")
         self._run: Any = None
         self._failed = False
+
+    def place(self, folder: Path) -> None:
+        """Write into a run folder."""
+        self.folder = folder
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ def load() -> None:
     Raises:
         ValueError: when a foreign package hides ours.
     """
-    home = Path(__file__).resolve().parent.parent
+    home = Path(__file__).resolve().parent.parent.parent
     for name in OURS:
         module = importlib.import_module(name)
         where = Path(module.__file__ or "").resolve().parent.parent

@@ -8,12 +8,14 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from lifelong.utilities.recorded import Recorded
 
-class StreamProgress(TQDMProgressBar):
+
+class StreamProgress(Recorded, TQDMProgressBar):
     """Lightning's bar with the experience's name and number; silent where nobody watches a terminal."""
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=5 if sys.stderr.isatty() else 0)
+        super().__init__(refresh_rate=5 if sys.stderr.isatty() or "ipykernel" in sys.modules else 0)
 
     @property
     def sanity_check_description(self) -> str:

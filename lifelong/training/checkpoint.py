@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 
+from lifelong.utilities.recorded import Recorded
 
-class StreamCheckpoint(L.Callback):
-    """Saves ``last.ckpt`` every few steps and ``experience-NN.ckpt`` after each experience, whole or not at all.
+
+class StreamCheckpoint(Recorded, L.Callback):
+    """Save ``last.ckpt`` every few steps and ``experience-NN.ckpt`` after each experience, whole or not at all.
+
+    They lie in ``checkpoints`` of the Trainer's ``default_root_dir``.
 
     Args:
         every_n_steps: optimizer steps between two saves of ``last.ckpt``; 0 saves only after each experience.
@@ -21,7 +26,6 @@ class StreamCheckpoint(L.Callback):
     def __init__(self, *, every_n_steps: int = 100, keep_experiences: bool = True) -> None:
         self.every_n_steps = every_n_steps
         self.keep_experiences = keep_experiences
-        self.folder = Path("checkpoints")
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -35,21 +39,31 @@ class StreamCheckpoint(L.Callback):
         """Save after an experience and its row of the matrix."""
         self._save(trainer, "last.ckpt")
         if self.keep_experiences:
-            target = self.folder / f"experience-{trainer.current_epoch:02d}.ckpt"
+            folder = _folder(trainer)
             if trainer.is_global_zero:
-                _link(self.folder / "last.ckpt", target)
+                _link(folder / "last.ckpt", folder / f"experience-{trainer.current_epoch:02d}.ckpt")
 
     def _save(self, trainer: L.Trainer, name: str) -> None:
-        part = self.folder / f".{name}.part"
+        folder = _folder(trainer)
+        part = folder / f".{name}.part"
         trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
-            os.replace(part, self.folder / name)
+            os.replace(part, folder / name)
+
+
+def _folder(trainer: L.Trainer) -> Path:
+    folder = Path(trainer.default_root_dir) / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _link(source: Path, target: Path) -> None:
     # last.ckpt is replaced by renaming, never written into, so a second name for it keeps this state for no bytes.
     target.unlink(missing_ok=True)
-    os.link(source, target)
+    try:
+        os.link(source, target)
+    except (OSError, AttributeError, NotImplementedError):  # not every file system has links
+        shutil.copyfile(source, target)
 
 
 def _is_finite(module: L.LightningModule) -> bool:

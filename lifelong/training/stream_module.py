@@ -319,9 +319,7 @@ class StreamModule(L.LightningModule):
             learner, runner = self.learner, self.runner
             batch, params = batch.clone(), learner.meta_parameters()
             responses = self.strategies.respond(learner, params, batch, runner=runner)
-            scores = (
-                runner.scores(learner, params, batch) if responses is None else learner.scores_of(responses, batch)
-            )
+            scores = runner.scores(learner, params, batch) if responses is None else learner.scores_of(responses, batch)
             return {"score": scores} | self.strategies.diagnose(learner, params, batch, domain, runner=runner)
 
     # -- checkpoints ----------------------------------------------------------------------------------------------

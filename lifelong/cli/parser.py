@@ -1,0 +1,218 @@
+"""The parser of the command line: every option of ``lifelong.fit``, and of Lightning's Trainer under ``--trainer``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from lifelong import networks
+from lifelong.cli.predict import Texts
+from lifelong.cli.renamed import check_config, check_options
+from lifelong.cli.swaps import without_replaced
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.learners.base import Learner
+from lifelong.run.configs import find_config
+from lifelong.run.options import RunOptions
+from lifelong.run.trainer import DEFAULTS
+from lifelong.strategy import Strategy
+from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+
+COMMANDS = ("fit", "validate", "test", "predict")
+NOT_KEPT = ("ckpt_path", "run", "texts")
+"""Options of one command, which are no part of a run's config."""
+
+
+@dataclass
+class Parsed:
+    """What a command line says.
+
+    Args:
+        parser: that understood it.
+        config: every option with its value.
+    """
+
+    parser: ArgumentParser
+    config: Namespace
+
+    def kept_config(self) -> dict[str, Any]:
+        """Return what ``config.yaml`` and ``results.json`` keep, as plain data."""
+        config = self.config.clone()
+        for key in NOT_KEPT:
+            config.pop(key, None)
+        config.trainer.default_root_dir = None
+        text = self.parser.dump(config, format="json", skip_unset=False, skip_validation=True)
+        return dict(json.loads(text))
+
+
+def make_parser(command: str) -> ArgumentParser:
+    """Make the parser of a command; all take the same options, so that one config serves them all."""
+    parser = ArgumentParser(prog=f"python -m lifelong {command}", exit_on_error=False)
+    parser.add_argument("-c", "--config", type=str, help="a file of options, or the bare name of one in configs/")
+    parser.add_argument("--print_config", action="store_true", help="print every option with its value, do nothing")
+    parser.add_argument("--seed", type=int, default=0, help="decides initial weights and training tasks")
+    parser.add_subclass_arguments(Learner, "model", required=True, help="the learner")
+    parser.add_subclass_arguments(StreamDataModule, "data", required=True, skip={"seed"}, help="the stream")
+    parser.add_argument("--strategies", type=list[Strategy], default=[], help="plug-ins; [] is plain fine-tuning")
+    parser.add_argument("--optimizer", type=OptimizerCallable, default=torch.optim.Adam, help="the outer optimizer")
+    parser.add_argument("--lr_scheduler", type=LRSchedulerCallable | None, default=None, help="moves on by steps")
+    parser.add_argument("--reset_optimizer", type=bool, default=False, help="forget its state at each experience")
+    parser.add_class_arguments(TaskRunner, "runner")
+    parser.add_class_arguments(StreamCheckpoint, "checkpoint")
+    parser.add_class_arguments(RunOptions, "run")
+    parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint; last is the newest run's")
+    parser.add_argument("--texts", type=Texts, default=Texts(), help="texts of your own, for predict")
+    parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True)
+    parser.set_defaults({f"trainer.{name}": value for name, value in DEFAULTS.items()})
+    parser.set_defaults({"trainer.logger": {"class_path": "lifelong.run.loggers.WandB"}, "trainer.callbacks": []})
+    return parser
+
+
+def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parsed:
+    """Understand a command line.
+
+    A class that the command line, or a later config, puts in the place of another starts from its own defaults; see
+    :mod:`lifelong.cli.swaps`.
+
+    Args:
+        command: one of ``COMMANDS``.
+        args: what follows it.
+        saved: the config of the run that a checkpoint belongs to, which stands for a missing ``--config``.
+
+    Raises:
+        ArgumentError: when an option or its value is unknown.
+        ValueError: when a config cannot be read, or an option has another name now.
+    """
+    parser = make_parser(command)
+    files, options = split_configs(with_own_networks(args))
+    check_options(options)
+    if not files:
+        files = [str(saved or find_config("default"))]
+    configs = [read_config(file) for file in files]
+    prints = "--print_config" in options
+    options = [option for option in options if option != "--print_config"]
+    config = _parse(parser, configs, options)
+    pruned = without_replaced(configs, config, options)
+    if pruned != configs:
+        config = _parse(parser, pruned, options)
+    config.pop("config", None)
+    config.pop("print_config", None)
+    parsed = Parsed(parser, config)
+    if prints:
+        print(yaml.safe_dump(parsed.kept_config(), sort_keys=False), end="")
+        raise SystemExit(0)
+    return parsed
+
+
+def _parse(parser: ArgumentParser, configs: Sequence[dict[str, Any]], options: Sequence[str]) -> Namespace:
+    # As options, so that all come by the same way and in their order.
+    inlined = [f"--{key}={_inline(value)}" for config in configs for key, value in _leaves(config)]
+    return parser.parse_args([*inlined, *options])
+
+
+def _leaves(config: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The options of a config, by dotted names: groups are taken apart, values of one option stay together."""
+    groups = ("runner", "checkpoint", "run", "trainer", "texts")
+    leaves: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        inner = value.items() if key in groups and isinstance(value, dict) else None
+        leaves += [(key, value)] if inner is None else [(f"{key}.{name}", part) for name, part in inner]
+    return leaves
+
+
+def _inline(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def read_config(file: str) -> dict[str, Any]:
+    """Read a YAML or JSON file of options.
+
+    Args:
+        file: a path, or the bare name of a config that ships with lifelong.
+
+    Raises:
+        ValueError: when it cannot be read, or has an option that has another name now.
+    """
+    path = find_config(file)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"the config {path} cannot be read as YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"the config {path} has no options: it must be a mapping such as 'model: ProtoNet'")
+    check_config(content, str(path))
+    return _with_own_networks_inside(content)
+
+
+def split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take the configs out of a command line.
+
+    Example:
+        >>> split_configs(["--config", "a.yaml", "--seed", "1", "-c=b.yaml"])
+        (['a.yaml', 'b.yaml'], ['--seed', '1'])
+    """
+    files, options, rest = [], [], list(args)
+    while rest:
+        arg = rest.pop(0)
+        name, has_value, value = arg.partition("=")
+        if name not in ("-c", "--config"):
+            options.append(arg)
+        elif has_value:
+            files.append(value)
+        elif rest:
+            files.append(rest.pop(0))
+        else:
+            raise ValueError(f"{name} names no file: give it one, such as {name} split_mnist")
+    return files, options
+
+
+def with_own_networks(args: Sequence[str]) -> list[str]:
+    """Give bare names of our networks their paths: torchvision, where it is loaded, has an ``MLP`` as well.
+
+    Example:
+        >>> with_own_networks(["--model.network=MLP", "--run.name", "MLP"])
+        ['--model.network=lifelong.networks.MLP', '--run.name', 'MLP']
+    """
+    paths = {name: f"lifelong.networks.{name}" for name in networks.__all__}
+    understood = []
+    for before, arg in zip(["", *args], args, strict=False):
+        option, _, name = arg.rpartition("=")
+        if option.endswith(".network") and name in paths:
+            arg = f"{option}={paths[name]}"
+        understood.append(paths.get(arg, arg) if before.endswith(".network") else arg)
+    return understood
+
+
+def _with_own_networks_inside(config: dict[str, Any]) -> dict[str, Any]:
+    """The same for what a config has under ``network``."""
+    changed: dict[str, Any] = {}
+    for key, value in config.items():
+        if key == "network" and isinstance(value, str):
+            changed[key] = f"lifelong.networks.{value}" if value in networks.__all__ else value
+        elif key == "network" and isinstance(value, dict) and value.get("class_path") in networks.__all__:
+            named = value | {"class_path": f"lifelong.networks.{value['class_path']}"}
+            changed[key] = _with_own_networks_inside(named)
+        elif isinstance(value, dict):
+            changed[key] = _with_own_networks_inside(value)
+        else:
+            changed[key] = value
+    return changed
+
+
+def option_value(args: Sequence[str], name: str) -> str | None:
+    """Return the value of an option of a command line, before it is parsed; None where it is not given."""
+    for place, arg in enumerate(args):
+        if arg == f"--{name}":
+            return args[place + 1] if place + 1 < len(args) else None
+        if arg.startswith(f"--{name}="):
+            return arg.split("=", 1)[1]
+    return None

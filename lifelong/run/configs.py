@@ -1,0 +1,43 @@
+"""Configs that ship with lifelong, found by their bare names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
+"""Where configs lie: inside the package where it was installed from a wheel, beside it in a checkout."""
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a config: an existing file wins, else the one of that bare name that ships with lifelong.
+
+    Args:
+        name: a path, or a bare name such as ``split_mnist``.
+
+    Raises:
+        ValueError: when there is neither, with the names that there are.
+
+    Example:
+        >>> find_config("split_mnist").name
+        'split_mnist.yaml'
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.name == name:
+        for folder in FOLDERS:
+            for shipped in (folder / name, folder / f"{name}.yaml"):
+                if shipped.is_file():
+                    return shipped
+    raise ValueError(f"there is no config {name}: give the path of a file, or one of {', '.join(shipped_configs())}")
+
+
+def shipped_configs() -> list[str]:
+    """Return the bare names of the configs that ship with lifelong.
+
+    Example:
+        >>> "split_mnist" in shipped_configs()
+        True
+    """
+    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})

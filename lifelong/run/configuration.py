@@ -1,0 +1,73 @@
+"""The configuration of a run: what ``config.yaml`` keeps, made from the objects that the run was given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.run.recording import record, record_factory
+from lifelong.run.trainer import DEFAULTS
+from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.stream_module import StreamModule
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is needed to make a run again.
+
+    Args:
+        content: options by name, as plain data.
+        unrecorded: names of the objects that could not be written down.
+    """
+
+    content: dict[str, Any]
+    unrecorded: Sequence[str] = ()
+
+    def header(self) -> str:
+        """Return what the file says at its top: which parts are missing."""
+        if not self.unrecorded:
+            return ""
+        missing = ", ".join(self.unrecorded)
+        return f"# Made in Python by objects that do not record how they were made: {missing}.\n"
+
+
+def describe(
+    module: StreamModule, data: StreamDataModule, checkpoint: StreamCheckpoint, trainer: Mapping[str, Any]
+) -> Configuration:
+    """Write down how the objects of a run were made, as the command line would have it.
+
+    Args:
+        module: with learner, strategies and optimizer.
+        data: the stream.
+        checkpoint: how often checkpoints are saved.
+        trainer: arguments of the Trainer.
+    """
+    unrecorded: list[str] = []
+    data_record = record(data, "data", unrecorded)
+    data_record["init_args"].pop("seed", None)
+    runner = module.runner
+    content = {
+        "seed": data.seed,
+        "model": record(module.learner, "model", unrecorded),
+        "data": data_record,
+        "strategies": [record(s, f"strategies[{n}]", unrecorded) for n, s in enumerate(module.strategies)],
+        "optimizer": record_factory(module.optimizer, "optimizer", unrecorded),
+        "lr_scheduler": record_factory(module.lr_scheduler, "lr_scheduler", unrecorded),
+        "reset_optimizer": module.reset_optimizer,
+        "runner": record(runner, "runner", unrecorded),
+        "checkpoint": record(checkpoint, "checkpoint", unrecorded)["init_args"],
+        "trainer": _describe_trainer(trainer, unrecorded),
+    }
+    return Configuration(content, tuple(unrecorded))
+
+
+def _describe_trainer(trainer: Mapping[str, Any], unrecorded: list[str]) -> dict[str, Any]:
+    defaults = {name: p.default for name, p in inspect.signature(L.Trainer).parameters.items()}
+    logger = {"class_path": "lifelong.run.loggers.WandB", "init_args": {}}
+    every = defaults | DEFAULTS | {"logger": logger, "callbacks": []} | dict(trainer) | {"default_root_dir": None}
+    return {name: record(value, f"trainer.{name}", unrecorded) for name, value in every.items()}

@@ -1,0 +1,117 @@
+"""``lifelong.load``: a run from its folder, later and elsewhere, without its training data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.evaluation.results import Results
+from lifelong.learners.base import Learner
+from lifelong.run import plugins
+from lifelong.run.folder import find_last
+from lifelong.run.run import Run
+from lifelong.strategy import Strategy
+from lifelong.training.stream_module import StreamModule
+
+
+def load(
+    path: str | Path,
+    *,
+    learner: Learner | None = None,
+    strategies: Sequence[Strategy] | None = None,
+    data: StreamDataModule | None = None,
+) -> Run:
+    """Load a run: its results, the learner as its last checkpoint has it, and its strategies.
+
+    Args:
+        path: a run folder, one of its checkpoints, or ``last`` for the newest run below ``runs``.
+        learner: the learner, made as for the run, where its config cannot make it.
+        strategies: the strategies, likewise.
+        data: the stream; made from the config where None, and not loaded before it is used.
+
+    Raises:
+        ValueError: when there is no such run, or something in it cannot be made again.
+    """
+    folder, checkpoint = _find(path)
+    config = _read_config(folder)
+    made = _instantiate(config, learner, strategies)
+    module = StreamModule(learner or made["model"], made["strategies"] if strategies is None else strategies)
+    # Tensors and plain values: nothing in it need be trusted.
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    module.on_load_checkpoint(state)
+    module.load_state_dict(state["state_dict"])
+    module.eval()
+    results = Results.load(folder) if (folder / "results.json").is_file() else None
+    return Run(folder, module, results, data=data or made.get("data"), config=config, trainer={})
+
+
+def _find(path: str | Path) -> tuple[Path, Path]:
+    given = Path(find_last("runs", None)) if str(path) == "last" else Path(path)
+    checkpoint = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
+    if not checkpoint.is_file():
+        raise ValueError(f"{path} is neither a run folder with a checkpoint nor a checkpoint: there is no {checkpoint}")
+    return checkpoint.resolve().parent.parent, checkpoint
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.yaml"
+    if not file.is_file():
+        raise ValueError(f"{folder} has no config.yaml, which says how its learner is made: give load(…, learner=…)")
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def _instantiate(
+    config: Mapping[str, Any], learner: Learner | None, strategies: Sequence[Strategy] | None
+) -> dict[str, Any]:
+    plugins.load()
+    made: dict[str, Any] = {}
+    if learner is None:
+        made["model"] = _make(Learner, "model", config, "learner")
+    if strategies is None:
+        made["strategies"] = _make(list[Strategy], "strategies", config, "strategies")
+    try:
+        made["data"] = _make(StreamDataModule, "data", config, "data")
+    except ValueError:
+        made["data"] = None  # the run is of use without it
+    return made
+
+
+def _make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
+    if missing := missing_parts(config.get(name), name):
+        raise ValueError(
+            f"{missing[0]} could not be recorded when the run was started: give it as load(…, {argument}=…)"
+        )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument(f"--{name}", type=kind, required=True)
+    try:
+        parsed = parser.parse_object({name: config.get(name)})
+        return parser.instantiate(parsed)[name]
+    except Exception as error:  # whatever the class of a person's own raises
+        reason = " ".join(str(error).split())[-300:]
+        raise ValueError(
+            f"{name} cannot be made from config.yaml ({reason}): give it as load(…, {argument}=…)"
+        ) from error
+
+
+def missing_parts(value: Any, name: str) -> list[str]:
+    """Return the names of what a config could not record, which stands in it as ``unrecorded``.
+
+    Example:
+        >>> missing_parts({"class_path": "MAML", "init_args": {"network": {"unrecorded": "Mine"}}}, "model")
+        ['model.network (Mine)']
+    """
+    if isinstance(value, Mapping):
+        if set(value) == {"unrecorded"}:
+            return [f"{name} ({value['unrecorded']})"]
+        parts = [(name if key == "init_args" else f"{name}.{key}", part) for key, part in value.items()]
+    elif isinstance(value, list):
+        parts = [(f"{name}[{place}]", part) for place, part in enumerate(value)]
+    else:
+        return []
+    return [missing for inner, part in parts for missing in missing_parts(part, inner)]

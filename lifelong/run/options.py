@@ -1,0 +1,55 @@
+"""Where a run is kept, and whether it goes on from what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Resume = Literal["never", "auto", "must"]
+"""``never`` starts a run; ``auto`` goes on where there is a checkpoint to go on from, else starts; ``must`` goes on."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Name the folder of a run and say whether it goes on.
+
+    Args:
+        root: folder of all runs.
+        name: this run's folder in it; the time where None.
+        resume: ``never`` starts a run and refuses a folder in use; ``auto`` goes on from the last checkpoint of the
+            named run, or starts it where there is none; ``must`` refuses to start.
+
+    Raises:
+        ValueError: when a run is to go on that has no name.
+
+    Example:
+        >>> RunOptions(name="birds").root
+        'runs'
+    """
+
+    root: str = "runs"
+    name: str | None = None
+    resume: Resume = "never"
+
+    def __post_init__(self) -> None:
+        if self.resume != "never" and self.name is None:
+            raise ValueError(f"--run.resume {self.resume} goes on with a run by its name: give --run.name as well")
+
+
+def run_options(run: RunOptions | str | Path | None, resume: Resume = "never") -> RunOptions:
+    """Return the options that a folder stands for.
+
+    Args:
+        run: the options themselves, the path of the folder, or None for one named for the time.
+        resume: whether the run goes on.
+
+    Example:
+        >>> run_options("runs/birds", "auto")
+        RunOptions(root='runs', name='birds', resume='auto')
+    """
+    if isinstance(run, RunOptions):
+        return run
+    if run is None:
+        return RunOptions(resume=resume)
+    return RunOptions(root=str(Path(run).parent), name=Path(run).name, resume=resume)

@@ -1,0 +1,81 @@
+"""The Trainer of a run: Lightning's, with the settings that a stream needs, and quiet about what nobody can act on."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ProgressBar
+
+from lifelong.run.progress import StreamProgress
+
+DEFAULTS: dict[str, Any] = {
+    "max_epochs": -1,  # the stream module ends the stream
+    "enable_checkpointing": False,  # StreamCheckpoint saves
+    "enable_model_summary": False,
+    "num_sanity_val_steps": -1,  # the whole evaluation of the untrained learner
+    "inference_mode": False,  # learners adapt by gradients in evaluation too
+    "use_distributed_sampler": False,  # the loaders of a stream shard by themselves
+    "log_every_n_steps": 10,
+}
+"""Where a run differs from Lightning's defaults."""
+
+NOISE = (
+    ".*does not have many workers.*",  # tasks are drawn by index in microseconds
+    ".*number of training batches.*is smaller than the logging interval.*",
+    ".*module\\(s\\) in eval mode at the start of training.*",
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*`LightningModule.configure_optimizers` returned `None`.*",
+    ".*`lightning.pytorch` package.*litlogger.*",
+    ".*torch.distributed.nn.functional.all_gather is deprecated.*",  # Lightning uses it
+    "(?s).*Grad strides do not match.*grad.sizes\\(\\) = \\[\\d+, 1,",  # a single channel lies either way
+    # Ours are gathered before they are logged, and so the same on all ranks.
+    ".*`self.log\\('(val|test)/(score|\\w+_score|forgetting|\\w+_transfer|closed_loop|adjusted_rand_index|"
+    "normalised_mutual_information).*sync_dist=True.*",
+)
+"""Warnings of Lightning and torch that do not concern a person who trains a stream."""
+
+
+def check_trainer_arguments(arguments: Iterable[str]) -> None:
+    """Refuse an argument that Lightning's Trainer does not have.
+
+    Raises:
+        ValueError: naming it, and the nearest one that there is.
+
+    Example:
+        >>> check_trainer_arguments(["max_epochs", "devices"])
+    """
+    known = list(inspect.signature(L.Trainer).parameters)
+    for name in arguments:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "its arguments are those of lightning.Trainer"
+            raise ValueError(f"fit has no argument {name}, and neither has the Trainer: {hint}")
+
+
+def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], folder: str) -> L.Trainer:
+    """Make the Trainer of a run.
+
+    Args:
+        arguments: of Lightning's Trainer, over ``DEFAULTS``.
+        callbacks: of the run, which come before a person's own.
+        folder: the run folder.
+    """
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=message)
+    settings = DEFAULTS | dict(arguments) | {"default_root_dir": folder}
+    given = settings.get("callbacks") or []
+    own = list(given) if isinstance(given, (list, tuple)) else [given]
+    shows_progress = settings.get("enable_progress_bar") is not False
+    bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in own) else []
+    return L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *own]}))
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip:" not in record.getMessage()

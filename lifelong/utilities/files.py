@@ -1,0 +1,74 @@
+"""Writing files whole: a reader sees the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: str | Path, writer: Callable[[Path], Any]) -> Path:
+    """Let ``writer`` write under a temporary name, then rename; missing folders are made.
+
+    A process that is killed, or a disk that is full, leaves the old file as it was.
+
+    Args:
+        path: the file.
+        writer: writes a file at the path that it is given.
+
+    Returns:
+        ``path``.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> write_whole(Path(folder.name) / "a.txt", lambda path: path.write_text("all of it")).read_text()
+        'all of it'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a rename is atomic within one file system only.
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        writer(part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """Write a JSON file whole; what JSON has no word for is written as :func:`as_json` says.
+
+    Args:
+        path: the file.
+        content: what it says.
+
+    Returns:
+        ``path``.
+    """
+    text = json.dumps(as_json(content), indent=2, allow_nan=False)
+    return write_whole(path, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON takes it: arrays as lists, NaN as null, infinities and any other object as text.
+
+    Example:
+        >>> import numpy as np
+        >>> as_json({"mean": np.array([0.5, np.nan, np.inf]), 3: (Path("runs"), None)})
+        {'mean': [0.5, None, 'inf'], '3': ['runs', None]}
+    """
+    if isinstance(value, dict):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    if hasattr(value, "tolist"):
+        return as_json(value.tolist())
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
