@@ -30,8 +30,8 @@ SILENT: dict[str, Any] = {
 class Against(L.Callback):
     """Time blocks of whole steps, and after each the bare maths of as many: losses, mean, backward, optimizer.
 
-    The bare steps train the same parameters with an optimizer of their own, on batches that were gathered before, so the
-    result of the training is of no use. The first block of each is a warm-up.
+    The bare steps train the same parameters with an optimizer of their own, on batches that were gathered before, so
+    the result of the training is of no use. The first block of each is a warm-up.
 
     Args:
         n_steps: steps of a block.
@@ -46,7 +46,9 @@ class Against(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Prepare the bare steps."""
-        self._bare = partial(_steps_of_plain if isinstance(pl_module, Plain) else _steps_of_stream, trainer)(self.n_steps)
+        self._bare = partial(_steps_of_plain if isinstance(pl_module, Plain) else _steps_of_stream, trainer)(
+            self.n_steps
+        )
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Time whole steps between two starts: drawing, transfer, training, hooks, logging, the bar, checkpoints."""
@@ -164,7 +166,7 @@ PARTS = {
 
 
 class StreamClock(L.Callback):
-    """Time the parts of each experience, and note the size of its checkpoint; moves before the Trainer's other callbacks.
+    """Time the parts of each experience and note the size of its checkpoint, before the Trainer's other callbacks.
 
     Args:
         path: file for the seconds of the steps of the last experience; None writes none.

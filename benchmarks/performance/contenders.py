@@ -229,8 +229,8 @@ def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None 
     Args:
         setup: of images where there is a folder.
         device: where the tasks are put.
-        folder: keeps each image in a file, which is opened when it is drawn, as learn2learn's Omniglot does (whose files
-            are larger, and resized each time); None keeps tensors in memory.
+        folder: keeps each image in a file, which is opened when it is drawn, as learn2learn's Omniglot does (whose
+            files are larger, and resized each time); None keeps tensors in memory.
     """
     data = import_learn2learn().data
     x, numbers, _ = examples(setup.network, setup.is_regression)

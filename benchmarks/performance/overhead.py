@@ -1,8 +1,8 @@
 """The cost of Lifelong beside the maths: a whole training step, and every strategy's steps and experiences.
 
 A whole step is one of ``python -m lifelong fit`` on a terminal: drawing, transfer, hooks, logging, bar, checkpoints,
-``metrics.csv``. Its bare maths is the same losses, backward and optimizer on batches gathered before, alternately in the
-same process. Strategies are measured on drawn glyphs, in a Trainer without loggers: their steps in the second of two
+``metrics.csv``. Its bare maths is the same losses, backward and optimizer on batches gathered before, alternately in
+the same process. Strategies are measured on drawn glyphs, in a Trainer without loggers: their steps in the second of two
 experiences, where they remember the first, beside the same without strategy.
 """
 
@@ -133,7 +133,7 @@ def added(times: Mapping[str, Sequence[float]]) -> Row:
 
 
 def strategy_cases() -> list[tuple[str, str]]:
-    """Return each strategy with few-shot tasks, and with examples of classes, else of tasks, as far as it takes them."""
+    """Return each strategy with few-shot tasks, and with examples of classes, else of tasks, where it takes them."""
     cases = []
     for name, make in MAKERS.items():
         streams = make().streams

@@ -1,7 +1,7 @@
 """How cost grows: with the size of a step, with the length of a stream, with a memory, and over two processes.
 
-Each curve has its exponent, the slope of log cost over log size with its 95 % interval: 0 is constant, 1 is proportional,
-2 is quadratic.
+Each curve has its exponent, the slope of log cost over log size with its 95 % interval: 0 is constant, 1 is
+proportional, 2 is quadratic.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def stream(n_domains: int, evaluate_every: int) -> EpisodicDataModule:
 
 
 def binned(costs: dict[int, float], n_bins: int = 8) -> dict[int, list[float]]:
-    """Gather costs over stretches of the stream that grow by a factor; the first experiences warm up and are left out."""
+    """Gather costs over stretches of the stream that grow by a factor, without the first experiences, which warm up."""
     numbers = np.array([number for number in costs if number >= 5])
     edges = np.unique(np.geomspace(5, numbers[-1] + 1, n_bins + 1).round().astype(int)).tolist()
     chosen = [numbers[(numbers >= low) & (numbers < high)].tolist() for low, high in itertools.pairwise(edges)]
