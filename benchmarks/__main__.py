@@ -1,8 +1,8 @@
 """Measures how fast and how large Lifelong is, beside its peers: ``python -m benchmarks [SUITE ...]``.
 
 Each suite keeps its rows, with machine, date and command, in ``benchmarks/results/performance/SUITE-DEVICE.jsonl`` as
-soon as they are measured, and prints its tables; ``--show`` prints what was kept. With ``--only`` the other rows stay as
-they were.
+soon as they are measured, and prints its tables; ``--show`` prints what was kept. With ``--only`` the other rows stay
+as they were.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Peak memory of one meta-training step by tasks and by inner steps, and the time that saving it costs.
 
-Second-order MAML on Conv4 with max-pooling, 5-way 1-shot with 15 queries; ours with every ``--runner.recompute``, tasks
-in a loop, beside learn2learn as its example has it, which calls ``backward()`` after each task, and with the losses summed
-over tasks. Peaks are those of the tensors that torch's allocator has given out, above what is held before the step.
+Second-order MAML on Conv4 with max-pooling, 5-way 1-shot with 15 queries; ours with every ``--runner.recompute``,
+tasks in a loop, beside learn2learn as its example has it, which calls ``backward()`` after each task, and with the
+losses summed over tasks. Peaks are those of the tensors that torch's allocator has given out, above what is held
+before the step.
 """
 
 from __future__ import annotations

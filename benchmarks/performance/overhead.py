@@ -2,8 +2,8 @@
 
 A whole step is one of ``python -m lifelong fit`` on a terminal: drawing, transfer, hooks, logging, bar, checkpoints,
 ``metrics.csv``. Its bare maths is the same losses, backward and optimizer on batches gathered before, alternately in
-the same process. Strategies are measured on drawn glyphs, in a Trainer without loggers: their steps in the second of two
-experiences, where they remember the first, beside the same without strategy.
+the same process. Strategies are measured on drawn glyphs, in a Trainer without loggers: their steps in the second of
+two experiences, where they remember the first, beside the same without strategy.
 """
 
 from __future__ import annotations

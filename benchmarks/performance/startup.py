@@ -1,8 +1,9 @@
 """How long a person waits: for the page of help, for every option, and for the first step of ``fit``.
 
 Each command is a process of its own, alternately with a bare Lightning script that imports the same packages and
-takes a step: ``fit`` may take a second more. ``fit`` learns the embedded default without a logger and without evaluating the
-untrained learner. torchmetrics imports scipy and transformers where they are installed, so rows name the extras.
+takes a step: ``fit`` may take a second more. ``fit`` learns the embedded default without a logger and without
+evaluating the untrained learner. torchmetrics imports scipy and transformers where they are installed, so rows name
+the extras.
 """
 
 from __future__ import annotations

@@ -1,0 +1,4 @@
+"""stub"""
+class Results:
+    @classmethod
+    def load(cls, folder): return cls()
