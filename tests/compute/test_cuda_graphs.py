@@ -11,10 +11,10 @@ from torch import nn
 
 from lifelong.compute.cuda_graphs import Graphs
 from lifelong.compute.plan import Plan
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import ANIL, IMAML, MAML, MetaSGD, ProtoNet
 from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
-from lifelong.compute.runner import TaskRunner
 from lifelong.strategy import Chain
 from strategies import EWC, AdapterBank
 from tests.toys import random_episode

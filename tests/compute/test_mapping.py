@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.compute.runner import TaskRunner
 from lifelong.compute.mapping import over_tasks
 from lifelong.compute.memory_format import channels_last
 from lifelong.compute.plan import mapping_by_rule
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import MAML, ProtoNet
 from lifelong.networks import MLP, Conv4
 from strategies import EWC

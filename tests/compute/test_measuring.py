@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from lifelong.compute import measuring
 from lifelong.compute.measuring import measured, search
 from lifelong.compute.plan import Plan
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, Classifier, ProtoNet
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
-from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.training import stream_module
 from tests.toys import fit, module_of, network, random_episode, toy_data, toy_examples
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.recompute import recomputed
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.vmap_fixes import FUSED, is_written_out
 from lifelong.learners import MAML, ProtoNet
 from lifelong.learners.base import Learner

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
-from lifelong.compute.runner import TaskRunner
 from lifelong.compute import vmap_fixes as under_vmap
 from lifelong.compute.mapping import over_tasks
+from lifelong.compute.runner import TaskRunner
 from lifelong.compute.vmap_fixes import convolve, is_batched
 from lifelong.learners import MAML
 from lifelong.networks import Conv4

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong import learners
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners.pretrained import Pretrained
 from strategies import EWC, AdapterBank

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.inner_loop import gradient_descent
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.learners import IMAML
 from lifelong.learners.imaml import conjugate_gradients
 from tests.learners.exactness import only_task, regression_episode

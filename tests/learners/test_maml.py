@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong import learners
 from lifelong.compute.inner_loop import clipped
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.learners import ANIL, BOIL, MAML
 from lifelong.networks import MLP, WithHead
 from tests.learners.exactness import ALPHA, check_finite_differences, linear_case

@@ -17,8 +17,8 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import Classifier, NearestClassMean
 from lifelong.networks import MLP, Conv4, WithHead
-from strategies.memory.budget import Budget
 from strategies import EWC, LwF, Replay, WeightAveraging
+from strategies.memory.budget import Budget
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
 from tests.toys import AtEnd, FewClasses, fit, make_classifier, module_of, same, toy_examples, weights

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.runner import TaskRunner
 from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import R2D2
 from tests.toys import fit, make_learner, random_episode, toy_data
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.mapping import over_tasks
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import ANIL, BOIL, MAML
 from lifelong.networks import MLP, Conv4, WithHead

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from datamodules.episodic import EpisodicDataModule
-from lifelong.compute.runner import TaskRunner
 from lifelong.compute.plan import mapping_by_rule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, NoAdaptation
 from lifelong.networks import Transformer

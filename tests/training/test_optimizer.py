@@ -12,11 +12,11 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.strategy import Strategy
-from lifelong.compute.runner import TaskRunner
 from lifelong.training.optimizer import make_optimizer
 from tests.toys import Toy, fit, make_learner, module_of, same, toy_data, weights
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.runner import TaskRunner
-from lifelong.data.episode import Episode
 from lifelong.learners import ProtoNet
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.stream_module import StreamModule
