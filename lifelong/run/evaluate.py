@@ -11,6 +11,7 @@ import lightning as L
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.prediction_writer import PredictionWriter
 from lifelong.evaluation.report import Report
+from lifelong.evaluation.results import Results
 from lifelong.run.folder import launched_folder
 from lifelong.run.options import RunOptions, run_options
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
@@ -27,7 +28,7 @@ def evaluate(
     config: Mapping[str, Any] | None = None,
     writer: L.Callback | None = None,
     **trainer: Any,
-) -> L.Trainer:
+) -> Results | None:
     """Evaluate a module, and write what comes of it into a run folder.
 
     Args:
@@ -40,15 +41,19 @@ def evaluate(
         writer: writes the answers of ``predict``; ``predictions.csv`` where None.
         trainer: arguments of Lightning's Trainer.
 
+    Returns:
+        What was measured; None of ``predict``, which measures nothing.
+
     Raises:
         ValueError: when an argument or the checkpoint does not fit.
     """
     check_trainer_arguments(trainer)
     with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
         report = Report(folder.path, dict(config or {}))
-        callbacks = [Evaluator(report), writer or PredictionWriter()]
+        evaluator = Evaluator(report)
+        callbacks = [evaluator, writer or PredictionWriter()]
         made = make_trainer({**trainer, "logger": False}, callbacks, str(folder.path))
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
         deed(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **extra)
-        return made
+        return evaluator.evaluation

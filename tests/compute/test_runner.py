@@ -91,7 +91,9 @@ def test_losses_outputs_and_scores_are_the_same_every_way(name: str) -> None:
         found.append((losses, outputs, runner.outputs(learner, params, batch), gradients))
         torch.testing.assert_close(runner.losses(learner, params, batch), losses)
         torch.testing.assert_close(runner.training_losses(learner, params, batch)[0], losses)
-        torch.testing.assert_close(runner.scores(learner, params, batch).double(), _accuracy(found[-1][2], batch.query_y))
+        torch.testing.assert_close(
+            runner.scores(learner, params, batch).double(), _accuracy(found[-1][2], batch.query_y)
+        )
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-7, atol=1e-9)
 

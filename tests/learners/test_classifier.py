@@ -125,7 +125,9 @@ def test_among_all_classes_nothing_tells_it_the_experience(monkeypatch: pytest.M
     for poisoned in (False, True):
         learner, data = make_classifier(), toy_examples("class", classes="all")
         if poisoned:
-            monkeypatch.setattr(StreamModule, "_position_of", lambda self, step: Position(-7, step=10**9, seed=10**9, rank=5))
+            monkeypatch.setattr(
+                StreamModule, "_position_of", lambda self, step: Position(-7, step=10**9, seed=10**9, rank=5)
+            )
             nameless = tuple(replace(e, name="garbage") for e in data.stream.experiences)
             data._stream = replace(data.stream, experiences=nameless, domains=("garbage",) * 3)
         module = module_of(learner)

@@ -95,7 +95,9 @@ def test_predictions_do_not_depend_on_the_names_of_the_labels(name: str) -> None
     support = (batch.support_x, renamed[batch.support_y])
     other = Episode(*support, batch.query_x, renamed[batch.query_y], batch.weight, batch.n_way)
     outputs = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
-    torch.testing.assert_close(TaskRunner().outputs(learner, params, other)[..., renamed], outputs, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        TaskRunner().outputs(learner, params, other)[..., renamed], outputs, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -155,9 +157,7 @@ def test_with_a_bank_an_old_experience_is_answered_as_ever(name: str) -> None:
         entry, params = bank.entries[0], learner.meta_parameters()
         learner.eval()
         with torch.no_grad():
-            found.append(
-                TaskRunner().rerouted(lambda p, sx, sy: with_entry(p, entry)).outputs(learner, params, batch)
-            )
+            found.append(TaskRunner().rerouted(lambda p, sx, sy: with_entry(p, entry)).outputs(learner, params, batch))
         learner.train()
 
     evaluator = fit(learner, toy_data(2), [bank, AtEnd(look)])

@@ -298,5 +298,8 @@ def test_the_wrapped_algorithm_equals_our_own_learner(l2l: Any, name: str, ours:
     wrapped = Learn2Learn(body_and_head("image"), algorithm=name, n_inner_steps=3, inner_rate=RATE).double()  # type: ignore[arg-type]
     batch = doubles("image")
     torch.testing.assert_close(
-        TaskRunner().losses(own, own.meta_parameters(), batch), TaskRunner().losses(wrapped, wrapped.meta_parameters(), batch), rtol=0, atol=1e-9
+        TaskRunner().losses(own, own.meta_parameters(), batch),
+        TaskRunner().losses(wrapped, wrapped.meta_parameters(), batch),
+        rtol=0,
+        atol=1e-9,
     )

@@ -40,5 +40,6 @@ def test_starts_as_maml_with_one_rate_for_every_element() -> None:
     shapes = {name.replace(".", "-"): p.shape for name, p in network().named_parameters()}
     assert {name: p.shape for name, p in learner.inner_rates.items()} == shapes  # type: ignore[union-attr, operator]
     torch.testing.assert_close(
-        TaskRunner().losses(learner, learner.meta_parameters(), batch), TaskRunner().losses(maml, maml.meta_parameters(), batch)
+        TaskRunner().losses(learner, learner.meta_parameters(), batch),
+        TaskRunner().losses(maml, maml.meta_parameters(), batch),
     )

@@ -19,7 +19,10 @@ def test_outputs_and_scores_have_the_precision_of_the_inputs(name: str, plan: Pl
     learner, batch = make_learner(name).eval(), random_episode()
     params = learner.meta_parameters()
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs, scores = TaskRunner(plan=plan).outputs(learner, params, batch), TaskRunner(plan=plan).scores(learner, params, batch)
+        outputs, scores = (
+            TaskRunner(plan=plan).outputs(learner, params, batch),
+            TaskRunner(plan=plan).scores(learner, params, batch),
+        )
     assert outputs.dtype == scores.dtype == torch.float32
     # Sixteen bits of a number hold its first eight digits: outputs of the network alone survive the rounding.
     assert torch.equal(outputs, outputs.bfloat16().float()) is (name in BY_NETWORK)
