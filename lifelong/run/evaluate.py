@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.prediction_writer import PredictionWriter
 from lifelong.evaluation.report import Report
@@ -21,7 +22,7 @@ from lifelong.training.stream_module import StreamModule
 def evaluate(
     command: str,
     module: StreamModule,
-    data: L.LightningDataModule,
+    data: StreamDataModule | Iterable[Any],
     *,
     run: RunOptions | str | Path | None = None,
     ckpt_path: str | None = None,
@@ -34,7 +35,7 @@ def evaluate(
     Args:
         command: ``validate``, ``test`` or ``predict``.
         module: with the learner.
-        data: the stream.
+        data: the stream; for ``predict`` batches as well.
         run: the run folder, or how it is chosen; that of the checkpoint where there is one.
         ckpt_path: loaded first; None evaluates the module as it is.
         config: what ``results.json`` says of the run.
@@ -55,5 +56,6 @@ def evaluate(
         made = make_trainer({**trainer, "logger": False}, callbacks, str(folder.path))
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
-        deed(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **extra)
+        source = {"datamodule" if isinstance(data, StreamDataModule) else "dataloaders": data}
+        deed(module, **source, ckpt_path=ckpt_path, weights_only=True, **extra)
         return evaluator.evaluation

@@ -21,6 +21,7 @@ from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.kinds import Part
+from lifelong.data.loaders import Drawn
 from lifelong.data.position import Position, Visit
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
@@ -87,8 +88,19 @@ class StreamModule(L.LightningModule):
         """Return the DataModule that the Trainer trains on."""
         return stream_data(self.trainer)
 
+    @property
+    def _has_stream(self) -> bool:
+        return self._trainer is not None and isinstance(getattr(self._trainer, "datamodule", None), StreamDataModule)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Gather drawn units on the device; a batch of tensors is moved there."""
+        return batch.gather(device) if isinstance(batch, Drawn) else batch.to(device)
+
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
+        if stage == "predict" and not self._has_stream:  # batches of a person's own; a checkpoint prepares the learner
+            self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
+            return
         data = self.data
         check_compatible(self.learner, self.strategies, data, runner=self.runner, reset_optimizer=self.reset_optimizer)
         if stage == "fit" and self.runner.cuda_graph and self.trainer.accumulate_grad_batches != 1:
@@ -332,7 +344,7 @@ class StreamModule(L.LightningModule):
 
     def identity(self) -> dict[str, Any]:
         """Return what must agree before a checkpoint can be loaded: class, strategies, shapes, split."""
-        split = {"split": self.data.stream.fingerprint} if self._trainer is not None else {}
+        split = {"split": self.data.stream.fingerprint} if self._has_stream else {}
         return self.learner.signature() | {"strategies": self.strategies.names} | split
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -345,7 +357,7 @@ class StreamModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; without a Trainer, prepare as it says."""
         theirs = checkpoint.get("lifelong")
-        if self._trainer is None and theirs is not None:
+        if theirs is not None and not self._has_stream:
             example = theirs["example"]
             x = torch.zeros(example["shape"], dtype=getattr(torch, example["dtype"]))
             self.learner.prepare(int(theirs["n_classes"]), x)
