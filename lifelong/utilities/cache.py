@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
+    """Return the environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
     return Path(os.environ.get("LIFELONG_CACHE") or "~/.cache/lifelong").expanduser()

@@ -15,7 +15,7 @@ SECONDS = 2
 
 
 def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """The items in turn, with a bar and the time left once they take longer than ``SECONDS``.
+    """Yield the items in turn, with a bar and the time left once they take longer than ``SECONDS``.
 
     Like the bar of the stream it is silent where nobody watches a terminal, and on all processes but the first.
 

@@ -6,7 +6,7 @@ import importlib.metadata
 
 
 def installed_version(package: str) -> str:
-    """The version of a package, or that it is not installed: a checkout on the path is not.
+    """Return the version of a package, or that it is not installed: a checkout on the path is not.
 
     Example:
         >>> installed_version("nothing-of-this-name")
