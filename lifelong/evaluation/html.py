@@ -65,9 +65,8 @@ def metrics_html(metrics: Mapping[str, Estimate], *, percent: bool, score_name: 
         score_name: what a score is.
 
     Example:
-        >>> "needs two experiences" in metrics_html(
-        ...     {"forgetting": Estimate(float("nan"), float("nan"), "needs two experiences")}, percent=True, score_name="accuracy"
-        ... )
+        >>> missing = Estimate(float("nan"), float("nan"), "needs two experiences")
+        >>> "needs two experiences" in metrics_html({"forgetting": missing}, percent=True, score_name="accuracy")
         True
     """
     shown = places([e.value * unit(percent) for e in metrics.values() if not e.reason], percent)

@@ -259,8 +259,7 @@ def test_a_config_is_complete_in_itself(tmp_path: Path) -> None:
     # The embedded default has 32 filters; a config that does not name them means the class's own 64.
     text = "model: {class_path: ProtoNet, init_args: {network: {class_path: Conv4}}}\n"
     Path("own.yaml").write_text(
-        text
-        + "data: {class_path: datamodules.EpisodicDataModule, init_args: {sources: [datamodules.Glyphs]}}\n"
+        text + "data: {class_path: datamodules.EpisodicDataModule, init_args: {sources: [datamodules.Glyphs]}}\n"
     )
     few = ["--data.steps_per_experience=1", "--data.n_eval_tasks=1", "--data.tasks_per_batch=1", *QUIET]
     run_here("fit", "--config=own.yaml", *few, "--run.name=own", "--trainer.max_epochs=1")
