@@ -23,7 +23,7 @@ from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import tables
 from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation
-from lifelong.evaluation.metrics import Row
+from lifelong.evaluation.intervals import Row
 from lifelong.strategy import overrides
 from lifelong.training.stream_module import StreamModule, stream_module
 from lifelong.utilities.recorded import Recorded

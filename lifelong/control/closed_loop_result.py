@@ -17,7 +17,8 @@ from lifelong.control.support_curve import SupportCurve
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation import metrics
-from lifelong.evaluation.metrics import Estimate, Row
+from lifelong.evaluation.estimate import Estimate
+from lifelong.evaluation.intervals import Row, interval
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class ClosedLoopMatrix:
         estimates = metrics.summary(scores, None, joint=data.joint, n_unseen=data.stream.n_unseen)
         reasons = metrics.reasons(scores, None, joint=data.joint, n_unseen=data.stream.n_unseen)
         estimates.pop("forward_transfer")  # an untrained learner is not driven
-        return cls(*metrics.interval(scores), estimates, {n: why for n, why in reasons.items() if n in estimates})
+        return cls(*interval(scores), estimates, {n: why for n, why in reasons.items() if n in estimates})
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,10 @@ class ClosedLoopResult:
             content["after"] = self.after
         if (matrix := self.matrix) is not None:
             content |= {"matrix": matrix.mean, "matrix_half_width": matrix.half_width}
-            content["metrics"] = {n: None if e is None else asdict(e) for n, e in matrix.estimates.items()}
+            content["metrics"] = {
+                name: None if estimate is None else {"value": estimate.value, "half_width": estimate.half_width}
+                for name, estimate in matrix.estimates.items()
+            }
             content["reasons"] = matrix.reasons
         for name in ("measures", "without_adaptation"):
             content[name] = {measure: asdict(intervals) for measure, intervals in getattr(self, name).items()}
@@ -137,5 +141,5 @@ def _interval(values: NDArray[np.float64] | None) -> tuple[float, float]:
     known = np.zeros(0) if values is None else values[np.isfinite(values)]  # an unstable robot may lack a measure
     if not known.size:
         return float("nan"), float("nan")
-    mean, half_width = metrics.interval(known)
+    mean, half_width = interval(known)
     return float(mean), float(half_width)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lifelong.control.closed_loop_result import ClosedLoopResult, Intervals
 from lifelong.evaluation import tables
-from lifelong.evaluation.metrics import Estimate
+from lifelong.evaluation.estimate import Estimate
 
 
 def closed_loop_table(result: ClosedLoopResult) -> Table:

@@ -19,7 +19,7 @@ from lifelong.data.kinds import Part
 from lifelong.data.pool import TaskShape
 from lifelong.data.sampling import draw_task, gather, generator
 from lifelong.data.stream_datamodule import StreamDataModule
-from lifelong.evaluation.metrics import interval, ragged
+from lifelong.evaluation.intervals import interval, ragged
 from lifelong.learners.base import Learner
 
 
