@@ -36,6 +36,7 @@ def matrix_html(
         title: above the table.
 
     Example:
+        >>> import numpy as np
         >>> text = matrix_html(
         ...     np.eye(1), np.eye(1) / 10, ["a < b"], ["a < b"], [Estimate(1.0, 0.1)], percent=True, title="test"
         ... )
@@ -64,9 +65,8 @@ def metrics_html(metrics: Mapping[str, Estimate], *, percent: bool, score_name: 
         score_name: what a score is.
 
     Example:
-        >>> "needs two experiences" in metrics_html(
-        ...     {"forgetting": Estimate(np.nan, np.nan, "needs two experiences")}, percent=True, score_name="accuracy"
-        ... )
+        >>> missing = Estimate(float("nan"), float("nan"), "needs two experiences")
+        >>> "needs two experiences" in metrics_html({"forgetting": missing}, percent=True, score_name="accuracy")
         True
     """
     shown = places([e.value * unit(percent) for e in metrics.values() if not e.reason], percent)

@@ -174,10 +174,7 @@ class Results:
         """
         setting = self.setting
         yield tables.matrix_table(
-            self.matrix,
-            self.half_widths,
-            self.experiences,
-            self.domains,
+            *self._named_matrix(),
             self.averages,
             percent=setting.percent,
             joint=self._in_one_row,
@@ -202,28 +199,27 @@ class Results:
 
     def _repr_html_(self) -> str:
         percent = self.setting.percent
-        about = (self.matrix, self.half_widths, self.experiences, self.domains, self.averages)
-        matrix = matrix_html(*about, percent=percent, title=self._title)
+        matrix = matrix_html(*self._named_matrix(), self.averages, percent=percent, title=self._title)
         return matrix + metrics_html(self.metrics, percent=percent, score_name=self.setting.score_name)
 
     def plot(self) -> Figure:
         """Draw the matrix as a heat map, and beside it the score of every domain over the stream."""
-        about = (self.matrix, self.half_widths, self.experiences, self.domains, self.averages)
-        return plots.results_figure(*about, title=self.setting.title, **self._style())
+        return plots.results_figure(*self._named_matrix(), self.averages, **self._style())
 
     def plot_matrix(self) -> Figure:
         """Draw the matrix as a heat map."""
-        about = (self.matrix, self.half_widths, self.experiences, self.domains)
-        return plots.accuracy_matrix_figure(*about, title=self.setting.title, **self._style())
+        return plots.accuracy_matrix_figure(*self._named_matrix(), **self._style())
 
     def plot_curves(self) -> Figure:
         """Draw the score of every domain over the stream."""
-        about = (self.matrix, self.half_widths, self.experiences, self.domains, self.averages)
-        return plots.forgetting_curves_figure(*about, title=self.setting.title, **self._style())
+        return plots.forgetting_curves_figure(*self._named_matrix(), self.averages, **self._style())
+
+    def _named_matrix(self) -> tuple[Array, Array, Sequence[str], Sequence[str]]:
+        return self.matrix, self.half_widths, self.experiences, self.domains
 
     def _style(self) -> Any:
         setting = self.setting
-        style = {"score_name": setting.score_name, "percent": setting.percent}
+        style = {"title": setting.title, "score_name": setting.score_name, "percent": setting.percent}
         return style | {"joint": self._in_one_row, "n_unseen": setting.n_unseen}
 
     @property
@@ -326,7 +322,7 @@ class Results:
 
 
 def _smaller(array: np.ndarray) -> np.ndarray:
-    """Return scores in single precision where that loses nothing: losses and scores mostly are."""
+    """Return scores in single precision where that loses nothing: as scores mostly are."""
     if array.dtype != np.float64:
         return array
     single = array.astype(np.float32)

@@ -13,7 +13,7 @@ from lifelong.data.kinds import Part
 
 @dataclass(frozen=True)
 class Setting:
-    """What results are of; every field stands under its name in ``results.json``.
+    """Describe what results are of; every field stands under its name in ``results.json``.
 
     Args:
         domains: names of the columns of the accuracy matrix.

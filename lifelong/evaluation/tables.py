@@ -237,7 +237,7 @@ def _column_width(texts: Sequence[str]) -> int:
 
 
 def _count_fitting(columns: Sequence[Sequence[str]], room: int) -> int:
-    """How many columns fit: all of them, or as many of the widest as fit beside the column of the gap."""
+    """Count the columns that fit: all of them, or as many of the widest as fit beside the column of the gap."""
     widths = [_column_width(column) for column in columns]
     if sum(widths) <= room:
         return len(columns)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from lifelong.cli.main.main import main as cli
-from lifelong.cli.main.main import start
+from lifelong.cli import main as cli
+from lifelong.cli import start
 
 from benchmarks.performance import startup
 from benchmarks.performance.suite import Rows, Settings, spread

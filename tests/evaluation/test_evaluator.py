@@ -14,6 +14,7 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.metrics import METRICS
 from lifelong.learners.base import Learner
+from lifelong.training.stream_module import StreamModule
 from strategies import AdapterBank, Replay
 from tests.interrupted import SaveAt, fit_twice
 from tests.toys import fit, make_classifier, make_learner, module_of, same, toy_data, toy_examples, weights
@@ -85,6 +86,17 @@ def test_lightnings_two_sanity_batches_change_nothing(tmp_path: Path, evaluate_e
 
 
 @quiet
+def test_a_trainer_with_nothing_but_defaults_fills_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluator = Evaluator()
+    L.Trainer(max_epochs=9, callbacks=[evaluator]).fit(StreamModule(make_learner()), toy_data(2, n_eval_tasks=20))
+    results = evaluator.results
+    assert results.matrix.shape == (2, 2)
+    assert np.isfinite(results.half_widths).all()
+    assert results.metrics["forward_transfer"].reason == ""
+
+
+@quiet
 def test_no_sanity_steps_mean_no_untrained_row(tmp_path: Path) -> None:
     evaluator, _ = plain_fit(tmp_path, toy_data(2), num_sanity_val_steps=0)
     assert evaluator.untrained is None
@@ -103,7 +115,7 @@ def test_rows_end_with_the_trainer_or_the_stream(tmp_path: Path, max_epochs: int
 
 
 @quiet
-def test_measuring_the_untrained_learner_leaves_it_in_training_mode(tmp_path: Path) -> None:
+def test_the_untrained_learner_is_left_in_training_mode(tmp_path: Path) -> None:
     learner, modes = make_learner(), []
 
     class Look(L.Callback):

@@ -47,7 +47,7 @@ def test_a_single_task_has_no_interval() -> None:
     assert Estimate(0.5, float(half_width[0])).text(1) == "0.5 ± n/a"
 
 
-def test_a_domain_with_a_single_task_leaves_the_others_their_interval() -> None:
+def test_a_single_task_leaves_other_domains_their_interval() -> None:
     scores = ragged([np.array([0.5]), np.array([0.25, 0.75])])
     half_width = interval(scores)[1]
     assert np.isnan(half_width).tolist() == [True, False]

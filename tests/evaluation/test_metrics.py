@@ -137,7 +137,7 @@ def test_forward_transfer_needs_the_untrained_learner() -> None:
     assert reasons(scores, None) == {"forward_transfer": "no score of the untrained learner"}
 
 
-def test_forward_transfer_says_nothing_where_classes_are_disjoint() -> None:
+def test_disjoint_classes_leave_no_forward_transfer() -> None:
     scores, untrained = noisy(3, 3)
     expected = summary(scores, untrained) | {"forward_transfer": None}
     for given in (untrained, None):

@@ -79,7 +79,7 @@ def forgetting_curves_figure(
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves that know their size before they are drawn; the arguments are :func:`forgetting_curves_figure`'s."""
+    """Draw curves whose size is known before; the arguments are those of :func:`forgetting_curves_figure`."""
 
     matrix: Array
     half_widths: Array | None

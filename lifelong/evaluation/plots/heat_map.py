@@ -75,7 +75,7 @@ def accuracy_matrix_figure(
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A heat map that knows its size before it is drawn; the arguments are those of :func:`accuracy_matrix_figure`."""
+    """Draw a heat map whose size is known before; the arguments are those of :func:`accuracy_matrix_figure`."""
 
     matrix: Array
     half_widths: Array | None

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 class Picture(Figure):
-    """Be shown by IPython without the hooks that pyplot installs."""
+    """Show a figure in IPython without the hooks that pyplot installs."""
 
     def _repr_png_(self) -> bytes:
         memory = io.BytesIO()

@@ -65,7 +65,7 @@ def test_domains_not_learnt_yet_are_paler() -> None:
     assert np.allclose(joint, joint[0, 0])
 
 
-def test_cells_that_were_not_evaluated_are_hatched_without_number() -> None:
+def test_cells_that_were_not_evaluated_are_hatched() -> None:
     matrix = np.where(np.tri(4) > 0, matrix_of(4, 4), np.nan)
     figure = heat_map(matrix)
     axes = figure.axes[0]
