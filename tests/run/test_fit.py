@@ -50,9 +50,7 @@ def state(folder: Path) -> dict[str, Any]:
 def test_python_and_the_command_line_are_one_way(tmp_path: Path) -> None:
     strategies = [EWC(strength=3.0), Replay(budget=Budget(examples=300))]
     sgd = partial(torch.optim.SGD, lr=0.05)
-    run = lifelong.fit(
-        protonet(), glyphs(), strategies=strategies, optimizer=sgd, seed=0, run="runs/python", **QUIET
-    )
+    run = lifelong.fit(protonet(), glyphs(), strategies=strategies, optimizer=sgd, seed=0, run="runs/python", **QUIET)
     # The command line repeats what Python wrote down, and writes the same again.
     run_here("fit", "--config=runs/python/config.yaml", "--run.name=repeated")
     first, second = Path("runs/python"), Path("runs/repeated")
