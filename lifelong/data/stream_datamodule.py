@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import lightning as L
 import numpy as np
@@ -206,10 +206,6 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     def predict_dataloader(self) -> list[StepLoader]:
         """Return the fixed test units, one loader per domain."""
         return self._evaluation_loaders("test")
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Gather drawn units on the device, where the data lives if it fits."""
-        return batch.gather(device) if isinstance(batch, Drawn) else batch
 
     def batches(
         self, experience: Experience, purpose: str, n_units: int, device: torch.device
