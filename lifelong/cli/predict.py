@@ -124,7 +124,7 @@ class TextsToAnswer:
         n_way, alone = len(self.class_names), self.unit == "examples"
         parts = self.query_x.split(AT_ONCE)  # type: ignore[no-untyped-call]
         drawn: Any = [DrawnTexts(self.support_x, self.support_y, part, n_way, alone) for part in parts]
-        return DataLoader(drawn, batch_size=None)
+        return DataLoader(drawn, batch_size=None, collate_fn=lambda texts: texts.gather(torch.device("cpu")))
 
 
 class AnswerWriter(L.Callback):

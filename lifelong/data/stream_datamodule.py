@@ -207,6 +207,10 @@ class StreamDataModule(Recorded, L.LightningDataModule):
         """Return the fixed test units, one loader per domain."""
         return self._evaluation_loaders("test")
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Gather drawn units on the device, where the data lives if it fits."""
+        return batch.gather(device) if isinstance(batch, Drawn) else batch
+
     def batches(
         self, experience: Experience, purpose: str, n_units: int, device: torch.device
     ) -> Iterator[tuple[Sequence[int], Episode]]:

@@ -21,7 +21,6 @@ from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.kinds import Part
-from lifelong.data.loaders import Drawn
 from lifelong.data.position import Position, Visit
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
@@ -91,10 +90,6 @@ class StreamModule(L.LightningModule):
     @property
     def _has_stream(self) -> bool:
         return self._trainer is not None and isinstance(getattr(self._trainer, "datamodule", None), StreamDataModule)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Gather drawn units on the device; a batch of tensors is moved there."""
-        return batch.gather(device) if isinstance(batch, Drawn) else batch.to(device)
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
