@@ -165,7 +165,7 @@ class StreamModule(L.LightningModule):
         self.strategies.begin(self.learner, self._visit(), runner=self.runner)
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
-        """Return the mean loss of the tasks, rehearsed ones included, as the strategies weigh it, plus their penalties."""
+        """Return the mean loss, rehearsed tasks included, weighted by the strategies, plus their penalties."""
         learner, runner = self.learner, self.runner
         learner.start_step(self.trainer.global_step)
         position = self._position = self._position_of(batch_idx)
