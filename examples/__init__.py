@@ -1,0 +1,1 @@
+"""Scripts that show how lifelong is used; each runs in a test."""
