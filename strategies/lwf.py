@@ -46,9 +46,9 @@ class LwF(Strategy):
     Args:
         temperature: ``T``. ``D`` is not multiplied by ``T²``; a ``weighting`` of 4 and a temperature of 2 are Hinton's.
         weighting: how much loss and distance count in experience ``t``: ``experience`` is ``L + (t − 1) · D``,
-            ``normalised`` is ``L/t + (1 − 1/t) · D`` (as the protocol of van de Ven et al. weighs replay), a number ``w``
+            ``normalised`` is ``L/t + (1 − 1/t) · D`` (as van de Ven et al. weigh replay), a number ``w``
             is ``L + w · D``. The first two give each experience the same share and differ in scale. On Permuted MNIST
-            with 500 steps an experience ``normalised`` had 86.3 % on each of two seeds in an independent
+            with 500 steps an experience ``normalised`` had 86.3 % on two seeds in an independent
             implementation, where ``experience`` had 75; ours had 72.0 and 76.6 with ``experience``.
         among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
             seen earlier no chance, so that ``D`` also holds new classes down; ``all``: both run over all ways, those
