@@ -25,7 +25,7 @@ from lifelong.learners.objective import Classification
 from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 from lifelong.learners.pretrained import Pretrained
 from lifelong.strategy import Step, Strategy
-from strategies.snapshot import on, snapshot
+from strategies.snapshot import snapshot, to_device
 
 
 class LwF(Strategy):
@@ -116,7 +116,7 @@ class LwF(Strategy):
 
     def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
         """``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
-        self.old = on(step.losses.device, self.old)
+        self.old = to_device(self.old, step.losses.device)
         new, ask = self._answers(learner, step, own, runner)
         with torch.no_grad(), evaluating(learner.network):
             old = ask(self.old)

@@ -40,6 +40,13 @@ class Rehearsal(Strategy):
         return self._memory
 
     @property
+    def examples(self) -> ExampleMemory:
+        """Return the memory of an attached strategy that learns from labelled examples."""
+        memory = self.memory
+        assert isinstance(memory, ExampleMemory)
+        return memory
+
+    @property
     def needs_boundaries(self) -> bool:
         """Tell whether it works at the end of experiences: only a reservoir does without."""
         return self.policy != "reservoir"

@@ -14,7 +14,7 @@ from lifelong.data.pool import Pool
 from lifelong.data.position import Position, Visit
 from lifelong.data.stream import Experience
 from strategies.memory.budget import Budget
-from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.reservoir import Reservoir
 
 RUNNER = TaskRunner()
 
@@ -46,16 +46,16 @@ def at(experience: int, step: int = 0, *, n: int, **settings: Any) -> Position:
     return Position(experience, step, n_tasks=n, **settings)
 
 
-def reservoir(learner: Any, n_stream: int, capacity: int, *, seed: int = 0, batch: int = 4) -> ExampleMemory:
+def reservoir(learner: Any, n_stream: int, capacity: int, *, seed: int = 0, batch: int = 4) -> Reservoir:
     """What a reservoir keeps of a stream of the numbers 0, 1, …; even and odd ones are two classes."""
-    memory = ExampleMemory(Budget(capacity), "reservoir")
+    memory = Reservoir(Budget(capacity))
     memory.begin(learner, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     for step in range(n_stream // batch):
-        watch_numbers(memory, learner, range(step * batch, (step + 1) * batch), step, seed)
+        update_with_numbers(memory, learner, range(step * batch, (step + 1) * batch), step, seed)
     return memory
 
 
-def watch_numbers(memory: ExampleMemory, learner: Any, numbers: range, step: int, seed: int) -> None:
+def update_with_numbers(memory: Reservoir, learner: Any, numbers: range, step: int, seed: int) -> None:
     """A step of the stream of numbers goes by."""
     batch = stream_batch(torch.tensor(numbers).float()[:, None], [n % 2 for n in numbers], [0, 1])
-    memory.watch(learner, batch, at(0, step, n=len(numbers), seed=seed), runner=RUNNER)
+    memory.update(learner, batch, at(0, step, n=len(numbers), seed=seed), runner=RUNNER)

@@ -101,8 +101,8 @@ def test_its_own_examples_are_watched_with_their_class() -> None:
     fit(make_classifier(), toy_examples("class", 3), [strategy, Replay(budget=Budget(examples=24))])
     memory = strategy.memory
     assert isinstance(memory, ExampleMemory)
-    assert memory.n_watched == len(memory) == 3 * 4 * 8
-    assert all(number // 4 == home for number, home in zip(memory.number.tolist(), memory.home.tolist(), strict=True))
+    assert memory.n_seen == len(memory) == 3 * 4 * 8
+    assert torch.equal(memory.rows.label // 4, memory.rows.experience)
 
 
 @pytest.mark.parametrize("policy", ["reservoir", "class_balanced"])
