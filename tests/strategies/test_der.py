@@ -76,7 +76,7 @@ def test_ways_that_an_example_does_not_have_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("kind", ["class", "domain", "task"])
-def test_kept_outputs_are_those_of_the_time_for_the_ways_of_the_time(kind: str) -> None:
+def test_stored_outputs_are_those_of_the_step_that_stored_them(kind: str) -> None:
     outputs_then: dict[tuple[float, ...], list[Tensor]] = {}
 
     class Spied(DER):
@@ -152,7 +152,7 @@ def test_the_budget_in_bytes_counts_the_outputs() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_streams_own_examples_are_seen_once_whatever_is_rehearsed(order: int) -> None:
+def test_the_reservoir_sees_no_rehearsed_examples(order: int) -> None:
     strategy, replay = DER(budget=Budget(examples=400)), Replay(budget=Budget(examples=24))
     fit(make_classifier(), toy_examples("class", 3), [strategy, replay][::order])
     assert memory_of(strategy).n_seen == len(memory_of(strategy)) == 3 * 4 * 8
@@ -172,7 +172,7 @@ def test_a_step_does_not_meet_its_own_examples() -> None:
     assert all(value is not None and value > 0 for value in values[1:])
 
 
-def test_of_no_strength_it_is_plain_fine_tuning_and_keeps_a_memory() -> None:
+def test_without_strength_it_is_plain_fine_tuning() -> None:
     found = []
     for strategies in ([], [DER(alpha=0, beta=0, budget=Budget(examples=24))], [DER(budget=Budget(examples=0))]):
         learner = make_classifier()

@@ -96,7 +96,7 @@ def test_the_classes_of_all_ranks_are_present() -> None:
     assert masked.classes.tolist() == [[-1] * 5 + [5, 6, 7]] * 2
 
 
-def test_its_own_examples_are_watched_with_their_class() -> None:
+def test_the_streams_own_examples_are_stored_with_their_class() -> None:
     strategy = ERACE(budget=Budget(examples=400))
     fit(make_classifier(), toy_examples("class", 3), [strategy, Replay(budget=Budget(examples=24))])
     memory = strategy.memory

@@ -54,7 +54,7 @@ def features(learner: Classifier, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 @pytest.mark.parametrize("classes", ["seen", "all"])
-def test_the_loss_is_a_yes_or_no_for_every_way_with_old_answers_for_old_classes(
+def test_old_outputs_are_the_targets_of_old_classes(
     temperature: float, classes: Any
 ) -> None:
     learner, icarl = learnt(2, temperature=temperature)
@@ -173,7 +173,7 @@ def test_exemplars_count_as_often_as_they_are_among_all_examples() -> None:
         torch.testing.assert_close(weight[8:].sum() / weight[:8].sum(), torch.tensor(n_kept / n_current))
 
 
-def test_the_old_network_is_that_of_the_last_end_and_never_trains() -> None:
+def test_the_old_network_is_that_of_the_last_experience() -> None:
     learner, icarl, kept = classifier(), ICaRL(budget=Budget(per_class=3)), []
 
     def look() -> None:
@@ -185,7 +185,7 @@ def test_the_old_network_is_that_of_the_last_end_and_never_trains() -> None:
     assert not same(kept[0][1], kept[1][1])
 
 
-def test_running_statistics_and_dropout_stand_still_where_old_answers_and_means_are_taken() -> None:
+def test_old_outputs_and_means_are_taken_in_evaluation_mode() -> None:
     torch.manual_seed(0)
     body = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5))
     learner = Classifier(WithHead(body, n_features=8, n_outputs=12), loss="sigmoid")

@@ -63,7 +63,7 @@ def test_a_class_with_few_examples_keeps_all_of_them() -> None:
     assert set(memory.rows.x[:2].flatten().tolist()) == {0, 1}
 
 
-def test_variants_of_a_class_are_one_class_and_empty_classes_none() -> None:
+def test_variants_are_one_class_and_empty_classes_are_none() -> None:
     x = torch.arange(24.0)[:, None]
     members = [np.arange(8), np.arange(8, 16), np.arange(16, 24), np.arange(0)]
     some = Pool(x, members, list("aabb"), n_variants=2, numbers=np.array([0, 0, 1, 1]), name="pool")

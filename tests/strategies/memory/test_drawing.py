@@ -52,7 +52,7 @@ def origin(batch: Episode) -> list[tuple[int, int]]:
 
 @every_policy
 @pytest.mark.parametrize("classes", ["all", "seen", "current"])
-def test_old_examples_are_told_apart_from_all_seen_classes(policy: str, classes: str) -> None:
+def test_all_seen_classes_compete_for_an_old_example(policy: str, classes: str) -> None:
     replay = Watched(policy=policy, budget=Budget(examples=24))
     fit(make_classifier(), toy_examples("class", 3, classes=classes), [replay])
     domains = set()
@@ -104,7 +104,7 @@ def test_ranks_share_the_draws_of_one(policy: str) -> None:
     assert replay.rehearse(LEARNER, batch, share, runner=RUNNER) is batch
 
 
-def test_draws_are_even_and_differ_by_step_home_and_salt() -> None:
+def test_draws_are_even_and_differ_by_step_group_and_salt() -> None:
     replay, _ = kept(3, budget=Budget(examples=24))
     memory = memory_of(replay)
     draws = [

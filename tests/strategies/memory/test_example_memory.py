@@ -85,7 +85,7 @@ def test_inputs_of_two_types_are_refused() -> None:
 
 @every_policy
 @every_scenario
-def test_kept_examples_own_their_memory_and_come_from_training_with_their_class(policy: str, scenario: str) -> None:
+def test_stored_examples_are_copies_of_training_examples(policy: str, scenario: str) -> None:
     replay, data = Replay(policy=policy, budget=Budget(examples=24)), toy_examples(scenario, 3)  # type: ignore[arg-type]
     fit(make_classifier(), data, [replay])
     memory = memory_of(replay)

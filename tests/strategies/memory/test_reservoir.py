@@ -26,7 +26,7 @@ from tests.toys import fit, make_classifier, same, toy_examples
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_a_reservoir_keeps_every_example_with_the_same_probability(resumed: bool) -> None:
+def test_a_reservoir_keeps_a_uniform_sample(resumed: bool) -> None:
     n_stream, capacity, n_seeds, counts = 12, 3, 1000, np.zeros(12)
     for seed in range(n_seeds):
         memory = reservoir(LEARNER, 8 if resumed else n_stream, capacity, seed=seed)
@@ -58,7 +58,7 @@ def test_a_batch_that_fills_a_reservoir_is_kept_in_part() -> None:
     assert memory.rows.label.tolist() == [int(x) % 2 for x in memory.rows.x[:, 0]]
 
 
-def test_a_reservoir_watches_the_streams_own_examples_alone() -> None:
+def test_a_reservoir_stores_the_streams_own_examples_alone() -> None:
     memory = make_example_memory(Budget(10), "reservoir")
     memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     batch = stream_batch(torch.tensor([[1.0], [2.0], [9.0], [9.0]]), [1, 0, 1, 1], [0, 1])
@@ -68,14 +68,14 @@ def test_a_reservoir_watches_the_streams_own_examples_alone() -> None:
     assert memory.n_seen == 2
 
 
-def test_the_streams_own_units_of_all_ranks_are_those_of_the_batch() -> None:
+def test_the_own_units_of_all_ranks_make_the_batch() -> None:
     for world in (1, 2, 3):
         shares = [at(0, n=5, rank=rank, world=world).n_own for rank in range(world)]
         assert sum(shares) == 5
         assert shares == [len(range(5)[rank::world]) for rank in range(world)]
 
 
-def test_in_passes_of_uneven_steps_a_reservoir_sees_every_example_once() -> None:
+def test_in_uneven_steps_a_reservoir_sees_every_example_once() -> None:
     # 32 examples in batches of at most 5 make steps of 5 and 6 examples.
     replay = Replay(budget=Budget(examples=500), policy="reservoir")
     fit(make_classifier(), toy_examples("class", 2, batch_size=5, steps_per_experience=None), [replay])
@@ -84,7 +84,7 @@ def test_in_passes_of_uneven_steps_a_reservoir_sees_every_example_once() -> None
     assert len(memory.rows.x.unique(dim=0)) == 64
 
 
-def test_kept_examples_of_a_reservoir_do_not_share_memory_with_the_batch() -> None:
+def test_a_reservoir_copies_its_examples() -> None:
     memory = make_example_memory(Budget(2), "reservoir")
     memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     x = torch.arange(4.0)[:, None]
