@@ -195,7 +195,7 @@ class Gradients(Strategy):
         self.whole.append({name: gradient.clone() for name, gradient in gradients.items()})
 
 
-def test_the_loss_is_multiplied_by_all_weights_and_penalties_are_not() -> None:
+def test_loss_weights_multiply_the_loss_and_not_penalties() -> None:
     gradients, learner = Gradients(), make_classifier()
     start = weights(learner)
     fit(learner, toy_examples("class", 1, steps_per_experience=1), [Weighted(0.5), gradients, Again(0.25)])
