@@ -1,8 +1,8 @@
 """Measures how fast and how large Lifelong is, beside its peers: ``python -m benchmarks [SUITE ...]``.
 
-Each suite prints its tables as it ends, and keeps what it found, with machine, date and command, in
-``benchmarks/results/performance/SUITE-DEVICE.json`` and a plot beside it; ``--show`` prints and draws what was kept.
-Each row is kept as soon as it is there; ``--only`` measures some rows of a suite, and the others stay as they were.
+Each suite keeps its rows, with machine, date and command, in ``benchmarks/results/performance/SUITE-DEVICE.jsonl`` as
+soon as they are measured, and prints its tables; ``--show`` prints what was kept. With ``--only`` the other rows stay
+as they were.
 """
 
 from __future__ import annotations
@@ -11,91 +11,84 @@ import argparse
 import importlib
 import logging
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import torch
 from rich.console import Console
 
 from benchmarks.performance import suite
-from benchmarks.performance.suite import Settings, Suite
+from benchmarks.performance.suite import Row, Settings, Suite
 
 RESULTS = Path(__file__).parent / "results" / "performance"
-SUITES = ("throughput", "overhead", "startup", "memory", "scale")
+SUITES = ("throughput", "overhead", "startup", "memory", "scale", "ablations")
 
 
-def main() -> None:
+def main(args: list[str] | None = None) -> None:
     """Measure, or show what was measured."""
+    arguments = _arguments(args)
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    settings = Settings(arguments.device, arguments.quick, arguments.only, arguments.precision)
+    suite.set_precision(settings.precision)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # every Trainer prints several lines
+    console = Console()
+    for name in arguments.suites or SUITES:
+        is_plain = settings.device.type == "cpu" and settings.precision != "bf16"
+        kind = "cpu" if is_plain else f"{settings.device.type}-{settings.precision}"
+        path = arguments.results / f"{name}-{kind}.jsonl"
+        module = cast(Suite, importlib.import_module(f"benchmarks.performance.{name}"))
+        if arguments.show and not path.is_file():
+            print(f"{name} has not been measured on {settings.device.type}: there is no {path}")
+            continue
+        rows = suite.load(path) if arguments.show else _measured(name, module, settings, path, console)
+        if not rows:
+            print(f"{name} has no row with {' or '.join(arguments.only)} in its name")
+        for table in module.TABLES:
+            if text := table.markdown(rows):
+                print(text, end="\n\n")
+        print("; ".join(dict.fromkeys(_about(row["machine"]) for row in rows if "machine" in row)))
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
     summary = "Measures how fast and how large Lifelong is, beside its peers."
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=summary)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all where none is named")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, …")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; torch's own choice where left out")
-    parser.add_argument(
-        "--precision", choices=get_args(suite.Precision), default="fp32", help="of products, for everyone"
-    )
+    parser.add_argument("--precision", choices=get_args(suite.Precision), default="fp32", help="for all contenders")
     parser.add_argument("--quick", action="store_true", help="measure less and keep nothing: does everything run?")
     parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows whose names contain one of these")
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        help="folder of what is kept; rows that are not measured again stay, until their file is removed",
-    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--show", action="store_true", help="measure nothing, print what was kept")
-    parser.add_argument("--markdown", action="store_true", help="print tables as a document has them")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(args)
     if unknown := sorted(set(arguments.suites) - set(SUITES)):
         parser.error(f"there is no suite {', '.join(unknown)}, only {', '.join(SUITES)}")
     if arguments.device.type == "cuda" and not torch.cuda.is_available():
         parser.error(f"torch finds no GPU here: leave --device {arguments.device} out, or install a build with CUDA")
     if arguments.precision == "bf16" and arguments.suites != ["throughput"]:
         parser.error("only throughput is measured in bf16: name it alone")
-    if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
-    settings = Settings(arguments.device, arguments.quick, arguments.only, arguments.precision)
-    suite.set_precision(settings.precision)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # a Trainer greets, many times over
-    console = Console()
-    for name in arguments.suites or SUITES:
-        is_plain = arguments.device.type == "cpu" and arguments.precision != "bf16"
-        kind = "cpu" if is_plain else f"{arguments.device.type}-{arguments.precision}"
-        path = arguments.results / f"{name}-{kind}.json"
-        module = cast(Suite, importlib.import_module(f"benchmarks.performance.{name}"))
-        if not arguments.show:
-            with console.status(name) as status:
-                rows: suite.Rows = []
-                for row in module.measure(settings, lambda what, name=name, at=status: at.update(f"{name}: {what}")):
-                    rows.append(row)
-                    if not arguments.quick:  # what was measured stays, whatever comes after
-                        suite.save(path, [row], arguments.device)
-            if not rows:
-                console.print(f"{name} has no row with {' or '.join(arguments.only)} in its name")
-                continue
-            is_kept = not arguments.quick
-            rows = suite.load(path) if is_kept else rows
-        elif path.is_file():
-            rows, is_kept = suite.load(path), True
-        else:
-            console.print(f"{name} has not been measured on {arguments.device.type}: {path} is not there")
-            continue
-        for table in module.tables(rows):
-            console.print(suite.markdown(table) + "\n" if arguments.markdown else table, soft_wrap=arguments.markdown)
-        if is_kept and (figure := module.plot(rows)) is not None:
-            figure.savefig(path.with_suffix(".png"), dpi=120)
-            console.print(f"{path} and {path.with_suffix('.png').name}")
-        if is_kept:
-            console.print("; ".join(dict.fromkeys(about(row["machine"]) for row in rows)))
+    return arguments
 
 
-def about(machine: dict[str, Any]) -> str:
-    """What a figure was measured on, in words.
+def _measured(name: str, module: Suite, settings: Settings, path: Path, console: Console) -> list[Row]:
+    """Measure a suite and keep each row at once; return all rows of its file, or the quick ones, which are not kept."""
+    rows: list[Row] = []
+    with console.status(name) as status:
+        for row in module.measure(settings, lambda what: status.update(f"{name}: {what}")):
+            rows.append(row)
+            if not settings.quick:
+                suite.save(path, [row], settings.device)
+    return rows if settings.quick or not rows else suite.load(path)
+
+
+def _about(machine: Row) -> str:
+    """Describe where a figure was measured.
 
     Example:
-        >>> about({"command": "python", "device": "a CPU", "threads": 2, "torch": "2.13", "date": "today"})
+        >>> _about({"command": "python", "device": "a CPU", "threads": 2, "torch": "2.13", "date": "today"})
         '`python`, a CPU, 2 threads, torch 2.13, today'
     """
-    words = ("`{command}`", "{device}", "{threads} threads", "torch {torch}", "{date}")
-    return ", ".join(words).format(**machine)
+    return "`{command}`, {device}, {threads} threads, torch {torch}, {date}".format(**machine)
 
 
 if __name__ == "__main__":

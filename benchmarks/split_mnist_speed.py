@@ -62,7 +62,7 @@ class Ratio:
 LIFELONG = {
     "Lifelong fine-tuning": "[]",
     "Lifelong EWC": "[{class_path: EWC}]",
-    "Lifelong Replay": "[{class_path: Replay, init_args: {budget_examples: 1000}}]",
+    "Lifelong Replay": "[{class_path: Replay, init_args: {budget: {examples: 1000}}}]",
 }
 PLAIN, FUSED = "plain loop", "plain loop, fused Adam"
 RATIOS = [

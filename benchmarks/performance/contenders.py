@@ -1,4 +1,4 @@
-"""Who trains a setup: Lifelong, a loop written by hand over ``torch.autograd.grad``, and learn2learn.
+"""The contenders that train a setup: Lifelong, a loop over ``torch.autograd.grad`` written by hand, and learn2learn.
 
 All begin with the same parameters and take the same batches; each makes whole steps of the outer loop with Adam. The
 others' convolutional network is the same function in layers of torch, in the order that learn2learn's models have them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,155 +21,151 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.performance.setups import INNER_RATE, Setup, batches, examples
-from lifelong.compute.measuring import fastest_plan
+from lifelong.compute.measuring import measured
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.pool import as_input
 from lifelong.networks import Conv4
-from lifelong.training.optimizer import OuterLoop
+from lifelong.training.optimizer import make_optimizer
 from lifelong.utilities.learn2learn import import_learn2learn
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Support inputs and targets, query inputs and targets of one task."""
 RATE = 1e-3
 ENOUGH = 8
+"""Tasks that stand for a larger batch where tasks are trained one by one, each in the same time."""
 
 
 class Contender(ABC):
-    """Takes steps of the outer loop."""
+    """Take steps of the outer loop.
+
+    Args:
+        setup: learner, network and tasks.
+        device: where they are trained.
+    """
 
     name: str
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         self.setup, self.device = setup, device
-
-    @property
-    def n_tasks(self) -> int:
-        """Tasks of a step."""
-        return self.setup.n_tasks
+        self.n_tasks = setup.n_tasks
 
     @abstractmethod
     def losses(self, batch: Any) -> Tensor:
-        """Take one step; the losses ``(B,)`` of the tasks before it."""
+        """Take one step; return the losses ``(B,)`` of the tasks before it."""
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error or cross-entropy."""
+        """Return the mean squared error or the cross-entropy."""
         return F.mse_loss(output, target) if self.setup.is_regression else F.cross_entropy(output, target)
 
 
 class Ours(Contender):
-    """Lifelong, mapped over tasks as it chooses, or as it is told."""
+    """Train with Lifelong, tasks run by a plan."""
 
-    def __init__(self, setup: Setup, device: torch.device, **outer: Any) -> None:
+    name = "Lifelong"
+
+    def __init__(self, setup: Setup, device: torch.device, plan: PlanName = "measure") -> None:
         super().__init__(setup, device)
-        self.outer = OuterLoop(**outer)
-        self.learner = setup.make_learner(setup.make_network(), self.outer).to(device)
-        self.learner.train()
-        self.learner.lay_out(device)
-        self.name = "Lifelong" if not outer else f"Lifelong, {' '.join(str(value) for value in outer.values())}"
-        if not outer:
-            with TemporaryDirectory() as folder:  # an older plan, of other code, is of no use here
-                self.learner.measured_plan = fastest_plan(self.learner, next(batches(setup, device)), Path(folder))
-        self.optimizer = self.outer.make_optimizer(self.learner.parameters())
-
-    @property
-    def plan(self) -> str:
-        """How its tasks are run."""
-        return str(self.learner.plan(self.device))
+        self.learner, self.runner = setup.make_learner().to(device).train(), TaskRunner(plan=plan)
+        self.runner.lay_out(self.learner, device)
+        if plan == "measure":
+            with TemporaryDirectory() as folder:  # a plan that is kept may be of other code
+                found = measured(self.runner, self.learner, next(batches(setup, device)), Path(folder))
+            self.runner = self.runner.planned(found)
+            self.runner.lay_out(self.learner, device)
+        self.plan = str(self.runner.plan_for(self.learner, device))
+        self.optimizer = make_optimizer(partial(torch.optim.Adam, lr=RATE), self.learner.parameters())
 
     def losses(self, batch: Episode) -> Tensor:
-        """As ``training_step`` does."""
-        losses, _ = self.learner.training_losses(self.learner.meta_parameters(), batch)
+        """Take one step, as ``training_step`` does."""
+        losses, _ = self.runner.training_losses(self.learner, self.learner.meta_parameters(), batch)
         self.optimizer.zero_grad()
-        self.learner.mean(losses, batch.weight).backward()
+        self.runner.mean(losses, batch.weight).backward()
         self.optimizer.step()
         return losses.detach()
 
 
 class TaskByTask(Contender):
-    """What the others share: each task's loss is computed and its gradients added up before the next.
-
-    A task takes them as long whatever their number, so the first :data:`ENOUGH` of a batch stand for all.
-    """
-
-    @property
-    def n_tasks(self) -> int:
-        """Tasks of a step."""
-        return min(self.setup.n_tasks, ENOUGH)
+    """Compute the loss of a task and add its gradients up before the next task, with a network in layers of torch."""
 
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
 
+    def __init__(self, setup: Setup, device: torch.device) -> None:
+        super().__init__(setup, device)
+        self.n_tasks = min(setup.n_tasks, ENOUGH)
+        self.network: Any = in_layers_of_torch(setup.make_network()).to(device)
+
     @abstractmethod
     def task_loss(self, task: Parts) -> Tensor:
-        """The query loss of one task."""
+        """Return the query loss of one task."""
 
     def losses(self, batch: Episode | list[Parts]) -> Tensor:
-        """One task after the other."""
+        """Take one step, a task after the other."""
         tasks = (tasks_of(batch) if isinstance(batch, Episode) else batch)[: self.n_tasks]
-        found = []
+        losses = []
         self.optimizer.zero_grad()
         for task in tasks:
             loss = self.task_loss(task)
             (loss / len(tasks)).backward()
-            found.append(loss.detach())
+            losses.append(loss.detach())
         self.optimizer.step()
-        return torch.stack(found)
+        return torch.stack(losses)
 
-    def prototypes_loss(self, embed: Callable[[Tensor], Tensor], task: Parts) -> Tensor:
-        """Of prototypical networks, support shot by shot."""
+    def prototype_loss(self, task: Parts) -> Tensor:
+        """Return the loss of prototypical networks; support examples lie shot by shot."""
         support_x, _, query_x, query_y = task
-        means = embed(support_x).unflatten(0, (-1, self.setup.n_way)).mean(0)
-        return F.cross_entropy(-torch.cdist(embed(query_x), means).square(), query_y)
+        prototypes = self.network(support_x).unflatten(0, (-1, self.setup.n_way)).mean(0)
+        return F.cross_entropy(-torch.cdist(self.network(query_x), prototypes).square(), query_y)
 
 
 class Features(nn.Module):
-    """Blocks of convolution, norm, rectifier and pooling, and a head."""
+    """Feed a head with the flat maps of convolutional blocks."""
 
     def __init__(self, blocks: nn.Sequential, head: nn.Module) -> None:
         super().__init__()
         self.blocks, self.head = blocks, head
 
     def features(self, x: Tensor) -> Tensor:
-        """What the head reads."""
+        """Return the input of the head."""
         return self.blocks(x).flatten(1)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the head answers."""
+        """Return the output of the head."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
 def in_layers_of_torch(network: nn.Module) -> nn.Module:
-    """Our convolutional network as others write it, with the same parameters; any other as it is.
+    """Build a Conv4 from torch's convolution, norm, rectifier and pooling, with its parameters; return others as given.
 
-    Their convolutions have biases, which a batch norm takes away again: the function is the same.
+    Convolutions have biases, as learn2learn's have; batch norm subtracts them again, so the function is the same.
     """
     if not isinstance(network, Conv4):
         return network
     layers: list[nn.Module] = []
     for convolution, norm, *rest in network.blocks:
-        theirs = nn.BatchNorm2d(len(norm.weight), track_running_stats=False)
-        theirs.load_state_dict(norm.state_dict())
+        batch_norm = nn.BatchNorm2d(len(norm.weight), track_running_stats=False)
+        batch_norm.load_state_dict(norm.state_dict())
         if convolution.bias is None:
             convolution.bias = nn.Parameter(torch.zeros(convolution.out_channels))
         pooling = [layer for layer in rest if isinstance(layer, nn.MaxPool2d)]
-        layers += [convolution, theirs, nn.ReLU(), *pooling]
+        layers += [convolution, batch_norm, nn.ReLU(), *pooling]
     return Features(nn.Sequential(*layers), network.head)
 
 
 def tasks_of(batch: Episode) -> list[Parts]:
-    """The tasks of a batch."""
+    """Split a batch into its tasks."""
     parts = batch.support_x, batch.support_y, batch.query_x, batch.query_y
     return list(zip(*(part.unbind() for part in parts), strict=True))
 
 
 class ByHand(TaskByTask):
-    """The loop that a person would write with ``torch.autograd.grad`` and ``functional_call``."""
+    """Train with the loop that a person would write with ``torch.autograd.grad`` and ``functional_call``."""
 
     name = "loop by hand"
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         super().__init__(setup, device)
-        self.network: Any = in_layers_of_torch(setup.make_network()).to(device)
         self.rates: Any = repeat(INNER_RATE)
         self.parameters = list(self.network.parameters())
         if setup.learner == "Meta-SGD":
@@ -177,58 +174,46 @@ class ByHand(TaskByTask):
         self.optimizer = torch.optim.Adam(self.parameters, lr=RATE)
 
     def task_loss(self, task: Parts) -> Tensor:
-        """Adapt, then the query loss."""
+        """Adapt, then return the query loss."""
         if self.setup.learner == "ProtoNet":
-            return self.prototypes_loss(self.network, task)
-        if self.setup.learner == "ANIL":
-            return self._anil_loss(task)
+            return self.prototype_loss(task)
         support_x, support_y, query_x, query_y = task
-        weights = dict(self.network.named_parameters())
+        adapted = self.network
+        if self.setup.learner == "ANIL":
+            support_x, query_x, adapted = self.network.features(support_x), self.network.features(query_x), adapted.head
+        weights = dict(adapted.named_parameters())
         second_order = self.setup.learner != "first-order MAML"
         for _ in range(self.setup.n_steps):
-            loss = self.loss(torch.func.functional_call(self.network, weights, (support_x,)), support_y)
+            loss = self.loss(torch.func.functional_call(adapted, weights, (support_x,)), support_y)
             gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
             moved = zip(weights.items(), self.rates, gradients, strict=False)
             weights = {name: weight - rate * gradient for (name, weight), rate, gradient in moved}
-        return self.loss(torch.func.functional_call(self.network, weights, (query_x,)), query_y)
-
-    def _anil_loss(self, task: Parts) -> Tensor:
-        support_x, support_y, query_x, query_y = task
-        features, weight, bias = self.network.features(support_x), self.network.head.weight, self.network.head.bias
-        for _ in range(self.setup.n_steps):
-            loss = self.loss(F.linear(features, weight, bias), support_y)
-            by_weight, by_bias = torch.autograd.grad(loss, [weight, bias], create_graph=True)
-            weight, bias = weight - INNER_RATE * by_weight, bias - INNER_RATE * by_bias
-        return self.loss(F.linear(self.network.features(query_x), weight, bias), query_y)
+        return self.loss(torch.func.functional_call(adapted, weights, (query_x,)), query_y)
 
 
 class Learn2Learn(TaskByTask):
-    """learn2learn's ``clone`` and ``adapt``, as its examples have it."""
+    """Train with learn2learn's ``clone`` and ``adapt``, as its examples do."""
 
     name = "learn2learn"
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         super().__init__(setup, device)
         algorithms = import_learn2learn().algorithms
-        self.network: Any = in_layers_of_torch(setup.make_network()).to(device)
-        first_order = setup.learner == "first-order MAML"
-        if setup.learner == "ProtoNet":
-            self.algorithm = None
-        elif setup.learner == "Meta-SGD":
+        self.algorithm = None
+        if setup.learner == "Meta-SGD":
             self.algorithm = algorithms.MetaSGD(self.network, lr=INNER_RATE)
-        else:
+        elif setup.learner != "ProtoNet":
             adapted = self.network.head if setup.learner == "ANIL" else self.network
+            first_order = setup.learner == "first-order MAML"
             self.algorithm = algorithms.MAML(adapted, lr=INNER_RATE, first_order=first_order)
-        self.parameters = list({**dict.fromkeys(self.network.parameters()), **self._own()})
+        of_algorithm = [] if self.algorithm is None else self.algorithm.parameters()
+        self.parameters = list(dict.fromkeys([*self.network.parameters(), *of_algorithm]))
         self.optimizer = torch.optim.Adam(self.parameters, lr=RATE)
 
-    def _own(self) -> dict[nn.Parameter, None]:
-        return {} if self.algorithm is None else dict.fromkeys(self.algorithm.parameters())
-
     def task_loss(self, task: Parts) -> Tensor:
-        """Clone, adapt, then the query loss."""
+        """Clone, adapt, then return the query loss."""
         if self.algorithm is None:
-            return self.prototypes_loss(self.network, task)
+            return self.prototype_loss(task)
         support_x, support_y, query_x, query_y = task
         if self.setup.learner == "ANIL":
             support_x, query_x = self.network.features(support_x), self.network.features(query_x)
@@ -239,18 +224,17 @@ class Learn2Learn(TaskByTask):
 
 
 def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None = None) -> Iterator[list[Parts]]:
-    """The tasks of a classification that learn2learn's own loader draws, split into support and query.
+    """Draw classification tasks with learn2learn's own loader, split into support and query.
 
     Args:
-        setup: what is trained; images where there is a folder.
+        setup: of images where there is a folder.
         device: where the tasks are put.
-        folder: images lie in files there and are opened as they are drawn, as in learn2learn's Omniglot (whose files
-            are larger, and made smaller each time); None has them as tensors in memory.
+        folder: keeps each image in a file, which is opened when it is drawn, as learn2learn's Omniglot does (whose
+            files are larger, and resized each time); None keeps tensors in memory.
     """
     data = import_learn2learn().data
     x, numbers, _ = examples(setup.network, setup.is_regression)
-    labelled: Any = _Tensors(x, numbers) if folder is None else _Files(x, numbers, folder)
-    dataset = data.MetaDataset(labelled, indices_to_labels=dict(enumerate(numbers.tolist())))
+    dataset = data.MetaDataset(_Examples(x, numbers, folder), indices_to_labels=dict(enumerate(numbers.tolist())))
     per_way = setup.n_shot + setup.n_query
     transforms = [
         data.transforms.NWays(dataset, setup.n_way),
@@ -262,34 +246,29 @@ def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None 
     tasks = data.Taskset(dataset, task_transforms=transforms)
     in_support = torch.from_numpy(np.arange(setup.n_way * per_way) % per_way < setup.n_shot)
     while True:
-        batch = []
-        for _ in range(min(setup.n_tasks, ENOUGH)):
-            x, y = (part.to(device) for part in tasks.sample())
-            batch.append((x[in_support], y[in_support], x[~in_support], y[~in_support]))
-        yield batch
+        drawn = ([part.to(device) for part in tasks.sample()] for _ in range(min(setup.n_tasks, ENOUGH)))
+        yield [(x[in_support], y[in_support], x[~in_support], y[~in_support]) for x, y in drawn]
 
 
-class _Tensors(torch.utils.data.Dataset[Any]):
-    def __init__(self, x: Tensor, numbers: np.ndarray) -> None:
-        self.x, self.numbers = as_input(x), numbers.tolist()
+class _Examples(torch.utils.data.Dataset[Any]):
+    """Read examples from memory, or from a file each."""
 
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.x[index], self.numbers[index]
-
-
-class _Files(torch.utils.data.Dataset[Any]):
-    def __init__(self, x: Tensor, numbers: np.ndarray, folder: Path) -> None:
-        self.paths, self.numbers = [folder / f"{number:05d}.png" for number in range(len(x))], numbers.tolist()
-        for path, image in zip(self.paths, x, strict=True):
-            Image.fromarray(image[0].numpy()).save(path)
+    def __init__(self, x: Tensor, numbers: np.ndarray, folder: Path | None) -> None:
+        self.numbers = numbers.tolist()
+        self.read: Callable[[int], Tensor] = as_input(x).__getitem__
+        if folder is not None:
+            paths = [folder / f"{number:05d}.png" for number in range(len(x))]
+            for path, image in zip(paths, x, strict=True):
+                Image.fromarray(image[0].numpy()).save(path)
+            self.read = lambda index: _read_image(paths[index])
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.numbers)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        with Image.open(self.paths[index]) as image:
-            pixels = np.asarray(image.convert("L"))
-        return torch.from_numpy(pixels.copy())[None].float().div_(255), self.numbers[index]
+        return self.read(index), self.numbers[index]
+
+
+def _read_image(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        return torch.from_numpy(np.asarray(image.convert("L")).copy())[None].float().div_(255)

@@ -1,4 +1,4 @@
-"""What is trained in the throughput suite: a learner, a network, the shape of its tasks, and how many in a step.
+"""The setups of the throughput suite: a learner, a network, the shape of its tasks, and how many in a step.
 
 Shapes: ``M`` examples.
 """
@@ -13,26 +13,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datamodules.episodic import EpisodicDataModule
+from datamodules import EpisodicDataModule
 from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
 from lifelong.data.source import Source
 from lifelong.learners import ANIL, MAML, MetaSGD, ProtoNet
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
-from lifelong.training.optimizer import OuterLoop
 
 LearnerName = Literal["MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet"]
+LEARNERS: tuple[LearnerName, ...] = ("MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet")
+INNER_RATE = 0.05
+NETWORKS: dict[str, Callable[[int | None], nn.Module]] = {
+    "Conv4-32": lambda n: Conv4(n_filters=32, n_outputs=n),
+    "Conv4-64": lambda n: Conv4(n_filters=64, n_outputs=n),
+    "Conv4-64, stride 2": lambda n: Conv4(n_filters=64, pooling="stride", n_outputs=n),
+    "MLP 2 x 40": lambda n: MLP(n_inputs=1, hidden=[40, 40], n_outputs=n or 40),
+    "MLP 2 x 256": lambda n: MLP(n_inputs=64, hidden=[256, 256], n_outputs=n or 256),
+}
+INPUTS = {"MLP 2 x 40": (1,), "MLP 2 x 256": (64,)}
+"""Shapes of one input; images of 28 x 28 otherwise."""
 N_CLASSES, N_PER_CLASS = 100, 40
-"""Of the made-up data: enough that drawing does what it does with real data."""
+"""Of the synthetic data."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """One row of the suite.
+    """Name one row of the suite.
 
     Args:
-        learner: what is trained.
+        learner: learner that is trained.
         network: its network, by the names of :data:`NETWORKS`.
         n_way: ways; 1 is regression.
         n_shot: support examples of a way.
@@ -51,37 +61,36 @@ class Setup:
 
     @property
     def name(self) -> str:
-        """How a person tells it from others."""
+        """Return the label of the row."""
         shape = f"{self.n_way}w{self.n_shot}s" if self.n_way > 1 else f"{self.n_shot} shots"
         steps = "" if self.learner == "ProtoNet" else f", {self.n_steps} step{'s' if self.n_steps > 1 else ''}"
         return f"{self.learner}, {self.network}, {shape}{steps}, {self.n_tasks} tasks"
 
     @property
     def is_regression(self) -> bool:
-        """Whether tasks are functions."""
+        """Tell whether tasks are functions."""
         return self.n_way == 1
 
     def make_network(self) -> nn.Module:
-        """The network, with a head where the learner adapts one."""
+        """Make the network, with a head where the learner adapts it."""
         torch.manual_seed(0)
         return NETWORKS[self.network](None if self.learner == "ProtoNet" else self.n_way)
 
-    def make_learner(self, network: nn.Module, outer: OuterLoop) -> Learner:
-        """Ours."""
+    def make_learner(self) -> Learner:
+        """Make Lifelong's learner."""
+        network = self.make_network()
         if self.learner == "ProtoNet":
-            return ProtoNet(network, outer=outer)
-        settings: dict[str, Any] = {"n_inner_steps": self.n_steps, "inner_rate": INNER_RATE, "outer": outer}
+            return ProtoNet(network)
+        settings: dict[str, Any] = {"n_inner_steps": self.n_steps, "inner_rate": INNER_RATE}
         settings["task"] = "regression" if self.is_regression else "classification"
-        if self.learner == "Meta-SGD":
-            return MetaSGD(network, **settings)
-        if self.learner == "ANIL":
-            return ANIL(network, **settings)
-        return MAML(network, first_order=self.learner == "first-order MAML", **settings)
+        if self.learner == "MAML" or self.learner == "first-order MAML":
+            return MAML(network, first_order=self.learner == "first-order MAML", **settings)
+        return MetaSGD(network, **settings) if self.learner == "Meta-SGD" else ANIL(network, **settings)
 
     def make_data(self) -> EpisodicDataModule:
-        """Tasks over made-up data of the network's input."""
+        """Make tasks over synthetic data of the network's input."""
         return EpisodicDataModule(
-            [MadeUp(examples(self.network, self.is_regression), self.is_regression)],
+            [Synthetic(self.network, self.is_regression)],
             n_way=self.n_way,
             n_shot=self.n_shot,
             n_query=self.n_query,
@@ -91,58 +100,46 @@ class Setup:
         )
 
 
-INNER_RATE = 0.05
-NETWORKS: dict[str, Callable[[int | None], nn.Module]] = {
-    "Conv4-32": lambda n: Conv4(n_filters=32, n_outputs=n),
-    "Conv4-64": lambda n: Conv4(n_filters=64, n_outputs=n),
-    "Conv4-64, stride 2": lambda n: Conv4(n_filters=64, pooling="stride", n_outputs=n),
-    "MLP 2 x 40": lambda n: MLP(n_inputs=1, hidden=[40, 40], n_outputs=n or 40),
-    "MLP 2 x 256": lambda n: MLP(n_inputs=64, hidden=[256, 256], n_outputs=n or 256),
-}
-INPUTS = {"MLP 2 x 40": (1,), "MLP 2 x 256": (64,)}
-"""Shapes of one input; images of 28 x 28 otherwise."""
-
-
 def examples(network: str, is_regression: bool) -> tuple[Tensor, np.ndarray, Tensor | None]:
-    """Inputs ``(M, *X)``, class (or function) numbers ``(M,)`` and, in regression, targets ``(M, 1)``."""
-    draw = torch.Generator().manual_seed(0)
+    """Draw inputs ``(M, *X)``, class (or function) numbers ``(M,)`` and, in regression, targets ``(M, 1)``."""
+    generator = torch.Generator().manual_seed(0)
     shape = INPUTS.get(network, (1, 28, 28))
     numbers = np.repeat(np.arange(N_CLASSES), N_PER_CLASS)
     if is_regression:
-        x = torch.rand(len(numbers), *shape, generator=draw) * 10 - 5
-        phase = torch.rand(N_CLASSES, generator=draw)[numbers] * torch.pi
+        x = torch.rand(len(numbers), *shape, generator=generator) * 10 - 5
+        phase = torch.rand(N_CLASSES, generator=generator)[numbers] * torch.pi
         return x, numbers, torch.sin(x.sum(1) + phase)[:, None]
-    centres = torch.rand(N_CLASSES, *shape, generator=draw)[numbers]
-    x = (centres + 2 * torch.rand(len(numbers), *shape, generator=draw)) / 3
+    centres = torch.rand(N_CLASSES, *shape, generator=generator)[numbers]
+    x = (centres + 2 * torch.rand(len(numbers), *shape, generator=generator)) / 3
     return (x.mul_(230).to(torch.uint8) if len(shape) == 3 else x), numbers, None
 
 
-class MadeUp(Source):
-    """One domain of examples that are there already.
+class Synthetic(Source):
+    """Make one domain of synthetic examples.
 
     Args:
-        found: what :func:`examples` made.
-        is_regression: whether its classes are functions.
+        network: whose inputs they are.
+        is_regression: targets are sines in place of classes.
     """
 
-    def __init__(self, found: tuple[Tensor, np.ndarray, Tensor | None], is_regression: bool) -> None:
-        self.found, self.is_regression = found, is_regression
+    def __init__(self, network: str, is_regression: bool) -> None:
+        self.network, self.is_regression = network, is_regression
 
     def domains(self) -> list[Domain]:
-        """The domain."""
-        x, numbers, targets = self.found
-        return [Domain("made up", x, numbers, [str(n) for n in range(N_CLASSES)], targets=targets)]
+        """Return the domain."""
+        x, numbers, targets = examples(self.network, self.is_regression)
+        return [Domain("synthetic", x, numbers, [str(n) for n in range(N_CLASSES)], targets=targets)]
 
 
 def batches(setup: Setup, device: torch.device) -> Iterator[Episode]:
-    """Training batches without end, as ``fit`` draws and gathers them."""
+    """Draw and gather training batches without end, as ``fit`` does."""
     data = setup.make_data()
     for drawn in data.train_dataloader():
-        yield data.transfer_batch_to_device(drawn, device, 0)
+        yield drawn.gather(device)
 
 
 def grid(device: torch.device) -> list[Setup]:
-    """All rows: every learner on every network that suits it, then one thing changed at a time."""
+    """Return all rows: every learner on every network that suits it, then one thing changed at a time."""
     on_gpu = device.type == "cuda"
     base = Setup("MAML", "Conv4-64", n_tasks=32 if on_gpu else 4)
     sine = Setup("MAML", "MLP 2 x 40", n_way=1, n_shot=10, n_query=10, n_steps=5, n_tasks=32)
@@ -150,16 +147,16 @@ def grid(device: torch.device) -> list[Setup]:
     rows = [base, sine, vectors]
     rows += [replace(row, learner=name) for row in (base, vectors) for name in LEARNERS[1:]]
     rows += [replace(sine, learner=name) for name in ("first-order MAML", "Meta-SGD")]
-    rows += [replace(base, network=name, learner=who) for name in CONVOLUTIONAL for who in ("MAML", "ProtoNet")]
+    rows += [
+        replace(base, network=network, learner=name)
+        for network in ("Conv4-32", "Conv4-64, stride 2")
+        for name in ("MAML", "ProtoNet")
+    ]
     rows += [replace(row, n_steps=1) for row in (base, sine, vectors)]
     rows += [replace(base, n_steps=1, learner=name) for name in ("first-order MAML", "ANIL", "Meta-SGD")]
-    rows += [replace(sine, n_tasks=n) for n in (4, 128)] + [replace(vectors, n_tasks=n) for n in (4, 128)]
+    rows += [replace(row, n_tasks=n) for row in (sine, vectors) for n in (4, 128)]
     rows += [replace(vectors, n_way=20, n_shot=5)]
-    many = 128 if on_gpu else 32
-    rows += [replace(base, learner=name, n_tasks=many) for name in ("MAML", "ANIL", "ProtoNet")]
-    rows += [replace(base, learner=name, n_way=20, n_shot=5, n_query=5) for name in ("MAML", "ANIL", "ProtoNet")]
+    many = {"n_tasks": 128 if on_gpu else 32}
+    shapes: list[dict[str, Any]] = [many, {"n_way": 20, "n_shot": 5, "n_query": 5}]
+    rows += [replace(base, learner=name, **shape) for shape in shapes for name in ("MAML", "ANIL", "ProtoNet")]
     return list(dict.fromkeys(rows))
-
-
-LEARNERS: tuple[LearnerName, ...] = ("MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet")
-CONVOLUTIONAL = ("Conv4-32", "Conv4-64, stride 2")

@@ -1,4 +1,4 @@
-"""What a suite of measurements is, and how what it found is kept, printed and drawn."""
+"""The parts that all suites share: settings, one timing helper, one table writer, and results kept as JSON lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import platform
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,25 +14,26 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-from matplotlib.figure import Figure
-from rich.table import Table
 
 from lifelong.compute.measuring import device_name
 
+ROOT = Path(__file__).parents[2]
 Precision = Literal["fp32", "tf32", "bf16"]
-Rows = list[dict[str, Any]]
-"""What was measured: numbers and words by name, ready for JSON; one row is told from others by its ``setup``."""
+Row = dict[str, Any]
+"""Numbers and words by name, ready for JSON; ``setup`` identifies a row within its suite."""
+Say = Callable[[str], None]
+"""Shows a person what is being measured."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a suite is told.
+    """Settings of a measurement.
 
     Args:
         device: where learners train.
         quick: measure less, to see that everything runs; such figures are not kept.
         only: measure the rows whose names contain one of these words; all where empty.
-        precision: of products and convolutions, for everyone: ``fp32`` as they are, ``tf32`` by a GPU's matrix units,
+        precision: of products and convolutions, for all contenders: ``fp32``, ``tf32`` on a GPU's matrix units, or
             ``bf16`` under autocast.
     """
 
@@ -41,75 +43,129 @@ class Settings:
     precision: Precision = "fp32"
 
     def autocast(self) -> torch.autocast:
-        """What a step runs in; one for each, as the weights that it keeps in halves are those of before the step."""
+        """Return the context of one step; each step needs its own, because autocast caches casted weights."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def wants(self, name: str) -> bool:
-        """Whether a row of this name is asked for."""
+        """Tell whether a row of this name is to be measured."""
         return not self.only or any(word in name for word in self.only)
+
+    @property
+    def trainer(self) -> dict[str, Any]:
+        """Return the device as arguments of Lightning's Trainer."""
+        accelerator = "gpu" if self.device.type == "cuda" else "cpu"
+        return {"accelerator": accelerator, "devices": 1 if self.device.index is None else [self.device.index]}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns over rows.
+
+    Args:
+        title: of the table.
+        columns: the text of a cell by heading; the first column is aligned to the left.
+        takes: which rows of the suite belong to the table.
+    """
+
+    title: str
+    columns: Mapping[str, Callable[[Row], str]]
+    takes: Callable[[Row], bool] = lambda row: True
+
+    def markdown(self, rows: Iterable[Row]) -> str:
+        """Write the table, or nothing where no row belongs to it.
+
+        Example:
+            >>> print(Table("seconds", {"suite": lambda row: row["setup"]}).markdown([{"setup": "scale"}]))
+            **seconds**
+            <BLANKLINE>
+            | suite |
+            |:---|
+            | scale |
+        """
+        lines = [[cell(row) for cell in self.columns.values()] for row in rows if self.takes(row)]
+        if not lines:
+            return ""
+        head, *body = (f"| {' | '.join(cells)} |" for cells in (list(self.columns), *lines))
+        return "\n".join([f"**{self.title}**", "", head, f"|:---{'|---:' * (len(self.columns) - 1)}|", *body])
 
 
 class Suite(Protocol):
-    """A module of this package."""
+    """A module of this package with measurements of one kind."""
 
-    def measure(self, settings: Settings, tell: Callable[[str], None]) -> Iterable[dict[str, Any]]:
-        """Measure, row by row; ``tell`` shows a person what is being measured."""
+    TABLES: Sequence[Table]
 
-    def tables(self, rows: Rows) -> list[Table]:
-        """What a person reads."""
-
-    def plot(self, rows: Rows) -> Figure | None:
-        """What a person looks at."""
+    def measure(self, settings: Settings, say: Say) -> Iterable[Row]:
+        """Measure row by row."""
 
 
-def set_precision(precision: Precision) -> None:
-    """Let products in single precision be as exact as that, convolutions too."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+def alternate(
+    contenders: Mapping[str, Callable[[], object]], *, device: torch.device, repetitions: int = 5, seconds: float = 0.2
+) -> dict[str, list[float]]:
+    """Time all contenders alternately, in reverse order every second time; return seconds of a call.
+
+    Args:
+        contenders: functions by name; each is called once before the clock runs.
+        device: awaited before and after.
+        repetitions: measurements of each contender.
+        seconds: length of a measurement, which repeats calls to reach it.
+    """
+    calls, times = {}, {name: [0.0][:0] for name in contenders}
+    for name, call in contenders.items():
+        call()
+        calls[name] = max(1, round(seconds / max(_seconds(call, 1, device), 1e-9)))
+    for repetition in range(repetitions):
+        for name in list(contenders)[:: 1 if repetition % 2 == 0 else -1]:
+            times[name].append(_seconds(contenders[name], calls[name], device))
+    return times
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and range.
+def _seconds(call: Callable[[], object], n: int, device: torch.device) -> float:
+    since = now(device)
+    for _ in range(n):
+        call()
+    return (now(device) - since) / n
+
+
+def now(device: torch.device) -> float:
+    """Return the time in seconds once the device has done its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Return the median, the smallest and the largest.
 
     Example:
         >>> spread([3.0, 1.0, 2.0])
-        {'median': 2.0, 'low': 1.0, 'high': 3.0}
+        [2.0, 1.0, 3.0]
     """
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+    return [statistics.median(values), min(values), max(values)]
 
 
-def words(found: Mapping[str, float], digits: int = 2, unit: str = "") -> str:
-    """A spread as a cell of a table.
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
+    """Return the spread of the ratios of measurements that were taken together."""
+    return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
+
+
+def words(values: Sequence[float], digits: int = 2, unit: str = "", factor: float = 1) -> str:
+    """Write a spread as a cell.
 
     Example:
-        >>> words({"median": 2.0, "low": 1.0, "high": 3.0}, 1, " ms")
+        >>> words([0.002, 0.001, 0.003], 1, " ms", 1000)
         '2.0 ms (1.0 … 3.0)'
     """
-    return f"{found['median']:.{digits}f}{unit} ({found['low']:.{digits}f} … {found['high']:.{digits}f})"
+    median, low, high = (f"{factor * value:,.{digits}f}" for value in values)
+    return f"{median}{unit} ({low} … {high})"
 
 
-def markdown(table: Table) -> str:
-    """A table as a document has it.
-
-    Example:
-        >>> table = Table("learner", title="seconds")
-        >>> table.add_row("MAML")
-        >>> print(markdown(table))
-        **seconds**
-        <BLANKLINE>
-        | learner |
-        |:---|
-        | MAML |
-    """
-    heads = [str(column.header) for column in table.columns]
-    sides = ["---:" if column.justify == "right" else ":---" for column in table.columns]
-    rows = zip(*(map(str, column.cells) for column in table.columns), strict=True)
-    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
-    lines.insert(1, f"|{'|'.join(sides)}|")
-    return "\n".join([f"**{table.title}**", "", *lines])
+def set_precision(precision: Precision) -> None:
+    """Let float32 products and convolutions use tf32 where that is asked for."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the figures were measured on."""
+def machine(device: torch.device) -> Row:
+    """Return what figures depend on beside the code."""
     return {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
@@ -120,27 +176,32 @@ def machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def save(path: Path, rows: Rows, device: torch.device) -> Rows:
-    """Keep what was found beside the other rows of the file, each with machine, date and command; all that are kept.
-
-    Args:
-        path: of the file.
-        rows: what was measured.
-        device: on which.
-    """
-    about = machine(device)
-    fresh = {row["setup"]: {**row, "machine": about} for row in rows}
-    before = load(path) if path.is_file() else []
-    kept = [fresh.pop(row["setup"], row) for row in before]  # each in its place
+def save(path: Path, rows: Iterable[Row], device: torch.device) -> list[Row]:
+    """Replace rows of the same setup in a file, or append them, each with its machine; return all rows of the file."""
+    fresh = {row["setup"]: rounded(row | {"machine": machine(device)}) for row in rows}
+    kept = [fresh.pop(row["setup"], row) for row in (load(path) if path.is_file() else [])]
     kept += fresh.values()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
     part.replace(path)
     return kept
 
 
-def load(path: Path) -> Rows:
-    """What :func:`save` kept."""
-    found: Rows = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def load(path: Path) -> list[Row]:
+    """Read the rows that :func:`save` wrote."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def rounded(value: Any) -> Any:
+    """Round all numbers of a row to five digits.
+
+    Example:
+        >>> rounded({"seconds": [0.123456789]})
+        {'seconds': [0.12346]}
+    """
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

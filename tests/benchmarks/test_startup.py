@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from lifelong.cli.main.main import main as cli
-from lifelong.cli.main.main import start
 
 from benchmarks.performance import startup
 from benchmarks.performance.suite import Rows, Settings, spread
+from lifelong.cli import main as cli
+from lifelong.cli import start
 
 ROWS: Rows = [
     {"name": name, "extras": "gem text", "wall": spread([m]), "cpu": spread([m])}
