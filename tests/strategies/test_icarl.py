@@ -54,9 +54,7 @@ def features(learner: Classifier, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 @pytest.mark.parametrize("classes", ["seen", "all"])
-def test_old_outputs_are_the_targets_of_old_classes(
-    temperature: float, classes: Any
-) -> None:
+def test_old_outputs_are_the_targets_of_old_classes(temperature: float, classes: Any) -> None:
     learner, icarl = learnt(2, temperature=temperature)
     old = icarl.old
     with torch.no_grad():
