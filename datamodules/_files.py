@@ -1,4 +1,4 @@
-"""Where data files lie, and how they are fetched, resized and cached: shared by the sources that read files.
+"""Data files: the folder that they are in, and how sources fetch, resize and cache what they read.
 
 Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 """
@@ -30,7 +30,7 @@ SHOW_PROGRESS_FROM = 2000
 
 
 def data_root(root: str | None) -> Path:
-    """The folder of all data sets: the argument, else the environment variable ``LIFELONG_DATA``, else ``data``."""
+    """Return the folder of all data sets: the argument, else the variable ``LIFELONG_DATA``, else ``data``."""
     return Path(root or os.environ.get("LIFELONG_DATA") or "data").expanduser()
 
 
@@ -64,12 +64,20 @@ def _copy(response: Any, part: Path, name: str) -> None:
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
-    """A temporary path beside ``target`` that takes its name when the block ends without an error, else disappears."""
+    """Yield a temporary path that takes the name of ``target`` when the block ends without an error.
+
+    For what has the same content whoever writes it (downloads, caches): a target that another process has written
+    meanwhile, and holds open where the system then forbids to replace it (Windows), stays.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid4().hex}")  # two processes may write the same target at once
     try:
         yield part
-        part.replace(target)
+        try:
+            os.replace(part, target)
+        except PermissionError:
+            if not target.is_file():
+                raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -83,7 +91,7 @@ def cached_images(
     *,
     memory_map: bool = False,
 ) -> Tensor:
-    """Images decoded once and read from the cache folder afterwards, as long as no file has changed.
+    """Decode images once, and read them from the cache folder afterwards as long as no file has changed.
 
     Args:
         name: beginning of the cache file's name.
@@ -110,7 +118,8 @@ def cached_images(
                 f"name a folder with room for {np.prod(shape) / 2**20:.0f} MiB with LIFELONG_CACHE"
             ) from error
         images = _load(path, shape, memory_map)
-    assert images is not None
+    if images is None:
+        raise ValueError(f"the decoded images in {path} are damaged and open in another process: end it, or remove it")
     return images
 
 
@@ -134,13 +143,16 @@ def _load(path: Path, shape: tuple[int, ...], memory_map: bool) -> Tensor | None
 def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.ndarray], description: str) -> None:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     quiet = shape[0] < SHOW_PROGRESS_FROM
-    for i in track(range(shape[0]), description, transient=True, disable=quiet):
-        array[i] = decode(i)
-    array.flush()
+    try:
+        for i in track(range(shape[0]), description, transient=True, disable=quiet):
+            array[i] = decode(i)
+        array.flush()
+    finally:
+        del array  # closes the file: Windows neither renames nor removes one that is open, not even after an error
 
 
 def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:
-    """An image, turned as its camera was held, as uint8 ``(C, H, W)``: ``channels`` 1 for grey, 3 for colour."""
+    """Return an image, turned as its camera was held, as uint8 ``(C, H, W)``: ``channels`` 1 grey, 3 colour."""
     from PIL import ImageOps
 
     upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
@@ -149,7 +161,7 @@ def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:
 
 
 def resized(image: Image, size: int) -> Image:
-    """A square image of ``size`` pixels a side: centre crop to a square, then Lanczos resampling."""
+    """Return a square image of ``size`` pixels a side: centre crop to a square, then Lanczos resampling."""
     from PIL import Image as pillow
     from PIL import ImageOps
 

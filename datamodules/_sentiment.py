@@ -6,7 +6,7 @@ SENTIMENTS = ("negative", "neutral", "positive")
 
 
 def sentiments(*, neutral: bool) -> tuple[str, ...]:
-    """All three, or without the neutral one.
+    """Return all three, or those without the neutral one.
 
     Example:
         >>> sentiments(neutral=False)

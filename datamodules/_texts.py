@@ -1,4 +1,4 @@
-"""What the sources of texts share: finding their files, packed or not, and leaving copies of a text out.
+"""Helpers of the sources of texts: finding their files, packed or not, and leaving copies of a text out.
 
 Shapes: ``M`` texts.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 def first_of_each(keys: Sequence[Hashable], in_test: np.ndarray | None = None) -> np.ndarray:
-    """Indices, ascending, of the texts that are no copy: so that none is trained on that is tested.
+    """Return the ascending indices of the texts that are no copy, so that none is trained on that is tested.
 
     Args:
         keys: ``M`` of them, equal for copies.
@@ -41,19 +41,19 @@ def first_of_each(keys: Sequence[Hashable], in_test: np.ndarray | None = None) -
 
 
 def chosen(source: str, option: str, asked: Sequence[T] | None, known: Sequence[T]) -> list[T]:
-    """What is asked for, in that order, or all that there is.
+    """Return what is asked for, in that order, or all that is known.
 
     Raises:
         ValueError: when something is unknown or asked for twice, or nothing is.
     """
-    found = list(known if asked is None else asked)
-    if not found or len(set(found)) < len(found) or not set(found) <= set(known):
-        raise ValueError(f"{source} has {option} {found}: give different ones of {', '.join(map(str, known))}")
-    return found
+    picked = list(known if asked is None else asked)
+    if not picked or len(set(picked)) < len(picked) or not set(picked) <= set(known):
+        raise ValueError(f"{source} has {option} {picked}: give different ones of {', '.join(map(str, known))}")
+    return picked
 
 
 def read_files(root: str | None, folder: str, names: Sequence[str], origin: str) -> dict[str, list[str]]:
-    """The lines of some files of a data set, unpacked or in its archive ``<folder>.tar.xz``.
+    """Read the lines of some files of a data set, unpacked or in its archive ``<folder>.tar.xz``.
 
     Args:
         root: folder that holds ``<folder>/`` or what is in it; None is ``$LIFELONG_DATA``, else ``data``.
@@ -78,7 +78,7 @@ def read_files(root: str | None, folder: str, names: Sequence[str], origin: str)
 
 
 def _find(place: Path, name: str) -> Path | None:
-    """A file where the archive has it, or without its folders."""
+    """Find a file where the archive has it, or without its folders."""
     return next((path for path in (place / name, place / Path(name).name) if path.is_file()), None)
 
 
@@ -89,22 +89,22 @@ def _read_beside(place: Path, name: str) -> list[str]:
 
 
 def _unpacked(archive: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    contents: dict[str, list[str]] = {}
     try:
         with tarfile.open(archive, "r:xz") as file:
             for member in file:  # in their order: to go back is to unpack again
                 name = member.name.removeprefix("./")
                 if name in names and (stream := file.extractfile(member)) is not None:
-                    found[name] = list(_lines(stream.read()))
+                    contents[name] = list(_lines(stream.read()))
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
         raise ValueError(f"{archive} cannot be unpacked ({error}): get it anew") from error
-    if missing := [name for name in names if name not in found]:
+    if missing := [name for name in names if name not in contents]:
         raise ValueError(f"{archive} has no {missing[0]}: this is another archive, or a damaged one; get it anew")
-    return found
+    return contents
 
 
 def _lines(data: bytes) -> Iterator[str]:
-    """Not splitlines: it takes characters that occur inside old texts for ends of lines."""
+    """Split lines at ``\\n`` alone: splitlines takes characters inside old texts for ends of lines."""
     for line in data.split(b"\n"):
         try:
             yield line.decode().rstrip("\r")

@@ -32,7 +32,7 @@ DOMAINS = (
 
 
 class CLINC150(TextSource):
-    """Requests to an assistant by intent: ten domains of 15 intents; requests that are out of scope are left out.
+    """Read requests to an assistant by intent: ten domains of 15 intents, without those that are out of scope.
 
     The official test part is kept whole; copies of requests, and of those of the test part, are left out of the rest.
 
@@ -68,7 +68,7 @@ class CLINC150(TextSource):
         self.root, self.chosen, self.holdout = root, chosen("CLINC150", "domains", domains, DOMAINS), holdout
 
     def text_domains(self) -> list[TextDomain]:
-        """The chosen domains, their intents in the order of ``domains.json``."""
+        """Read the chosen domains, their intents in the order of ``domains.json``."""
         folder = self._locate()
         requests, intents = (_read(folder / file) for file in FILES)
         try:

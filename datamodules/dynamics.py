@@ -8,67 +8,65 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules._files import written_whole
-from lifelong.control.planning import Planner
-from lifelong.control.robot import Array, Robot, Simulation
-from lifelong.control.robot import Dynamics as Parameters
-from lifelong.control.source import ControlSource
+from datamodules._arrays import load_arrays, save_arrays
+from lifelong.control.control_source import ControlSource
+from lifelong.control.model_predictive import ModelPredictive
+from lifelong.control.planner import Planner
+from lifelong.control.robot import Robot
+from lifelong.control.simulation import Array, Simulation
+from lifelong.control.simulation import Dynamics as Parameters
 from lifelong.data.domain import Domain
 from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.progress_bar import show_progress
-
-if TYPE_CHECKING:
-    from lifelong.control.controller import Controller
+from lifelong.utilities.recorded import init_arguments
 
 BOUND = 5.0
-"""Standardised inputs are clamped to this: a plan must not lead the model to where it has never been."""
+"""Standardised inputs are clamped to this: a plan must not lead the model to where it has no data."""
 REFERENCE = (64, 1, 64, 0)
 """Robots, segments, transitions and seed of the nominal collection that inputs and outputs are scaled by, whatever the
 options, so that models of one robot fit all of its sources."""
 ATTEMPTS = 100
-"""So often a segment is begun anew when a robot falls before its end."""
+"""A segment is restarted so often when a robot falls before its end."""
+COLUMNS = ("states", "actions", "parameters")
 VERSION = 1
-"""Of what is kept; another one is collected anew."""
+"""Of the cached files; those of another version are collected anew."""
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """What robots of one family did.
+    """Hold what robots of one family did.
 
     Args:
         states: ``(R, N, L + 1, S)``.
         actions: ``(R, N, L, A)``.
-        told: ``(R, P)``.
+        parameters: ``(R, P)`` of the true dynamics.
     """
 
     states: Array
     actions: Array
-    told: Array
+    parameters: Array
 
 
 @dataclass(frozen=True, eq=False)
 class DynamicsSpace:
-    """Between a robot's world and a model's: how states and actions become inputs, and outputs become changes.
+    """Turn states and actions of a robot into a model's inputs, and its outputs into changes of the state.
 
     Args:
         robot: the robot that the model is of.
         mean: ``(F + A,)`` of features and actions of nominal robots.
         deviation: ``(F + A,)`` of the same.
         change: ``(C,)`` deviation of the changes of nominal robots.
-        is_told: whether the model is told the true dynamics.
+        is_told: whether the model is given the true parameters of the dynamics.
     """
 
     robot: Robot
@@ -79,55 +77,55 @@ class DynamicsSpace:
 
     @property
     def n_inputs(self) -> int:
-        """Numbers that a network takes."""
+        """Return how many numbers a network takes."""
         return len(self.mean) + len(self.robot.parameters) * self.is_told
 
     @property
     def n_outputs(self) -> int:
-        """Numbers that a network gives."""
+        """Return how many numbers a network gives."""
         return self.robot.n_changes
 
-    def tell(self, simulation: Simulation) -> Array | None:
-        """The true dynamics ``(P,)`` of a robot for a model that is told them, None for all others."""
-        return self.robot.told(simulation.dynamics) if self.is_told else None
+    def true_parameters(self, simulation: Simulation) -> Array | None:
+        """Return the true parameters ``(P,)`` of a robot for a model that is given them, None for all others."""
+        return self.robot.parameter_values(simulation.dynamics) if self.is_told else None
 
-    def encode(self, state: Tensor, action: Tensor, told: Tensor | None = None) -> Tensor:
-        """Inputs ``(…, F + A)``, or ``(…, F + A + P)`` where the model is told, of what a robot sees and does.
+    def encode(self, state: Tensor, action: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Return inputs ``(…, F + A)``, or ``(…, F + A + P)`` where the model is given the true parameters.
 
         Args:
             state: ``(…, S)``.
-            action: ``(…, A)``; what is beyond [−1, 1] is clipped, as the robot does.
-            told: ``(…, P)``, broadcast over leading dimensions.
+            action: ``(…, A)``; values beyond [−1, 1] are clipped, as the robot does.
+            parameters: ``(…, P)``, broadcast over leading dimensions.
 
         Raises:
-            ValueError: when the model is told and ``told`` is None, or the other way round.
+            ValueError: when the model is given them and ``parameters`` is None, or the other way round.
         """
-        if (told is not None) != self.is_told:
+        if (parameters is not None) != self.is_told:
             raise ValueError(
                 f"a model of {self.robot.name} {'is' if self.is_told else 'is not'} told the dynamics here, but they "
-                f"were {'left out' if told is None else 'given'}: set Dynamics' told to match the model"
+                f"were {'left out' if parameters is None else 'given'}: set Dynamics' told to match the model"
             )
         seen = torch.cat([self.robot.features(state), action.clamp(-1, 1)], dim=-1)
         x = (seen - self.mean.to(seen)) / self.deviation.to(seen)
-        if told is not None:
-            x = torch.cat([x, told.to(x).expand(*x.shape[:-1], -1)], dim=-1)
+        if parameters is not None:
+            x = torch.cat([x, parameters.to(x).expand(*x.shape[:-1], -1)], dim=-1)
         return x.clamp(-BOUND, BOUND)
 
     def decode(self, output: Tensor) -> Tensor:
-        """The change ``(…, C)`` that a network's output stands for."""
+        """Return the change ``(…, C)`` that a network's output stands for."""
         return output * self.change.to(output)
 
     def target(self, change: Tensor) -> Tensor:
-        """The output that a change ``(…, C)`` stands for."""
+        """Return the output that a change ``(…, C)`` stands for."""
         return change / self.change.to(change)
 
 
 class Dynamics(ControlSource):
-    """Few-shot regression of a robot's dynamics: one domain per family, made of what random robots do when excited.
+    """Collect transitions of excited robots, one domain per family, for few-shot regression of their dynamics.
 
     A "class" is one segment: consecutive transitions of one robot without a reset between them. A task is a window of
     a segment, the support first, so ``n_way`` is 1, ``n_shot`` the transitions to adapt to and ``n_query`` those to
-    predict. The segments of a robot share a split, so that tests are on robots never trained on.
+    predict. The segments of a robot share a split, so that test robots are never trained on.
 
     Inputs are features and action, standardised by the robot's nominal family and clamped to ±5; targets are the
     changes, in deviations of the nominal ones. Families are collected once and kept in the cache folder
@@ -140,10 +138,10 @@ class Dynamics(ControlSource):
         n_robots: drawn for each family.
         n_segments: of each robot.
         segment_length: transitions, at least the shots and queries of a task together.
-        told: append the true dynamics to the inputs, for comparison with a model that need not find them out.
+        told: append the true parameters of the dynamics to the inputs, for comparison with a model that adapts instead.
         seed: of robots and their excitation; together with a family and a robot's number it decides all of them.
         planner: of the controller; None is MPPI with its defaults.
-        adapt_every: has the controller adapt anew every so many control steps; None adapts once, to a calibration.
+        adapt_every: the controller adapts anew every so many control steps; None adapts once, to a calibration.
 
     Raises:
         ValueError: when a number or a family is wrong and, once data are needed, when the extra is missing, a
@@ -180,14 +178,14 @@ class Dynamics(ControlSource):
         self.robot = robot
         self.families = robot.families if families is None else tuple(families)
         for family in self.families:
-            robot.draw(family, np.random.default_rng(0))  # says which families there are
+            robot.draw(family, np.random.default_rng(0))  # refuses an unknown family
         self.n_robots, self.n_segments, self.segment_length = n_robots, n_segments, segment_length
         self.told, self.seed = told, seed
         self.planner, self.adapt_every = planner, adapt_every
 
     @cached_property
     def space(self) -> DynamicsSpace:
-        """How a model sees the robot; decided by the robot alone."""
+        """Return how a model sees the robot, which the robot alone decides."""
         nominal = collect(self.robot, self.robot.families[0], *REFERENCE)
         seen, change, _ = _transitions(self.robot, nominal)
         units = self.robot.feature_units
@@ -197,28 +195,26 @@ class Dynamics(ControlSource):
         )
 
     @property
-    def controller(self) -> Controller:
-        """Plans with the adapted model."""
-        from lifelong.control.controller import ModelPredictive
-
+    def controller(self) -> ModelPredictive:
+        """Return a controller that plans with the adapted model."""
         return ModelPredictive(self.space, planner=self.planner, adapt_every=self.adapt_every)
 
     def domains(self) -> list[Domain]:
-        """One domain per family; the class index of a transition is its segment."""
+        """Return one domain per family; the class index of a transition is its segment."""
         return [self._domain(family) for family in self.families]
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """``n`` robots of a family, drawn by the generator and thus others than those of the data."""
+        """Make ``n`` robots of a family, drawn by the generator and thus others than those of the data."""
         if not 0 <= domain < len(self.families):
             raise ValueError(f"Dynamics has {len(self.families)} domains, counted from 0, and no domain {domain}")
         robots = [self.robot.draw(self.families[domain], rng) for _ in range(n)]
         return [self.robot.simulation(dynamics, rng) for dynamics in robots]
 
     def _domain(self, family: str) -> Domain:
-        made = collect(self.robot, family, self.n_robots, self.n_segments, self.segment_length, self.seed)
-        seen, change, told = _transitions(self.robot, made)
+        settings = (self.n_robots, self.n_segments, self.segment_length, self.seed)
+        seen, change, parameters = _transitions(self.robot, collect(self.robot, family, *settings))
         x = (seen - self.space.mean) / self.space.deviation
-        x = torch.cat([x, told] if self.told else [x], dim=-1).clamp(-BOUND, BOUND)
+        x = torch.cat([x, parameters] if self.told else [x], dim=-1).clamp(-BOUND, BOUND)
         n_segments = self.n_robots * self.n_segments
         return Domain(
             family,
@@ -232,18 +228,19 @@ class Dynamics(ControlSource):
         )
 
 
-def _transitions(robot: Robot, made: Collection) -> tuple[Tensor, Tensor, Tensor]:
-    """What was seen and done ``(M, F + A)``, the changes ``(M, C)`` and the parameters ``(M, P)``."""
-    states, actions = torch.from_numpy(made.states), torch.from_numpy(made.actions)
+def _transitions(robot: Robot, collection: Collection) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features and actions ``(M, F + A)``, the changes ``(M, C)`` and the parameters ``(M, P)``."""
+    states, actions = torch.from_numpy(collection.states), torch.from_numpy(collection.actions)
     before, after = states[:, :, :-1], states[:, :, 1:]
     seen = torch.cat([robot.features(before), actions], dim=-1)
-    told = torch.from_numpy(made.told)[:, None, None].expand(*actions.shape[:3], -1)
-    seen, change, told = (t.flatten(0, 2).contiguous() for t in (seen, robot.change(before, after), told))
-    return seen, change, told
+    parameters = torch.from_numpy(collection.parameters)[:, None, None].expand(*actions.shape[:3], -1)
+    columns = (seen, robot.change(before, after), parameters)
+    seen, change, parameters = (column.flatten(0, 2).contiguous() for column in columns)
+    return seen, change, parameters
 
 
 def _deviation(x: Tensor, units: Sequence[str]) -> Tensor:
-    """Of ``(M, D)``: ``(D,)``, the largest of each unit; what never varies is left as it is."""
+    """Return deviations ``(D,)`` of ``(M, D)``, the largest of each unit; 1 for what never varies."""
     deviation = x.std(dim=0)
     if units:
         deviation = torch.stack([deviation[[other == unit for other in units]].max() for unit in units])
@@ -251,20 +248,21 @@ def _deviation(x: Tensor, units: Sequence[str]) -> Tensor:
 
 
 def collect(robot: Robot, family: str, n_robots: int, n_segments: int, length: int, seed: int) -> Collection:
-    """What random robots of a family do when excited, from the cache folder where they did it before.
+    """Return the transitions of random robots of a family when excited, from the cache folder if they are there.
 
     Robot ``i`` is decided by the seed, the family's name and ``i``, whatever else is collected.
     """
     rngs = [_generator(seed, family, i) for i in range(n_robots)]
     drawn = [robot.draw(family, rng) for rng in rngs]
     path = cache_folder() / f"dynamics-{_key(robot, drawn, (family, n_segments, length, seed))}.npz"
-    if (made := _load(path)) is None:
+    if (arrays := load_arrays(path, COLUMNS)) is None:
         numbers = show_progress(range(n_robots), f"driving {robot.name}: {family}")
         driven = [_drive(robot, drawn[i], n_segments, length, rngs[i]) for i in numbers]
         states, actions = (np.stack(arrays) for arrays in zip(*driven, strict=True))
-        made = Collection(states, actions, np.stack([robot.told(dynamics) for dynamics in drawn]))
-        _save(path, made)
-    return made
+        parameters = np.stack([robot.parameter_values(dynamics) for dynamics in drawn])
+        arrays = dict(zip(COLUMNS, (states, actions, parameters), strict=True))
+        save_arrays(path, arrays, "transitions")
+    return Collection(*(arrays[name] for name in COLUMNS))
 
 
 def _generator(seed: int, family: str, number: int) -> np.random.Generator:
@@ -275,7 +273,7 @@ def _generator(seed: int, family: str, number: int) -> np.random.Generator:
 def _drive(
     robot: Robot, dynamics: Parameters, n_segments: int, length: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """States ``(N, L + 1, S)`` and actions ``(N, L, A)`` of one robot."""
+    """Return states ``(N, L + 1, S)`` and actions ``(N, L, A)`` of one robot."""
     simulation = robot.simulation(dynamics, rng)
     try:
         segments = [_segment(robot, simulation, length, rng) for _ in range(n_segments)]
@@ -303,9 +301,9 @@ def _segment(robot: Robot, simulation: Simulation, length: int, rng: np.random.G
 
 
 def _key(robot: Robot, drawn: Sequence[Parameters], settings: tuple[object, ...]) -> str:
-    """A name for what is collected: the code and model of the robot, its options, its draws and the simulator."""
+    """Return a hash of what decides a collection: the robot's code, arguments and draws, and the simulator."""
     digest = hashlib.sha256(repr((VERSION, type(robot).__qualname__, settings, list(map(dict, drawn)))).encode())
-    digest.update(repr(sorted(vars(robot).items())).encode())
+    digest.update(repr(sorted(init_arguments(robot).items())).encode())
     code = Path(inspect.getfile(type(robot)))
     for file in sorted(code.parent.glob(f"{code.stem}.*")):  # car.py and car.xml
         digest.update(file.read_bytes())
@@ -315,22 +313,3 @@ def _key(robot: Robot, drawn: Sequence[Parameters], settings: tuple[object, ...]
         except PackageNotFoundError:
             digest.update(b"-")
     return digest.hexdigest()[:16]
-
-
-def _load(path: Path) -> Collection | None:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Collection(arrays["states"], arrays["actions"], arrays["told"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _save(path: Path, made: Collection) -> None:
-    try:
-        with written_whole(path) as part, part.open("wb") as file:
-            np.savez(file, states=made.states, actions=made.actions, told=made.told)
-    except OSError as error:
-        raise ValueError(
-            f"transitions cannot be kept in {path.parent} ({error}): name a folder with room for "
-            f"{(made.states.nbytes + made.actions.nbytes) / 2**20:.0f} MiB with LIFELONG_CACHE"
-        ) from error

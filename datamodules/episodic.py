@@ -18,18 +18,18 @@ from lifelong.data.stream_datamodule import StreamDataModule, positive
 
 
 class DrawnTasks(Drawn):
-    """Drawn tasks of one shape."""
+    """Hold drawn tasks of one shape."""
 
     def __init__(self, draws: list[Draw], shape: TaskShape) -> None:
         self.draws, self.shape = draws, shape
 
     def gather(self, device: torch.device) -> Episode:
-        """The tasks as tensors on the device."""
+        """Return the tasks as tensors on the device."""
         return gather(self.draws, self.shape, device)
 
 
 class EpisodicDataModule(StreamDataModule):
-    """Few-shot tasks from a stream of domains, each epoch of the Trainer one experience.
+    """Draw few-shot tasks from a stream of domains, each epoch of the Trainer one experience.
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
@@ -56,7 +56,7 @@ class EpisodicDataModule(StreamDataModule):
         joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
         cumulative: train each experience on tasks of its own domain and all before it: the upper bound for every row of
             the matrix. Steps are as usual.
-        seed: decides the training tasks; the command line links it to ``--seed_everything``.
+        seed: decides the training tasks; ``--seed`` of the command line sets it.
 
     Raises:
         ValueError: when a setting is out of range, or a class or domain is too small for the tasks (it is named).
@@ -110,41 +110,45 @@ class EpisodicDataModule(StreamDataModule):
         self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once)
 
     def check(self, stream: Stream) -> None:
-        """Every class must have enough examples, and every part enough classes."""
+        """Refuse a class with too few examples, and a part with too few classes unless it is empty.
+
+        An empty evaluation part is refused when it is evaluated.
+        """
         for experience in stream.experiences:
             for pool in experience.pools:
                 pool.check(self.shape)
         for pool in (*stream.val, *stream.test):
-            pool.check(self.eval_shape)
+            if len(pool) > 0:
+                pool.check(self.eval_shape)
 
     @property
     def steps_per_experience(self) -> int:
-        """Optimizer steps of one experience; the joint bound spends those of the whole stream on its only one."""
+        """Return the optimizer steps of one experience; the joint bound spends those of the whole stream on it."""
         return self.steps * (self.stream.n_learnt if self.joint else 1)
 
     def units(self, experience: int, step: int) -> range:
-        """The tasks of a step are counted on from those of the step before."""
+        """Return the indices of the tasks of a step, counted on from those of the step before."""
         return range(step * self.units_per_batch, (step + 1) * self.units_per_batch)
 
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnTasks:
-        """Tasks of an experience: task ``i`` is a pure function of the seed, the purpose, the experience and ``i``."""
+        """Draw tasks of an experience; task ``i`` is a pure function of seed, purpose, experience and ``i``."""
         rngs = (generator(self.seed, purpose, experience.index, i) for i in indices)
         return DrawnTasks([draw_task(experience.pools, self.shape, rng) for rng in rngs], self.shape)
 
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnTasks:
-        """Tasks of a held-out part, the same for every method, seed and row of the matrix."""
-        pools = self.stream.val if part == "val" else self.stream.test
+        """Draw tasks of a held-out part, the same for every method, seed and row of the matrix."""
+        pool = self.stream.pools(part)[domain]
         rngs = (generator(self.split_seed, part, domain, i) for i in indices)
-        return DrawnTasks([draw_task([pools[domain]], self.eval_shape, rng) for rng in rngs], self.eval_shape)
+        return DrawnTasks([draw_task([pool], self.eval_shape, rng) for rng in rngs], self.eval_shape)
 
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """As many tasks for every domain."""
-        return self.n_eval_tasks
+        """Return the number of tasks, the same for every domain but those with an empty part, which have none."""
+        return self.n_eval_tasks if len(self.stream.pools(part)[domain]) > 0 else 0
 
     def about_evaluation(self, part: Part) -> str:
-        """Number and shape of the tasks."""
+        """Return number and shape of the tasks."""
         return f"{self.n_eval_tasks} {part} tasks a domain, {self.eval_shape}"
 
     def evaluation_name(self, part: Part) -> str:
-        """Part, ways and shots."""
+        """Return part, ways and shots."""
         return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot"

@@ -1,7 +1,7 @@
 """Streams of labelled examples: class-, domain- and task-incremental learning.
 
-A labelled example is a task with an empty support set and one query. Its ways are the classes that it is told apart
-from: all of the stream, those seen so far, or those of its own experience. Which of them they are makes the scenario.
+A labelled example is a task with an empty support set and one query. Its ways are the classes that compete in the
+softmax: all of the stream, those seen so far, or those of its own experience. The scenario selects them.
 
 Shapes: ``B`` examples, ``N`` ways, ``*X`` one input.
 """
@@ -9,17 +9,13 @@ Shapes: ``B`` examples, ``N`` ways, ``*X`` one input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from lifelong.data.episode import Episode
+from lifelong.data.deck import Deck, DrawnExamples
 from lifelong.data.fading import Fading
 from lifelong.data.kinds import Part, Unit
-from lifelong.data.loaders import Drawn
 from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source
@@ -30,83 +26,18 @@ Scenario = Literal["class", "domain", "task"]
 Classes = Literal["all", "seen", "current"]
 
 
-@dataclass(frozen=True, eq=False)
-class Deck:
-    """The labelled examples of one or more pools in one row.
-
-    Args:
-        pools: where they are.
-        pool: ``(M,)`` which pool an example is in.
-        index: ``(M,)`` its index there.
-        label: ``(M,)`` its class among the classes of its pool.
-        number: ``(M,)`` its class in the whole stream.
-    """
-
-    pools: Sequence[Pool]
-    pool: np.ndarray
-    index: np.ndarray
-    label: np.ndarray
-    number: np.ndarray
-
-    @staticmethod
-    def of(pools: Sequence[Pool]) -> Deck:
-        """All examples of the pools."""
-        sizes = [[len(members) for members in pool.members] for pool in pools]
-        return Deck(
-            pools,
-            np.repeat(np.arange(len(pools)), [sum(s) for s in sizes]),
-            np.concatenate([members for pool in pools for members in pool.members]),
-            np.concatenate([np.repeat(np.arange(len(s)), s) for s in sizes]),
-            np.concatenate([np.repeat(pool.numbers, s) for pool, s in zip(pools, sizes, strict=True)]),
-        )
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-
-class DrawnExamples(Drawn):
-    """Some examples of a deck.
-
-    Args:
-        deck: where they are.
-        places: ``(B,)`` in the deck.
-        labels: ``(B,)`` the way of each example's class; one that is none of the ways is their number.
-        ways: ``(B, N)`` stream-wide numbers of the classes that each example is told apart from.
-    """
-
-    def __init__(self, deck: Deck, places: np.ndarray, labels: np.ndarray, ways: np.ndarray) -> None:
-        self.deck, self.places, self.labels, self.ways = deck, places, labels, ways
-
-    def gather(self, device: torch.device) -> Episode:
-        """The examples as tasks with an empty support set and one query each."""
-        x = self._inputs(device)
-        y, ways = (torch.from_numpy(array).to(device, non_blocking=True) for array in (self.labels, self.ways))
-        weight = torch.ones(len(y), device=device)
-        return Episode(x[:, None][:, :0], y[:, None][:, :0], x[:, None], y[:, None], weight, ways.shape[1], ways)
-
-    def _inputs(self, device: torch.device) -> Tensor:
-        index, pools = self.deck.index[self.places], self.deck.pools
-        if len(pools) == 1:
-            return pools[0].gather(index, device)
-        pool_of = self.deck.pool[self.places]
-        parts = [pools[p].gather(index[pool_of == p], device) for p in sorted(set(pool_of.tolist()))]
-        # From pool by pool back into the order of the batch.
-        order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
-        return torch.cat(parts)[torch.from_numpy(order).to(device, non_blocking=True)]
-
-
 class ExampleDataModule(StreamDataModule):
-    """Labelled examples from a stream of domains, each epoch of the Trainer one experience.
+    """Draw labelled examples from a stream of domains, each epoch of the Trainer one experience.
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
         unseen: data sets whose domains are evaluated and never learnt; in the ``domain`` scenario alone, as the classes
             of others were taught nowhere.
-        scenario: ``class``: which class, among those of the whole stream; ``domain``: which of the same few classes, in
-            ever new domains; ``task``: which of its own experience's classes, and the experience is told
-            (one head for each).
-        classes: in the ``class`` scenario, what an example is told apart from: ``all`` classes of the stream, those
-            ``seen`` so far, or while training those of the ``current`` experience (and the seen ones in evaluation).
+        scenario: selects the classes that compete in the softmax: ``class`` those of the whole stream; ``domain`` the
+            same few classes, in ever new domains; ``task`` those of the example's own experience, whose number is
+            given (one head for each).
+        classes: in the ``class`` scenario, which of them compete: ``all`` classes of the stream, those ``seen`` so far,
+            or while training those of the ``current`` experience (and the seen ones in evaluation).
         batch_size: examples in one optimizer step, over all devices together.
         steps_per_experience: optimizer steps spent on each experience; None counts passes.
         passes: passes over each experience's examples; 1 is the online mode, in which each is seen once.
@@ -121,10 +52,10 @@ class ExampleDataModule(StreamDataModule):
         cumulative: train each experience on the examples of its own domain and all before it: the upper bound for every
             row of the matrix. Steps are as usual.
         fade: a stream without boundaries: each domain fades into the next, over this share of an experience around the
-            boundary (:class:`~lifelong.data.fading.Fading`), and neither learner nor strategies are told where they are. An
-            experience is then a stretch of the stream, and the matrix has a row for each. 0 changes the domain at
-            once, untold; None has boundaries. Needs ``classes: all`` or the ``domain`` scenario.
-        seed: decides the order of the training examples; the command line links it to ``--seed_everything``.
+            boundary (:class:`~lifelong.data.fading.Fading`), and neither learner nor strategies are told where they
+            are. An experience is then a stretch of the stream, and the matrix has a row for each. 0 changes the domain
+            at once, untold; None has boundaries. Needs ``classes: all`` or the ``domain`` scenario.
+        seed: decides the order of the training examples; ``--seed`` of the command line sets it.
 
     Raises:
         ValueError: when a setting is out of range, or the domains or ``fade`` do not suit the scenario.
@@ -185,18 +116,39 @@ class ExampleDataModule(StreamDataModule):
         self._plans: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def check(self, stream: Stream) -> None:
-        """Experiences need examples of two classes or more, and equal numbers of classes where these are the same."""
+        """Refuse an experience in which nothing competes, and unequal numbers of classes where they are shared.
+
+        In the ``class`` scenario with the classes ``all`` or ``seen`` an experience may bring one class.
+        """
+        shares = self.kind == "class" and self.classes != "current"
         for experience in stream.experiences:
             for pool in experience.pools:
-                if sum(len(m) > 0 for m in pool.members) < 2:
-                    raise ValueError(f"{pool.name} has examples of fewer than two classes: nothing can be told apart")
+                n_classes = sum(len(members) > 0 for members in pool.members)
+                if n_classes < (1 if shares else 2):
+                    raise ValueError(self._too_few_classes(pool, n_classes))
+        if stream.n_classes < 2:
+            raise ValueError(f"the stream has {stream.n_classes} class in all: give --data.sources at least two")
         counts = {pool.n_classes: pool.name for pool in stream.test}
         if self.kind != "class" and len(counts) > 1:
-            found = ", ".join(f"{name} has {n}" for n, name in counts.items())
-            raise ValueError(f"the {self.kind} scenario needs as many classes in every domain, but {found}")
+            listed = ", ".join(f"{name} has {n}" for n, name in counts.items())
+            raise ValueError(f"the {self.kind} scenario needs as many classes in every domain, but {listed}")
+
+    def _too_few_classes(self, pool: Pool, n_classes: int) -> str:
+        if n_classes == 0:
+            return f"{pool.name} has no example: leave it out, or hold less out (--data.split)"
+        scenario = f"--data.scenario {self.kind}" + (" with --data.classes current" if self.kind == "class" else "")
+        return (
+            f"{pool.name} has examples of one class, and with {scenario} no other competes with it: give every "
+            "experience at least two classes, or set --data.scenario class with --data.classes all or seen"
+        )
+
+    def reseed(self, seed: int) -> None:
+        """Draw the training examples in the order of another seed."""
+        super().reseed(seed)
+        self._decks, self._evaluation_decks, self._orders, self._plans = {}, {}, {}, {}
 
     def ways(self, experience: Experience) -> np.ndarray:
-        """All classes, those seen so far, or the experience's own: as the scenario says."""
+        """Return all classes, those seen so far, or the experience's own: as the scenario selects them."""
         if self.kind == "class":
             return self._ways(experience.index, "all" if self.classes == "all" else "seen")
         return np.unique(np.concatenate([pool.numbers for pool in self._own(experience)]))
@@ -210,17 +162,17 @@ class ExampleDataModule(StreamDataModule):
             bound = "joint" if self.joint else "cumulative"
             raise ValueError(f"--data.{bound} mixes whole domains, so nothing can fade: leave it or --data.fade out")
         if self.kind == "task" or (self.kind == "class" and self.classes != "all"):
-            found = "--data.scenario task" if self.kind == "task" else f"--data.classes {self.classes}"
+            setting = "--data.scenario task" if self.kind == "task" else f"--data.classes {self.classes}"
             raise ValueError(
-                f"{found} tells examples apart by the experience that they are of, and with --data.fade nobody knows "
-                "it: set --data.scenario domain, or --data.scenario class with --data.classes all"
+                f"{setting} selects the classes that compete by the experience, and with --data.fade nobody knows it: "
+                "set --data.scenario domain, or --data.scenario class with --data.classes all"
             )
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
     @property
     def steps_per_experience(self) -> int:
-        """As asked for, or those that a mean experience needs for its passes; the joint bound has all in its one."""
+        """Return the steps that are set, or those that a mean experience needs for its passes."""
         stream = self.stream
         if self.steps is not None:
             return self.steps * (stream.n_learnt if self.joint else 1)
@@ -228,7 +180,7 @@ class ExampleDataModule(StreamDataModule):
         return max(round(self.passes * total / len(stream.experiences) / self.units_per_batch), 1)
 
     def units(self, experience: int, step: int) -> range:
-        """Batches of the same size, or where passes count: all examples dealt out evenly over the steps."""
+        """Return the indices of a step: a batch, or with passes the examples dealt evenly over the steps."""
         n_steps, total = self.steps_per_experience, self._n_units(experience)
         return range(step * total // n_steps, (step + 1) * total // n_steps)
 
@@ -241,57 +193,57 @@ class ExampleDataModule(StreamDataModule):
         return sum(len(pool) for pool in self._own(experience))
 
     def _own(self, experience: Experience) -> tuple[Pool, ...]:
-        """The pools that the experience brings."""
+        """Return the pools that the experience brings itself, without those of earlier ones."""
         return experience.pools[-1:] if self.cumulative else experience.pools
 
     # -- drawing --------------------------------------------------------------------------------------------------
 
     def deck(self, experience: Experience) -> Deck:
-        """The training examples of an experience."""
+        """Return the training examples of an experience."""
         return self._deck(experience.pools)
 
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnExamples:
-        """Examples in random order, each once in a pass: a function of seed, purpose, experience and index alone."""
+        """Draw examples in random order, each once in a pass, by seed, purpose, experience and index alone."""
         places = self._places(experience, purpose, np.asarray(indices))
         return self._drawn(self.deck(experience), places, experience.index, self.classes)
 
     def draw_for_training(self, experience: int, indices: Sequence[int]) -> DrawnExamples:
-        """The stream's own examples; where it fades, the next ones of their domains in these domains' random order."""
+        """Draw the stream's own examples; where it fades, the next ones of each domain in its random order."""
         if self.fade is None:
             return self.draw(self.stream.experiences[experience], "train", indices)
         near = self.stream.experiences[max(experience - 1, 0) : experience + 2]
         domains, turns = (plan[np.asarray(indices)] for plan in self._plan(experience))
         places, start = np.empty(len(indices), dtype=np.int64), 0
-        for one in near:
-            mine = domains == one.index
-            places[mine] = start + self._places(one, "train", turns[mine])
-            start += self._n_examples(one)
-        deck = self._deck(tuple(pool for one in near for pool in one.pools))
+        for neighbour in near:
+            same = domains == neighbour.index
+            places[same] = start + self._places(neighbour, "train", turns[same])
+            start += self._n_examples(neighbour)
+        deck = self._deck(tuple(pool for neighbour in near for pool in neighbour.pools))
         return self._drawn(deck, places, experience, self.classes)
 
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> DrawnExamples:
-        """Examples of a held-out part in random order, the same for every method, seed and row of the matrix."""
+        """Draw examples of a held-out part, the same for every method, seed and row of the matrix."""
         deck, order = self._evaluation_deck(part, domain)
         classes: Classes = "seen" if self.classes == "current" else self.classes
         return self._drawn(deck, order[np.asarray(indices)], self.current_experience, classes)
 
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """All examples of the part, or as many as asked for."""
-        n_examples = len((self.stream.val if part == "val" else self.stream.test)[domain])
+        """Return how many examples of the part are evaluated: all, or ``n_eval_examples``."""
+        n_examples = len(self.stream.pools(part)[domain])
         return n_examples if self.n_eval_examples is None else min(n_examples, self.n_eval_examples)
 
     def about_evaluation(self, part: Part) -> str:
-        """Scenario and part."""
+        """Return number, part and scenario."""
         number = "all" if self.n_eval_examples is None else f"{self.n_eval_examples}"
         return f"{number} {part} examples a domain, {self.kind} scenario"
 
     def evaluation_name(self, part: Part) -> str:
-        """Part and scenario."""
+        """Return part and scenario."""
         return f"{part}_{self.kind}"
 
     def _evaluation_deck(self, part: Part, domain: int) -> tuple[Deck, np.ndarray]:
         if (part, domain) not in self._evaluation_decks:
-            deck = Deck.of([(self.stream.val if part == "val" else self.stream.test)[domain]])
+            deck = Deck.of([self.stream.pools(part)[domain]])
             order = generator(self.split_seed, part, domain).permutation(len(deck))
             self._evaluation_decks[part, domain] = (deck, order)
         return self._evaluation_decks[part, domain]
@@ -309,7 +261,7 @@ class ExampleDataModule(StreamDataModule):
         return self._plans[experience]
 
     def _places(self, experience: Experience, purpose: str, indices: np.ndarray) -> np.ndarray:
-        """Where the examples of some indices are in the experience's own deck: pass after pass in random order."""
+        """Return the places of examples in the experience's own deck: pass after pass in random order."""
         size = sum(len(pool) for pool in experience.pools)
         passes, positions = np.divmod(indices, size)
         places = np.empty(len(positions), dtype=np.int64)

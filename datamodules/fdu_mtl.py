@@ -38,11 +38,11 @@ FILES = {
 }
 """The domains in the order of the paper, and the files of each."""
 SIGNS = ("0", "1")
-"""How the files write negative and positive."""
+"""Negative and positive, as the files write them."""
 
 
 class FDUMTL(TextSource):
-    """Reviews by their sentiment, a domain for each kind of product: books, films, software and 13 others.
+    """Read reviews by their sentiment, a domain for each kind of product: books, films and 14 others.
 
     The official test part is kept whole. Training reviews that are empty are left out, and so are copies: of one
     another, and of reviews of any domain's test part (of 400 magazines that are tested the training file has 169).
@@ -71,7 +71,7 @@ class FDUMTL(TextSource):
         self.classes = sentiments(neutral=False)
 
     def text_domains(self) -> list[TextDomain]:
-        """The chosen domains."""
+        """Read the chosen domains."""
         reviews = read_reviews(self.root)
         return [self._domain(name, reviews[name, "train"], reviews[name, "test"]) for name in self.chosen]
 
@@ -82,15 +82,15 @@ class FDUMTL(TextSource):
 
 
 def read_reviews(root: str | None) -> dict[tuple[str, str], list[tuple[str, int]]]:
-    """Texts and labels by domain and part, of all domains: so what one has does not depend on the others asked for."""
+    """Read texts and labels by domain and part, always of all domains, so that none depends on the choice of others."""
     parts = {(name, part): f"data/fdu-mtl/{FILES[name]}.task.{part}" for name in FILES for part in ("train", "test")}
     files = read_files(root, FOLDER, list(parts.values()), ORIGIN)
-    found = [(key, *review) for key, file in parts.items() for review in _reviews(file, files[file])]
-    filled = [review for review in found if review[1]]
+    rows = [(key, *review) for key, file in parts.items() for review in _reviews(file, files[file])]
+    filled = [review for review in rows if review[1]]
     kept = first_of_each([text for _, text, _ in filled], np.array([part == "test" for (_, part), _, _ in filled]))
     log.info(
         "FDU-MTL: of %d reviews %d are empty and %d copies, and left out",
-        len(found), len(found) - len(filled), len(filled) - len(kept),
+        len(rows), len(rows) - len(filled), len(filled) - len(kept),
     )  # fmt: skip
     reviews: dict[tuple[str, str], list[tuple[str, int]]] = {key: [] for key in parts}
     for number in kept:

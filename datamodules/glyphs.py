@@ -23,16 +23,16 @@ POINTS_PER_STROKE = 22
 
 
 class Glyphs(Source):
-    """Few-shot image domains of very different looks, drawn in about a second.
+    """Draw few-shot image domains of very different looks, in about a second.
 
-    What tells classes apart in one style is clutter in another (strokes lie on the gratings that textures are made of,
-    constellations lie among strokes, silhouettes among dots), so a network trained on one style after another learns to
-    overlook what it needed before.
+    What distinguishes classes in one style is clutter in another (strokes lie on the gratings that textures are made
+    of, constellations lie among strokes, silhouettes among dots), so a network trained on one style after another
+    learns to overlook what it needed before.
 
     Args:
         styles: one domain for each, in the order of the stream. ``strokes``: three pen strokes a character.
             ``textures``: two gratings a class, at any phase. ``inscriptions``: strokes on gratings that mean nothing.
-            ``constellations``: five dark dots among strokes that mean nothing. ``silhouettes``: blobs told apart by
+            ``constellations``: five dark dots among strokes that mean nothing. ``silhouettes``: blobs that differ in
             their outline, light on dark or dark on light, among dots that mean nothing.
         n_classes: classes of each domain.
         n_examples: examples of each class.
@@ -69,7 +69,7 @@ class Glyphs(Source):
         self.seed = seed
 
     def domains(self) -> list[Domain]:
-        """One domain per style; what a domain holds does not depend on which others are drawn."""
+        """Draw one domain per style; what a domain holds does not depend on which others are drawn."""
         return [self._domain(style) for style in self.styles]
 
     def _domain(self, style: str) -> Domain:
@@ -83,7 +83,7 @@ class Glyphs(Source):
 
 @dataclass(frozen=True)
 class _Canvas:
-    """The sizes of what is drawn, and the randomness to draw it with."""
+    """Hold the sizes of what is drawn, and the randomness to draw it with."""
 
     n_classes: int
     n_examples: int
@@ -101,12 +101,12 @@ class _Canvas:
         return torch.randn(*shape, generator=self.rng) * scale
 
     def varied(self, classes: Tensor, scale: float) -> Tensor:
-        """What a class looks like ``(K, ...)``, a little different in each example ``(I, ...)``."""
+        """Vary the looks of a class ``(K, ...)`` a little in each example ``(I, ...)``."""
         examples = classes.repeat_interleave(self.n_examples, 0)
         return examples + self.normal(*examples.shape, scale=scale)
 
     def grid(self) -> Tensor:
-        """Pixel centres ``(P, 2)`` as (x, y) in [−1, 1]."""
+        """Return pixel centres ``(P, 2)`` as (x, y) in [−1, 1]."""
         axis = (torch.arange(self.size) + 0.5) / self.size * 2 - 1
         return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
 
@@ -154,21 +154,21 @@ STYLES: dict[str, Callable[[_Canvas], Tensor]] = {
 
 
 def _handwriting(canvas: _Canvas) -> Tensor:
-    """Ink ``(I, P)`` of characters of three strokes, by hands that differ in slant, size, place and pen."""
+    """Draw characters of three strokes ``(I, P)``, by hands that differ in slant, size, place and pen."""
     classes = canvas.uniform(canvas.n_classes, 3, 3, 2, low=-0.75, high=0.75)
     points = _posed(canvas, _strokes_through(canvas.varied(classes, 0.1)))
     return _ink(canvas, points, canvas.uniform(canvas.n_images, 1, low=0.05, high=0.1))
 
 
 def _strokes_through(control: Tensor) -> Tensor:
-    """Points ``(I, T, 2)`` on quadratic Bézier curves with control points ``(I, S, 3, 2)``."""
+    """Return points ``(I, T, 2)`` on quadratic Bézier curves with control points ``(I, S, 3, 2)``."""
     t = torch.linspace(0, 1, POINTS_PER_STROKE)[:, None]
     basis = torch.cat([(1 - t) ** 2, 2 * t * (1 - t), t**2], 1)
     return (basis @ control).flatten(1, 2)
 
 
 def _posed(canvas: _Canvas, points: Tensor, strength: float = 1.0) -> Tensor:
-    """Points ``(I, T, 2)`` under a small random rotation, stretch, shear and shift for each image."""
+    """Move points ``(I, T, 2)`` by a small random rotation, stretch, shear and shift for each image."""
     angle = canvas.normal(canvas.n_images, scale=0.2 * strength)
     rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).reshape(-1, 2, 2)
     stretch = torch.eye(2) + canvas.normal(canvas.n_images, 2, 2, scale=0.12 * strength)
@@ -176,7 +176,7 @@ def _posed(canvas: _Canvas, points: Tensor, strength: float = 1.0) -> Tensor:
 
 
 def _distance(canvas: _Canvas, points: Tensor) -> Tensor:
-    """Distance ``(I, P)`` of each pixel to the nearest of ``points (I, T, 2)``."""
+    """Compute the distance ``(I, P)`` of each pixel to the nearest of ``points (I, T, 2)``."""
     grid = canvas.grid()
     chunk = max(1, CHUNK // (len(grid) * points.shape[1]))
     # |g − p|² = |g|² + (|p|² − 2 g·p): the smallest is found before the square root, which only P pixels then need.
@@ -185,29 +185,29 @@ def _distance(canvas: _Canvas, points: Tensor) -> Tensor:
 
 
 def _ink(canvas: _Canvas, points: Tensor, half_width: Tensor) -> Tensor:
-    """Lines through ``points (I, T, 2)``, 1 where there is ink, with an edge one pixel soft: ``(I, P)``."""
+    """Draw lines ``(I, P)`` through ``points (I, T, 2)``, 1 where there is ink, with an edge one pixel soft."""
     return ((half_width - _distance(canvas, points)) * canvas.size + 0.5).clamp(0, 1)
 
 
 def _dots(canvas: _Canvas, points: Tensor, radius: float) -> Tensor:
-    """Soft dots at ``points (I, T, 2)``, 1 at their centres: ``(I, P)``."""
+    """Draw soft dots ``(I, P)`` at ``points (I, T, 2)``, 1 at their centres."""
     return torch.exp(-(_distance(canvas, points) / radius).square())
 
 
 def _waves(canvas: _Canvas, count: int) -> Tensor:
-    """Random wave vectors of two gratings, ``(count, 2, 2)``, in radians per half of the image's width."""
+    """Draw random wave vectors of two gratings, ``(count, 2, 2)``, in radians per half of the image's width."""
     angle, length = canvas.uniform(count, 2, high=math.pi), canvas.uniform(count, 2, low=4.0, high=22.0)
     return torch.stack([angle.cos(), angle.sin()], -1) * length[..., None]
 
 
 def _gratings(canvas: _Canvas, waves: Tensor) -> Tensor:
-    """The mean of gratings of wave vectors ``(I, G, 2)``, each at a random phase: ``(I, P)`` in [−1, 1]."""
+    """Draw the mean of gratings of wave vectors ``(I, G, 2)``, each at a random phase: ``(I, P)`` in [−1, 1]."""
     phase = canvas.uniform(*waves.shape[:2], 1, high=2 * math.pi)
     return torch.cos(waves @ canvas.grid().T + phase).mean(1)
 
 
 def _blobs(canvas: _Canvas) -> Tensor:
-    """Shapes whose radius is a random Fourier series of the angle, 1 inside: ``(I, P)``."""
+    """Draw shapes ``(I, P)`` whose radius is a random Fourier series of the angle, 1 inside."""
     series = canvas.varied(canvas.normal(canvas.n_classes, 2, 5, scale=0.18), 0.03)[:, :, None]
     place = _posed(canvas, canvas.grid().expand(canvas.n_images, -1, -1), 0.6)
     angle = torch.atan2(place[..., 1], place[..., 0])[..., None] * torch.arange(2, 7)
@@ -216,5 +216,5 @@ def _blobs(canvas: _Canvas) -> Tensor:
 
 
 def _over(ground: Tensor, cover: Tensor, brightness: Tensor | float) -> Tensor:
-    """Paint of some brightness over a ground, where ``cover`` is 1."""
+    """Paint some brightness over a ground, where ``cover`` is 1."""
     return ground * (1 - cover) + brightness * cover

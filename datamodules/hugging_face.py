@@ -23,13 +23,13 @@ from lifelong.text.model_folder import imported
 log = logging.getLogger(__name__)
 
 READERS = {".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-"""How a single file is read, by the end of its name."""
+"""Readers of single files by the end of their names."""
 SAVED = ("dataset_dict.json", "state.json")
-"""What a folder holds that ``save_to_disk`` has written."""
+"""Files in a folder that ``save_to_disk`` has written."""
 
 
 class HuggingFace(Source):
-    """A data set of the library ``datasets`` (extra ``hf``): one domain, or one for each value of a column.
+    """Read a data set of the library ``datasets`` (extra ``hf``): one domain, or one for each value of a column.
 
     A domain has the classes that occur in it, in the order of their names (of their numbers where the data set names
     them); in the ``domain`` scenario every domain must have examples of every class.
@@ -95,7 +95,7 @@ class HuggingFace(Source):
         self.encoding, self.holdout, self.cache_bytes = encoding, holdout, cache_bytes
 
     def domains(self) -> list[Domain]:
-        """One domain, or one for each value of the column, in the order of the values."""
+        """Load one domain, or one for each value of the column, in the order of the values."""
         table, in_test, fingerprint = self._load()
         labels, classes = self._categories(table, self.label_column)
         places, titles = np.zeros(len(table), dtype=np.int64), [Path(self.path).name]
@@ -104,13 +104,13 @@ class HuggingFace(Source):
         encoded, domains = self._encoded(table), []
         for place in np.unique(places):
             rows, title = np.flatnonzero(places == place), titles[place]
-            own = np.unique(labels[rows])
+            present = np.unique(labels[rows])
             domains.append(
                 Domain(
                     title,
                     self._images(table, rows, title, fingerprint) if encoded is None else encoded[rows],
-                    np.searchsorted(own, labels[rows]),
-                    [classes[number] for number in own],
+                    np.searchsorted(present, labels[rows]),
+                    [classes[number] for number in present],
                     holdout=self.holdout,
                     in_test=None if in_test is None else in_test[rows],
                 )
@@ -121,16 +121,16 @@ class HuggingFace(Source):
     # -- loading --------------------------------------------------------------------------------------------------
 
     def _load(self) -> tuple[Any, np.ndarray | None, str]:
-        """All rows, which of them are the test split's, and what tells them from those of another data set."""
+        """Load all rows, which of them are the test split's, and the fingerprint of the data set."""
         datasets = imported("datasets", "datamodules.HuggingFace", extra="hf")
         try:
-            found = self._read(datasets)
+            loaded = self._read(datasets)
         except (OSError, ValueError) as error:  # absent, damaged, offline, or of no known format
             raise ValueError(
                 f"the data set {self.path!r} could not be loaded ({_first_line(error)}): give path a folder of "
                 "save_to_disk, a file, a folder of files, or a name on the hub"
             ) from error
-        splits = found if isinstance(found, dict) else {self.train_split: found}
+        splits = loaded if isinstance(loaded, dict) else {self.train_split: loaded}
         asked = [self.train_split] if self.test_split is None else [self.train_split, self.test_split]
         for option, split in zip(("train_split", "test_split"), asked, strict=False):
             if split not in splits:
@@ -165,7 +165,7 @@ class HuggingFace(Source):
             )
 
     def _categories(self, table: Any, column: str) -> tuple[np.ndarray, list[str]]:
-        """For each row the number of its value, ``(M,)``, and the values as names."""
+        """Return for each row the number of its value, ``(M,)``, and the values as names."""
         self._check_column(table, column)
         values, names = list(table[column]), getattr(table.features[column], "names", None)
         if any(value is None or (value == -1 and names is not None) for value in values):
@@ -175,13 +175,13 @@ class HuggingFace(Source):
             )
         if names is not None:
             return np.asarray(values, dtype=np.int64), list(names)
-        found, numbers = np.unique(np.asarray(values), return_inverse=True)
-        return numbers, [str(value) for value in found.tolist()]
+        unique, numbers = np.unique(np.asarray(values), return_inverse=True)
+        return numbers, [str(value) for value in unique.tolist()]
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 
     def _encoded(self, table: Any) -> Tensor | None:
-        """All texts as ``(M, *X)``, in one go: an encoding may be slow to start, and shows how far it is."""
+        """Encode all texts as ``(M, *X)``, in one go: an encoding may be slow to start, and shows its progress."""
         if self.text_column is None or self.encoding is None:
             return None
         self._check_column(table, self.text_column)
@@ -204,7 +204,7 @@ class HuggingFace(Source):
         )
 
     def _decoder(self, table: Any, rows: np.ndarray) -> Callable[[int], np.ndarray]:
-        """Decodes the image of one of some rows as uint8 ``(C, S, S)``."""
+        """Return a function that decodes the image of one of some rows as uint8 ``(C, S, S)``."""
         column, image_type = self.image_column, imported("datasets", "datamodules.HuggingFace", extra="hf").Image
         assert column is not None
         self._check_column(table, column)

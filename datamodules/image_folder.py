@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 class ImageFolder(Source):
-    """Your own images: a folder per experience, in it a folder per class, in it the images.
+    """Read your own images: a folder per experience, in it a folder per class, in it the images.
 
     Args:
         root: the folder of the experiences, which follow each other in alphabetical order; hidden files are ignored.
@@ -53,7 +53,7 @@ class ImageFolder(Source):
         self.cache_bytes = cache_bytes
 
     def domains(self) -> list[Domain]:
-        """One domain per experience folder, in alphabetical order."""
+        """Load one domain per experience folder, in alphabetical order."""
         root = Path(self.root).expanduser()
         if not root.is_dir():
             raise ValueError(
@@ -87,7 +87,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _classes(experience: Path) -> dict[str, list[Path]]:
-    """The image files of each class."""
+    """Return the image files of each class."""
     if not (folders := _folders(experience)):
         raise ValueError(
             f"the experience {experience} has no class folder: expected {experience}/<class>/<image>.png or .jpg; "
@@ -107,7 +107,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _decode(file: Path, image_size: int, channels: int) -> np.ndarray:
-    """An image as uint8 ``(C, H, W)``."""
+    """Decode an image as uint8 ``(C, H, W)``."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""The data behind learn2learn's tasksets as domains of ours.
+"""The data behind learn2learn's tasksets as domains of a stream.
 
 Shapes: ``M`` examples, ``*X`` one input.
 """
@@ -21,7 +21,7 @@ from lifelong.utilities.learn2learn import import_learn2learn
 
 
 class Learn2LearnTasks(Source):
-    """The examples and classes of learn2learn's tasksets; the tasks themselves we draw, so that any rank can.
+    """Read the examples and classes of learn2learn's tasksets; the tasks are drawn here, so that any rank can.
 
     Task transforms (ways, shots, rotations) are left out. Transforms of the data set are applied once, when it is
     loaded, and all examples are kept in memory.
@@ -66,7 +66,7 @@ class Learn2LearnTasks(Source):
         self.seed = seed
 
     def domains(self) -> list[Domain]:
-        """One domain, whose splits are those of the tasksets where there are three."""
+        """Load one domain, whose splits are those of the tasksets where there are three."""
         tasksets = self._benchmark(self.tasksets) if isinstance(self.tasksets, str) else self.tasksets
         parts = [_data(t) for t in (tasksets if isinstance(tasksets, Sequence) else [tasksets])]
         if len(parts) not in (1, len(SPLITS)):
@@ -112,7 +112,7 @@ class Learn2LearnTasks(Source):
 
 
 def _data(taskset: Any) -> Any:
-    """The ``MetaDataset`` of a taskset, or the ``MetaDataset`` itself."""
+    """Return the ``MetaDataset`` of a taskset, or the ``MetaDataset`` itself."""
     inner = taskset if hasattr(taskset, "labels_to_indices") else getattr(taskset, "dataset", None)
     if not hasattr(inner, "labels_to_indices"):
         raise ValueError(f"{type(taskset).__name__} is no taskset: give a learn2learn Taskset or MetaDataset")
@@ -121,7 +121,7 @@ def _data(taskset: Any) -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Python's global random state is the seed's inside, and outside as it was."""
+    """Set Python's global random state to the seed's inside, and restore it afterwards."""
     state = random.getstate()
     random.seed(seed)
     try:

@@ -25,7 +25,7 @@ UNSIGNED_BYTE = 8
 
 
 class _IdxSource(Source):
-    """What both data sets share: 28×28 grey images of ten classes in one domain."""
+    """Read 28×28 grey images of ten classes into one domain: the base of both data sets."""
 
     NAME: ClassVar[str]
     FOLDER: ClassVar[str]
@@ -46,7 +46,7 @@ class _IdxSource(Source):
         self.official_test = official_test
 
     def domains(self) -> list[Domain]:
-        """One domain with the training and the test half, as far as they are there."""
+        """Load one domain with the training and the test half, as far as they are there."""
         located = self._locate()
         halves = [_read_half(folder, half) for folder, half in located]
         x, y = (np.concatenate(arrays) for arrays in zip(*halves, strict=True))
@@ -62,11 +62,11 @@ class _IdxSource(Source):
         return [Domain(self.NAME, images, labels, self.CLASSES, holdout="examples", in_test=fixed)]
 
     def _locate(self) -> list[tuple[Path, str]]:
-        """The folder of each half that is there; all of it is downloaded when none is."""
+        """Return the folder of each half that is there; all of it is downloaded when none is."""
         root = data_root(self.root)
         for folder in (root / self.FOLDER, root):
-            if found := [(folder, half) for half in HALVES if _find(folder, half, "images-idx3")]:
-                return found
+            if halves := [(folder, half) for half in HALVES if _find(folder, half, "images-idx3")]:
+                return halves
         folder = root / self.FOLDER
         for half in HALVES:
             for kind in ("images-idx3", "labels-idx1"):
@@ -76,7 +76,7 @@ class _IdxSource(Source):
 
 
 class MNIST(_IdxSource):
-    """Handwritten digits: one domain, ten classes.
+    """Read handwritten digits: one domain, ten classes.
 
     Args:
         root: folder that holds ``mnist/`` or the idx files themselves; None is ``$LIFELONG_DATA``, else ``data``.
@@ -104,7 +104,7 @@ class MNIST(_IdxSource):
 
 
 class FashionMNIST(_IdxSource):
-    """Articles of clothing: one domain, ten classes.
+    """Read articles of clothing: one domain, ten classes.
 
     Args:
         root: folder that holds ``fashion-mnist/`` or the idx files themselves; None is ``$LIFELONG_DATA``, else
@@ -148,7 +148,7 @@ def _find(folder: Path, half: str, kind: str) -> Path | None:
 
 
 def _read_half(folder: Path, half: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images ``(M, H, W)`` and labels ``(M,)``."""
+    """Read images ``(M, H, W)`` and labels ``(M,)``."""
     paths = [_find(folder, half, kind) for kind in ("images-idx3", "labels-idx1")]
     if paths[0] is None or paths[1] is None:
         raise ValueError(f"{folder} has the images but not {half}-labels-idx1-ubyte.gz: put the labels beside them")
@@ -162,7 +162,7 @@ def _read_half(folder: Path, half: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An idx file of unsigned bytes, packed when its name ends in ``.gz``.
+    """Read an idx file of unsigned bytes, packed when its name ends in ``.gz``.
 
     The format: two zero bytes, the element type, the number of dimensions, their sizes as big-endian int32, the data.
 
@@ -177,17 +177,17 @@ def read_idx(path: Path) -> np.ndarray:
         raise ValueError(f"{path} is not an idx file of unsigned bytes (it begins with {data[:4]!r}): remove it")
     n_dims = data[3]
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(n_dims))
-    expected, found = math.prod(shape), len(data) - 4 - 4 * n_dims
-    if found != expected:
+    expected, size = math.prod(shape), len(data) - 4 - 4 * n_dims
+    if size != expected:
         raise ValueError(
-            f"{path} has {max(found, 0)} bytes of data, but its header {shape} needs {expected}: "
+            f"{path} has {max(size, 0)} bytes of data, but its header {shape} needs {expected}: "
             f"remove it to download it again"
         )
     return np.frombuffer(bytearray(data), np.uint8, offset=4 + 4 * n_dims).reshape(shape)
 
 
 def _first_of_each(y: np.ndarray, count: int | None) -> np.ndarray:
-    """Indices, ascending, of the first ``count`` examples of each class."""
+    """Return the ascending indices of the first ``count`` examples of each class."""
     if count is None:
         return np.arange(len(y))
     return np.sort(np.concatenate([np.flatnonzero(y == c)[:count] for c in np.unique(y)]))

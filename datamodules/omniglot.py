@@ -27,11 +27,11 @@ CHARACTERS = {"background": 964, "evaluation": 659}
 GROUP_SEED = 0
 """Breaks ties between alphabets of the same size when groups are formed, the same in every run."""
 DAMAGE = (OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What Pillow and zipfile raise when bytes are missing or wrong."""
+"""Errors that Pillow and zipfile raise when bytes are missing or wrong."""
 
 
 class Omniglot(Source):
-    """1,623 characters of 50 alphabets, 20 drawings each; a class is a character, ink is bright.
+    """Read 1,623 characters of 50 alphabets, 20 drawings each; a class is a character, ink is bright.
 
     Args:
         root: folder that holds ``omniglot/`` or the archives themselves; None is ``$LIFELONG_DATA``, else ``data``.
@@ -72,7 +72,7 @@ class Omniglot(Source):
         self.image_size = image_size
 
     def domains(self) -> list[Domain]:
-        """One domain per alphabet, per group, or one in all; alphabets are in alphabetical order within each."""
+        """Load one domain per alphabet, per group, or one in all; within each, alphabets are in alphabetical order."""
         sets = ["background", "evaluation"] if self.subset == "both" else [self.subset]
         parts = [_read(_locate(data_root(self.root), name), self.image_size) for name in sets]
         for name, (drawn, _) in zip(sets, parts, strict=True):
@@ -82,7 +82,7 @@ class Omniglot(Source):
         return [self._domain(name, alphabets, names, images) for name, alphabets in self._plan(names).items()]
 
     def _plan(self, names: np.ndarray) -> dict[str, list[str]]:
-        """The alphabets of each domain, from the class name of each drawing."""
+        """Return the alphabets of each domain, from the class name of each drawing."""
         sizes: dict[str, int] = {}
         for name in np.unique(names).tolist():
             sizes[_alphabet(name)] = sizes.get(_alphabet(name), 0) + 1
@@ -135,7 +135,7 @@ def balanced_groups(sizes: dict[str, int], n_groups: int) -> list[list[str]]:
 
 
 def rotated(x: Tensor) -> Tensor:
-    """Images ``(M, 1, H, W)`` turned counter-clockwise by 0°, then all by 90°, 180° and 270°: ``(4M, 1, H, W)``."""
+    """Turn images ``(M, 1, H, W)`` counter-clockwise by 0°, then all by 90°, 180° and 270°: ``(4M, 1, H, W)``."""
     return torch.cat([torch.rot90(x, turns, (2, 3)) for turns in range(4)])
 
 
@@ -156,7 +156,7 @@ def _title(alphabet: str) -> str:
 
 
 def _locate(root: Path, subset: str) -> Path:
-    """The archive or unpacked folder of one set, downloaded when there is none."""
+    """Return the archive or unpacked folder of one set, downloaded when there is none."""
     name = f"images_{subset}"
     for folder in (root / "omniglot", root):
         if (folder / f"{name}.zip").is_file():
@@ -169,7 +169,7 @@ def _locate(root: Path, subset: str) -> Path:
 
 
 def _read(place: Path, image_size: int) -> tuple[np.ndarray, Tensor]:
-    """The class name ``alphabet/character`` of each drawing, and the drawings ``(M, 1, H, W)``."""
+    """Read the class name ``alphabet/character`` of each drawing, and the drawings ``(M, 1, H, W)``."""
     drawings = _list(place)
     if not drawings:
         raise ValueError(
@@ -191,12 +191,12 @@ def _read(place: Path, image_size: int) -> tuple[np.ndarray, Tensor]:
 
 
 def _list(place: Path) -> list[str]:
-    """Names of the drawings, sorted by alphabet, character and drawing."""
+    """List the names of the drawings, sorted by alphabet, character and drawing."""
     if place.is_dir():
-        found = [p.relative_to(place).as_posix() for p in place.glob("*/*/*.png")]
+        names = [p.relative_to(place).as_posix() for p in place.glob("*/*/*.png")]
     else:
-        found = [n for n in _archive(place).namelist() if n.endswith(".png")]
-    visible = [n for n in found if len(parts := PurePosixPath(n).parts) >= 3 and not parts[-1].startswith(".")]
+        names = [n for n in _archive(place).namelist() if n.endswith(".png")]
+    visible = [n for n in names if len(parts := PurePosixPath(n).parts) >= 3 and not parts[-1].startswith(".")]
     return sorted(visible, key=lambda n: PurePosixPath(n).parts[-3:])
 
 
@@ -212,7 +212,7 @@ def _reader(place: Path) -> Callable[[str], bytes]:
 
 
 def _ink(png: bytes, image_size: int) -> np.ndarray:
-    """A drawing as uint8 ``(1, H, W)`` where ink is 255 and paper 0."""
+    """Decode a drawing as uint8 ``(1, H, W)`` where ink is 255 and paper 0."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:

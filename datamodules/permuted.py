@@ -5,78 +5,106 @@ Shapes: ``M`` images of ``C`` channels, ``H`` and ``W`` pixels.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import Self
 
 from lifelong.data.domain import Domain
 from lifelong.data.images import fit_images
 from lifelong.data.sampling import generator
-from lifelong.data.source import Source
+from lifelong.data.source import Source, SourceWrapper
 
 
-class Permuted(Source):
-    """Every domain of another source under one fixed permutation of its pixels, the same for all of its images.
+class Permuted(SourceWrapper):
+    """Shuffle the pixels of every domain of another source by one fixed permutation, the same for all of its images.
+
+    Permutation ``i`` is a pure function of ``(seed, i)``, so that different seeds share none.
 
     Args:
         source: any source of images; it is loaded once, and its splits, variants and classes are kept.
-        seed: chooses the permutation; never the run's seed, so that all runs see the same domain.
-        n_domains: a whole stream: so many permutations, of the seeds ``seed``, ``seed + 1``, … Copies of an image share
-            a split: none is trained on under one of them and tested under another. None makes one, with a split of its
-            own.
+        seed: chooses the permutations, the same in all runs; None takes the run's seed, as protocols that average over
+            permutations do.
+        n_domains: a whole stream: so many permutations, numbered from 0. Copies of an image share a split: none is
+            trained on under one of them and tested under another. None makes permutation 0, with a split of its own.
         image_size: height and width in pixels, to which images are brought BEFORE they are shuffled, as shuffled pixels
             must not be mixed: give it where the first source of a stream has another size. None keeps the source's.
+        pad: rows and columns of zeros on every side, added after ``image_size`` and before the shuffling; 2 makes
+            28×28 images 32×32, as in the protocol of van de Ven et al.
 
     Raises:
-        ValueError: when the source's inputs are not images ``(M, C, H, W)``, or ``n_domains`` is less than 1.
+        ValueError: when the source's inputs are not images ``(M, C, H, W)``, a setting is out of range, or the seed is
+            the run's and there is no run.
 
     Reference:
         Goodfellow et al., "An Empirical Investigation of Catastrophic Forgetting in Gradient-Based Neural Networks",
-        2013.
+        2013. Padding: van de Ven, Tuytelaars & Tolias, "Three types of incremental learning", Nature Machine
+        Intelligence 2022.
+        Difference: permutation 0 shuffles too; some protocols leave the first domain as it is.
 
     Example:
         >>> from datamodules import Glyphs
         >>> source = Glyphs(styles=["strokes"], n_classes=3, n_examples=2)
-        >>> Permuted(source).domains()[0].name
-        'permuted strokes'
+        >>> Permuted(source, pad=2).domains()[0].x.shape
+        torch.Size([6, 1, 32, 32])
         >>> [domain.name for domain in Permuted(source, n_domains=2).domains()]
         ['strokes permutation 0', 'strokes permutation 1']
     """
 
     def __init__(
-        self, source: Source, *, seed: int = 0, n_domains: int | None = None, image_size: int | None = None
+        self,
+        source: Source,
+        *,
+        seed: int | None = 0,
+        n_domains: int | None = None,
+        image_size: int | None = None,
+        pad: int = 0,
     ) -> None:
+        super().__init__(source)
         if n_domains is not None and n_domains < 1:
             raise ValueError(f"Permuted has n_domains {n_domains}: it must be at least 1, or null for a single one")
-        self.source = source
-        self.seed = seed
-        self.n_domains = n_domains
-        self.image_size = image_size
+        if pad < 0:
+            raise ValueError(f"Permuted has pad {pad}: it must be 0 or more pixels")
+        self.seed, self.n_domains, self.image_size, self.pad = seed, n_domains, image_size, pad
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the source of a run with this seed; itself where its own seed is given."""
+        permuted = super().with_seed(seed)
+        if self.seed is None:
+            permuted = copy.copy(permuted)
+            permuted.seed = seed
+        return permuted
 
     def domains(self) -> list[Domain]:
-        """All domains of the source shuffled by the first permutation, then by the next."""
-        ordered = [self._sized(domain) for domain in self.source.domains()]
+        """Load all domains of the source under the first permutation, then under the next."""
+        if self.seed is None:
+            raise ValueError("Permuted has the seed null, which is the run's, and there is no run here: give it a seed")
+        plain = [self._sized(domain) for domain in self.source.domains()]
         if self.n_domains is None:
-            return [replace(d, name=f"permuted {d.name}", x=_shuffled(d.x, self.seed)) for d in ordered]
-        seeds = range(self.seed, self.seed + self.n_domains)
+            return [replace(d, name=f"permuted {d.name}", x=_shuffled(d.x, self.seed, 0)) for d in plain]
         return [
-            replace(d, name=f"{d.name} permutation {seed}", x=_shuffled(d.x, seed), origin=d.origin or d.name)
-            for seed in seeds
-            for d in ordered
+            replace(
+                d, name=f"{d.name} permutation {number}", x=_shuffled(d.x, self.seed, number), origin=d.origin or d.name
+            )
+            for number in range(self.n_domains)
+            for d in plain
         ]
 
     def _sized(self, domain: Domain) -> Domain:
-        if domain.x.dim() != 4:
+        x = domain.x
+        if x.dim() != 4:
             raise ValueError(
-                f"{domain.name} cannot be permuted: its inputs have shape {tuple(domain.x.shape[1:])}, images "
+                f"{domain.name} cannot be permuted: its inputs have shape {tuple(x.shape[1:])}, images "
                 "(channels, height, width) were expected"
             )
-        if self.image_size is None:
-            return domain
-        return replace(domain, x=fit_images(domain.x, (domain.x.shape[1], self.image_size, self.image_size)))
+        if self.image_size is not None:
+            x = fit_images(x, (x.shape[1], self.image_size, self.image_size))
+        return replace(domain, x=F.pad(x, (self.pad,) * 4) if self.pad else x)
 
 
-def _shuffled(x: Tensor, seed: int) -> Tensor:
-    order = torch.from_numpy(generator(seed, "pixels", 0).permutation(x.shape[-2] * x.shape[-1]))
+def _shuffled(x: Tensor, seed: int, number: int) -> Tensor:
+    order = torch.from_numpy(generator(seed, "pixels", number).permutation(x.shape[-2] * x.shape[-1]))
     return x.flatten(2)[..., order].reshape(x.shape)

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from lifelong.data.domain import Domain
 from lifelong.data.images import CHUNK, fit_images
-from lifelong.data.source import Source
+from lifelong.data.source import Source, SourceWrapper
 
 
-class Rotated(Source):
-    """Every domain of another source once for each angle, its images turned about their centre.
+class Rotated(SourceWrapper):
+    """Turn the images of every domain of another source about their centre, once for each angle.
 
     Quarter turns are exact; other angles are bilinear, and what turns in from outside is black (0). Copies of an image
     share a split: none is trained on at one angle and tested at another.
@@ -47,10 +47,11 @@ class Rotated(Source):
     def __init__(self, source: Source, *, angles: Sequence[float], image_size: int | None = None) -> None:
         if not angles:
             raise ValueError("Rotated has no angles: give at least one, such as angles [0, 15, 30]")
-        self.source, self.angles, self.image_size = source, list(angles), image_size
+        super().__init__(source)
+        self.angles, self.image_size = list(angles), image_size
 
     def domains(self) -> list[Domain]:
-        """All domains of the source at the first angle, then at the next."""
+        """Load all domains of the source at the first angle, then at the next."""
         upright = [self._squared(domain) for domain in self.source.domains()]
         return [_turned(domain, angle) for angle in self.angles for domain in upright]
 
@@ -73,7 +74,7 @@ def _turned(domain: Domain, angle: float) -> Domain:
 
 
 def rotate(x: Tensor, angle: float) -> Tensor:
-    """Square images ``(M, C, H, H)`` turned counterclockwise by degrees; uint8 stays uint8.
+    """Turn square images ``(M, C, H, H)`` counterclockwise by degrees; uint8 stays uint8.
 
     Returns:
         ``(M, C, H, H)``; ``x`` itself for a whole turn.

@@ -37,7 +37,7 @@ ENTITY = re.compile(r"&(?:\w+|#\d+|#x[0-9a-fA-F]+);")
 
 @dataclass(frozen=True)
 class Tweet:
-    """A tweet: its number at Twitter, its year in the task, its sentiment, and its text without escapes."""
+    """Hold a tweet: its number at Twitter, its year in the task, its sentiment, and its text without escapes."""
 
     number: str
     year: int
@@ -46,7 +46,7 @@ class Tweet:
 
 
 class SemEval2017(TextSource):
-    r"""Tweets by their sentiment: one domain with the official test of 2017, or a domain for each year of the task.
+    r"""Read tweets by their sentiment: one domain with the official test of 2017, or one for each year of the task.
 
     What the files write as ``\u2019``, ``&amp;`` or doubled quotation marks becomes the character itself. Of tweets
     with the same number or text one is kept: that of the official test, else the earliest.
@@ -90,7 +90,7 @@ class SemEval2017(TextSource):
         self.root, self.by, self.classes = root, by, sentiments(neutral=neutral)
 
     def text_domains(self) -> list[TextDomain]:
-        """One domain of all years, or one for each, in the order of ``years``."""
+        """Read one domain of all years, or one for each, in the order of ``years``."""
         tweets = [tweet for tweet in read_tweets(self.root) if tweet.label in self.classes]
         if self.by == "year":
             years = [[tweet for tweet in tweets if tweet.year == year] for year in self.years]
@@ -105,7 +105,7 @@ class SemEval2017(TextSource):
 
 
 def read_tweets(root: str | None) -> list[Tweet]:
-    """All tweets of all years, each once, in the order of the years.
+    """Read all tweets of all years, each once, in the order of the years.
 
     Always all: so what a year has does not depend on which others are asked for.
     """
@@ -135,7 +135,7 @@ def _tweets(name: str, year: int, lines: Sequence[str]) -> Iterator[Tweet]:
 
 
 def without_escapes(text: str) -> str:
-    r"""The tweet as it was written, runs of white space as one space.
+    r"""Return the tweet as it was written, runs of white space as one space.
 
     Example:
         >>> without_escapes(r'"It\u2019s ""fine"" &amp; over"')

@@ -22,7 +22,7 @@ DECISION = re.compile(r"(?:^\{|, )['\"](.*?)['\"]: ['\"](positive|negative|neutr
 
 
 class SEntFiN(TextSource):
-    """News headlines that name one company, index or commodity, by their sentiment for it: one domain.
+    """Read news headlines that name one company, index or commodity, by their sentiment for it: one domain.
 
     Headlines with several entities are left out, since they have a sentiment for each; so are copies of a headline.
 
@@ -49,9 +49,9 @@ class SEntFiN(TextSource):
         self.root, self.classes = root, sentiments(neutral=neutral)
 
     def text_domains(self) -> list[TextDomain]:
-        """All headlines in one domain."""
-        found = _headlines(read_table(self._locate()))
-        kept = [found[number] for number in first_of_each([text for text, _ in found])]
+        """Read all headlines into one domain."""
+        headlines = _headlines(read_table(self._locate()))
+        kept = [headlines[number] for number in first_of_each([text for text, _ in headlines])]
         rows = [(text, self.classes.index(label)) for text, label in kept if label in self.classes]
         return [TextDomain("SEntFiN", [text for text, _ in rows], np.array([y for _, y in rows]), self.classes)]
 
@@ -65,13 +65,13 @@ class SEntFiN(TextSource):
 
 
 def _headlines(table: Table) -> list[tuple[str, str]]:
-    """Headlines with one entity, and their sentiment."""
-    found = []
+    """Return headlines with one entity, and their sentiment."""
+    headlines = []
     columns = [table.column(name, "the columns of SEntFiN.csv") for name in ("Title", "Decisions")]
     for number, (title, decisions) in enumerate(zip(*columns, strict=True)):
         labels = [label for _, label in DECISION.findall(decisions)]
         if not labels:
             raise ValueError(f"{table.where(number)} has no sentiment ({decisions}): remove the file to get it anew")
         if len(labels) == 1:
-            found.append((" ".join(title.split()), labels[0]))
-    return found
+            headlines.append((" ".join(title.split()), labels[0]))
+    return headlines

@@ -18,7 +18,7 @@ X_RANGE = (-5.0, 5.0)
 
 
 class Sinusoids(Source):
-    """Few-shot regression of ``y = A sin(f x − φ)`` from points with ``x`` uniform in [−5, 5].
+    """Draw few-shot regression of ``y = A sin(f x − φ)`` from points with ``x`` uniform in [−5, 5].
 
     Args:
         n_functions: functions per domain; evaluation holds whole functions out.
@@ -66,7 +66,7 @@ class Sinusoids(Source):
         self.seed = seed
 
     def domains(self) -> list[Domain]:
-        """One domain per frequency; the class index of a point is its function."""
+        """Draw one domain per frequency; the class index of a point is its function."""
         return [self._domain(index, frequency) for index, frequency in enumerate(self.frequencies)]
 
     def _domain(self, index: int, frequency: float) -> Domain:

@@ -1,6 +1,6 @@
 """A data set cut into domains by its classes: the stream of class- and task-incremental learning.
 
-Shapes: ``M`` examples.
+Shapes: ``M`` examples, ``C`` classes.
 """
 
 from __future__ import annotations
@@ -12,20 +12,28 @@ import numpy as np
 
 from lifelong.data.domain import Domain
 from lifelong.data.sampling import generator
-from lifelong.data.source import Source
+from lifelong.data.source import Source, SourceWrapper
 
 
-class SplitClasses(Source):
-    """The classes of every domain of another source, dealt in order into domains of equally many.
+class SplitClasses(SourceWrapper):
+    """Deal the classes of every domain of another source, in order, into domains.
+
+    Variants and siblings of a class (rotations) stay with it, and count as one class here.
 
     Args:
         source: any labelled source.
-        n_domains: domains to make of each; its classes must divide evenly.
-        order: indices of the classes in the order of the stream; None keeps that of the source.
+        n_domains: domains to make of each, with equally many classes where these divide evenly and otherwise one more
+            in the first ones; as many as there are classes makes a domain of each. None makes 5, or one for each of
+            the ``sizes``.
+        sizes: the number of classes of each domain; None deals out all.
+        n_classes: how many classes are dealt out, the first ones of the order; None takes all, or as many as ``sizes``
+            or ``order`` have.
+        order: indices of the classes in the order of the stream, all or some; None keeps that of the source.
         order_seed: shuffles the classes; None does not.
 
     Raises:
-        ValueError: when the classes cannot be dealt evenly, or both an order and a seed are given.
+        ValueError: when there are not so many classes, an index is unknown or occurs twice, or the settings contradict
+            each other.
 
     Reference:
         Zenke, Poole & Ganguli, "Continual Learning Through Synaptic Intelligence", ICML 2017 (Split MNIST).
@@ -35,35 +43,96 @@ class SplitClasses(Source):
         >>> source = Glyphs(styles=["strokes"], n_classes=4, n_examples=2)
         >>> [domain.class_names for domain in SplitClasses(source, n_domains=2).domains()]
         [['strokes 01', 'strokes 02'], ['strokes 03', 'strokes 04']]
+        >>> [len(domain.class_names) for domain in SplitClasses(source, sizes=[2, 1]).domains()]
+        [2, 1]
     """
 
     def __init__(
-        self, source: Source, *, n_domains: int = 5, order: Sequence[int] | None = None, order_seed: int | None = None
+        self,
+        source: Source,
+        *,
+        n_domains: int | None = None,
+        sizes: Sequence[int] | None = None,
+        n_classes: int | None = None,
+        order: Sequence[int] | None = None,
+        order_seed: int | None = None,
     ) -> None:
+        super().__init__(source)
         if order is not None and order_seed is not None:
             raise ValueError("SplitClasses has both an order and an order_seed: give one of them")
-        self.source, self.n_domains, self.order, self.order_seed = source, n_domains, order, order_seed
+        self.n_domains, self.sizes, self.n_classes = n_domains, sizes, n_classes
+        self.order, self.order_seed = order, order_seed
+        self._check_sizes()
 
     def domains(self) -> list[Domain]:
-        """The parts, in the order of the stream."""
+        """Load the parts, in the order of the stream."""
         return [part for domain in self.source.domains() for part in self._parts(domain)]
 
+    def _check_sizes(self) -> None:
+        for name, value in (("n_domains", self.n_domains), ("n_classes", self.n_classes)):
+            if value is not None and value < 1:
+                raise ValueError(f"SplitClasses has {name} {value}: it must be at least 1, or null")
+        if self.sizes is None:
+            return
+        if not self.sizes or min(self.sizes) < 1:
+            raise ValueError(f"SplitClasses has {_some(self.sizes)} as sizes: give each domain at least 1 class")
+        for name, value, implied in (
+            ("n_domains", self.n_domains, len(self.sizes)),
+            ("n_classes", self.n_classes, sum(self.sizes)),
+        ):
+            if value not in (None, implied):
+                raise ValueError(f"SplitClasses has {name} {value}, but sizes make {implied}: leave {name} out")
+
     def _parts(self, domain: Domain) -> list[Domain]:
-        n_classes = len(domain.class_names)
-        order = np.arange(n_classes) if self.order is None else np.asarray(self.order)
+        order = self._order(domain)
+        if self.sizes is not None:
+            pieces = np.split(order, np.cumsum(self.sizes)[:-1])
+        else:
+            pieces = np.array_split(order, 5 if self.n_domains is None else self.n_domains)
+        return [self._part(domain, classes) for classes in pieces]
+
+    def _order(self, domain: Domain) -> np.ndarray:
+        """Return the classes to deal out, in their order; variants and siblings count once."""
+        n_classes = len(domain.class_names) // _together(domain)
+        order = np.arange(n_classes) if self.order is None else np.asarray(self.order, dtype=np.int64)
         if self.order_seed is not None:
             order = generator(self.order_seed, "classes", 0).permutation(n_classes)
-        if len(order) % self.n_domains or sorted(order.tolist()) != list(range(n_classes)):
+        wrong = sorted({int(c) for c in order if not 0 <= c < n_classes or (order == c).sum() > 1})
+        if wrong:
             raise ValueError(
-                f"the {n_classes} classes of {domain.name} in the order {order.tolist()} cannot be dealt into "
-                f"{self.n_domains} domains: give an order of all of them, and a number of domains that divides theirs"
+                f"the order of the classes of {domain.name} has {_some(wrong)}: give each index once, from 0 to "
+                f"{n_classes - 1}"
             )
-        return [self._part(domain, classes) for classes in np.split(order, self.n_domains)]
+        wanted = len(order) if self.n_classes is None else self.n_classes
+        n_dealt, n_domains = (sum(self.sizes), len(self.sizes)) if self.sizes else (wanted, self.n_domains or 5)
+        if len(order) < n_dealt:
+            raise ValueError(
+                f"{domain.name} has {len(order)} classes to deal out, and {n_dealt} are asked for: lower "
+                f"{'sizes' if self.sizes else 'n_classes'}"
+            )
+        if n_dealt < n_domains:
+            raise ValueError(
+                f"{n_dealt} classes of {domain.name} cannot be dealt into {n_domains} domains: lower n_domains"
+            )
+        return order[:n_dealt]
 
-    def _part(self, domain: Domain, classes: np.ndarray) -> Domain:
-        place = np.full(len(domain.class_names) + 1, -1)  # the last one is where the index -1 finds itself
+    def _part(self, domain: Domain, chosen: np.ndarray) -> Domain:
+        together = _together(domain)
+        classes = (chosen[:, None] * together + np.arange(together)).reshape(-1)
+        place = np.full(len(domain.class_names) + 1, -1)  # the last entry maps the index -1 to itself
         place[classes] = np.arange(len(classes))
-        names = [domain.class_names[c] for c in classes]
+        names = [domain.class_names[int(c)] for c in classes]
         name = f"{domain.name} {', '.join(names)}" if len(names) <= 3 else f"{domain.name} {names[0]} – {names[-1]}"
-        splits = None if domain.splits is None else [domain.splits[c] for c in classes]
+        splits = None if domain.splits is None else [domain.splits[int(c)] for c in chosen]
         return replace(domain.part(place[domain.y], name, names), splits=splits)
+
+
+def _together(domain: Domain) -> int:
+    """Return how many consecutive class indices are variants or siblings of one class."""
+    return max(domain.n_variants, domain.siblings)
+
+
+def _some(numbers: Sequence[int]) -> str:
+    """Return the first few numbers, for messages."""
+    first = ", ".join(map(str, numbers[:5]))
+    return f"{first} and {len(numbers) - 5} more" if len(numbers) > 5 else first or "nothing"

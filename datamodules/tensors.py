@@ -23,11 +23,11 @@ from lifelong.data.source import Source
 log = logging.getLogger(__name__)
 
 KEYS = ("x", "y", "domain", "in_test", "class_names")
-"""What is looked for in a file."""
+"""Keys that are read from a file."""
 
 
 class Tensors(Source):
-    """Labelled examples from tensors or arrays, or from a file that holds them; one domain, or several.
+    """Read labelled examples from tensors or arrays, or from a file that holds them: one domain, or several.
 
     A domain has the classes that occur in it, in the order of their indices; in the ``domain`` scenario every domain
     must have examples of every class.
@@ -75,11 +75,11 @@ class Tensors(Source):
         self.given = {"x": x, "y": y, "domain": domain, "in_test": in_test, "class_names": class_names}
 
     def domains(self) -> list[Domain]:
-        """One domain, or one for each value of ``domain``."""
-        found = {} if self.path is None else _read(Path(self.path).expanduser())
-        found |= {key: value for key, value in self.given.items() if value is not None}
+        """Load one domain, or one for each value of ``domain``."""
+        content = {} if self.path is None else _read(Path(self.path).expanduser())
+        content |= {key: value for key, value in self.given.items() if value is not None}
         title = self.name or ("tensors" if self.path is None else Path(self.path).stem)
-        columns = _checked(found, "Tensors" if self.path is None else str(self.path))
+        columns = _checked(content, "Tensors" if self.path is None else str(self.path))
         whole = Domain(title, columns.x, columns.y, columns.class_names, holdout=self.holdout, in_test=columns.in_test)
         if columns.domain is None:
             return [_own_classes(whole, np.ones(len(columns.y), dtype=bool), title)]
@@ -88,7 +88,7 @@ class Tensors(Source):
 
 @dataclass(frozen=True)
 class _Columns:
-    """What was found, in the types that a domain has."""
+    """Hold the columns of a file, in the types that a domain has."""
 
     x: Tensor
     y: np.ndarray
@@ -98,11 +98,11 @@ class _Columns:
 
 
 def _own_classes(whole: Domain, chosen: np.ndarray, value: str, title: str | None = None) -> Domain:
-    """The chosen examples as a domain of the classes that occur in it."""
-    own = np.unique(whole.y[chosen])
-    y = np.where(chosen, np.searchsorted(own, whole.y), -1)
+    """Return the chosen examples as a domain of the classes that occur in it."""
+    present = np.unique(whole.y[chosen])
+    y = np.where(chosen, np.searchsorted(present, whole.y), -1)
     name = f"{title} {value}" if title is not None and value.lstrip("-").isdigit() else value
-    return whole.part(y, name, [whole.class_names[index] for index in own])
+    return whole.part(y, name, [whole.class_names[index] for index in present])
 
 
 def _in_order(domain: np.ndarray) -> list[Any]:
@@ -114,20 +114,20 @@ def _in_order(domain: np.ndarray) -> list[Any]:
 # -- checking -----------------------------------------------------------------------------------------------------
 
 
-def _checked(found: dict[str, Any], where: str) -> _Columns:
+def _checked(content: dict[str, Any], where: str) -> _Columns:
     for key in ("x", "y"):
-        if key not in found:
-            raise ValueError(f"{where} has no {key!r}, but {', '.join(found) or 'nothing'}: add it")
-    x, y = _inputs(found["x"], where), _column(found, "y", "iu", "whole numbers", where)
+        if key not in content:
+            raise ValueError(f"{where} has no {key!r}, but {', '.join(content) or 'nothing'}: add it")
+    x, y = _inputs(content["x"], where), _column(content, "y", "iu", "whole numbers", where)
     assert y is not None
-    domain = _column(found, "domain", "iuU", "whole numbers or strings", where)
-    in_test = _column(found, "in_test", "b", "booleans", where)
+    domain = _column(content, "domain", "iuU", "whole numbers or strings", where)
+    in_test = _column(content, "in_test", "b", "booleans", where)
     for key, column in (("y", y), ("domain", domain), ("in_test", in_test)):
         if column is not None and column.shape != (len(x),):
             raise ValueError(f"{where} has {len(x)} inputs x and {key} of shape {column.shape}: give one for each")
     if len(y) == 0 or y.min() < 0:
         raise ValueError(f"{where} has {'no example' if len(y) == 0 else f'the class {y.min()}'}: count y from 0")
-    n_classes, names = int(y.max()) + 1, found.get("class_names")
+    n_classes, names = int(y.max()) + 1, content.get("class_names")
     if names is not None and len(names) < n_classes:
         raise ValueError(f"{where} has {len(names)} class_names and the class {n_classes - 1} in y: name all classes")
     named = [str(number) for number in range(n_classes)] if names is None else [str(name) for name in names]
@@ -143,8 +143,8 @@ def _inputs(value: Any, where: str) -> Tensor:
     return x if x.is_floating_point() or x.dtype == torch.uint8 else x.long()
 
 
-def _column(found: dict[str, Any], key: str, kinds: str, words: str, where: str) -> np.ndarray | None:
-    if (value := found.get(key)) is None:
+def _column(content: dict[str, Any], key: str, kinds: str, words: str, where: str) -> np.ndarray | None:
+    if (value := content.get(key)) is None:
         return None
     column = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     if column.dtype.kind not in kinds:
@@ -156,7 +156,7 @@ def _column(found: dict[str, Any], key: str, kinds: str, words: str, where: str)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The keys of a file that are looked for."""
+    """Read the keys of a file that are looked for."""
     if not path.is_file():
         raise ValueError(f"the file {path} is not there: set path to one that torch.save or numpy.savez has written")
     if path.suffix not in (".pt", ".npz"):
@@ -164,17 +164,17 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} ends in neither .pt (of torch.save) nor .npz (of numpy.savez): set path to one that does"
         )
     try:
-        found = _numpy(path) if path.suffix == ".npz" else torch.load(path, map_location="cpu", weights_only=True)
+        content = _numpy(path) if path.suffix == ".npz" else torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"{path} cannot be read ({type(error).__name__}: {reason}): save tensors or arrays, and no other objects"
         ) from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds a {type(found).__name__}: save a dictionary with the keys x and y")
-    if unknown := [str(key) for key in found if key not in KEYS]:
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}: save a dictionary with the keys x and y")
+    if unknown := [str(key) for key in content if key not in KEYS]:
         log.warning("%s: %s left alone; the keys that are read are %s", path, ", ".join(unknown), ", ".join(KEYS))
-    return {key: found[key] for key in KEYS if key in found}
+    return {key: content[key] for key in KEYS if key in content}
 
 
 def _numpy(path: Path) -> dict[str, Any]:

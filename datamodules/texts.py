@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Text:
-    """One row, with its place for messages."""
+    """Hold one row, with its place for messages."""
 
     text: str
     label: str
@@ -37,7 +37,7 @@ class _Text:
 
 
 class Texts(TextSource):
-    """Labelled texts from CSV, TSV, JSON or Parquet files: each file is a domain, or each value of a column.
+    """Read labelled texts from CSV, TSV, JSON or Parquet files: each file is a domain, or each value of a column.
 
     Where a text occurs more than once in a domain, one of them is kept (the one for test, or the first), so that no
     copy is trained on that is tested.
@@ -89,7 +89,7 @@ class Texts(TextSource):
         self.classes, self.holdout = classes, holdout
 
     def text_domains(self) -> list[TextDomain]:
-        """A domain for each file or value of the column, in their order."""
+        """Read a domain for each file or value of the column, in their order."""
         files = _files(self.path, "path")
         tests = [] if self.test_path is None else _files(self.test_path, "test_path")
         texts = [text for file in files for text in self._texts(file, file.stem, False)]
@@ -118,12 +118,12 @@ class Texts(TextSource):
         ]
 
     def _classes(self, domains: dict[str, list[_Text]]) -> dict[str, list[str]]:
-        """The labels of each domain, in their order."""
+        """Return the labels of each domain, in their order."""
         if self.classes is not None:
             return dict.fromkeys(domains, self.classes)
-        own = {name: sorted({text.label for text in texts}) for name, texts in domains.items()}
-        union = sorted({label for labels in own.values() for label in labels})
-        return own if len(union) == sum(map(len, own.values())) else dict.fromkeys(domains, union)
+        by_domain = {name: sorted({text.label for text in texts}) for name, texts in domains.items()}
+        union = sorted({label for labels in by_domain.values() for label in labels})
+        return by_domain if len(union) == sum(map(len, by_domain.values())) else dict.fromkeys(domains, union)
 
     def _domain(self, name: str, texts: Sequence[_Text], classes: Sequence[str]) -> TextDomain:
         place = {label: number for number, label in enumerate(classes)}
@@ -144,8 +144,8 @@ class Texts(TextSource):
 
 
 def _files(path: str | list[str], option: str) -> list[Path]:
-    """The files of paths, those of a folder in alphabetical order."""
-    found: list[Path] = []
+    """Return the files of paths, those of a folder in alphabetical order."""
+    files: list[Path] = []
     for given in [path] if isinstance(path, str) else path:
         place = Path(given).expanduser()
         inside = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES) if place.is_dir() else [place]
@@ -153,10 +153,10 @@ def _files(path: str | list[str], option: str) -> list[Path]:
             raise ValueError(
                 f"the folder {place} has no file that ends in {', '.join(SUFFIXES)}: set {option} to another"
             )
-        found += inside
-    if not found:
+        files += inside
+    if not files:
         raise ValueError(f"{option} names no file: give one, several, or a folder of them")
-    return found
+    return files
 
 
 def _only(path: str | list[str], domains: dict[str, list[_Text]]) -> str:

@@ -5,6 +5,7 @@ Shapes: ``B`` tasks, ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +83,10 @@ class Strategy(Recorded, nn.Module):
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """Return the batch to train on: stored tasks may follow its own, with weights. Only this rank's share."""
         return batch
+
+    def loss_weight(self, learner: Learner, position: Position, *, runner: TaskRunner) -> float:
+        """Return the factor of the mean loss, by which penalties are not multiplied; the same on every rank."""
+        return 1.0
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """Return a scalar that is added to the mean loss, averaged over ranks with it; None for nothing."""
@@ -184,6 +189,10 @@ class Chain(Strategy):
         for member in self:
             batch = member.rehearse(learner, batch, position, runner=runner)
         return batch
+
+    def loss_weight(self, learner: Learner, position: Position, *, runner: TaskRunner) -> float:
+        """Return the product of the members' factors."""
+        return math.prod(member.loss_weight(learner, position, runner=runner) for member in self)
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """Return the sum of the members' penalties."""

@@ -15,6 +15,7 @@ def current(learner: Learner) -> Params:
     They are the learner's own tensors without a graph, and go wherever meta-parameters go.
 
     Example:
+        >>> from torch import nn
         >>> from lifelong.learners import ProtoNet
         >>> list(current(ProtoNet(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))))[-3:]
         ['network.1.running_mean', 'network.1.running_var', 'network.1.num_batches_tracked']

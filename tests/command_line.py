@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from lifelong.cli.main.main import main
+
+from lifelong.cli.main import main
 
 TINY_MODEL = [
     "--model=lifelong.learners.ProtoNet",

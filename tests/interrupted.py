@@ -33,13 +33,17 @@ def fit_twice(
     make_strategies: Callable[[], Sequence[Strategy]],
     folder: Path,
     step: int,
+    **settings_of_module: Any,
 ) -> list[tuple[Learner, Evaluator]]:
-    """A whole run, and one that goes on from the whole one's checkpoint of a step in the middle of an experience."""
+    """A whole run, and one that goes on from the whole one's checkpoint of a step in the middle of an experience.
+
+    The module takes further settings, such as an ``optimizer``, by keyword.
+    """
     runs: list[tuple[Learner, Evaluator]] = []
     path = folder / "middle.ckpt"
     for resumed in (False, True):
         learner, evaluator = make_learner(), Evaluator(None)
-        module = module_of(learner, make_strategies())
+        module = module_of(learner, make_strategies(), **settings_of_module)
         settings: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         trainer = L.Trainer(
             **settings,

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lifelong.control.robot import Array, Dynamics, Robot, Simulation
+from lifelong.control.robot import Robot
+from lifelong.control.simulation import Array, Dynamics, Simulation
 
 Test = TypeVar("Test", bound=Callable[..., object])
 MISSING = [package for package in ("gymnasium", "mujoco") if importlib.util.find_spec(package) is None]
@@ -53,7 +54,7 @@ class Slider(Robot):
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> SliderSimulation:
         return SliderSimulation(self, dynamics, rng)
 
-    def told(self, dynamics: Dynamics) -> Array:
+    def parameter_values(self, dynamics: Dynamics) -> Array:
         return np.array([dynamics["gain"]], dtype=np.float32)
 
     def features(self, state: Tensor) -> Tensor:
@@ -73,7 +74,8 @@ class SliderSimulation(Simulation):
     """One slider; it counts its resets."""
 
     def __init__(self, robot: Slider, dynamics: Dynamics, rng: np.random.Generator) -> None:
-        self.robot, self.dynamics, self.n_resets = robot, dynamics, -1
+        super().__init__(dynamics)
+        self.robot, self.n_resets = robot, -1
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:

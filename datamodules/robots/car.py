@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.robots.mujoco_simulation import MuJoCoSimulation, known_family
+from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family
 from lifelong.control.extra import imported
-from lifelong.control.robot import Array, Dynamics, Robot
+from lifelong.control.robot import Robot
+from lifelong.control.simulation import Array, Dynamics
 
 MODEL = Path(__file__).with_name("car.xml")
 GRAVITY = 9.81
@@ -28,7 +29,7 @@ NOMINAL: dict[str, tuple[float, float]] = {
     "payload": (0.0, 0.2),
     "slope": (0.0, 1.0),
 }
-"""The ranges of what a family does not change."""
+"""The ranges of the parameters that a family does not change."""
 FAMILIES: dict[str, dict[str, tuple[float, float]]] = {
     "nominal": {},
     "left reversed": {"left": (-1.1, -0.8)},
@@ -41,7 +42,7 @@ ANY = "any"
 
 
 class Car(Robot):
-    """A car with two motors and two casters (extra ``robot``), on a plane where goals appear one after another.
+    """Drive a car with two motors and two casters (extra ``robot``) on a plane where goals appear one after another.
 
     Its dynamics: ``left`` and ``right``, the gain of each motor, negative where it is reversed; ``friction`` of the
     tyres; ``payload`` in kilograms; ``slope`` in degrees, falling towards ``downhill`` in radians. Each robot draws
@@ -74,7 +75,7 @@ class Car(Robot):
     families = tuple(FAMILIES)
     parameters = ("left", "right", "log friction", "payload", "slope x", "slope y")
     seconds_per_step = 0.1
-    # A car that grips does not move sideways: there is no scale for that but the other directions'.
+    # A car that grips does not move sideways, so that speeds share the scale of the forward one.
     feature_units = ("cos", "sin", "m/s", "m/s", "yaw rate", "wheel", "wheel")
     change_units = ("m", "m", "turn", "m/s", "m/s", "yaw rate", "wheel", "wheel")
 
@@ -95,8 +96,8 @@ class Car(Robot):
         self.tolerance = tolerance
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
-        """Gains, friction, payload and slope of one car."""
-        known_family("Car", family, (*self.families, ANY))
+        """Draw gains, friction, payload and slope of one car."""
+        check_family("Car", family, (*self.families, ANY))
         downhill = rng.uniform(-math.pi, math.pi)
         if family == ANY:
             signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.4, 1.1, size=2)
@@ -109,11 +110,11 @@ class Car(Robot):
         return {name: float(value) for name, value in (drawn | {"downhill": downhill}).items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> CarSimulation:
-        """A car with these dynamics."""
+        """Make a car with these dynamics."""
         return CarSimulation(self, dynamics, rng)
 
-    def told(self, dynamics: Dynamics) -> Array:
-        """Signed gains, friction's logarithm, payload and the direction of the slope, each about 1 in size."""
+    def parameter_values(self, dynamics: Dynamics) -> Array:
+        """Return signed gains, log friction, payload and the direction of the slope, each about 1 in size."""
         steepness = dynamics["slope"] / 5
         return np.array(
             [
@@ -128,12 +129,12 @@ class Car(Robot):
         )
 
     def features(self, state: Tensor) -> Tensor:
-        """All but the place, the heading as cosine and sine: ``(…, 7)``."""
+        """Return all but the position, the heading as cosine and sine: ``(…, 7)``."""
         heading = state[..., 2]
         return torch.cat([torch.stack([heading.cos(), heading.sin()], dim=-1), state[..., 3:]], dim=-1)
 
     def change(self, state: Tensor, following: Tensor) -> Tensor:
-        """The way in the frame of the car before it, the turn within ±π, and the rest as differences: ``(…, 8)``."""
+        """Return the motion in the car's frame before it, the turn within ±π, and other differences: ``(…, 8)``."""
         cos, sin = state[..., 2].cos(), state[..., 2].sin()
         difference = following - state
         dx, dy, turn = difference[..., 0], difference[..., 1], difference[..., 2]
@@ -142,32 +143,28 @@ class Car(Robot):
         return torch.cat([moved, difference[..., 3:]], dim=-1)
 
     def advance(self, state: Tensor, change: Tensor) -> Tensor:
-        """The state after a change, its heading not wrapped."""
+        """Return the state after a change, its heading not wrapped."""
         cos, sin = state[..., 2].cos(), state[..., 2].sin()
         forward, sideways = change[..., 0], change[..., 1]
         moved = torch.stack([cos * forward - sin * sideways, sin * forward + cos * sideways], dim=-1)
         return state + torch.cat([moved, change[..., 2:]], dim=-1)
 
     def positions(self, state: Tensor) -> Tensor:
-        """The place."""
+        """Return x and y."""
         return state[..., :2]
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
-        """Random levels, each held for some steps, around others that stay for longer: a car needs a while to be fast.
-
-        Returns:
-            ``(n_steps, 2)`` in [−1, 1].
-        """
+        """Return actions ``(n_steps, 2)``: random levels around others held longer, as a car is slow to gain speed."""
         drift = np.repeat(rng.uniform(-0.8, 0.8, size=(n_steps, 2)), rng.integers(8, 21, size=n_steps), axis=0)
         return (drift[:n_steps] + 0.8 * super().excite(n_steps, rng)).clip(-1, 1).astype(np.float32)
 
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Metres to the goal."""
+        """Return the metres to the goal."""
         return (state[..., :2] - goal).square().sum(dim=-1).add(1e-12).sqrt()
 
 
 class CarSimulation(MuJoCoSimulation):
-    """One car. The state is that of :class:`Car`; the goal is (x, y).
+    """Simulate one car. The state is that of :class:`Car`; the goal is (x, y).
 
     Args:
         car: episode and goals.
@@ -178,7 +175,7 @@ class CarSimulation(MuJoCoSimulation):
     def __init__(self, car: Car, dynamics: Dynamics, rng: np.random.Generator) -> None:
         mujoco = imported("mujoco", "Car")
         model = mujoco.MjModel.from_xml_path(str(MODEL))
-        _change(model, dynamics)
+        _set_dynamics(model, dynamics)
         data = mujoco.MjData(model)
         mujoco.mj_setConst(model, data)
         super().__init__("Car", model, data, dynamics, N_SUBSTEPS)
@@ -188,7 +185,7 @@ class CarSimulation(MuJoCoSimulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """At rest at the origin with any heading, and a first goal."""
+        """Put the car at rest at the origin with any heading, and place the first goal."""
         self.mujoco.mj_resetData(self.model, self.data)
         heading = rng.uniform(-math.pi, math.pi)
         self._qpos[3:7] = math.cos(heading / 2), 0, 0, math.sin(heading / 2)
@@ -199,7 +196,7 @@ class CarSimulation(MuJoCoSimulation):
         self._place_goal()
 
     def step(self, action: Array) -> None:
-        """Drive for 0.1 s; a goal that is reached makes way for the next."""
+        """Drive for 0.1 s; a goal that is reached is replaced by the next."""
         self.act(action)
         self._n_steps += 1
         if self._distance() < self.car.tolerance:
@@ -207,7 +204,7 @@ class CarSimulation(MuJoCoSimulation):
             self._place_goal()
 
     def observe(self) -> Array:
-        """Place, heading and speeds of the car and its wheels."""
+        """Return position, heading and speeds of the car and its wheels."""
         x, y, _, w, i, j, k = self._qpos[:7].tolist()
         vx, vy, _, _, _, yaw, left, right = self._qvel[:8].tolist()
         heading = math.atan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
@@ -215,7 +212,7 @@ class CarSimulation(MuJoCoSimulation):
         return np.array([x, y, heading, cos * vx + sin * vy, cos * vy - sin * vx, yaw, left, right], dtype=np.float32)
 
     def measures(self) -> dict[str, float]:
-        """Success, goals per 10 s, and the distance to the goal."""
+        """Return success, goals per 10 s, and the distance to the goal."""
         seconds = max(self._n_steps, 1) * self.car.seconds_per_step
         return {
             "success": float(self._n_goals > 0),
@@ -224,7 +221,7 @@ class CarSimulation(MuJoCoSimulation):
         }
 
     def camera(self) -> Any:
-        """Behind and above, between the car and its goal, far enough to have both in view."""
+        """Return a camera above the middle between car and goal, far enough to have both in view."""
         camera = self.mujoco.MjvCamera()
         middle = (self.state[:2] + self.goal) / 2
         camera.lookat[:] = [*middle.tolist(), 0]
@@ -242,8 +239,8 @@ class CarSimulation(MuJoCoSimulation):
         self.data.mocap_pos[0, :2] = self.goal
 
 
-def _change(model: Any, dynamics: Dynamics) -> None:
-    """Make a model that of one car."""
+def _set_dynamics(model: Any, dynamics: Dynamics) -> None:
+    """Set the dynamics of one car in a model."""
     for side in ("left", "right"):
         model.actuator(side).gear[0] *= dynamics[side]
         model.geom(side).friction[0] = dynamics["friction"]

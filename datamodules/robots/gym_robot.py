@@ -12,22 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.robots.mujoco_simulation import MuJoCoSimulation, checked_action, known_family
+from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family, checked_action
 from lifelong.control.extra import imported
-from lifelong.control.robot import Array, Dynamics, Robot
+from lifelong.control.robot import Robot
+from lifelong.control.simulation import Array, Dynamics
 
 Ranges = Mapping[str, tuple[float, float]]
 
 
 class GymRobot(Robot):
-    """A MuJoCo environment of gymnasium by its id (extra ``robot``), some of whose parameters vary between robots.
+    """Take a MuJoCo environment of gymnasium (extra ``robot``) as a robot, some of whose parameters vary.
 
-    What varies is named by a quantity, which takes all of its kind, or by quantity and name, as in
-    ``actuator_gain.bfoot``; the numbers are least and most of a factor. Quantities: ``actuator_gain`` (negative
-    reverses an actuator, 0 cripples it; by the actuator's name or that of its joint), ``body_mass`` (with its inertia),
-    ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
+    A parameter is named by a quantity, for all parts that have it, or by quantity and part, as in
+    ``actuator_gain.bfoot``; the numbers are the smallest and the largest factor. Quantities: ``actuator_gain``
+    (negative reverses an actuator, 0 cripples it; by the name of the actuator or its joint), ``body_mass`` (with its
+    inertia), ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
 
-    A model predicts the next observation and the reward; the cost is the reward's negative. Measures: ``return``, the
+    A model predicts the next observation and the reward; the cost is the negative reward. Measures: ``return``, the
     sum of rewards.
 
     Args:
@@ -85,38 +86,38 @@ class GymRobot(Robot):
         self.n_states = self.n_changes = self.n_features + 1
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
-        """A factor for each varied parameter; 1 where the family leaves it."""
-        known_family(self.id, family, self.families)
+        """Draw a factor for each varied parameter; 1 where the family leaves it."""
+        check_family(self.id, family, self.families)
         ranges = dict.fromkeys(self.parameters, (1.0, 1.0)) | self.varied | self.ranges[family]
         return {path: float(rng.uniform(low, high)) for path, (low, high) in ranges.items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> GymSimulation:
-        """A robot with these dynamics."""
+        """Make a robot with these dynamics."""
         return GymSimulation(self, dynamics, rng)
 
-    def told(self, dynamics: Dynamics) -> Array:
-        """The factors."""
+    def parameter_values(self, dynamics: Dynamics) -> Array:
+        """Return the factors."""
         return np.array([dynamics[path] for path in self.parameters], dtype=np.float32)
 
     def features(self, state: Tensor) -> Tensor:
-        """The observation."""
+        """Return the observation."""
         return state[..., :-1]
 
     def change(self, state: Tensor, following: Tensor) -> Tensor:
-        """The difference of the observations, and the reward that came."""
+        """Return the difference of the observations, and the reward."""
         return torch.cat([following[..., :-1] - state[..., :-1], following[..., -1:]], dim=-1)
 
     def advance(self, state: Tensor, change: Tensor) -> Tensor:
-        """The next observation, and the reward."""
+        """Return the next observation, and the reward."""
         return torch.cat([state[..., :-1] + change[..., :-1], change[..., -1:]], dim=-1)
 
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """The negative reward."""
+        """Return the negative reward."""
         return -state[..., -1]
 
 
 class GymSimulation(MuJoCoSimulation):
-    """One robot of an environment. The state is that of :class:`GymRobot`; the goal is empty.
+    """Simulate one robot of an environment. The state is that of :class:`GymRobot`; the goal is empty.
 
     Args:
         robot: environment and length of an episode.
@@ -136,7 +137,7 @@ class GymSimulation(MuJoCoSimulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """The environment's own reset; there is no reward yet."""
+        """Reset the environment; there is no reward yet."""
         observation, _ = self._env.reset(seed=int(rng.integers(2**31)))
         self._return, self._over = 0.0, False
         self.state = _state(observation, 0.0)
@@ -150,24 +151,24 @@ class GymSimulation(MuJoCoSimulation):
         self._return += float(reward)
 
     def observe(self) -> Array:
-        """The state after the last step."""
+        """Return the state after the last step."""
         return self.state
 
     @property
     def is_over(self) -> bool:
-        """Whether the environment says so: the robot fell."""
+        """Tell whether the environment ended the episode: the robot fell."""
         return bool(self._over)
 
     def measures(self) -> dict[str, float]:
-        """The sum of rewards."""
+        """Return the sum of rewards."""
         return {"return": self._return}
 
     def camera(self) -> Any:
-        """The model's first camera, which follows the robot in gymnasium's models; else one that sees all."""
+        """Return the model's first camera, which follows the robot in gymnasium's models, or the free one."""
         return 0 if self.model.ncam else -1
 
     def close(self) -> None:
-        """Give renderer and environment back."""
+        """Close renderer and environment."""
         super().close()
         self._env.close()
 
@@ -177,16 +178,16 @@ def _state(observation: np.ndarray, reward: float) -> Array:
 
 
 def make(id: str, options: Mapping[str, Any]) -> Any:
-    """The environment without gymnasium's wrappers, so that nothing resets or cuts it.
+    """Make an environment without gymnasium's wrappers, which would reset it or limit its time.
 
     Raises:
-        ValueError: when there is none of that id, or it is not one of MuJoCo with a flat observation.
+        ValueError: when no environment has that id, or it is not one of MuJoCo with a flat observation.
     """
     imported("mujoco", "GymRobot")
     gymnasium = imported("gymnasium", "GymRobot")
     try:
         env = gymnasium.make(id, **options).unwrapped
-    except (gymnasium.error.Error, TypeError, OSError) as error:  # TypeError: an option that it does not know
+    except (gymnasium.error.Error, TypeError, OSError) as error:  # TypeError: an unknown option
         raise ValueError(
             f"gymnasium cannot make {id!r} ({error}): give the id of a MuJoCo environment, such as HalfCheetah-v5"
         ) from error
@@ -201,7 +202,7 @@ def make(id: str, options: Mapping[str, Any]) -> Any:
 
 
 def scale(model: Any, path: str, factor: float, who: str) -> None:
-    """Multiply the parameter of a path in a model, in place.
+    """Multiply a parameter of a model, in place.
 
     Raises:
         ValueError: when there is no such quantity, or nothing of that name has it.
@@ -216,15 +217,15 @@ def scale(model: Any, path: str, factor: float, who: str) -> None:
     if not name:
         change(model, slice(None), factor)
         return
-    at = [i for i, names in enumerate(_names(model, kind)) if name in names]
-    if not at:
-        known = ", ".join(sorted({one for names in _names(model, kind) for one in names if one}))
+    parts = [i for i, names in enumerate(_names(model, kind)) if name in names]
+    if not parts:
+        known = ", ".join(sorted({name for names in _names(model, kind) for name in names if name}))
         raise ValueError(f"{who} has no {kind} {name!r} to vary with {path!r}: choose from {known}")
-    change(model, at, factor)
+    change(model, parts, factor)
 
 
 def _names(model: Any, kind: str) -> list[tuple[str, ...]]:
-    """What each part is called; an actuator also as the joint that it drives, a degree of freedom as its joint."""
+    """Return the names of each part: of an actuator also its joint's, of a degree of freedom its joint's."""
     match kind:
         case "actuator":
             joints = model.actuator_trnid[:, 0].tolist()
@@ -238,24 +239,24 @@ def _names(model: Any, kind: str) -> list[tuple[str, ...]]:
     raise ValueError(f"parts of kind {kind!r} have no names")
 
 
-def _gain(model: Any, at: slice | list[int], factor: float) -> None:
-    model.actuator_gainprm[at] *= factor
+def _gain(model: Any, parts: slice | list[int], factor: float) -> None:
+    model.actuator_gainprm[parts] *= factor
 
 
-def _mass(model: Any, at: slice | list[int], factor: float) -> None:
-    model.body_mass[at] *= factor
-    model.body_inertia[at] *= factor
+def _mass(model: Any, parts: slice | list[int], factor: float) -> None:
+    model.body_mass[parts] *= factor
+    model.body_inertia[parts] *= factor
 
 
-def _friction(model: Any, at: slice | list[int], factor: float) -> None:
-    model.geom_friction[at] *= factor
+def _friction(model: Any, parts: slice | list[int], factor: float) -> None:
+    model.geom_friction[parts] *= factor
 
 
-def _damping(model: Any, at: slice | list[int], factor: float) -> None:
-    model.dof_damping[at] *= factor
+def _damping(model: Any, parts: slice | list[int], factor: float) -> None:
+    model.dof_damping[parts] *= factor
 
 
-def _gravity(model: Any, at: slice | list[int], factor: float) -> None:
+def _gravity(model: Any, parts: slice | list[int], factor: float) -> None:
     model.opt.gravity[:] *= factor
 
 
@@ -266,4 +267,4 @@ QUANTITIES: dict[str, tuple[str, Callable[[Any, slice | list[int], float], None]
     "dof_damping": ("joint", _damping),
     "gravity": ("option", _gravity),
 }
-"""By quantity: the kind of part that has it, and how it is multiplied."""
+"""By quantity: the kind of part that has it, and the function that multiplies it."""

@@ -1,4 +1,4 @@
-"""What all simulations with MuJoCo share: steps that are checked, and pictures.
+"""Simulations with MuJoCo: checked steps, and pictures.
 
 Shapes: ``S`` numbers of a state, ``A`` of an action.
 """
@@ -12,26 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifelong.control.extra import drawn, imported
-from lifelong.control.robot import Array, Dynamics, Simulation
+from lifelong.control.simulation import Array, Dynamics, Simulation
 
 FRAME = (360, 480)
 """Height and width of a picture."""
 
 
 class MuJoCoSimulation(Simulation):
-    """A robot whose model and data are at hand; subclasses say what its state, goal and measures are.
+    """Simulate a robot by MuJoCo; subclasses define its state, goal and measures.
 
     Args:
         who: the robot, for messages.
-        model: ``mujoco.MjModel``, its own.
+        model: ``mujoco.MjModel``, shared with no other simulation.
         data: ``mujoco.MjData``.
-        dynamics: what the model was made with.
+        dynamics: the parameters that the model was made with.
         n_substeps: physical steps of a control step.
     """
 
     def __init__(self, who: str, model: Any, data: Any, dynamics: Dynamics, n_substeps: int) -> None:
-        self.who, self.model, self.data = who, model, data
-        self.dynamics, self.n_substeps = dynamics, n_substeps
+        super().__init__(dynamics)
+        self.who, self.model, self.data, self.n_substeps = who, model, data, n_substeps
         self.mujoco = imported("mujoco", who)
         warning = self.mujoco.mjtWarning
         self._bad = [int(w) for w in (warning.mjWARN_BADQPOS, warning.mjWARN_BADQVEL, warning.mjWARN_BADQACC)]
@@ -39,7 +39,7 @@ class MuJoCoSimulation(Simulation):
 
     @abstractmethod
     def observe(self) -> Array:
-        """The state ``(S,)`` as it is now, float32."""
+        """Return the state ``(S,)`` as it is now."""
 
     def act(self, action: Array) -> None:
         """Simulate one control step with an action ``(A,)`` and observe.
@@ -53,12 +53,12 @@ class MuJoCoSimulation(Simulation):
         self.check()
 
     def check(self) -> None:
-        """Refuse what follows no physics.
+        """Refuse a state that follows no physics.
 
         Raises:
             ValueError: when the state is not finite, or was.
         """
-        # MuJoCo answers numbers beyond all bounds with a reset of its own and counts it.
+        # MuJoCo resets itself where numbers leave all bounds, and counts it.
         counts = self.data.warning.number[self._bad]
         if counts.any() or not np.isfinite(self.state).all():
             raise ValueError(
@@ -68,15 +68,15 @@ class MuJoCoSimulation(Simulation):
 
     @property
     def is_over(self) -> bool:
-        """Never: nothing ends an episode but its length."""
+        """Tell that only its length ends an episode."""
         return False
 
     def camera(self) -> Any:
-        """From where a picture is taken: an ``MjvCamera``, or the number of a camera of the model."""
+        """Return the camera of pictures: an ``MjvCamera``, or the number of a camera of the model."""
         return -1
 
     def frame(self) -> NDArray[np.uint8]:
-        """A picture ``(360, 480, 3)``."""
+        """Return a picture ``(360, 480, 3)``."""
         if self._renderer is None:
             self.model.vis.global_.offheight = max(self.model.vis.global_.offheight, FRAME[0])
             self.model.vis.global_.offwidth = max(self.model.vis.global_.offwidth, FRAME[1])
@@ -85,14 +85,14 @@ class MuJoCoSimulation(Simulation):
         return self._renderer.render()  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Give the renderer back."""
+        """Close the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
 
 
 def checked_action(who: str, action: Array, n: int) -> NDArray[np.float64]:
-    """An action ``(A,)`` within [−1, 1].
+    """Return an action ``(A,)`` clipped to [−1, 1].
 
     Raises:
         ValueError: when it is not ``n`` finite numbers.
@@ -101,15 +101,15 @@ def checked_action(who: str, action: Array, n: int) -> NDArray[np.float64]:
     if entries.shape != (n,):
         raise ValueError(f"{who} takes {n} numbers as an action, but got {list(entries.shape)}: give one per actuator")
     if not np.isfinite(entries).all():
-        raise ValueError(f"{who} got the action {entries.tolist()}: it must be finite; look at the planner's costs")
+        raise ValueError(f"{who} got the action {entries.tolist()}: it must be finite; check the planner's costs")
     return entries.clip(-1, 1)
 
 
-def known_family(who: str, family: str, families: tuple[str, ...]) -> None:
-    """Nothing, or one sentence.
+def check_family(who: str, family: str, families: tuple[str, ...]) -> None:
+    """Refuse an unknown family.
 
     Raises:
-        ValueError: when there is no family of that name.
+        ValueError: with the names of those that there are.
     """
     if family not in families:
         raise ValueError(f"{who} has no family {family!r}: choose from {', '.join(families)}")

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.robots.mujoco_simulation import MuJoCoSimulation, known_family
+from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family
 from lifelong.control.extra import imported
-from lifelong.control.robot import Array, Dynamics, Robot
+from lifelong.control.robot import Robot
+from lifelong.control.simulation import Array, Dynamics
 
 LINKS = (0.1, 0.11)
 """Metres from joint to joint, and from the second joint to the fingertip."""
@@ -22,7 +23,7 @@ REACH = 0.2
 """Targets lie in a disc of this radius, as in gymnasium."""
 N_SUBSTEPS = 2
 NOMINAL: dict[str, tuple[float, float]] = {"first": (0.8, 1.2), "second": (0.8, 1.2), "damping": (0.5, 2.0)}
-"""The ranges of what a family does not change, as factors of gymnasium's arm."""
+"""The ranges of the parameters that a family does not change, as factors of those of gymnasium's arm."""
 FAMILIES: dict[str, dict[str, tuple[float, float]]] = {
     "nominal": {},
     "first joint reversed": {"first": (-1.2, -0.8)},
@@ -34,17 +35,17 @@ ANY = "any"
 
 
 class Reacher(Robot):
-    """Gymnasium's ``Reacher-v5`` (extra ``robot``) with actuators of random gain and sign, and random damping.
+    """Move gymnasium's ``Reacher-v5`` (extra ``robot``) with actuators of random gain and sign, and random damping.
 
     Its dynamics: ``first`` and ``second``, the factor of each actuator, negative where it is reversed; ``damping``, the
     factor of both joints' damping. The family ``any`` (which a stream has only where it is asked for) draws either sign
     and any gain, so that it covers the others.
 
-    Measures: ``success``, whether the fingertip is within ``tolerance`` of the target now (at the end of an episode:
-    a fingertip that flew past does not count); ``distance`` between them in metres.
+    Measures: ``success``, 1 if the fingertip is within ``tolerance`` of the target now (at the end of an episode: a
+    fingertip that only passed it does not count); ``distance`` between them in metres.
 
     Differences from gymnasium: an action of 1 is ``strength`` of the full torque, which would change the speed by
-    4 rad/s in every control step; an episode begins in any pose.
+    4 rad/s in every control step; an episode starts in any pose.
 
     Args:
         episode_steps: control steps of 0.02 s in an episode.
@@ -82,8 +83,8 @@ class Reacher(Robot):
         self.tolerance = tolerance
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
-        """Factors of actuators and damping of one arm."""
-        known_family("Reacher", family, (*self.families, ANY))
+        """Draw the factors of actuators and damping of one arm."""
+        check_family("Reacher", family, (*self.families, ANY))
         if family == ANY:
             signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.3, 1.2, size=2)
             drawn = {"first": signs[0] * gains[0], "second": signs[1] * gains[1]}
@@ -93,55 +94,51 @@ class Reacher(Robot):
         return {name: float(value) for name, value in drawn.items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> ReacherSimulation:
-        """An arm with these dynamics."""
+        """Make an arm with these dynamics."""
         return ReacherSimulation(self, dynamics, rng)
 
-    def told(self, dynamics: Dynamics) -> Array:
-        """Both factors with their signs, and damping's logarithm."""
+    def parameter_values(self, dynamics: Dynamics) -> Array:
+        """Return both factors with their signs, and the logarithm of the damping."""
         return np.array([dynamics["first"], dynamics["second"], math.log(dynamics["damping"])], dtype=np.float32)
 
     def features(self, state: Tensor) -> Tensor:
-        """The second angle as cosine and sine, and both speeds: nothing depends on the first angle. ``(…, 4)``."""
+        """Return cosine and sine of the second angle, and both speeds: ``(…, 4)``; the first angle changes nothing."""
         bend = state[..., 1]
         return torch.cat([torch.stack([bend.cos(), bend.sin()], dim=-1), state[..., 2:]], dim=-1)
 
     def change(self, state: Tensor, following: Tensor) -> Tensor:
-        """The difference."""
+        """Return the difference."""
         return following - state
 
     def advance(self, state: Tensor, change: Tensor) -> Tensor:
-        """The sum."""
+        """Return the sum."""
         return state + change
 
     def fingertip(self, state: Tensor) -> Tensor:
-        """Where the fingertip is, ``(…, 2)``, by forward kinematics."""
+        """Return the position ``(…, 2)`` of the fingertip, by forward kinematics."""
         first, both = state[..., 0], state[..., 0] + state[..., 1]
         x = LINKS[0] * first.cos() + LINKS[1] * both.cos()
         y = LINKS[0] * first.sin() + LINKS[1] * both.sin()
         return torch.stack([x, y], dim=-1)
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
-        """Random pushes, each taken back by its opposite, so that the arm does not run into the end of a joint.
-
-        Returns:
-            ``(n_steps, 2)`` in [−1, 1].
-        """
+        """Return random actions ``(n_steps, 2)``, each undone by its opposite, so that no joint reaches its limit."""
         held = np.repeat(rng.integers(1, 9, size=n_steps), 2)
         levels = np.repeat(rng.uniform(-1, 1, size=(n_steps, 2)), 2, axis=0)
         levels[1::2] *= -1
         return np.repeat(levels, held, axis=0)[:n_steps].astype(np.float32)
 
     def positions(self, state: Tensor) -> Tensor:
-        """Where the fingertip is."""
+        """Return the position of the fingertip."""
         return self.fingertip(state)
 
     def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Metres from fingertip to target."""
+        """Return the metres from fingertip to target."""
         return (self.fingertip(state) - goal).square().sum(dim=-1).add(1e-12).sqrt()
 
 
 class ReacherSimulation(MuJoCoSimulation):
-    """One arm. The state is that of :class:`Reacher`; the goal is the target's (x, y).
+    """Simulate one arm. The state is that of :class:`Reacher`; the goal is the target's (x, y).
 
     Args:
         reacher: strength and tolerance.
@@ -160,7 +157,7 @@ class ReacherSimulation(MuJoCoSimulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """At rest in any pose, with a target anywhere in reach."""
+        """Put the arm at rest in any pose, with a target anywhere in reach."""
         self.mujoco.mj_resetData(self.model, self.data)
         radius, direction = REACH * math.sqrt(rng.uniform()), rng.uniform(-math.pi, math.pi)
         self.goal = np.array([radius * math.cos(direction), radius * math.sin(direction)], dtype=np.float32)
@@ -173,21 +170,21 @@ class ReacherSimulation(MuJoCoSimulation):
         self.act(action)
 
     def observe(self) -> Array:
-        """Angles and speeds of both joints."""
+        """Return angles and speeds of both joints."""
         return np.concatenate([self.data.qpos[:2], self.data.qvel[:2]]).astype(np.float32)
 
     def measures(self) -> dict[str, float]:
-        """Success, and the distance from fingertip to target."""
+        """Return success, and the distance from fingertip to target."""
         distance = math.dist(self.data.body("fingertip").xpos[:2], self.goal)
         return {"success": float(distance < self.reacher.tolerance), "distance": distance}
 
     def camera(self) -> Any:
-        """From straight above."""
+        """Return a camera straight above."""
         camera = self.mujoco.MjvCamera()
         camera.distance, camera.azimuth, camera.elevation = 0.75, 90, -90
         return camera
 
     def close(self) -> None:
-        """Give renderer and environment back."""
+        """Close renderer and environment."""
         super().close()
         self._env.close()

@@ -80,7 +80,8 @@ def run(command: str, args: Sequence[str]) -> None:
     if texts.query is None:
         evaluate(command, module, data, **settings)
     else:
-        evaluate(command, module, TextsToAnswer(texts, data), writer=AnswerWriter(), **settings)
+        answers = TextsToAnswer(texts, data)
+        evaluate(command, module, answers.loader(), writer=AnswerWriter(answers), **settings)
 
 
 def _without_defaults(parsed: Parsed, trainer: dict[str, Any]) -> dict[str, Any]:

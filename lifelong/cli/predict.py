@@ -81,8 +81,8 @@ class DrawnTexts(Drawn):
         return Episode(support_x, support_y, query_x, query_y, weight, self.n_way, classes)
 
 
-class TextsToAnswer(L.LightningDataModule):
-    """Feeds a person's own texts to ``predict``, encoded as those that the learner was trained on.
+class TextsToAnswer:
+    """Read a person's own texts, encoded as those that the learner was trained on, in parts for ``predict``.
 
     Args:
         texts: the files.
@@ -92,11 +92,8 @@ class TextsToAnswer(L.LightningDataModule):
         ValueError: when a file cannot be read, a label is none of the classes, or the data had no texts.
     """
 
-    has_boundaries = True
-
     def __init__(self, texts: Texts, data: StreamDataModule) -> None:
-        super().__init__()
-        self.kind, self.unit, self.stream, self.n_classes = data.kind, data.unit, data.stream, data.n_classes
+        self.unit = data.unit
         assert texts.query is not None
         encoding = find_encoding(data.sources)
         self.table = read_table(Path(texts.query), texts.charset)
@@ -122,25 +119,25 @@ class TextsToAnswer(L.LightningDataModule):
         self.support_y = torch.tensor(_ways(labels, self.class_names, table))
         self.support_x = encoding.encode(table.column(texts.text_column, "--texts.text_column"))
 
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """Some texts at a time, each time with the whole support set."""
+    def loader(self) -> DataLoader[Any]:
+        """Return some texts at a time, each time with the whole support set."""
         n_way, alone = len(self.class_names), self.unit == "examples"
         parts = self.query_x.split(AT_ONCE)  # type: ignore[no-untyped-call]
         drawn: Any = [DrawnTexts(self.support_x, self.support_y, part, n_way, alone) for part in parts]
         return DataLoader(drawn, batch_size=None)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Gather on the device."""
-        return batch.gather(device) if isinstance(batch, Drawn) else batch
 
 
 class AnswerWriter(L.Callback):
     """Writes ``answers.csv``: what the file of texts has, and for each text the likeliest label and all probabilities.
 
     It writes into the Trainer's ``default_root_dir``, the run folder.
+
+    Args:
+        data: the texts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data: TextsToAnswer) -> None:
+        self.data = data
         self._parts: list[Tensor] = []
 
     def on_predict_batch_end(
@@ -157,7 +154,7 @@ class AnswerWriter(L.Callback):
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the file whole, and show how it begins."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = self.data
         probabilities = torch.cat(self._parts).numpy()
         labels = [data.class_names[place] for place in probabilities.argmax(1)]
         path = RunFolder(trainer.default_root_dir).write(

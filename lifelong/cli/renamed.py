@@ -30,6 +30,7 @@ PATHS = {
 }
 """The old path of a class and the new one."""
 
+
 def check_options(options: Sequence[str]) -> None:
     """Refuse an option, or the path of a class, by a name that it no longer has.
 

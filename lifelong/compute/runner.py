@@ -231,7 +231,7 @@ class TaskRunner:
         """Return the same as a training step has them: by a captured graph, or in the memory of one task."""
         device = batch.weight.device
         plan = self.plan_for(learner, device)
-        if plan.graph and self._can_capture(learner, device):
+        if plan.graph and self.can_capture(learner, device):
             return self._graphs(self.without_graphs(), learner, params, batch)
         if len(batch) > 1 and plan.mapping == "loop" and self._forgets_graphs(learner, device):
             leaves = [p for p in (*params.values(), *self._routers_parameters().values()) if p.requires_grad]
@@ -286,8 +286,8 @@ class TaskRunner:
         # Halves need a loss that is scaled up before gradients are taken.
         return torch.is_grad_enabled() and not torch.is_autocast_enabled(device.type)
 
-    def _can_capture(self, learner: TaskLearner, device: torch.device) -> bool:
-        """Whether the losses depend on parameters and batch alone for now, on a device that has graphs.
+    def can_capture(self, learner: TaskLearner, device: torch.device) -> bool:
+        """Tell whether the losses depend on parameters and batch alone for now, on a device that has graphs.
 
         One process: a graph writes its gradients into the same memory again, and how DDP waits for them was not tried.
         """

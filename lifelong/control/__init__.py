@@ -1,4 +1,4 @@
-"""Control: robots that a learner drives, the planners it drives them with, and what comes of it."""
+"""Control: robots that a learner drives, the controllers and planners that drive them, and their evaluation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lifelong.control.cem import CEM
     from lifelong.control.closed_loop import ClosedLoop
-    from lifelong.control.controller import Controller, Imitation, ModelPredictive, ModelSpace
+    from lifelong.control.control_source import ControlSource
+    from lifelong.control.controller import Controller
     from lifelong.control.drive import Drive
-    from lifelong.control.planning import CEM, MPPI, Planner
-    from lifelong.control.robot import Robot, Simulation
-    from lifelong.control.source import ControlSource
+    from lifelong.control.imitation import Imitation
+    from lifelong.control.model_predictive import ModelPredictive
+    from lifelong.control.model_space import ModelSpace
+    from lifelong.control.mppi import MPPI
+    from lifelong.control.planner import Planner
+    from lifelong.control.robot import Robot
+    from lifelong.control.simulation import Simulation
 
 __all__ = [
     "CEM",
@@ -28,19 +34,24 @@ __all__ = [
     "Simulation",
 ]
 
-PLACES = {
-    "closed_loop": ("ClosedLoop",),
-    "controller": ("Controller", "Imitation", "ModelPredictive", "ModelSpace"),
-    "drive": ("Drive",),
-    "planning": ("CEM", "MPPI", "Planner"),
-    "robot": ("Robot", "Simulation"),
-    "source": ("ControlSource",),
+MODULES = {
+    "CEM": "cem",
+    "MPPI": "mppi",
+    "ClosedLoop": "closed_loop",
+    "ControlSource": "control_source",
+    "Controller": "controller",
+    "Drive": "drive",
+    "Imitation": "imitation",
+    "ModelPredictive": "model_predictive",
+    "ModelSpace": "model_space",
+    "Planner": "planner",
+    "Robot": "robot",
+    "Simulation": "simulation",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for, imported when it is: a robot alone shall not wait for Lightning."""
-    for module, names in PLACES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a class when it is asked for, so that a robot alone does not wait for Lightning."""
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)

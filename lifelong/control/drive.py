@@ -1,4 +1,4 @@
-"""One episode of several robots at once, and what is recorded of it.
+"""Drives: one episode of several robots at once, and what is recorded of it.
 
 Shapes: ``R`` robots, ``T`` control steps, ``S`` numbers of a state, ``A`` of an action, ``G`` of a goal.
 """
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lifelong.control.robot import Array, Simulation
+from lifelong.control.simulation import Array, Simulation
 from lifelong.utilities.progress_bar import show_progress
 
 Frames = list[NDArray[np.uint8]]
@@ -23,16 +23,16 @@ Policy = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Drive:
-    """What robots did in one episode each.
+    """Record what robots did in one episode each.
 
     Args:
         measures: ``(R,)`` by name; ``success`` or ``return`` is among them.
         states: ``(R, T + 1, S)``, NaN after the end of an episode.
         actions: ``(R, T, A)``, NaN after the end.
         goals: ``(R, T + 1, G)``, NaN after the end.
-        failures: what went wrong with robots whose simulation became unstable, one sentence each.
+        failures: why the robots failed whose simulation became unstable, one sentence each.
         frames: pictures ``(height, width, 3)`` of the first robot, one more than it made steps; empty if not filmed.
-        positions: ``(R, T + 1, 2)`` where the robots were, or None where that cannot be drawn.
+        positions: ``(R, T + 1, 2)``, or None where a robot has none that could be drawn.
         seconds_per_step: of a control step.
     """
 
@@ -47,16 +47,16 @@ class Drive:
 
     @property
     def score_name(self) -> str:
-        """What the robots are judged by."""
+        """Return the name of the measure that robots are judged by."""
         return "success" if "success" in self.measures else "return"
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """``(R,)``, higher is better."""
+        """Return the score of each robot ``(R,)``, higher is better."""
         return self.measures[self.score_name]
 
 
-def act_out(
+def run_episodes(
     simulations: Sequence[Simulation],
     policy: Policy,
     n_steps: int,
@@ -67,7 +67,7 @@ def act_out(
     positions: Callable[[Tensor], Tensor | None] | None = None,
     film: bool = False,
 ) -> Drive:
-    """One episode of every robot, from a reset to its end or for ``n_steps`` control steps.
+    """Run one episode of every robot, from a reset to its end or for ``n_steps`` control steps.
 
     A robot whose simulation becomes unstable, or whose policy has no finite action for it, has failed: its success is
     0 and its return at most 0. The others go on.
@@ -76,61 +76,47 @@ def act_out(
         simulations: the robots.
         policy: acts for all of them at once.
         n_steps: ``T``.
-        rng: decides how episodes begin.
+        rng: decides how episodes start.
         device: of the policy.
         seconds_per_step: of a control step.
-        positions: where robots are, from their states.
+        positions: returns the positions of states, or None where there are none.
         film: take pictures of the first robot.
 
     Raises:
         ValueError: when no robot can make the first step, which is a mistake and no instability.
     """
-    drivers = [_Driver(simulation, n_steps) for simulation in simulations]
-    for driver, seed in zip(drivers, rng.integers(2**62, size=len(drivers)), strict=True):
-        driver.simulation.reset(np.random.default_rng(seed))
-        driver.begin()
+    episodes = [
+        _RobotEpisode(simulation, n_steps, np.random.default_rng(seed))
+        for simulation, seed in zip(simulations, rng.integers(2**62, size=len(simulations)), strict=True)
+    ]
     frames = [simulations[0].frame()] if film else []
-    for number in show_progress(range(n_steps), f"driving {len(drivers)} robots"):
-        if all(driver.is_over for driver in drivers):
+    for number in show_progress(range(n_steps), f"driving {len(episodes)} robots"):
+        if all(episode.is_over for episode in episodes):
             break
-        state, goal = (torch.from_numpy(np.stack([getattr(d, name) for d in drivers])) for name in ("state", "goal"))
+        state, goal = (torch.from_numpy(np.stack([getattr(e, name) for e in episodes])) for name in ("state", "goal"))
         with torch.inference_mode():
             actions = policy(state.to(device), goal.to(device)).float().cpu().numpy()
-        for driver, action in zip(drivers, actions, strict=True):
-            driver.act(number, action)
-        if number == 0 and all(driver.error for driver in drivers):
-            raise drivers[0].error  # type: ignore[misc]
-        if film and not drivers[0].is_over:
+        for episode, action in zip(episodes, actions, strict=True):
+            episode.act(number, action)
+        if number == 0:
+            _check_first_step(episodes)
+        if film and not episodes[0].is_over:
             frames.append(simulations[0].frame())
-    names = list(dict.fromkeys(name for driver in drivers for name in driver.measures()))
-    measures = {n: np.array([d.measures().get(n, np.nan) for d in drivers], dtype=np.float64) for n in names}
-    states = np.stack([driver.states for driver in drivers])
-    places = None if positions is None else positions(torch.from_numpy(states))
-    return Drive(
-        measures,
-        states,
-        np.stack([driver.actions for driver in drivers]),
-        np.stack([driver.goals for driver in drivers]),
-        tuple(f"robot {n + 1}: {driver.error}" for n, driver in enumerate(drivers) if driver.error),
-        frames,
-        None if places is None else places.numpy(),
-        seconds_per_step,
-    )
+    return _recorded(episodes, frames, positions, seconds_per_step)
 
 
-class _Driver:
-    """One robot in its episode, and what is recorded of it."""
+class _RobotEpisode:
+    """Run and record the episode of one robot."""
 
-    def __init__(self, simulation: Simulation, n_steps: int) -> None:
+    def __init__(self, simulation: Simulation, n_steps: int, rng: np.random.Generator) -> None:
         self.simulation, self.n_steps = simulation, n_steps
         self.error: ValueError | None = None
-
-    def begin(self) -> None:
-        self.state, self.goal = self.simulation.state, self.simulation.goal
-        self.states = np.full((self.n_steps + 1, len(self.state)), np.nan, dtype=np.float32)
-        self.goals = np.full((self.n_steps + 1, len(self.goal)), np.nan, dtype=np.float32)
+        simulation.reset(rng)
+        self.state, self.goal = simulation.state, simulation.goal
+        self.states = np.full((n_steps + 1, len(self.state)), np.nan, dtype=np.float32)
+        self.goals = np.full((n_steps + 1, len(self.goal)), np.nan, dtype=np.float32)
         self.states[0], self.goals[0] = self.state, self.goal
-        self.actions: Array = np.zeros((self.n_steps, 0), dtype=np.float32)
+        self.actions: Array = np.zeros((n_steps, 0), dtype=np.float32)
 
     @property
     def is_over(self) -> bool:
@@ -152,8 +138,36 @@ class _Driver:
         self.actions[number], self.states[number + 1], self.goals[number + 1] = action, self.state, self.goal
 
     def measures(self) -> dict[str, float]:
-        found = self.simulation.measures()
+        measures = self.simulation.measures()
         if self.error is None:
-            return found
-        worst = {"success": 0.0, "return": min(np.nan_to_num(found.get("return", 0.0)), 0.0)}
-        return {name: worst.get(name, value) for name, value in found.items()}
+            return measures
+        worst = {"success": 0.0, "return": min(np.nan_to_num(measures.get("return", 0.0)), 0.0)}
+        return {name: worst.get(name, value) for name, value in measures.items()}
+
+
+def _check_first_step(episodes: Sequence[_RobotEpisode]) -> None:
+    errors = [episode.error for episode in episodes if episode.error is not None]
+    if errors and len(errors) == len(episodes):
+        raise errors[0]
+
+
+def _recorded(
+    episodes: Sequence[_RobotEpisode],
+    frames: Frames,
+    positions: Callable[[Tensor], Tensor | None] | None,
+    seconds_per_step: float,
+) -> Drive:
+    measures = [episode.measures() for episode in episodes]
+    names = list(dict.fromkeys(name for row in measures for name in row))
+    states = np.stack([episode.states for episode in episodes])
+    places = None if positions is None else positions(torch.from_numpy(states))
+    return Drive(
+        {name: np.array([row.get(name, np.nan) for row in measures], dtype=np.float64) for name in names},
+        states,
+        np.stack([episode.actions for episode in episodes]),
+        np.stack([episode.goals for episode in episodes]),
+        tuple(f"robot {n + 1}: {episode.error}" for n, episode in enumerate(episodes) if episode.error),
+        frames,
+        None if places is None else places.numpy(),
+        seconds_per_step,
+    )

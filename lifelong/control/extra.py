@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def imported(package: str, who: str) -> Any:
-    """A package of the extra ``robot``.
+    """Import a package of the extra ``robot``.
 
-    Where there is no display, MuJoCo is told to draw without one, or not at all where the machine has no EGL either
-    (it could not even be imported then), unless ``MUJOCO_GL`` says otherwise.
+    Where there is no display, MuJoCo is set to draw without one, or not at all where the machine has no EGL either
+    (it could not even be imported then), unless ``MUJOCO_GL`` is set.
 
     Args:
         package: its name.
@@ -37,10 +37,10 @@ def imported(package: str, who: str) -> Any:
 
 
 def drawn(who: str, draw: Callable[[], T]) -> T:
-    """What ``draw`` returns, a picture or what makes one.
+    """Return what ``draw`` returns, a picture or what makes one.
 
     Args:
-        who: is drawn.
+        who: what is drawn.
         draw: by MuJoCo, which fails in many ways where a machine cannot draw.
 
     Raises:

@@ -1,26 +1,50 @@
-"""How good a model is after how many transitions: its error on held-out windows against the size of the support set.
+"""The support curve: the error of a model on held-out windows against the size of its support set.
 
-Shapes: ``B`` tasks, ``K`` support and ``Q`` query examples.
+Shapes: ``B`` tasks, ``D`` domains, ``K`` sizes of support sets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lifelong.control.adapted import adapt_to
+from lifelong.compute.runner import TaskRunner
+from lifelong.control.adaptation import adapt_to
 from lifelong.data.episode import Episode
+from lifelong.data.kinds import Part
 from lifelong.data.pool import TaskShape
 from lifelong.data.sampling import draw_task, gather, generator
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.evaluation.intervals import interval, ragged
 from lifelong.learners.base import Learner
 
 
+@dataclass(frozen=True, eq=False)
+class SupportCurve:
+    """Hold the error of a model in every domain by the size of the support set, with 95 % intervals over tasks.
+
+    Args:
+        sizes: ``K`` numbers of support examples.
+        mean: ``(D, K)`` normalised errors, see :func:`errors_by_size`.
+        half_width: ``(D, K)``.
+    """
+
+    sizes: list[int]
+    mean: NDArray[np.float64]
+    half_width: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, errors: Sequence[NDArray[np.float64]], sizes: list[int]) -> SupportCurve:
+        """Return the curve of errors ``(K, B)`` of each domain; domains may have different numbers of tasks."""
+        return cls(sizes, *interval(ragged(errors)))
+
+
 def default_sizes(n_shot: int) -> list[int]:
-    """Nothing, powers of two, and what the tasks have.
+    """Return 0, the powers of two below the size of the tasks' support sets, and that size.
 
     Example:
         >>> default_sizes(20)
@@ -29,43 +53,54 @@ def default_sizes(n_shot: int) -> list[int]:
     return [0, *(2**i for i in range(n_shot.bit_length()) if 2**i < n_shot), n_shot]
 
 
-def windows(data: Any, part: str, domain: int, n_shot: int, n_tasks: int, device: torch.device) -> Episode:
-    """Held-out tasks of a domain with ``n_shot`` support examples and as many queries as its evaluation tasks.
+def evaluation_shape(data: StreamDataModule, part: Part, domain: int) -> TaskShape:
+    """Return the shape of a domain's evaluation tasks, each drawn from one function (regression)."""
+    task = data.draw_for_evaluation(part, domain, [0]).gather(torch.device("cpu"))
+    return TaskShape(1, task.support_x.shape[1], task.query_x.shape[1])
+
+
+def windows(
+    data: StreamDataModule, part: Part, domain: int, n_shot: int, n_tasks: int, device: torch.device
+) -> Episode:
+    """Draw held-out tasks of a domain with ``n_shot`` support examples and as many queries as its evaluation tasks.
 
     Args:
-        data: an episodic DataModule.
+        data: few-shot tasks.
         part: ``val`` or ``test``.
         domain: its number in the stream.
         n_shot: support examples.
         n_tasks: how many.
-        device: where they are wanted.
+        device: where they are needed.
 
     Raises:
         ValueError: when the domain's classes have too few examples.
     """
     pool = (data.stream.val if part == "val" else data.stream.test)[domain]
-    shape = TaskShape(1, n_shot, data.eval_shape.n_query)
+    shape = TaskShape(1, n_shot, evaluation_shape(data, part, domain).n_query)
     pool.check(shape)
     draws = [draw_task([pool], shape, generator(data.split_seed, part, domain, i)) for i in range(n_tasks)]
     return gather(draws, shape, device)
 
 
-def errors_by_size(learner: Learner, batch: Episode, sizes: Sequence[int]) -> NDArray[np.float64]:
-    """Normalised errors ``(len(sizes), B)``: mean squared error over the mean variance of all queries' targets.
+def errors_by_size(
+    learner: Learner, batch: Episode, sizes: Sequence[int], *, runner: TaskRunner
+) -> NDArray[np.float64]:
+    """Return normalised errors ``(K, B)``: mean squared error over the mean variance of all queries' targets.
 
-    1 is what always answering the mean comes to. The queries are the same for every size; a support set is the end of
+    Always answering the mean has an error of 1. The queries are the same for every size; a support set is the end of
     the largest one, so that in windows of time it comes right before the queries. Size 0 is the learner as it is.
 
     Args:
-        learner: with its strategies.
+        learner: what adapts.
         batch: tasks with support sets of the largest size or larger.
         sizes: of support sets.
+        runner: runs the learner; bound to strategies, it routes each task by its support set.
 
     Example:
         >>> from lifelong.learners import R2D2
         >>> learner, x = R2D2(torch.nn.Identity(), task="regression", regulariser=1e-6), torch.rand(4, 9, 1)
         >>> batch = Episode(x[:, :3], 5 * x[:, :3], x[:, 3:], 5 * x[:, 3:], torch.ones(4), n_way=0)
-        >>> errors_by_size(learner, batch, [0, 3]).mean(1).round(2)[1] + 0
+        >>> errors_by_size(learner, batch, [0, 3], runner=TaskRunner()).mean(1).round(2)[1] + 0
         np.float64(0.0)
     """
     targets = batch.query_y.double()
@@ -75,6 +110,6 @@ def errors_by_size(learner: Learner, batch: Episode, sizes: Sequence[int]) -> ND
         first = batch.support_x.shape[1] - max(size, 1)
         x, y = batch.support_x[:, first:], batch.support_y[:, first:]
         with torch.no_grad():
-            outputs = adapt_to(learner, x, y, adapt=size > 0)(batch.query_x).double()
+            outputs = adapt_to(learner, x, y, runner=runner, adapt=size > 0)(batch.query_x).double()
         rows.append(((outputs - targets).square().flatten(1).mean(1) / variance).cpu().numpy())
     return np.stack(rows)

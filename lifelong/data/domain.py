@@ -15,7 +15,7 @@ from lifelong.data.pool import RESIDENT_BYTES
 
 @dataclass(frozen=True)
 class Domain:
-    """What a source loads: the examples of one future experience, by class.
+    """Hold what a source loads: the examples of one future experience, by class.
 
     Args:
         name: shown in tables and plots.
@@ -52,7 +52,7 @@ class Domain:
     ordered: bool = False
 
     def part(self, y: np.ndarray, name: str, class_names: Sequence[str]) -> Domain:
-        """Some of the examples under other class indices.
+        """Return some of the examples under other class indices.
 
         A large domain shares its inputs with all of its parts, so that a memory map is not read into memory.
 
@@ -83,6 +83,6 @@ class Domain:
 
 
 def members_by_class(y: np.ndarray, n_classes: int) -> list[np.ndarray]:
-    """The indices of each class's examples, ascending; -1 is no class."""
+    """Return the ascending indices of each class's examples; -1 is no class."""
     order = np.argsort(y, kind="stable")
     return np.split(order, np.searchsorted(y[order], np.arange(n_classes)))[1:]

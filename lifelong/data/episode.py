@@ -1,4 +1,4 @@
-"""What travels from a loader to a learner: a batch of tasks.
+"""Episodes: the batches of tasks that loaders yield and learners take.
 
 Shapes: ``B`` tasks, ``S`` support examples, ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class Task(NamedTuple):
-    """One task (or, with a leading ``B``, a batch of them) as tensors; what a pure function of a task receives.
+    """Hold one task (or, with a leading ``B``, a batch of them) as tensors, as pure functions of a task take it.
 
     ``classes`` ``(N,)`` are the stream-wide numbers of the classes: for learners that pre-train on class labels, never
     an input of ``adapt`` or ``predict``.
@@ -29,7 +29,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Episode:
-    """``B`` tasks of one shape: support sets to learn from, query sets to be judged on.
+    """Hold ``B`` tasks of one shape: support sets to learn from, query sets to be judged on.
 
     A *unit* is one of the ``B`` tasks. Labels are integers ``0 … N-1`` for classification (``n_way = N``) and
     real targets for regression (``n_way = 0``).
@@ -79,30 +79,30 @@ class Episode:
         return self.weight.shape[0]
 
     def to(self, target: torch.device | torch.dtype) -> Episode:
-        """The same episode on another device, or with its real-valued tensors in another floating type."""
+        """Return the episode on another device, or with its real-valued tensors in another floating type."""
         if isinstance(target, torch.device):
             return self._map(lambda tensor: tensor.to(target))
         return self._map(lambda tensor: tensor.to(target) if tensor.is_floating_point() else tensor)
 
     def clone(self) -> Episode:
-        """A copy that shares no memory with this episode (and is usable by autograd outside inference mode)."""
+        """Return a copy that shares no memory with this one (and is usable by autograd outside inference mode)."""
         return self._map(torch.clone)
 
     def tasks(self) -> Task:
-        """What the tasks are made of; all tensors begin with ``B``."""
+        """Return the tensors that the tasks are made of; all begin with ``B``."""
         assert self.classes is not None
         return Task(self.support_x, self.support_y, self.query_x, self.query_y, self.classes)
 
     def weighted(self, factor: float) -> Episode:
-        """The same tasks with their weights multiplied."""
+        """Return the same tasks with their weights multiplied."""
         return replace(self, weight=self.weight * factor)
 
     def take(self, rows: slice | Tensor) -> Episode:
-        """Some of the tasks."""
+        """Return some of the tasks."""
         return self._map(lambda tensor: tensor[rows])
 
     def padded(self, n_way: int) -> Episode:
-        """The same with room for ``n_way`` ways; those that a task does not have are the class -1."""
+        """Return the same with room for ``n_way`` ways; those that a task does not have are the class -1."""
         if n_way == self.n_way:
             return self
         assert self.classes is not None
@@ -115,7 +115,7 @@ class Episode:
 
     @staticmethod
     def cat(episodes: Sequence[Episode]) -> Episode:
-        """The tasks of several episodes of one shape in one episode; labelled examples may differ in their ways.
+        """Join several episodes of one shape in one; labelled examples may differ in their ways.
 
         Raises:
             ValueError: when ways, shots or input shapes differ.

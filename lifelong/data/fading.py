@@ -13,7 +13,7 @@ from lifelong.data.sampling import generator
 
 
 class Fading:
-    """Which domain each example of the stream comes from: a function of the seed and of its place in the stream.
+    """Choose the domain of each example of the stream, as a function of the seed and of its place in the stream.
 
     Example ``i`` of the ``U`` of stretch ``e`` stands at ``x = (i + ½) / U``. It is of domain ``e + 1`` with
     probability ``max(0, ½ − (1 − x) / fade)``, of domain ``e − 1`` with ``max(0, ½ − x / fade)``, and else of domain
@@ -36,7 +36,7 @@ class Fading:
         self.n_domains, self.n_units, self.fade, self.seed = n_domains, n_units, fade, seed
 
     def domains(self, stretch: int) -> np.ndarray:
-        """``(U,)`` the domain of each example of a stretch."""
+        """Return ``(U,)`` the domain of each example of a stretch."""
         place = (np.arange(self.n_units(stretch)) + 0.5) / self.n_units(stretch)
         chance = generator(self.seed, "fade", stretch).random(len(place))
         after = (stretch + 1 < self.n_domains) & (chance < self._neighbour(1 - place))
@@ -44,16 +44,16 @@ class Fading:
         return stretch + after - before
 
     def turns(self, stretch: int) -> np.ndarray:
-        """``(U,)`` how many examples of its domain came before each example of a stretch, in the whole stream."""
+        """Return ``(U,)`` how many examples of its domain came before each example of a stretch in the stream."""
         earlier = [self.domains(e) for e in range(max(stretch - 2, 0), stretch)]  # a domain reaches no further back
         here, turns = self.domains(stretch), np.empty(self.n_units(stretch), dtype=np.int64)
         for domain in np.unique(here):
-            mine = here == domain
-            turns[mine] = sum(int((e == domain).sum()) for e in earlier) + np.arange(mine.sum())
+            same = here == domain
+            turns[same] = sum(int((e == domain).sum()) for e in earlier) + np.arange(same.sum())
         return turns
 
     def _neighbour(self, distance: np.ndarray) -> np.ndarray:
-        """The probability of the domain across a boundary at a distance from it."""
+        """Return the probability of the domain across a boundary at a distance from it."""
         if self.fade == 0:
             return np.zeros_like(distance)
         return np.maximum(0.5 - distance / self.fade, 0)

@@ -34,8 +34,8 @@ def same_shape(domains: Sequence[Domain]) -> list[Domain]:
         return list(domains)
     target = tuple(domains[0].x.shape[1:])
     if not all(len(shape) == 3 and shape[0] in (1, 3) for shape in shapes):
-        found = ", ".join(f"{name!r} has {shape}" for shape, name in shapes.items())
-        raise ValueError(f"all experiences of a stream need inputs of one shape, but {found}")
+        listed = ", ".join(f"{name!r} has {shape}" for shape, name in shapes.items())
+        raise ValueError(f"all experiences of a stream need inputs of one shape, but {listed}")
     log.warning(
         "images of different shapes: all are made %s (channels, rows, columns) as in %r", target, domains[0].name
     )

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 Part = Literal["val", "test"]
-
-
+"""The part of a domain that is evaluated."""
 Unit = Literal["tasks", "examples"]
-
-
+"""Few-shot tasks, or labelled examples."""
 StreamKind = Literal["few-shot", "class", "domain", "task"]
 """Few-shot tasks, or labelled examples whose classes, domains or tasks increase."""
-
-
 EVERY_STREAM: frozenset[StreamKind] = frozenset(("few-shot", "class", "domain", "task"))
-
-
 EXAMPLE_STREAMS: frozenset[StreamKind] = frozenset(("class", "domain", "task"))
-
-
 DISJOINT_STREAMS: frozenset[StreamKind] = frozenset(("class", "task"))
 """Those whose every experience has outputs of its own, which nothing before it has taught."""

@@ -12,15 +12,15 @@ from lifelong.data.episode import Episode
 
 
 class Drawn(ABC):
-    """Drawn units on their way to the device: indices and no data yet; not a collection, so nothing looks into it."""
+    """Hold drawn units on their way to the device: indices and no data yet; no collection, so nothing looks into it."""
 
     @abstractmethod
     def gather(self, device: torch.device) -> Episode:
-        """The units as tensors on the device."""
+        """Return the units as tensors on the device."""
 
 
 class StepLoader:
-    """Yields one rank's share of the units of each step and remembers its place for an exact resume.
+    """Yield one rank's share of the units of each step, and remember the place for an exact resume.
 
     Args:
         draw: maps (experience, indices of this rank's units of a step) to drawn units.
@@ -52,16 +52,16 @@ class StepLoader:
             yield self._draw(experience, self._units(experience, step)[rank::world])
 
     def state_dict(self) -> dict[str, int]:
-        """The experience and the next step."""
+        """Return the experience and the next step."""
         return {"experience": self._position[0], "step": self._position[1]}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there."""
+        """Continue at the experience and step of a state."""
         self._position = self._resumed = (state["experience"], state["step"])
 
 
 class RowLoader(CombinedLoader):
-    """One loader after another, without those that are not wanted when an iteration begins.
+    """Iterate one loader after another, without those that are not wanted when an iteration begins.
 
     Args:
         loaders: one for each domain.

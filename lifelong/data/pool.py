@@ -18,7 +18,7 @@ RESIDENT_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class TaskShape:
-    """Ways, shots and queries of a task; ``n_shot`` and ``n_query`` count examples per class.
+    """Hold ways, shots and queries of a task; ``n_shot`` and ``n_query`` count examples per class.
 
     For regression a task is drawn from one function, so ``n_way`` must be 1.
     """
@@ -34,7 +34,7 @@ class TaskShape:
 
     @property
     def per_class(self) -> int:
-        """Different examples that one class must have."""
+        """Return how many different examples one class must have."""
         return self.n_shot + self.n_query
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class TaskShape:
 
 
 class Pool:
-    """Examples by class.
+    """Keep the examples of one domain and one split by class.
 
     Args:
         x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point, or other whole numbers (tokens,
@@ -92,12 +92,12 @@ class Pool:
 
     @property
     def n_classes(self) -> int:
-        """Classes that can meet in a task; variants of one class count once."""
+        """Return how many classes can meet in a task; variants of one class count once."""
         return len(self.members) // self.n_variants
 
     @property
     def is_regression(self) -> bool:
-        """Whether the pool holds real targets instead of classes."""
+        """Tell whether the pool holds real targets instead of classes."""
         return self.targets is not None
 
     def check(self, shape: TaskShape) -> None:
@@ -124,7 +124,7 @@ class Pool:
                 )
 
     def take(self, classes: Sequence[int], name: str) -> Pool:
-        """The pool of some of its classes (indices that count each variant), sharing the memory of the examples."""
+        """Return the pool of some classes (indices that count each variant), sharing the memory of the examples."""
         return Pool(
             self.x,
             [self.members[c] for c in classes],
@@ -138,11 +138,11 @@ class Pool:
         )
 
     def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:
-        """Inputs at ``indices`` (any shape ``I``) as ``(*I, *X)`` on the device; uint8 becomes floats in [0, 1]."""
+        """Return inputs at ``indices`` (any shape ``I``) as ``(*I, *X)`` on the device, uint8 as floats in [0, 1]."""
         return as_input(self._rows(self.x, indices, device))
 
     def gather_targets(self, indices: np.ndarray, device: torch.device) -> Tensor:
-        """Regression targets at ``indices`` as ``(*I, *Y)`` on the device."""
+        """Return regression targets at ``indices`` as ``(*I, *Y)`` on the device."""
         assert self.targets is not None
         return self.targets[torch.from_numpy(indices)].to(device, non_blocking=True)
 
@@ -157,5 +157,5 @@ class Pool:
 
 
 def as_input(x: Tensor) -> Tensor:
-    """Raw examples as a network takes them: uint8 becomes float in [0, 1], floats and tokens stay as they are."""
+    """Return raw examples as a network takes them: uint8 as float in [0, 1], floats and tokens as they are."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x

@@ -1,4 +1,4 @@
-"""Where training stands in the stream: a visit to an experience, and the position of a step."""
+"""The place of training in the stream: a visit to an experience, and the position of a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lifelong.data.stream import Experience
 
 @dataclass(frozen=True)
 class Visit:
-    """One experience as learners and strategies meet it when it begins and when it ends.
+    """Describe an experience to learners and strategies when it begins and when it ends.
 
     A stream without boundaries is met as one experience of index 0 that begins with the stream and ends with it; its
     pools are those at hand: of the first domain when it begins, and of the last when it ends.
@@ -41,7 +41,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Position:
-    """Where in the stream a training step stands: all that a counter-based random number needs.
+    """Locate a training step in the stream: all that a counter-based random number needs.
 
     Args:
         experience: index of the experience; 0 all along a stream without boundaries.

@@ -34,11 +34,11 @@ PURPOSES = (
     "fade",
     "drive",
 )
-"""What a random number is for; each purpose has a stream of its own."""
+"""Purposes of random numbers; each has a stream of its own."""
 
 
 def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.random.Generator:
-    """The random generator of one task: a Philox counter (Salmon et al. 2011) keyed by all that names the task.
+    """Return the random generator of one task: a Philox counter (Salmon et al. 2011) keyed by its place.
 
     Example:
         >>> a, b = generator(0, "train", 2, 7), generator(0, "train", 2, 7)
@@ -57,7 +57,7 @@ def _key(seed: int, purpose: str, experience: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """The indices of one task inside a pool: what a loader yields before anything is gathered.
+    """Hold the indices of one task inside a pool, which a loader yields before anything is gathered.
 
     Args:
         pool: where the examples are.

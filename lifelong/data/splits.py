@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 
 
 def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: int) -> dict[str, Pool]:
-    """The train, val and test pools of a domain, a pure function of its origin or name and the split seed."""
+    """Return the train, val and test pools of a domain, a pure function of its origin or name and the split seed."""
     members = members_by_class(domain.y, len(domain.class_names))
     pool = Pool(
         domain.x,

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lifelong.data.domain import Domain
+from lifelong.data.kinds import Part
 from lifelong.data.pool import Pool
 from lifelong.data.splits import SPLITS, split_domain
 
 
 @dataclass(frozen=True)
 class Experience:
-    """One stretch of the stream.
+    """Hold one stretch of the stream.
 
     Args:
         index: its place in the stream.
@@ -30,7 +31,7 @@ class Experience:
 
 @dataclass(frozen=True)
 class Stream:
-    """The ordered experiences, and for every domain the fixed pools that evaluation tasks come from.
+    """Hold the ordered experiences, and for every domain the fixed pools that evaluation tasks come from.
 
     Args:
         experiences: what is learnt, in order.
@@ -52,8 +53,12 @@ class Stream:
 
     @property
     def n_learnt(self) -> int:
-        """Domains that the stream teaches."""
+        """Return how many domains the stream teaches."""
         return len(self.domains) - self.n_unseen
+
+    def pools(self, part: Part) -> tuple[Pool, ...]:
+        """Return the pools of an evaluation part, one per domain."""
+        return self.val if part == "val" else self.test
 
 
 def build_stream(
@@ -130,7 +135,7 @@ def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None
 
 
 def _number_classes(parts: Sequence[dict[str, Pool]], shared: bool) -> int:
-    """Give each class its number in the stream, training classes first; returns how many of those there are."""
+    """Number the classes of the stream, training classes first, and return how many of those there are."""
     numbers: dict[tuple[int, str | int], int] = {}
     n_train = 0
     for split in SPLITS:

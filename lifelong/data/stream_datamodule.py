@@ -1,4 +1,4 @@
-"""What every stream of data shares, whatever its units are: tasks drawn from classes, or labelled examples.
+"""The base of all DataModules of streams, whatever their units are: few-shot tasks or labelled examples.
 
 A *unit* is one of the ``B`` things that a batch holds and that has a loss and a weight of its own.
 """
@@ -17,15 +17,15 @@ from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
 from lifelong.data.kinds import Part, StreamKind, Unit
 from lifelong.data.loaders import Drawn, RowLoader, StepLoader
-from lifelong.data.source import Source
+from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
 from lifelong.utilities.recorded import Recorded
 
 
 class StreamDataModule(Recorded, L.LightningDataModule):
-    """Loads sources, builds the stream, and makes each epoch of the Trainer one experience.
+    """Load sources, build the stream, and make each epoch of the Trainer one experience.
 
-    Abstract: subclasses say what a unit is, how units are drawn, and how many make a step.
+    Abstract: subclasses define what a unit is, how units are drawn, and how many make a step.
 
     Args:
         sources: the data sets, in the order of the stream; each brings one or more domains.
@@ -41,9 +41,9 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     """
 
     unit: ClassVar[Unit]
-    """What a unit is."""
+    """The kind of unit that is drawn."""
     kind: StreamKind
-    """What increases along the stream."""
+    """The kind of stream: what increases along it."""
     fixed_ways: bool = False
     """Whether every domain has the same classes and every task all of them, each always the same way."""
     has_boundaries: bool = True
@@ -72,7 +72,7 @@ class StreamDataModule(Recorded, L.LightningDataModule):
         self._stream: Stream | None = None
         self._origins: list[tuple[Source, int]] = []
 
-    # -- what a subclass decides ----------------------------------------------------------------------------------
+    # -- decided by a subclass ----------------------------------------------------------------------------------
 
     @abstractmethod
     def check(self, stream: Stream) -> None:
@@ -81,45 +81,49 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     @property
     @abstractmethod
     def steps_per_experience(self) -> int:
-        """Optimizer steps of one experience."""
+        """Return the optimizer steps of one experience."""
 
     @abstractmethod
     def units(self, experience: int, step: int) -> range:
-        """The indices of the units of a training step, over all ranks."""
+        """Return the indices of the units of a training step, over all ranks."""
 
     @abstractmethod
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> Drawn:
-        """Units of an experience, drawn for a purpose (``train``, ``fisher``, …) from its training pools."""
+        """Draw units of an experience for a purpose (``train``, ``fisher``, …) from its training pools."""
 
     def draw_for_training(self, experience: int, indices: Sequence[int]) -> Drawn:
-        """The stream's own units of an experience."""
+        """Draw the stream's own units of an experience."""
         return self.draw(self.stream.experiences[experience], "train", indices)
 
     @abstractmethod
     def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> Drawn:
-        """The fixed evaluation units of a domain."""
+        """Draw the fixed evaluation units of a domain."""
 
     @abstractmethod
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """How many evaluation units a domain has."""
+        """Return how many evaluation units a domain has; none where its part is empty."""
 
     @abstractmethod
     def about_evaluation(self, part: Part) -> str:
-        """What is evaluated on, for people: ``1000 test tasks a domain, 5-way 1-shot``."""
+        """Describe the evaluation units for people: ``1000 test tasks a domain, 5-way 1-shot``."""
 
     @abstractmethod
     def evaluation_name(self, part: Part) -> str:
-        """The same as the name of a file: evaluations on other units have other names, and overwrite nothing."""
+        """Return a file name for the evaluation units: other units have other names, and overwrite nothing."""
 
     # -- the stream -----------------------------------------------------------------------------------------------
 
-    @property
-    def stream(self) -> Stream:
-        """The stream, loaded on first use."""
+    def load(self) -> Stream:
+        """Load the sources, split their domains and return the stream; later calls return the same stream.
+
+        Raises:
+            ValueError: when a source cannot be loaded, or units cannot be drawn from what it has.
+        """
         if self._stream is None:
-            loaded = [(source, source.domains()) for source in (*self.sources, *self.unseen)]
-            n_learnt = sum(len(found) for _, found in loaded[: len(self.sources)])
-            domains = same_shape([domain for _, found in loaded for domain in found])
+            given = [*self.sources, *self.unseen]
+            loaded = [(source, with_seed(source, self.seed).domains()) for source in given]
+            n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
+            domains = same_shape([domain for _, domains in loaded for domain in domains])
             stream = build_stream(
                 domains[:n_learnt],
                 unseen=domains[n_learnt:],
@@ -134,31 +138,40 @@ class StreamDataModule(Recorded, L.LightningDataModule):
             )
             self.check(stream)
             self._stream = stream
-            self._origins = [(source, number) for source, found in loaded for number in range(len(found))]
+            self._origins = [(source, number) for source, domains in loaded for number in range(len(domains))]
         return self._stream
+
+    def reseed(self, seed: int) -> None:
+        """Draw the training units by another seed; where a source follows the run's seed, the stream is loaded anew."""
+        if seed == self.seed:
+            return
+        if any(with_seed(source, seed) is not source for source in (*self.sources, *self.unseen)):
+            self._stream = None
+        self.seed = seed
+
+    @property
+    def stream(self) -> Stream:
+        """Return the stream, loaded on first use."""
+        return self.load()
 
     @property
     def origins(self) -> list[tuple[Source, int]]:
-        """Where each domain of the stream is from: its source, and its number among that source's domains."""
-        self.stream  # noqa: B018
+        """Return where each domain of the stream is from: its source, and its number among that source's domains."""
+        self.load()
         return self._origins
 
     @property
     def n_classes(self) -> int:
-        """Training classes that a classifier of the whole stream needs an output for."""
+        """Return how many training classes a classifier of the whole stream needs an output for."""
         return self.stream.n_classes
 
-    def reseed(self, seed: int) -> None:
-        """Draw the training units by the seed of a run."""
-        self.seed = seed
-
     def ways(self, experience: Experience) -> np.ndarray | None:
-        """``(N,)`` numbers of the classes that an example of an experience is told apart from once it is learnt."""
+        """Return ``(N,)`` the classes that compete for an experience's examples once it is learnt; None for tasks."""
         return None
 
     def prepare_data(self) -> None:
         """Load once on the first process of a node, so that downloads and caches exist before the others ask."""
-        self.stream  # noqa: B018
+        self.load()
 
     def setup(self, stage: str) -> None:
         """Refuse more processes than a batch has units."""
@@ -173,7 +186,7 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     # -- loaders --------------------------------------------------------------------------------------------------
 
     def train_dataloader(self) -> StepLoader:
-        """The training units of whatever experience the Trainer is in."""
+        """Return the training units of the experience that the Trainer is in."""
         return StepLoader(
             self.draw_for_training,
             self.units,
@@ -182,16 +195,16 @@ class StreamDataModule(Recorded, L.LightningDataModule):
         )
 
     def val_dataloader(self) -> list[StepLoader] | RowLoader:
-        """The fixed evaluation units, one loader per domain."""
+        """Return the fixed evaluation units, one loader per domain."""
         loaders = self._evaluation_loaders(self.evaluate_on)
         return loaders if self.evaluate_every == 1 else RowLoader(loaders, lambda: self.domains_due)
 
     def test_dataloader(self) -> list[StepLoader]:
-        """The fixed test units, one loader per domain."""
+        """Return the fixed test units, one loader per domain."""
         return self._evaluation_loaders("test")
 
     def predict_dataloader(self) -> list[StepLoader]:
-        """The fixed test units, one loader per domain."""
+        """Return the fixed test units, one loader per domain."""
         return self._evaluation_loaders("test")
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -201,16 +214,16 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     def batches(
         self, experience: Experience, purpose: str, n_units: int, device: torch.device
     ) -> Iterator[tuple[Sequence[int], Episode]]:
-        """This rank's share of ``n_units`` fresh units of an experience, each batch with its units' global indices."""
+        """Yield this rank's share of ``n_units`` fresh units of an experience, each batch with global indices."""
         rank, world = self.rank
-        mine = range(rank, n_units, world)
-        for start in range(0, len(mine), self.units_per_batch):
-            indices = mine[start : start + self.units_per_batch]
+        share = range(rank, n_units, world)
+        for start in range(0, len(share), self.units_per_batch):
+            indices = share[start : start + self.units_per_batch]
             yield indices, self.draw(experience, purpose, indices).gather(device)
 
     @property
     def row_is_whole(self) -> bool:
-        """Whether the row that is due now has all domains.
+        """Tell whether the row that is due now has all domains.
 
         In ``fit`` those before the first step, after every ``evaluate_every``-th experience and after the last do.
         """
@@ -221,7 +234,7 @@ class StreamDataModule(Recorded, L.LightningDataModule):
 
     @property
     def domains_due(self) -> range:
-        """The domains in the row that is due now: where it is not whole, the one just learnt and the next.
+        """Return the domains in the row that is due now: where it is not whole, the last learnt and the next.
 
         That is all that learning score, backward and forward transfer ask of such a row.
         """
@@ -236,12 +249,12 @@ class StreamDataModule(Recorded, L.LightningDataModule):
 
     @property
     def current_experience(self) -> int:
-        """The experience that the Trainer is in."""
+        """Return the experience that the Trainer is in."""
         return self.trainer.current_epoch if self.trainer is not None else 0
 
     @property
     def rank(self) -> tuple[int, int]:
-        """This process and the number of processes."""
+        """Return the number of this process and how many there are."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _evaluation_loaders(self, part: Part) -> list[StepLoader]:
@@ -252,10 +265,7 @@ class StreamDataModule(Recorded, L.LightningDataModule):
         # drops what is beyond n_eval_units.
         n_units, world = self.n_eval_units(part, domain), self.rank[1]
         if n_units == 0:
-            raise ValueError(
-                f"the {part} part of {self.stream.domains[domain]} is empty, so nothing can be evaluated: hold "
-                "something out (--data.split), or evaluate another part (--data.evaluate_on)"
-            )
+            raise ValueError(self._nothing_to_evaluate(part, domain))
         per_step = min(-(-self.units_per_eval_batch // world) * world, -(-n_units // world) * world)
         return StepLoader(
             lambda _, indices: self.draw_for_evaluation(part, domain, [i % n_units for i in indices]),
@@ -263,6 +273,14 @@ class StreamDataModule(Recorded, L.LightningDataModule):
             n_steps=-(-n_units // per_step),
             place=lambda: (0, *self.rank),
         )
+
+    def _nothing_to_evaluate(self, part: Part, domain: int) -> str:
+        other: Part = "test" if part == "val" else "val"
+        way_out = f"hold something out for it (--data.split is {list(self.split)}, for val and test)"
+        if len(self.stream.pools(other)[domain]) > 0:
+            command = "" if part == "val" else "`validate` "
+            way_out += f", or evaluate the {other} part ({command}--data.evaluate_on {other})"
+        return f"the {part} part of {self.stream.domains[domain]} is empty, so nothing can be evaluated: {way_out}"
 
 
 def stream_data(trainer: L.Trainer) -> StreamDataModule:
@@ -274,14 +292,14 @@ def stream_data(trainer: L.Trainer) -> StreamDataModule:
     data = getattr(trainer, "datamodule", None)
     if not isinstance(data, StreamDataModule):
         raise ValueError(
-            f"the Trainer was given {'no DataModule' if data is None else type(data).__name__}, and a stream comes from "
-            "an EpisodicDataModule or ExampleDataModule: give it as trainer.fit(module, datamodule=data)"
+            f"the Trainer was given {'no DataModule' if data is None else type(data).__name__}, and a stream comes "
+            "from an EpisodicDataModule or ExampleDataModule: give it as trainer.fit(module, datamodule=data)"
         )
     return data
 
 
 def positive(name: str, value: int) -> int:
-    """A setting that must be at least 1.
+    """Return a setting that must be at least 1.
 
     Raises:
         ValueError: when it is less.

@@ -15,7 +15,7 @@ CALLBACKS = {"AdaptationCurve": "adaptation_curve", "Clustering": "clustering"}
 
 
 def __getattr__(name: str) -> Any:
-    """The callbacks, imported when asked for: metrics and tables alone shall not wait for Lightning."""
+    """Import a callback when it is asked for: metrics and tables alone shall not wait for Lightning."""
     if name not in CALLBACKS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{CALLBACKS[name]}"), name)

@@ -20,8 +20,9 @@ from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import plots
 from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation, title_of
 from lifelong.evaluation.batch_collector import BatchCollector
+from lifelong.evaluation.estimate import Estimate
 from lifelong.evaluation.evaluator import all_units
-from lifelong.evaluation.metrics import interval, ragged
+from lifelong.evaluation.intervals import Scores, interval, mean_and_variance, ragged, sum_of_means
 from lifelong.learners.base import Learner
 from lifelong.training.stream_module import StreamModule, stream_module
 
@@ -88,21 +89,22 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
         """Average every step over tasks, and write the curve as numbers and as a picture."""
         if not self._collected:
             return
-        scores = [torch.cat(self._collected[domain]) for domain in sorted(self._collected)]
-        curves = [all_units(values, domain, trainer).T for domain, values in enumerate(scores)]
-        mean, half_width = interval(ragged(curves))
-        domains, objective = list(stream_data(trainer).stream.domains), module.learner.objective
-        self.result = {"part": part, "score": objective.score_name, "domains": domains}
+        domains = sorted(self._collected)
+        scores = ragged([all_units(torch.cat(self._collected[d]), d, trainer).T for d in domains])
+        mean, half_width = interval(scores)
+        names, objective = [stream_data(trainer).stream.domains[d] for d in domains], module.learner.objective
+        self.result = {"part": part, "score": objective.score_name, "domains": names}
         self.result |= {"steps": list(range(self.n_steps + 1)), "mean": mean, "half_width": half_width}
         self.write(f"adaptation_curve_{part}.json", self.result, trainer)
         if trainer.is_global_zero:
             figure = plots.adaptation_curve_figure(
                 mean,
                 half_width,
-                domains,
+                names,
                 title=f"{title_of(module)}: {part} tasks",
                 score_name=objective.score_name,
                 percent=objective.percent,
+                averages=_averages(scores),
             )
             plots.save_figure(figure, folder_of(trainer) / f"adaptation_curve_{part}.png")
 
@@ -134,3 +136,9 @@ def scores_by_step(learner: Learner, params: Params, batch: Episode, n_steps: in
 
     scores: Tensor = runner.map(of_task, learner, batch)
     return scores
+
+
+def _averages(scores: Scores) -> list[Estimate]:
+    """Average scores ``(D, K + 1, n)`` of every step over domains."""
+    parts = zip(*(numbers.T for numbers in mean_and_variance(scores)), strict=True)
+    return [sum_of_means(*of_step).scaled(1 / len(scores)) for of_step in parts]

@@ -24,7 +24,8 @@ from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.evaluation.after_evaluation import AfterEvaluation
-from lifelong.evaluation.metrics import Array, Estimate, interval
+from lifelong.evaluation.estimate import Array, Estimate
+from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.tables import shorten
 from lifelong.learners.base import Learner
 from lifelong.training.stream_module import StreamModule

@@ -1,4 +1,4 @@
-"""The evaluator: fills the accuracy matrix row by row while a stream is learnt, and reports it."""
+"""The evaluator: fills the accuracy matrix row by row while a stream is learnt."""
 
 from __future__ import annotations
 
@@ -9,26 +9,36 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities import CombinedLoader
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from lifelong.compute.evaluating import evaluating
 from lifelong.data.episode import Episode
-from lifelong.data.kinds import DISJOINT_STREAMS
 from lifelong.data.stream_datamodule import stream_data
-from lifelong.evaluation import metrics
 from lifelong.evaluation.batch_collector import BatchCollector
-from lifelong.evaluation.metrics import Row, Scores
+from lifelong.evaluation.intervals import Row, Scores, ragged, stacked, unpadded
+from lifelong.evaluation.packing import pack, unpack
 from lifelong.evaluation.report import Report
+from lifelong.evaluation.results import Results
+from lifelong.evaluation.setting import Setting
+from lifelong.evaluation.setting_of import setting_of
 from lifelong.training.stream_module import StreamModule, evaluation_part, stream_module
 
 
 class Evaluator(BatchCollector):
-    """Scores every domain after every experience, on the same tasks each time; the rows are the accuracy matrix.
+    """Score every domain after every experience, on the same tasks each time; the rows are the accuracy matrix.
 
-    The row of the untrained learner comes from the Trainer's sanity check, which the command line makes a whole
-    evaluation (``num_sanity_val_steps=-1``). What was measured travels in the checkpoint.
+    The row of the untrained learner comes from the Trainer's sanity check where that is a whole evaluation
+    (``num_sanity_val_steps=-1``), and is measured before the first step where it is not; with 0 steps there is none.
+    What was measured travels in the checkpoint.
 
     Args:
-        report: where rows go as they come; None keeps them in memory only.
+        report: where results go as they come; None keeps them in memory only.
+
+    Example:
+        >>> Evaluator().rows
+        {}
     """
 
     def __init__(self, report: Report | None = None) -> None:
@@ -36,15 +46,57 @@ class Evaluator(BatchCollector):
         self.rows: dict[str, list[Scores]] = {}
         """By measure: ``(domains, units)`` after each experience."""
         self.untrained: Row | None = None
+        """By domain: the scores of the learner before its first step."""
+        self.evaluation: Results | None = None
+        """The last evaluation of a checkpoint, by ``validate`` or ``test``."""
         self.seconds = 0.0
         self._collected: dict[str, dict[int, list[Tensor]]] = {}
+        self._setting: Setting | None = None
         self._started = time.monotonic()
 
+    # -- what was measured -------------------------------------------------------------------------------------------
+
+    @property
+    def results(self) -> Results:
+        """Return all that was measured while the stream was learnt, so far.
+
+        Raises:
+            ValueError: when no experience has been evaluated.
+        """
+        if self._setting is None:
+            raise ValueError("no experience has been evaluated: give the Evaluator to a Trainer and fit a StreamModule")
+        rows = {name: tuple(of_name) for name, of_name in self.rows.items()}
+        return Results(self._setting, rows, None if self.untrained is None else ragged(self.untrained))
+
+    def matrix(self, measure: str = "score") -> Scores:
+        """Return the scores ``(rows, domains, units)`` of a measure."""
+        return stacked(self.rows[measure])
+
+    def elapsed(self) -> float:
+        """Return the wall seconds of the run, its earlier parts included."""
+        return self.seconds + time.monotonic() - self._started
+
     # -- collecting --------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Forget another run; what a checkpoint brings is loaded afterwards."""
+        if stage == "fit" and trainer.global_step == 0:
+            self.rows, self.untrained, self.seconds, self._setting = {}, None, 0.0, None
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock; a resumed run goes on from the seconds in its checkpoint."""
         self._started = time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Measure the untrained learner where the Trainer's sanity check did not."""
+        is_known = self.rows or self.untrained is not None
+        wants_none = trainer.num_sanity_val_steps == 0 or not trainer.enable_validation
+        if is_known or wants_none or trainer.global_step > 0:
+            return
+        self.forget()
+        self._evaluate(trainer)
+        self.untrained = self._row(trainer)["score"]
+        self.forget()
 
     def forget(self) -> None:
         """Drop the scores of an interrupted evaluation."""
@@ -55,103 +107,82 @@ class Evaluator(BatchCollector):
         for name, values in outputs.items():
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
-    def _row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Row]:
-        domains = stream_data(trainer).stream.domains
-        return {
-            name: [self._scores(found.get(d), d, trainer, pl_module) for d in range(len(domains))]
-            for name, found in self._collected.items()
-        }
+    def _evaluate(self, trainer: L.Trainer) -> None:
+        """Collect from every batch of a validation of all domains, as the Trainer's own sanity check would."""
+        module, loaders = stream_module(trainer), stream_data(trainer).val_dataloader()
+        loaders = loaders.flattened if isinstance(loaders, CombinedLoader) else loaders
+        with isolate_rng(), evaluating(module):
+            for domain, (loader, n_batches) in enumerate(zip(loaders, trainer.num_val_batches, strict=True)):
+                for _, drawn in zip(range(int(min(n_batches, len(loader)))), loader, strict=False):
+                    batch = drawn.gather(module.device)
+                    with trainer.precision_plugin.val_step_context():
+                        self.collect(trainer, module, module.measures(batch, domain), batch, domain)
 
-    @staticmethod
-    def _scores(found: list[Tensor] | None, domain: int, trainer: L.Trainer, pl_module: L.LightningModule) -> Scores:
-        if found is None:
-            return np.full(n_eval_units(trainer, domain), np.nan)
-        return all_units(torch.cat(found), domain, trainer)
+    def _row(self, trainer: L.Trainer) -> dict[str, Row]:
+        domains = range(len(stream_data(trainer).stream.domains))
+        return {
+            name: [_scores(collected.get(domain), domain, trainer) for domain in domains]
+            for name, collected in self._collected.items()
+        }
 
     # -- what a row is used for --------------------------------------------------------------------------------------
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """A whole row is there: of the untrained learner, of an experience, or of a checkpoint."""
-        row = self._row(trainer, pl_module)
+        """Take a whole row: of the untrained learner, of an experience, or of a checkpoint."""
         if trainer.sanity_checking:
-            if not self.rows and self.untrained is None:  # a resumed run has it from its checkpoint
-                self.untrained = row["score"]
-        elif trainer.state.fn == "fit":
-            self._add(row, trainer.current_epoch)
-            pl_module.log_dict(self.scalars(trainer), rank_zero_only=False, sync_dist=False)
-            if self.report is not None:
-                self.report.row(self, trainer)
-        elif self.report is not None:
-            self.report.evaluation(row, trainer, stream_data(trainer).evaluate_on)
+            if _sanity_check_is_whole(trainer) and not self.rows and self.untrained is None:
+                self.untrained = self._row(trainer)["score"]
+            return
+        row = self._row(trainer)
+        if trainer.state.fn != "fit":
+            self._take_checkpoint(row, trainer)
+            return
+        self._add(row, trainer.current_epoch)
+        self._setting = setting_of(trainer, seconds=self.elapsed())
+        if stream_data(trainer).row_is_whole:  # others have no average to log
+            pl_module.log_dict(self.results.scalars(), rank_zero_only=False, sync_dist=False)
+        if self.report is not None:
+            self.report.row(self.results, trainer)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The row of a checkpoint on the test tasks."""
-        if self.report is not None:
-            self.report.evaluation(self._row(trainer, pl_module), trainer, "test")
+        """Take the row of a checkpoint on the test tasks."""
+        self._take_checkpoint(self._row(trainer), trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The whole matrix is there."""
+        """Report the whole matrix."""
+        if not self.rows:
+            return
+        self._setting = setting_of(trainer, seconds=self.elapsed(), finished=True)
         if self.report is not None:
-            self.report.finish(self, trainer)
+            self.report.finish(self.results, trainer)
+
+    def _take_checkpoint(self, row: dict[str, Row], trainer: L.Trainer) -> None:
+        self.evaluation = Results(setting_of(trainer), {name: [ragged(scores)] for name, scores in row.items()})
+        if self.report is not None:
+            self.report.evaluation(self.evaluation, trainer)
 
     def _add(self, row: dict[str, Row], experience: int) -> None:
         for name, scores in row.items():
             kept = self.rows.setdefault(name, [])
             # A measure may begin late (a router needs an entry first): earlier rows were not evaluated.
-            kept += [metrics.ragged([np.full_like(domain, np.nan) for domain in scores])] * (experience - len(kept))
-            self.rows[name] = [*kept[:experience], metrics.ragged(scores)]
-
-    def matrix(self, measure: str = "score") -> Scores:
-        """Scores ``(rows, domains, units)`` of a measure."""
-        rows = self.rows[measure]
-        stack = metrics.ma.stack if any(metrics.ma.isMaskedArray(row) for row in rows) else np.stack
-        return stack(rows)
-
-    def summary(self, trainer: L.Trainer) -> dict[str, metrics.Estimate | None]:
-        """The continual metrics so far."""
-        return metrics.summary(self.matrix(), self.untrained_scores(), **_about(trainer))
-
-    def reasons(self, trainer: L.Trainer) -> dict[str, str]:
-        """Why the metrics that are not available are not."""
-        return metrics.reasons(self.matrix(), self.untrained_scores(), **_about(trainer))
-
-    def untrained_scores(self) -> Scores | None:
-        """Scores ``(domains, units)`` of the learner before its first step."""
-        return None if self.untrained is None else metrics.ragged(self.untrained)
-
-    def scalars(self, trainer: L.Trainer) -> dict[str, float]:
-        """What goes to the loggers after an experience whose row is whole; others have no average to tell of."""
-        data = stream_data(trainer)
-        if not data.row_is_whole:
-            return {}
-        means = metrics.plain(self.rows["score"][-1].mean(-1))
-        per_domain = {
-            f"{data.evaluate_on}/score/{n}": float(m) for n, m in zip(data.stream.domains, means, strict=True)
-        }
-        summary = {f"{data.evaluate_on}/{k}": v.value for k, v in self.summary(trainer).items() if v is not None}
-        return per_domain | summary
-
-    def elapsed(self) -> float:
-        """Wall seconds of the run, its earlier parts included."""
-        return self.seconds + time.monotonic() - self._started
+            kept += [ragged([np.full_like(domain, np.nan) for domain in scores])] * (experience - len(kept))
+            self.rows[name] = [*kept[:experience], ragged(scores)]
 
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows as a few tensors, so that a checkpoint loads without trusting pickles."""
+        """Return rows as a few tensors, so that a checkpoint loads without trusting pickles."""
         return {
-            "rows": {name: _packed(rows) for name, rows in self.rows.items()},
-            "untrained": None if self.untrained is None else _packed([metrics.ragged(self.untrained)]),
+            "rows": {name: _tensors(rows) for name, rows in self.rows.items()},
+            "untrained": None if self.untrained is None else _tensors([ragged(self.untrained)]),
             "seconds": self.elapsed(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the rows of the checkpoint."""
-        self.rows = {name: _unpacked(rows) for name, rows in state_dict["rows"].items()}
+        self.rows = {name: _rows(tensors) for name, tensors in state_dict["rows"].items()}
         untrained = state_dict["untrained"]
-        if isinstance(untrained, list):  # written before rows were packed
-            untrained = [untrained]
-        self.untrained = None if untrained is None else [metrics.own(scores) for scores in _unpacked(untrained)[0]]
+        self.untrained = None if untrained is None else [unpadded(scores) for scores in _rows(untrained)[0]]
         self.seconds = state_dict["seconds"]
 
 
@@ -164,27 +195,23 @@ def all_units(local: Tensor, domain: int, trainer: L.Trainer) -> Scores:
 
 
 def n_eval_units(trainer: L.Trainer, domain: int) -> int:
-    """Evaluation units of a domain in the part that is evaluated now."""
+    """Return how many evaluation units a domain has in the part that is evaluated now."""
     return stream_data(trainer).n_eval_units(evaluation_part(trainer), domain)
 
 
-def _about(trainer: L.Trainer) -> dict[str, Any]:
-    data = stream_data(trainer)
-    return {"joint": data.joint, "disjoint": data.kind in DISJOINT_STREAMS, "n_unseen": data.stream.n_unseen}
+def _scores(collected: list[Tensor] | None, domain: int, trainer: L.Trainer) -> Scores:
+    if collected is None:
+        return np.full(n_eval_units(trainer, domain), np.nan)
+    return all_units(torch.cat(collected), domain, trainer)
 
 
-def _packed(rows: Sequence[Scores]) -> dict[str, Tensor]:
-    """Rows ``(D, n)`` as a few tensors, for a checkpoint: what was not evaluated takes no room in it."""
-    values = np.stack([metrics.plain(row) for row in rows])
-    cells = np.argwhere(~np.isnan(values).all(-1))
-    found = {"shape": np.array(values.shape[:2]), "n_units": metrics.ma.count(rows[0], axis=-1), "cells": cells}
-    return {name: torch.from_numpy(array) for name, array in (found | {"scores": values[tuple(cells.T)]}).items()}
+def _sanity_check_is_whole(trainer: L.Trainer) -> bool:
+    return trainer.num_sanity_val_steps in (-1, float("inf"))
 
 
-def _unpacked(packed: Any) -> list[Scores]:
-    if isinstance(packed, list):  # written before rows were packed: a tensor for each domain of each row
-        return [metrics.ragged([scores.numpy() for scores in row]) for row in packed]
-    shape, n_units, cells, scores = (packed[name].numpy() for name in ("shape", "n_units", "cells", "scores"))
-    values = np.full((*shape, n_units.max()), np.nan)
-    values[tuple(cells.T)] = scores
-    return [metrics.ragged([units[:n] for units, n in zip(row, n_units, strict=True)]) for row in values]
+def _tensors(rows: Sequence[Scores]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in pack(rows).items()}
+
+
+def _rows(tensors: dict[str, Tensor]) -> list[Scores]:
+    return unpack({name: tensor.numpy() for name, tensor in tensors.items()})

@@ -14,166 +14,16 @@ of tasks, the scores are a masked array with the missing ones at the end masked.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Scores = Array
-Row = list[Scores]
-"""The scores ``(units,)`` of each domain; domains may have different numbers of units."""
+from lifelong.evaluation.estimate import Array, Estimate
+from lifelong.evaluation.intervals import evaluated, linear, ma, mean_and_variance, plain, sum_of_means
 
-Z_95 = 1.96
-
-ma: Any = np.ma
-"""Masked arrays: domains with fewer units than others; numpy does not annotate all of it."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over tasks with its 95 % confidence interval, ``value ± half_width``.
-
-    Args:
-        value: the mean.
-        half_width: half the length of the interval; NaN when a single task leaves it unknown.
-
-    Example:
-        >>> print(Estimate(0.873, 0.006).scaled(100))
-        87.3 ± 0.6
-    """
-
-    value: float
-    half_width: float
-
-    def scaled(self, factor: float) -> Estimate:
-        """The same estimate in another unit, such as percent for ``factor=100``."""
-        return Estimate(self.value * factor, self.half_width * abs(factor))
-
-    def __str__(self) -> str:
-        return self.text(decimals([self.value, self.half_width]))
-
-    def text(self, places: int) -> str:
-        """The estimate with this many decimal places."""
-        if math.isnan(self.value):
-            return "n/a"
-        return f"{number(self.value, places)} ± {number(self.half_width, places)}"
-
-
-def decimals(values: Array | list[float]) -> int:
-    """Decimal places that show three significant digits of the largest value, shared by all so that they line up.
-
-    Example:
-        >>> decimals([0.873, 0.006]), decimals([87.3, 0.6]), decimals([0.00123]), decimals([1234.5])
-        (3, 1, 5, 0)
-    """
-    sizes = np.abs(np.asarray(values, dtype=float))
-    largest = sizes[np.isfinite(sizes)].max(initial=0.0)
-    return max(3 - math.ceil(math.log10(largest)), 0) if largest > 0 else 3
-
-
-def number(value: float, places: int) -> str:
-    """A number with fixed decimal places, ``n/a`` for NaN, and no minus sign before a zero.
-
-    Example:
-        >>> number(0.8731, 3), number(-0.0001, 1), number(float("nan"), 1)
-        ('0.873', '0.0', 'n/a')
-    """
-    return "n/a" if math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}"
-
-
-def interval(scores: Array) -> tuple[Array, Array]:
-    """Mean over tasks and half the length of its 95 % confidence interval.
-
-    ``1.96 · σ / √n`` with the sample deviation (``ddof=1``) over the ``n`` tasks of the last axis.
-
-    Args:
-        scores: ``(..., n)``.
-
-    Returns:
-        The mean and the half width, both ``(...)``; the half width is NaN for a single task.
-
-    Raises:
-        ValueError: without a task.
-
-    Example:
-        >>> mean, half_width = interval(np.array([[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]))
-        >>> mean.tolist(), half_width.round(3).tolist()
-        ([0.5, 1.0], [0.566, 0.0])
-    """
-    scores = np.asanyarray(scores, dtype=float)
-    n_tasks = ma.count(scores, axis=-1)
-    if np.any(n_tasks == 0):
-        raise ValueError("there is no evaluation task to average over: ask for one or more per domain")
-    # A diverged learner scores inf, and one task has no deviation: the interval is NaN, and that says it all.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = scores.mean(-1)
-        if scores.shape[-1] == 1:
-            return plain(mean), np.full(mean.shape, np.nan)
-        return plain(mean), plain(Z_95 * scores.std(-1, ddof=1) / np.sqrt(n_tasks))
-
-
-def plain(values: Array) -> Array:
-    """An ordinary array from one that may be masked; what is masked becomes NaN."""
-    return ma.filled(values, np.nan)  # type: ignore[no-any-return]
-
-
-def ragged(domains: Sequence[Scores]) -> Scores:
-    """Scores ``(…, n_j)`` of each domain as one array ``(D, …, n)``, masked at the end where a domain has fewer."""
-    longest = max(scores.shape[-1] for scores in domains)
-    if all(scores.shape[-1] == longest for scores in domains):
-        return np.stack(domains)
-    rows: Any = ma.masked_all((len(domains), *domains[0].shape[:-1], longest))
-    for row, scores in zip(rows, domains, strict=True):
-        row[..., : scores.shape[-1]] = scores
-    return rows  # type: ignore[no-any-return]
-
-
-def own(scores: Scores) -> Scores:
-    """The scores ``(n_j,)`` of one domain out of what :func:`ragged` made of several, without what it added."""
-    return ma.compressed(scores)  # type: ignore[no-any-return]
-
-
-def linear(scores: Array, coefficients: Array) -> Estimate | None:
-    """A linear function of the accuracy matrix, with the interval that is exact for paired tasks.
-
-    ``Σ_ij C[i,j] · R[i,j]``. Rows share their tasks, so they are combined task by task before the variance is taken,
-    ``v_j = Σ_i C[i,j] · scores[i,j,:]``; domains have tasks of their own, so their variances add up:
-    ``half width = 1.96 · √(Σ_j var(v_j) / n)``.
-
-    Args:
-        scores: ``(T, D, n)``.
-        coefficients: ``(T, D)``; a cell with coefficient 0 is not looked at and may be NaN.
-
-    Returns:
-        The estimate, or None when a cell that it needs was not evaluated.
-
-    Example:
-        The gain of the second row over the first, which is the same for every task:
-
-        >>> scores = np.array([[[0.2, 0.4, 0.6]], [[0.45, 0.65, 0.85]]])
-        >>> print(linear(scores, np.array([[-1.0], [1.0]])))
-        0.250 ± 0.000
-    """
-    # A metric needs few of the cells, and the matrix of a long stream has millions: no other one is touched.
-    used = np.nonzero(coefficients)
-    cells = scores[used]
-    if not _evaluated(cells).all():
-        return None
-    per_task: Any = np.zeros(scores.shape[1:])
-    if ma.isMaskedArray(scores):
-        per_task = ma.array(per_task, mask=ma.getmaskarray(scores)[0])
-    with np.errstate(invalid="ignore"):  # inf − inf of a diverged learner
-        np.add.at(ma.getdata(per_task), used[1], ma.getdata(cells) * coefficients[used][:, None])
-    mean, half_width = interval(per_task)
-    return Estimate(float(mean.sum()), float(np.sqrt((half_width**2).sum())))
+METRICS = ("average_score", "learning_score", "forgetting", "backward_transfer", "forward_transfer")
 
 
 def average_score(scores: Array) -> Estimate | None:
-    """Score after the last experience, averaged over the domains: ``1/D · Σ_j R[T-1,j]``.
+    """Compute the score after the last experience, averaged over the domains: ``1/D · Σ_j R[T-1,j]``.
 
     Args:
         scores: ``(T, D, n)``; ``T`` may differ from ``D`` (joint training).
@@ -191,7 +41,7 @@ def average_score(scores: Array) -> Estimate | None:
 
 
 def learning_score(scores: Array) -> Estimate | None:
-    """Score of each domain right after it was learnt, averaged (plasticity): ``1/T · Σ_i R[i,i]``.
+    """Compute the score of each domain right after it was learnt, averaged (plasticity): ``1/T · Σ_i R[i,i]``.
 
     Args:
         scores: ``(T, T, n)``; any other shape has no diagonal and gives None.
@@ -209,7 +59,7 @@ def learning_score(scores: Array) -> Estimate | None:
 
 
 def forgetting(scores: Array) -> Estimate | None:
-    """Best earlier score of each domain minus its last score, averaged over all domains but the last.
+    """Compute the best earlier score of each domain minus its last, averaged over all domains but the last.
 
     ``1/(T-1) · Σ_{j<T-1} ( max_{i<T-1} R[i,j] − R[T-1,j] )``, with rows and columns counted from 0. As in the paper
     the maximum is over ALL rows before the last, those before domain ``j`` was learnt included. Lower is better, and
@@ -234,7 +84,7 @@ def forgetting(scores: Array) -> Estimate | None:
         return None
     n_earlier = len(scores) - 1
     # NaN counts as the largest in argmax, so a diverged row is chosen and makes the metric NaN instead of hiding.
-    earlier = np.where(_evaluated(scores), plain(scores.mean(-1)), -np.inf)[:-1, :-1]
+    earlier = np.where(evaluated(scores), plain(scores.mean(-1)), -np.inf)[:-1, :-1]
     coefficients = np.zeros(scores.shape[:2])
     coefficients[earlier.argmax(0), np.arange(n_earlier)] = 1 / n_earlier
     coefficients[-1, :-1] = -1 / n_earlier
@@ -242,7 +92,7 @@ def forgetting(scores: Array) -> Estimate | None:
 
 
 def backward_transfer(scores: Array) -> Estimate | None:
-    """Last score of each domain minus its score right after it was learnt, averaged over all domains but the last.
+    """Compute the last score of each domain minus that right after it was learnt, averaged over all but the last.
 
     ``1/(T-1) · Σ_{j<T-1} ( R[T-1,j] − R[j,j] )``. Higher is better; negative values are forgetting.
 
@@ -266,7 +116,9 @@ def backward_transfer(scores: Array) -> Estimate | None:
 
 
 def unseen_score(scores: Array, n_unseen: int) -> Estimate | None:
-    """Score after the last experience on domains that are never learnt, averaged: ``1/U · Σ_{j≥D-U} R[T-1,j]``.
+    """Compute the average score after the last experience on domains that are never learnt.
+
+    ``1/U · Σ_{j≥D-U} R[T-1,j]``.
 
     Args:
         scores: ``(T, D, n)``.
@@ -284,7 +136,7 @@ def unseen_score(scores: Array, n_unseen: int) -> Estimate | None:
 
 
 def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
-    """Score of each domain right before it is learnt minus that of the untrained learner, but for the first domain.
+    """Compute the score of each domain but the first right before it is learnt, minus the untrained learner's.
 
     ``1/(T-1) · Σ_{j≥1} ( R[j-1,j] − b_j )``. Higher is better.
 
@@ -314,7 +166,7 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
 def summary(
     scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False, n_unseen: int = 0
 ) -> dict[str, Estimate | None]:
-    """All metrics by name, of a finished run or of the experiences so far.
+    """Compute all metrics by name, of a finished run or of the experiences so far.
 
     After ``T`` of ``D`` experiences the metrics are those of the stream of the first ``T`` domains. A joint run has
     learnt all domains in one row, so its average is over all of them and nothing else is available. Domains that are
@@ -323,21 +175,22 @@ def summary(
     Args:
         scores: ``(T, D, n)`` with ``1 ≤ T ≤ D − n_unseen``; ``T = 1`` when joint.
         untrained: ``(D, n)`` scores of the untrained learner on the same tasks, or None.
-        joint: whether the single row was trained on all domains at once.
-        disjoint: whether each experience has classes of its own whose outputs only it teaches. Then forward transfer is
-            not available: what was learnt before says nothing of these outputs, whatever the method.
+        joint: the single row was trained on all domains at once.
+        disjoint: each experience has classes of its own whose outputs only it teaches. Then forward transfer is not
+            available: what was learnt before says nothing of these outputs, whatever the method.
         n_unseen: so many of the domains, the last ones, are never learnt.
 
     Raises:
         ValueError: when the rows do not fit the domains.
 
     Example:
-        >>> for name, estimate in summary(np.array([[[0.9, 0.7], [0.3, 0.3]], [[0.6, 0.6], [0.8, 1.0]]])).items():
+        >>> scores = np.array([[[0.9, 0.7, 0.8], [0.3, 0.3, 0.3]], [[0.6, 0.6, 0.6], [0.8, 1.0, 0.9]]])
+        >>> for name, estimate in summary(scores).items():
         ...     print(f"{name:18} {estimate}")
-        average_score      0.750 ± 0.098
-        learning_score     0.850 ± 0.139
-        forgetting         0.200 ± 0.196
-        backward_transfer  -0.200 ± 0.196
+        average_score      0.750 ± 0.124
+        learning_score     0.850 ± 0.113
+        forgetting         0.200 ± 0.248
+        backward_transfer  -0.200 ± 0.248
         forward_transfer   None
     """
     unseen = {"unseen_score": unseen_score(scores, n_unseen)} if n_unseen else {}
@@ -358,13 +211,33 @@ def summary(
     }
 
 
-METRICS = ("average_score", "learning_score", "forgetting", "backward_transfer", "forward_transfer")
+def row_averages(scores: Array, *, joint: bool = False, n_unseen: int = 0) -> list[Estimate]:
+    """Compute the average of every row over the domains that were learnt by then.
+
+    Args:
+        scores: ``(T, D, n)``.
+        joint: all domains are learnt in the only row.
+        n_unseen: so many of the domains, the last ones, are never learnt.
+
+    Returns:
+        ``T`` estimates; NaN in a row that has not all of these domains.
+
+    Example:
+        >>> [e.value for e in row_averages(np.array([[[1.0], [0.0]], [[0.5], [1.0]]]))]
+        [1.0, 0.75]
+    """
+    averages = []
+    for i, row in enumerate(scores):
+        n_learnt = len(row) - n_unseen if joint else i + 1
+        learnt = sum_of_means(*mean_and_variance(row[:n_learnt]))
+        averages.append(learnt.scaled(1 / n_learnt))
+    return averages
 
 
 def reasons(
     scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False, n_unseen: int = 0
 ) -> dict[str, str]:
-    """Why each metric that :func:`summary` gives as None is not available.
+    """Say why each metric that :func:`summary` gives as None is not available.
 
     Args:
         scores: ``(T, D, n)``, as for :func:`summary`.
@@ -377,8 +250,8 @@ def reasons(
         >>> reasons(np.ones((1, 1, 4)), np.zeros((1, 4)))["forgetting"]
         'needs two experiences or more'
     """
-    found = summary(scores, untrained, joint=joint, disjoint=disjoint, n_unseen=n_unseen)
-    missing = [name for name, estimate in found.items() if estimate is None]
+    estimates = summary(scores, untrained, joint=joint, disjoint=disjoint, n_unseen=n_unseen)
+    missing = [name for name, estimate in estimates.items() if estimate is None]
     return {name: _reason(name, len(scores), untrained is None, joint, disjoint) for name in missing}
 
 
@@ -402,10 +275,6 @@ def _check(scores: Array, joint: bool) -> None:
         raise ValueError(f"a joint run has one row of scores, found {n_rows}: pass joint=False for a stream")
     if n_rows > n_domains:
         raise ValueError(f"found {n_rows} rows of scores for {n_domains} domains: give at most one row per domain")
-
-
-def _evaluated(scores: Array) -> NDArray[np.bool_]:
-    return np.asarray(~ma.filled(np.isnan(scores), True).all(-1))
 
 
 def _is_square(scores: Array) -> bool:

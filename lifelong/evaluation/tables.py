@@ -1,4 +1,4 @@
-"""What a run prints: the accuracy matrix, the metrics with their intervals, and one line after each experience."""
+"""Tables that a run prints: the accuracy matrix and the metrics with their intervals, and a line per experience."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.evaluation.metrics import Array, Estimate, decimals, number
+from lifelong.evaluation.estimate import Array, Estimate, decimals, number
 
 MEANINGS = {
     "average_score": ("average {score} ↑", "after the last experience"),
@@ -28,7 +28,7 @@ GAP = "…"
 
 
 def shorten(name: str, length: int = 22) -> str:
-    """A name of at most ``length`` characters; its end is kept, because that is where numbered names differ.
+    """Shorten a name to ``length`` characters; its end is kept, because that is where numbered names differ.
 
     Example:
         >>> shorten("Latin"), shorten("Old Church Slavonic (Cyrillic) 2", 22)
@@ -39,37 +39,13 @@ def shorten(name: str, length: int = 22) -> str:
 
 
 def unit(percent: bool) -> float:
-    """What scores are multiplied by before they are shown."""
+    """Return what scores are multiplied by before they are shown."""
     return 100.0 if percent else 1.0
 
 
 def places(values: Array | list[float], percent: bool) -> int:
-    """Decimal places of shown scores: one for percentages, else three significant digits of the largest score."""
+    """Choose decimal places: one for percentages, else three significant digits of the largest score."""
     return 1 if percent else decimals(values)
-
-
-def average_of_learnt(
-    matrix: Array, half_widths: Array | None, *, joint: bool = False, n_unseen: int = 0
-) -> list[Estimate]:
-    """Average of every row over the domains that were learnt by then.
-
-    Args:
-        matrix: ``(T, D)`` scores.
-        half_widths: ``(T, D)`` of their intervals, or None; those of different domains are independent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
-
-    Example:
-        >>> [e.value for e in average_of_learnt(np.array([[1.0, 0.0], [0.5, 1.0]]), None)]
-        [1.0, 0.75]
-    """
-    widths = np.full_like(matrix, np.nan) if half_widths is None else half_widths
-    averages = []
-    for i, (row, width) in enumerate(zip(matrix, widths, strict=True)):
-        n_learnt = len(row) - n_unseen if joint else i + 1
-        half_width = np.sqrt((width[:n_learnt] ** 2).sum()) / n_learnt
-        averages.append(Estimate(float(row[:n_learnt].mean()), float(half_width)))
-    return averages
 
 
 def row_line(
@@ -77,81 +53,96 @@ def row_line(
     total: int,
     name: str,
     scores: Array,
-    half_widths: Array | None,
+    average: Estimate,
     domain_names: Sequence[str],
+    *,
     percent: bool,
+    joint: bool = False,
     n_unseen: int = 0,
 ) -> str:
-    """The line after an experience: the score of every domain learnt so far, or of the newest 12, and their average.
+    """Write the line after an experience: the scores of the domains learnt so far, and their average.
+
+    Of many domains those that were evaluated and are the newest are named. Where some of those learnt so far were not
+    evaluated, there is no average, and the line says how many were.
 
     The text is plain: give it to ``print``, or to rich with ``markup=False``.
 
     Args:
         index: of the experience, from 0.
-        total: number of experiences; 1 shows all domains, as joint training has learnt them all.
+        total: number of experiences.
         name: of the experience.
         scores: ``(D,)`` scores after it; those of domains to come are not shown.
-        half_widths: ``(D,)`` of their 95 % intervals, or None.
+        average: of the domains learnt so far.
         domain_names: ``D`` names.
         percent: show hundredths as percent.
+        joint: all domains are learnt in the only experience.
         n_unseen: so many of the domains, the last ones, are never learnt; they are shown behind the average.
 
     Example:
-        >>> row_line(1, 3, "Greek", np.array([0.912, 0.935, 0.2]), None, ["Latin", "Greek", "Tagalog"], percent=True)
-        "experience 2/3 'Greek' learnt │ Latin 91.2  Greek 93.5 │ average 92.3"
+        >>> average, names = Estimate(0.9235, 0.012), ["Latin", "Greek", "Tagalog"]
+        >>> row_line(1, 3, "Greek", np.array([0.912, 0.935, 0.2]), average, names, percent=True)
+        "experience 2/3 'Greek' learnt │ Latin 91.2  Greek 93.5 │ average 92.3 ± 1.2"
+        >>> row_line(1, 3, "Greek", np.array([np.nan, 0.935, 0.2]), average, names, percent=True)
+        "experience 2/3 'Greek' learnt │ Greek 93.5 │ 1 of 2 domains evaluated"
     """
-    n_learnt = len(scores) - n_unseen if total == 1 else index + 1
-    learnt = np.asarray(scores, dtype=float)[:n_learnt] * unit(percent)
-    widths = None if half_widths is None else np.asarray(half_widths, dtype=float)[None, :n_learnt] * unit(percent)
-    shown = places(learnt, percent)
-    average = average_of_learnt(learnt[None], widths, joint=True)[0]
-    average_text = number(average.value, shown) if np.isnan(average.half_width) else average.text(shown)
-    cells = _cells(domain_names, learnt, shown)
-    line = f"experience {index + 1}/{total} '{name}' learnt │ {cells} │ average {average_text}"
-    unseen = zip(domain_names[len(scores) - n_unseen :], scores[len(scores) - n_unseen :], strict=True)
-    others = "  ".join(f"{shorten(d)} {number(s * unit(percent), shown)}" for d, s in unseen)
-    return f"{line} │ unseen: {others}" if n_unseen else line
+    n_learnt = len(scores) - n_unseen if joint else index + 1
+    values = np.asarray(scores, dtype=float) * unit(percent)
+    shown = places(np.asarray(scores, dtype=float)[:n_learnt], percent)
+    n_evaluated = int((~np.isnan(values[:n_learnt])).sum())
+    line = f"experience {index + 1}/{total} '{name}' learnt │ {_cells(domain_names, values[:n_learnt], shown)}"
+    if 0 < n_evaluated < n_learnt:
+        line += f" │ {n_evaluated} of {n_learnt} domains evaluated"
+    else:
+        line += f" │ average {_average_text(average.scaled(unit(percent)), shown)}"
+    unseen = range(len(values) - n_unseen, len(values))
+    others = "  ".join(f"{shorten(domain_names[j])} {number(float(values[j]), shown)}" for j in unseen)
+    return f"{line} │ unseen: {others}" if (~np.isnan(values[len(values) - n_unseen :])).any() else line
+
+
+def _average_text(average: Estimate, n_places: int) -> str:
+    return number(average.value, n_places) if np.isnan(average.half_width) else average.text(n_places)
 
 
 def _cells(names: Sequence[str], scores: Array, n_places: int) -> str:
-    """Scores by name; of many, those that were evaluated and are the newest."""
-    chosen = np.arange(len(scores))
-    if len(chosen) > MAX_NAMED_COLUMNS:
-        chosen = chosen[np.isfinite(scores)][-MAX_NAMED_COLUMNS:]
+    """Name the scores that were evaluated, of many the newest; a learner without a single score has ``n/a``."""
+    known = np.flatnonzero(~np.isnan(scores))
+    named = known if len(known) else np.arange(len(scores))
+    chosen = named[-MAX_NAMED_COLUMNS:]
     cells = "  ".join(f"{shorten(names[i])} {number(float(scores[i]), n_places)}" for i in chosen.tolist())
-    return cells if len(chosen) == len(scores) else f"{GAP}  {cells}"
+    return cells if len(chosen) == len(named) else f"{GAP}  {cells}"
 
 
 def metrics_table(
     metrics: Mapping[str, Estimate | None],
-    reasons: Mapping[str, str],
+    reasons: Mapping[str, str] | None = None,
     *,
     percent: bool,
     score_name: str = "score",
     title: str = "",
 ) -> Table:
-    """The metrics with 95 % intervals and one line on what each of them means.
+    """Make the table of the metrics with 95 % intervals and one line on the meaning of each.
 
     Args:
-        metrics: from :func:`lifelong.evaluation.metrics.summary`.
-        reasons: from :func:`lifelong.evaluation.metrics.reasons`, why a metric is not available.
+        metrics: by name; one that is not available is None, or an estimate with a reason.
+        reasons: why a metric that is None is not available.
         percent: show hundredths as percent.
         score_name: what a score is: accuracy, return, …
         title: above the table.
 
     Example:
-        >>> table = metrics_table({"forgetting": Estimate(0.019, 0.004)}, {}, percent=True)
+        >>> table = metrics_table({"forgetting": Estimate(0.019, 0.004)}, percent=True)
         >>> [str(cell) for column in table.columns for cell in column.cells]
         ['forgetting ↓', '1.9 ± 0.4', 'best earlier score minus the last']
     """
     shown = places([e.value * unit(percent) for e in metrics.values() if e is not None], percent)
+    reasons = {name: e.reason for name, e in metrics.items() if e is not None and e.reason} | dict(reasons or {})
     table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left")
     table.add_column("metric", no_wrap=True)
     table.add_column(f"{'%' if percent else 'value'} ± 95 % CI", justify="right", no_wrap=True)
     table.add_column("meaning", style="dim")
     for key, estimate in metrics.items():
         label, meaning = (text.format(score=score_name) for text in MEANINGS[key])
-        if estimate is None:
+        if estimate is None or estimate.reason:
             table.add_row(Text(label), "n/a", Text(reasons.get(key, "not available")))
         else:
             table.add_row(Text(label), estimate.scaled(unit(percent)).text(shown), Text(meaning))
@@ -163,6 +154,7 @@ def matrix_table(
     half_widths: Array | None,
     row_names: Sequence[str],
     column_names: Sequence[str],
+    averages: Sequence[Estimate],
     *,
     percent: bool,
     joint: bool = False,
@@ -170,7 +162,7 @@ def matrix_table(
     title: str = "",
     width: int | None = None,
 ) -> Table:
-    """The accuracy matrix, no wider than the terminal.
+    """Make the table of the accuracy matrix, no wider than the terminal.
 
     Domains that are not learnt yet are dim, the one just learnt is bold. Intervals are shown where they fit; more
     than 12 columns, or names that do not fit, are headed by their numbers; what still does not fit is left out in the
@@ -181,14 +173,16 @@ def matrix_table(
         half_widths: ``(T, D)`` of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
+        averages: of the domains learnt so far, one for each row.
         percent: show hundredths as percent.
         joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt: dim, and not in the average.
+        n_unseen: so many of the domains, the last ones, are never learnt: dim, and not in the averages.
         title: above the table.
         width: most characters in a line; None takes the terminal's.
 
     Example:
-        >>> table = matrix_table(np.eye(2), None, ["Latin", "Greek"], ["Latin", "Greek"], percent=True, width=60)
+        >>> names, averages = ["Latin", "Greek"], [Estimate(1.0, 0.1), Estimate(0.5, 0.1)]
+        >>> table = matrix_table(np.eye(2), None, names, names, averages, percent=True, width=60)
         >>> for column in table.columns:
         ...     print(column.header, [str(cell) for cell in column.cells])
         after ['1 Latin', '2 Greek']
@@ -197,9 +191,8 @@ def matrix_table(
         average ['100.0', '50.0']
     """
     width = shutil.get_terminal_size().columns if width is None else width
-    rows, domains = _ends(len(matrix), MAX_ROWS // 2), _ends(matrix.shape[1], width // NARROWEST + 1)
+    rows, domains = ends(len(matrix), MAX_ROWS // 2), ends(matrix.shape[1], width // NARROWEST + 1)
     labels = [f"{i + 1} {shorten(row_names[i], min(max(width // 4, 8), 22))}" for i in rows]
-    averages = average_of_learnt(matrix, half_widths, joint=joint, n_unseen=n_unseen)
     averages = [averages[i] for i in rows]
     n_learnt = [matrix.shape[1] - n_unseen if joint else i + 1 for i in rows]
     matrix = matrix[np.ix_(rows, domains)]
@@ -217,8 +210,13 @@ def matrix_table(
     return _build_table(labels, columns, average_texts, styles, n_fit=n_fit, gap=gap, title=title)
 
 
-def _ends(total: int, n: int) -> list[int]:
-    """All of a few numbers, else the first and the last ``n``."""
+def ends(total: int, n: int) -> list[int]:
+    """List all of a few numbers, else the first and the last ``n``.
+
+    Example:
+        >>> ends(3, 2), ends(9, 2)
+        ([0, 1, 2], [0, 1, 7, 8])
+    """
     return list(range(total)) if total <= 2 * n else [*range(n), *range(total - n, total)]
 
 
@@ -239,7 +237,7 @@ def _column_width(texts: Sequence[str]) -> int:
 
 
 def _count_fitting(columns: Sequence[Sequence[str]], room: int) -> int:
-    """How many columns fit: all of them, or as many of the widest as fit beside the column of the gap."""
+    """Count the columns that fit: all of them, or as many of the widest as fit beside the column of the gap."""
     widths = [_column_width(column) for column in columns]
     if sum(widths) <= room:
         return len(columns)

@@ -139,14 +139,12 @@ class Learner(Recorded, nn.Module):
 
     def losses_of(self, outputs: Tensor, batch: Episode) -> Tensor:
         """Return the loss of each task ``(B,)``, given the outputs that :meth:`batch_outputs` returned."""
-        return torch.func.vmap(self.objective.loss)(outputs, self._targets(outputs, batch))
+        targets = self.objective.encode(batch.query_y, batch.n_way).to(outputs.dtype)
+        return torch.func.vmap(self.objective.loss)(outputs, targets)
 
     def scores_of(self, outputs: Tensor, batch: Episode) -> Tensor:
         """Return the score ``(B,)`` of given outputs ``(B, Q, …)`` for the queries of each task."""
-        return torch.func.vmap(self.objective.score)(outputs, self._targets(outputs, batch))
-
-    def _targets(self, outputs: Tensor, batch: Episode) -> Tensor:
-        return self.objective.encode(batch.query_y, batch.n_way).to(outputs.dtype)
+        return self.objective.scores(outputs, batch.query_y, batch.n_way)
 
     # -- life on a stream ---------------------------------------------------------------------------------------------
 

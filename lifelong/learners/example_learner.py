@@ -71,10 +71,6 @@ class ExampleLearner(Learner):
         """Return the loss ``(B,)`` of the outputs ``(B, 1, N)``."""
         return self._losses(outputs[:, 0], batch.query_y[:, 0])
 
-    def scores_of(self, outputs: Tensor, batch: Episode) -> Tensor:
-        """Return the share of each task's queries ``(B,)`` whose outputs ``(B, Q, N)`` are largest at the label."""
-        return (outputs.argmax(-1) == batch.query_y).to(batch.weight.dtype).mean(-1)
-
     def at_ways(self, outputs: Tensor, ways: Tensor) -> Tensor:
         """Return the outputs ``(n, C)`` of the ways ``(N,)`` or ``(n, N)``, as ``(n, N)``."""
         if outputs.shape[-1] < self.n_classes:

@@ -22,6 +22,12 @@ def one_hot(index: Tensor, n: int) -> Tensor:
     return index[..., None] == torch.arange(n, device=index.device)
 
 
+def accuracies(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of each task's examples ``(B,)`` whose largest output ``(B, Q, N)`` is at the label ``(B, Q)``."""
+    hits = outputs.argmax(-1) == labels
+    return hits.to(torch.promote_types(outputs.dtype, torch.float32)).mean(-1)
+
+
 def accuracy(output: Tensor, target: Tensor) -> Tensor:
     """The share of examples whose largest output ``(Q, N)`` is at the one-hot label ``(Q, N)``."""
     hits = (one_hot(output.argmax(-1), output.shape[-1]) * target).sum(-1)
@@ -49,6 +55,10 @@ class Objective(ABC):
     @abstractmethod
     def score(self, output: Tensor, target: Tensor) -> Tensor:
         """The mean score over the examples, a scalar; higher is better."""
+
+    def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
+        """Return the score of each task ``(B,)`` from outputs ``(B, Q, …)`` and targets as the batch holds them."""
+        return torch.func.vmap(self.score)(outputs, self.encode(y, n_way).to(outputs.dtype))
 
     @abstractmethod
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
@@ -85,6 +95,10 @@ class Classification(Objective):
     def score(self, output: Tensor, target: Tensor) -> Tensor:
         """The share of examples whose largest logit is at the label; a label that is none of the ways is missed."""
         return accuracy(output, target)
+
+    def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
+        """Return the accuracy of each task ``(B,)``."""
+        return accuracies(outputs, y)
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
         """One-hot labels drawn by the Gumbel-max trick from ``softmax(output)``."""
@@ -156,6 +170,10 @@ class RelationScore(Regression):
     def score(self, output: Tensor, target: Tensor) -> Tensor:
         """The share of examples whose largest score is at the label."""
         return accuracy(output, target)
+
+    def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
+        """Return the accuracy of each task ``(B,)``."""
+        return accuracies(outputs, y)
 
     def prediction(self, output: Tensor) -> Tensor:
         """The scores divided by their sum: shares, which the training does not calibrate as probabilities."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.prediction_writer import PredictionWriter
 from lifelong.evaluation.report import Report
+from lifelong.evaluation.results import Results
 from lifelong.run.folder import launched_folder
 from lifelong.run.options import RunOptions, run_options
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
@@ -20,25 +22,28 @@ from lifelong.training.stream_module import StreamModule
 def evaluate(
     command: str,
     module: StreamModule,
-    data: L.LightningDataModule,
+    data: StreamDataModule | Iterable[Any],
     *,
     run: RunOptions | str | Path | None = None,
     ckpt_path: str | None = None,
     config: Mapping[str, Any] | None = None,
     writer: L.Callback | None = None,
     **trainer: Any,
-) -> L.Trainer:
+) -> Results | None:
     """Evaluate a module, and write what comes of it into a run folder.
 
     Args:
         command: ``validate``, ``test`` or ``predict``.
         module: with the learner.
-        data: the stream.
+        data: the stream; for ``predict`` batches as well.
         run: the run folder, or how it is chosen; that of the checkpoint where there is one.
         ckpt_path: loaded first; None evaluates the module as it is.
         config: what ``results.json`` says of the run.
         writer: writes the answers of ``predict``; ``predictions.csv`` where None.
         trainer: arguments of Lightning's Trainer.
+
+    Returns:
+        What was measured; None of ``predict``, which measures nothing.
 
     Raises:
         ValueError: when an argument or the checkpoint does not fit.
@@ -46,9 +51,11 @@ def evaluate(
     check_trainer_arguments(trainer)
     with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
         report = Report(folder.path, dict(config or {}))
-        callbacks = [Evaluator(report), writer or PredictionWriter()]
+        evaluator = Evaluator(report)
+        callbacks = [evaluator, writer or PredictionWriter()]
         made = make_trainer({**trainer, "logger": False}, callbacks, str(folder.path))
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
-        deed(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **extra)
-        return made
+        source = {"datamodule" if isinstance(data, StreamDataModule) else "dataloaders": data}
+        deed(module, **source, ckpt_path=ckpt_path, weights_only=True, **extra)
+        return evaluator.evaluation

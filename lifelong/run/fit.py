@@ -14,6 +14,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.report import Report
+from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
 from lifelong.run.configuration import Configuration, describe
 from lifelong.run.folder import RunFolder, launched_folder
@@ -97,15 +98,16 @@ def fit(
         runner=runner,
     )
     checkpoint = checkpoint or StreamCheckpoint()
-    if config is None:
-        configuration = describe(module, data, checkpoint, trainer)
-    else:
-        configuration = Configuration(dict(config), ())
+    described = describe(module, data, checkpoint, trainer)
+    configuration = described if config is None else Configuration(dict(config))
     options, given = run_options(run, resume), None if ckpt_path is None else str(ckpt_path)
     with launched_folder(options, given) as folder:
         start = given or _start_from(folder, options)
-        _train(module, data, folder, checkpoint, configuration, start, trainer)
-    return Run(folder.path, module, None, data=data, config=configuration.content, trainer=_trainer_arguments(trainer))
+        results = _train(module, data, folder, checkpoint, configuration, start, trainer)
+    module.eval()
+    return Run(
+        folder.path, module, results, data=data, config=configuration.content, trainer=_trainer_arguments(trainer)
+    )
 
 
 def _train(
@@ -116,7 +118,7 @@ def _train(
     configuration: Configuration,
     start: str | None,
     trainer: Mapping[str, Any],
-) -> None:
+) -> Results | None:
     evaluator = Evaluator(Report(folder.path, configuration.content))
     settings = dict(trainer)
     settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
@@ -129,6 +131,7 @@ def _train(
     for logger in made.loggers:
         logger.log_hyperparams(configuration.content)
     made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    return evaluator.results if evaluator.rows else None
 
 
 def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:

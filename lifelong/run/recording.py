@@ -68,7 +68,7 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
     # The first argument is what it is made for: the parameters, or the optimizer.
     _, *parameters = inspect.signature(made).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    arguments = {name: record(value, f"{where}.{name}", unrecorded) for name, value in (defaults | given).items()}
+    arguments = {name: record(value, f"{where}.{name}", unrecorded) for name, value in {**defaults, **given}.items()}
     return {"class_path": class_path(made), "init_args": arguments}
 
 

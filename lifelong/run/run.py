@@ -118,24 +118,24 @@ class Run:
 
     # -- further ---------------------------------------------------------------------------------------------------
 
-    def validate(self, **trainer: Any) -> np.ndarray:
-        """Evaluate on the part that the matrix is from and return the mean score of each domain.
+    def validate(self, **trainer: Any) -> Results:
+        """Evaluate on the part that the matrix is from; ``.matrix`` of what it returns has one row.
 
         Args:
             trainer: arguments of Lightning's Trainer.
         """
         return self._evaluate("validate", self.data, trainer)
 
-    def test(self, **trainer: Any) -> np.ndarray:
-        """Evaluate on test tasks and return the mean score of each domain.
+    def test(self, **trainer: Any) -> Results:
+        """Evaluate on test tasks; ``.matrix`` of what it returns has one row.
 
         Args:
             trainer: arguments of Lightning's Trainer.
         """
         return self._evaluate("test", self.data, trainer)
 
-    def evaluate(self, data: StreamDataModule, **trainer: Any) -> np.ndarray:
-        """Evaluate on the test tasks of another stream and return the mean score of each of its domains.
+    def evaluate(self, data: StreamDataModule, **trainer: Any) -> Results:
+        """Evaluate on the test tasks of another stream; ``.matrix`` of what it returns has one row.
 
         Args:
             data: the stream.
@@ -143,6 +143,8 @@ class Run:
         """
         return self._evaluate("test", data, trainer)
 
-    def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> np.ndarray:
+    def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
         settings = self._trainer | dict(trainer)
-        return evaluate(command, self.model, data, run=self.folder, config=self.config, **settings)
+        results = evaluate(command, self.model, data, run=self.folder, config=self.config, **settings)
+        assert results is not None, "validate and test measure"
+        return results

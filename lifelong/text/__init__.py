@@ -1,4 +1,4 @@
-"""Texts: where they come from, and what a network sees of them."""
+"""Texts: their sources, and their encodings for networks."""
 
 from lifelong.text.encoding import TextEncoding
 from lifelong.text.frozen_encoder import FrozenEncoder

@@ -1,4 +1,4 @@
-"""What a network sees of a text: the contract.
+"""The contract of text encodings: the input that a network gets for a text.
 
 Shapes: ``M`` texts, ``*X`` one text as a network takes it.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class TextEncoding(ABC):
-    """Turns texts into numbers, each text alone: an embedding, or the tokens that a network embeds itself.
+    """Turn texts into numbers, each text alone: an embedding, or the tokens that a network embeds itself.
 
     Example:
         >>> import torch
@@ -25,4 +25,4 @@ class TextEncoding(ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Texts as ``(M, *X)``: real numbers, or whole ones (tokens) as int64."""
+        """Encode texts as ``(M, *X)``: real numbers, or whole ones (tokens) as int64."""

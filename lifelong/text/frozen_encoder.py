@@ -32,10 +32,10 @@ VERSION = 1
 
 
 class FrozenEncoder(TextEncoding):
-    """Embeddings of a language model that never changes (extra ``text``): tasks on them cost what an MLP costs.
+    """Embed texts by a language model that never changes (extra ``text``): tasks cost what an MLP costs.
 
     Each text is embedded once and kept in a file of the cache folder (``LIFELONG_CACHE``, else ``~/.cache/lifelong``)
-    that is named by the model's weights, its tokenizer and the settings; texts are told apart by their content.
+    that is named by the model's weights, its tokenizer and the settings; the key of a text is its content.
 
     Args:
         model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
@@ -74,7 +74,7 @@ class FrozenEncoder(TextEncoding):
         self.batch_size, self.device, self.sha256 = batch_size, device, sha256
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Texts as ``(M, D)``, from the cache as far as it has them."""
+        """Encode texts as ``(M, D)``, from the cache as far as it has them."""
         folder = model_folder(self.model, WHO)
         digest = weights_digest(folder)
         if self.sha256 is not None and digest != self.sha256.lower():
@@ -97,7 +97,7 @@ class FrozenEncoder(TextEncoding):
         return cache_folder() / f"embeddings-{name}.sqlite"
 
     def _embedded(self, folder: Path, texts: dict[bytes, str]) -> Iterator[dict[bytes, np.ndarray]]:
-        """The embeddings of texts, some at a time, the short ones first so that little is filling."""
+        """Yield the embeddings of texts, some at a time, short ones first so that there is little padding."""
         if not texts:
             return
         tokenizer, body = load_tokenizer(self.model, WHO), load_body(folder, WHO)
@@ -122,7 +122,7 @@ class FrozenEncoder(TextEncoding):
 
 
 class _Cache:
-    """Embeddings by key in an SQLite file, which two processes may write at once."""
+    """Keep embeddings by key in an SQLite file, which two processes may write at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -141,19 +141,19 @@ class _Cache:
             ) from error
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """What is kept of these."""
+        """Return the rows that are kept of some keys."""
         found: dict[bytes, np.ndarray] = {}
         unique = list(dict.fromkeys(keys))
         with self._open() as file:
             for start in range(0, len(unique), 500):
-                some = unique[start : start + 500]
-                marks = ",".join("?" * len(some))
-                rows = file.execute(f"SELECT key, row FROM embeddings WHERE key IN ({marks})", some)
+                chunk = unique[start : start + 500]
+                marks = ",".join("?" * len(chunk))
+                rows = file.execute(f"SELECT key, row FROM embeddings WHERE key IN ({marks})", chunk)
                 found |= {key: np.frombuffer(row, np.float32) for key, row in rows}
         return found
 
     def keep(self, rows: dict[bytes, np.ndarray]) -> None:
-        """Write some."""
+        """Write some rows."""
         with self._open() as file:
             file.executemany(
                 "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",

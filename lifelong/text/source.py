@@ -1,4 +1,4 @@
-"""What every source of labelled texts shares: it reads texts by domain, and an encoding makes numbers of them.
+"""The base of all sources of labelled texts: texts by domain, and an encoding that turns them into numbers.
 
 Shapes: ``M`` texts.
 """
@@ -20,7 +20,7 @@ from lifelong.text.encoding import TextEncoding
 
 @dataclass(frozen=True)
 class TextDomain:
-    """The labelled texts of one future experience.
+    """Hold the labelled texts of one future experience.
 
     Args:
         name: shown in tables and plots.
@@ -52,7 +52,7 @@ class TextDomain:
 
 
 class TextSource(Source):
-    """A source of labelled texts: it reads them, and knows nothing of networks.
+    """Read labelled texts by domain, without knowing any network.
 
     Args:
         encoding: what a network sees of a text.
@@ -74,13 +74,13 @@ class TextSource(Source):
         """Read the texts, in the order of the stream."""
 
     def domains(self) -> list[Domain]:
-        """The domains, their texts encoded."""
-        found = self.text_domains()
-        if not found:
+        """Load the domains, their texts encoded."""
+        domains = self.text_domains()
+        if not domains:
             return []  # the stream says so better than an encoding of nothing
         # In one go: an encoding may be slow to start, and shows how far it is.
-        x = self.encoding.encode([text for domain in found for text in domain.texts])
-        parts = torch.split(x, [len(domain.texts) for domain in found])
+        x = self.encoding.encode([text for domain in domains for text in domain.texts])
+        parts = torch.split(x, [len(domain.texts) for domain in domains])
         return [
             Domain(
                 domain.name,
@@ -91,5 +91,5 @@ class TextSource(Source):
                 in_test=domain.in_test,
                 origin=domain.origin,
             )
-            for domain, part in zip(found, parts, strict=True)
+            for domain, part in zip(domains, parts, strict=True)
         ]

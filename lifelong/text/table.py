@@ -17,7 +17,7 @@ from lifelong.text.model_folder import imported
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES, ".parquet")
-"""How the name of a file that can be read ends."""
+"""Ends of the names of files that can be read."""
 LARGEST_FIELD = 2**31 - 1
 """Characters of a CSV field; Python's own limit of 131,072 is less than a long text has."""
 
@@ -27,7 +27,7 @@ Located = list[tuple[int, dict[str, str]]]
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file, every value as text.
+    """Hold the rows of a file, every value as text.
 
     Args:
         path: the file.
@@ -42,11 +42,11 @@ class Table:
     unit: Unit = "line"
 
     def where(self, number: int) -> str:
-        """The place of a row, for messages."""
+        """Return the place of a row, for messages."""
         return f"{self.path}, {self.unit} {self.lines[number]}"
 
     def column(self, name: str, option: str) -> list[str]:
-        """The values of a column, none of them empty.
+        """Return the values of a column, none of them empty.
 
         Args:
             name: of the column.
@@ -89,10 +89,10 @@ def read_table(path: Path, charset: str = "utf-8") -> Table:
     """
     if not path.is_file():
         raise ValueError(f"there is no file {path}: expected one that ends in {', '.join(SUFFIXES)}")
-    found, unit = _read(path, charset)
-    if not found:
+    located, unit = _read(path, charset)
+    if not located:
         raise ValueError(f"{path} has no rows: expected one for each text")
-    return Table(path, [row for _, row in found], [line for line, _ in found], unit)
+    return Table(path, [row for _, row in located], [line for line, _ in located], unit)
 
 
 def _read(path: Path, charset: str) -> tuple[Located, Unit]:
@@ -118,15 +118,15 @@ def _decoded(data: bytes, path: Path, charset: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start)
         place = error.start - data.rfind(b"\n", 0, error.start)
-        found = f"0x{data[error.start]:02X}"
+        byte = f"0x{data[error.start]:02X}"
         raise ValueError(
-            f"{path} is not {charset}: line {line + 1} has the byte {found} at place {place}: set charset to the "
+            f"{path} is not {charset}: line {line + 1} has the byte {byte} at place {place}: set charset to the "
             "character encoding that the file has, such as cp1252 or utf-16, or save it as utf-8"
         ) from error
 
 
 def _delimited(path: Path, text: str, delimiter: str) -> Located:
-    found: Located = []
+    located: Located = []
     header: list[str] = []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     with _long_fields():
@@ -135,14 +135,14 @@ def _delimited(path: Path, text: str, delimiter: str) -> Located:
             try:
                 fields = next(reader)
             except StopIteration:
-                return found
+                return located
             except csv.Error as error:
                 raise ValueError(
                     f"{path}, line {line} cannot be read ({error}): a value with a quotation mark, {delimiter!r} or a "
                     "line break is put in quotation marks, and its own are doubled"
                 ) from error
             if fields and header:
-                found.append((line, dict(zip(header, _as_many(fields, header, f"{path}, line {line}"), strict=True))))
+                located.append((line, dict(zip(header, _as_many(fields, header, f"{path}, line {line}"), strict=True))))
             elif fields:
                 header = _names(fields, path)
 

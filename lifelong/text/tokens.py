@@ -20,7 +20,7 @@ AT_ONCE = 4096
 
 
 class Tokens(TextEncoding):
-    """Texts as the tokens of a tokenizer of ``transformers`` (extra ``text``), for a network that embeds them.
+    """Tokenize texts by a tokenizer of ``transformers`` (extra ``text``), for a network that embeds tokens.
 
     Such as :class:`lifelong.networks.Transformer` with the same model, or ``lifelong.networks.WithHead`` around
     ``torch.nn.EmbeddingBag``.
@@ -43,7 +43,7 @@ class Tokens(TextEncoding):
         self.model, self.max_length = model, max_length
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Texts as ``(M, L)`` whole numbers."""
+        """Encode texts as ``(M, L)`` whole numbers."""
         if not len(texts):
             return torch.zeros(0, self.max_length, dtype=torch.long)
         tokenizer = load_tokenizer(self.model, "lifelong.text.Tokens")
@@ -53,7 +53,7 @@ class Tokens(TextEncoding):
 
 
 def load_tokenizer(model: str, who: str) -> Any:
-    """The tokenizer of a model, with a token that fills.
+    """Load the tokenizer of a model, with a padding token.
 
     Raises:
         ValueError: when it cannot be loaded.

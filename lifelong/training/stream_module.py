@@ -21,6 +21,7 @@ from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.kinds import Part
+from lifelong.data.loaders import Drawn
 from lifelong.data.position import Position, Visit
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
@@ -79,7 +80,6 @@ class StreamModule(L.LightningModule):
         self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
         self._position: Position | None = None
         self._watch = LossWatch()
-        self._n_steps_told = 0
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
@@ -88,8 +88,19 @@ class StreamModule(L.LightningModule):
         """Return the DataModule that the Trainer trains on."""
         return stream_data(self.trainer)
 
+    @property
+    def _has_stream(self) -> bool:
+        return self._trainer is not None and isinstance(getattr(self._trainer, "datamodule", None), StreamDataModule)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Gather drawn units on the device; a batch of tensors is moved there."""
+        return batch.gather(device) if isinstance(batch, Drawn) else batch.to(device)
+
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
+        if stage == "predict" and not self._has_stream:  # batches of a person's own; a checkpoint prepares the learner
+            self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
+            return
         data = self.data
         check_compatible(self.learner, self.strategies, data, runner=self.runner, reset_optimizer=self.reset_optimizer)
         if stage == "fit" and self.runner.cuda_graph and self.trainer.accumulate_grad_batches != 1:
@@ -121,6 +132,9 @@ class StreamModule(L.LightningModule):
             return None
         is_sparse = any(getattr(module, "sparse", False) for module in self.modules())
         optimizer = make_optimizer(self.optimizer, self.parameters(), fuse=not is_sparse)
+        if self.strategies.overrides("stepped"):
+            # Not at the end of the batch: a callback may save a checkpoint before that.
+            optimizer.register_step_post_hook(lambda *_: self._tell_of_step())
         if self.lr_scheduler is None:
             return optimizer
         scheduler: LRScheduler = self.lr_scheduler(optimizer)
@@ -149,7 +163,6 @@ class StreamModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Begin an experience: the optimizer may forget, the strategies begin."""
         self._watch.forget()
-        self._n_steps_told = self.trainer.global_step
         if not self._is_told(0):
             return
         if self.reset_optimizer:
@@ -157,7 +170,7 @@ class StreamModule(L.LightningModule):
         self.strategies.begin(self.learner, self._visit(), runner=self.runner)
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
-        """Return the weighted mean loss of the tasks, rehearsed ones included, plus the strategies' penalties."""
+        """Return the mean loss of the tasks, rehearsed ones included, as the strategies weigh it, plus their penalties."""
         learner, runner = self.learner, self.runner
         learner.start_step(self.trainer.global_step)
         position = self._position = self._position_of(batch_idx)
@@ -172,6 +185,9 @@ class StreamModule(L.LightningModule):
         losses, outputs = runner.training_losses(learner, params, batch)
         step = Step(batch, params, outputs, losses, position)
         loss = runner.mean(losses, batch.weight)
+        loss_weight = self.strategies.loss_weight(learner, position, runner=runner)
+        if loss_weight != 1:
+            loss = loss_weight * loss
         penalty = self.strategies.penalty(learner, step, runner=runner)
         total = loss if penalty is None else loss + penalty
         if self._watch.note(batch_idx, total, shown=is_shown):
@@ -195,11 +211,11 @@ class StreamModule(L.LightningModule):
                 gradient = projected.get(name)
                 parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
 
+    def _tell_of_step(self) -> None:
+        self.strategies.stepped(self.learner, self._now(), runner=self.runner)
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Tell the strategies of the step; after the last one of an experience, and so before its evaluation, end."""
-        if self.strategies.overrides("stepped") and self.trainer.global_step > self._n_steps_told:
-            self._n_steps_told = self.trainer.global_step
-            self.strategies.stepped(self.learner, self._now(), runner=self.runner)
+        """End the experience in learner and strategies after its last step, and so before its evaluation."""
         if not self.trainer.is_last_batch:
             return
         self._check_losses()
@@ -280,7 +296,9 @@ class StreamModule(L.LightningModule):
     def _is_shown(self, step: int) -> bool:
         # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
         trainer: Any = self.trainer
-        return step == 0 or (trainer.global_step + 1) % max(trainer.log_every_n_steps, 1) == 0
+        # Learners in closed form make no optimizer steps, and are trained batch by batch.
+        n_before = trainer.global_step if self.learner.is_trained else trainer.fit_loop.total_batch_idx
+        return step == 0 or (n_before + 1) % max(trainer.log_every_n_steps, 1) == 0
 
     def _log_step(self, step: Step, penalty: Tensor | None) -> None:
         scores = self.learner.scores_of(step.outputs.detach(), step.batch)
@@ -326,7 +344,7 @@ class StreamModule(L.LightningModule):
 
     def identity(self) -> dict[str, Any]:
         """Return what must agree before a checkpoint can be loaded: class, strategies, shapes, split."""
-        split = {"split": self.data.stream.fingerprint} if self._trainer is not None else {}
+        split = {"split": self.data.stream.fingerprint} if self._has_stream else {}
         return self.learner.signature() | {"strategies": self.strategies.names} | split
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -339,7 +357,7 @@ class StreamModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; without a Trainer, prepare as it says."""
         theirs = checkpoint.get("lifelong")
-        if self._trainer is None and theirs is not None:
+        if theirs is not None and not self._has_stream:
             example = theirs["example"]
             x = torch.zeros(example["shape"], dtype=getattr(torch, example["dtype"]))
             self.learner.prepare(int(theirs["n_classes"]), x)

@@ -1,4 +1,4 @@
-"""Where what was computed once is kept."""
+"""The folder of caches: results that are computed once."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
+    """Return the folder in the environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
     return Path(os.environ.get("LIFELONG_CACHE") or "~/.cache/lifelong").expanduser()

@@ -23,8 +23,8 @@ def write_whole(path: str | Path, writer: Callable[[Path], Any]) -> Path:
 
     Example:
         >>> import tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> write_whole(Path(folder.name) / "a.txt", lambda path: path.write_text("all of it")).read_text()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_whole(Path(folder) / "a.txt", lambda path: path.write_text("all of it")).read_text()
         'all of it'
     """
     target = Path(path)

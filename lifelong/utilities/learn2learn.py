@@ -18,7 +18,7 @@ _kept: list[Any] = []
 
 
 def import_learn2learn() -> Any:
-    """The module ``learn2learn``, importable beside a CPU build of torch too.
+    """Import the module ``learn2learn``, beside a CPU build of torch too.
 
     Raises:
         ValueError: when it is not installed.

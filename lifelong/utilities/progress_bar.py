@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.utilities import rank_zero_only
@@ -15,7 +15,7 @@ SECONDS = 2
 
 
 def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """The items in turn, with a bar and the time left once they take longer than ``SECONDS``.
+    """Yield the items in turn, with a bar and the time left once they take longer than ``SECONDS``.
 
     Like the bar of the stream it is silent where nobody watches a terminal, and on all processes but the first.
 
@@ -23,5 +23,6 @@ def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
         >>> list(show_progress([1, 2], "counting"))
         [1, 2]
     """
-    is_watched = sys.stderr.isatty() and getattr(rank_zero_only, "rank", 0) == 0
+    stream: TextIO | None = sys.stderr  # None where Windows runs a program without a console
+    is_watched = stream is not None and stream.isatty() and getattr(rank_zero_only, "rank", 0) == 0
     return iter(Tqdm(items, desc=description, leave=False, delay=SECONDS, disable=not is_watched))

@@ -1,4 +1,4 @@
-"""Which versions of packages a run has."""
+"""Versions of installed packages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 
 
 def installed_version(package: str) -> str:
-    """The version of a package, or that it is not installed: a checkout on the path is not.
+    """Return the version of a package, or ``not installed``, as a checkout on the path is.
 
     Example:
         >>> installed_version("nothing-of-this-name")

@@ -18,7 +18,7 @@ def count_units(visit: Visit, asked: int | None, option: str) -> int:
 
     Example:
         >>> from lifelong.data.stream import Experience
-        >>> count_units(Visit(Experience(0, "toy", ()), 1, 0, lambda *_: iter(()), lambda t: t), 100, "n_tasks")
+        >>> count_units(Visit(Experience(0, "toy", ()), 1, 0, lambda *_: iter(())), 100, "n_tasks")
         100
     """
     if asked is not None:

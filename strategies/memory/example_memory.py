@@ -46,7 +46,7 @@ class ExampleMemory(Memory):
 
     def __init__(self, budget: Budget, policy: Policy) -> None:
         if policy == "reservoir" and budget.per_class is not None:
-            raise ValueError("a reservoir does not look at classes: bound it by budget_examples or budget_bytes")
+            raise ValueError("a reservoir does not look at classes: bound it by budget.examples or budget.bytes")
         self.budget, self.policy = budget, policy
         self.x = torch.empty(0)
         """``(M, *X)`` inputs as the stream stores them, on the device that they are used on."""

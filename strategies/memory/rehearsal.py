@@ -50,7 +50,7 @@ class Rehearsal(Strategy):
         if self.policy != "class_balanced" or self.budget.per_class is not None:
             raise ValueError(
                 f"{type(self).__name__} keeps whole classes for few-shot tasks: set its policy to class_balanced and "
-                "bound it by budget_examples or budget_bytes"
+                "bound it by budget.examples or budget.bytes"
             )
         self.memory = TaskMemory(self.budget)
 

@@ -7,13 +7,13 @@ import os
 import re
 import signal
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
-from lifelong.cli.main.main import main as cli
 
+from lifelong.cli.parser import with_own_networks
+from lifelong.run.trainer import NOISE
 from tests.command_line import QUIET, TINY, TINY_DATA, TINY_MODEL, error_of, run_apart, run_here, start_apart
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -100,8 +100,8 @@ def test_a_network_of_ones_own_inside_a_head_of_ours(
     run_here("fit", *options, *network, "6", "--run.name=own", "--trainer.max_epochs=1")
     run_here("test", "--ckpt_path=runs/own/checkpoints/last.ckpt", *QUIET)
     shapes = {name: tuple(w.shape) for name, w in weights(Path("runs/own")).items()}
-    assert shapes["network.body.layer.weight"] == (6, 64)
-    assert shapes["network.head.weight"] == (3, 6)
+    assert shapes["learner.network.body.layer.weight"] == (6, 64)
+    assert shapes["learner.network.head.weight"] == (3, 6)
     assert Path("runs/own/test_3way_2shot.json").exists()
     code, message = error_of(capsys, "fit", *options, *network, "7")
     assert code == 1
@@ -150,7 +150,7 @@ def test_killed_in_the_middle_of_an_experience_resumes_bit_for_bit(tmp_path: Pat
 @pytest.mark.parametrize("strategies", ["[strategies.Replay,strategies.EWC]", "[strategies.AdapterBank]"])
 def test_two_processes_give_the_weights_of_one(tmp_path: Path, strategies: str) -> None:
     # Plain SGD: Adam would blow the rounding noise of gradients that are zero in theory up to whole steps.
-    sgd = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.1"]
+    sgd = ["--optimizer=torch.optim.SGD", "--optimizer.lr=0.1"]
     options = [*TINY, f"--strategies={strategies}", *sgd]
     run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
     run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
@@ -188,7 +188,7 @@ def test_weights_and_biases_offline_and_failing(monkeypatch: pytest.MonkeyPatch)
         (["--data.n_shot=40"], ["class", "40"]),
         (["--data.tasks_per_batch=0"], ["tasks_per_batch", "0"]),
         (["--strategies=[strategies.Replay,strategies.AdapterBank]"], ["Replay", "AdapterBank", "combined"]),
-        (["--strategies=[{class_path: strategies.Replay, init_args: {budget_examples: 20}}]"], ["budget", "20"]),
+        (["--strategies=[{class_path: strategies.Replay, init_args: {budget: {examples: 20}}}]"], ["budget", "20"]),
         (["--ckpt_path=nowhere.ckpt"], ["nowhere.ckpt"]),
         (["--ckpt_path=last"], ["last"]),
         (["--model.network.n_inputs=63"], ["63", "64", "n_inputs"]),
@@ -218,7 +218,7 @@ def test_an_unknown_name_exits_with_2(option: str, capsys: pytest.CaptureFixture
 
 
 def test_nan_stops_and_keeps_the_last_good_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=1e30", "--run.name=n"]
+    options = ["--optimizer=torch.optim.SGD", "--optimizer.lr=1e30", "--run.name=n"]
     code, message = error_of(capsys, "fit", *TINY, *options, "--checkpoint.every_n_steps=1")
     assert code == 1
     assert "experience 1 (strokes)" in message
@@ -259,23 +259,12 @@ def test_a_config_is_complete_in_itself(tmp_path: Path) -> None:
     # The embedded default has 32 filters; a config that does not name them means the class's own 64.
     text = "model: {class_path: ProtoNet, init_args: {network: {class_path: Conv4}}}\n"
     Path("own.yaml").write_text(
-        text
-        + "data: {class_path: datamodules.episodic.EpisodicDataModule, init_args: {sources: [datamodules.Glyphs]}}\n"
+        text + "data: {class_path: datamodules.EpisodicDataModule, init_args: {sources: [datamodules.Glyphs]}}\n"
     )
     few = ["--data.steps_per_experience=1", "--data.n_eval_tasks=1", "--data.tasks_per_batch=1", *QUIET]
     run_here("fit", "--config=own.yaml", *few, "--run.name=own", "--trainer.max_epochs=1")
-    assert weights(Path("runs/own"))["network.blocks.0.0.weight"].shape == (64, 1, 3, 3)
+    assert weights(Path("runs/own"))["learner.network.blocks.0.0.weight"].shape == (64, 1, 3, 3)
     assert json.loads(Path("runs/own/results.json").read_text())["strategies"] == []
-
-
-@pytest.mark.parametrize(("options", "is_ours"), [((), True), (("--trainer.profiler=simple",), False)])
-def test_what_asks_to_be_profiled_is_answered_quickly_unless_somebody_profiles(
-    options: tuple[str, ...], is_ours: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(NotProfiled, "profile", lambda self, name: asked.append(name) or nullcontext())
-    run_here("fit", *TINY, "--strategies=[]", "--trainer.max_epochs=1", *options)
-    assert ("run_training_batch" in asked) is is_ours
 
 
 def test_a_run_that_failed_does_not_lend_its_folder_to_the_next(capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,12 +283,12 @@ def test_a_run_that_failed_does_not_lend_its_folder_to_the_next(capsys: pytest.C
 )
 def test_bare_names_of_networks_are_ours(given: list[str], understood: list[str | None]) -> None:
     # torchvision, which torchmetrics imports where it is installed, has a module of the name MLP too.
-    assert cli._with_own_networks(given) == [new or old for new, old in zip(understood, given, strict=True)]
+    assert with_own_networks(given) == [new or old for new, old in zip(understood, given, strict=True)]
 
 
 def test_what_is_gathered_before_it_is_logged_is_no_reason_to_warn_and_a_users_own_is() -> None:
     def is_noise(text: str) -> bool:
-        return any(re.match(pattern, text, re.IGNORECASE) for pattern in cli.NOISE)
+        return any(re.match(pattern, text, re.IGNORECASE) for pattern in NOISE)
 
     for name in ("val/score/birds", "test/average_score", "val/backward_transfer", "val/adjusted_rand_index/birds"):
         assert is_noise(f"It is recommended to use `self.log('{name}', ..., sync_dist=True)` when logging")

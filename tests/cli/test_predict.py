@@ -19,9 +19,9 @@ SOURCE = (
     "{class_path: tests.text.words.Words, init_args: {encoding: {class_path: lifelong.text.HashedWords, init_args: "
     "{n_buckets: 512, max_length: 8}}}}"
 )
-QUIET = ["--trainer.logger=false", "--trainer.accelerator=cpu", "--model.outer.mapping=loop"]
-COMMON = [f"--model.network={NETWORK}", *QUIET, "--model.outer.optimizer=torch.optim.Adam"]
-COMMON += ["--model.outer.optimizer.lr=0.05", f"--data.sources=[{SOURCE}]", "--data.split=[2, 2]"]
+QUIET = ["--trainer.logger=false", "--trainer.accelerator=cpu", "--runner.plan=loop"]
+COMMON = [f"--model.network={NETWORK}", *QUIET, "--optimizer=torch.optim.Adam"]
+COMMON += ["--optimizer.lr=0.05", f"--data.sources=[{SOURCE}]", "--data.split=[2, 2]"]
 FEW_SHOT = [*COMMON, "--data.n_way=2", "--data.n_shot=2", "--data.n_query=3", "--data.eval_n_query=2"]
 FEW_SHOT += ["--data.n_eval_tasks=4", "--data.steps_per_experience=30", "--data.eval_n_shot=1", "--data.eval_n_query=1"]
 
@@ -75,7 +75,7 @@ def test_a_file_of_texts_is_answered_from_a_file_of_labelled_ones(capsys: pytest
 
 
 def test_a_classifier_answers_without_a_support_set(capsys: pytest.CaptureFixture[str]) -> None:
-    data = ["--data=datamodules.examples.ExampleDataModule", "--data.scenario=domain", "--data.batch_size=8"]
+    data = ["--data=datamodules.ExampleDataModule", "--data.scenario=domain", "--data.batch_size=8"]
     run_here("fit", *data, "--model=lifelong.learners.Classifier", *COMMON, "--data.passes=20", "--run.name=flat")
     run_here(*predict("flat"))
     assert [row["answer"] for row in answers("flat")] == ["good", "bad", "good"]

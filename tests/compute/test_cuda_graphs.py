@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from lifelong.compute.cuda_graphs import Graphs, can_capture
+from lifelong.compute.cuda_graphs import Graphs
 from lifelong.compute.plan import Plan
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import ANIL, IMAML, MAML, MetaSGD, ProtoNet
 from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
-from lifelong.training.optimizer import OuterLoop
+from lifelong.strategy import Chain
 from strategies import EWC, AdapterBank
-from tests.toys import fit, random_episode, toy_data
+from tests.toys import random_episode
 
 CUDA = torch.device("cuda")
 
@@ -27,10 +28,9 @@ def network() -> WithHead:
 
 @pytest.mark.parametrize("learner", [MAML(network()), ANIL(network()), MetaSGD(network()), ProtoNet(nn.Linear(4, 4))])
 def test_losses_of_parameters_and_batch_alone_may_be_captured(learner: Learner) -> None:
-    assert can_capture(learner, CUDA)
-    assert not can_capture(learner, torch.device("cpu"))
-    learner.outer = OuterLoop(recompute="tasks")
-    assert not can_capture(learner, CUDA)
+    assert TaskRunner().can_capture(learner, CUDA)
+    assert not TaskRunner().can_capture(learner, torch.device("cpu"))
+    assert not TaskRunner(recompute="tasks").can_capture(learner, CUDA)
 
 
 class Untold(MAML):
@@ -44,43 +44,35 @@ class Told(MAML):
 
 
 def test_a_learner_that_does_not_say_is_never_captured() -> None:
-    assert not can_capture(Untold(network()), CUDA)
-    assert can_capture(Told(network()), CUDA)
-    assert not can_capture(IMAML(network()), CUDA)
+    assert not TaskRunner().can_capture(Untold(network()), CUDA)
+    assert TaskRunner().can_capture(Told(network()), CUDA)
+    assert not TaskRunner().can_capture(IMAML(network()), CUDA)
 
 
 def test_changing_weights_of_steps_are_not_captured_and_derivatives_of_another_order_anew() -> None:
     learner = MAML(network(), multi_step_loss_until=10)
     assert learner.phase() is None
-    assert not can_capture(learner, CUDA)
+    assert not TaskRunner().can_capture(learner, CUDA)
     assert MAML(network(), first_order_until=10).phase() != MAML(network()).phase()
 
 
 @pytest.mark.parametrize(("strategy", "may"), [(EWC(), True), (AdapterBank(), False)])
 def test_routed_parameters_are_not_captured(strategy: Any, may: bool) -> None:
     learner = ProtoNet(nn.Linear(4, 4))
-    learner.use([strategy])
-    assert can_capture(learner, CUDA) is may
-
-
-@pytest.mark.parametrize(("settings", "may"), [({}, True), ({"accumulate_grad_batches": 2}, False)])
-def test_gradients_that_are_added_up_are_not_captured(settings: dict[str, int], may: bool) -> None:
-    learner, seen = ProtoNet(nn.Linear(4, 4)), []
-    begin = learner.on_train_epoch_start
-    learner.on_train_epoch_start = lambda: (seen.append(can_capture(learner, CUDA)), begin())[1]  # type: ignore[method-assign]
-    fit(learner, toy_data(1, steps_per_experience=2), **settings)
-    assert seen == [may]
+    assert Chain([strategy]).bind(learner, TaskRunner()).can_capture(learner, CUDA) is may
 
 
 def test_where_nothing_can_be_captured_a_plan_with_a_graph_runs_as_without() -> None:
     learner, batch = MAML(network()), random_episode()
-    learner.measured_plan = Plan("vmap", graph=True)
-    losses, _ = learner.training_losses(learner.meta_parameters(), batch)
-    torch.testing.assert_close(losses, learner.losses(learner.meta_parameters(), batch))
+    runner = TaskRunner().planned(Plan("vmap", graph=True))
+    losses, _ = runner.training_losses(learner, learner.meta_parameters(), batch)
+    torch.testing.assert_close(losses, TaskRunner().losses(learner, learner.meta_parameters(), batch))
 
 
-def test_a_copy_of_a_learner_begins_without_graphs() -> None:
-    learner = MAML(network())
-    learner._graphs._captured["some"] = print
-    assert isinstance(copy.deepcopy(learner)._graphs, Graphs)
-    assert not copy.deepcopy(learner)._graphs._captured
+def test_a_copy_of_a_runner_and_one_with_another_route_begin_without_graphs() -> None:
+    runner = TaskRunner(cuda_graph=True)
+    runner._graphs._captured["some"] = print
+    copies = copy.deepcopy(runner), runner.rerouted(lambda p, *_: p), runner.planned(Plan("loop"))
+    for other in (*copies, runner.without_graphs()):
+        assert isinstance(other._graphs, Graphs)
+        assert not other._graphs._captured

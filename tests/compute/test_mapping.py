@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from lifelong.compute.mapping import over_tasks
 from lifelong.compute.memory_format import channels_last
 from lifelong.compute.plan import mapping_by_rule
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import MAML, ProtoNet
 from lifelong.networks import MLP, Conv4
-from lifelong.training.optimizer import OuterLoop
 from strategies import EWC
 from tests.toys import fit, random_episode, toy_data
 
@@ -55,9 +55,9 @@ def test_second_derivatives_of_norms_under_vmap_are_those_of_the_loop(norm: nn.M
         parameter.data.normal_()
     learner = MAML(network, n_inner_steps=2, inner_rate=0.1).double()
     found = []
-    for mapping in ("vmap", "loop"):
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-        losses = learner.losses(learner.meta_parameters(), random_episode())
+    for plan in ("vmap", "loop"):
+        runner = TaskRunner(plan=plan)
+        losses = runner.losses(learner, learner.meta_parameters(), random_episode())
         found.append((losses, torch.autograd.grad(losses.sum(), list(network.parameters()))))
     torch.testing.assert_close(found[0], found[1], atol=1e-9, rtol=1e-7)
     assert (F.layer_norm, F.batch_norm, F.instance_norm) == fused
@@ -113,6 +113,6 @@ def test_images_are_laid_out_for_whole_passes_on_a_cpu(n_channels: int) -> None:
 def test_passes_without_second_derivatives_are_laid_out_so(settings: dict[str, bool], last: list[bool]) -> None:
     network, seen = Conv4(n_filters=8, image_size=16, n_outputs=3), []
     network.register_forward_pre_hook(lambda _, given: seen.append(given[0].stride()[1] == 1))
-    learner = MAML(network, n_inner_steps=1, outer=OuterLoop(mapping="loop"), **settings)  # type: ignore[arg-type]
-    learner.losses(learner.meta_parameters(), random_episode("image", n_tasks=1))
+    learner = MAML(network, n_inner_steps=1, **settings)  # type: ignore[arg-type]
+    TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), random_episode("image", n_tasks=1))
     assert seen == last

@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute import measuring as tuning
-from lifelong.compute.measuring import fastest_plan, search
+from lifelong.compute import measuring
+from lifelong.compute.measuring import measured, search
 from lifelong.compute.plan import Plan
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, Classifier, ProtoNet
-from lifelong.learners import base as learner_module
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
-from lifelong.training.optimizer import OuterLoop
-from tests.toys import fit, network, random_episode, toy_data, toy_examples
+from lifelong.training import stream_module
+from tests.toys import fit, module_of, network, random_episode, toy_data, toy_examples
 
-LOOP, ALL = Plan("loop"), Plan("vmap")
+LOOP, ALL, RUNNER, CPU = Plan("loop"), Plan("vmap"), TaskRunner(plan="measure"), torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -74,20 +74,20 @@ def test_what_is_found_is_told_kept_and_not_measured_again(
 ) -> None:
     learner, batch = MAML(nn.Linear(4, 3)), random_episode()
     with caplog.at_level(logging.INFO, logger="lightning.pytorch.utilities.rank_zero"):
-        plan = fastest_plan(learner, batch)
+        plan = measured(RUNNER, learner, batch)
     assert f"tasks are run {plan}" in caplog.text
     assert [found["plan"] for found in json.loads(cache.read_text()).values()] == [asdict(plan)]
-    monkeypatch.setattr(tuning, "search", None)
-    assert fastest_plan(learner, batch) == plan
+    monkeypatch.setattr(measuring, "search", None)
+    assert measured(RUNNER, learner, batch) == plan
     cache.write_text("{half")  # a file that cannot be read is as none
     with pytest.raises(TypeError):
-        fastest_plan(learner, batch)
+        measured(RUNNER, learner, batch)
 
 
 @pytest.mark.parametrize("other", [MAML(nn.Linear(4, 3), n_inner_steps=2), MAML(MLP(n_inputs=4, n_outputs=3))])
 def test_another_learner_is_measured_by_itself(cache: Path, other: MAML) -> None:
     for learner in (MAML(nn.Linear(4, 3)), other):
-        fastest_plan(learner, random_episode())
+        measured(RUNNER, learner, random_episode())
     assert len(json.loads(cache.read_text())) == 2
 
 
@@ -95,11 +95,11 @@ def test_another_version_measures_anew_and_a_folder_of_its_own_has_a_file_of_its
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner, batch = MAML(nn.Linear(4, 3)), random_episode()
-    fastest_plan(learner, batch)
-    fastest_plan(learner, batch, tmp_path / "own")
+    measured(RUNNER, learner, batch)
+    measured(RUNNER, learner, batch, tmp_path / "own")
     assert len(json.loads(cache.read_text())) == len(json.loads((tmp_path / "own" / cache.name).read_text())) == 1
-    monkeypatch.setattr(tuning, "installed_version", lambda name: f"{name} of tomorrow")
-    fastest_plan(learner, batch)
+    monkeypatch.setattr(measuring, "installed_version", lambda name: f"{name} of tomorrow")
+    measured(RUNNER, learner, batch)
     assert len(json.loads(cache.read_text())) == 2
 
 
@@ -114,69 +114,56 @@ def test_measuring_leaves_learner_and_random_numbers_as_they_are() -> None:
     learner, batch = Noisy(nn.Linear(4, 3)), random_episode()
     before = {name: p.clone() for name, p in learner.named_parameters()}
     state = torch.get_rng_state()
-    fastest_plan(learner, batch)
+    measured(RUNNER, learner, batch)
     assert torch.equal(torch.get_rng_state(), state)
-    assert learner.measured_plan is None
     for name, p in learner.named_parameters():
         assert torch.equal(p, before[name])
         assert p.grad is None
 
 
 def test_running_statistics_leave_no_choice(cache: Path) -> None:
-    assert fastest_plan(ProtoNet(Conv4(n_filters=8, norm="running")), random_episode()) == LOOP
+    assert measured(RUNNER, ProtoNet(Conv4(n_filters=8, norm="running")), random_episode()) == LOOP
     assert not cache.exists()
 
 
-@pytest.mark.parametrize(
-    ("outer", "measured"),
-    [(OuterLoop(), True), (OuterLoop(mapping="vmap"), False), (OuterLoop(chunk=2), False)],
-)
-def test_training_measures_where_the_choice_is_open(
-    outer: OuterLoop, measured: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("plan", "is_measured"), [("measure", True), ("auto", False), ("vmap", False)])
+def test_training_measures_where_it_is_asked_to(
+    plan: PlanName, is_measured: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learner_module, "WORTH_MEASURING", 4)
-    monkeypatch.setattr(learner_module, "fastest_plan", lambda learner, batch: Plan("vmap", len(batch) - 1))
-    learner = MAML(nn.Linear(4, 3), outer=outer)
-    fit(learner, toy_data(2, steps_per_experience=2, tasks_per_batch=4, n_way=3))
-    assert (learner.measured_plan == Plan("vmap", 3)) is measured
-    assert learner.plan(torch.device("cpu")).chunk == (3 if measured else outer.chunk)
+    found = Plan("vmap", 3)
+    monkeypatch.setattr(stream_module, "measured", lambda runner, learner, batch: found)
+    module = module_of(MAML(nn.Linear(4, 3)), plan=plan)
+    fit(module, toy_data(2, steps_per_experience=2, n_way=3))
+    assert (module.runner.plan_for(module.learner, CPU) == found) is is_measured
 
 
 def test_labelled_examples_go_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     # They go through the network in one pass whatever the plan, so that nothing could be found out.
-    monkeypatch.setattr(learner_module, "WORTH_MEASURING", 1)
-    monkeypatch.setattr(learner_module, "fastest_plan", None)
-    learner = Classifier(network(n_outputs=12))
-    fit(learner, toy_examples(steps_per_experience=2))
-    assert learner.measured_plan is None
+    monkeypatch.setattr(stream_module, "measured", None)
+    fit(module_of(Classifier(network(n_outputs=12)), plan="measure"), toy_examples(steps_per_experience=2))
 
 
 def test_measured_is_the_precision_that_is_trained_in(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
-    def look(learner: Learner, batch: Episode) -> Plan:
+    def note(runner: TaskRunner, learner: Learner, batch: Episode) -> Plan:
         seen.append(torch.is_autocast_enabled("cpu"))
-        return Plan("loop")
+        return LOOP
 
-    monkeypatch.setattr(learner_module, "WORTH_MEASURING", 1)
-    monkeypatch.setattr(learner_module, "fastest_plan", look)
+    monkeypatch.setattr(stream_module, "measured", note)
     for precision in ("32-true", "bf16-mixed"):
-        fit(MAML(nn.Linear(4, 3)), toy_data(1, steps_per_experience=1, n_way=3), precision=precision)
+        module = module_of(MAML(nn.Linear(4, 3)), plan="measure")
+        fit(module, toy_data(1, steps_per_experience=1, n_way=3), precision=precision)
     assert seen == [False, True]
 
 
-def test_short_trainings_go_by_rule() -> None:
-    learner = MAML(nn.Linear(4, 3))
-    fit(learner, toy_data(2, steps_per_experience=2, n_way=3))
-    assert learner.measured_plan is None
+def test_a_second_fit_runs_as_the_first_was_measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fitted() -> Plan:
+        module = module_of(MAML(nn.Linear(4, 3)), plan="measure")
+        fit(module, toy_data(1, steps_per_experience=1, n_way=3))
+        return module.runner.plan_for(module.learner, CPU)
 
-
-@pytest.mark.parametrize(("device", "plan"), [("cpu", Plan("loop")), ("cuda", None)])
-def test_a_run_that_goes_on_keeps_its_plan_on_the_same_kind_of_device(device: str, plan: Plan | None) -> None:
-    first, second = MAML(nn.Linear(4, 3)), MAML(nn.Linear(4, 3))
-    first.measured_plan = Plan("loop")
-    checkpoint: dict[str, dict[str, dict[str, str]]] = {}
-    first.on_save_checkpoint(checkpoint)
-    checkpoint["lifelong"]["plan"]["device"] = device
-    second.on_load_checkpoint(checkpoint)
-    assert second.measured_plan == plan
+    first = fitted()
+    monkeypatch.setattr(measuring, "search", None)  # must not be called
+    assert fitted() == first
+    assert len(json.loads(cache.read_text())) == 1

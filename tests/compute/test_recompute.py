@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -9,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.recompute import recomputed
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.vmap_fixes import FUSED, is_written_out
 from lifelong.learners import MAML, ProtoNet
 from lifelong.learners.base import Learner
-from lifelong.training.optimizer import OuterLoop
 from strategies import AdapterBank, LwF
 from strategies.importance.fisher import fisher_diagonal
-from tests.toys import LEARNERS, fit, make_learner, random_episode, same, toy_data, weights
+from tests.toys import LEARNERS, fit, make_learner, module_of, random_episode, same, toy_data, weights
 
-MAPPINGS = [("loop", None), ("vmap", None), ("vmap", 2)]
+PLANS = [("loop", None), ("vmap", None), ("vmap", 2)]
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     *((name, "vector", {}) for name in LEARNERS),
     ("MAML", "regression", {"inner_huber": 0.5, "inner_clip": 0.5}),
@@ -29,23 +28,22 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def gradients(learner: Learner, kind: str, **outer: Any) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+def gradients(learner: Learner, kind: str, **settings: Any) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
     """Losses, outputs, and the gradient of a function of both."""
-    learner.outer = OuterLoop(**outer)
     batch = random_episode(kind).to(torch.float64)
-    losses, outputs = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    losses, outputs = TaskRunner(**settings).losses_and_outputs(learner, learner.meta_parameters(), batch)
     trained = [p for p in learner.parameters() if p.requires_grad]
     value = losses @ torch.tensor([1.0, 0.5, 2.0]).double() + outputs.square().mean()
     return losses, outputs, torch.autograd.grad(value, trained, materialize_grads=True)
 
 
 @pytest.mark.parametrize(("name", "kind", "settings"), CASES)
-@pytest.mark.parametrize(("mapping", "chunk"), MAPPINGS)
+@pytest.mark.parametrize(("plan", "chunk"), PLANS)
 def test_losses_and_gradients_stay_the_same(
-    name: str, kind: str, settings: dict[str, Any], mapping: str, chunk: int | None
+    name: str, kind: str, settings: dict[str, Any], plan: str, chunk: int | None
 ) -> None:
     learner = make_learner(name, kind, **settings).double()
-    where: dict[str, Any] = {"mapping": mapping, "chunk": chunk}
+    where: dict[str, Any] = {"plan": plan, "chunk": chunk}
     expected = gradients(learner, kind, **where)
     for recompute in ("steps", "tasks", "both"):
         found = gradients(learner, kind, recompute=recompute, **where)
@@ -59,9 +57,9 @@ def test_norms_under_vmap_are_those_of_the_loop(norm: nn.Module) -> None:
     for parameter in network.parameters():
         parameter.data.normal_()
     learner = MAML(network, n_inner_steps=2).double()
-    expected = gradients(learner, "vector", mapping="loop")
+    expected = gradients(learner, "vector", plan="loop")
     for recompute in ("steps", "tasks", "both"):
-        found = gradients(learner, "vector", mapping="vmap", recompute=recompute)
+        found = gradients(learner, "vector", plan="vmap", recompute=recompute)
         torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-7)
     assert {name: getattr(torch.nn.functional, name) for name in FUSED} == before
 
@@ -71,18 +69,18 @@ def test_what_vmap_writes_out_is_written_out_again(recompute: str) -> None:
     network, seen = nn.Linear(4, 3), []
     network.register_forward_pre_hook(lambda *_: seen.append(is_written_out()))
     learner = MAML(network, n_inner_steps=1).double()
-    gradients(learner, "vector", mapping="vmap")
+    gradients(learner, "vector", plan="vmap")
     n_plain = len(seen)
-    gradients(learner, "vector", mapping="vmap", recompute=recompute)
+    gradients(learner, "vector", plan="vmap", recompute=recompute)
     assert len(seen) > 2 * n_plain
     assert all(seen)
 
 
-@pytest.mark.parametrize(("mapping", "chunk"), MAPPINGS)
-def test_dropout_draws_the_same_numbers_again(mapping: str, chunk: int | None) -> None:
+@pytest.mark.parametrize(("plan", "chunk"), PLANS)
+def test_dropout_draws_the_same_numbers_again(plan: str, chunk: int | None) -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3))
     learner = MAML(network, n_inner_steps=2).double()
-    where: dict[str, Any] = {"mapping": mapping, "chunk": chunk}
+    where: dict[str, Any] = {"plan": plan, "chunk": chunk}
     found, following = [], []
     for recompute in ("nothing", "steps", "tasks", "both"):
         torch.manual_seed(3)
@@ -93,29 +91,29 @@ def test_dropout_draws_the_same_numbers_again(mapping: str, chunk: int | None) -
     assert len(set(following)) == 1
 
 
-@pytest.mark.parametrize("mapping", ["loop", "vmap"])
-def test_autocast_is_that_of_the_first_time(mapping: Any) -> None:
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
+def test_autocast_is_that_of_the_first_time(plan: PlanName) -> None:
     torch.manual_seed(0)
     learner = ProtoNet(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8)))
     batch, found = random_episode(), []
     for recompute in ("nothing", "tasks"):
-        learner.outer = OuterLoop(mapping=mapping, recompute=recompute)  # type: ignore[arg-type]
+        runner = TaskRunner(plan=plan, recompute=recompute)
         with torch.autocast("cpu", torch.bfloat16):
-            losses = learner.losses(learner.meta_parameters(), batch)
+            losses = runner.losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(learner.parameters()))))
     # Weights are the same for all tasks: their gradients are added up in another order, in halves.
     torch.testing.assert_close(found[0][0], found[1][0])
     torch.testing.assert_close(found[0][1], found[1][1], rtol=0.02, atol=0.02)
 
 
-@pytest.mark.parametrize("mapping", ["loop", "vmap"])
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
 @pytest.mark.parametrize("name", ["MAML", "MetaSGD", "CAVIA"])
-def test_gradients_of_single_tasks_stay_the_same(name: str, mapping: Any) -> None:
+def test_gradients_of_single_tasks_stay_the_same(name: str, plan: PlanName) -> None:
     learner = make_learner(name).double()
     batch, found = random_episode().to(torch.float64), []
     for recompute in ("nothing", "both"):
-        learner.outer = OuterLoop(mapping=mapping, recompute=recompute)  # type: ignore[arg-type]
-        found.append(fisher_diagonal(learner, [(batch, torch.zeros(len(batch)))], "exact"))
+        runner = TaskRunner(plan=plan, recompute=recompute)
+        found.append(fisher_diagonal(learner, [(batch, torch.zeros(len(batch)))], "exact", runner))
     torch.testing.assert_close(found[1], found[0], rtol=1e-10, atol=1e-10)
 
 
@@ -123,19 +121,20 @@ def test_gradients_of_single_tasks_stay_the_same(name: str, mapping: Any) -> Non
 def test_a_stream_with_strategies_goes_the_same_way(strategy: Any, kind: str) -> None:
     found = []
     for recompute in ("nothing", "both"):
-        outer = OuterLoop(partial(torch.optim.SGD, lr=0.05), mapping="loop", recompute=recompute)  # type: ignore[arg-type]
-        learner = make_learner("MAML", kind, outer=outer)
-        before = weights(learner)
-        fit(learner, toy_data(2, kind, steps_per_experience=2, tasks_per_batch=2, n_eval_tasks=1), [strategy()])
-        assert not same(before, weights(learner))
-        found.append({name: p.detach() for name, p in learner.named_parameters()})
+        runner = TaskRunner(plan="loop", recompute=recompute)  # type: ignore[arg-type]
+        learner = make_learner("MAML", kind)
+        module = module_of(learner, [strategy()], partial(torch.optim.SGD, lr=0.05), runner=runner)
+        before = weights(module)
+        fit(module, toy_data(2, kind, steps_per_experience=2, tasks_per_batch=2, n_eval_tasks=1))
+        assert not same(before, weights(module))
+        found.append(weights(module))
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)
 
 
 def test_the_graph_that_is_kept_becomes_smaller() -> None:
     def kept(recompute: Any) -> int:
-        learner = make_learner("MAML", n_inner_steps=8, outer=OuterLoop(mapping="loop", recompute=recompute))
-        waiting: list[Any] = [learner.losses(learner.meta_parameters(), random_episode()).sum().grad_fn]
+        learner, runner = make_learner("MAML", n_inner_steps=8), TaskRunner(plan="loop", recompute=recompute)
+        waiting: list[Any] = [runner.losses(learner, learner.meta_parameters(), random_episode()).sum().grad_fn]
         seen = set()
         while waiting:
             node = waiting.pop()
@@ -160,17 +159,3 @@ def test_derivatives_of_derivatives() -> None:
 
     assert torch.autograd.gradcheck(function, w)
     assert torch.autograd.gradgradcheck(function, w)
-
-
-def test_a_learner_without_inner_steps_says_that_there_is_nothing_to_recompute(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    learner = make_learner("ProtoNet", outer=OuterLoop(recompute="steps"))
-    with caplog.at_level(logging.WARNING, "lifelong.learners.base"):
-        fit(learner, toy_data(1, steps_per_experience=1))
-    assert "ProtoNet does not train through inner steps" in caplog.text
-
-
-def test_running_statistics_are_not_counted_twice() -> None:
-    with pytest.raises(ValueError, match="running statistics would count them twice"):
-        ProtoNet(nn.BatchNorm1d(4), outer=OuterLoop(recompute="tasks"))

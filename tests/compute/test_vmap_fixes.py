@@ -12,11 +12,11 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from lifelong.compute import vmap_fixes as under_vmap
 from lifelong.compute.mapping import over_tasks
+from lifelong.compute.runner import TaskRunner
 from lifelong.compute.vmap_fixes import convolve, is_batched
 from lifelong.learners import MAML
 from lifelong.networks import Conv4
 from lifelong.networks.batch_norm import batch_norm
-from lifelong.training.optimizer import OuterLoop
 from tests.toys import random_episode
 
 
@@ -46,11 +46,11 @@ def test_tasks_with_kernels_of_their_own_learn_as_by_torchs_convolution(monkeypa
         pair = under_vmap._pair
         return convolve(x, weight, bias, pair(stride), pair(padding))
 
-    for mapping in ("loop", "vmap"):
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-        if mapping == "vmap":
+    for plan in ("loop", "vmap"):
+        runner = TaskRunner(plan=plan)
+        if plan == "vmap":
             monkeypatch.setattr(under_vmap, "_conv2d", as_on_a_gpu)
-        losses = learner.losses(learner.meta_parameters(), batch)
+        losses = runner.losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(learner.network.parameters()))))
     assert products == 12  # four convolutions in each of two inner steps and for the queries
     torch.testing.assert_close(found[0], found[1], atol=1e-9, rtol=1e-7)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lifelong.control.controller import Imitation
-from lifelong.control.robot import Array, Simulation
-from lifelong.control.source import ControlSource
+from lifelong.control.control_source import ControlSource
+from lifelong.control.imitation import Imitation
+from lifelong.control.simulation import Array, Simulation
 from lifelong.data.domain import Domain
 
 N_INPUTS, N_ACTIONS = 33, 4
@@ -44,6 +44,7 @@ class Arms(ControlSource):
 
 class _Arm(Simulation):
     def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__()
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:

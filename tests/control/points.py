@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifelong.control.controller import Controller, Imitation, ModelPredictive
-from lifelong.control.planning import MPPI
-from lifelong.control.robot import Array, Dynamics, Robot, Simulation
-from lifelong.control.source import ControlSource
+from lifelong.control.control_source import ControlSource
+from lifelong.control.controller import Controller
+from lifelong.control.imitation import Imitation
+from lifelong.control.model_predictive import ModelPredictive
+from lifelong.control.mppi import MPPI
+from lifelong.control.robot import Robot
+from lifelong.control.simulation import Array, Dynamics, Simulation
 from lifelong.data.domain import Domain
 
 SIGNS = {"nominal": (1, 1), "x reversed": (-1, 1), "both reversed": (-1, -1)}
@@ -37,7 +40,7 @@ class Point(Robot):
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> PointSimulation:
         return PointSimulation(dynamics, rng)
 
-    def told(self, dynamics: Dynamics) -> Array:
+    def parameter_values(self, dynamics: Dynamics) -> Array:
         return np.array(dynamics["gains"], dtype=np.float32)
 
     def features(self, state: Tensor) -> Tensor:
@@ -60,7 +63,7 @@ class PointSimulation(Simulation):
     """``breaks``, if among the dynamics, is the step at which it becomes unstable."""
 
     def __init__(self, dynamics: Dynamics, rng: np.random.Generator) -> None:
-        self.dynamics = dynamics
+        super().__init__(dynamics)
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -147,11 +150,11 @@ class Points(ControlSource):
         y = np.repeat(np.arange(n_robots), n_each)
         return Domain(family, inputs, y, names, targets=torch.from_numpy(targets).float())
 
-    def tell(self, simulation: Simulation) -> Array | None:
-        return self.robot.told(simulation.dynamics) if self.told else None
+    def true_parameters(self, simulation: Simulation) -> Array | None:
+        return self.robot.parameter_values(simulation.dynamics) if self.told else None
 
-    def encode(self, state: Tensor, action: Tensor, told: Tensor | None) -> Tensor:
-        return torch.cat([(state / 4).clamp(-1, 1), action] + ([] if told is None else [told]), -1)
+    def encode(self, state: Tensor, action: Tensor, parameters: Tensor | None) -> Tensor:
+        return torch.cat([(state / 4).clamp(-1, 1), action] + ([] if parameters is None else [parameters]), -1)
 
     def decode(self, output: Tensor) -> Tensor:
         return SPEED * output

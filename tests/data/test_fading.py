@@ -23,7 +23,7 @@ def shares(fading: Fading, stretch: int, domain: int) -> np.ndarray:
         (1.0, [0, 0, 0, 0, 1 / 16, 3 / 16, 5 / 16, 7 / 16]),
     ],
 )
-def test_the_share_of_the_next_domain_rises_linearly_across_a_boundary(fade: float, after: list[float]) -> None:
+def test_the_share_of_the_next_domain_rises_linearly(fade: float, after: list[float]) -> None:
     fading, expected = Fading(3, lambda stretch: N, fade=fade, seed=0), np.array(after)
     bound = 4 * np.sqrt(expected * (1 - expected) / (N / 8))  # of a binomial count
     assert (np.abs(shares(fading, 1, 2) - expected) <= bound).all()
@@ -33,7 +33,7 @@ def test_the_share_of_the_next_domain_rises_linearly_across_a_boundary(fade: flo
 
 
 @pytest.mark.parametrize("fade", [0.0, 0.3, 1.0])
-def test_the_stream_begins_with_the_first_domain_alone_and_ends_with_the_last(fade: float) -> None:
+def test_the_stream_begins_and_ends_with_one_domain_alone(fade: float) -> None:
     fading = Fading(3, lambda stretch: N, fade=fade, seed=1)
     pure = round(N * (1 - fade / 2))
     assert set(fading.domains(0)[:pure]) == {0}
@@ -55,7 +55,7 @@ def test_seed_and_place_alone_decide() -> None:
     assert not np.array_equal(one.domains(1), one.domains(2) - 1)
 
 
-def test_turns_count_the_examples_of_a_domain_over_the_whole_stream() -> None:
+def test_turns_count_a_domain_over_the_whole_stream() -> None:
     sizes = [40, 70, 50, 30, 60]
     fading, seen = Fading(5, sizes.__getitem__, fade=1.0, seed=3), [0] * 5
     for stretch in range(5):

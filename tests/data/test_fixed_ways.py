@@ -13,9 +13,11 @@ from datamodules.episodic import EpisodicDataModule
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.evaluation import metrics
+from lifelong.evaluation.estimate import Estimate
 from lifelong.evaluation.plots import accuracy_matrix_figure, forgetting_curves_figure
 from lifelong.evaluation.tables import matrix_table, row_line
 from strategies import Replay
+from strategies.memory.budget import Budget
 from tests.toys import fit, make_learner, toy_examples
 
 CPU = torch.device("cpu")
@@ -63,12 +65,12 @@ def test_a_memory_shuffles_classes_and_keeps_the_ways() -> None:
     seen: list[Any] = []
 
     class Watching(Replay):
-        def rehearse(self, learner: Any, batch: Any, position: Any) -> Any:
-            batch = super().rehearse(learner, batch, position)
+        def rehearse(self, learner: Any, batch: Any, position: Any, *, runner: Any) -> Any:
+            batch = super().rehearse(learner, batch, position, runner=runner)
             seen.append(batch)
             return batch
 
-    fit(make_learner("ProtoNet"), data(unseen=None), [Watching(budget_examples=24)])
+    fit(make_learner("ProtoNet"), data(unseen=None), [Watching(budget=Budget(examples=24))])
     rehearsed = seen[-1]
     assert len(rehearsed.weight) > 4
     for batch in seen:
@@ -93,7 +95,7 @@ def test_unseen_domains_are_judged_and_never_learnt() -> None:
     assert "unseen_score" not in metrics.summary(scores[:, :2])
 
 
-def test_joint_training_spends_the_steps_of_the_domains_it_learns_and_averages_over_them() -> None:
+def test_joint_training_spends_the_steps_of_what_it_learns() -> None:
     made = data(joint=True)
     assert made.steps_per_experience == 8
     scores = np.array([[[0.5, 0.7], [0.7, 0.9], [0.1, 0.3]]])
@@ -106,9 +108,10 @@ def test_joint_training_spends_the_steps_of_the_domains_it_learns_and_averages_o
 def test_what_a_person_sees_of_unseen_domains() -> None:
     scores = np.array([[0.6, 0.8, 0.2]])
     names = ["a", "b", "c"]
-    line = row_line(0, 1, "all domains", scores[0], None, names, True, 1)
+    average = Estimate(0.7, np.nan)
+    line = row_line(0, 1, "all domains", scores[0], average, names, percent=True, joint=True, n_unseen=1)
     assert line.endswith("a 60.0  b 80.0 │ average 70.0 │ unseen: c 20.0")
-    table = matrix_table(scores, None, ["all"], names, percent=True, joint=True, n_unseen=1, width=80)
+    table = matrix_table(scores, None, ["all"], names, [average], percent=True, joint=True, n_unseen=1, width=80)
     cells = [next(iter(column.cells)) for column in table.columns]
     assert [str(cell) for cell in cells] == ["1 all", "60.0", "80.0", "20.0", "70.0"]
     assert [cell.style for cell in cells[1:4]] == ["", "", "dim"]  # type: ignore[union-attr]
@@ -116,14 +119,15 @@ def test_what_a_person_sees_of_unseen_domains() -> None:
     matrix = np.array([[0.6, 0.8, 0.2], [0.6, 0.8, 0.2]])
     figure = accuracy_matrix_figure(matrix, None, ["a", "b"], names, **style, n_unseen=1)
     assert len(figure.axes[0].texts) == 6
-    curves = forgetting_curves_figure(matrix, None, ["a", "b"], names, **style, n_unseen=1)
+    averages = [Estimate(0.6, np.nan), average]
+    curves = forgetting_curves_figure(matrix, None, ["a", "b"], names, averages, **style, n_unseen=1)
     dotted = [line for line in curves.axes[0].lines if line.get_linestyle() == ":"]
     assert [len(line.get_xdata()) for line in dotted] == [2, 2]  # b before it is learnt, c always
-    average = next(line for line in curves.axes[0].lines if line.get_gid() == "average")
-    assert np.allclose(average.get_ydata(), [60, 70])
+    drawn = next(line for line in curves.axes[0].lines if line.get_gid() == "average")
+    assert np.allclose(drawn.get_ydata(), [60, 70])
 
 
-def test_labelled_examples_may_have_unseen_domains_where_classes_are_shared() -> None:
+def test_unseen_examples_need_classes_that_are_shared() -> None:
     from tests.toys import FewClasses
 
     made = toy_examples("domain", n_domains=2, unseen=[FewClasses(3)])
@@ -142,7 +146,7 @@ def test_labelled_examples_may_have_unseen_domains_where_classes_are_shared() ->
 )
 def test_what_does_not_fit_fixed_ways_is_one_sentence(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        data(**settings).stream  # noqa: B018
+        data(**settings).load()
 
 
 def test_domains_of_the_same_examples_still_share_their_split() -> None:

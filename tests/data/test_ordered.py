@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from datamodules.episodic import EpisodicDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
 from lifelong.data.pool import Pool, TaskShape
@@ -18,6 +19,7 @@ from lifelong.data.sampling import draw_task, generator
 from lifelong.data.source import Source
 from lifelong.data.splits import split_domain
 from strategies import Replay
+from strategies.memory.budget import Budget
 from tests.toys import fit, make_learner
 
 CPU = torch.device("cpu")
@@ -94,15 +96,15 @@ def test_all_parts_and_their_parts_stay_ordered() -> None:
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_rehearsed_tasks_are_windows(resumed: bool) -> None:
-    replay, learner = Replay(budget_examples=60), make_learner("MAML", kind="regression")
+    replay, learner = Replay(budget=Budget(examples=60)), make_learner("MAML", kind="regression")
     made = data(2, tasks_per_batch=4)
     fit(learner, made, [replay])
     if resumed:
-        state, replay = replay.get_extra_state(), Replay(budget_examples=60)
+        state, replay = replay.get_extra_state(), Replay(budget=Budget(examples=60))
         replay.attach(learner)
         replay.set_extra_state(state)
     batch = made.draw(made.stream.experiences[1], "train", range(4)).gather(CPU)
-    rehearsed = replay.rehearse(learner, batch, Position(2, n_tasks=4))
+    rehearsed = replay.rehearse(learner, batch, Position(2, n_tasks=4), runner=TaskRunner())
     assert isinstance(rehearsed, Episode)
     assert len(rehearsed) > 4
     check(rehearsed)

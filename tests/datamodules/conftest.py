@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -19,3 +20,14 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def real_data() -> Path:
     """The folder of real data sets, read before a test's own environment replaces it."""
     return REAL_DATA
+
+
+@pytest.fixture
+def hugging_face_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the library datasets caches in the test's own folder, and away from the network."""
+    if importlib.util.find_spec("datasets") is not None:
+        import datasets
+
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+        datasets.disable_progress_bars()

@@ -10,9 +10,10 @@ import torch
 from datamodules import Dynamics, dynamics
 from datamodules.episodic import EpisodicDataModule
 from datamodules.robots import Car
-from lifelong.control.controller import ModelPredictive
-from lifelong.control.planning import CEM
+from lifelong.control.cem import CEM
+from lifelong.control.model_predictive import ModelPredictive
 from lifelong.data.domain import Domain
+from lifelong.run.recording import record
 from tests.robots import Slider, SliderSimulation, needs_robot
 
 CPU = torch.device("cpu")
@@ -60,7 +61,7 @@ def test_transitions_follow_each_other_and_no_reset_is_among_them() -> None:
         assert following[:, 0].abs().max() <= 1.001
 
 
-def test_inputs_are_scaled_by_the_nominal_family_whatever_the_options() -> None:
+def test_inputs_are_scaled_by_the_nominal_family_always() -> None:
     spaces = [slides(**s).space for s in ({}, {"families": ["reversed"]}, {"n_robots": 2, "seed": 3})]
     for space in spaces[1:]:
         assert torch.equal(space.mean, spaces[0].mean)
@@ -88,8 +89,8 @@ def test_the_space_encodes_as_the_data_are(told: bool) -> None:
     state, action = torch.from_numpy(simulation.state), torch.tensor([0.4])
     simulation.step(action.numpy())
     change = source.robot.change(state, torch.from_numpy(simulation.state))
-    tells = space.tell(simulation)
-    x = space.encode(state, action, None if tells is None else torch.from_numpy(tells))
+    parameters = space.true_parameters(simulation)
+    x = space.encode(state, action, None if parameters is None else torch.from_numpy(parameters))
     assert space.n_inputs == len(x) == domain.x.shape[1] == 2 + told
     assert space.n_outputs == 1
     if told:
@@ -205,6 +206,16 @@ def test_simulations_are_of_the_family_and_unseen() -> None:
     assert not set(np.round(drawn, 3)) & set(gains(source.domains()[1], source).round(3).tolist())
     with pytest.raises(ValueError, match="has 2 domains, counted from 0, and no domain 2"):
         source.simulations(2, 1, np.random.default_rng(0))
+
+
+def test_robot_and_planner_are_written_to_a_config() -> None:
+    source, unrecorded = slides(Slider(edge=3.0), planner=CEM(horizon=5)), list[str]()
+    arguments = record(source, "data.sources", unrecorded)["init_args"]
+    assert not unrecorded
+    assert arguments["robot"] == {"class_path": "tests.robots.Slider", "init_args": {"edge": 3.0}}
+    assert arguments["planner"]["class_path"] == "lifelong.control.CEM"
+    assert arguments["planner"]["init_args"]["horizon"] == 5
+    assert arguments["n_robots"] == 6
 
 
 def test_the_controller_plans_in_the_space() -> None:

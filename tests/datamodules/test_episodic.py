@@ -1,27 +1,16 @@
+"""Episodic streams: which tasks are drawn, for training and for evaluation."""
+
+from __future__ import annotations
+
 from copy import deepcopy
-from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
-from datamodules.episodic import EpisodicDataModule
-from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
-from lifelong.data.loaders import StepLoader
-from tests.toys import AtEnd, Toy, fit, make_learner, toy_data
-
-CPU = torch.device("cpu")
-
-
-def loader(data: EpisodicDataModule, experience: int = 0, rank: int = 0, world: int = 1) -> StepLoader:
-    made = data.train_dataloader()
-    made._place = lambda: (experience, rank, world)
-    return made
-
-
-def inputs(items: object) -> list[torch.Tensor]:
-    return [item.gather(CPU).support_x for item in items]  # type: ignore[attr-defined]
+from tests.datamodules.drawn import CPU, inputs, loader
+from tests.toys import AtEnd, fit, make_learner, toy_data
 
 
 def test_two_ranks_together_draw_the_tasks_of_one() -> None:
@@ -33,23 +22,6 @@ def test_two_ranks_together_draw_the_tasks_of_one() -> None:
     assert torch.equal(torch.cat(shared), whole)
 
 
-def test_a_loader_goes_on_at_the_very_next_task() -> None:
-    data = toy_data(steps_per_experience=6)
-    whole, interrupted, resumed = inputs(loader(data)), loader(data), loader(data)
-    before = inputs(islice(interrupted, 2))
-    resumed.load_state_dict(interrupted.state_dict())
-    assert interrupted.state_dict() == {"experience": 0, "step": 2}
-    assert torch.equal(torch.cat([*before, *inputs(resumed)]), torch.cat(whole))
-    assert len(inputs(resumed)) == 6
-
-
-def test_a_resumed_place_counts_in_its_experience_only() -> None:
-    data = toy_data()
-    made = loader(data, 1)
-    made.load_state_dict({"experience": 0, "step": 3})
-    assert len(inputs(made)) == 4
-
-
 def test_seed_moves_training_tasks_and_not_evaluation() -> None:
     one, two = toy_data(seed=0), toy_data(seed=1)
     assert not torch.equal(torch.cat(inputs(loader(one))), torch.cat(inputs(loader(two))))
@@ -59,7 +31,7 @@ def test_seed_moves_training_tasks_and_not_evaluation() -> None:
 
 def test_evaluation_tasks_come_from_their_part_and_domain() -> None:
     data = toy_data(shift=100.0)
-    val, test = ([torch.cat(inputs(one)) for one in made] for made in (data.val_dataloader(), data.test_dataloader()))
+    val, test = ([torch.cat(inputs(part)) for part in made] for made in (data.val_dataloader(), data.test_dataloader()))
     for part in (val, test):
         assert [round(x.mean().item() / 100) for x in part] == [0, 1]
     rows = {tuple(x.tolist()) for x in val[0].flatten(0, 1)}
@@ -73,19 +45,6 @@ def test_evaluation_shape_may_differ() -> None:
     assert (batch.n_way, batch.support_x.shape[1], batch.query_x.shape[1]) == (2, 2, 6)
 
 
-def test_batches_share_fresh_tasks_with_their_indices(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = toy_data()
-    experience = data.stream.experiences[1]
-    whole = list(data.batches(experience, "fisher", 10, CPU))
-    assert [i for indices, _ in whole for i in indices] == list(range(10))
-    assert max(len(batch) for _, batch in whole) <= 4
-    monkeypatch.setattr(EpisodicDataModule, "rank", (1, 3))
-    mine = list(data.batches(experience, "fisher", 10, CPU))
-    assert [i for indices, _ in mine for i in indices] == [1, 4, 7]
-    everything = torch.cat([batch.support_x for _, batch in whole])
-    assert torch.equal(torch.cat([batch.support_x for _, batch in mine]), everything[[1, 4, 7]])
-
-
 def test_joint_spends_the_steps_of_the_stream() -> None:
     data, ends = toy_data(3, joint=True), []
     assert data.steps_per_experience == 12
@@ -94,7 +53,7 @@ def test_joint_spends_the_steps_of_the_stream() -> None:
     assert evaluator.matrix().shape == (1, 3, 8)
 
 
-def test_cumulative_experiences_draw_from_all_domains_so_far_in_as_many_steps() -> None:
+def test_cumulative_experiences_draw_from_all_domains_so_far() -> None:
     data = toy_data(3, cumulative=True, shift=100.0)
     assert data.steps_per_experience == toy_data(3).steps_per_experience
     for experience in range(3):
@@ -113,7 +72,7 @@ def test_evaluation_tasks_beyond_the_asked_number_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])
-def test_as_many_evaluation_tasks_at_once_as_asked_for_and_the_same_ones(at_once: int) -> None:
+def test_evaluation_in_other_batches_has_the_same_tasks(at_once: int) -> None:
     learner = make_learner("MAML")
     few, many = toy_data(1, n_eval_tasks=7), toy_data(1, n_eval_tasks=7, eval_tasks_per_batch=at_once)
     assert [len(x) for x in inputs(many.val_dataloader()[0])] == [min(at_once, 7)] * -(-7 // at_once)
@@ -127,22 +86,6 @@ def test_settings_out_of_range_and_small_parts_are_named() -> None:
     with pytest.raises(ValueError, match="tasks_per_batch is 0"):
         toy_data(tasks_per_batch=0)
     with pytest.raises(ValueError, match=r"class 'c\d+' of domain 0 \(train\) has 12 examples.*need 13"):
-        toy_data(n_shot=11).stream  # noqa: B018
+        toy_data(n_shot=11).load()
     with pytest.raises(ValueError, match=r"domain 0 \(val\) has 2 classes"):
-        toy_data(split=(2, 3)).stream  # noqa: B018
-
-
-def test_domains_know_their_source_and_their_number_there() -> None:
-    loads = []
-
-    class Counted(Toy):
-        def domains(self) -> list[Domain]:
-            loads.append(self)
-            return super().domains()
-
-    first, second, unseen = Counted(2), Counted(1), Counted(2)
-    data = EpisodicDataModule([first, second], unseen=[unseen], n_way=3, n_shot=2, n_query=2, split=(3, 3))
-    assert data.origins == [(first, 0), (first, 1), (second, 0), (unseen, 0), (unseen, 1)]
-    assert len(data.stream.domains) == 5
-    assert data.stream.n_unseen == 2
-    assert loads == [first, second, unseen]  # each once, whatever asks
+        toy_data(split=(2, 3)).load()

@@ -35,7 +35,7 @@ def test_empty_reviews_and_copies_are_left_out(tmp_path: Path, caplog: pytest.Lo
     assert "of 219 reviews 1 are empty and 3 copies" in caplog.text
 
 
-def test_single_lines_in_the_character_encoding_of_windows_are_read(tmp_path: Path) -> None:
+def test_single_lines_in_the_encoding_of_windows_are_read(tmp_path: Path) -> None:
     unpack(tmp_path, review_files() | {MR: "1\tvoilà — déjà\n".encode() + "0\tun café – froid…\x0b\n".encode("cp1252")})
     (mr,) = FDUMTL(encoding=HashedWords(), root=str(tmp_path), domains=["mr"]).text_domains()
     assert mr.texts[:2] == ["voilà — déjà", "un café – froid…"]

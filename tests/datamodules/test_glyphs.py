@@ -10,7 +10,7 @@ from datamodules.glyphs import STYLES
 SMALL = {"n_classes": 6, "n_examples": 5, "image_size": 20}
 
 
-def test_default_stream_has_one_domain_per_style_with_every_class_filled():
+def test_the_default_stream_has_one_domain_per_style():
     domains = Glyphs(**SMALL).domains()
     assert [d.name for d in domains] == list(STYLES)
     for domain in domains:

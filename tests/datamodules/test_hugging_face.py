@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from datamodules import HuggingFace
-from datamodules.episodic import EpisodicDataModule
 from datamodules.examples import ExampleDataModule
 from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.text import HashedWords, Tokens
-from lifelong.training.optimizer import OuterLoop
-from tests.toys import fit, make_learner
+from tests.datamodules.hugging_face_data import PACKAGES, needs_extra, saved_texts, source, texts, tokenizer
+from tests.toys import fit, module_of
 
-PACKAGES = ("datasets", "transformers")
-MISSING = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
-REQUIRED = os.environ.get("LIFELONG_HUGGING_FACE") == "required"
-"""``.ci/hugging_face`` says so: there nothing may be skipped."""
-needs_extra = pytest.mark.skipif(
-    bool(MISSING) and not REQUIRED, reason=f"{', '.join(MISSING)} not installed: pip install -e '.[hf]'"
-)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not MISSING:
-        import datasets
-
-        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
-        monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
-        datasets.disable_progress_bars()
+pytestmark = pytest.mark.usefixtures("hugging_face_cache")
 
 
 # -- without the extra ------------------------------------------------------------------------------------------------
@@ -68,47 +47,6 @@ def test_settings_that_do_not_fit_together_are_refused_at_once() -> None:
 
 # -- texts ------------------------------------------------------------------------------------------------------------
 
-WORDS = ("zero", "one", "two", "three", "four", "five")
-
-
-def tokenizer(folder: Path, **special: str) -> str:
-    """A tokenizer of six words, written by ``save_pretrained``: [PAD] is 0, [UNK] is 1, the words go on from 2."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = {word: number for number, word in enumerate(("[PAD]", "[UNK]", *WORDS))}
-    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=made, **({"pad_token": "[PAD]"} | special)).save_pretrained(folder)
-    return str(folder)
-
-
-def texts(n: int = 24) -> dict[str, list[Any]]:
-    """Texts whose class is the word that they are full of, and whose shop is every other one."""
-    labels = [i % 2 for i in range(n)]
-    return {
-        "text": [f"{WORDS[label]} {WORDS[label]} {WORDS[2 + i % 4]}" for i, label in enumerate(labels)],
-        "label": labels,
-        "shop": [("north", "south")[i // 2 % 2] for i in range(n)],
-    }
-
-
-def saved_texts(folder: Path, **splits: int) -> str:
-    """Splits of so many texts with named classes, written by ``save_to_disk``."""
-    from datasets import ClassLabel, Dataset, DatasetDict
-
-    made = {
-        split: Dataset.from_dict(texts(n)).cast_column("label", ClassLabel(names=["bad", "good"]))
-        for split, n in splits.items()
-    }
-    DatasetDict(made).save_to_disk(folder)
-    return str(folder)
-
-
-def source(tmp_path: Path, **settings: Any) -> HuggingFace:
-    tokens = Tokens(model=tokenizer(tmp_path / "tokenizer"), max_length=5)
-    return HuggingFace(**({"text_column": "text", "encoding": tokens} | settings))
-
 
 @needs_extra
 def test_texts_become_tokens_and_the_test_split_the_test_part(tmp_path: Path) -> None:
@@ -133,7 +71,7 @@ def test_each_value_of_a_column_is_a_domain(tmp_path: Path) -> None:
 
 
 @needs_extra
-def test_the_stream_holds_examples_out_where_there_is_no_test_split(tmp_path: Path) -> None:
+def test_examples_are_held_out_where_there_is_no_test_split(tmp_path: Path) -> None:
     from datasets import Dataset
 
     Dataset.from_dict(texts()).save_to_disk(tmp_path / "single")
@@ -174,7 +112,7 @@ def test_files_are_read_by_the_end_of_their_name(kind: str, tmp_path: Path) -> N
 
 
 @needs_extra
-def test_long_texts_are_cut_and_the_end_of_text_fills_where_there_is_no_padding(tmp_path: Path) -> None:
+def test_long_texts_are_cut_and_short_ones_padded(tmp_path: Path) -> None:
     tokens = tokenizer(tmp_path / "other", pad_token=None, eos_token="five")
     found = Tokens(model=tokens, max_length=3).encode(["zero one two three", "one", "and"])
     assert found.tolist() == [[2, 3, 4], [3, 7, 7], [1, 7, 7]]
@@ -185,115 +123,9 @@ def test_texts_are_learnt_domain_by_domain(tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = source(tmp_path, path=saved_texts(tmp_path / "shops", train=48, test=16), domain_column="shop")
     network = WithHead(torch.nn.EmbeddingBag(8, 6), n_features=6, n_outputs=2)
-    learner = Classifier(network, outer=OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.05)))
+    module = module_of(Classifier(network), optimizer=partial(torch.optim.Adam, lr=0.05))
     data = ExampleDataModule([made], scenario="domain", batch_size=8, steps_per_experience=40, evaluate_on="test")
-    assert fit(learner, data).matrix().mean(-1).tolist() == [[1, 1], [1, 1]]
-
-
-# -- images -----------------------------------------------------------------------------------------------------------
-
-
-def saved_images(folder: Path, n: int = 12) -> str:
-    """Grey squares whose brightness is their number, ten at a time, larger than they are asked for."""
-    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-    from datasets import Image as Picture
-
-    features = Features({"image": Picture(), "kind": ClassLabel(names=list("cba")), "year": Value("int64")})
-    images = [Image.fromarray(np.full((9, 6, 3), 10 * i, dtype=np.uint8)) for i in range(n)]
-    rows = {"image": images, "kind": [i % 3 for i in range(n)], "year": [2010 if i < 6 else 999 for i in range(n)]}
-    train = Dataset.from_dict(rows, features=features)
-    DatasetDict({"train": train, "test": train.select(range(3))}).save_to_disk(folder)
-    return str(folder)
-
-
-@needs_extra
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_decoded_once_and_kept(channels: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"path": saved_images(tmp_path / "images"), "image_column": "image", "label_column": "kind"}
-    made = partial(HuggingFace, image_size=4, channels=channels, **settings)  # type: ignore[arg-type]
-    (domain,) = made().domains()
-    assert (domain.x.shape, domain.x.dtype) == ((15, channels, 4, 4), torch.uint8)
-    assert domain.x[:, 0, 2, 2].tolist() == [*range(0, 120, 10), 0, 10, 20]
-    assert domain.class_names == ["c", "b", "a"]
-    decoded: list[int] = []
-    monkeypatch.setattr("datamodules.hugging_face.square_pixels", lambda *_: decoded.append(1))
-    assert torch.equal(made().domains()[0].x, domain.x)
-    assert not decoded
-
-
-@needs_extra
-def test_years_are_domains_in_their_order(tmp_path: Path) -> None:
-    settings = {"path": saved_images(tmp_path / "images"), "image_column": "image", "label_column": "kind"}
-    made = HuggingFace(domain_column="year", channels=1, image_size=4, cache_bytes=0, **settings)  # type: ignore[arg-type]
-    old, new = made.domains()
-    assert (old.name, new.name) == ("999", "2010")
-    assert new.x[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40, 50, 0, 10, 20]
-    assert old.x[:, 0, 0, 0].tolist() == [60, 70, 80, 90, 100, 110]
-    assert old.in_test is not None
-    assert not old.in_test.any()
-
-
-@needs_extra
-def test_a_folder_of_images_is_read_with_its_splits_and_classes(tmp_path: Path) -> None:
-    for split, n in (("train", 3), ("test", 1)):
-        for shade, kind in enumerate(("cat", "dog")):
-            (tmp_path / "pets" / split / kind).mkdir(parents=True)
-            for number in range(n):
-                image = Image.fromarray(np.full((4, 4), 100 * shade + number, dtype=np.uint8))
-                image.save(tmp_path / "pets" / split / kind / f"{number}.png")
-    (domain,) = HuggingFace(path=str(tmp_path / "pets"), image_column="image", image_size=4, channels=1).domains()
-    assert domain.class_names == ["cat", "dog"]
-    assert domain.in_test is not None
-    found = list(zip(domain.in_test.tolist(), domain.y.tolist(), domain.x[:, 0, 0, 0].tolist(), strict=True))
-    shades = {False: [(0, 0), (0, 1), (0, 2), (1, 100), (1, 101), (1, 102)], True: [(0, 0), (1, 100)]}
-    assert sorted(found) == [(test, *some) for test in (False, True) for some in shades[test]]
-
-
-@needs_extra
-def test_domains_of_similar_names_keep_their_own_images(tmp_path: Path) -> None:
-    from datasets import Dataset
-
-    images = [Image.fromarray(np.full((4, 4), shade, dtype=np.uint8)) for shade in (10, 20)]
-    rows = {"image": images, "label": [0, 0], "site": ["north/east", "north east"]}
-    Dataset.from_dict(rows).save_to_disk(tmp_path / "sites")
-    made = HuggingFace(
-        path=str(tmp_path / "sites"), image_column="image", domain_column="site", test_split=None, image_size=4
-    )
-    found = {domain.name: int(domain.x[0, 0, 0, 0]) for domain in made.domains()}
-    assert found == {"north east": 20, "north/east": 10}
-
-
-@needs_extra
-def test_paths_to_images_are_opened(tmp_path: Path) -> None:
-    from datasets import Dataset
-
-    rows: dict[str, list[Any]] = {"file": [], "label": []}
-    for number in range(4):
-        rows["file"].append(str(tmp_path / f"{number}.png"))
-        rows["label"].append("ab"[number % 2])
-        Image.fromarray(np.full((5, 5), 50 * number, dtype=np.uint8)).save(rows["file"][-1])
-    Dataset.from_dict(rows).to_csv(tmp_path / "files.csv")
-    made = partial(HuggingFace, path=str(tmp_path / "files.csv"), test_split=None, image_size=5, channels=1)
-    (domain,) = made(image_column="file").domains()
-    assert domain.x[:, 0, 0, 0].tolist() == [0, 50, 100, 150]
-    Path(rows["file"][2]).write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"image 2 in the column 'file' of .* cannot be decoded \(.*leave it out"):
-        made(image_column="file", image_size=4).domains()
-
-
-@needs_extra
-def test_few_shot_tasks_are_drawn_from_images(tmp_path: Path) -> None:
-    made = HuggingFace(
-        path=saved_images(tmp_path / "images", n=24),
-        image_column="image",
-        label_column="kind",
-        test_split=None,
-        channels=1,
-        image_size=16,
-    )
-    settings: dict[str, Any] = {"n_shot": 1, "n_query": 1, "steps_per_experience": 2, "n_eval_tasks": 4}
-    data = EpisodicDataModule([made], n_way=2, split=(0.25, 0.25), **settings)
-    assert np.isfinite(fit(make_learner("ProtoNet", "image"), data).matrix()).all()
+    assert fit(module, data).matrix().mean(-1).tolist() == [[1, 1], [1, 1]]
 
 
 # -- the hub, which no test asks ------------------------------------------------------------------------------------
@@ -318,7 +150,7 @@ class Hub:
 @needs_extra
 @pytest.mark.parametrize("name", [None, "large"])
 @pytest.mark.parametrize("test_split", [None, "test"])
-def test_the_hub_is_asked_for_a_name_and_a_configuration_and_nothing_else(
+def test_the_hub_is_asked_for_a_name_and_a_configuration(
     name: str | None, test_split: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = Hub()
@@ -372,7 +204,7 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 @needs_extra
-def test_rows_without_a_class_are_refused_and_minus_one_is_a_number(tmp_path: Path) -> None:
+def test_rows_without_a_class_are_refused(tmp_path: Path) -> None:
     from datasets import ClassLabel, Dataset
 
     rows = texts(4) | {"label": [0, -1, 1, -1]}

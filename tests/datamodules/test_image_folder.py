@@ -10,10 +10,10 @@ from PIL import Image
 
 from datamodules import ImageFolder
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import Classifier
 from lifelong.networks import MLP
-from lifelong.training.optimizer import OuterLoop
-from tests.toys import fit
+from tests.toys import fit, module_of
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:
@@ -172,9 +172,9 @@ def test_photos_are_learnt_as_labelled_examples(root, scenario, cache_bytes):
     assert data.n_classes == (2 if scenario == "domain" else 4)
     for part in (data.stream.val, data.stream.test):
         assert [[len(members) for members in pool.members] for pool in part] == [[1, 1], [1, 1]]
-    outer = OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.003))
-    learner = Classifier(MLP(n_inputs=3 * 8 * 8, hidden=[32], n_outputs=4), outer=outer)
-    matrix = fit(learner, data).matrix()
+    learner = Classifier(MLP(n_inputs=3 * 8 * 8, hidden=[32], n_outputs=4))
+    matrix = fit(module_of(learner, optimizer=partial(torch.optim.Adam, lr=0.003)), data).matrix()
     assert matrix.shape == (2, 2, 2)
     drawn = data.draw(data.stream.experiences[1], "train", range(2)).gather(torch.device("cpu"))
-    assert learner.scores(learner.meta_parameters(), drawn).tolist() == [1, 1]  # what was trained on last is known
+    scores = TaskRunner().scores(learner, learner.meta_parameters(), drawn)
+    assert scores.tolist() == [1, 1]  # what was trained on last is known

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from datamodules import MetaWorld, meta_world
+from datamodules._meta_world_arm import N_INPUTS, N_SEEN, ArmSimulation, encode
 from datamodules.episodic import EpisodicDataModule
-from datamodules.meta_world import ArmSimulation, encode
-from lifelong.control.controller import Imitation
+from lifelong.compute.runner import TaskRunner
+from lifelong.control.imitation import Imitation
 from lifelong.learners import NoAdaptation
 from lifelong.networks import MLP
 from tests.robots import REQUIRED, needs_robot
 
 MISSING = [package for package in ("gymnasium", "mujoco", "metaworld") if importlib.util.find_spec(package) is None]
-N_INPUTS = meta_world.N_INPUTS
 
 
 def needs_meta_world(test: Any) -> Any:
@@ -47,7 +47,7 @@ def test_a_class_is_a_demonstration_that_succeeds() -> None:
     assert domain.targets.abs().max() == 1
     assert (np.diff(domain.y) >= 0).all()
     assert (np.bincount(domain.y) > 15).all()
-    goals = domain.x[:, meta_world.N_SEEN : meta_world.N_SEEN + 3]
+    goals = domain.x[:, N_SEEN : N_SEEN + 3]
     assert len(goals[torch.from_numpy(domain.y == 0)].unique(dim=0)) == 1, "visible, and the same all along"
     assert not torch.equal(goals[0], goals[-1])
 
@@ -105,7 +105,7 @@ def test_simulations_are_drawn_by_the_generator_alone() -> None:
 
 
 @needs_meta_world
-def test_an_expert_in_a_simulation_succeeds_and_the_episode_is_over() -> None:
+def test_an_expert_succeeds_in_a_simulation_and_ends_it() -> None:
     from metaworld.policies import ENV_POLICY_MAP
 
     expert = ENV_POLICY_MAP["handle-press-side-v3"]()
@@ -139,6 +139,7 @@ def test_a_learner_of_its_tasks_drives_its_simulations() -> None:
         source.simulations(0, 2, np.random.default_rng(0)),
         data.draw_for_evaluation("val", 0, range(2)).gather(torch.device("cpu")),
         np.random.default_rng(0),
+        runner=TaskRunner(),
     )
     assert not drive.failures
     assert drive.scores.shape == (2,)

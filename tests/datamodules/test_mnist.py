@@ -44,7 +44,7 @@ def test_both_halves_are_joined_in_order(tmp_path):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_one_half_is_enough_and_the_root_may_be_the_folder_itself(tmp_path, packed):
+def test_one_half_is_enough(tmp_path, packed):
     images, _ = _write_half(tmp_path, "t10k", 20, packed=packed)
     (domain,) = FashionMNIST(root=str(tmp_path)).domains()
     assert np.array_equal(domain.x[:, 0].numpy(), images)
@@ -123,7 +123,7 @@ def test_a_failed_download_says_what_where_and_the_way_out(tmp_path, monkeypatch
     assert list((tmp_path / "fashion-mnist").iterdir()) == []
 
 
-def test_the_official_test_half_is_the_test_part_and_nothing_else(tmp_path):
+def test_the_official_test_half_is_the_test_part(tmp_path):
     _write_half(tmp_path, "train", 60, seed=1)
     _write_half(tmp_path, "t10k", 20, seed=2)
     (domain,) = MNIST(root=str(tmp_path), official_test=True).domains()

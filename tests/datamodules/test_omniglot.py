@@ -96,7 +96,7 @@ def test_both_sets_are_joined(root):
 
 
 @unofficial
-def test_the_cache_is_read_and_rebuilt_when_it_is_damaged_or_stale(root, tmp_path, monkeypatch):
+def test_the_cache_is_rebuilt_when_it_is_damaged_or_stale(root, tmp_path, monkeypatch):
     source = Omniglot(root=root, experiences="all", subset="evaluation")
     first = source.domains()[0].x
     (cached,) = (tmp_path / "cache").iterdir()
@@ -126,7 +126,7 @@ def test_rotations_turn_every_drawing(root, rotations):
 
 
 @unofficial
-def test_rotations_share_a_split_and_meet_in_tasks_only_as_classes(root):
+def test_rotations_share_a_split_and_meet_only_as_classes(root):
     rng = np.random.default_rng(0)
     for rotations, n_classes in (("classes", 12), ("augment", 3)):
         domains = Omniglot(root=root, experiences="all", subset="background", rotations=rotations).domains()

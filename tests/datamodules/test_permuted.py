@@ -1,3 +1,5 @@
+"""Permuted images: one permutation for all images of a domain, and none shared by two seeds."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,12 +7,14 @@ import pytest
 import torch
 
 from datamodules import Glyphs, Permuted, Sinusoids
+from lifelong.data.domain import Domain
 from lifelong.data.images import fit_images
 from lifelong.data.sampling import generator
+from lifelong.data.source import Source
 
 
-def source() -> Glyphs:
-    return Glyphs(styles=["strokes", "textures"], n_classes=3, n_examples=2, image_size=12)
+def source(n_styles: int = 2) -> Glyphs:
+    return Glyphs(styles=["strokes", "textures"][:n_styles], n_classes=3, n_examples=2, image_size=12)
 
 
 def test_all_images_share_one_permutation_of_their_pixels() -> None:
@@ -47,15 +51,62 @@ def test_images_are_brought_to_size_before_they_are_shuffled() -> None:
     assert torch.equal(shuffled.x.flatten(2), fit_images(whole, (1, 12, 12)).flatten(2)[..., order])
 
 
-def test_a_stream_of_permutations_is_each_of_them_in_turn() -> None:
-    small = Glyphs(styles=["strokes", "textures"], n_classes=3, n_examples=2, image_size=12)
-    domains = Permuted(small, seed=4, n_domains=3).domains()
-    names = [f"{style} permutation {seed}" for seed in (4, 5, 6) for style in ("strokes", "textures")]
+def orders(domains: list[Domain]) -> list[tuple[int, ...]]:
+    """The permutation of each domain, read off images that have every pixel's number in it."""
+    return [tuple(domain.x[0, 0].flatten().int().tolist()) for domain in domains]
+
+
+class Counting(Source):
+    """One image whose pixels are counted."""
+
+    def domains(self) -> list[Domain]:
+        return [Domain("count", torch.arange(144.0).reshape(1, 1, 12, 12), np.zeros(1, np.int64), ["a"])]
+
+
+def test_a_permutation_depends_on_its_seed_and_number_alone() -> None:
+    five, three = (orders(Permuted(Counting(), seed=4, n_domains=n).domains()) for n in (5, 3))
+    assert five[:3] == three
+    assert five[0] == orders(Permuted(Counting(), seed=4).domains())[0]
+    assert sorted(five[0]) == list(range(144))
+    assert five[0] != tuple(range(144))
+
+
+def test_neighbouring_seeds_share_no_permutation() -> None:
+    found = [order for seed in range(4) for order in orders(Permuted(Counting(), seed=seed, n_domains=10).domains())]
+    assert len(set(found)) == 40
+
+
+def test_permutations_of_a_domain_share_its_split() -> None:
+    domains = Permuted(source(), seed=4, n_domains=3).domains()
+    names = [f"{style} permutation {number}" for number in range(3) for style in ("strokes", "textures")]
     assert [domain.name for domain in domains] == names
-    alone = [domain for seed in (4, 5, 6) for domain in Permuted(source(), seed=seed).domains()]
-    for one, other in zip(domains, alone, strict=True):
-        assert torch.equal(one.x, other.x)
-        assert (one.origin, other.origin) == (one.name.split()[0], None)
+    assert [domain.origin for domain in domains] == ["strokes", "textures"] * 3
+    assert [domain.origin for domain in Permuted(source()).domains()] == [None, None]
+
+
+def test_the_seed_null_is_that_of_the_run() -> None:
+    permuted = Permuted(Counting(), seed=None, n_domains=2)
+    assert orders(permuted.with_seed(3).domains()) == orders(Permuted(Counting(), seed=3, n_domains=2).domains())
+    assert permuted.seed is None
+    given = Permuted(Counting(), seed=0)
+    assert given.with_seed(3) is given
+    with pytest.raises(ValueError, match=r"Permuted has the seed null, .* there is no run here: give it a seed"):
+        permuted.domains()
+
+
+def test_zeros_around_an_image_are_shuffled_with_it() -> None:
+    (padded,) = Permuted(source(1), pad=2).domains()
+    assert padded.x.shape[-2:] == (16, 16)
+    assert padded.x.dtype == torch.uint8
+    border = torch.ones(16, 16, dtype=torch.bool)
+    border[2:-2, 2:-2] = False
+    order = torch.from_numpy(generator(0, "pixels", 0).permutation(256))
+    shuffled = padded.x.flatten(2)
+    assert (shuffled[..., border.flatten()[order]] == 0).all()
+    plain = source(1).domains()[0].x
+    assert torch.equal(shuffled.sort(-1).values[..., 112:], plain.flatten(2).sort(-1).values)
+    with pytest.raises(ValueError, match="pad -1: it must be 0 or more"):
+        Permuted(source(), pad=-1)
 
 
 def test_the_source_of_many_permutations_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_quarter_turns_are_exact_and_counterclockwise(angle: float, quarters: in
 
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
-def test_the_bilinear_turn_goes_the_same_way_about_the_same_centre(angle: float) -> None:
+def test_bilinear_and_quarter_turns_agree(angle: float) -> None:
     x = Squares().domains()[0].x
     assert torch.equal(_interpolate(x.float(), angle).round().to(torch.uint8), rotate(x, angle))
 

@@ -56,7 +56,7 @@ def test_years_are_chosen_and_may_be_domains(tmp_path: Path) -> None:
         domains(tmp_path, years=[2017])
 
 
-def test_a_tweet_is_kept_once_and_that_of_the_official_test_first(tmp_path: Path) -> None:
+def test_of_copied_tweets_the_one_of_the_test_stays(tmp_path: Path) -> None:
     files = tweet_files()
     files[TRAIN.format("2013train")] = "1\tpositive\tone\n2\tneutral\ttwo\n3\tnegative\tthree\n3\tpositive\tthree\n"
     files[TRAIN.format("2016test")] = "2\tpositive\tnew number\t\n9\tnegative\tthree\t\n8\tneutral\tfour\t\n"

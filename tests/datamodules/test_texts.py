@@ -63,7 +63,7 @@ def test_parquet_files_are_read(tmp_path: Path) -> None:
     assert (domain.texts, domain.y.tolist()) == (["a", "b"], [0, 1])
 
 
-def test_texts_kept_for_test_belong_to_the_only_domain_or_to_that_of_their_name(tmp_path: Path) -> None:
+def test_texts_for_test_belong_to_the_domain_of_their_name(tmp_path: Path) -> None:
     train, test = write(tmp_path / "train.csv", [GOOD, BAD]), write(tmp_path / "test.csv", [("new", "good")])
     (domain,) = domains(path=train, test_path=test)
     assert domain.in_test is not None
@@ -77,9 +77,7 @@ def test_texts_kept_for_test_belong_to_the_only_domain_or_to_that_of_their_name(
         domains(path=str(tmp_path / "in"), test_path=test)
 
 
-def test_copies_of_a_text_are_left_out_and_the_one_for_test_stays(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_of_the_copies_of_a_text_the_one_for_test_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train = write(tmp_path / "train.csv", [GOOD, BAD, GOOD, ("new", "bad")])
     (domain,) = domains(path=train, test_path=write(tmp_path / "test.csv", [BAD]))
     assert domain.in_test is not None

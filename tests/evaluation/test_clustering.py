@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from lifelong.data.pool import Pool
@@ -17,9 +19,9 @@ from lifelong.data.sampling import generator
 from lifelong.evaluation import Clustering
 from lifelong.evaluation.clustering import agreement, draw_examples, group, route_to
 from lifelong.learners import ProtoNet, SimpleShot
+from lifelong.training.stream_module import StreamModule
 from strategies import AdapterBank
-from tests.command_line import TINY, error_of, run_here
-from tests.toys import fit, make_learner, same, toy_data, weights
+from tests.toys import fit, make_classifier, make_learner, module_of, same, toy_data, toy_examples, weights
 
 quiet = pytest.mark.filterwarnings("ignore")
 
@@ -35,11 +37,10 @@ def pool_of(sizes: list[int], n_variants: int = 1) -> Pool:
     return Pool(torch.zeros(sum(sizes), 1), members, [f"c{i}" for i in range(len(sizes))], n_variants=n_variants)
 
 
-def measured(learner: Any, data: Any, callback: Clustering, **trainer: Any) -> dict[str, Any]:
-    import lightning as L
-
-    quiet_trainer = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    L.Trainer(**quiet_trainer, accelerator="cpu", callbacks=[callback]).test(learner, data, verbose=False)
+def measured(module: StreamModule, data: Any, callback: Clustering, folder: Path) -> dict[str, Any]:
+    quiet_trainer: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = L.Trainer(**quiet_trainer, accelerator="cpu", callbacks=[callback], default_root_dir=folder)
+    trainer.test(module, data, verbose=False)
     assert callback.result is not None
     return callback.result
 
@@ -62,7 +63,7 @@ def test_indices_by_hand() -> None:
     assert agreement(groups, classes)[0] == pytest.approx((1 - expected) / (2 - expected))
 
 
-def test_examples_are_drawn_by_class_without_repeats_and_out_of_order() -> None:
+def test_examples_are_drawn_by_class_without_repeats() -> None:
     pool = pool_of([8, 3, 9, 8])
     indices, classes = draw_examples(pool, 3, 5, generator(0, "clustering", 0))
     assert len(set(indices.tolist())) == len(indices)
@@ -85,45 +86,57 @@ def test_of_the_variants_of_a_class_one_is_drawn() -> None:
 
 
 @quiet
-def test_an_embedding_that_separates_the_classes_scores_one_and_a_constant_one_zero() -> None:
+def test_an_embedding_that_separates_the_classes_scores_one(tmp_path: Path) -> None:
     data = toy_data(2, shift=30.0)  # the toys' classes lie far apart, and the domains farther
-    right = measured(ProtoNet(nn.Identity()), data, Clustering(n_draws=2))
+    right = measured(StreamModule(ProtoNet(nn.Identity())), data, Clustering(n_draws=2), tmp_path)
     assert right["part"] == "test"
     assert right["n_classes"] == [3, 3]
     assert right["domains"] == ["domain 0", "domain 1"]
     assert min(right["adjusted_rand_index"]["mean"]) > 0.95
+
+
+@quiet
+def test_a_constant_embedding_scores_zero(tmp_path: Path) -> None:
     learner = ProtoNet(nn.Linear(4, 2))
     for parameter in learner.parameters():
         nn.init.zeros_(parameter)
-    constant = measured(learner, data, Clustering(n_draws=2))
+    constant = measured(StreamModule(learner), toy_data(2, shift=30.0), Clustering(n_draws=2), tmp_path)
     assert constant["adjusted_rand_index"]["mean"] == [0.0, 0.0]
 
 
 @quiet
-def test_measuring_is_repeatable_changes_nothing_and_knows_the_part() -> None:
-    learner, data = make_learner("SimpleShot"), toy_data(2)
-    fit(learner, data)
-    before, state = weights(learner), torch.get_rng_state()
-    one = measured(learner, data, Clustering(n_draws=3))
+def test_measuring_is_repeatable_and_changes_nothing(tmp_path: Path) -> None:
+    module, data = module_of(make_learner("SimpleShot")), toy_data(2)
+    fit(module, data)
+    before, state = weights(module), torch.get_rng_state()
+    first = measured(module, data, Clustering(n_draws=3), tmp_path)
     assert torch.equal(state, torch.get_rng_state())
-    assert same(before, weights(learner))
-    assert measured(learner, data, Clustering(n_draws=3)) == one
+    assert same(before, weights(module))
+    assert measured(module, data, Clustering(n_draws=3), tmp_path) == first
 
 
 @quiet
-def test_examples_are_embedded_with_the_parameters_that_the_bank_routes_to() -> None:
+def test_examples_are_embedded_with_routed_parameters(tmp_path: Path) -> None:
     learner, data, bank = make_learner("ProtoNet"), toy_data(2, shift=9.0, steps_per_experience=40), AdapterBank()
-    fit(learner, data, [bank])
-    routed = measured(learner.eval(), data, Clustering(n_draws=2))
+    module = module_of(learner, [bank])
+    fit(module, data)
+    routed = measured(module.eval(), data, Clustering(n_draws=2), tmp_path)
     own, name = learner.meta_parameters(), "network.head.bias"
-    for domain, pool in enumerate(data.stream.test):
-        params = route_to(learner, data, "test", domain, pool)
+    for domain in range(len(data.stream.test)):
+        params = route_to(module, data, "test", domain)
         torch.testing.assert_close(params[name], own[name] + bank.entries[domain]["head-bias-full"])
     assert not torch.equal(params[name], own[name])
     bank.entries = [{key: 10 * torch.randn_like(p) for key, p in entry.items()} for entry in bank.entries]
     bank._stacked = None
-    moved = measured(learner, data, Clustering(n_draws=2))
+    moved = measured(module, data, Clustering(n_draws=2), tmp_path)
     assert moved["adjusted_rand_index"]["mean"] != routed["adjusted_rand_index"]["mean"]
+
+
+@quiet
+def test_labelled_examples_are_clustered_too(tmp_path: Path) -> None:
+    module, data = module_of(make_classifier()), toy_examples("class", 2)
+    fit(module, data)
+    assert measured(module, data, Clustering(n_draws=2), tmp_path)["n_classes"] == [4, 4]
 
 
 def test_embeddings_are_what_the_learners_compare() -> None:
@@ -138,51 +151,51 @@ def test_embeddings_are_what_the_learners_compare() -> None:
         torch.testing.assert_close(embedding, 2 * torch.relu(first(torch.ones(1, 4))))
 
 
-def test_what_cannot_be_clustered_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Trainer:
-        datamodule = toy_data(1, kind="regression")
+@quiet
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "regression", "n_way": 1}, r"domain 0 .*is regression"),
+        ({"n_way": 1, "split": (1, 3)}, r"domain 0 \(val\) has 1 class"),
+    ],
+)
+def test_what_cannot_be_clustered_is_one_sentence(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    learner = make_learner("ProtoNet") if "kind" not in settings else make_learner("MAML", "regression")
+    with pytest.raises(ValueError, match=message):
+        measured(module_of(learner), toy_data(1, **settings), Clustering(), tmp_path)
 
-    with pytest.raises(ValueError, match=r"domain 0 .*is regression"):
-        Clustering().setup(Trainer(), make_learner(), "fit")  # type: ignore[arg-type]
-    Trainer.datamodule = toy_data(1, n_way=1, split=(1, 3))
-    with pytest.raises(ValueError, match=r"domain 0 \(val\) has 1 class"):
-        Clustering().setup(Trainer(), make_learner(), "fit")  # type: ignore[arg-type]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+@quiet
+def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "sklearn" else find(name, *a))
     with pytest.raises(ValueError, match=r"pip install .*'\.\[clustering\]'"):
-        Clustering().setup(Trainer(), make_learner(), "fit")  # type: ignore[arg-type]
+        measured(module_of(make_learner("ProtoNet")), toy_data(1), Clustering(), tmp_path)
+
+
+def test_a_setting_out_of_range_is_one_sentence() -> None:
     with pytest.raises(ValueError, match="n_classes 1"):
         Clustering(n_classes=1)
 
 
 @quiet
-def test_the_command_line_writes_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
-    monkeypatch.setattr("sys.argv", ["lifelong"])
-    callback = ["--trainer.callbacks+=lifelong.evaluation.Clustering", "--trainer.callbacks.n_classes=4"]
-    run_here("fit", *TINY, "--run.name=c", *callback)
-    file = Path("runs/c/clustering_val.json")
+def test_every_evaluation_writes_the_file_of_its_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module, data, logger = module_of(make_learner("ProtoNet")), toy_data(2), CSVLogger(tmp_path, name="", version="log")
+    settings: dict[str, Any] = {"enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": -1}
+    settings |= {"logger": logger, "accelerator": "cpu", "default_root_dir": tmp_path, "log_every_n_steps": 1}
+    trainer = L.Trainer(**settings, callbacks=[Clustering(n_classes=2)])
+    trainer.fit(module, data)
+    file = tmp_path / "clustering_val.json"
     fitted = json.loads(file.read_text())
-    assert (fitted["part"], fitted["after"], fitted["n_classes"]) == ("val", "silhouettes", [4, 4, 4])
+    assert (fitted["part"], fitted["after"], fitted["n_classes"]) == ("val", "domain 1", [2, 2])
     printed = capsys.readouterr().out
     assert printed.count("adjusted Rand index") == 1
-    assert "written: runs/c/clustering_val.json" in printed
-    header = Path("runs/c/metrics.csv").read_text().splitlines()[0]
-    assert "val/adjusted_rand_index/strokes" in header
-    last = "--ckpt_path=runs/c/checkpoints/last.ckpt"
-    run_here("validate", last, "--trainer.logger=false")  # the callback is in the saved config
+    assert f"written: {file}" in printed
+    assert "val/adjusted_rand_index/domain 0" in (tmp_path / "log" / "metrics.csv").read_text().splitlines()[0]
+    trainer.validate(module, data, verbose=False)
     validated = json.loads(file.read_text())
     assert validated["adjusted_rand_index"] == fitted["adjusted_rand_index"]
-    run_here("test", last, "--trainer.logger=false")
-    tested = json.loads(Path("runs/c/clustering_test.json").read_text())
+    trainer.test(module, data, verbose=False)
+    tested = json.loads((tmp_path / "clustering_test.json").read_text())
     assert json.loads(file.read_text()) == validated
     assert tested["part"] == "test"
-    assert tested["adjusted_rand_index"] != fitted["adjusted_rand_index"]
-    run_here("fit", *TINY, "--run.name=plain")
-    run_here("test", "--ckpt_path=runs/plain/checkpoints/last.ckpt", "--trainer.logger=false", *callback)
-    assert json.loads(Path("runs/plain/clustering_test.json").read_text())["part"] == "test"
-    code, message = error_of(capsys, "fit", *TINY, *callback[:1], "--trainer.callbacks.n_classes=1")
-    assert code in (1, 2)
-    assert "n_classes" in message

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from lifelong.evaluation import metrics
-from lifelong.evaluation.metrics import Array, Estimate, interval, linear, reasons, summary
+from lifelong.evaluation.estimate import Array, Estimate
+from lifelong.evaluation.intervals import interval, ragged, t_quantile
+from lifelong.evaluation.metrics import reasons, row_averages, summary
 
 # Three experiences, three domains, one number per cell:
 #
@@ -28,6 +30,9 @@ EXPECTED = {
     "backward_transfer": -0.125,
     "forward_transfer": 0.10,
 }
+
+
+T_1, T_MIXED = (float(t_quantile(nu)) for nu in (1, 0.025**2 / (0.005**2 + 0.02**2)))
 
 
 def constant(matrix: Array, n_tasks: int = 5) -> Array:
@@ -57,19 +62,20 @@ def test_hand_computed_stream() -> None:
 
 
 def test_hand_computed_half_widths() -> None:
-    # Two domains, two tasks. v_j per metric, var with ddof=1, half width 1.96 * sqrt(sum_j var(v_j) / 2):
+    # Two domains, two tasks. v_j per metric, var with ddof=1, half width t * sqrt(sum_j var(v_j) / 2), where t has
+    # (sum_j var_j)² / sum_j var_j² degrees of freedom: 1.47 for 0.005 and 0.02, 1 for a single variance.
     scores = np.array([[[0.8, 0.6], [0.2, 0.4]], [[0.4, 0.6], [0.9, 0.5]]])
     untrained = np.array([[0.0, 0.0], [0.1, 0.1]])
     result = summary(scores, untrained)
     # average: v_0 = (0.2, 0.3), v_1 = (0.45, 0.25); variances 0.005 and 0.02
-    assert width_of(result["average_score"]) == pytest.approx(1.96 * np.sqrt(0.025 / 2))
+    assert width_of(result["average_score"]) == pytest.approx(T_MIXED * np.sqrt(0.025 / 2))
     # learning: v_0 = (0.4, 0.3), v_1 = (0.45, 0.25); the same variances
-    assert width_of(result["learning_score"]) == pytest.approx(1.96 * np.sqrt(0.025 / 2))
+    assert width_of(result["learning_score"]) == pytest.approx(T_MIXED * np.sqrt(0.025 / 2))
     # forgetting and backward transfer: v_0 = ±(0.4, 0.0); variance 0.08
-    assert width_of(result["forgetting"]) == pytest.approx(1.96 * np.sqrt(0.08 / 2))
-    assert width_of(result["backward_transfer"]) == pytest.approx(1.96 * np.sqrt(0.08 / 2))
+    assert width_of(result["forgetting"]) == pytest.approx(T_1 * np.sqrt(0.08 / 2))
+    assert width_of(result["backward_transfer"]) == pytest.approx(T_1 * np.sqrt(0.08 / 2))
     # forward transfer: v_1 = (0.1, 0.3); variance 0.02
-    assert width_of(result["forward_transfer"]) == pytest.approx(1.96 * np.sqrt(0.02 / 2))
+    assert width_of(result["forward_transfer"]) == pytest.approx(T_1 * np.sqrt(0.02 / 2))
 
 
 def test_forgetting_takes_the_maximum_over_all_earlier_rows() -> None:
@@ -102,7 +108,7 @@ def test_joint_run_with_one_domain_does_not_pass_for_a_stream() -> None:
 
 
 @pytest.mark.parametrize("n_learnt", [1, 2, 3])
-def test_unfinished_stream_is_the_stream_of_the_domains_so_far(n_learnt: int) -> None:
+def test_an_unfinished_stream_is_that_of_the_domains_so_far(n_learnt: int) -> None:
     scores, untrained = noisy(4, 4)
     scores[:, n_learnt:][:n_learnt] = np.nan  # of no interest yet, whether evaluated or not
     expected = summary(scores[:n_learnt, :n_learnt], untrained[:n_learnt])
@@ -131,7 +137,7 @@ def test_forward_transfer_needs_the_untrained_learner() -> None:
     assert reasons(scores, None) == {"forward_transfer": "no score of the untrained learner"}
 
 
-def test_forward_transfer_says_nothing_where_classes_are_disjoint() -> None:
+def test_disjoint_classes_leave_no_forward_transfer() -> None:
     scores, untrained = noisy(3, 3)
     expected = summary(scores, untrained) | {"forward_transfer": None}
     for given in (untrained, None):
@@ -173,61 +179,6 @@ def test_single_task_has_no_interval() -> None:
     assert all(np.isnan(width_of(e)) for e in result.values())
 
 
-def test_interval_against_the_formula() -> None:
-    scores, _ = noisy(2, 3, n_tasks=7)
-    mean, half_width = interval(scores)
-    assert mean.shape == half_width.shape == (2, 3)
-    tasks = [float(s) for s in scores[1, 2]]
-    expected = sum(tasks) / 7
-    variance = sum((s - expected) ** 2 for s in tasks) / 6
-    assert mean[1, 2] == pytest.approx(expected)
-    assert half_width[1, 2] == pytest.approx(1.96 * (variance / 7) ** 0.5)
-
-
-def test_interval_without_tasks() -> None:
-    with pytest.raises(ValueError, match="no evaluation task"):
-        interval(np.zeros((2, 2, 0)))
-
-
-def test_interval_covers_the_truth_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(1)
-    mean, half_width = interval(rng.normal(0.5, 0.2, (4000, 100)))
-    # The standard error of the share is 0.35 %.
-    assert np.mean(np.abs(mean - 0.5) < half_width) == pytest.approx(0.95, abs=0.012)
-
-
-def test_linear_against_loops() -> None:
-    scores, _ = noisy(3, 4, n_tasks=6)
-    coefficients = np.random.default_rng(2).normal(size=(3, 4))
-    value = variance = 0.0
-    for j in range(4):
-        combined = [sum(coefficients[i, j] * scores[i, j, k] for i in range(3)) for k in range(6)]
-        mean = sum(combined) / 6
-        value += mean
-        variance += sum((c - mean) ** 2 for c in combined) / 5 / 6
-    estimate = linear(scores, coefficients)
-    assert value_of(estimate) == pytest.approx(value)
-    assert width_of(estimate) == pytest.approx(1.96 * variance**0.5)
-
-
-def test_linear_does_not_look_at_cells_without_coefficient() -> None:
-    scores, _ = noisy(2, 2)
-    scores[0, 1] = np.nan
-    assert value_of(linear(scores, np.array([[1.0, 0.0], [0.0, 0.0]]))) == pytest.approx(scores[0, 0].mean())
-    assert linear(scores, np.array([[1.0, 1e-9], [0.0, 0.0]])) is None
-
-
-def test_paired_tasks_narrow_the_interval_of_a_difference() -> None:
-    rng = np.random.default_rng(3)
-    difficulty = rng.normal(0.7, 0.2, (1, 1, 300))  # of each task, the same in both rows
-    scores = np.concatenate([difficulty + 0.1, difficulty]) + rng.normal(0, 0.02, (2, 1, 300))
-    paired = width_of(linear(scores, np.array([[1.0], [-1.0]])))
-    unpaired = float(np.sqrt((interval(scores)[1] ** 2).sum()))
-    assert paired < unpaired / 5
-    shuffled = np.stack([scores[0], scores[1][:, rng.permutation(300)]])
-    assert width_of(linear(shuffled, np.array([[1.0], [-1.0]]))) == pytest.approx(unpaired, rel=0.15)
-
-
 @pytest.mark.parametrize(
     ("shape", "joint", "message"),
     [
@@ -242,26 +193,6 @@ def test_shapes_that_do_not_fit(shape: tuple[int, ...], joint: bool, message: st
         summary(np.zeros(shape), joint=joint)
 
 
-@pytest.mark.parametrize(
-    ("estimate", "text"),
-    [
-        (Estimate(87.3, 0.6), "87.3 ± 0.6"),
-        (Estimate(0.8731, 0.0062), "0.873 ± 0.006"),
-        (Estimate(-0.00004, 0.9), "0.000 ± 0.900"),
-        (Estimate(0.0, 0.0), "0.000 ± 0.000"),
-        (Estimate(87.3, float("nan")), "87.3 ± n/a"),
-        (Estimate(float("nan"), float("nan")), "n/a"),
-        (Estimate(-np.inf, float("nan")), "-inf ± n/a"),
-    ],
-)
-def test_estimate_as_text(estimate: Estimate, text: str) -> None:
-    assert str(estimate) == text
-
-
-def test_scaled_estimate_keeps_a_positive_width() -> None:
-    assert Estimate(0.5, 0.25).scaled(-100) == Estimate(-50.0, 25.0)
-
-
 def test_examples_in_docstrings() -> None:
     result = doctest.testmod(metrics)
     assert result.attempted > 10
@@ -270,14 +201,33 @@ def test_examples_in_docstrings() -> None:
 
 def test_domains_with_fewer_units_count_only_their_own() -> None:
     first, second = np.array([[0.5, 0.7], [0.1, 0.3]]), np.array([[0.0, 0.0, 0.3], [0.9, 0.6, 0.9]])
-    scores = np.moveaxis(metrics.ragged([first, second]), 0, 1)
-    means, half_widths = metrics.interval(scores)
+    scores = np.moveaxis(ragged([first, second]), 0, 1)
+    means, half_widths = interval(scores)
     for domain, alone in enumerate((first, second)):
-        expected = metrics.interval(alone)
+        expected = interval(alone)
         np.testing.assert_allclose(means[:, domain], expected[0])
         np.testing.assert_allclose(half_widths[:, domain], expected[1])
     found = metrics.summary(scores)
     assert found["average_score"].value == pytest.approx((0.2 + 0.8) / 2)
-    widths = [metrics.interval(row)[1] for row in (first[1], second[1])]
-    assert found["average_score"].half_width == pytest.approx(np.hypot(*widths) / 2)
+    # Welch and Satterthwaite, with 1 and 2 degrees of freedom
+    variances = np.array([first[1].var(ddof=1) / 2, second[1].var(ddof=1) / 3])
+    nu = variances.sum() ** 2 / (variances[0] ** 2 / 1 + variances[1] ** 2 / 2)
+    assert found["average_score"].half_width == pytest.approx(t_quantile(nu) * np.sqrt(variances.sum()) / 2)
     assert found["forgetting"].value == pytest.approx(0.6 - 0.2)
+
+
+def test_row_averages_are_the_average_scores_so_far() -> None:
+    scores, _ = noisy(4, 5)
+    averages = row_averages(scores, n_unseen=1)
+    for n_learnt in range(1, 5):
+        assert averages[n_learnt - 1].value == pytest.approx(scores[n_learnt - 1, :n_learnt].mean())
+        expected = summary(scores[:n_learnt], n_unseen=1)["average_score"]
+        assert averages[n_learnt - 1].half_width == pytest.approx(width_of(expected))
+    (joint,) = row_averages(scores[:1], joint=True, n_unseen=1)
+    assert joint.value == pytest.approx(value_of(summary(scores[:1], joint=True, n_unseen=1)["average_score"]))
+
+
+def test_a_row_without_all_that_was_learnt_has_no_average() -> None:
+    scores, _ = noisy(2, 2)
+    scores[1, 0] = np.nan
+    assert [np.isnan(average.value) for average in row_averages(scores)] == [False, True]

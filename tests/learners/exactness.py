@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode, Task
 from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
@@ -81,36 +82,41 @@ def two_layer_case(moves: str) -> tuple[WithHead, Episode, dict[str, float]]:
     return net, regression_episode(x, y, qx, qy), hand
 
 
-def check_two_layer_case(learner: Learner, batch: Episode, hand: dict[str, float], prefix: str) -> None:
+def check_two_layer_case(
+    learner: Learner, batch: Episode, hand: dict[str, float], prefix: str, plan: PlanName = "auto"
+) -> None:
     """The loss and both gradients of :func:`two_layer_case`."""
     for rate in learner.inner_rates.parameters():  # type: ignore[union-attr]
         rate.data.fill_(ALPHA)
     net = learner.network
-    loss = learner.losses(learner.meta_parameters(), batch).sum()
+    loss = TaskRunner(plan=plan).losses(learner, learner.meta_parameters(), batch).sum()
     body, head = torch.autograd.grad(loss, [net.body.weight, net.head.weight])  # type: ignore[union-attr, list-item]
     assert loss.item() == pytest.approx(hand["loss"], rel=1e-12)
     assert body.item() == pytest.approx(hand[f"{prefix}body"], rel=1e-12)
     assert head.item() == pytest.approx(hand[f"{prefix}head"], rel=1e-12)
 
 
-def check_finite_differences(learner: Learner, batch: Episode, flat: Sequence[str] = ()) -> None:
+def check_finite_differences(
+    learner: Learner, batch: Episode, flat: Sequence[str] = (), runner: TaskRunner | None = None
+) -> None:
     """The gradient of the mean loss equals central differences at the first and last element of every parameter.
 
     Args:
         learner: of any precision; it is made double.
         batch: what the loss is of.
         flat: parameters that the loss does not depend on; all others must move it.
+        runner: runs the tasks.
     """
-    learner, batch, step = learner.double(), batch.to(torch.float64), 1e-6
+    learner, batch, step, runner = learner.double(), batch.to(torch.float64), 1e-6, runner or TaskRunner()
     params = {name: p.detach().requires_grad_(p.requires_grad) for name, p in learner.meta_parameters().items()}
     names = [name for name, p in params.items() if p.requires_grad]
-    gradients = torch.autograd.grad(learner.losses(params, batch).mean(), [params[n] for n in names])
+    gradients = torch.autograd.grad(runner.losses(learner, params, batch).mean(), [params[n] for n in names])
     assert {name for name, g in zip(names, gradients, strict=True) if g.abs().max() < 1e-9} == set(flat)
     for (name, gradient), place in itertools.product(zip(names, gradients, strict=True), (0, -1)):
         sides = []
         for sign in (1, -1):
             moved = params[name].detach().clone()
             moved.view(-1)[place] += sign * step
-            sides.append(learner.losses({**params, name: moved}, batch).mean().item())
+            sides.append(runner.losses(learner, {**params, name: moved}, batch).mean().item())
         expected = (sides[0] - sides[1]) / (2 * step)
         assert gradient.reshape(-1)[place].item() == pytest.approx(expected, rel=1e-5, abs=1e-8), name

@@ -2,19 +2,18 @@ import pytest
 import torch
 from torch import nn
 
+from lifelong.compute.runner import PlanName
 from lifelong.learners import BOIL
-from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import check_finite_differences, check_two_layer_case, only_task, two_layer_case
 from tests.toys import make_learner, random_episode
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("first_order", [False, True])
-def test_meta_gradient_equals_the_closed_form(first_order: bool, mapping: str) -> None:
+def test_meta_gradient_equals_the_closed_form(first_order: bool, plan: PlanName) -> None:
     net, batch, hand = two_layer_case("body")
-    outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-    learner = BOIL(net, task="regression", n_inner_steps=1, first_order=first_order, outer=outer).double()
-    check_two_layer_case(learner, batch, hand, "first order " if first_order else "")
+    learner = BOIL(net, task="regression", n_inner_steps=1, first_order=first_order).double()
+    check_two_layer_case(learner, batch, hand, "first order " if first_order else "", plan)
 
 
 @pytest.mark.parametrize("kind", ["vector", "regression"])

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import CAVIA
 from tests.learners.exactness import check_finite_differences, only_task
 from tests.toys import make_learner, network, random_episode
@@ -62,7 +63,7 @@ def test_by_default_biases_and_norm_scales_of_the_body_are_conditioned() -> None
 
 def test_no_steps_leave_the_context_at_zero() -> None:
     learner, batch = make_learner("CAVIA", n_eval_steps=0).eval(), random_episode()
-    outputs = learner.outputs(learner.meta_parameters(), batch)
+    outputs = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
     torch.testing.assert_close(outputs[1], learner.network(batch.query_x[1]))
 
 

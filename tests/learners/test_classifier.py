@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP
-from lifelong.strategy import Strategy
+from lifelong.strategy import Chain, Strategy
+from lifelong.training.stream_module import StreamModule
 from strategies import EWC, AdapterBank
 from tests.datamodules.test_examples import Numbered, SplitClasses
-from tests.toys import fit, make_classifier, make_learner, toy_data, toy_examples, weights
+from tests.toys import fit, make_classifier, make_learner, module_of, toy_data, toy_examples, weights
 
 
 def classifier(n_outputs: int = 6) -> Classifier:
@@ -39,17 +41,18 @@ def batch() -> Episode:
 
 def one_by_one(learner: Learner, examples: Episode) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     params = learner.meta_parameters()
-    losses, outputs = Learner.losses_and_outputs(learner, params, examples)
-    return losses, outputs, Learner.scores(learner, params, examples)
+    one_by_one = TaskRunner().rerouted(lambda params, support_x, support_y: params)  # a route forbids the one pass
+    losses, outputs = one_by_one.losses_and_outputs(learner, params, examples)
+    return losses, outputs, one_by_one.scores(learner, params, examples)
 
 
 def test_a_batch_in_one_pass_equals_its_examples_one_by_one() -> None:
     learner, examples = classifier(), batch()
     params = learner.meta_parameters()
-    losses, outputs = learner.losses_and_outputs(params, examples)
+    losses, outputs = TaskRunner().losses_and_outputs(learner, params, examples)
     expected = one_by_one(learner, examples)
-    torch.testing.assert_close((losses, outputs, learner.scores(params, examples).double()), expected)
-    torch.testing.assert_close(learner.outputs(params, examples), outputs)
+    torch.testing.assert_close((losses, outputs, TaskRunner().scores(learner, params, examples).double()), expected)
+    torch.testing.assert_close(TaskRunner().outputs(learner, params, examples), outputs)
 
 
 def test_outputs_are_those_of_the_ways() -> None:
@@ -57,12 +60,12 @@ def test_outputs_are_those_of_the_ways() -> None:
     params = learner.meta_parameters()
     logits = learner.network(examples.query_x[:, 0])
     expected = torch.stack([logits[i, ways] for i, ways in enumerate(examples.classes)])  # type: ignore[arg-type]
-    torch.testing.assert_close(learner.outputs(params, examples)[:, 0], expected)
-    loss = learner.losses(params, examples).sum()
+    torch.testing.assert_close(TaskRunner().outputs(learner, params, examples)[:, 0], expected)
+    loss = TaskRunner().losses(learner, params, examples).sum()
     (gradient,) = torch.autograd.grad(loss, [learner.network.head.bias])  # type: ignore[union-attr]
     assert (gradient != 0).all()  # every way of some example
     other = Episode(*examples.tasks()[:4], examples.weight, 2, torch.tensor([[0, 1]] * 3))
-    (gradient,) = torch.autograd.grad(learner.losses(params, other).sum(), [learner.network.head.bias])  # type: ignore[union-attr]
+    (gradient,) = torch.autograd.grad(TaskRunner().losses(learner, params, other).sum(), [learner.network.head.bias])  # type: ignore[union-attr]
     assert (gradient[2:] == 0).all()
 
 
@@ -75,13 +78,11 @@ class Doubles(Strategy):
 
 def test_a_strategy_that_routes_is_asked_for_every_example() -> None:
     learner, examples = classifier(), batch()
-    plain = learner.outputs(learner.meta_parameters(), examples)
-    learner.use([Doubles()])
+    plain = TaskRunner().outputs(learner, learner.meta_parameters(), examples)
     params = learner.meta_parameters()
-    routed = learner.outputs(params, examples)
-    learner.use([])
+    routed = Chain([Doubles()]).bind(learner, TaskRunner()).outputs(learner, params, examples)
     doubled = {name: 2 * p for name, p in params.items()}
-    torch.testing.assert_close(routed, learner.outputs(doubled, examples))
+    torch.testing.assert_close(routed, TaskRunner().outputs(learner, doubled, examples))
     assert not torch.allclose(routed, plain)
 
 
@@ -124,18 +125,21 @@ def test_among_all_classes_nothing_tells_it_the_experience(monkeypatch: pytest.M
     for poisoned in (False, True):
         learner, data = make_classifier(), toy_examples("class", classes="all")
         if poisoned:
-            monkeypatch.setattr(Learner, "_position", lambda self, step: Position(-7, step=10**9, seed=10**9, rank=5))
+            monkeypatch.setattr(
+                StreamModule, "_position_of", lambda self, step: Position(-7, step=10**9, seed=10**9, rank=5)
+            )
             nameless = tuple(replace(e, name="garbage") for e in data.stream.experiences)
             data._stream = replace(data.stream, experiences=nameless, domains=("garbage",) * 3)
-        matrix = fit(learner, data).matrix()
+        module = module_of(learner)
+        matrix = fit(module, data).matrix()
         params = learner.meta_parameters()
         answers = []
         for experience in data.stream.experiences:
             examples = data.draw(experience, "train", range(8)).gather(torch.device("cpu"))
             assert examples.classes is not None
             assert (examples.classes == torch.arange(12)).all()
-            answers.append(learner.outputs(params, examples))
-            measures = [learner.validation_step(examples, 0, domain)["score"] for domain in (experience.index, 10**9)]
+            answers.append(TaskRunner().outputs(learner, params, examples))
+            measures = [module.validation_step(examples, 0, domain)["score"] for domain in (experience.index, 10**9)]
             assert torch.equal(*measures)
         found.append((weights(learner), torch.stack(answers), torch.from_numpy(matrix)))
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from lifelong import learners
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners.pretrained import Pretrained
-from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, AdapterBank
 from strategies.adapter_bank import _add as with_entry
 from tests.learners.exactness import check_finite_differences
 from tests.strategies.test_contract import CASES as STRATEGIES
 from tests.strategies.test_contract import MAKERS
-from tests.toys import LEARNERS, AtEnd, fit, make_learner, random_episode, same, toy_data, weights
+from tests.toys import LEARNERS, AtEnd, fit, make_learner, module_of, random_episode, same, toy_data, weights
 
 CASES = [("vector", "none"), ("image", "batch"), ("image", "group")]
 HEADED = {"ANIL", "BOIL", "CAVIA", "IMAML", "MAML", "MetaSGD", "NoAdaptation", "Reptile"}
@@ -27,11 +27,11 @@ def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
     learner = make_learner(name, kind, norm).double()
     batch = random_episode(kind, n_tasks=4 if kind == "vector" else 2).to(torch.float64)
     found = {}
-    for mapping, chunk in (("loop", None), ("vmap", None), ("vmap", 1)):
-        learner.outer = OuterLoop(mapping=mapping, chunk=chunk)
-        losses = learner.losses(learner.meta_parameters(), batch)
+    for plan, chunk in (("loop", None), ("vmap", None), ("vmap", 1)):
+        runner = TaskRunner(plan=plan, chunk=chunk)
+        losses = runner.losses(learner, learner.meta_parameters(), batch)
         trained = [p for p in learner.parameters() if p.requires_grad]
-        found[mapping, chunk] = (losses, torch.autograd.grad(losses.sum(), trained))
+        found[plan, chunk] = (losses, torch.autograd.grad(losses.sum(), trained))
     reference = found["loop", None]
     assert any(g.abs().max() > 1e-6 for g in reference[1])
     for losses, gradients in found.values():
@@ -57,15 +57,16 @@ def test_meta_gradients_of_comparisons_equal_finite_differences(name: str, setti
     check_finite_differences(learner, random_episode(kind), flat)
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("name", LEARNERS)
-def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, mapping: str) -> None:
-    learner = make_learner(name, mapping=mapping).eval()
+def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, plan: PlanName) -> None:
+    learner = make_learner(name).eval()
+    module = module_of(learner, plan=plan)
     before = weights(learner)
     with torch.inference_mode():
         batch = random_episode()
-        measures = learner.validation_step(batch, 0) | {"test": learner.test_step(batch, 0)["score"]}
-        predicted = learner.predict_step(batch, 0)
+        measures = module.validation_step(batch, 0) | {"test": module.test_step(batch, 0)["score"]}
+        predicted = module.predict_step(batch, 0)
     assert measures["score"].shape == (3,)
     assert torch.equal(measures["score"], measures["test"])
     assert not any(t.requires_grad or t.grad_fn is not None for t in (*measures.values(), predicted))
@@ -78,9 +79,9 @@ def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, ma
 def test_scores_are_the_share_of_right_queries(name: str) -> None:
     learner, batch = make_learner(name).eval(), random_episode()
     params = learner.meta_parameters()
-    outputs = learner.outputs(params, batch)
+    outputs = TaskRunner().outputs(learner, params, batch)
     expected = (outputs.argmax(-1) == batch.query_y).float().mean(-1)
-    torch.testing.assert_close(learner.scores(params, batch), expected)
+    torch.testing.assert_close(TaskRunner().scores(learner, params, batch), expected)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -93,8 +94,10 @@ def test_predictions_do_not_depend_on_the_names_of_the_labels(name: str) -> None
             params[f"network.head.{part}"] = params[f"network.head.{part}"][renamed.argsort()]
     support = (batch.support_x, renamed[batch.support_y])
     other = Episode(*support, batch.query_x, renamed[batch.query_y], batch.weight, batch.n_way)
-    outputs = learner.outputs(learner.meta_parameters(), batch)
-    torch.testing.assert_close(learner.outputs(params, other)[..., renamed], outputs, rtol=1e-4, atol=1e-5)
+    outputs = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
+    torch.testing.assert_close(
+        TaskRunner().outputs(learner, params, other)[..., renamed], outputs, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -102,11 +105,11 @@ def test_the_numbers_of_the_classes_are_no_input(name: str) -> None:
     learner, batch = make_learner(name).eval(), random_episode()
     assert batch.classes is not None
     poisoned, params = replace(batch, classes=torch.full_like(batch.classes, -(10**9))), learner.meta_parameters()
-    functions = [learner.outputs, learner.scores]
+    functions = [TaskRunner().outputs, TaskRunner().scores]
     if not isinstance(learner, Pretrained):  # it trains by them, and is judged without
-        functions.append(learner.losses)
+        functions.append(TaskRunner().losses)
     for function in functions:
-        assert torch.equal(function(params, poisoned), function(params, batch))
+        assert torch.equal(function(learner, params, poisoned), function(learner, params, batch))
 
 
 @pytest.mark.parametrize("name", [name for name in LEARNERS if not getattr(learners, name).sees_other_queries])
@@ -114,7 +117,7 @@ def test_inductive_predictions_do_not_depend_on_other_queries(name: str) -> None
     learner, batch = make_learner(name, "image", "group").eval(), random_episode("image", n_tasks=1)
     first = Episode(*batch.tasks()[:2], batch.query_x[:, :2], batch.query_y[:, :2], batch.weight, batch.n_way)
     params = learner.meta_parameters()
-    whole, part = learner.outputs(params, batch), learner.outputs(params, first)
+    whole, part = TaskRunner().outputs(learner, params, batch), TaskRunner().outputs(learner, params, first)
     torch.testing.assert_close(whole[:, :2], part, rtol=1e-4, atol=1e-5)
     assert not learner.transductive
 
@@ -154,9 +157,7 @@ def test_with_a_bank_an_old_experience_is_answered_as_ever(name: str) -> None:
         entry, params = bank.entries[0], learner.meta_parameters()
         learner.eval()
         with torch.no_grad():
-            found.append(
-                learner.over_tasks(lambda t: learner.answer(params, t, lambda p, sx, sy: with_entry(p, entry)), batch)
-            )
+            found.append(TaskRunner().rerouted(lambda p, sx, sy: with_entry(p, entry)).outputs(learner, params, batch))
         learner.train()
 
     evaluator = fit(learner, toy_data(2), [bank, AtEnd(look)])
@@ -186,20 +187,3 @@ def test_training_learns_and_fills_the_matrix(name: str) -> None:
     evaluator = fit(learner, toy_data(2))
     assert not same(before, weights(learner))
     assert evaluator.matrix().shape == (2, 2, 8)
-
-
-def test_a_loss_that_is_not_finite_stops_the_training() -> None:
-    learner = make_learner("MAML", inner_rate=1e30)
-    with pytest.raises(ValueError, match=r"loss became (nan|inf) in experience 1 \(domain 0\), step 1"):
-        fit(learner, toy_data(1))
-
-
-def test_a_checkpoint_of_another_configuration_is_refused() -> None:
-    learner, other = make_learner("MAML"), make_learner("ProtoNet")
-    checkpoint: dict[str, object] = {}
-    learner.on_save_checkpoint(checkpoint)
-    learner.on_load_checkpoint(checkpoint)
-    with pytest.raises(ValueError, match="learner is MAML there and ProtoNet here"):
-        other.on_load_checkpoint(checkpoint)
-    with pytest.raises(ValueError, match="not written by lifelong"):
-        learner.on_load_checkpoint({})

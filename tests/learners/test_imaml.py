@@ -3,9 +3,9 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.inner_loop import gradient_descent
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.learners import IMAML
 from lifelong.learners.imaml import conjugate_gradients
-from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import only_task, regression_episode
 from tests.toys import make_learner, random_episode
 
@@ -17,12 +17,11 @@ def data() -> list[Tensor]:
     return [torch.randn(n, d, dtype=torch.float64) for n, d in ((5, 3), (5, 1), (4, 3), (4, 1))]
 
 
-def linear_learner(mapping: str = "auto", **settings: float) -> IMAML:
+def linear_learner(**settings: float) -> IMAML:
     torch.manual_seed(4)
     net = nn.Linear(3, 1, bias=False)
     defaults = {"n_inner_steps": 400, "inner_rate": 0.1, "regularisation": STRENGTH, "n_cg_steps": 3} | settings
-    outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-    return IMAML(net, task="regression", outer=outer, **defaults).double()  # type: ignore[arg-type]
+    return IMAML(net, task="regression", **defaults).double()  # type: ignore[arg-type]
 
 
 def by_hand(start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -35,11 +34,11 @@ def by_hand(start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return end, 2 * (qx @ end.T - qy).T @ qx / 4, hessian
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("damping", [0.0, 0.5])
-def test_meta_gradient_equals_the_analytic_implicit_gradient(damping: float, mapping: str) -> None:
-    learner, batch = linear_learner(mapping, damping=damping), regression_episode(*data())
-    loss = learner.losses(learner.meta_parameters(), batch).sum()
+def test_meta_gradient_equals_the_analytic_implicit_gradient(damping: float, plan: PlanName) -> None:
+    learner, batch = linear_learner(damping=damping), regression_episode(*data())
+    loss = TaskRunner(plan=plan).losses(learner, learner.meta_parameters(), batch).sum()
     loss.backward()
     weight = learner.network.weight
     end, of_query, hessian = by_hand(weight.detach())
@@ -55,7 +54,7 @@ def test_without_conjugate_gradients_it_is_first_order_and_few_of_them_are_not_e
     found = []
     for n_cg_steps in (0, 1, 3):
         learner = linear_learner(n_cg_steps=n_cg_steps)
-        learner.losses(learner.meta_parameters(), regression_episode(*data())).sum().backward()
+        TaskRunner().losses(learner, learner.meta_parameters(), regression_episode(*data())).sum().backward()
         found.append(learner.network.weight.grad)
     _, of_query, _ = by_hand(learner.network.weight.detach())
     torch.testing.assert_close(found[0], of_query)
@@ -69,7 +68,7 @@ def test_meta_gradient_equals_the_limit_of_a_long_unrolled_inner_loop(kind: str)
     learner = IMAML(net, task=kind, n_inner_steps=300, inner_rate=0.2, regularisation=1.0, n_cg_steps=30).double()  # type: ignore[arg-type]
     batch = random_episode("regression" if kind == "regression" else "vector", n_tasks=1).to(torch.float64)
     task, params = only_task(learner, batch), learner.meta_parameters()
-    implicit = torch.autograd.grad(learner.losses(params, batch).sum(), list(params.values()))
+    implicit = torch.autograd.grad(TaskRunner().losses(learner, params, batch).sum(), list(params.values()))
 
     def regularised(moved: dict[str, Tensor]) -> Tensor:
         fit = learner.objective.loss(learner.apply_network(moved, task.support_x), task.support_y)

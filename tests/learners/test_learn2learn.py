@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import ANIL, MAML, Learn2Learn, MetaSGD, ProtoNet
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.strategy import Strategy
-from lifelong.training.optimizer import OuterLoop
+from lifelong.training.stream_module import StreamModule
 from strategies import EWC, AdapterBank, Replay
 from strategies.importance.fisher import fisher_diagonal
 from tests.command_line import TINY_DATA, run_here
 from tests.learn2learn import learn2learn_or_skip
-from tests.toys import fit, network, random_episode, same, toy_data, weights
+from tests.toys import fit, module_of, network, random_episode, same, toy_data, weights
 
 RATE = 0.125
 
@@ -73,9 +73,8 @@ def algorithm(request: pytest.FixtureRequest) -> Any:
 
 def make(algorithm: Any, kind: str = "vector", norm: str = "group", **settings: Any) -> Learn2Learn:
     torch.manual_seed(1)
-    outer = OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.01))
     wrapped = network(kind, 1 if kind == "regression" else 3, norm)
-    settings = {"n_inner_steps": 2, "inner_rate": RATE, "outer": outer} | settings
+    settings = {"n_inner_steps": 2, "inner_rate": RATE} | settings
     return Learn2Learn(wrapped, algorithm=algorithm, **settings)
 
 
@@ -89,22 +88,22 @@ def test_where_it_is_missing_one_sentence_tells_how_to_install_it(monkeypatch: p
 
 
 def test_what_its_modules_cannot_do_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"outer\.mapping loop"):
-        make(HandMade, outer=OuterLoop(mapping="vmap"))
-    with pytest.raises(ValueError, match=r"leave --model\.outer\.recompute out"):
-        make(HandMade, outer=OuterLoop(recompute="steps"))
+    with pytest.raises(ValueError, match=r"set --runner\.plan loop"):
+        fit(module_of(make(HandMade), plan="vmap"), toy_data(1))
+    with pytest.raises(ValueError, match=r"leave --runner\.recompute out"):
+        fit(module_of(make(HandMade), runner=TaskRunner(recompute="steps")), toy_data(1))
     with pytest.raises(ValueError, match="running statistics"):
         Learn2Learn(nn.BatchNorm1d(2), algorithm=HandMade)
     learner = make(HandMade)
     with pytest.raises(ValueError, match="n_outputs 4"):
-        learner.losses(learner.meta_parameters(), random_episode(n_way=4))
+        TaskRunner().losses(learner, learner.meta_parameters(), random_episode(n_way=4))
 
 
 @pytest.mark.parametrize("kind", ["vector", "image", "regression"])
 def test_gradients_reach_every_meta_parameter(algorithm: Any, kind: str) -> None:
     learner = make(algorithm, kind, task="regression" if kind == "regression" else "classification")
     params = learner.meta_parameters()
-    losses = learner.losses(params, random_episode(kind))
+    losses = TaskRunner().losses(learner, params, random_episode(kind))
     assert all(g.abs().sum() > 0 for g in torch.autograd.grad(losses.sum(), list(params.values())))
 
 
@@ -112,10 +111,10 @@ def test_it_adapts_the_parameters_that_it_is_given(algorithm: Any) -> None:
     learner, batch = make(algorithm), random_episode()
     before = weights(learner)
     given = {name: (0.5 * p).detach() for name, p in learner.meta_parameters().items()}
-    found = learner.losses(given, batch)
+    found = TaskRunner().losses(learner, given, batch)
     assert same(before, weights(learner))
     learner.load_state_dict(given)
-    torch.testing.assert_close(found, learner.losses(learner.meta_parameters(), batch))
+    torch.testing.assert_close(found, TaskRunner().losses(learner, learner.meta_parameters(), batch))
 
 
 def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(algorithm: Any) -> None:
@@ -123,34 +122,35 @@ def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(algorithm: An
     before = weights(learner)
     with torch.inference_mode():
         batch = random_episode()
-        score, predicted = learner.validation_step(batch, 0)["score"], learner.predict_step(batch, 0)
+        module = StreamModule(learner)
+        score, predicted = module.validation_step(batch, 0)["score"], module.predict_step(batch, 0)
     with torch.no_grad():
         task = (random_episode().support_x[0], torch.eye(3).repeat(2, 1))
         state = learner.adapt(learner.meta_parameters(), *task)
     assert not any(t.grad_fn is not None for t in (score, predicted, *state.values()))
     assert same(before, weights(learner))
     assert all(p.grad is None for p in learner.parameters())
-    torch.testing.assert_close(learner.scores(learner.meta_parameters(), random_episode()), score)
+    torch.testing.assert_close(TaskRunner().scores(learner, learner.meta_parameters(), random_episode()), score)
 
 
 def test_the_fisher_is_the_mean_of_the_squared_gradients(algorithm: Any) -> None:
     learner, batch = make(algorithm).double().eval(), random_episode(n_tasks=1).to(torch.float64)
     uniform = torch.rand(1, 6, 3, dtype=torch.float64)
-    found = fisher_diagonal(learner, [(batch, uniform)], "empirical")
+    found = fisher_diagonal(learner, [(batch, uniform)], "empirical", runner=TaskRunner())
     params = learner.meta_parameters()
-    gradients = torch.autograd.grad(learner.losses(params, batch).sum(), list(params.values()))
+    gradients = torch.autograd.grad(TaskRunner().losses(learner, params, batch).sum(), list(params.values()))
     expected = {name: g.square() for name, g in zip(params, gradients, strict=True)}
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    exact = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    exact = fisher_diagonal(learner, [(batch, uniform)], "exact", runner=TaskRunner())
     assert all(f.isfinite().all() and f.sum() > 0 for f in exact.values())
 
 
 def test_a_frozen_parameter_adapts_but_has_no_fisher(algorithm: Any) -> None:
     learner, batch = make(algorithm), random_episode()
     next(learner.parameters()).requires_grad_(False)
-    assert learner.losses(learner.meta_parameters(), batch).requires_grad
+    assert TaskRunner().losses(learner, learner.meta_parameters(), batch).requires_grad
     with pytest.raises(ValueError, match="cannot adapt a frozen parameter"):
-        fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "sampled")
+        fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "sampled", runner=TaskRunner())
 
 
 @pytest.mark.parametrize("strategy", [None, Replay, EWC, AdapterBank])
@@ -210,7 +210,7 @@ def doubles(kind: str) -> Episode:
 def assert_equal(ours: Learner, wrapped: nn.Module, theirs: dict[str, Tensor], answer: Answer, batch: Episode) -> float:
     """Losses and meta-gradients of all tasks; ``theirs`` maps our names to learn2learn's parameters."""
     params = ours.meta_parameters()
-    losses = ours.losses(params, batch)
+    losses = TaskRunner().losses(ours, params, batch)
     found = torch.autograd.grad(losses.sum(), [params[n] for n in theirs])
     expected_losses = []
     for sx, sy, qx, qy, _ in zip(*batch.tasks(), strict=True):
@@ -298,5 +298,8 @@ def test_the_wrapped_algorithm_equals_our_own_learner(l2l: Any, name: str, ours:
     wrapped = Learn2Learn(body_and_head("image"), algorithm=name, n_inner_steps=3, inner_rate=RATE).double()  # type: ignore[arg-type]
     batch = doubles("image")
     torch.testing.assert_close(
-        own.losses(own.meta_parameters(), batch), wrapped.losses(wrapped.meta_parameters(), batch), rtol=0, atol=1e-9
+        TaskRunner().losses(own, own.meta_parameters(), batch),
+        TaskRunner().losses(wrapped, wrapped.meta_parameters(), batch),
+        rtol=0,
+        atol=1e-9,
     )

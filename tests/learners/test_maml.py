@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from lifelong import learners
 from lifelong.compute.inner_loop import clipped
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.learners import ANIL, BOIL, MAML
 from lifelong.networks import MLP, WithHead
-from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import ALPHA, check_finite_differences, linear_case
 from tests.toys import fit, make_learner, network, random_episode, toy_data
 
 OPTIONS = {"n_inner_steps": 3, "learn_inner_rate": True, "rates_per_step": True, "multi_step_loss_until": 10}
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("first_order", [False, True])
-def test_meta_gradient_equals_the_closed_form(first_order: bool, mapping: str) -> None:
+def test_meta_gradient_equals_the_closed_form(first_order: bool, plan: PlanName) -> None:
     net, batch, hand = linear_case()
     learner = MAML(
         net,
@@ -26,12 +26,11 @@ def test_meta_gradient_equals_the_closed_form(first_order: bool, mapping: str) -
         n_inner_steps=1,
         inner_rate=ALPHA,
         first_order=first_order,
-        outer=OuterLoop(mapping=mapping),
     ).double()
     with torch.no_grad():
         for rate in learner.inner_rates.parameters():
             rate.fill_(ALPHA)
-    loss = learner.losses(learner.meta_parameters(), batch).sum()
+    loss = TaskRunner(plan=plan).losses(learner, learner.meta_parameters(), batch).sum()
     (found,) = torch.autograd.grad(loss, [net.weight])
     expected = hand["outer"] * (1.0 if first_order else 1 - ALPHA * hand["h"])
     assert loss.item() == pytest.approx(hand["loss"], rel=1e-12)
@@ -44,7 +43,7 @@ def test_a_learnt_inner_rate_receives_its_gradient() -> None:
     with torch.no_grad():
         for rate in learner.inner_rates.parameters():
             rate.fill_(ALPHA)
-    learner.losses(learner.meta_parameters(), batch).sum().backward()
+    TaskRunner().losses(learner, learner.meta_parameters(), batch).sum().backward()
     (rate,) = learner.inner_rates.parameters()
     assert rate.grad is not None
     assert rate.grad.item() == pytest.approx(-hand["outer"] * hand["g"], rel=1e-12)
@@ -60,52 +59,49 @@ def test_meta_gradient_through_three_steps_equals_finite_differences(kind: str) 
 
 
 @pytest.mark.parametrize("name", ["MAML", "ANIL", "BOIL"])
-def test_with_all_options_the_meta_gradient_equals_finite_differences(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MAML, "global_step", 3)
-    check_finite_differences(make_learner(name, **OPTIONS), random_episode())
+def test_with_all_options_the_meta_gradient_equals_finite_differences(name: str) -> None:
+    learner = make_learner(name, **OPTIONS)
+    learner.start_step(3)
+    check_finite_differences(learner, random_episode())
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])
-def test_with_all_options_vmap_equals_the_loop(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MAML, "global_step", 3)
+def test_with_all_options_vmap_equals_the_loop(kind: str) -> None:
     learner, batch = make_learner("MAML", kind, **OPTIONS).double(), random_episode(kind, n_tasks=2)
+    learner.start_step(3)
     found = []
-    for mapping in ("loop", "vmap"):
-        learner.outer = OuterLoop(mapping=mapping)
-        losses = learner.losses(learner.meta_parameters(), batch)
+    for plan in ("loop", "vmap"):
+        runner = TaskRunner(plan=plan)
+        losses = runner.losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(learner.parameters()))))
     torch.testing.assert_close(found[0], found[1], rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("step", [0, 3, 10, 11])
-def test_the_multi_step_loss_is_the_weighted_sum_and_anneals_to_the_last_step(
-    step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MAML, "global_step", step)
+def test_the_multi_step_loss_anneals_to_the_last_step(step: int) -> None:
     batch = random_episode()
     learner = make_learner("MAML", n_inner_steps=3, multi_step_loss_until=10)
+    learner.start_step(step)
     params = learner.meta_parameters()
-    after = [make_learner("MAML", n_inner_steps=n).losses(params, batch) for n in (1, 2, 3)]
+    after = [TaskRunner().losses(make_learner("MAML", n_inner_steps=n), params, batch) for n in (1, 2, 3)]
     early = {0: 1 / 3, 3: 0.7 / 3, 10: 0.0, 11: 0.0}[step]
-    losses, outputs = learner.losses_and_outputs(params, batch)
+    losses, outputs = TaskRunner().losses_and_outputs(learner, params, batch)
     torch.testing.assert_close(losses, early * after[0] + early * after[1] + (1 - 2 * early) * after[2])
-    torch.testing.assert_close(outputs, make_learner("MAML", n_inner_steps=3).outputs(params, batch))
+    torch.testing.assert_close(outputs, TaskRunner().outputs(make_learner("MAML", n_inner_steps=3), params, batch))
     if step >= 10:
         assert torch.equal(losses, after[2])
-    assert torch.equal(learner.eval().losses(params, batch), after[2])
+    assert torch.equal(TaskRunner().losses(learner.eval(), params, batch), after[2])
 
 
-def test_first_order_ends_at_the_given_optimizer_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gradient(**settings: Any) -> Tensor:
+def test_first_order_ends_at_the_given_optimizer_step() -> None:
+    def gradient(step: int = 0, **settings: Any) -> Tensor:
         learner = make_learner("MAML", **settings)
-        learner.losses(learner.meta_parameters(), random_episode()).sum().backward()
+        learner.start_step(step)
+        TaskRunner().losses(learner, learner.meta_parameters(), random_episode()).sum().backward()
         return torch.cat([p.grad.flatten() for p in learner.network.parameters() if p.grad is not None])
 
     for step, first_order in ((0, True), (4, True), (5, False)):
-        monkeypatch.setattr(MAML, "global_step", step)
-        assert torch.equal(gradient(first_order_until=5), gradient(first_order=first_order))
+        assert torch.equal(gradient(step, first_order_until=5), gradient(first_order=first_order))
     assert not torch.allclose(gradient(first_order=True), gradient())
 
 
@@ -113,8 +109,9 @@ def test_progress_is_that_of_the_trainer() -> None:
     class Noting(MAML):
         seen: ClassVar[list[tuple[int, bool, float]]] = []
 
-        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-            self.seen.append((self.global_step, self.is_first_order(), self.step_weights()[0]))
+        def start_step(self, n_steps: int) -> None:
+            super().start_step(n_steps)
+            self.seen.append((n_steps, self.is_first_order(), self.step_weights()[0]))
 
     learner = Noting(network(), n_inner_steps=2, first_order_until=3, multi_step_loss_until=4)
     fit(learner, toy_data(2, steps_per_experience=3))
@@ -130,7 +127,7 @@ def test_every_step_has_a_rate_of_its_own() -> None:
     a, b = 0.05, 0.11
     with torch.no_grad():
         learner.inner_rates["weight"].copy_(torch.tensor([a, b], dtype=torch.float64))
-    learner.losses(learner.meta_parameters(), batch).sum().backward()
+    TaskRunner().losses(learner, learner.meta_parameters(), batch).sum().backward()
     # The gradient at w is g + h (w - 0.8), so it shrinks by (1 - rate h) at every step.
     g, h = hand["g"], hand["h"]
     between, query_x, query_y = g * (1 - a * h), batch.query_x[0, :, 0], batch.query_y[0, :, 0]
@@ -156,7 +153,7 @@ def test_one_step_from_a_head_of_zeros_is_a_product_with_class_means(learner: ty
     network = MLP(n_inputs=4, hidden=[8], n_outputs=3)
     maml = learner(network, n_inner_steps=1, inner_rate=0.3, head_rate=5.0, zero_head=True).double()
     batch = random_episode(n_tasks=2).to(torch.float64)
-    outputs = maml.outputs(maml.meta_parameters(), batch)
+    outputs = TaskRunner().outputs(maml, maml.meta_parameters(), batch)
     for output, support_x, support_y, query_x in zip(
         outputs, batch.support_x, batch.support_y, batch.query_x, strict=True
     ):
@@ -168,17 +165,17 @@ def test_one_step_from_a_head_of_zeros_is_a_product_with_class_means(learner: ty
 def test_a_head_of_zeros_treats_ways_alike_and_its_own_weights_do_not_count() -> None:
     learner, batch = make_learner("MAML", n_inner_steps=3, zero_head=True).double(), random_episode()
     batch = batch.to(torch.float64)
-    outputs = learner.outputs(learner.meta_parameters(), batch)
+    outputs = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
     turned = replace(batch, support_y=(batch.support_y + 1) % 3)
-    torch.testing.assert_close(learner.outputs(learner.meta_parameters(), turned).roll(-1, -1), outputs)
+    torch.testing.assert_close(TaskRunner().outputs(learner, learner.meta_parameters(), turned).roll(-1, -1), outputs)
     gradients = torch.autograd.grad(
-        learner.losses(learner.meta_parameters(), batch).sum(),
+        TaskRunner().losses(learner, learner.meta_parameters(), batch).sum(),
         [p for p in learner.network.parameters() if p.requires_grad],
     )
     assert len(gradients) == 2  # those of the one hidden layer
     with torch.no_grad():
         learner.network.head.weight.fill_(7.0)  # type: ignore[union-attr, operator]
-    assert torch.equal(learner.outputs(learner.meta_parameters(), batch), outputs)
+    assert torch.equal(TaskRunner().outputs(learner, learner.meta_parameters(), batch), outputs)
 
 
 def test_the_body_stays_for_one_step_from_a_head_of_zeros() -> None:
@@ -194,10 +191,10 @@ def test_the_body_stays_for_one_step_from_a_head_of_zeros() -> None:
     assert one["network.head.weight"].any()
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
-def test_a_head_of_zeros_against_finite_differences(mapping: Any) -> None:
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
+def test_a_head_of_zeros_against_finite_differences(plan: PlanName) -> None:
     settings = {"n_inner_steps": 3, "zero_head": True, "head_rate": 0.5, "learn_inner_rate": True}
-    check_finite_differences(make_learner("MAML", mapping=mapping, **settings), random_episode())
+    check_finite_differences(make_learner("MAML", **settings), random_episode(), runner=TaskRunner(plan=plan))
 
 
 def test_the_head_moves_at_its_own_rate() -> None:
@@ -242,29 +239,29 @@ def test_evaluation_steps_are_used_in_evaluation_only() -> None:
     batch = random_episode()
     learner = make_learner("MAML", n_inner_steps=1, n_eval_steps=4)
     params = learner.meta_parameters()
-    trained = learner.train().losses(params, batch)
-    evaluated = learner.eval().losses(params, batch)
-    torch.testing.assert_close(trained, make_learner("MAML", n_inner_steps=1).losses(params, batch))
-    torch.testing.assert_close(evaluated, make_learner("MAML", n_inner_steps=4).losses(params, batch))
+    trained = TaskRunner().losses(learner.train(), params, batch)
+    evaluated = TaskRunner().losses(learner.eval(), params, batch)
+    torch.testing.assert_close(trained, TaskRunner().losses(make_learner("MAML", n_inner_steps=1), params, batch))
+    torch.testing.assert_close(evaluated, TaskRunner().losses(make_learner("MAML", n_inner_steps=4), params, batch))
     assert not torch.allclose(trained, evaluated)
 
 
 def test_no_evaluation_steps_means_the_initialisation_itself() -> None:
     learner, batch = make_learner("MAML", n_eval_steps=0).eval(), random_episode()
-    _, outputs = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    _, outputs = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), batch)
     torch.testing.assert_close(outputs[1], learner.network(batch.query_x[1]))
 
 
 def test_another_number_of_ways_is_refused() -> None:
     learner = make_learner("MAML")
     with pytest.raises(ValueError, match=r"the network has 3 outputs, but the tasks ask for 4.*n_outputs 4"):
-        learner.losses(learner.meta_parameters(), random_episode(n_way=4))
+        TaskRunner().losses(learner, learner.meta_parameters(), random_episode(n_way=4))
 
 
 @pytest.mark.parametrize("settings", [{}, {"multi_step_loss_until": 10}])
 def test_no_inner_steps_means_the_initialisation_itself(settings: dict[str, int]) -> None:
     learner, batch = make_learner("MAML", n_inner_steps=0, **settings).train(), random_episode()
-    losses, outputs = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    losses, outputs = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), batch)
     torch.testing.assert_close(outputs[1], learner.network(batch.query_x[1]))
     torch.testing.assert_close(losses[1], nn.functional.cross_entropy(outputs[1], batch.query_y[1]))
 
@@ -276,11 +273,11 @@ def test_negative_steps_are_refused(name: str, steps: str) -> None:
         make_learner(name, **{steps: -1})
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
-def test_a_huber_inner_loss_with_clipped_gradients_against_finite_differences(mapping: Any) -> None:
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
+def test_a_huber_inner_loss_with_clipped_gradients_against_finite_differences(plan: PlanName) -> None:
     settings = {"inner_huber": 0.3, "inner_clip": 0.2, "inner_rate": 0.5, "n_inner_steps": 3}
     check_finite_differences(
-        make_learner("MAML", "regression", mapping=mapping, **settings), random_episode("regression")
+        make_learner("MAML", "regression", **settings), random_episode("regression"), runner=TaskRunner(plan=plan)
     )
 
 
@@ -306,7 +303,7 @@ def test_one_wild_target_moves_the_weights_no_farther_than_the_clip(name: str) -
 def test_a_huber_loss_with_a_large_threshold_is_the_squared_error() -> None:
     batch = random_episode("regression")
     plain, huber = (make_learner("MAML", "regression", **s) for s in ({}, {"inner_huber": 1e6}))
-    losses = [learner.losses(learner.meta_parameters(), batch) for learner in (plain, huber)]
+    losses = [TaskRunner().losses(learner, learner.meta_parameters(), batch) for learner in (plain, huber)]
     torch.testing.assert_close(*losses)
 
 

@@ -13,14 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import Classifier, NearestClassMean
 from lifelong.networks import MLP, Conv4, WithHead
-from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, LwF, Replay, WeightAveraging
+from strategies.memory.budget import Budget
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
-from tests.toys import AtEnd, FewClasses, fit, make_classifier, same, toy_examples, weights
+from tests.toys import AtEnd, FewClasses, fit, make_classifier, module_of, same, toy_examples, weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*configure_optimizers. returned .None.*"),  # there is nothing to optimize
@@ -32,8 +33,7 @@ SCENARIOS = ["class", "domain", "task"]
 def learner_of(network: nn.Module | None = None, **settings: Any) -> NearestClassMean:
     torch.manual_seed(1)
     network = network or MLP(n_inputs=4, hidden=[8], n_outputs=12)
-    outer = OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.01))
-    return NearestClassMean(network, outer=outer, **settings)
+    return NearestClassMean(network, **settings)
 
 
 def one_pass(scenario: Any = "class", n: int = 3, **settings: Any) -> ExampleDataModule:
@@ -63,7 +63,7 @@ def test_means_are_those_of_all_examples_whatever_the_batches_and_their_order(ba
     learner.make_room(n_classes=5, n_features=5)
     places = torch.randperm(40, generator=torch.Generator().manual_seed(order))
     for piece in places.split(batch_size):  # type: ignore[no-untyped-call]
-        learner.absorb(features[piece], numbers[piece])
+        learner.absorb(features[piece], numbers[piece], TaskRunner())
     assert learner.counts.tolist() == [*torch.bincount(numbers).tolist(), 0]
     for number in range(4):
         expected = features[numbers == number].mean(0)
@@ -93,7 +93,7 @@ def test_the_answer_is_the_nearest_mean_among_the_ways(scenario: str, transform:
     fit(learner, data)
     learner.eval()
     batch = batch_of(data, 1)
-    found = learner.outputs(learner.meta_parameters(), batch)
+    found = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
     z = learner.network.features(batch.query_x[:, 0])  # type: ignore[operator]
     z = F.normalize(z, dim=-1) if transform == "l2" else z
     assert batch.classes is not None
@@ -114,17 +114,18 @@ def test_classes_that_were_not_seen_are_the_least_likely_and_no_answer_is_nan() 
     learner, data = learner_of(), one_pass("class", n=2, classes="all")
     learner.prepare(8)
     batch, params = batch_of(data, 0), learner.meta_parameters()
-    untrained = learner.objective.prediction(learner.outputs(params, batch))
+    untrained = learner.objective.prediction(TaskRunner().outputs(learner, params, batch))
     torch.testing.assert_close(untrained, torch.full_like(untrained, 1 / 8))
-    learner.absorb(torch.zeros(1, 8), torch.tensor([5]))
-    assert (learner.outputs(params, batch).argmax(-1) == 5).all()
+    learner.absorb(torch.zeros(1, 8), torch.tensor([5]), TaskRunner())
+    assert (TaskRunner().outputs(learner, params, batch).argmax(-1) == 5).all()
 
 
 def test_the_score_in_training_is_that_of_the_means_before() -> None:
     learner, data, told = learner_of(), one_pass("class", n=1, batch_size=4), []
-    learner._log_step = lambda batch, losses, outputs, penalty: told.append((losses, outputs))  # type: ignore
-    fit(learner, data)
-    assert len(told) == data.steps_per_experience
+    module = module_of(learner)
+    module._log_step = lambda step, penalty: told.append((step.losses, step.outputs))  # type: ignore[method-assign]
+    fit(module, data, log_every_n_steps=2)
+    assert len(told) == 1 + data.steps_per_experience // 2
     assert (told[0][1] == torch.finfo(torch.float32).min).all()
     assert (told[-1][1] > -1e6).all()
     assert all((losses == 0).all() for losses, _ in told)
@@ -178,7 +179,7 @@ def test_features_are_counted_by_a_look_at_the_stream_where_the_network_says_not
 # -- a trained embedding ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategies", [[], [partial(Replay, budget_examples=48)], [LwF]])
+@pytest.mark.parametrize("strategies", [[], [partial(Replay, budget=Budget(examples=48))], [LwF]])
 def test_a_trained_embedding_learns_as_a_classifier_does(strategies: list[Any]) -> None:
     learner, classifier = learner_of(train_embedding=True), make_classifier()
     fit(learner, toy_examples("class"), [make() for make in strategies])
@@ -223,9 +224,9 @@ def test_a_trained_embedding_is_judged_by_its_means() -> None:
     batch, params = batch_of(data, 1), learner.meta_parameters()
     learner.train()
     plain = Classifier(learner.network)
-    torch.testing.assert_close(learner.outputs(params, batch), plain.outputs(params, batch))
+    torch.testing.assert_close(TaskRunner().outputs(learner, params, batch), TaskRunner().outputs(plain, params, batch))
     learner.eval()
-    assert (learner.outputs(params, batch) <= 0).all()
+    assert (TaskRunner().outputs(learner, params, batch) <= 0).all()
 
 
 def test_a_trained_embedding_needs_an_output_for_each_class() -> None:
@@ -253,8 +254,8 @@ def test_two_processes_keep_what_one_keeps(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     options = [f"--model={model}", *(["--model.train_embedding=true"] if model == "NearestClassMean" else [])]
     options += ["--model.network=MLP", "--model.network.n_inputs=4", "--model.network.n_outputs=8"]
-    options += ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.1"]
-    options += ["--model.outer.optimizer.weight_decay=0.1"]  # which would move weights that have a gradient of zero
+    options += ["--optimizer=torch.optim.SGD", "--optimizer.lr=0.1"]
+    options += ["--optimizer.weight_decay=0.1"]  # which would move weights that have a gradient of zero
     options += ["--data=datamodules.examples.ExampleDataModule", "--data.sources=[tests.toys.FewClasses]"]
     options += ["--data.batch_size=7", *QUIET, "--strategies=[]"]
     run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
@@ -263,7 +264,7 @@ def test_two_processes_keep_what_one_keeps(tmp_path: Path, monkeypatch: pytest.M
         torch.load(tmp_path / f"runs/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
         for name in ("one", "two")
     )
-    assert one["counts"].sum() > 0
+    assert one["learner.counts"].sum() > 0
     for name, tensor in one.items():
         if isinstance(tensor, Tensor):
             torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-5)

@@ -11,11 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
-from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, Replay
 from strategies.importance.fisher import fisher_diagonal
-from tests.toys import fit, make_classifier, toy_examples
+from tests.toys import fit, make_classifier, module_of, toy_examples
 
 
 def test_one_example_by_hand() -> None:
@@ -65,7 +65,7 @@ def test_the_fisher_of_a_classifier_is_that_of_all_answers_it_could_give() -> No
     data = toy_examples("class", 1)
     batch = data.draw(data.stream.experiences[0], "train", range(2)).gather(torch.device("cpu")).to(torch.float64)
     params = learner.meta_parameters()
-    found = fisher_diagonal(learner, [(batch, torch.rand(2, 1, 4).double())], "exact")
+    found = fisher_diagonal(learner, [(batch, torch.rand(2, 1, 4).double())], "exact", TaskRunner())
     expected = {name: torch.zeros_like(p) for name, p in params.items()}
     for x in batch.query_x[:, 0]:
         logits = learner.network(x[None])[0]
@@ -83,11 +83,12 @@ def test_the_fisher_of_a_classifier_is_that_of_all_answers_it_could_give() -> No
 @pytest.mark.parametrize("strategies", [[], [Replay], [EWC]])
 def test_a_sigmoid_classifier_learns_every_scenario(scenario: str, strategies: list[Any]) -> None:
     data = toy_examples(scenario, 2, steps_per_experience=60)
-    learner = make_classifier(loss="sigmoid", outer=OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.03)))
-    matrix = fit(learner, data, [make() for make in strategies]).matrix()
+    learner = make_classifier(loss="sigmoid")
+    adam = partial(torch.optim.Adam, lr=0.03)
+    matrix = fit(module_of(learner, [make() for make in strategies], adam), data).matrix()
     assert matrix[0, 0].mean() > 0.7
     batch = data.draw(data.stream.experiences[1], "train", range(5)).gather(torch.device("cpu"))
-    losses, outputs = learner.losses_and_outputs(learner.meta_parameters(), batch)
+    losses, outputs = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), batch)
     target = F.one_hot(batch.query_y[:, 0], batch.n_way).float()
     expected = F.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none").sum(-1)
     torch.testing.assert_close(losses, expected)

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Visit
 from lifelong.learners import FineTuning, LinearProbe, ProtoNet, SimpleShot
 from lifelong.networks import MLP, Conv4
 from lifelong.strategy import Strategy
-from lifelong.training.optimizer import OuterLoop
 from tests.command_line import TINY, run_apart, run_here
-from tests.toys import fit, make_learner, random_episode, same, toy_data, weights
+from tests.toys import fit, make_learner, module_of, random_episode, same, toy_data, weights
 
 PRETRAINED = ["FineTuning", "LinearProbe", "SimpleShot"]
 
@@ -43,12 +43,12 @@ def episode(classes: list[int]) -> Episode:
 
 def test_the_loss_is_that_of_all_classes_on_support_and_query() -> None:
     learner = by_hand()
-    losses, outputs = learner.losses_and_outputs(learner.meta_parameters(), episode([2, 1]))
+    losses, outputs = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), episode([2, 1]))
     # Logits (1, 0, 0) twice with class 2, and (0, 2, 0) with class 1.
     of_two, of_one = np.log(np.e + 2), np.log(np.e**2 + 2) - 2
     assert float(losses.detach()) == pytest.approx((2 * of_two + of_one) / 3)
     assert outputs.tolist() == [[[0.0, 0.0]]]  # of the query (1, 0): the logits of classes 2 and 1
-    _, other = learner.losses_and_outputs(learner.meta_parameters(), episode([0, 1]))
+    _, other = TaskRunner().losses_and_outputs(learner, learner.meta_parameters(), episode([0, 1]))
     assert other.tolist() == [[[1.0, 0.0]]]
 
 
@@ -60,7 +60,7 @@ class Rows(Strategy):
         self.seen: list[Tensor] = []
         self.numbers: list[set[int]] = []
 
-    def end(self, learner: Any, visit: Visit) -> None:
+    def end(self, learner: Any, visit: Visit, *, runner: TaskRunner) -> None:
         self.seen.append(learner.classifier.bias.detach().clone())
         self.numbers.append({int(n) for pool in visit.experience.pools for n in pool.numbers})
 
@@ -68,11 +68,10 @@ class Rows(Strategy):
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_experiences_pull_at_different_rows_of_the_classifier(name: str) -> None:
     # Plain SGD: a gradient of Adam's past would move the rows of classes that are gone.
-    outer = OuterLoop(optimizer=partial(torch.optim.SGD, lr=0.1))
-    learner, rows = make_learner(name, outer=outer), Rows()
+    learner, rows = make_learner(name), Rows()
     before = learner.classifier.bias.detach().clone()  # type: ignore[union-attr]
     data = toy_data(2, steps_per_experience=30)
-    fit(learner, data, [rows])
+    fit(module_of(learner, [rows], partial(torch.optim.SGD, lr=0.1)), data)
     assert data.stream.n_classes == 12
     assert rows.numbers[0].isdisjoint(rows.numbers[1])
     assert len(rows.numbers[0] | rows.numbers[1]) == 12
@@ -167,7 +166,7 @@ class Centres(Strategy):
         super().__init__()
         self.means: list[Tensor] = []
 
-    def end(self, learner: Any, visit: Visit) -> None:
+    def end(self, learner: Any, visit: Visit, *, runner: TaskRunner) -> None:
         found = []
         for _, batch in visit.batches("centre", learner.n_centre_tasks):
             for x in torch.cat([batch.support_x, batch.query_x], 1).flatten(0, 1):
@@ -196,10 +195,10 @@ def test_the_centre_travels_in_the_state_and_decides() -> None:
     other = make_learner("SimpleShot")
     other.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(other.centre, learner.centre)  # type: ignore[arg-type]
-    outputs = learner.outputs(learner.meta_parameters(), batch)
-    assert torch.equal(other.outputs(other.meta_parameters(), batch), outputs)
+    outputs = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
+    assert torch.equal(TaskRunner().outputs(other, other.meta_parameters(), batch), outputs)
     other.centre.zero_()  # type: ignore[operator, union-attr]
-    assert not torch.allclose(other.outputs(other.meta_parameters(), batch), outputs)
+    assert not torch.allclose(TaskRunner().outputs(other, other.meta_parameters(), batch), outputs)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -214,7 +213,7 @@ def test_a_resumed_run_has_the_same_centre(tmp_path: Path, monkeypatch: pytest.M
     whole, parts = (
         torch.load(f"runs/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"] for name in ("whole", "parts")
     )
-    assert int(whole["n_centres"]) == 3
+    assert int(whole["learner.n_centres"]) == 3
     assert all(torch.equal(w, parts[name]) for name, w in whole.items() if isinstance(w, torch.Tensor))
 
 
@@ -266,9 +265,9 @@ def test_without_a_step_the_class_mean_head_is_a_prototypical_network() -> None:
     network.n_features = 6  # type: ignore[assignment]
     tuned, prototypes = FineTuning(copy.deepcopy(network), n_steps=0, head="class_mean"), ProtoNet(network)
     zero = FineTuning(copy.deepcopy(network), n_steps=0, head="zero")
-    expected = prototypes.outputs(prototypes.meta_parameters(), batch).softmax(-1)
-    torch.testing.assert_close(tuned.outputs(tuned.meta_parameters(), batch).softmax(-1), expected)
-    assert (zero.outputs(zero.meta_parameters(), batch) == 0).all()
+    expected = TaskRunner().outputs(prototypes, prototypes.meta_parameters(), batch).softmax(-1)
+    torch.testing.assert_close(TaskRunner().outputs(tuned, tuned.meta_parameters(), batch).softmax(-1), expected)
+    assert (TaskRunner().outputs(zero, zero.meta_parameters(), batch) == 0).all()
 
 
 def test_steps_move_network_and_head_at_their_own_rates() -> None:
@@ -290,14 +289,14 @@ def test_fine_tuning_fits_the_support_set_and_leaves_the_meta_parameters() -> No
     learner, batch = make_learner("FineTuning", n_steps=200, rate=0.1, head="zero").eval(), random_episode()
     before = weights(learner)
     task = Episode(batch.support_x, batch.support_y, batch.support_x, batch.support_y, batch.weight, 3)
-    assert (learner.scores(learner.meta_parameters(), task) == 1).all()
+    assert (TaskRunner().scores(learner, learner.meta_parameters(), task) == 1).all()
     assert same(before, weights(learner))
 
 
 @pytest.mark.slow
 def test_two_processes_pre_train_and_centre_as_one(tmp_path: Path) -> None:
     # Plain SGD: Adam would blow the rounding noise of gradients that are zero in theory up to whole steps.
-    sgd = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.1"]
+    sgd = ["--optimizer=torch.optim.SGD", "--optimizer.lr=0.1"]
     options = ["--model=SimpleShot", "--model.n_centre_tasks=7", *TINY[1:], *sgd]
     run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
     run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
@@ -305,5 +304,5 @@ def test_two_processes_pre_train_and_centre_as_one(tmp_path: Path) -> None:
         torch.load(tmp_path / f"runs/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
         for name in ("one", "two")
     )
-    for name in ("centre", "classifier.weight", "network.body.0.weight"):
+    for name in ("learner.centre", "learner.classifier.weight", "learner.network.body.0.weight"):
         torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=1e-6)

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import R2D2
 from tests.toys import fit, make_learner, random_episode, toy_data
 
@@ -61,10 +62,10 @@ def test_the_regulariser_shrinks_and_is_learnt() -> None:
 
 def test_regression_learns_under_vmap_and_in_the_loop() -> None:
     found = []
-    for mapping in ("vmap", "loop"):
-        learner = make_learner("R2D2", "regression", mapping=mapping)  # type: ignore[arg-type]
+    for plan in ("vmap", "loop"):
+        learner = make_learner("R2D2", "regression")
         assert learner.scale.item() == 1
-        found.append(learner.outputs(learner.meta_parameters(), random_episode("regression")))
+        found.append(TaskRunner(plan=plan).outputs(learner, learner.meta_parameters(), random_episode("regression")))
     assert found[0].shape == (3, 6, 1)
     torch.testing.assert_close(*found)
     assert (fit(make_learner("R2D2", "regression"), toy_data(1, "regression")).matrix() < 0).all()

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import RelationNet
 from lifelong.learners.objective import RelationScore
 from lifelong.networks import MLP, Conv4, WithHead
-from lifelong.training.optimizer import OuterLoop
 from strategies import EWC, Replay
 from strategies.importance.fisher import fisher_diagonal
 from tests.toys import fit, random_episode, toy_data
@@ -24,8 +24,7 @@ def by_hand(**settings: str) -> RelationNet:
 def on_maps(norm: str = "group", **settings: str) -> RelationNet:
     torch.manual_seed(1)
     network = Conv4(n_filters=8, norm=norm, image_size=16, readout="maps", n_halvings=2)  # type: ignore[arg-type]
-    outer = OuterLoop(optimizer=lambda p: torch.optim.Adam(p, lr=0.01))
-    return RelationNet(network, width=8, norm=norm, outer=outer, **settings)  # type: ignore[arg-type]
+    return RelationNet(network, width=8, norm=norm, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("aggregate", "class_0"), [("mean", [1.0, 0.2]), ("sum", [3.0, 0.6])])
@@ -57,9 +56,9 @@ def test_maps_under_vmap_and_in_the_loop(norm: str) -> None:
     classes = learner.adapt(learner.meta_parameters(), batch.support_x[0], torch.eye(3)[batch.support_y[0]].double())
     assert classes.shape == (3, 8, 4, 4)
     found = []
-    for mapping in ("vmap", "loop"):
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-        losses = learner.losses(learner.meta_parameters(), batch)
+    for plan in ("vmap", "loop"):
+        runner = TaskRunner(plan=plan)
+        losses = runner.losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(learner.parameters()))))
     torch.testing.assert_close(*found, rtol=1e-7, atol=1e-9)
 
@@ -104,9 +103,9 @@ def test_the_fisher_is_that_of_a_gaussian_around_every_score() -> None:
     torch.manual_seed(0)
     learner, batch = RelationNet(MLP(n_inputs=4, hidden=[5], n_outputs=3), width=4).double(), random_episode(n_tasks=1)
     batch = batch.to(torch.float64)
-    found = fisher_diagonal(learner, [(batch, torch.rand(1, 6, 3))], "exact")
+    found = fisher_diagonal(learner, [(batch, torch.rand(1, 6, 3))], "exact", TaskRunner())
     params = learner.meta_parameters()
-    output: Tensor = learner.outputs(params, batch)[0]
+    output: Tensor = TaskRunner().outputs(learner, params, batch)[0]
     for name in ("network.head.weight", "relation.head.weight"):
         expected = torch.zeros_like(params[name])
         for value in output.flatten():

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Task
 from lifelong.learners import Reptile
 from lifelong.learners.base import Learner
-from lifelong.training.optimizer import OuterLoop
 from tests.learners.exactness import only_task
-from tests.toys import fit, make_learner, random_episode, toy_data, weights
+from tests.toys import fit, make_learner, module_of, random_episode, toy_data, weights
 
 
 def descend(learner: Learner, x: Tensor, y: Tensor, n_steps: int, rate: float) -> dict[str, Tensor]:
@@ -30,13 +30,13 @@ def both(task: Task) -> tuple[Tensor, Tensor]:
     return torch.cat([task.support_x, task.query_x]), torch.cat([task.support_y, task.query_y])
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("kind", ["vector", "regression", "image"])
-def test_the_gradient_is_from_where_all_examples_lead_to_where_they_start(kind: str, mapping: str) -> None:
-    learner = make_learner("Reptile", kind, mapping=mapping, n_inner_steps=3, inner_rate=0.2).double()  # type: ignore[arg-type]
+def test_the_gradient_is_from_where_all_examples_lead_to_where_they_start(kind: str, plan: PlanName) -> None:
+    learner = make_learner("Reptile", kind, n_inner_steps=3, inner_rate=0.2).double()
     batch = random_episode(kind, n_tasks=1).to(torch.float64)
     end = descend(learner, *both(only_task(learner, batch)), n_steps=3, rate=0.2)
-    loss = learner.losses(learner.meta_parameters(), batch).sum()
+    loss = TaskRunner(plan=plan).losses(learner, learner.meta_parameters(), batch).sum()
     start = weights(learner.network)
     loss.backward()
     distances = [(start[name] - end[name]).square().sum() for name in start]
@@ -46,8 +46,7 @@ def test_the_gradient_is_from_where_all_examples_lead_to_where_they_start(kind: 
 
 
 def test_an_outer_sgd_step_goes_the_share_of_the_way_to_the_mean_of_the_tasks() -> None:
-    outer = OuterLoop(optimizer=partial(torch.optim.SGD, lr=0.25))
-    learner = make_learner("Reptile", outer=outer, n_inner_steps=2, inner_rate=0.2)
+    learner = make_learner("Reptile", n_inner_steps=2, inner_rate=0.2)
     data = toy_data(1, steps_per_experience=1, tasks_per_batch=2)
     ends: list[dict[str, Tensor]] = []
 
@@ -56,9 +55,10 @@ def test_an_outer_sgd_step_goes_the_share_of_the_way_to_the_mean_of_the_tasks() 
             task = only_task(learner, type(batch)(*(t[i : i + 1] for t in batch.tasks()[:4]), batch.weight[:1], 3))  # type: ignore[attr-defined, call-arg]
             ends.append(descend(learner, *both(task), n_steps=2, rate=0.2))
 
-    learner.on_train_batch_start = note  # type: ignore[method-assign, assignment]
+    module = module_of(learner, optimizer=partial(torch.optim.SGD, lr=0.25))
+    module.on_train_batch_start = note  # type: ignore[method-assign, assignment]
     start = weights(learner.network)
-    fit(learner, data)
+    fit(module, data)
     for name, p in weights(learner.network).items():
         mean = (ends[0][name] + ends[1][name]) / 2
         torch.testing.assert_close(p, start[name] + 0.25 * (mean - start[name]), rtol=1e-5, atol=1e-6)
@@ -73,7 +73,7 @@ def test_predictions_and_evaluation_see_the_support_set_alone() -> None:
         expected = torch.func.functional_call(learner.network, end, (task.query_x,))
         loss, output = learner.task_loss(params, task)
         torch.testing.assert_close(output, expected)
-        torch.testing.assert_close(learner.outputs(params, batch)[0], expected)
+        torch.testing.assert_close(TaskRunner().outputs(learner, params, batch)[0], expected)
         learner.eval()
     torch.testing.assert_close(loss, learner.objective.loss(expected, task.query_y))
 

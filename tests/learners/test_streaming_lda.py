@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.learners import NearestClassMean, StreamingLDA
@@ -58,7 +59,7 @@ def test_the_covariance_is_that_of_all_examples_whatever_the_batches_and_their_o
     features, numbers = some_features()
     learner = bare()
     for piece in torch.randperm(60, generator=torch.Generator().manual_seed(order)).split(batch_size):  # type: ignore
-        learner.absorb(features[piece], numbers[piece])
+        learner.absorb(features[piece], numbers[piece], TaskRunner())
     torch.testing.assert_close(learner.covariance(), covariance(features, numbers), rtol=1e-10, atol=1e-10)
     for number in range(4):
         torch.testing.assert_close(learner.means[number], features[numbers == number].mean(0), rtol=0, atol=1e-10)
@@ -69,7 +70,7 @@ def test_it_is_exact_at_every_moment() -> None:
     learner = bare()
     assert (learner.covariance() == 0).all()
     for n in range(1, 21):
-        learner.absorb(features[n - 1 : n], numbers[n - 1 : n])
+        learner.absorb(features[n - 1 : n], numbers[n - 1 : n], TaskRunner())
         torch.testing.assert_close(learner.covariance(), covariance(features[:n], numbers[:n]), rtol=1e-10, atol=1e-10)
 
 
@@ -93,7 +94,7 @@ def test_one_pass_of_the_stream_gives_the_covariance_of_its_embeddings_and_moves
 def test_it_answers_as_linear_discriminant_analysis_does(shrinkage: float) -> None:
     features, numbers = some_features()
     learner = bare(shrinkage=shrinkage)
-    learner.absorb(features, numbers)
+    learner.absorb(features, numbers, TaskRunner())
     sigma = (1 - shrinkage) * covariance(features, numbers) + shrinkage * torch.eye(5, dtype=torch.float64)
     precision = torch.linalg.inv(sigma)
     found = learner.compare(features)
@@ -109,7 +110,7 @@ def test_two_classes_by_hand() -> None:
     learner = learner_of(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), shrinkage=0.5)
     learner.make_room(n_classes=2, n_features=2)
     x = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
-    learner.absorb(x, torch.tensor([0, 0, 1, 1]))
+    learner.absorb(x, torch.tensor([0, 0, 1, 1]), TaskRunner())
     # Sigma is diag(1, 0), so its shrunk inverse diag(1, 2); the means are (1, 0) and (1, 4).
     assert learner.covariance().tolist() == [[1.0, 0.0], [0.0, 0.0]]
     found = learner.compare(torch.tensor([[3.0, 1.0]]))
@@ -141,14 +142,14 @@ def test_it_sees_what_distances_do_not() -> None:
 def test_the_rule_follows_new_examples_and_checkpoints() -> None:
     features, numbers = some_features()
     learner, other = bare(), bare()
-    learner.absorb(features[:30], numbers[:30])
+    learner.absorb(features[:30], numbers[:30], TaskRunner())
     before = learner.compare(features)
     assert torch.equal(before, learner.compare(features))
-    other.absorb(features[30:], numbers[30:])
+    other.absorb(features[30:], numbers[30:], TaskRunner())
     assert not torch.allclose(before, other.compare(features))
     other.load_state_dict(learner.state_dict())
     torch.testing.assert_close(other.compare(features), before, rtol=0, atol=0)
-    learner.absorb(features[30:], numbers[30:])
+    learner.absorb(features[30:], numbers[30:], TaskRunner())
     assert not torch.allclose(before, learner.compare(features))
 
 

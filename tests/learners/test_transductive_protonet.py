@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import ProtoNet, TransductiveProtoNet
 from tests.command_line import QUIET, TINY_DATA, TINY_MODEL, run_here
 from tests.toys import make_learner, random_episode
@@ -31,7 +32,7 @@ def test_without_refinement_it_is_protonet(distance: str, settings: dict[str, fl
         make_learner("ProtoNet", distance=distance),
         make_learner("TransductiveProtoNet", distance=distance, **settings),
     )
-    outputs = (learner.eval().outputs(learner.meta_parameters(), batch) for learner in (plain, refined))
+    outputs = (TaskRunner().outputs(learner.eval(), learner.meta_parameters(), batch) for learner in (plain, refined))
     torch.testing.assert_close(*outputs)
 
 

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.compute.second_order import is_second_order, second_order
 from lifelong.learners import MAML
 from lifelong.networks import Conv4, batch_norm
 from lifelong.networks.batch_norm import pooled_batch_norm
-from lifelong.training.optimizer import OuterLoop
 from tests.toys import random_episode
 
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -74,11 +74,11 @@ def test_where_a_weight_is_not_above_zero_pooling_comes_last(twice: bool, given:
 @pytest.mark.parametrize("pooling", ["max", "stride"])
 def test_a_learner_learns_as_with_torchs_norm(first_order: bool, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = Conv4(n_filters=4, pooling=pooling, image_size=16, n_outputs=3)  # type: ignore[arg-type]
-    learner = MAML(network, n_inner_steps=2, first_order=first_order, outer=OuterLoop(mapping="loop")).double()
+    learner = MAML(network, n_inner_steps=2, first_order=first_order).double()
     batch, found = random_episode(kind="image"), []
     for worth_it in (1, 10**9):
         monkeypatch.setattr(batch_norm, "WORTH_IT", worth_it)
-        losses = learner.losses(learner.meta_parameters(), batch)
+        losses = TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(network.parameters()))))
     torch.testing.assert_close(found[0], found[1], atol=1e-10, rtol=1e-8)
 
@@ -91,12 +91,12 @@ def test_the_second_derivative_is_ours_where_it_is_taken(
     scaled = batch_norm._scaled
     monkeypatch.setattr(batch_norm, "_scaled", lambda *given: calls.append(1) or scaled(*given))
     network = Conv4(n_filters=4, image_size=16, n_outputs=3)
-    learner = MAML(network, n_inner_steps=2, first_order=first_order, outer=OuterLoop(mapping="loop"))
+    learner = MAML(network, n_inner_steps=2, first_order=first_order)
     batch = random_episode(kind="image")
-    learner.losses(learner.meta_parameters(), batch)
+    TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), batch)
     assert len(calls) == taken * len(batch)  # four norms in each of two inner steps
     with torch.no_grad():
-        learner.losses(learner.meta_parameters(), batch)
+        TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), batch)
     assert len(calls) == taken * len(batch)  # nothing is differentiated again in evaluation
 
 

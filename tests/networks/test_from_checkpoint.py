@@ -19,7 +19,7 @@ from tests.toys import fit, same, toy_data, toy_examples, weights
 
 
 def saved(network: nn.Module, folder: Path, **more: Tensor) -> str:
-    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | more
+    state = {f"learner.network.{name}": tensor for name, tensor in network.state_dict().items()} | more
     torch.save({"state_dict": state}, folder / "last.ckpt")
     return str(folder / "last.ckpt")
 
@@ -31,7 +31,7 @@ def conv(n_outputs: int | None = None, seed: int = 0, **settings: Any) -> Conv4:
 
 def test_it_is_the_network_itself_with_the_weights_of_the_checkpoint(tmp_path: Path) -> None:
     trained, fresh = conv(5), conv(5, seed=1)
-    path = saved(trained, tmp_path, **{"classifier.weight": torch.ones(3)})
+    path = saved(trained, tmp_path, **{"learner.classifier.weight": torch.ones(3)})
     network = FromCheckpoint(fresh, path)
     assert network is fresh
     assert has_head(network)
@@ -85,7 +85,7 @@ def test_what_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     torch.save({"weights": torch.ones(1)}, other)
     with pytest.raises(ValueError, match=r"other.ckpt cannot be read as a checkpoint of lifelong \(KeyError\)"):
         FromCheckpoint(conv(), str(other))
-    torch.save({"state_dict": {"body.weight": torch.ones(1)}}, other)
+    torch.save({"state_dict": {"learner.body.weight": torch.ones(1)}}, other)
     with pytest.raises(ValueError, match=r"other.ckpt has no weights of a network"):
         FromCheckpoint(conv(), str(other))
 
@@ -149,7 +149,7 @@ def kept(name: str) -> dict[str, Any]:
 
 def body(name: str) -> dict[str, Tensor]:
     """The network of a run without its head."""
-    start = ("network.head.", "network.")
+    start = ("learner.network.head.", "learner.network.")
     return {n: w for n, w in kept(name).items() if n.startswith(start[1]) and not n.startswith(start[0])}
 
 
@@ -164,7 +164,7 @@ def apart(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
 def test_a_meta_learnt_checkpoint_serves_learners_of_class_means(learner: str) -> None:
     run_here("fit", f"--model={learner}", *LOADED, *STREAM, "--run.name=m")
     assert same(body("m"), body("p"))
-    assert kept("m")["counts"].sum() > 0
+    assert kept("m")["learner.counts"].sum() > 0
     run_here("test", "--ckpt_path=runs/m/checkpoints/last.ckpt", *QUIET)
     assert json.loads(Path("runs/m/test_class.json").read_text())["mean"][0] > 0.5
 
@@ -172,15 +172,15 @@ def test_a_meta_learnt_checkpoint_serves_learners_of_class_means(learner: str) -
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("_meta_learnt")
 def test_a_meta_learnt_checkpoint_serves_a_classifier() -> None:
-    outputs = ["--model.network.network.n_outputs=8", "--model.outer.optimizer=torch.optim.SGD"]
-    classifier = ["--model=Classifier", *LOADED, *outputs, "--model.outer.optimizer.lr=0.001", *STREAM]
+    outputs = ["--model.network.network.n_outputs=8", "--optimizer=torch.optim.SGD"]
+    classifier = ["--model=Classifier", *LOADED, *outputs, "--optimizer.lr=0.001", *STREAM]
     run_here("fit", *classifier, "--model.network.frozen=true", "--run.name=frozen")
     run_here("fit", *classifier, "--run.name=free")
     theirs = body("p")
     assert same(body("frozen"), theirs)
-    fresh = {f"network.{name}": w for name, w in conv(8, seed=3).state_dict().items()}
+    fresh = {f"learner.network.{name}": w for name, w in conv(8, seed=3).state_dict().items()}
     assert 0 < apart(body("free"), theirs) < 0.05 < apart(fresh, theirs)
-    assert all(kept(name)["network.head.weight"].shape == (8, 8) for name in ("frozen", "free"))
+    assert all(kept(name)["learner.network.head.weight"].shape == (8, 8) for name in ("frozen", "free"))
 
 
 @pytest.mark.filterwarnings("ignore")

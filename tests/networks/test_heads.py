@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.mapping import over_tasks
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import ANIL, BOIL, MAML
 from lifelong.networks import MLP, Conv4, WithHead
 from lifelong.networks.heads import apply_embedding, apply_features, apply_head, check_head, has_head
-from lifelong.training.optimizer import OuterLoop
 
 
 def net_and_other() -> tuple[nn.Module, nn.Module, dict[str, Tensor], Tensor]:
@@ -120,16 +120,16 @@ def test_a_network_that_is_no_head_on_features_has_neither(place: str) -> None:
     torch.testing.assert_close(apply_embedding(net, params, x), net(x))
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "loop"])
+@pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize(("learner", "moves"), [(ANIL, "head"), (BOIL, "body")])
 def test_inner_steps_descend_the_loss_of_the_whole_network(
-    learner: type[MAML], moves: str, place: str, mapping: str
+    learner: type[MAML], moves: str, place: str, plan: PlanName
 ) -> None:
     net = Between(place).double()
-    made = learner(net, n_inner_steps=1, inner_rate=0.5, outer=OuterLoop(mapping=mapping)).double()  # type: ignore[arg-type]
+    made = learner(net, n_inner_steps=1, inner_rate=0.5).double()
     x, y = torch.randn(3, 4, 3, dtype=torch.float64), torch.arange(2).repeat(3, 2)
-    outputs = made.outputs(made.meta_parameters(), Episode(x, y, x, y, torch.ones(3), 2))
+    outputs = TaskRunner(plan=plan).outputs(made, made.meta_parameters(), Episode(x, y, x, y, torch.ones(3), 2))
     for inputs, labels, output in zip(x, y, outputs, strict=True):
         adapted = copy.deepcopy(net)
         moving = list(getattr(adapted, moves).parameters())

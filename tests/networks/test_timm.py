@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lifelong.compute.mapping import Mapping
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, ProtoNet
 from lifelong.networks import Timm
-from lifelong.networks import pretrained_backbone as module
-from lifelong.training.optimizer import OuterLoop
+from lifelong.networks import timm as module
 from tests.networks import fake_timm
 
 
@@ -123,14 +122,14 @@ def test_each_name_knows_the_scale_of_its_weights(name: str, mean: float) -> Non
 
 
 @real
-@pytest.mark.parametrize("mapping", ["loop", "vmap"])
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto", "resnet50_gn"])
-def test_second_order_where_norms_keep_no_statistics(name: str, mapping: Mapping) -> None:
+def test_second_order_where_norms_keep_no_statistics(name: str, plan: PlanName) -> None:
     network = Timm(name=name, in_channels=1, image_size=32, n_outputs=2)
-    learner = MAML(network, n_inner_steps=1, inner_rate=0.01, outer=OuterLoop(mapping=mapping))
+    learner = MAML(network, n_inner_steps=1, inner_rate=0.01)
     y = torch.arange(2).repeat(2, 1)
     batch = Episode(torch.rand(2, 2, 1, 32, 32), y, torch.rand(2, 2, 1, 32, 32), y, torch.ones(2), 2)
-    learner.losses(learner.meta_parameters(), batch).sum().backward()
+    TaskRunner(plan=plan).losses(learner, learner.meta_parameters(), batch).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
@@ -139,4 +138,4 @@ def test_a_metric_learner_takes_running_statistics() -> None:
     learner = ProtoNet(Timm(name="resnet18", in_channels=1, image_size=32)).eval()
     y = torch.arange(2).repeat(2, 1)
     batch = Episode(torch.rand(2, 2, 1, 32, 32), y, torch.rand(2, 2, 1, 32, 32), y, torch.ones(2), 2)
-    assert learner.losses(learner.meta_parameters(), batch).isfinite().all()
+    assert TaskRunner().losses(learner, learner.meta_parameters(), batch).isfinite().all()

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from datamodules.episodic import EpisodicDataModule
 from lifelong.compute.plan import mapping_by_rule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import MAML, NoAdaptation
 from lifelong.networks import Transformer
 from lifelong.text import FrozenEncoder, Tokens
-from lifelong.training.optimizer import OuterLoop
 from strategies import AdapterBank
 from strategies.adapter_bank import _add
 from tests.learners.exactness import check_finite_differences
 from tests.text.tiny import TEXTS, VOCABULARY, needs_extra, save_model, transformers_own
 from tests.text.words import Words
-from tests.toys import AtEnd, fit
+from tests.toys import AtEnd, fit, module_of
 
 POOLING: Any = ("mean", "first")
 
@@ -114,9 +114,9 @@ def test_vmap_over_tasks_equals_the_loop(kind: str, trained: Any, tmp_path: Path
     learner = MAML(net, n_inner_steps=2, inner_rate=0.05).double()
     assert mapping_by_rule(net, torch.device("cpu")) == "vmap"
     found = []
-    for mapping in ("vmap", "loop"):
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-        losses = learner.losses(learner.meta_parameters(), episode())
+    for plan in ("vmap", "loop"):
+        runner = TaskRunner(plan=plan)
+        losses = runner.losses(learner, learner.meta_parameters(), episode())
         own = [p for p in net.parameters() if p.requires_grad]
         found.append((losses, torch.autograd.grad(losses.sum(), own, allow_unused=True)))
     torch.testing.assert_close(found[0], found[1], atol=1e-9, rtol=1e-7)
@@ -174,9 +174,8 @@ def test_all_or_the_head_alone_is_trained(model: str) -> None:
 @needs_extra
 def test_each_domain_has_its_lora_and_the_old_domain_stays_what_it_was(model: str) -> None:
     torch.manual_seed(0)
-    outer = OuterLoop(optimizer=partial(torch.optim.AdamW, lr=0.02))
     net = Transformer(model=model, trained="lora", lora_rank=2, n_outputs=2)
-    learner, bank = NoAdaptation(net, outer=outer), AdapterBank(n_signature_tasks=16)
+    learner, bank = NoAdaptation(net), AdapterBank(n_signature_tasks=16)
     settings: dict[str, Any] = {"n_way": 2, "n_shot": 2, "n_query": 2, "eval_n_shot": 2, "eval_n_query": 2}
     settings |= {"split": (4, 4), "steps_per_experience": 20, "n_eval_tasks": 16}
     data = EpisodicDataModule([Words(Tokens(model=model, max_length=8))], fixed_ways=True, **settings)
@@ -187,11 +186,13 @@ def test_each_domain_has_its_lora_and_the_old_domain_stays_what_it_was(model: st
         learner.eval()
         entry, params = bank.entries[0], learner.meta_parameters()
         with torch.no_grad():
-            own = learner.over_tasks(lambda t: learner.answer(params, t, lambda p, *_: _add(p, entry)), old)
-            seen.append((own, learner.outputs(params, old), torch.cat([p.flatten() for p in net.parameters()])))
+            own = TaskRunner().rerouted(lambda p, *_: _add(p, entry)).outputs(learner, params, old)
+            weights = torch.cat([p.flatten() for p in net.parameters()])
+            seen.append((own, module.runner.outputs(learner, params, old), weights))
         learner.train()
 
-    evaluator = fit(learner, data, [bank, AtEnd(look)])
+    module = module_of(learner, [bank, AtEnd(look)], partial(torch.optim.AdamW, lr=0.02))
+    evaluator = fit(module, data)
     (own, routed_alone, weights), (own_later, _, weights_later) = seen
     assert torch.equal(own, own_later)
     torch.testing.assert_close(own, routed_alone)

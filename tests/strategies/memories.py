@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.pool import Pool
 from lifelong.data.position import Position, Visit
@@ -15,13 +16,15 @@ from lifelong.data.stream import Experience
 from strategies.memory.budget import Budget
 from strategies.memory.example_memory import ExampleMemory
 
+RUNNER = TaskRunner()
+
 CPU = torch.device("cpu")
 
 
 def visit(number: int, *pools: Pool, ways: list[int], seed: int = 0, **settings: Any) -> Visit:
     """Experience ``number`` of a stream, with training pools and the classes seen so far."""
     experience = Experience(number, f"experience {number}", pools)
-    return Visit(experience, 9, seed, lambda *_: iter(()), lambda t: t, ways=np.array(ways), **settings)
+    return Visit(experience, 9, seed, lambda *_: iter(()), ways=np.array(ways), **settings)
 
 
 def pool(x: Tensor, y: list[int], **settings: Any) -> Pool:
@@ -46,7 +49,7 @@ def at(experience: int, step: int = 0, *, n: int, **settings: Any) -> Position:
 def reservoir(learner: Any, n_stream: int, capacity: int, *, seed: int = 0, batch: int = 4) -> ExampleMemory:
     """What a reservoir keeps of a stream of the numbers 0, 1, …; even and odd ones are two classes."""
     memory = ExampleMemory(Budget(capacity), "reservoir")
-    memory.begin(learner, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]))
+    memory.begin(learner, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     for step in range(n_stream // batch):
         watch_numbers(memory, learner, range(step * batch, (step + 1) * batch), step, seed)
     return memory
@@ -55,4 +58,4 @@ def reservoir(learner: Any, n_stream: int, capacity: int, *, seed: int = 0, batc
 def watch_numbers(memory: ExampleMemory, learner: Any, numbers: range, step: int, seed: int) -> None:
     """A step of the stream of numbers goes by."""
     batch = stream_batch(torch.tensor(numbers).float()[:, None], [n % 2 for n in numbers], [0, 1])
-    memory.watch(learner, batch, at(0, step, n=len(numbers), seed=seed))
+    memory.watch(learner, batch, at(0, step, n=len(numbers), seed=seed), runner=RUNNER)

@@ -3,14 +3,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.position import Visit
 from lifelong.learners import R2D2, NoAdaptation, ProtoNet
 from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
-from lifelong.training.optimizer import OuterLoop
+from lifelong.strategy import Chain
 from strategies import AdapterBank
 from strategies.adapter_bank import _add, _signature
-from tests.toys import AtEnd, fit, make_learner, random_episode, same, toy_data, weights
+from tests.toys import AtEnd, fit, make_learner, module_of, random_episode, same, toy_data, weights
+
+RUNNER = TaskRunner()
 
 
 def bank(**settings: object) -> AdapterBank:
@@ -20,7 +23,7 @@ def bank(**settings: object) -> AdapterBank:
 @pytest.mark.parametrize("kind", ["vector", "image"])
 def test_a_zero_entry_is_the_trunk(kind: str) -> None:
     learner, adapters = make_learner("MAML", kind), bank()
-    learner.use([adapters])
+    adapters.attach(learner)
     params = learner.meta_parameters()
     changed = _add(params, dict(adapters.current.items()))
     assert adapters.current
@@ -65,8 +68,8 @@ def test_trunk_and_old_entries_never_move_again(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
 def test_clear_domains_are_routed_right_and_the_oracle_is_reported(mapping: str) -> None:
-    learner = make_learner("MAML", mapping=mapping)
-    evaluator = fit(learner, toy_data(3, shift=10.0), [bank()])
+    module = module_of(make_learner("MAML"), [bank()], plan=mapping)  # type: ignore[arg-type]
+    evaluator = fit(module, toy_data(3, shift=10.0))
     routed = evaluator.matrix("AdapterBank/routing_accuracy")
     oracle = evaluator.matrix("AdapterBank/score_with_right_entry")
     assert (routed[-1] == 1).all()
@@ -84,11 +87,11 @@ def test_weights_sum_to_one_under_vmap_and_loop(router: str, temperature: float)
     learner.eval()
     batch, found = random_episode(), []
     for mapping in ("vmap", "loop"):
-        learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
+        runner = Chain([adapters]).bind(learner, TaskRunner(plan=mapping))  # type: ignore[arg-type]
         with torch.no_grad():
             params = learner.meta_parameters()
-            w = learner.over_tasks(lambda t: adapters.weigh(learner, params, t.support_x, t.support_y), batch)  # noqa: B023
-            found.append((w, learner.losses(params, batch)))
+            w = runner.map(lambda t: adapters.weigh(learner, params, t.support_x, t.support_y), learner, batch)  # noqa: B023
+            found.append((w, runner.losses(learner, params, batch)))
         torch.testing.assert_close(w.sum(-1), torch.ones(3))
         assert ((w > 0).all() if temperature else ((w == 0) | (w == 1)).all()).item()
     torch.testing.assert_close(found[0], found[1])
@@ -99,7 +102,7 @@ def test_a_new_entry_starts_at_zero_or_at_the_nearest() -> None:
         learner, adapters, seen = make_learner(), bank(start=start), []
 
         class Watch(AtEnd):
-            def begin(self, learner: object, visit: object) -> None:
+            def begin(self, learner: object, visit: object, *, runner: object) -> None:
                 seen.append({k: p.detach().clone() for k, p in adapters.current.items()})  # noqa: B023
 
         fit(learner, toy_data(3, shift=10.0), [adapters, Watch(lambda: None)])
@@ -112,17 +115,17 @@ def test_a_new_entry_starts_at_zero_or_at_the_nearest() -> None:
 def test_running_statistics_are_refused() -> None:
     learner = make_learner("ProtoNet", "image", norm="running")
     with pytest.raises(ValueError, match=r"running statistics .*--model.network.norm batch, group, layer or instance"):
-        learner.use([bank()])
+        bank().attach(learner)
 
 
 def test_signatures_are_those_of_evaluation() -> None:
     adapters, found = bank(), []
 
     class Look(AtEnd):
-        def end(self, learner: Learner, visit: Visit) -> None:  # type: ignore[override]
+        def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:  # type: ignore[override]
             for training in (True, False):
                 learner.network.train(training)
-                found.append(adapters._describe(learner, visit))
+                found.append(adapters._describe(learner, visit, runner))
                 assert learner.network.training is training
             learner.network.train()
 
@@ -137,7 +140,7 @@ def test_a_parameter_of_the_learner_is_not_taken_for_one_of_the_network() -> Non
             self.scale = nn.Parameter(torch.ones(8))
 
     learner, adapters = R2D2(Scaled()), bank()
-    learner.use([adapters])
+    adapters.attach(learner)
     params = learner.meta_parameters()
     changed = _add(params, {key: p + 1 for key, p in adapters.current.items()})
     different = {
@@ -190,7 +193,7 @@ def test_a_network_with_adapters_of_its_own_has_these_for_entries() -> None:
 def test_texts_are_routed_by_their_embedding_alone() -> None:
     learner = NoAdaptation(WithHead(nn.EmbeddingBag(20, 4), n_features=4, n_outputs=3))
     bank, tokens = AdapterBank(), torch.randint(20, (6, 5))
-    learner.use([bank])
+    bank.attach(learner)
     blocks = _signature(learner, learner.meta_parameters(), tokens)
     assert [len(block) for block in blocks] == [4, 4]
 

@@ -8,35 +8,39 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
 from strategies import AGEM
+from strategies.memory.budget import Budget
 from strategies.reference_gradients import flatten, reference_gradients, trained
 from tests.strategies.memories import at, pool, stream_batch, visit
 from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
+
+RUNNER = TaskRunner()
 
 
 def tiny(strategy: Any, *experiences: tuple[float, int]) -> Classifier:
     """A classifier of two classes by two weights, both 0; each experience kept one example (x, class)."""
     learner = Classifier(nn.Linear(1, 2, bias=False))
     nn.init.zeros_(learner.network.weight)  # type: ignore[arg-type]
-    learner.use([strategy])
+    strategy.attach(learner)
     for number, (x, y) in enumerate(experiences):
         here = visit(number, pool(torch.tensor([[x]]), [y]), ways=[0, 1])
-        strategy.begin(learner, here)
-        strategy.end(learner, here)
-    strategy.begin(learner, visit(len(experiences), pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]))
+        strategy.begin(learner, here, runner=RUNNER)
+        strategy.end(learner, here, runner=RUNNER)
+    strategy.begin(learner, visit(len(experiences), pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     return learner
 
 
 def projected(strategy: Any, learner: Learner, gradient: list[float]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """A gradient of the two weights, and what becomes of it."""
     position = at(1, n=4)
-    strategy.rehearse(learner, stream_batch(torch.zeros(4, 1), [0, 1, 0, 1], [0, 1]), position)
+    strategy.rehearse(learner, stream_batch(torch.zeros(4, 1), [0, 1, 0, 1], [0, 1]), position, runner=RUNNER)
     before = {"network.weight": torch.tensor(gradient)[:, None]}
-    return before, strategy.project(learner, before, position)
+    return before, strategy.project(learner, before, position, runner=RUNNER)
 
 
 def moving(learner: Learner) -> dict[str, Tensor]:
@@ -78,19 +82,19 @@ def test_a_reference_of_zero_changes_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["few-shot", "class", "domain", "task"])
 def test_the_step_does_not_point_against_the_reference(kind: str) -> None:
-    strategy, changed = AGEM(budget_examples=60), 0
+    strategy, changed = AGEM(budget=Budget(examples=60)), 0
     learner, batch = learnt(kind, strategy)
     for step in range(6):
         position = Position(2, step, n_tasks=4)
-        assert strategy.rehearse(learner, batch, position) is batch
+        assert strategy.rehearse(learner, batch, position, runner=RUNNER) is batch
         shares = list(strategy._shares)
         gradients = {
             name: torch.randn(p.shape, generator=torch.Generator().manual_seed(step))
             for name, p in moving(learner).items()
         }
         names = trained(learner, gradients)
-        (reference,) = reference_gradients(learner, shares, 4, names)
-        g, z = flatten(gradients, names), flatten(strategy.project(learner, gradients, position), names)
+        (reference,) = reference_gradients(learner, shares, 4, names, RUNNER)
+        g, z = flatten(gradients, names), flatten(strategy.project(learner, gradients, position, runner=RUNNER), names)
         assert z @ reference >= -1e-5 * z.norm() * reference.norm()
         if g @ reference < 0:
             changed += 1
@@ -102,43 +106,45 @@ def test_the_step_does_not_point_against_the_reference(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["few-shot", "class"])
 def test_the_reference_is_the_gradient_of_the_mean_loss_on_memory(kind: str) -> None:
-    strategy = AGEM(budget_examples=60, n_reference=5)
+    strategy = AGEM(budget=Budget(examples=60), n_reference=5)
     learner, batch = learnt(kind, strategy)
-    strategy.rehearse(learner, batch, Position(2, n_tasks=4))
+    strategy.rehearse(learner, batch, Position(2, n_tasks=4), runner=RUNNER)
     (share,) = strategy._shares
     assert share is not None
     assert len(share) == 5
     params = moving(learner)
-    losses = learner.losses(learner.meta_parameters(), share)
+    losses = RUNNER.losses(learner, learner.meta_parameters(), share)
     expected = torch.autograd.grad(losses.mean(), list(params.values()))
-    (found,) = reference_gradients(learner, [share], 5, list(params))
+    (found,) = reference_gradients(learner, [share], 5, list(params), RUNNER)
     torch.testing.assert_close(found, torch.cat([g.flatten() for g in expected]))
 
 
 @pytest.mark.parametrize("n_reference", [5, 1])
 def test_ranks_add_up_to_the_reference_of_one(n_reference: int) -> None:
-    strategy = AGEM(budget_examples=60, n_reference=n_reference)
+    strategy = AGEM(budget=Budget(examples=60), n_reference=n_reference)
     learner, batch = learnt("class", strategy)
     rows = []
     for rank, world in ((0, 1), (0, 2), (1, 2)):
-        strategy.rehearse(learner, batch, Position(2, n_tasks=4, rank=rank, world=world))
-        rows.append(reference_gradients(learner, strategy._shares, n_reference, list(learner.meta_parameters())))
+        strategy.rehearse(learner, batch, Position(2, n_tasks=4, rank=rank, world=world), runner=RUNNER)
+        rows.append(
+            reference_gradients(learner, strategy._shares, n_reference, list(learner.meta_parameters()), RUNNER)
+        )
     torch.testing.assert_close(rows[0], rows[1] + rows[2])
     assert n_reference > 1 or rows[2].count_nonzero() == 0
 
 
 def test_what_is_frozen_or_a_strategys_own_has_no_part() -> None:
-    strategy = AGEM(budget_examples=60)
+    strategy = AGEM(budget=Budget(examples=60))
     learner, batch = learnt("class", strategy)
     name, *others = learner.meta_parameters()
     position = Position(2, n_tasks=4)
-    strategy.rehearse(learner, batch, position)
-    (reference,) = reference_gradients(learner, strategy._shares, 4, others)
+    strategy.rehearse(learner, batch, position, runner=RUNNER)
+    (reference,) = reference_gradients(learner, strategy._shares, 4, others, RUNNER)
     shapes = {other: learner.meta_parameters()[other] for other in others}
     pieces = torch.split(-reference, [p.numel() for p in shapes.values()])
     gradients = {other: piece.view_as(shapes[other]) for other, piece in zip(others, pieces, strict=True)}
     gradients["strategies.members.0.own"] = torch.full((3,), -1e6)
-    after = strategy.project(learner, gradients, position)
+    after = strategy.project(learner, gradients, position, runner=RUNNER)
     assert after.keys() == gradients.keys()
     assert name not in after
     assert torch.equal(after["strategies.members.0.own"], gradients["strategies.members.0.own"])
@@ -149,7 +155,7 @@ def test_nothing_is_drawn_or_kept_between_steps() -> None:
     strategy = AGEM()
     learner = tiny(strategy, (1.0, 0))
     before, _ = projected(strategy, learner, [1.0, 0.0])
-    assert strategy.project(learner, before, at(1, n=4)) is before  # the draw of a step is for that step
+    assert strategy.project(learner, before, at(1, n=4), runner=RUNNER) is before  # the draw of a step is for that step
     assert strategy.memory_bytes() == 4 + 8
 
 

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
+from lifelong.training.stream_module import StreamModule
 from strategies import (
     AGEM,
     DER,
@@ -28,21 +30,35 @@ from strategies import (
     Replay,
     WeightAveraging,
 )
-from tests.toys import AtEnd, fit, make_classifier, make_learner, random_episode, same, toy_data, toy_examples, weights
+from strategies.memory.budget import Budget
+from tests.toys import (
+    AtEnd,
+    fit,
+    make_classifier,
+    make_learner,
+    module_of,
+    random_episode,
+    same,
+    toy_data,
+    toy_examples,
+    weights,
+)
+
+RUNNER = TaskRunner()
 
 MAKERS: dict[str, Callable[[], Strategy]] = {
-    "AGEM": lambda: AGEM(budget_examples=60),
-    "DER": lambda: DER(budget_examples=24),
-    "DER++": lambda: DER(beta=0.5, budget_examples=24),
-    "ERACE": lambda: ERACE(budget_examples=24),
-    "GDumb": lambda: GDumb(budget_examples=24, n_steps=3, batch_size=8),
-    "GEM": lambda: GEM(budget_examples=60, n_reference=2),
+    "AGEM": lambda: AGEM(budget=Budget(examples=60)),
+    "DER": lambda: DER(budget=Budget(examples=24)),
+    "DER++": lambda: DER(beta=0.5, budget=Budget(examples=24)),
+    "ERACE": lambda: ERACE(budget=Budget(examples=24)),
+    "GDumb": lambda: GDumb(budget=Budget(examples=24), n_steps=3, batch_size=8),
+    "GEM": lambda: GEM(budget=Budget(examples=60), n_reference=2),
     "AdapterBank": lambda: AdapterBank(n_signature_tasks=6, rank=1),
     "EWC": lambda: EWC(strength=10.0, n_fisher_tasks=6),
-    "Replay": lambda: Replay(budget_examples=60),
-    "Replay, herding": lambda: Replay(budget_examples=24, policy="herding"),
-    "Replay, reservoir": lambda: Replay(budget_examples=24, policy="reservoir"),
-    "ICaRL": lambda: ICaRL(budget_per_class=4),
+    "Replay": lambda: Replay(budget=Budget(examples=60)),
+    "Replay, herding": lambda: Replay(budget=Budget(examples=24), policy="herding"),
+    "Replay, reservoir": lambda: Replay(budget=Budget(examples=24), policy="reservoir"),
+    "ICaRL": lambda: ICaRL(budget=Budget(per_class=4)),
     "LwF": lambda: LwF(),
     "MAS": lambda: MAS(strength=10.0, n_tasks=6),
     "PackNet": lambda: PackNet(),
@@ -68,11 +84,13 @@ CASES: list[Case] = [
 every = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
-def learnt_by(kind: str, strategies: list[Strategy], n: int = 1, name: str = "MAML", loss: Any = "softmax") -> Learner:
-    """What a learner has learnt on a stream of a kind."""
-    learner = make_learner(name) if kind == "few-shot" else make_classifier(loss=loss)
-    fit(learner, toy_data(n) if kind == "few-shot" else toy_examples(kind, n), strategies)
-    return learner
+def learnt_by(
+    kind: str, strategies: list[Strategy], n: int = 1, name: str = "MAML", loss: Any = "softmax"
+) -> StreamModule:
+    """What a learner and strategies have learnt on a stream of a kind."""
+    module = module_of(make_learner(name) if kind == "few-shot" else make_classifier(loss=loss), strategies)
+    fit(module, toy_data(n) if kind == "few-shot" else toy_examples(kind, n))
+    return module
 
 
 def some_examples(kind: str) -> Episode:
@@ -84,7 +102,7 @@ def some_examples(kind: str) -> Episode:
 def learnt(
     strategies: list[Strategy], n: int = 1, name: str = "MAML", kind: str = "few-shot", loss: Any = "softmax"
 ) -> dict[str, Tensor]:
-    return weights(learnt_by(kind, strategies, n, name, loss))
+    return weights(learnt_by(kind, strategies, n, name, loss).learner)
 
 
 @every
@@ -107,13 +125,13 @@ def test_later_experiences_are_not(name: str, kind: str) -> None:
 
 
 OFF: dict[str, Callable[[], Strategy]] = {
-    "AGEM": lambda: AGEM(budget_examples=0),
-    "DER": lambda: DER(budget_examples=0),
+    "AGEM": lambda: AGEM(budget=Budget(examples=0)),
+    "DER": lambda: DER(budget=Budget(examples=0)),
     "EWC": lambda: EWC(strength=0),
-    "GEM": lambda: GEM(budget_examples=0),
+    "GEM": lambda: GEM(budget=Budget(examples=0)),
     "LwF": lambda: LwF(weighting=0),
     "MAS": lambda: MAS(strength=0),
-    "Replay": lambda: Replay(budget_examples=0),
+    "Replay": lambda: Replay(budget=Budget(examples=0)),
     "SI": lambda: SI(strength=0),
     "AtEnd": lambda: AtEnd(lambda: None),
 }
@@ -131,37 +149,38 @@ def test_the_empty_chain_is_neutral() -> None:
     chain, batch = Chain(), random_episode()
     gradients, params = {"a": torch.ones(1)}, {"a": torch.zeros(1)}
     learner = make_learner()
-    assert chain.rehearse(learner, batch, Position(0)) is batch
-    assert chain.project(learner, gradients, Position(0)) is gradients
+    assert chain.rehearse(learner, batch, Position(0), runner=RUNNER) is batch
+    assert chain.project(learner, gradients, Position(0), runner=RUNNER) is gradients
     assert chain.route(learner, params, batch.support_x[0], batch.support_y[0]) is params
-    assert chain.penalty(learner, Step(batch, params, None, torch.zeros(3), Position(0))) is None
-    assert chain.diagnose(learner, params, batch, 0) == {}
+    assert chain.penalty(learner, Step(batch, params, None, torch.zeros(3), Position(0)), runner=RUNNER) is None
+    assert chain.diagnose(learner, params, batch, 0, runner=RUNNER) == {}
     assert (chain.memory_bytes(), chain.names) == (0, [])
 
 
 @every
 def test_checkpoint_keeps_behaviour_and_memory(name: str, kind: str) -> None:
     make, loss = MAKERS[name], LOSSES.get(name, "softmax")
-    learner = learnt_by(kind, [make()], 2, loss=loss)
+    trained = learnt_by(kind, [make()], 2, loss=loss)
     file = io.BytesIO()
-    torch.save(learner.state_dict(), file)
+    torch.save(trained.state_dict(), file)
     file.seek(0)
-    other = make_learner() if kind == "few-shot" else make_classifier(loss=loss)
-    other.prepare(learner.n_classes)
-    other.use([make()])
+    other = module_of(make_learner() if kind == "few-shot" else make_classifier(loss=loss), [make()])
+    other.learner.prepare(trained.learner.n_classes)
     other.load_state_dict(torch.load(file, weights_only=True))
-    assert other.strategies.memory_bytes() == learner.strategies.memory_bytes() > 0
+    assert other.strategies.memory_bytes() == trained.strategies.memory_bytes() > 0
     batch = random_episode(n_tasks=4) if kind == "few-shot" else some_examples(kind)
     position, results = Position(2, step=3, seed=1, n_tasks=4), []
-    for one in (learner, other):
-        params = {n: p + 0.1 for n, p in one.meta_parameters().items()}
-        rehearsed = one.strategies.rehearse(one, batch, position)
-        step = Step(batch, params, one.outputs(params, batch), torch.zeros(4), position)
-        penalty = one.strategies.penalty(one, step)
-        one.eval()
+    for module in (trained, other):
+        learner, strategies, runner = module.learner, module.strategies, module.runner
+        module.train()
+        params = {n: p + 0.1 for n, p in learner.meta_parameters().items()}
+        rehearsed = strategies.rehearse(learner, batch, position, runner=runner)
+        step = Step(batch, params, runner.outputs(learner, params, batch), torch.zeros(4), position)
+        penalty = strategies.penalty(learner, step, runner=runner)
+        module.eval()
         with torch.no_grad():
-            losses = one.losses(one.meta_parameters(), rehearsed)
-            response = one.strategies.respond(one, params, batch)
+            losses = runner.losses(learner, learner.meta_parameters(), rehearsed)
+            response = strategies.respond(learner, params, batch, runner=runner)
         results.append((rehearsed.tasks(), rehearsed.weight, penalty, losses, response))
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
 

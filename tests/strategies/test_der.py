@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
@@ -17,10 +18,13 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import Step
 from strategies import DER, Replay
 from strategies.der import by_class, distances
+from strategies.memory.budget import Budget
 from strategies.memory.example_memory import ExampleMemory
 from tests.interrupted import fit_twice
 from tests.strategies.memories import at, stream_batch
 from tests.toys import fit, make_classifier, make_learner, same, toy_data, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 
 def memory_of(strategy: DER) -> ExampleMemory:
@@ -30,13 +34,17 @@ def memory_of(strategy: DER) -> ExampleMemory:
 
 def step_of(learner: Learner, batch: Episode, position: Position) -> Step:
     params = learner.meta_parameters()
-    losses, outputs = learner.losses_and_outputs(params, batch)
+    losses, outputs = RUNNER.losses_and_outputs(learner, params, batch)
     return Step(batch, params, outputs, losses, position)
 
 
 def learnt(kind: str = "class", n: int = 2, **settings: Any) -> tuple[DER, Classifier, Episode]:
     """A strategy after ``n`` experiences, its learner, and a batch of the last one."""
-    strategy, learner, data = DER(**({"budget_examples": 24} | settings)), make_classifier(), toy_examples(kind, n)
+    strategy, learner, data = (
+        DER(**({"budget": Budget(examples=24)} | settings)),
+        make_classifier(),
+        toy_examples(kind, n),
+    )
     fit(learner, data, [strategy])
     return strategy, learner, data.draw(data.stream.experiences[-1], "train", range(8)).gather(learner.device)
 
@@ -72,15 +80,15 @@ def test_kept_outputs_are_those_of_the_time_for_the_ways_of_the_time(kind: str) 
     outputs_then: dict[tuple[float, ...], list[Tensor]] = {}
 
     class Spied(DER):
-        def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+        def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
             assert step.batch.classes is not None
             for x, row, classes in zip(step.batch.query_x[:, 0], step.outputs[:, 0], step.batch.classes, strict=True):
                 full = torch.full((12 if kind != "domain" else 4,), torch.nan)
                 full[classes] = row.detach()
                 outputs_then.setdefault(tuple(x.tolist()), []).append(full)
-            return super().penalty(learner, step)
+            return super().penalty(learner, step, runner=runner)
 
-    strategy = Spied(budget_examples=24)
+    strategy = Spied(budget=Budget(examples=24))
     fit(make_classifier(), toy_examples(kind, 3), [strategy])
     memory = memory_of(strategy)
     assert len(memory) == 24
@@ -93,15 +101,15 @@ def test_kept_outputs_are_those_of_the_time_for_the_ways_of_the_time(kind: str) 
 
 
 def test_nothing_is_asked_for_where_nothing_has_moved() -> None:
-    strategy, learner = DER(budget_examples=50), make_classifier()
+    strategy, learner = DER(budget=Budget(examples=50)), make_classifier()
     learner.prepare(12)
     fit(learner, toy_examples("class", 1, steps_per_experience=1), [strategy])
     batch, before = stream_batch(torch.randn(8, 4), [0, 1, 2, 3] * 2, [*range(4)]), make_classifier()
     # One step has gone by, and the outputs that were kept are those before it.
-    value = strategy._dark(before, step_of(before, batch, at(1, n=8)))
+    value = strategy._dark(before, step_of(before, batch, at(1, n=8)), RUNNER)
     assert value is not None
     assert value.item() < 1e-12
-    moved = strategy._dark(learner, step_of(learner, batch, at(1, n=8)))
+    moved = strategy._dark(learner, step_of(learner, batch, at(1, n=8)), RUNNER)
     assert moved is not None
     assert moved > 1e-6
 
@@ -121,7 +129,7 @@ def test_the_terms_by_formula(kind: str, n_replay: int | None) -> None:
     logits = every[others].gather(1, ways)
     labels = (ways == memory.number[others, None]).int().argmax(1)
     expected = 0.3 * dark.mean() + 0.7 * F.cross_entropy(logits, labels)
-    found = strategy.penalty(learner, step_of(learner, batch, position))
+    found = strategy.penalty(learner, step_of(learner, batch, position), runner=RUNNER)
     assert found is not None
     torch.testing.assert_close(found, expected)
 
@@ -131,20 +139,20 @@ def test_ranks_average_to_the_penalty_of_one() -> None:
     values = []
     for rank, world in ((0, 1), (0, 2), (1, 2)):
         step = step_of(learner, batch, at(2, n=8, rank=rank, world=world))
-        terms = [strategy._dark(learner, step), strategy._labelled(learner, step)]
+        terms = [strategy._dark(learner, step, RUNNER), strategy._labelled(learner, step, RUNNER)]
         values.append(torch.stack([term for term in terms if term is not None]))
     torch.testing.assert_close(values[0], (values[1] + values[2]) / 2)
 
 
 def test_the_budget_in_bytes_counts_the_outputs() -> None:
-    strategy, _, _ = learnt(budget_examples=None, budget_bytes=600)
+    strategy, _, _ = learnt(budget=Budget(bytes=600))
     assert len(memory_of(strategy)) == 600 // (4 * 4 + 8 + 8 * 4)
     assert strategy.memory_bytes() == len(memory_of(strategy)) * 56
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_streams_own_examples_are_seen_once_whatever_is_rehearsed(order: int) -> None:
-    strategy, replay = DER(budget_examples=400), Replay(budget_examples=24)
+    strategy, replay = DER(budget=Budget(examples=400)), Replay(budget=Budget(examples=24))
     fit(make_classifier(), toy_examples("class", 3), [strategy, replay][::order])
     assert memory_of(strategy).n_watched == len(memory_of(strategy)) == 3 * 4 * 8
 
@@ -153,19 +161,19 @@ def test_a_step_does_not_meet_its_own_examples() -> None:
     values = []
 
     class Spied(DER):
-        def penalty(self, learner: Learner, step: Step) -> Tensor | None:
-            value = super().penalty(learner, step)
+        def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
+            value = super().penalty(learner, step, runner=runner)
             values.append(None if value is None else value.item())
             return value
 
-    fit(make_classifier(), toy_examples("class", 1), [Spied(budget_examples=50)])
+    fit(make_classifier(), toy_examples("class", 1), [Spied(budget=Budget(examples=50))])
     assert values[0] is None  # the memory was empty
     assert all(value is not None and value > 0 for value in values[1:])
 
 
 def test_of_no_strength_it_is_plain_fine_tuning_and_keeps_a_memory() -> None:
     found = []
-    for strategies in ([], [DER(alpha=0, beta=0, budget_examples=24)], [DER(budget_examples=0)]):
+    for strategies in ([], [DER(alpha=0, beta=0, budget=Budget(examples=24))], [DER(budget=Budget(examples=0))]):
         learner = make_classifier()
         fit(learner, toy_examples("class", 3), strategies)
         found.append(weights(learner))
@@ -177,7 +185,7 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     strategies: list[DER] = []
 
     def make() -> list[DER]:
-        strategies.append(DER(alpha=0.5, beta=0.5, budget_examples=24))
+        strategies.append(DER(alpha=0.5, beta=0.5, budget=Budget(examples=24)))
         return strategies[-1:]
 
     (whole, _), (resumed, _) = fit_twice(make_classifier, lambda: toy_examples("class", 3), make, tmp_path, step=6)
@@ -187,7 +195,7 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_it_works_without_boundaries() -> None:
-    learner, strategy = make_classifier(), DER(budget_examples=24)
+    learner, strategy = make_classifier(), DER(budget=Budget(examples=24))
     fit(learner, toy_examples("class", 3, classes="all", fade=0.5), [strategy])
     assert memory_of(strategy).n_watched == 3 * 4 * 8
     assert len(memory_of(strategy)) == 24

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
 from lifelong.data.stream import Experience
@@ -13,9 +14,11 @@ from strategies import EWC
 from strategies.importance.fisher import fisher_diagonal
 from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
 
+RUNNER = TaskRunner()
+
 
 def penalty(ewc: EWC, theta: dict[str, Tensor]) -> Tensor:
-    value = ewc.penalty(make_learner(), Step(random_episode(), theta, None, torch.zeros(3), Position(1)))
+    value = ewc.penalty(make_learner(), Step(random_episode(), theta, None, torch.zeros(3), Position(1)), runner=RUNNER)
     assert value is not None
     return value
 
@@ -67,8 +70,8 @@ def test_penalty_begins_with_the_second_experience(name: str, kind: str, labels:
     found: dict[int, list[float | None]] = {}
 
     class Watched(EWC):
-        def penalty(self, learner: Learner, step: Step) -> Tensor | None:
-            value = super().penalty(learner, step)
+        def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
+            value = super().penalty(learner, step, runner=runner)
             found.setdefault(step.position.experience, []).append(None if value is None else value.item())
             return value
 
@@ -101,8 +104,8 @@ def test_the_fisher_is_the_mean_over_the_tasks(name: str) -> None:
         assert (purpose, n_tasks) == ("fisher", 4)
         yield from ((range(i, i + 2), whole.take(slice(i, i + 2))) for i in (0, 2))
 
-    ewc.end(learner, Visit(Experience(0, "one", ()), 2, 3, batches, lambda t: t))
-    total = fisher_diagonal(learner, [(whole, torch.empty(4, 0))], "exact")
+    ewc.end(learner, Visit(Experience(0, "one", ()), 2, 3, batches), runner=RUNNER)
+    total = fisher_diagonal(learner, [(whole, torch.empty(4, 0))], "exact", RUNNER)
     torch.testing.assert_close(ewc.fisher, {n: f / 4 for n, f in total.items()})
 
 
@@ -132,8 +135,8 @@ def test_a_tasks_random_numbers_depend_on_its_index_alone(name: str) -> None:
             for i in shares:
                 yield i, Episode(*(t[i] for t in whole.tasks()[:4]), whole.weight[i], whole.n_way)
 
-        visit = Visit(Experience(1, "one", ()), 2, 3, batches, lambda t: t)
-        return torch.cat([uniform for _, uniform in ewc._batches(learner, visit)])
+        visit = Visit(Experience(1, "one", ()), 2, 3, batches)
+        return torch.cat([uniform for _, uniform in ewc._batches(learner, visit, RUNNER)])
 
     found = numbers([0, 1, 2, 3])
     assert found.shape == {"MAML": (4, 6, 3), "SimpleShot": (4, 12, 12), "NoAdaptation": (4, 12, 3)}[name]

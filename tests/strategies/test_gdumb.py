@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -13,21 +12,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import Classifier, NearestClassMean
 from lifelong.networks import MLP, WithHead
-from lifelong.training.optimizer import OuterLoop
 from lifelong.utilities.progress_bar import show_progress
 from strategies import GDumb
+from strategies.memory.budget import Budget
 from strategies.memory.example_memory import ExampleMemory
-from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
-from tests.toys import AtEnd, fit, make_classifier, make_learner, same, toy_data, toy_examples, weights
+from tests.toys import AtEnd, fit, make_classifier, make_learner, module_of, same, toy_data, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 SCENARIOS = ["class", "domain", "task"]
 
 
 def gdumb(**settings: Any) -> GDumb:
-    return GDumb(**({"budget_examples": 24, "n_steps": 5, "batch_size": 8} | settings))
+    return GDumb(**({"budget": Budget(examples=24), "n_steps": 5, "batch_size": 8} | settings))
 
 
 def memory_of(strategy: GDumb) -> ExampleMemory:
@@ -38,8 +39,9 @@ def memory_of(strategy: GDumb) -> ExampleMemory:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_stream_itself_teaches_nothing(scenario: str) -> None:
     start, seen = weights(make_classifier()), []
-    learner = make_classifier(outer=OuterLoop(optimizer=partial(torch.optim.SGD, lr=1.0, weight_decay=0.1)))
-    fit(learner, toy_examples(scenario, 2), [AtEnd(lambda: seen.append(weights(learner))), gdumb()])
+    learner, optimizer = make_classifier(), partial(torch.optim.SGD, lr=1.0, weight_decay=0.1)
+    strategies = [AtEnd(lambda: seen.append(weights(learner))), gdumb()]
+    fit(module_of(learner, strategies, optimizer), toy_examples(scenario, 2))
     assert same(seen[0], start)
     assert not same(seen[1], start)  # what it learnt at the end of the first experience
     results = []
@@ -58,7 +60,7 @@ def test_each_experience_begins_from_the_first_weights() -> None:
     fresh = make_classifier()
     batch = memory.episode(torch.arange(24), torch.device("cpu"))
     assert batch.n_way == 8
-    loss = fresh.losses(fresh.meta_parameters(), batch).mean()  # two whole passes
+    loss = RUNNER.losses(fresh, fresh.meta_parameters(), batch).mean()  # two whole passes
     gradients = torch.autograd.grad(loss, list(fresh.parameters()))
     for start, found, gradient in zip(fresh.parameters(), learner.parameters(), gradients, strict=True):
         torch.testing.assert_close(found, start - 0.7 * (gradient + 0.3 * start), rtol=1e-4, atol=1e-6)
@@ -66,13 +68,15 @@ def test_each_experience_begins_from_the_first_weights() -> None:
 
 def test_momentum_clip_and_cosine_are_those_of_the_docstring() -> None:
     settings = {"n_steps": 3, "batch_size": 12, "rate": 0.5, "last_rate": 0.1, "momentum": 0.8, "clip": 0.05}
-    learner, strategy = make_classifier(), gdumb(budget_examples=12, weight_decay=0.0, **settings)
+    learner, strategy = make_classifier(), gdumb(budget=Budget(examples=12), weight_decay=0.0, **settings)
     fit(learner, toy_examples("class", 1), [strategy])
     batch = memory_of(strategy).episode(torch.arange(12), torch.device("cpu"))
     fresh = make_classifier()
     velocity = [torch.zeros_like(p) for p in fresh.parameters()]
     for step in range(3):
-        gradients = torch.autograd.grad(fresh.losses(fresh.meta_parameters(), batch).mean(), list(fresh.parameters()))
+        gradients = torch.autograd.grad(
+            RUNNER.losses(fresh, fresh.meta_parameters(), batch).mean(), list(fresh.parameters())
+        )
         length = torch.cat([g.flatten() for g in gradients]).norm()
         rate = 0.1 + (0.5 - 0.1) * (1 + np.cos(np.pi * step / 3)) / 2
         with torch.no_grad():
@@ -87,7 +91,7 @@ def test_the_memory_is_balanced_and_learnt_in_whole_passes() -> None:
     plans, strategy = [], gdumb(n_steps=9)
 
     class Look(AtEnd):
-        def end(self, learner: Any, visit: Any) -> None:
+        def end(self, learner: Any, visit: Any, *, runner: Any) -> None:
             plans.append(strategy.plan(visit))
             assert plans[-1].shape == (9, 8)
 
@@ -102,7 +106,7 @@ def test_the_memory_is_balanced_and_learnt_in_whole_passes() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_it_learns_old_and_new_alike(scenario: str) -> None:
-    strategy = gdumb(budget_examples=96, n_steps=400, rate=0.02)
+    strategy = gdumb(budget=Budget(examples=96), n_steps=400, rate=0.02)
     found = fit(make_classifier(), toy_examples(scenario, 3), [strategy]).matrix()[-1].mean()
     assert found > 0.4 + fit(make_classifier(), toy_examples(scenario, 3)).matrix()[-1].mean()
 
@@ -138,11 +142,11 @@ def test_what_it_cannot_work_with_is_one_sentence() -> None:
         with pytest.raises(ValueError, match=f"GDumb's {name} is 0: it must be positive"):
             gdumb(**{name: 0})
     with pytest.raises(ValueError, match="its budget is 0"):
-        gdumb(budget_examples=0)
+        gdumb(budget=Budget(examples=0))
     with pytest.raises(ValueError, match="GDumb is made for streams of the kind class, domain, task"):
         fit(make_learner("ProtoNet"), toy_data(), [gdumb()])
     with pytest.raises(ValueError, match=r"after NearestClassMean has finished .* set --model Classifier"):
-        NearestClassMean(MLP(n_inputs=4)).use([gdumb()])
+        gdumb().attach(NearestClassMean(MLP(n_inputs=4)))
     with pytest.raises(ValueError, match=r"diverged at the rate 1e\+30: lower its rate"):
         fit(make_classifier(), toy_examples("class", 1), [gdumb(rate=1e30, clip=1e9)])
 
@@ -156,24 +160,3 @@ def test_a_bar_is_shown_where_somebody_watches(
     monkeypatch.setattr("lifelong.utilities.progress_bar.SECONDS", 0)
     assert list(show_progress(range(3), "counting")) == [0, 1, 2]
     assert "counting" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    options = ["--model=Classifier", "--model.network=MLP", "--model.network.n_inputs=4"]
-    options += ["--model.network.n_outputs=8", "--data=datamodules.examples.ExampleDataModule"]
-    options += ["--data.sources=[tests.toys.FewClasses]", "--data.batch_size=8", "--data.steps_per_experience=2"]
-    strategy = "{class_path: GDumb, init_args: {budget_examples: 24, n_steps: 9, batch_size: 5}}"
-    options += [*QUIET, f"--strategies=[{strategy}]"]
-    run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
-    run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
-    states = [
-        torch.load(tmp_path / f"runs/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
-        for name in ("one", "two")
-    ]
-    for name, tensor in states[0].items():
-        if isinstance(tensor, Tensor):
-            torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-6)
-    one, two = (json.loads((tmp_path / f"runs/{name}/results.json").read_text()) for name in ("one", "two"))
-    assert one["strategy_bytes"] == two["strategy_bytes"]

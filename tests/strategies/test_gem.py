@@ -8,13 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.position import Position
 from strategies import AGEM, GEM
 from strategies.gem import nearest
+from strategies.memory.budget import Budget
 from strategies.reference_gradients import flatten, reference_gradients
 from tests.strategies.memories import stream_batch
 from tests.strategies.test_agem import moving, projected, tiny
 from tests.toys import fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
+
+RUNNER = TaskRunner()
 
 pytest.importorskip("scipy", reason="GEM needs the extra gem")
 
@@ -96,19 +100,19 @@ def test_one_past_experience_without_margin_is_agem() -> None:
 
 @pytest.mark.parametrize("kind", ["few-shot", "class", "domain", "task"])
 def test_no_step_points_against_any_past_experience(kind: str) -> None:
-    strategy, changed = GEM(budget_examples=60, margin=0.0), 0
+    strategy, changed = GEM(budget=Budget(examples=60), margin=0.0), 0
     learner = make_learner("MAML") if kind == "few-shot" else make_classifier()
     fit(learner, toy_data(3, shift=100.0) if kind == "few-shot" else toy_examples(kind, 3), [strategy])
     batch = random_episode(n_tasks=4) if kind == "few-shot" else stream_batch(torch.zeros(4, 4), [0] * 4, [*range(4)])
     names = list(moving(learner))
     for step in range(5):
         position = Position(3, step, n_tasks=4)
-        assert strategy.rehearse(learner, batch, position) is batch
-        references = reference_gradients(learner, strategy._shares, 4, names)
+        assert strategy.rehearse(learner, batch, position, runner=RUNNER) is batch
+        references = reference_gradients(learner, strategy._shares, 4, names, RUNNER)
         assert references.shape[0] == 3
         rng = torch.Generator().manual_seed(step)
         gradients = {name: torch.randn(p.shape, generator=rng) for name, p in moving(learner).items()}
-        g, z = flatten(gradients, names), flatten(strategy.project(learner, gradients, position), names)
+        g, z = flatten(gradients, names), flatten(strategy.project(learner, gradients, position, runner=RUNNER), names)
         assert (references @ z >= -1e-4 * references.norm(dim=1) * z.norm()).all()
         changed += not torch.equal(g, z)
         assert torch.equal(g, z) == bool((references @ g >= 0).all())
@@ -117,11 +121,11 @@ def test_no_step_points_against_any_past_experience(kind: str) -> None:
 
 @pytest.mark.parametrize("policy", ["class_balanced", "reservoir"])
 def test_each_reference_is_of_one_past_experience(policy: str) -> None:
-    strategy, homes = GEM(budget_examples=24, policy=policy, n_reference=6), []  # type: ignore[arg-type]
+    strategy, homes = GEM(budget=Budget(examples=24), policy=policy, n_reference=6), []  # type: ignore[arg-type]
     data, learner = toy_examples("task", 3), make_classifier()
     fit(learner, data, [strategy])
     batch = data.draw(data.stream.experiences[2], "train", range(4)).gather(learner.device)
-    strategy.rehearse(learner, batch, Position(2, n_tasks=4))
+    strategy.rehearse(learner, batch, Position(2, n_tasks=4), runner=RUNNER)
     for share in strategy._shares:
         assert share is not None
         assert share.classes is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.compute.evaluating import evaluating
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.strategy import Step
-from lifelong.training.optimizer import OuterLoop
 from strategies import ICaRL
+from strategies.memory.budget import Budget
 from strategies.memory.example_memory import ExampleMemory, herd
-from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
-from tests.toys import AtEnd, fit, make_classifier, make_learner, same, toy_data, toy_examples, weights
+from tests.toys import AtEnd, fit, make_classifier, make_learner, module_of, same, toy_data, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 classifier = partial(make_classifier, loss="sigmoid")
 
 
 def learnt(n: int = 2, **settings: Any) -> tuple[Classifier, ICaRL]:
-    learner, icarl = classifier(), ICaRL(**({"budget_per_class": 3} | settings))
+    learner, icarl = classifier(), ICaRL(**({"budget": Budget(per_class=3)} | settings))
     fit(learner, toy_examples("class", n), [icarl])
     learner.prepare(n_classes=12)  # as many as it has outputs, of a longer stream
     return learner, icarl
@@ -42,7 +43,7 @@ def batch_of(experience: int, n: int = 6, **settings: Any) -> Episode:
 
 def step_on(learner: Classifier, batch: Episode) -> Step:
     params = learner.meta_parameters()
-    losses, outputs = learner.losses_and_outputs(params, batch)
+    losses, outputs = RUNNER.losses_and_outputs(learner, params, batch)
     return Step(batch, params, outputs, losses, Position(2, n_tasks=len(batch)))
 
 
@@ -60,13 +61,13 @@ def test_the_loss_is_a_yes_or_no_for_every_way_with_old_answers_for_old_classes(
     with torch.no_grad():
         for parameter in learner.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
-    batch = icarl.rehearse(learner, batch_of(2, classes=classes), Position(2, n_tasks=6))
+    batch = icarl.rehearse(learner, batch_of(2, classes=classes), Position(2, n_tasks=6), runner=RUNNER)
     assert len(batch) == 12
     assert batch.n_way == 12
     step = step_on(learner, batch)
-    penalty = icarl.penalty(learner, step)
+    penalty = icarl.penalty(learner, step, runner=RUNNER)
     assert penalty is not None
-    found = learner.mean(step.losses, batch.weight) + penalty
+    found = RUNNER.mean(step.losses, batch.weight) + penalty
     # By hand, example by example and way by way.
     expected, params = torch.zeros(len(batch)), step.params
     assert batch.classes is not None
@@ -83,7 +84,7 @@ def test_absent_ways_are_free_and_have_no_gradient() -> None:
     learner, icarl = learnt(2)
     batch = batch_of(2, classes="current").padded(7)
     step = step_on(learner, batch)
-    penalty = icarl.penalty(learner, step)
+    penalty = icarl.penalty(learner, step, runner=RUNNER)
     assert penalty == 0  # none of the ways is old
     total = step.losses.mean() + penalty
     gradients = torch.autograd.grad(total, list(learner.parameters()))
@@ -117,7 +118,7 @@ def test_the_answer_is_the_nearest_mean_of_exemplars() -> None:
     memory = icarl.kept
     assert isinstance(memory, ExampleMemory)
     batch = batch_of(1, classes="all")
-    found = icarl.respond(learner, learner.meta_parameters(), batch)
+    found = icarl.respond(learner, learner.meta_parameters(), batch, runner=RUNNER)
     assert found is not None
     assert found.shape == (6, 1, 12)
     for number in range(12):
@@ -136,29 +137,29 @@ def test_answers_are_those_of_the_ways() -> None:
     learner, icarl = learnt(2)
     params = learner.meta_parameters()
     every, some = batch_of(1, classes="all"), batch_of(1, classes="current").padded(5)
-    whole, part = (icarl.respond(learner, params, batch) for batch in (every, some))
+    whole, part = (icarl.respond(learner, params, batch, runner=RUNNER) for batch in (every, some))
     assert whole is not None
     assert part is not None
     torch.testing.assert_close(part[..., :4], whole[..., 4:8])
     assert (part[..., 4] == -torch.inf).all()
-    assert ICaRL().respond(learner, params, every) is None
+    assert ICaRL().respond(learner, params, every, runner=RUNNER) is None
 
 
 def test_it_learns_to_tell_all_classes_apart() -> None:
     def final(strategies: list[Any]) -> float:
-        learner = classifier(outer=OuterLoop(optimizer=partial(torch.optim.Adam, lr=0.02)))
+        module = module_of(classifier(), strategies, partial(torch.optim.Adam, lr=0.02))
         data = toy_examples("class", 3, steps_per_experience=100)
-        return float(fit(learner, data, strategies).matrix()[-1].mean())
+        return float(fit(module, data).matrix()[-1].mean())
 
-    assert final([ICaRL(budget_per_class=4)]) > max(final([]), 0.5) + 0.2
+    assert final([ICaRL(budget=Budget(per_class=4))]) > max(final([]), 0.5) + 0.2
 
 
 def test_exemplars_count_as_often_as_they_are_among_all_examples() -> None:
-    learner, icarl = classifier(), ICaRL(budget_per_class=3, n_replay=5)
+    learner, icarl = classifier(), ICaRL(budget=Budget(per_class=3), n_replay=5)
     seen = []
 
     class Look(AtEnd):
-        def rehearse(self, learner: Any, batch: Episode, position: Position) -> Episode:
+        def rehearse(self, learner: Any, batch: Episode, position: Position, *, runner: Any) -> Episode:
             seen.append((position.experience, batch.weight))
             return batch
 
@@ -172,7 +173,7 @@ def test_exemplars_count_as_often_as_they_are_among_all_examples() -> None:
 
 
 def test_the_old_network_is_that_of_the_last_end_and_never_trains() -> None:
-    learner, icarl, kept = classifier(), ICaRL(budget_per_class=3), []
+    learner, icarl, kept = classifier(), ICaRL(budget=Budget(per_class=3)), []
 
     def look() -> None:
         kept.append((weights(learner), {name: t.clone() for name, t in icarl.old.items()}))
@@ -187,7 +188,7 @@ def test_running_statistics_and_dropout_stand_still_where_old_answers_and_means_
     torch.manual_seed(0)
     body = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5))
     learner = Classifier(WithHead(body, n_features=8, n_outputs=12), loss="sigmoid")
-    icarl = ICaRL(budget_per_class=3)
+    icarl = ICaRL(budget=Budget(per_class=3))
     fit(learner, toy_examples("class", 2), [icarl])
     learner.train()
     before = {name: b.clone() for name, b in learner.network.named_buffers()}
@@ -196,7 +197,7 @@ def test_running_statistics_and_dropout_stand_still_where_old_answers_and_means_
         expected = icarl._exemplar_means(learner)[1]
         step = step_on(learner, batch)
     torch.testing.assert_close(means, expected)
-    assert torch.equal(icarl.penalty(learner, step), icarl.penalty(learner, step))  # type: ignore[arg-type]
+    assert torch.equal(icarl.penalty(learner, step, runner=RUNNER), icarl.penalty(learner, step, runner=RUNNER))  # type: ignore[arg-type]
     assert same(before, dict(learner.network.named_buffers()))
     assert learner.network.training
     assert "network.body.2.running_mean" in icarl.old
@@ -212,7 +213,7 @@ def test_memory_is_exemplars_means_and_the_old_network() -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("step", [3, 6])
 def test_a_run_that_stops_in_the_middle_goes_on_as_if_it_had_not(tmp_path: Path, step: int) -> None:
-    data, strategies = partial(toy_examples, "class", 3), (lambda: [ICaRL(budget_per_class=3)])
+    data, strategies = partial(toy_examples, "class", 3), (lambda: [ICaRL(budget=Budget(per_class=3))])
     (one, first), (other, second) = fit_twice(classifier, data, strategies, tmp_path, step)
     assert same(weights(one), weights(other))
     assert (first.matrix()[-1] == second.matrix()[-1]).all()
@@ -220,48 +221,20 @@ def test_a_run_that_stops_in_the_middle_goes_on_as_if_it_had_not(tmp_path: Path,
 
 def test_what_it_cannot_work_with_is_one_sentence() -> None:
     with pytest.raises(ValueError, match=r"Classifier trains another loss: set .*--model.loss sigmoid"):
-        make_classifier().use([ICaRL()])
+        ICaRL().attach(make_classifier())
     with pytest.raises(ValueError, match="ProtoNet trains another loss"):
-        make_learner("ProtoNet").use([ICaRL()])
+        ICaRL().attach(make_learner("ProtoNet"))
     for scenario in ("domain", "task"):
         with pytest.raises(ValueError, match=f"ICaRL is made for .* kind class, and this one is {scenario}"):
             fit(classifier(), toy_examples(scenario), [ICaRL()])
     with pytest.raises(ValueError, match="Classifier learns from labelled examples"):
         fit(classifier(), toy_data(), [ICaRL()])
     for settings, words in (
-        ({"budget_per_class": 0}, "its budget is 0"),
+        ({"budget": Budget(per_class=0)}, "its budget is 0"),
         ({"temperature": 0.0}, "temperature is 0.0"),
         ({"n_replay": 0}, "n_replay is 0"),
-        ({"budget_per_class": None}, "no budget"),
     ):
         with pytest.raises(ValueError, match=words):
             ICaRL(**settings)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="budget is 3 examples"):
-        fit(classifier(), toy_examples("class"), [ICaRL(budget_per_class=None, budget_examples=3)])
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    options = ["--model=Classifier", "--model.loss=sigmoid", "--model.network=MLP", "--model.network.n_inputs=4"]
-    options += ["--model.network.n_outputs=8", "--model.outer.optimizer=torch.optim.SGD"]
-    options += ["--model.outer.optimizer.lr=0.1", "--data=datamodules.examples.ExampleDataModule"]
-    options += [
-        "--data.sources=[tests.toys.FewClasses]",
-        "--data.batch_size=8",
-        "--data.steps_per_experience=8",
-        *QUIET,
-    ]
-    options += [*QUIET, "--strategies=[{class_path: ICaRL, init_args: {budget_per_class: 3, n_replay: 5}}]"]
-    run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
-    run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
-    states = [
-        torch.load(tmp_path / f"runs/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
-        for name in ("one", "two")
-    ]
-    for name, tensor in states[0].items():
-        if isinstance(tensor, Tensor):
-            torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-6)
-    one, two = (json.loads((tmp_path / f"runs/{name}/results.json").read_text()) for name in ("one", "two"))
-    assert one["matrix"] == two["matrix"]
-    assert one["strategy_bytes"] == two["strategy_bytes"]
+        fit(classifier(), toy_examples("class"), [ICaRL(budget=Budget(examples=3))])

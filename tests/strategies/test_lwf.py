@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
@@ -16,8 +17,11 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import Step
 from strategies import LwF, Replay
 from strategies.lwf import binary_distillation, distillation
+from strategies.memory.budget import Budget
 from tests.interrupted import fit_twice
 from tests.toys import AtEnd, fit, make_classifier, make_learner, random_episode, same, toy_data, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 KINDS = ["class", "domain", "task"]
 
@@ -30,7 +34,7 @@ def examples(x: Tensor, y: list[int], ways: list[int]) -> Episode:
 
 def step_on(learner: Learner, batch: Episode, n_own: int | None = None) -> Step:
     params = learner.meta_parameters()
-    losses, outputs = learner.losses_and_outputs(params, batch)
+    losses, outputs = RUNNER.losses_and_outputs(learner, params, batch)
     return Step(batch, params, outputs, losses, Position(3, n_tasks=len(batch) if n_own is None else n_own))
 
 
@@ -76,8 +80,8 @@ def test_a_yes_or_no_for_each_class_is_distilled_as_such() -> None:
     learner = Classifier(learner.network, loss="sigmoid")
     teach(lwf, teacher, [[0, 1]], n_past=1)
     step = step_on(learner, examples(x, [2, 3, 2], [0, 1, 2, 3]))
-    new, old = (one.outputs(one.meta_parameters(), step.batch)[:, 0, :2] for one in (learner, teacher))
-    torch.testing.assert_close(lwf.distances(learner, step, step.batch), binary_distillation(new, old, 2.0))
+    new, old = (RUNNER.outputs(one, one.meta_parameters(), step.batch)[:, 0, :2] for one in (learner, teacher))
+    torch.testing.assert_close(lwf.distances(learner, step, step.batch, RUNNER), binary_distillation(new, old, 2.0))
 
 
 def test_the_penalty_by_hand() -> None:
@@ -91,7 +95,7 @@ def test_the_penalty_by_hand() -> None:
     for settings, weight in (({}, 2.0), ({"weighting": 1.5}, 1.5)):
         lwf = LwF(temperature=3.0, **settings)  # type: ignore[arg-type]
         teach(lwf, teacher, [[0, 1]], n_past=2)
-        penalty = lwf.penalty(learner, step_on(learner, batch))
+        penalty = lwf.penalty(learner, step_on(learner, batch), runner=RUNNER)
         assert penalty is not None
         torch.testing.assert_close(penalty, by_hand(weight))
         torch.testing.assert_close(grad_of(penalty, learner), grad_of(by_hand(weight), learner))
@@ -104,7 +108,7 @@ def test_among_all_ways_new_classes_have_no_chance(loss: Any) -> None:
     teach(lwf, teacher, [[0, 2]], n_past=1)
     step = step_on(learner, examples(x, [0, 1, 0], [0, 1, 2, 3]))
     new, old = (x @ one.network.weight.T / 2 for one in (learner, teacher))  # type: ignore[union-attr, operator]
-    found = lwf.distances(learner, step, step.batch)
+    found = lwf.distances(learner, step, step.batch, RUNNER)
     if loss == "softmax":
         taught = old[:, [0, 2]].softmax(-1)
         expected = (taught * (taught.log() - new[:, :4].log_softmax(-1)[:, [0, 2]])).sum(-1)
@@ -123,7 +127,7 @@ def test_among_all_the_old_answers_to_all_ways_are_the_targets() -> None:
     step = step_on(learner, examples(x, [0, 1, 0], [0, 1, 2, 3]))
     new, old = ((x @ one.network.weight.T)[:, :4] / 2 for one in (learner, teacher))  # type: ignore[union-attr, operator, index]
     expected = (old.softmax(-1) * (old.log_softmax(-1) - new.log_softmax(-1))).sum(-1)
-    torch.testing.assert_close(lwf.distances(learner, step, step.batch), expected)
+    torch.testing.assert_close(lwf.distances(learner, step, step.batch, RUNNER), expected)
 
 
 def test_among_all_says_nothing_new_where_each_experience_has_a_head() -> None:
@@ -132,7 +136,7 @@ def test_among_all_says_nothing_new_where_each_experience_has_a_head() -> None:
         learner, lwf, x = linear(4), LwF(among=among), torch.arange(8.0).reshape(4, 2)  # type: ignore[arg-type]
         teach(lwf, linear(4, seed=1), [[0, 1]], n_past=1)
         step = step_on(learner, examples(x, [0, 1, 0, 1], [2, 3]))
-        found.append(lwf.distances(learner, step, step.batch))
+        found.append(lwf.distances(learner, step, step.batch, RUNNER))
     assert torch.equal(*found)
     assert found[0].gt(0).all()
 
@@ -143,7 +147,7 @@ def test_new_and_unseen_classes_are_not_distilled(ways: list[int]) -> None:
     teach(lwf, linear(6, seed=1), [[0, 1]], n_past=1)
     x = torch.randn(4, 2)
     step = step_on(learner, examples(x, [0, 1, 0, 1] if ways == [2, 3] else [2, 3, 2, 3], ways))
-    gradient = grad_of(lwf.distances(learner, step, step.batch).sum(), learner)
+    gradient = grad_of(lwf.distances(learner, step, step.batch, RUNNER).sum(), learner)
     assert (gradient[:2] != 0).all()
     assert (gradient[2:] == 0).all()
 
@@ -154,7 +158,7 @@ def test_every_earlier_head_is_distilled_on_its_own_and_counts_alike() -> None:
     step = step_on(learner, examples(x, [0, 1, 0], [5, 6]))
     new, old = (x @ one.network.weight.T for one in (learner, teacher))  # type: ignore[union-attr, operator]
     heads = [distillation(new[:, h], old[:, h], 2.0) for h in (slice(0, 3), slice(3, 5))]
-    torch.testing.assert_close(lwf.distances(learner, step, step.batch), (heads[0] + heads[1]) / 2)
+    torch.testing.assert_close(lwf.distances(learner, step, step.batch, RUNNER), (heads[0] + heads[1]) / 2)
 
 
 @pytest.mark.parametrize(("ways", "passes"), [([0, 1, 2, 3], 1), ([2, 3], 2)])
@@ -163,7 +167,7 @@ def test_the_pass_of_the_loss_is_used_again_where_it_can_be(ways: list[int], pas
     teach(lwf, linear(seed=1), [[0], [1]], n_past=2)
     step = step_on(learner, examples(torch.randn(3, 2), [0, 1, 0], ways))
     learner.network.register_forward_hook(lambda *_: calls.append(1))
-    lwf.penalty(learner, step)
+    lwf.penalty(learner, step, runner=RUNNER)
     assert len(calls) == passes
 
 
@@ -174,14 +178,14 @@ class Watched(LwF):
         super().__init__(**settings)
         self.seen: list[tuple[int, float, float]] = []
 
-    def penalty(self, learner: Learner, step: Step) -> Tensor | None:
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         if self.old and step.position.step == 0:
-            distances = self.distances(learner, step, step.batch)
+            distances = self.distances(learner, step, step.batch, runner)
             learnt = [p for p in step.params.values() if p.requires_grad]
             gradients = torch.autograd.grad(distances.sum(), learnt, retain_graph=True, allow_unused=True)
             largest = max(float(g.abs().max()) for g in gradients if g is not None)
             self.seen.append((step.position.experience, float(distances.detach().abs().max()), largest))
-        return super().penalty(learner, step)
+        return super().penalty(learner, step, runner=runner)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -217,8 +221,8 @@ def test_few_shot_learners_begin_at_zero_and_are_held(name: str, kind: str) -> N
     assert not same(weights(plain), weights(held))
     step = step_on(held, random_episode(kind))
     moved = {n: p + 0.1 * torch.randn_like(p) for n, p in step.params.items()}
-    losses, outputs = held.losses_and_outputs(moved, step.batch)
-    apart = lwf.distances(held, Step(step.batch, moved, outputs, losses, step.position), step.batch)
+    losses, outputs = RUNNER.losses_and_outputs(held, moved, step.batch)
+    apart = lwf.distances(held, Step(step.batch, moved, outputs, losses, step.position), step.batch, RUNNER)
     assert apart.shape == (3,)
     assert (apart > 1e-4).all()
 
@@ -230,8 +234,8 @@ def test_real_targets_are_distilled_by_the_loss_itself() -> None:
         for p in teacher.parameters():
             p.add_(0.1)
     teach(lwf, teacher, [[0]], n_past=1)
-    new, old = (one.outputs(one.meta_parameters(), batch) for one in (learner, teacher))
-    distances = lwf.distances(learner, step_on(learner, batch), batch)
+    new, old = (RUNNER.outputs(one, one.meta_parameters(), batch) for one in (learner, teacher))
+    distances = lwf.distances(learner, step_on(learner, batch), batch, RUNNER)
     torch.testing.assert_close(distances, (new - old).square().mean((1, 2)))
 
 
@@ -241,9 +245,9 @@ def test_a_pre_trained_classifier_is_distilled_at_the_classes_seen() -> None:
     lwf.heads = [torch.tensor([1, 4])]
     batch = random_episode()
     params = {n: p + 0.1 * torch.randn_like(p) for n, p in learner.meta_parameters().items()}
-    losses, outputs = learner.losses_and_outputs(params, batch)
+    losses, outputs = RUNNER.losses_and_outputs(learner, params, batch)
     step = Step(batch, params, outputs, losses, Position(1, n_tasks=3))
-    (gradient,) = torch.autograd.grad(lwf.distances(learner, step, batch).sum(), [params["classifier.bias"]])
+    (gradient,) = torch.autograd.grad(lwf.distances(learner, step, batch, RUNNER).sum(), [params["classifier.bias"]])
     assert gradient.nonzero().flatten().tolist() == [1, 4]
 
 
@@ -274,9 +278,9 @@ def test_rehearsed_units_are_not_distilled() -> None:
     old = examples(torch.randn(3, 2), [0, 1, 0], [0, 1, 2, 3]).weighted(0.5)
     joined = step_on(learner, Episode.cat([own, old]), n_own=2)
     alone = step_on(learner, own)
-    penalty = lwf.penalty(learner, joined)
+    penalty = lwf.penalty(learner, joined, runner=RUNNER)
     assert penalty is not None
-    torch.testing.assert_close(penalty, lwf.distances(learner, alone, own).mean())
+    torch.testing.assert_close(penalty, lwf.distances(learner, alone, own, RUNNER).mean())
 
 
 @pytest.mark.parametrize("passes", [False, True])
@@ -284,16 +288,16 @@ def test_the_streams_own_units_are_those_of_the_step(passes: bool) -> None:
     found: list[bool] = []
 
     class Own(LwF):
-        def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
+        def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
             self.n_own = len(batch)
             return batch
 
-        def distances(self, learner: Learner, step: Step, own: Episode) -> Tensor:
+        def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
             found.append(len(own) == self.n_own < len(step.batch))
-            return super().distances(learner, step, own)
+            return super().distances(learner, step, own, runner)
 
     steps = {"steps_per_experience": None, "passes": 1, "batch_size": 7} if passes else {}
-    fit(make_classifier(), toy_examples("class", 2, **steps), [Own(), Replay(budget_examples=12)])
+    fit(make_classifier(), toy_examples("class", 2, **steps), [Own(), Replay(budget=Budget(examples=12))])
     assert found
     assert all(found)
 
@@ -307,7 +311,7 @@ def test_the_old_learner_keeps_its_running_statistics_and_leaves_the_new_ones() 
     learner.eval()
     batch = data.draw(data.stream.experiences[1], "train", range(4)).gather(torch.device("cpu"))
     step = step_on(learner, batch)
-    new, ask = lwf._answers(learner, step, batch)
+    new, ask = lwf._answers(learner, step, batch, RUNNER)
     lwf._answers = lambda *_: (new, ask)  # type: ignore[method-assign, assignment]
     learner.train()
     network[3].eval()
@@ -315,7 +319,7 @@ def test_the_old_learner_keeps_its_running_statistics_and_leaves_the_new_ones() 
         for tensor in (*network.parameters(), batch_norm.running_mean):
             tensor.add_(1.0)
     running, modes = batch_norm.running_mean.clone(), [m.training for m in network.modules()]
-    assert (lwf.distances(learner, step, batch) < 1e-6).all()
+    assert (lwf.distances(learner, step, batch, RUNNER) < 1e-6).all()
     assert torch.equal(batch_norm.running_mean, running)
     assert [m.training for m in network.modules()] == modes
 
@@ -345,7 +349,7 @@ def test_a_strong_teacher_holds_the_answers_of_an_old_head_on_new_inputs() -> No
         data = toy_examples("task", 2, steps_per_experience=30)
         batch = data.draw(data.stream.experiences[1], "train", range(16)).gather(torch.device("cpu"))
         asked = replace(batch, classes=torch.arange(4).expand(16, 4))
-        look = AtEnd(lambda: answers.append(learner.outputs(learner.meta_parameters(), asked).softmax(-1)))  # noqa: B023
+        look = AtEnd(lambda: answers.append(RUNNER.outputs(learner, learner.meta_parameters(), asked).softmax(-1)))  # noqa: B023
         fit(learner, data, [*strategies, look])
         moved.append(float((answers[1] - answers[0]).detach().abs().mean()))
     assert moved[1] < 0.2 * moved[0]
@@ -359,8 +363,10 @@ def test_ranks_share_the_penalty() -> None:
     for rank in range(2):
         step = step_on(learner, whole.take(slice(rank, None, 2)))
         position = Position(1, n_tasks=4, rank=rank, world=2)
-        parts.append(lwf.penalty(learner, Step(step.batch, step.params, step.outputs, step.losses, position)))
-    alone = lwf.penalty(learner, step_on(learner, whole))
+        parts.append(
+            lwf.penalty(learner, Step(step.batch, step.params, step.outputs, step.losses, position), runner=RUNNER)
+        )
+    alone = lwf.penalty(learner, step_on(learner, whole), runner=RUNNER)
     assert alone is not None
     torch.testing.assert_close((parts[0] + parts[1]) / 2, alone)  # type: ignore[operator]
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.pool import Pool
 from lifelong.data.position import Position, Visit
@@ -16,6 +17,8 @@ from lifelong.strategy import Step
 from strategies import MAS
 from tests.toys import LEARNERS, fit, make_classifier, make_learner, random_episode, toy_data, toy_examples
 
+RUNNER = TaskRunner()
+
 
 def visit_with(batch: Episode, number: int = 0, ways: np.ndarray | None = None) -> Visit:
     """An experience that is one batch."""
@@ -25,7 +28,7 @@ def visit_with(batch: Episode, number: int = 0, ways: np.ndarray | None = None) 
         assert n_tasks == len(batch)
         yield range(n_tasks), batch
 
-    return Visit(Experience(number, "one", (pool,)), 2, 0, batches, lambda t: t, ways)
+    return Visit(Experience(number, "one", (pool,)), 2, 0, batches, ways)
 
 
 def examples(x: list[list[float]], ways: list[list[int]]) -> Episode:
@@ -43,7 +46,7 @@ def linear(weight: list[list[float]]) -> Classifier:
 
 def importance_of(learner: Learner, batch: Episode) -> dict[str, Tensor]:
     mas = MAS(n_tasks=len(batch))
-    mas.end(learner, visit_with(batch))
+    mas.end(learner, visit_with(batch), runner=RUNNER)
     return mas.quadratic.importance
 
 
@@ -70,7 +73,9 @@ def test_a_tasks_importance_is_that_of_its_outputs_through_the_adaptation(name: 
     trained = {n: p for n, p in params.items() if p.requires_grad}
     expected = {n: torch.zeros_like(p) for n, p in trained.items()}
     for b in range(3):
-        outputs = learner.over_tasks(lambda task: learner.likelihood_outputs(params, task), batch.take(slice(b, b + 1)))
+        outputs = RUNNER.map(
+            lambda task: learner.likelihood_outputs(params, task), learner, batch.take(slice(b, b + 1))
+        )
         norm = outputs[0].square().sum(-1).mean()
         for n, g in zip(trained, torch.autograd.grad(norm, list(trained.values())), strict=True):
             expected[n] += g.abs() / 3
@@ -91,17 +96,17 @@ def test_no_label_of_a_query_is_looked_at(name: str) -> None:
 def test_importance_adds_up_around_the_newest_parameters() -> None:
     learner, batch = linear([[1.0, 1.0], [0.0, -0.5]]), examples([[1.0, 2.0], [-1.0, 0.0]], [[0, 1], [0, 1]])
     mas, step = MAS(strength=3.0, n_tasks=2), Step(batch, learner.meta_parameters(), None, torch.zeros(2), Position(1))
-    assert mas.penalty(learner, step) is None
+    assert mas.penalty(learner, step, runner=RUNNER) is None
     first = importance_of(learner, batch)
-    mas.end(learner, visit_with(batch))
+    mas.end(learner, visit_with(batch), runner=RUNNER)
     with torch.no_grad():
         learner.get_parameter("network.weight").add_(1.0)
     second = importance_of(learner, batch)
-    mas.end(learner, visit_with(batch, 1))
+    mas.end(learner, visit_with(batch, 1), runner=RUNNER)
     total = {n: first[n] + second[n] for n in first}
     torch.testing.assert_close(mas.quadratic.importance, total)
     theta = {n: p.detach() + 0.5 for n, p in learner.meta_parameters().items()}
-    value = mas.penalty(learner, replace(step, params=theta))
+    value = mas.penalty(learner, replace(step, params=theta), runner=RUNNER)
     torch.testing.assert_close(value, 3.0 * 0.25 * torch.stack([t.sum() for t in total.values()]).sum())
 
 
@@ -126,8 +131,10 @@ def test_each_rank_brings_its_share() -> None:
 
     other = importance_of(learner, batch.take(slice(1, 2)))
     gathered = iter(other.values())
-    visit = replace(visit_with(batch), batches=mine, sum_over_ranks=lambda t: t + next(gathered))
-    share.end(learner, visit)
+    runner = TaskRunner()
+    object.__setattr__(runner, "sum", lambda t: t + next(gathered))  # as if the other rank had the other example
+    visit = replace(visit_with(batch), batches=mine)
+    share.end(learner, visit, runner=runner)
     torch.testing.assert_close(share.quadratic.importance, whole)
 
 

@@ -8,20 +8,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP, WithHead
 from lifelong.strategy import Strategy
-from lifelong.training.optimizer import OuterLoop
 from strategies import PackNet
 from strategies.packnet import is_packed, largest
 from tests.interrupted import fit_twice
-from tests.toys import AtEnd, FewClasses, fit, make_classifier, same, toy_examples, weights
+from tests.toys import AtEnd, FewClasses, fit, make_classifier, module_of, same, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 PACKED, BIAS, HEAD = "network.body.0.weight", "network.body.0.bias", "network.head.weight"
-OUTERS = {
+OPTIMIZERS = {
     "Adam": partial(torch.optim.Adam, lr=0.01),
     "momentum and decay": partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1),
     "AdamW": partial(torch.optim.AdamW, lr=0.05, weight_decay=0.5),
@@ -37,34 +39,35 @@ class History(Strategy):
         self.steps: list[tuple[int, int, dict[str, Tensor], dict[str, Tensor]]] = []
         self.ends: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
-    def penalty(self, learner: Learner, step: Any) -> None:
+    def penalty(self, learner: Learner, step: Any, *, runner: Any) -> None:
         self.steps.append((step.position.experience, step.position.step, weights(learner), dict(self.packnet.owner)))
 
-    def end(self, learner: Learner, visit: Any) -> None:
+    def end(self, learner: Learner, visit: Any, *, runner: Any) -> None:
         self.ends.append((weights(learner), {n: o.clone() for n, o in self.packnet.owner.items()}))
 
 
-def learnt(n: int = 3, outer: str = "Adam", **settings: Any) -> tuple[Learner, PackNet, History, np.ndarray]:
-    packnet, learner = PackNet(**settings), make_classifier(outer=OuterLoop(optimizer=OUTERS[outer]))
+def learnt(n: int = 3, optimizer: str = "Adam", **settings: Any) -> tuple[Learner, PackNet, History, np.ndarray]:
+    packnet, learner = PackNet(**settings), make_classifier()
     history = History(packnet)
-    matrix = fit(learner, toy_examples("task", n, steps_per_experience=9), [packnet, history]).matrix()
+    module = module_of(learner, [packnet, history], OPTIMIZERS[optimizer])
+    matrix = fit(module, toy_examples("task", n, steps_per_experience=9)).matrix()
     return learner, packnet, history, matrix
 
 
-@pytest.mark.parametrize("outer", OUTERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("keep", [None, 0.5])
-def test_nothing_is_forgotten_to_the_bit(outer: str, keep: float | None) -> None:
+def test_nothing_is_forgotten_to_the_bit(optimizer: str, keep: float | None) -> None:
     answers: list[list[Tensor]] = []
-    packnet, learner = PackNet(keep=keep), make_classifier(outer=OuterLoop(optimizer=OUTERS[outer]))
+    packnet, learner = PackNet(keep=keep), make_classifier()
     data = toy_examples("task", 3, steps_per_experience=9)
 
     def look() -> None:
         batches = [data.draw_for_evaluation("val", d, range(8)).gather(torch.device("cpu")) for d in range(3)]
         with torch.no_grad():
             params = learner.meta_parameters()
-            answers.append([packnet.respond(learner, params, b) for b in batches])  # type: ignore[misc]
+            answers.append([packnet.respond(learner, params, b, runner=RUNNER) for b in batches])  # type: ignore[misc]
 
-    matrix = fit(learner, data, [packnet, AtEnd(look)]).matrix()
+    matrix = fit(module_of(learner, [packnet, AtEnd(look)], OPTIMIZERS[optimizer]), data).matrix()
     for domain in range(3):
         for row in range(domain, 3):
             assert np.array_equal(matrix[row, domain], matrix[domain, domain])
@@ -72,9 +75,9 @@ def test_nothing_is_forgotten_to_the_bit(outer: str, keep: float | None) -> None
     assert not torch.equal(answers[0][2], answers[2][2])
 
 
-@pytest.mark.parametrize("outer", OUTERS)
-def test_owned_weights_never_change_in_any_step(outer: str) -> None:
-    _, _, history, _ = learnt(3, outer)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_owned_weights_never_change_in_any_step(optimizer: str) -> None:
+    _, _, history, _ = learnt(3, optimizer)
     ends = history.ends
     assert len(history.steps) == 27
     for experience, _, now, _ in history.steps:
@@ -93,9 +96,9 @@ def test_the_optimizer_sees_no_gradient_where_weights_may_not_move() -> None:
     learner, packnet, _, _ = learnt(2, keep=0.5)
     gradients = {name: torch.ones_like(p) for name, p in learner.named_parameters()} | {"other": torch.ones(2)}
     packnet.is_pruned = False  # as while an experience trains all that is free
-    free = packnet.project(learner, gradients, Position(2))
+    free = packnet.project(learner, gradients, Position(2), runner=RUNNER)
     packnet.is_pruned = True
-    own = packnet.project(learner, gradients, Position(2))
+    own = packnet.project(learner, gradients, Position(2), runner=RUNNER)
     for name, owner in packnet.owner.items():
         assert torch.equal(free[name], (owner == 0).float())
         assert torch.equal(own[name], (owner == 2).float())
@@ -158,9 +161,9 @@ def test_rows_of_a_mixed_batch_are_answered_each_by_its_own_mask() -> None:
     apart = [data.draw_for_evaluation("val", d, range(4)).gather(torch.device("cpu")) for d in (2, 0, 1)]
     joined = Episode.cat(apart).take(torch.tensor([0, 4, 8, 5, 1, 9, 2, 6, 10, 3, 7, 11]))
     with torch.no_grad():
-        answers = [packnet.respond(learner, params, batch) for batch in apart]
-        together = packnet.respond(learner, params, joined)
-        whole = learner.outputs(params, apart[1])
+        answers = [packnet.respond(learner, params, batch, runner=RUNNER) for batch in apart]
+        together = packnet.respond(learner, params, joined, runner=RUNNER)
+        whole = RUNNER.outputs(learner, params, apart[1])
     assert together is not None
     expected = torch.cat(answers)[torch.tensor([0, 4, 8, 5, 1, 9, 2, 6, 10, 3, 7, 11])]  # type: ignore[arg-type]
     torch.testing.assert_close(together, expected)
@@ -194,11 +197,8 @@ def test_resumed_in_the_middle_of_an_experience_it_is_the_same(tmp_path: Path, s
         made.append(PackNet(retrain=0.5))
         return [made[-1]]
 
-    def learner() -> Learner:
-        return make_classifier(outer=OuterLoop(optimizer=OUTERS["AdamW"]))
-
     data = partial(toy_examples, "task", 3, steps_per_experience=6)
-    (whole, a), (parts, b) = fit_twice(learner, data, make, tmp_path, step)
+    (whole, a), (parts, b) = fit_twice(make_classifier, data, make, tmp_path, step, optimizer=OPTIMIZERS["AdamW"])
     assert same(weights(whole), weights(parts))
     assert same(made[0].owner, made[1].owner)
     assert same(made[0].values, made[1].values)
@@ -233,7 +233,7 @@ def test_memory_is_values_and_owners() -> None:
 )
 def test_networks_that_cannot_be_packed_are_refused(network: nn.Module, found: str) -> None:
     with pytest.raises(ValueError, match=found):
-        Classifier(network).use([PackNet()])
+        PackNet().attach(Classifier(network))
 
 
 def test_settings_out_of_range_and_other_streams_are_refused() -> None:

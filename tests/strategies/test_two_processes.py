@@ -1,82 +1,104 @@
-"""Strategies with a memory over two processes: the weights and the memory of one."""
+"""Strategies over two processes: the weights and the memory of one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from tests.command_line import QUIET, TINY, run_apart
+from datamodules.examples import ExampleDataModule
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.learners import Classifier
+from lifelong.networks import MLP
+from lifelong.strategy import Strategy
+from lifelong.training.stream_module import StreamModule
+from strategies import AGEM, DER, ERACE, EWC, GEM, MAS, SI, Budget, GDumb, ICaRL, Replay
+from tests.processes import fit_in_processes
+from tests.toys import FewClasses, make_learner, module_of, toy_data
 
 pytestmark = pytest.mark.slow
-
-DRAWN = """
-import numpy as np
-import torch
-from lifelong.data.domain import Domain
-from lifelong.data.source import Source
-
-class Drawn(Source):
-    def domains(self):
-        rng = np.random.default_rng(0)
-        y = np.repeat(np.arange(4), 12)
-        return [
-            Domain(f"drawn {d}", torch.from_numpy(rng.random((48, 6)) + y[:, None] + d).float(), y, list("abcd"),
-                   holdout="examples")
-            for d in range(3)
-        ]
-"""
-EXAMPLES = [
-    "--model=lifelong.learners.Classifier",
-    "--model.network=lifelong.networks.MLP",
-    "--model.network.n_inputs=6",
-    "--model.network.hidden=[8]",
-    "--model.network.n_outputs=12",
-    "--data=datamodules.examples.ExampleDataModule",
-    "--data.sources=[drawn.Drawn]",
-    "--data.split=[0.2, 0.2]",
-    "--data.batch_size=5",  # an odd number: the ranks have 3 and 2
-    "--data.steps_per_experience=6",
-    *QUIET,
-]
-SGD = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.05"]
+SGD = partial(torch.optim.SGD, lr=0.05)
+Fit = tuple[StreamModule, StreamDataModule]
 
 
-def strategy(name: str, **settings: Any) -> str:
-    return f"{{class_path: strategies.{name}, init_args: {{{', '.join(f'{k}: {v}' for k, v in settings.items())}}}}}"
+def on_examples(strategies: list[Strategy], loss: Any = "softmax", **settings: Any) -> Fit:
+    torch.manual_seed(1)
+    learner = Classifier(MLP(n_inputs=4, hidden=[8], n_outputs=12), loss=loss)
+    # An odd number of examples: the ranks have 3 and 2.
+    sizes: dict[str, Any] = {"split": (0.2, 0.2), "batch_size": 5, "steps_per_experience": 6} | settings
+    return module_of(learner, strategies, SGD), ExampleDataModule([FewClasses(3)], **sizes)
 
 
-CASES = {
-    "on examples": (
-        EXAMPLES,
+def memories() -> Fit:
+    return on_examples(
         [
-            strategy("AGEM", budget_examples=24, n_reference=3),
-            strategy("DER", beta=0.5, budget_examples=20),
-            strategy("ERACE", budget_examples=20, n_replay=1),
-            strategy("Replay", budget_examples=24, policy="herding"),
-        ],
-    ),
-    "on tasks": (TINY, [strategy("GEM", budget_examples=100)]),
-}
+            AGEM(budget=Budget(examples=24), n_reference=3),
+            DER(beta=0.5, budget=Budget(examples=20)),
+            ERACE(budget=Budget(examples=20), n_replay=1),
+            Replay(budget=Budget(examples=24), policy="herding"),
+        ]
+    )
 
 
-def states(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
-    """The weights, and what the memories of labelled examples hold."""
-    state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    kept = [value["rows"] for value in state.values() if isinstance(value, dict) and "rows" in value]
-    return {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}, kept
+def memory_of_tasks() -> Fit:
+    return module_of(make_learner("ProtoNet"), [GEM(budget=Budget(examples=100))], SGD), toy_data(3)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_two_processes_learn_and_keep_what_one_does(tmp_path: Path, case: str) -> None:
-    (tmp_path / "drawn.py").write_text(DRAWN)
-    options, strategies = CASES[case]
-    options = [*options, *SGD, f"--strategies=[{', '.join(strategies)}]"]
-    run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
-    run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
-    (one, kept_by_one), (two, kept_by_two) = (states(tmp_path / f"runs/{name}") for name in ("one", "two"))
-    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
-    assert len(kept_by_one) == (4 if case == "on examples" else 0)
-    torch.testing.assert_close(kept_by_one, kept_by_two, rtol=1e-4, atol=1e-5, equal_nan=True)
+def importance() -> Fit:
+    optimizer = partial(torch.optim.SGD, lr=0.1)
+    strategies = [EWC(strength=1.0), MAS(strength=0.1), SI(strength=0.1)]
+    return module_of(make_learner("ProtoNet"), strategies, optimizer), toy_data(2)
+
+
+def gdumb() -> Fit:
+    return on_examples([GDumb(budget=Budget(examples=24), n_steps=9, batch_size=5)], batch_size=8)
+
+
+def icarl() -> Fit:
+    return on_examples([ICaRL(budget=Budget(per_class=3), n_replay=5)], "sigmoid", batch_size=8, steps_per_experience=8)
+
+
+@pytest.fixture
+def fits(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What one process and what two processes learn."""
+    make: Callable[[], Fit] = request.param
+    one, two = (fit_in_processes(make, n, tmp_path) for n in (1, 2))
+    return one, two
+
+
+def tensors(fit: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: value for name, value in fit["state"].items() if isinstance(value, Tensor)}
+
+
+def extra_state(fit: dict[str, Any]) -> list[Any]:
+    return [value for value in fit["state"].values() if isinstance(value, dict)]
+
+
+@pytest.mark.parametrize("fits", [memories, memory_of_tasks], indirect=True)
+def test_two_processes_learn_and_keep_what_one_does(fits: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    torch.testing.assert_close(tensors(fits[0]), tensors(fits[1]), rtol=1e-4, atol=1e-6)
+    by_one, by_two = ([state["rows"] for state in extra_state(fit) if "rows" in state] for fit in fits)
+    assert len(by_one) in (4, 0)
+    torch.testing.assert_close(by_one, by_two, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("fits", [importance], indirect=True)
+def test_two_processes_find_the_importance_of_one(fits: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    states = [[state.get("quadratic", state)["importance"] for state in extra_state(fit)] for fit in fits]
+    for name, one, two in zip(("EWC", "MAS", "SI"), *states, strict=True):
+        largest = max(float(i.max()) for i in one.values())
+        assert largest > 0, name
+        for parameter in one:
+            torch.testing.assert_close(one[parameter], two[parameter], rtol=1e-3, atol=1e-4 * largest)
+
+
+@pytest.mark.parametrize("fits", [gdumb, icarl], indirect=True)
+def test_two_processes_learn_and_answer_as_one(fits: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    torch.testing.assert_close(tensors(fits[0]), tensors(fits[1]), rtol=1e-4, atol=1e-6)
+    assert fits[0]["strategy_bytes"] == fits[1]["strategy_bytes"]
+    assert torch.equal(fits[0]["matrix"], fits[1]["matrix"])

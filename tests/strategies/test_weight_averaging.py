@@ -7,12 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lifelong.compute.runner import TaskRunner
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
 from strategies import WeightAveraging
 from tests.interrupted import fit_twice
 from tests.toys import fit, make_classifier, make_learner, random_episode, same, toy_data, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 
 class Way(Strategy):
@@ -22,11 +25,11 @@ class Way(Strategy):
         super().__init__()
         self.weights: list[dict[str, Tensor]] = []
 
-    def observe(self, learner: Learner, gradients: Any, position: Any) -> None:
+    def observe(self, learner: Learner, gradients: Any, position: Any, *, runner: Any) -> None:
         if position.step:
             self.weights.append(weights(learner))
 
-    def end(self, learner: Learner, visit: Any) -> None:
+    def end(self, learner: Learner, visit: Any, *, runner: Any) -> None:
         self.weights.append(weights(learner))
 
 
@@ -69,13 +72,13 @@ def test_it_is_answered_with_the_average_and_trained_without(kind: str) -> None:
     data = toy_data(2) if kind == "few-shot" else toy_examples(kind, 2)
     last = [data.draw_for_evaluation("val", d, range(8)).gather(torch.device("cpu")) for d in range(2)]
     if kind != "class":  # whose ways are those of the experience that a Trainer is in
-        scores = [plain.eval().scores(plain.meta_parameters(), batch)[:8] for batch in last]
+        scores = [RUNNER.scores(plain.eval(), plain.meta_parameters(), batch)[:8] for batch in last]
         assert np.array_equal(torch.stack(scores).detach().numpy(), of_average[-1][:, :8])
 
 
 def test_before_the_first_step_the_learner_answers_for_itself() -> None:
     learner, average = make_learner(), WeightAveraging()
-    assert average.respond(learner, learner.meta_parameters(), random_episode()) is None
+    assert average.respond(learner, learner.meta_parameters(), random_episode(), runner=RUNNER) is None
     assert average.memory_bytes() == 0
 
 
@@ -84,7 +87,7 @@ def test_running_statistics_are_averaged_and_counters_are_not() -> None:
     seen: list[Tensor] = []
 
     class Look(Strategy):
-        def observe(self, learner: Any, gradients: Any, position: Any) -> None:
+        def observe(self, learner: Any, gradients: Any, position: Any, *, runner: Any) -> None:
             # The forward pass of a step has moved the statistics when the weights before it are counted.
             seen.append(network[2].running_mean.clone())  # type: ignore[union-attr, operator]
 

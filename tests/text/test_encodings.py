@@ -78,7 +78,7 @@ def test_tokens_are_those_of_the_tokenizer_filled_and_cut(tmp_path: Path) -> Non
 
 
 @needs_extra
-def test_a_tokenizer_that_fills_on_the_left_or_with_nothing_fills_on_the_right(tmp_path: Path) -> None:
+def test_every_tokenizer_pads_on_the_right(tmp_path: Path) -> None:
     save_tokenizer(tmp_path, padding_side="left", pad_token=None, eos_token="[SEP]")
     found = Tokens(model=str(tmp_path), max_length=5).encode(["poor"])
     assert [VOCABULARY[number] for number in found[0]] == ["[CLS]", "poor", "[SEP]", "[SEP]", "[SEP]"]
@@ -89,7 +89,7 @@ def test_a_tokenizer_that_fills_on_the_left_or_with_nothing_fills_on_the_right(t
 
 @needs_extra
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "gpt2", "deberta-v2"])
-def test_embeddings_are_the_mean_that_transformers_has_of_each_text_alone(kind: str, tmp_path: Path) -> None:
+def test_embeddings_are_the_means_of_transformers(kind: str, tmp_path: Path) -> None:
     sizes = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32} if kind == "distilbert" else {}
     model = save_model(tmp_path / kind, kind, **sizes)
     found = FrozenEncoder(model=model, normalise=False, batch_size=4).encode(TEXTS)
@@ -139,7 +139,7 @@ class Counting:
 
 
 @needs_extra
-def test_a_text_is_embedded_once_and_then_the_model_is_not_loaded(model: str, monkeypatch: Any) -> None:
+def test_a_text_is_embedded_once(model: str, monkeypatch: Any) -> None:
     counting = Counting(monkeypatch)
     first = FrozenEncoder(model=model).encode(TEXTS)
     assert (counting.n_texts, counting.n_loads) == (6, 1)
@@ -165,9 +165,7 @@ def test_an_interruption_keeps_what_was_written(model: str, monkeypatch: Any) ->
 
 
 @needs_extra
-def test_each_model_tokenizer_and_setting_has_embeddings_of_its_own(
-    model: str, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_each_model_and_setting_has_its_own_embeddings(model: str, tmp_path: Path, monkeypatch: Any) -> None:
     counting = Counting(monkeypatch)
 
     def is_computed(**settings: Any) -> bool:

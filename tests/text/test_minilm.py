@@ -50,7 +50,7 @@ def test_what_means_alike_is_near() -> None:
 
 
 @pytest.mark.parametrize("trained", ["all", "lora"])
-def test_the_network_makes_of_tokens_what_the_frozen_encoder_makes_of_texts(trained: str) -> None:
+def test_network_and_frozen_encoder_embed_the_same(trained: str) -> None:
     net = Transformer(model=MODEL, trained=trained, normalise=True)  # type: ignore[arg-type]
     x = Tokens(model=MODEL, max_length=32).encode(TEXTS)
     with torch.no_grad():

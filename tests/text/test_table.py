@@ -64,7 +64,7 @@ def test_values_of_json_become_texts(tmp_path: Path) -> None:
     assert [row["x"] for row in read_table(path).rows] == ["a", "1", "1.5", "true", "", '["b"]']
 
 
-def test_texts_longer_than_the_limit_of_csv_are_read_and_it_stays(tmp_path: Path) -> None:
+def test_texts_longer_than_the_limit_of_csv_are_read(tmp_path: Path) -> None:
     limit = csv.field_size_limit()
     path = written(tmp_path, "a.csv", f"text\n{'a' * (limit + 1)}\n")
     assert len(read_table(path).column("text", "text_column")[0]) == limit + 1

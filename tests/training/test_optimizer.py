@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,36 +12,36 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.strategy import Strategy
-from lifelong.training.optimizer import OuterLoop
-from tests.toys import Toy, fit, make_learner, same, toy_data, weights
+from lifelong.training.optimizer import make_optimizer
+from tests.toys import Toy, fit, make_learner, module_of, same, toy_data, weights
 
 SGD = partial(torch.optim.SGD, lr=1.0)
 
 
 def test_the_schedule_moves_on_after_every_step() -> None:
-    learner = make_learner(
-        "ProtoNet", outer=OuterLoop(optimizer=SGD, scheduler=partial(StepLR, step_size=3, gamma=0.5))
-    )
-    fit(learner, toy_data(2))  # two experiences of four steps
-    assert learner.trainer.optimizers[0].param_groups[0]["lr"] == 0.25
+    schedule = partial(StepLR, step_size=3, gamma=0.5)
+    module = module_of(make_learner("ProtoNet"), optimizer=SGD, lr_scheduler=schedule)
+    fit(module, toy_data(2))  # two experiences of four steps
+    assert module.trainer.optimizers[0].param_groups[0]["lr"] == 0.25
 
 
 def test_a_schedule_that_waits_for_a_measurement_is_one_sentence() -> None:
-    learner = make_learner("ProtoNet", outer=OuterLoop(optimizer=SGD, scheduler=ReduceLROnPlateau))
+    module = module_of(make_learner("ProtoNet"), optimizer=SGD, lr_scheduler=ReduceLROnPlateau)
     with pytest.raises(ValueError, match="ReduceLROnPlateau waits for a measurement"):
-        fit(learner, toy_data(1))
+        fit(module, toy_data(1))
 
 
 @pytest.mark.parametrize(("length", "warned"), [(8, False), (5, True)])
 def test_a_schedule_of_another_length_is_warned_of(length: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
     schedule = partial(CosineAnnealingLR, T_max=length)
     with caplog.at_level(logging.WARNING, "lifelong.training.optimizer"):
-        fit(make_learner("ProtoNet", outer=OuterLoop(optimizer=SGD, scheduler=schedule)), toy_data(2))
-    assert ("made for 5 steps, but the stream has 8: set --model.outer.scheduler.T_max 8" in caplog.text) is warned
+        fit(module_of(make_learner("ProtoNet"), optimizer=SGD, lr_scheduler=schedule), toy_data(2))
+    assert ("made for 5 steps, but the stream has 8: set --lr_scheduler.T_max 8" in caplog.text) is warned
 
 
 class Momentum(Strategy):
@@ -49,9 +50,10 @@ class Momentum(Strategy):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[list[dict[str, torch.Tensor]]] = []
+        self.state: Callable[[], Any] = dict
 
-    def observe(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any) -> None:
-        params, state = learner.meta_parameters(), learner.trainer.optimizers[0].state
+    def observe(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any, *, runner: TaskRunner) -> None:
+        params, state = learner.meta_parameters(), self.state()
         buffers = {name: state[p]["momentum_buffer"] for name, p in params.items() if p in state}
         self.notes.append([{n: t.detach().clone() for n, t in found.items()} for found in (buffers, gradients, params)])
 
@@ -59,8 +61,10 @@ class Momentum(Strategy):
 @pytest.mark.parametrize("reset", [False, True])
 def test_the_optimizers_state_is_carried_into_the_next_experience_unless_reset(reset: bool) -> None:
     momentum = Momentum()
-    outer = OuterLoop(optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9), reset_optimizer=reset)
-    fit(make_learner("ProtoNet", outer=outer), toy_data(2, steps_per_experience=3), [momentum])
+    sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+    module = module_of(make_learner("ProtoNet"), [momentum], sgd, reset_optimizer=reset)
+    momentum.state = lambda: module.trainer.optimizers[0].state
+    fit(module, toy_data(2, steps_per_experience=3))
     assert not momentum.notes[0][0]
     (last, gradients, _), (carried, fresh, before), (_, _, after) = momentum.notes[2:5]
     assert all(gradient.abs().max() > 0 for gradient in fresh.values())
@@ -71,26 +75,21 @@ def test_the_optimizers_state_is_carried_into_the_next_experience_unless_reset(r
         torch.testing.assert_close(after[name], parameter - 0.1 * step)
 
 
-def test_a_chunk_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"--model.outer.chunk is 0: it must be at least 1"):
-        OuterLoop(chunk=0)
-
-
 @pytest.mark.parametrize(
     ("settings", "fused"),
     [({}, True), ({"fused": False}, False), ({"foreach": True}, None), ({"differentiable": True}, None)],
 )
 def test_an_optimizer_that_is_left_free_takes_fused_steps(settings: dict[str, bool], fused: bool | None) -> None:
-    optimizer = OuterLoop(partial(torch.optim.Adam, **settings)).make_optimizer([nn.Parameter(torch.zeros(2))])
+    optimizer = make_optimizer(partial(torch.optim.Adam, **settings), [nn.Parameter(torch.zeros(2))])
     assert [group["fused"] for group in optimizer.param_groups] == [fused]
 
 
 def test_an_optimizer_without_a_fused_step_is_left_alone() -> None:
     for optimizer in (torch.optim.RMSprop, torch.optim.Adagrad):
-        made = OuterLoop(optimizer).make_optimizer([nn.Parameter(torch.zeros(2))])
+        made = make_optimizer(optimizer, [nn.Parameter(torch.zeros(2))])
         assert not made.param_groups[0].get("fused")
     complex_too = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.complex64))]
-    assert OuterLoop().make_optimizer(complex_too).param_groups[0]["fused"] is None
+    assert make_optimizer(torch.optim.Adam, complex_too).param_groups[0]["fused"] is None
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])
@@ -99,10 +98,10 @@ def test_fused_steps_go_the_same_way(kind: str) -> None:
     for settings in ({}, {"fused": False}):
         # Some gradients are zero in theory; with a smaller eps the rounding that they consist of would grow to steps.
         adam = partial(torch.optim.Adam, lr=0.01, eps=1e-3, **settings)
-        learner = make_learner("ProtoNet", kind, outer=OuterLoop(optimizer=adam))
-        before = weights(learner)
-        fit(learner, toy_data(1, kind))
-        assert learner.trainer.optimizers[0].param_groups[0]["fused"] is not bool(settings)
+        learner = make_learner("ProtoNet", kind)
+        before, module = weights(learner), module_of(learner, optimizer=adam)
+        fit(module, toy_data(1, kind))
+        assert module.trainer.optimizers[0].param_groups[0]["fused"] is not bool(settings)
         found.append(weights(learner))
     for name, fused in found[0].items():
         torch.testing.assert_close(fused, found[1][name], rtol=1e-4, atol=1e-5)
@@ -112,7 +111,9 @@ def test_fused_steps_go_the_same_way(kind: str) -> None:
 class Contiguous(Strategy):
     """Returns the gradients as they are, but for their layout in memory."""
 
-    def project(self, learner: Any, gradients: dict[str, torch.Tensor], position: Any) -> dict[str, torch.Tensor]:
+    def project(
+        self, learner: Any, gradients: dict[str, torch.Tensor], position: Any, *, runner: TaskRunner
+    ) -> dict[str, torch.Tensor]:
         return {name: gradient.clone(memory_format=torch.contiguous_format) for name, gradient in gradients.items()}
 
 
@@ -137,7 +138,7 @@ def test_a_loaded_state_is_laid_out_as_the_parameters_are(optimizer: Any) -> Non
         states: Any = None
         for layout, some in ((first, gradients[:1]), (then, gradients[1:])):
             parameter = nn.Parameter(start.to(memory_format=layout, copy=True))
-            made = OuterLoop(optimizer).make_optimizer([parameter])
+            made = make_optimizer(optimizer, [parameter])
             if states is not None:
                 made.load_state_dict(states)
             for gradient in some:
@@ -159,7 +160,7 @@ def test_how_to_step_is_chosen_by_the_run_and_not_by_the_checkpoint(
     def made(settings: dict[str, bool]) -> torch.optim.Optimizer:
         parameter = nn.Parameter(torch.zeros(2))
         parameter.grad = torch.ones(2)
-        return OuterLoop(partial(torch.optim.Adam, **settings)).make_optimizer([parameter])
+        return make_optimizer(partial(torch.optim.Adam, **settings), [parameter])
 
     old, new = made(before), made(now)
     old.step()
@@ -178,7 +179,7 @@ def test_sparse_gradients_are_not_fused() -> None:
             return Domain(f"words {d}", torch.from_numpy(y[:, None] * 3 % 7), y, [f"c{c}" for c in range(12)])
 
     network = WithHead(nn.EmbeddingBag(8, 4, sparse=True), n_features=4, n_outputs=12)
-    learner = Classifier(network, outer=OuterLoop(optimizer=SGD))
+    module = module_of(Classifier(network), optimizer=SGD)
     data = ExampleDataModule([Words(1)], batch_size=8, steps_per_experience=2, split=(0.2, 0.2))
-    fit(learner, data)
-    assert learner.trainer.optimizers[0].param_groups[0]["fused"] is None
+    fit(module, data)
+    assert module.trainer.optimizers[0].param_groups[0]["fused"] is None

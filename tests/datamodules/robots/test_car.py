@@ -71,7 +71,7 @@ def test_families_are_in_the_order_of_the_stream_and_differ() -> None:
 
 
 @needs_robot
-def test_features_do_not_know_the_place_and_changes_not_the_direction() -> None:
+def test_features_ignore_the_place_and_changes_the_direction() -> None:
     car = Car()
     states, _ = states_of(car, "nominal")
     moved = states.clone()
@@ -94,11 +94,11 @@ def test_a_turn_across_the_back_is_small() -> None:
 
 
 @needs_robot
-def test_a_simple_law_told_the_gains_reaches_goals_and_one_told_wrong_signs_does_not() -> None:
+def test_a_simple_law_needs_the_signs_of_the_gains() -> None:
     car = Car(goal_distance=(1.0, 1.5))
     for family in ("nominal", "left reversed"):
         rng = np.random.default_rng(3)
-        for told in (True, False):
+        for knows_signs in (True, False):
             simulation = car.simulation(car.draw(family, rng), rng)
             gains = np.array([simulation.dynamics["left"], simulation.dynamics["right"]])
             goals = [simulation.goal]
@@ -107,11 +107,11 @@ def test_a_simple_law_told_the_gains_reaches_goals_and_one_told_wrong_signs_does
                 error = math.atan2(simulation.goal[1] - y, simulation.goal[0] - x) - heading
                 ahead, turn = math.cos(error), 1.5 * math.sin(error) * np.sign(math.cos(error)) - 0.12 * yaw
                 wanted = np.array([ahead - turn, ahead + turn]) / max(1, abs(ahead) + abs(turn))
-                simulation.step((wanted * (np.sign(gains) if told else 1)).astype(np.float32))
+                simulation.step((wanted * (np.sign(gains) if knows_signs else 1)).astype(np.float32))
                 if not np.array_equal(goals[-1], simulation.goal):
                     goals.append(simulation.goal)
             measures = simulation.measures()
-            reached = told or family == "nominal"
+            reached = knows_signs or family == "nominal"
             assert measures["success"] == reached
             assert measures["goals_per_10_s"] == pytest.approx((len(goals) - 1) / 0.6)
             place = simulation.state[:2]

@@ -52,10 +52,10 @@ def test_numbers_are_as_many_as_the_robot_says(make: Callable[[], Robot], famili
         assert len(units) in (0, n)
     for family in families:
         dynamics = robot.draw(family, np.random.default_rng(0))
-        told = robot.told(dynamics)
-        assert told.shape == (len(robot.parameters),)
-        assert told.dtype == np.float32
-        assert np.abs(told).max() <= 5
+        values = robot.parameter_values(dynamics)
+        assert values.shape == (len(robot.parameters),)
+        assert values.dtype == np.float32
+        assert np.abs(values).max() <= 5
         assert all(isinstance(value, float) for value in dynamics.values())
     assert set(robot.families) <= set(families)
 

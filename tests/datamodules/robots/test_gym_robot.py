@@ -73,7 +73,7 @@ def test_families_vary_what_they_name_and_share_the_rest() -> None:
     assert nominal["actuator_gain.bfoot"] == 1
     assert crippled["actuator_gain.bfoot"] == 0
     assert 2 <= heavy["body_mass"] <= 3
-    np.testing.assert_allclose(robot.told(heavy), [heavy["body_mass"], 1], rtol=1e-6)
+    np.testing.assert_allclose(robot.parameter_values(heavy), [heavy["body_mass"], 1], rtol=1e-6)
 
 
 @needs_robot

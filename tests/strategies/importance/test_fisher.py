@@ -6,16 +6,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners import IMAML, Classifier
 from lifelong.learners.base import Learner
 from lifelong.learners.objective import Classification
 from lifelong.networks import MLP
-from lifelong.strategy import Strategy
-from lifelong.training.optimizer import OuterLoop
+from lifelong.strategy import Chain, Strategy
 from strategies.importance import sensitivity
 from strategies.importance.fisher import fisher_diagonal
 from tests.toys import LEARNERS, make_learner, random_episode, toy_examples
+
+RUNNER = TaskRunner()
 
 CASES = [("MAML", "vector"), ("ProtoNet", "vector"), ("MAML", "regression")]
 OTHER_LIKELIHOODS = [("SimpleShot", "vector"), ("NoAdaptation", "vector"), ("NoAdaptation", "regression")]
@@ -44,7 +46,7 @@ FAMILY = [
 def case(name: str, kind: str, n_tasks: int = 3) -> tuple[Learner, Episode, Tensor]:
     learner = make_learner(name, kind).double()
     batch = random_episode(kind, n_tasks).to(torch.float64)
-    target = learner.over_tasks(learner.likelihood_targets, batch)
+    target = RUNNER.map(learner.likelihood_targets, learner, batch)
     return learner, batch, torch.rand(target.shape, dtype=torch.float64)
 
 
@@ -85,8 +87,8 @@ def brute_force(learner: Learner, batch: Episode, labels: str) -> dict[str, Tens
 @pytest.mark.parametrize(("name", "kind"), [*CASES, *FAMILY])
 def test_equals_a_brute_force_loop(name: str, kind: str, labels: str, mapping: str) -> None:
     learner, batch, uniform = case(name, kind)
-    learner.outer = OuterLoop(mapping=mapping)  # type: ignore[arg-type]
-    found = fisher_diagonal(learner, [(batch, uniform)], labels)  # type: ignore[arg-type]
+    runner = TaskRunner(plan=mapping)  # type: ignore[arg-type]
+    found = fisher_diagonal(learner, [(batch, uniform)], labels, runner)  # type: ignore[arg-type]
     expected = brute_force(learner, batch, labels)
     assert sum(f.sum() for f in expected.values()) > 1e-6
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)
@@ -96,8 +98,8 @@ def test_equals_a_brute_force_loop(name: str, kind: str, labels: str, mapping: s
 def test_the_empirical_one_of_a_task_is_the_squared_gradient_of_its_training_loss(name: str) -> None:
     learner, batch, uniform = case(name, "vector", n_tasks=1)
     params = {n: p for n, p in learner.meta_parameters().items() if p.requires_grad}
-    expected = squares(learner.losses(learner.meta_parameters(), batch).sum(), list(params.values()))
-    found = fisher_diagonal(learner, [(batch, uniform)], "empirical")
+    expected = squares(RUNNER.losses(learner, learner.meta_parameters(), batch).sum(), list(params.values()))
+    found = fisher_diagonal(learner, [(batch, uniform)], "empirical", RUNNER)
     assert sum(f.sum() for f in expected) > 1e-6
     torch.testing.assert_close(found, dict(zip(params, expected, strict=True)), rtol=1e-8, atol=1e-14)
 
@@ -115,14 +117,14 @@ def test_the_exact_one_is_over_the_labels_that_training_knows(name: str, kind: s
             for total, square in zip(expected, squares(value / len(out), list(params.values())), strict=True):
                 total += chance * square
     assert out.shape == (12, {"SimpleShot": 12}.get(name, 1 if kind == "regression" else 3))
-    found = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    found = fisher_diagonal(learner, [(batch, uniform)], "exact", RUNNER)
     torch.testing.assert_close(found, dict(zip(params, expected, strict=True)), rtol=1e-8, atol=1e-14)
 
 
 def test_the_implicit_gradient_is_not_solved_for(monkeypatch: pytest.MonkeyPatch) -> None:
     learner, batch, uniform = case("IMAML", "vector")
     monkeypatch.delattr(IMAML, "implicit_gradient")
-    fisher_diagonal(learner, [(batch, uniform)], "exact")
+    fisher_diagonal(learner, [(batch, uniform)], "exact", RUNNER)
 
 
 @pytest.mark.parametrize("labels", ["exact", "sampled", "empirical"])
@@ -133,7 +135,7 @@ def test_does_not_depend_on_the_batching(name: str, kind: str, labels: str) -> N
         (Episode(*(t[a:b] for t in batch.tasks()[:4]), batch.weight[a:b], batch.n_way), uniform[a:b])
         for a, b in ((0, 1), (1, 4))
     ]
-    whole, split = (fisher_diagonal(learner, b, labels) for b in ([(batch, uniform)], parts))  # type: ignore[arg-type]
+    whole, split = (fisher_diagonal(learner, b, labels, RUNNER) for b in ([(batch, uniform)], parts))  # type: ignore[arg-type]
     torch.testing.assert_close(whole, split)
 
 
@@ -142,10 +144,10 @@ def test_sampled_converges_to_exact(name: str, kind: str) -> None:
     n = 4000
     learner, batch, _ = case(name, kind, n_tasks=1)
     many = Episode(*(t.expand(n, *t.shape[1:]) for t in batch.tasks()[:4]), torch.ones(n), batch.n_way)
-    shape = learner.over_tasks(learner.likelihood_targets, many).shape
-    sampled = fisher_diagonal(learner, [(many, torch.rand(shape, dtype=torch.float64))], "sampled")
+    shape = RUNNER.map(learner.likelihood_targets, learner, many).shape
+    sampled = fisher_diagonal(learner, [(many, torch.rand(shape, dtype=torch.float64))], "sampled", RUNNER)
     exact, empirical = (
-        fisher_diagonal(learner, [(batch, torch.rand(1, *shape[1:]))], k) for k in ("exact", "empirical")
+        fisher_diagonal(learner, [(batch, torch.rand(1, *shape[1:]))], k, RUNNER) for k in ("exact", "empirical")
     )  # type: ignore[arg-type]
     flat = [torch.cat([f[k].flatten() for k in exact]) for f in (sampled, exact, empirical)]
     assert (flat[0] / n - flat[1]).norm() < 0.08 * flat[1].norm()
@@ -155,7 +157,7 @@ def test_sampled_converges_to_exact(name: str, kind: str) -> None:
 def test_leaves_no_trace() -> None:
     learner, batch, uniform = case("MAML", "vector")
     learner.train()
-    found = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    found = fisher_diagonal(learner, [(batch, uniform)], "exact", RUNNER)
     assert learner.network.training
     assert not any(f.requires_grad for f in found.values())
     assert all(p.grad is None for p in learner.parameters())
@@ -253,7 +255,7 @@ def expected_by_hand(learner: Learner, batch: Episode, loss: str) -> dict[str, T
 @pytest.mark.parametrize("network", [*LINEAR, *OTHERS])
 def test_of_labelled_examples_equals_a_brute_force_loop(network: str, loss: str) -> None:
     learner, batch, uniform = example_case(network, loss)
-    found = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    found = fisher_diagonal(learner, [(batch, uniform)], "exact", RUNNER)
     torch.testing.assert_close(found, expected_by_hand(learner, batch, loss), rtol=1e-8, atol=1e-14)
     assert sum(float(f.sum()) for f in found.values()) > 1e-3
 
@@ -265,9 +267,9 @@ def test_of_linear_layers_needs_no_gradient_of_each_example(
 ) -> None:
     learner, batch, uniform = example_case(network)
     one_by_one = [(batch.take(slice(i, i + 1)), uniform[i : i + 1]) for i in range(len(batch))]
-    expected = fisher_diagonal(learner, one_by_one, labels)
+    expected = fisher_diagonal(learner, one_by_one, labels, RUNNER)
     monkeypatch.delattr(sensitivity, "_of_each_task")
-    found = fisher_diagonal(learner, [(batch, uniform)], labels)
+    found = fisher_diagonal(learner, [(batch, uniform)], labels, RUNNER)
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)
     learner.network.train()
     assert not any(module._forward_hooks for module in learner.modules())
@@ -279,8 +281,8 @@ def test_of_routed_examples_is_that_of_the_parameters_they_are_routed_to() -> No
             return {name: 2 * p for name, p in params.items()}
 
     learner, batch, uniform = example_case("mlp")
-    learner.use([Double()])
-    found = fisher_diagonal(learner, [(batch, uniform)], "exact")
+    runner = Chain([Double()]).bind(learner, RUNNER)
+    found = fisher_diagonal(learner, [(batch, uniform)], "exact", runner)
     plain, _, _ = example_case("mlp")
     with torch.no_grad():
         for p in plain.parameters():
@@ -291,7 +293,7 @@ def test_of_routed_examples_is_that_of_the_parameters_they_are_routed_to() -> No
 
 def test_the_exact_one_of_convolutions_in_the_layout_of_a_cpu() -> None:
     learner, batch = make_learner("ProtoNet", "image").double(), random_episode("image").to(torch.float64)
-    expected = fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "exact")
+    expected = fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "exact", RUNNER)
     learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found = fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "exact")
+    found = fisher_diagonal(learner, [(batch, torch.rand(3, 6, 3))], "exact", RUNNER)
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-14)

@@ -1,12 +1,9 @@
 import io
-from pathlib import Path
 
-import pytest
 import torch
 from torch import Tensor
 
 from strategies.importance.quadratic import Quadratic
-from tests.command_line import TINY, run_apart
 
 Parts = list[tuple[dict[str, Tensor], dict[str, Tensor]]]
 
@@ -99,22 +96,3 @@ def test_a_checkpoint_holds_all_of_it() -> None:
         quadratic.add(importance, anchor)
     other.load(state)
     assert torch.equal(other.value(somewhere()), expected), "what was saved changed afterwards"
-
-
-@pytest.mark.slow
-def test_two_processes_find_the_importance_of_one(tmp_path: Path) -> None:
-    names = ["EWC", "MAS", "SI"]
-    sgd = ["--model.outer.optimizer=torch.optim.SGD", "--model.outer.optimizer.lr=0.1"]
-    options = [*TINY, *sgd, f"--strategies=[{','.join(names)}]"]
-    run_apart("fit", *options, "--run.name=one", cwd=tmp_path)
-    run_apart("fit", *options, "--run.name=two", "--trainer.devices=2", "--trainer.strategy=ddp", cwd=tmp_path)
-    states = []
-    for run in ("one", "two"):
-        checkpoint = torch.load(tmp_path / f"runs/{run}/checkpoints/experience-00.ckpt", weights_only=True)
-        extra = [checkpoint["state_dict"][f"strategies.members.{i}._extra_state"] for i in range(3)]
-        states.append([state.get("quadratic", state)["importance"] for state in extra])
-    for name, one, two in zip(names, *states, strict=True):
-        largest = max(float(i.max()) for i in one.values())
-        assert largest > 0, name
-        for parameter in one:
-            torch.testing.assert_close(one[parameter], two[parameter], rtol=1e-3, atol=1e-4 * largest)

@@ -14,18 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.pool import Pool, as_input
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
 from strategies import Replay
-from strategies.memory.base import own_units
 from strategies.memory.budget import Budget
 from strategies.memory.example_memory import ExampleMemory, herd
 from tests.interrupted import fit_twice
 from tests.strategies.memories import CPU, at, pool, reservoir, stream_batch, visit, watch_numbers
 from tests.toys import AtEnd, FewClasses, fit, make_classifier, make_learner, same, toy_examples, weights
+
+RUNNER = TaskRunner()
 
 LEARNER = make_classifier()
 POLICIES = ["class_balanced", "herding", "reservoir"]
@@ -103,9 +105,9 @@ def test_a_batch_that_fills_a_reservoir_is_kept_in_part() -> None:
 
 def test_a_reservoir_watches_the_streams_own_examples_alone() -> None:
     memory = ExampleMemory(Budget(10), "reservoir")
-    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]))
+    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     batch = stream_batch(torch.tensor([[1.0], [2.0], [9.0], [9.0]]), [1, 0, 1, 1], [0, 1])
-    memory.watch(LEARNER, batch, at(0, n=2), {"note": torch.arange(4)})
+    memory.watch(LEARNER, batch, at(0, n=2), {"note": torch.arange(4)}, runner=RUNNER)
     assert memory.x.flatten().tolist() == [1, 2]
     assert memory.extra["note"].tolist() == [0, 1]
     assert memory.n_watched == 2
@@ -113,14 +115,14 @@ def test_a_reservoir_watches_the_streams_own_examples_alone() -> None:
 
 def test_the_streams_own_units_of_all_ranks_are_those_of_the_batch() -> None:
     for world in (1, 2, 3):
-        shares = [own_units(at(0, n=5, rank=rank, world=world)) for rank in range(world)]
+        shares = [at(0, n=5, rank=rank, world=world).n_own for rank in range(world)]
         assert sum(shares) == 5
         assert shares == [len(range(5)[rank::world]) for rank in range(world)]
 
 
 def test_in_passes_of_uneven_steps_a_reservoir_sees_every_example_once() -> None:
     # 32 examples in batches of at most 5 make steps of 5 and 6 examples.
-    replay = Replay(budget_examples=500, policy="reservoir")
+    replay = Replay(budget=Budget(examples=500), policy="reservoir")
     fit(make_classifier(), toy_examples("class", 2, batch_size=5, steps_per_experience=None), [replay])
     memory = memory_of(replay)
     assert memory.n_watched == len(memory) == 64
@@ -129,10 +131,10 @@ def test_in_passes_of_uneven_steps_a_reservoir_sees_every_example_once() -> None
 
 def test_kept_examples_of_a_reservoir_do_not_share_memory_with_the_batch() -> None:
     memory = ExampleMemory(Budget(2), "reservoir")
-    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]))
+    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     x = torch.arange(4.0)[:, None]
     for step in range(8):
-        memory.watch(LEARNER, stream_batch(x, [0, 1, 0, 1], [0, 1]), at(0, step, n=4))
+        memory.watch(LEARNER, stream_batch(x, [0, 1, 0, 1], [0, 1]), at(0, step, n=4), runner=RUNNER)
     assert x.flatten().tolist() == [0, 1, 2, 3]
     assert memory.x.untyped_storage().nbytes() == memory.x.nbytes
 
@@ -148,14 +150,14 @@ def test_a_budget_per_class_does_not_suit_a_reservoir() -> None:
 @every_policy
 @pytest.mark.parametrize("budget", [12, 25, 31])
 def test_budget_in_examples_is_never_exceeded(policy: str, budget: int) -> None:
-    _, history = kept(policy=policy, budget_examples=budget)
+    _, history = kept(policy=policy, budget=Budget(examples=budget))
     assert all(0 < sum(counts.values()) <= budget for counts in history)
 
 
 @every_policy
 @pytest.mark.parametrize("budget", [12 * 24, 700])
 def test_budget_in_bytes_is_never_exceeded(policy: str, budget: int) -> None:
-    replay, history = kept(policy=policy, budget_examples=None, budget_bytes=budget)
+    replay, history = kept(policy=policy, budget=Budget(bytes=budget))
     sizes = [sum(counts.values()) for counts in history]
     assert replay.memory_bytes() == sizes[-1] * 24  # four floats, a class and an experience
     assert all(0 < size * 24 <= budget for size in sizes)
@@ -163,10 +165,12 @@ def test_budget_in_bytes_is_never_exceeded(policy: str, budget: int) -> None:
 
 def test_what_is_kept_beside_an_example_counts() -> None:
     memory = ExampleMemory(Budget(bytes=200), "reservoir")
-    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 4), [0, 1]), ways=[0, 1]))
+    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 4), [0, 1]), ways=[0, 1]), runner=RUNNER)
     for step in range(20):
         batch = stream_batch(torch.randn(4, 4), [0, 1, 0, 1], [0, 1])
-        memory.watch(LEARNER, batch, at(0, step, n=4), {"logits": torch.randn(4, 3), "note": torch.ones(4)})
+        memory.watch(
+            LEARNER, batch, at(0, step, n=4), {"logits": torch.randn(4, 3), "note": torch.ones(4)}, runner=RUNNER
+        )
         assert memory.nbytes <= 200
     assert len(memory) == 200 // (16 + 8 + 12 + 4)
     assert memory.nbytes == len(memory) * 40
@@ -175,7 +179,7 @@ def test_what_is_kept_beside_an_example_counts() -> None:
 @pytest.mark.parametrize("policy", ["class_balanced", "herding"])
 @every_scenario
 def test_every_class_of_every_experience_keeps_as_many(policy: str, scenario: str) -> None:
-    _, history = kept(policy=policy, scenario=scenario, budget_examples=25)
+    _, history = kept(policy=policy, scenario=scenario, budget=Budget(examples=25))
     for n_past, (counts, quota) in enumerate(zip(history, (6, 3, 2), strict=True), start=1):
         numbers = [(home, c if scenario == "domain" else 4 * home + c) for home in range(n_past) for c in range(4)]
         assert counts == dict.fromkeys(numbers, quota)
@@ -183,16 +187,16 @@ def test_every_class_of_every_experience_keeps_as_many(policy: str, scenario: st
 
 @pytest.mark.parametrize("policy", ["class_balanced", "herding"])
 def test_a_budget_per_class_grows_with_the_classes(policy: str) -> None:
-    _, history = kept(policy=policy, budget_examples=None, budget_per_class=5)
+    _, history = kept(policy=policy, budget=Budget(per_class=5))
     assert [sum(counts.values()) for counts in history] == [20, 40, 60]
     assert all(set(counts.values()) == {5} for counts in history)
-    _, history = kept(policy=policy, budget_examples=30, budget_per_class=5)
+    _, history = kept(policy=policy, budget=Budget(examples=30, per_class=5))
     assert [set(counts.values()) for counts in history] == [{5}, {3}, {2}]
 
 
 @pytest.mark.parametrize("policy", ["class_balanced", "herding"])
 def test_what_stays_of_a_class_is_what_was_chosen_first(policy: str) -> None:
-    replay, rows = Replay(policy=policy, budget_examples=25), []  # type: ignore[arg-type, var-annotated]
+    replay, rows = Replay(policy=policy, budget=Budget(examples=25)), []  # type: ignore[arg-type, var-annotated]
 
     def look() -> None:
         memory = memory_of(replay)
@@ -207,8 +211,8 @@ def test_what_stays_of_a_class_is_what_was_chosen_first(policy: str) -> None:
 def test_a_class_with_few_examples_keeps_all_of_them() -> None:
     memory = ExampleMemory(Budget(12), "class_balanced")
     some = pool(torch.arange(12.0)[:, None], [0] * 2 + [1] * 10)
-    memory.begin(LEARNER, visit(0, some, ways=[0, 1]))
-    memory.end(LEARNER, visit(0, some, ways=[0, 1]))
+    memory.begin(LEARNER, visit(0, some, ways=[0, 1]), runner=RUNNER)
+    memory.end(LEARNER, visit(0, some, ways=[0, 1]), runner=RUNNER)
     assert memory.number.tolist() == [0] * 2 + [1] * 6
     assert set(memory.x[:2].flatten().tolist()) == {0, 1}
 
@@ -219,8 +223,8 @@ def test_variants_of_a_class_are_one_class_and_empty_classes_none() -> None:
     some = Pool(x, members, list("aabb"), n_variants=2, numbers=np.array([0, 0, 1, 1]), name="pool")
     memory = ExampleMemory(Budget(8), "class_balanced")
     for number in (0, 1):
-        memory.begin(LEARNER, visit(number, some, ways=[0, 1]))
-        memory.end(LEARNER, visit(number, some, ways=[0, 1]))
+        memory.begin(LEARNER, visit(number, some, ways=[0, 1]), runner=RUNNER)
+        memory.end(LEARNER, visit(number, some, ways=[0, 1]), runner=RUNNER)
         assert len(memory) == 8
     assert memory.number.tolist() == [0, 0, 1, 1] * 2
     kept_of_first = memory.x[memory.number == 0].flatten()
@@ -229,20 +233,20 @@ def test_variants_of_a_class_are_one_class_and_empty_classes_none() -> None:
 
 def test_too_small_budgets_are_refused_with_numbers() -> None:
     with pytest.raises(ValueError, match=r"budget is 3 examples.*4 classes.*at least 4 \(96 bytes\)"):
-        kept(1, budget_examples=3)
+        kept(1, budget=Budget(examples=3))
     with pytest.raises(ValueError, match=r"budget is 5 examples.*domain 1.*8 classes.*at least 8"):
-        kept(2, budget_examples=5)
+        kept(2, budget=Budget(examples=5))
     for policy in ("class_balanced", "reservoir"):
         with pytest.raises(ValueError, match=r"budget is 0 examples \(of 24 bytes\)"):
-            kept(1, policy=policy, budget_examples=None, budget_bytes=23)
-    with pytest.raises(ValueError, match="budget_per_class is -1"):
+            kept(1, policy=policy, budget=Budget(bytes=23))
+    with pytest.raises(ValueError, match=r"budget\.per_class is -1"):
         Budget(per_class=-1)
 
 
 @every_policy
 def test_a_memory_of_nothing_is_plain_fine_tuning(policy: Any) -> None:
     found = []
-    for strategies in ([], [Replay(budget_examples=0, policy=policy)]):
+    for strategies in ([], [Replay(budget=Budget(examples=0), policy=policy)]):
         learner = make_classifier()
         fit(learner, toy_examples("class", 3), strategies)
         found.append(weights(learner))
@@ -253,9 +257,11 @@ def test_a_memory_of_nothing_is_plain_fine_tuning(policy: Any) -> None:
 def test_inputs_of_two_types_are_refused() -> None:
     # Joined they would all be floats, and those that were uint8 would no longer be scaled to 0 … 1.
     memory = ExampleMemory(Budget(8), "class_balanced")
-    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]))
+    memory.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1]), runner=RUNNER)
     with pytest.raises(ValueError, match=r"uint8, but those before it are torch.float32"):
-        memory.begin(LEARNER, visit(1, pool(torch.zeros(2, 1, dtype=torch.uint8), [2, 3]), ways=[0, 1, 2, 3]))
+        memory.begin(
+            LEARNER, visit(1, pool(torch.zeros(2, 1, dtype=torch.uint8), [2, 3]), ways=[0, 1, 2, 3]), runner=RUNNER
+        )
 
 
 # -- herding --------------------------------------------------------------------------------------------------------
@@ -291,7 +297,7 @@ def test_rounding_does_not_choose_between_equal_features() -> None:
 
 def test_herding_keeps_the_examples_that_herd_names() -> None:
     learner, data = make_classifier(), toy_examples("class", 1)
-    replay, features = Replay(budget_examples=12, policy="herding"), {}
+    replay, features = Replay(budget=Budget(examples=12), policy="herding"), {}
 
     def look() -> None:
         for number, members in enumerate(data.stream.experiences[0].pools[0].members):
@@ -315,8 +321,8 @@ def test_herding_leaves_the_network_as_it_is() -> None:
     some = pool(torch.randn(12, 4), [0, 1] * 6)
     for _ in range(2):
         memory = ExampleMemory(Budget(4), "herding")
-        memory.begin(learner, visit(0, some, ways=[0, 1]))
-        memory.end(learner, visit(0, some, ways=[0, 1]))
+        memory.begin(learner, visit(0, some, ways=[0, 1]), runner=RUNNER)
+        memory.end(learner, visit(0, some, ways=[0, 1]), runner=RUNNER)
         found.append(memory.x)
     assert torch.equal(*found)
     assert same(before, dict(learner.state_dict()))
@@ -330,7 +336,7 @@ def test_herding_leaves_the_network_as_it_is() -> None:
 @every_policy
 @every_scenario
 def test_kept_examples_own_their_memory_and_come_from_training_with_their_class(policy: str, scenario: str) -> None:
-    replay, data = Replay(policy=policy, budget_examples=24), toy_examples(scenario, 3)  # type: ignore[arg-type]
+    replay, data = Replay(policy=policy, budget=Budget(examples=24)), toy_examples(scenario, 3)  # type: ignore[arg-type]
     fit(make_classifier(), data, [replay])
     memory = memory_of(replay)
     allowed = {}
@@ -353,9 +359,11 @@ def test_examples_come_back_as_they_were(dtype: torch.dtype) -> None:
     some = pool(x, [i % 2 for i in range(256)])
     by_end, by_watching = ExampleMemory(Budget(256), "class_balanced"), ExampleMemory(Budget(256), "reservoir")
     for memory in (by_end, by_watching):
-        memory.begin(LEARNER, visit(0, some, ways=[0, 1]))
-    by_end.end(LEARNER, visit(0, some, ways=[0, 1]))
-    by_watching.watch(LEARNER, stream_batch(as_input(x), [i % 2 for i in range(256)], [0, 1]), at(0, n=256))
+        memory.begin(LEARNER, visit(0, some, ways=[0, 1]), runner=RUNNER)
+    by_end.end(LEARNER, visit(0, some, ways=[0, 1]), runner=RUNNER)
+    by_watching.watch(
+        LEARNER, stream_batch(as_input(x), [i % 2 for i in range(256)], [0, 1]), at(0, n=256), runner=RUNNER
+    )
     for memory in (by_end, by_watching, copy(by_watching)):
         assert memory.x.dtype == dtype
         assert torch.equal(memory.x.sort(0).values, x)
@@ -374,8 +382,8 @@ class Watched(Replay):
         super().__init__(**settings)
         self.seen: dict[tuple[int, int], Episode] = {}
 
-    def rehearse(self, learner: Learner, batch: Episode, position: Position) -> Episode:
-        joined = super().rehearse(learner, batch, position)
+    def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
+        joined = super().rehearse(learner, batch, position, runner=runner)
         self.seen[position.experience, position.step] = joined
         return joined
 
@@ -393,7 +401,7 @@ def origin(batch: Episode) -> list[tuple[int, int]]:
 @every_policy
 @pytest.mark.parametrize("classes", ["all", "seen", "current"])
 def test_old_examples_are_told_apart_from_all_seen_classes(policy: str, classes: str) -> None:
-    replay = Watched(policy=policy, budget_examples=24)
+    replay = Watched(policy=policy, budget=Budget(examples=24))
     fit(make_classifier(), toy_examples("class", 3, classes=classes), [replay])
     domains = set()
     for (experience, _), batch in replay.seen.items():
@@ -414,7 +422,7 @@ def test_old_examples_are_told_apart_from_all_seen_classes(policy: str, classes:
 @every_policy
 @pytest.mark.parametrize("scenario", ["domain", "task"])
 def test_old_examples_of_a_domain_or_task_keep_its_ways(policy: str, scenario: str) -> None:
-    replay = Watched(policy=policy, budget_examples=24)
+    replay = Watched(policy=policy, budget=Budget(examples=24))
     fit(make_classifier(), toy_examples(scenario, 3), [replay])
     domains = set()
     for (experience, _), batch in replay.seen.items():
@@ -430,18 +438,18 @@ def test_old_examples_of_a_domain_or_task_keep_its_ways(policy: str, scenario: s
 @every_policy
 @pytest.mark.parametrize("n_replay", [None, 3, 20])
 def test_how_old_and_new_examples_count(policy: str, n_replay: int | None) -> None:
-    replay, _ = kept(2, policy=policy, budget_examples=24, n_replay=n_replay)
+    replay, _ = kept(2, policy=policy, budget=Budget(examples=24), n_replay=n_replay)
     memory = memory_of(replay)
-    memory.begin(LEARNER, visit(2, pool(torch.zeros(2, 4), [8, 9]), ways=[*range(12)]))
+    memory.begin(LEARNER, visit(2, pool(torch.zeros(2, 4), [8, 9]), ways=[*range(12)]), runner=RUNNER)
     batch = stream_batch(torch.randn(8, 4), [8, 9] * 4, [*range(12)])
     losses = torch.rand(8 + (n_replay or 8))
     for weighting, share in (("experience", 2.0), (0.5, 0.5), ("equal", (n_replay or 8) / 8)):
         replay.weighting = weighting  # type: ignore[assignment]
-        weight = replay.rehearse(LEARNER, batch, at(2, n=8)).weight
+        weight = replay.rehearse(LEARNER, batch, at(2, n=8), runner=RUNNER).weight
         found = (losses * weight).sum() / weight.sum()
         torch.testing.assert_close(found, (losses[:8].mean() + share * losses[8:].mean()) / (1 + share))
     replay.weighting = 0
-    assert replay.rehearse(LEARNER, batch, at(2, n=8)) is batch
+    assert replay.rehearse(LEARNER, batch, at(2, n=8), runner=RUNNER) is batch
 
 
 def test_weights_and_numbers_of_units_out_of_range_are_refused() -> None:
@@ -453,7 +461,7 @@ def test_weights_and_numbers_of_units_out_of_range_are_refused() -> None:
 
 @every_policy
 def test_ranks_share_the_draws_of_one(policy: str) -> None:
-    replay, _ = kept(2, policy=policy, budget_examples=24)
+    replay, _ = kept(2, policy=policy, budget=Budget(examples=24))
     memory = memory_of(replay)
     for n, world in ((8, 2), (7, 3), (2, 3)):
         for home in (None, 0):
@@ -463,13 +471,13 @@ def test_ranks_share_the_draws_of_one(policy: str) -> None:
                 assert torch.equal(mine, whole[rank::world])
     batch = stream_batch(torch.zeros(1, 4), [0], [*range(8)])
     share = replace(at(2, n=2), rank=1, world=2)
-    assert replay.rehearse(LEARNER, batch, share).query_x.shape[0] == 2
+    assert replay.rehearse(LEARNER, batch, share, runner=RUNNER).query_x.shape[0] == 2
     replay.n_replay = 1  # the other rank has it
-    assert replay.rehearse(LEARNER, batch, share) is batch
+    assert replay.rehearse(LEARNER, batch, share, runner=RUNNER) is batch
 
 
 def test_draws_are_even_and_differ_by_step_home_and_salt() -> None:
-    replay, _ = kept(3, budget_examples=24)
+    replay, _ = kept(3, budget=Budget(examples=24))
     memory = memory_of(replay)
     draws = [
         memory.pick(8, at(3, step, n=8), home=home, salt=salt)
@@ -487,12 +495,14 @@ def test_draws_are_even_and_differ_by_step_home_and_salt() -> None:
 def test_a_reservoirs_past_is_without_the_current_experience() -> None:
     memory = reservoir(LEARNER, 8, 8)
     assert (memory.n_past, memory.homes) == (0, [])
-    memory.begin(LEARNER, visit(1, pool(torch.zeros(2, 1), [2, 3]), ways=[0, 1, 2, 3]))
-    memory.watch(LEARNER, stream_batch(torch.full((200, 1), 99.0), [2, 3] * 100, [0, 1, 2, 3]), at(1, n=200))
+    memory.begin(LEARNER, visit(1, pool(torch.zeros(2, 1), [2, 3]), ways=[0, 1, 2, 3]), runner=RUNNER)
+    memory.watch(
+        LEARNER, stream_batch(torch.full((200, 1), 99.0), [2, 3] * 100, [0, 1, 2, 3]), at(1, n=200), runner=RUNNER
+    )
     assert 1 in memory.home.tolist()
     assert (memory.n_past, memory.homes) == (1, [0] if 0 in memory.home.tolist() else [])
     untold = ExampleMemory(Budget(8), "reservoir")
-    untold.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1], has_boundaries=False))
+    untold.begin(LEARNER, visit(0, pool(torch.zeros(2, 1), [0, 1]), ways=[0, 1], has_boundaries=False), runner=RUNNER)
     assert untold.n_past == 0
     watch_numbers(untold, LEARNER, range(4), step=0, seed=0)
     assert untold.n_past == 1
@@ -509,7 +519,7 @@ def test_a_run_goes_on_bit_for_bit(policy: Any, tmp_path: Path) -> None:
     replays: list[Replay] = []
 
     def strategies() -> list[Replay]:
-        replays.append(Replay(policy=policy, budget_examples=24))
+        replays.append(Replay(policy=policy, budget=Budget(examples=24)))
         return replays[-1:]
 
     (whole, _), (resumed, _) = fit_twice(make_classifier, data, strategies, tmp_path, step=6)
@@ -521,6 +531,6 @@ def test_a_run_goes_on_bit_for_bit(policy: Any, tmp_path: Path) -> None:
 
 
 def test_few_shot_learners_need_whole_classes() -> None:
-    for settings in ({"policy": "reservoir"}, {"policy": "herding"}, {"budget_per_class": 5}):
+    for settings in ({"policy": "reservoir"}, {"policy": "herding"}, {"budget": Budget(per_class=5)}):
         with pytest.raises(ValueError, match="keeps whole classes for few-shot tasks"):
-            make_learner().use([Replay(**settings)])  # type: ignore[arg-type]
+            Replay(**settings).attach(make_learner())  # type: ignore[arg-type]

@@ -1,19 +1,20 @@
-"""What a learner makes of the support sets of several robots: one model for each, all asked at once.
+"""Adaptation to the support sets of several robots: one model for each, all asked at once.
 
 Shapes: ``R`` robots, ``K`` support examples, ``N`` queries of each robot, ``*X`` one input, ``*Y`` one target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lifelong.compute.evaluating import evaluating
 from lifelong.compute.mapping import over_tasks
 from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode, Task
 from lifelong.learners.base import Learner
 
@@ -21,13 +22,16 @@ Predict = Callable[[Tensor], Tensor]
 """Inputs ``(R, N, *X)`` to outputs ``(R, N, *Y)``, each robot's by its own model."""
 
 
-def adapt_to(learner: Learner, support_x: Tensor, support_y: Tensor, *, adapt: bool = True) -> Predict:
-    """Route and adapt once for every robot; what comes back only predicts.
+def adapt_to(
+    learner: Learner, support_x: Tensor, support_y: Tensor, *, runner: TaskRunner, adapt: bool = True
+) -> Predict:
+    """Route and adapt once for every robot, and return the function that predicts with the adapted models.
 
     Args:
-        learner: any learner of regression, with its strategies.
+        learner: any learner of regression.
         support_x: ``(R, K, *X)``.
         support_y: ``(R, K, *Y)``.
+        runner: runs the learner; bound to strategies in evaluation mode, it routes each robot by its support set.
         adapt: False leaves the learner as it is, for comparison: neither routed nor adapted. Learners without steps
             then learn from a support set of zeros, which says nothing of the robot.
 
@@ -35,48 +39,35 @@ def adapt_to(learner: Learner, support_x: Tensor, support_y: Tensor, *, adapt: b
         >>> from lifelong.learners import R2D2
         >>> learner = R2D2(torch.nn.Identity(), task="regression", regulariser=1e-6)
         >>> x = torch.tensor([[[0.0], [1.0]], [[0.0], [1.0]]])
-        >>> predict = adapt_to(learner, x, x * torch.tensor([2.0, -3.0])[:, None, None])
+        >>> predict = adapt_to(learner, x, x * torch.tensor([2.0, -3.0])[:, None, None], runner=TaskRunner())
         >>> (predict(torch.full((2, 1, 1), 10.0)).flatten().round() + 0).tolist()
         [20.0, -30.0]
     """
     # Adaptation needs gradients of its own, and a clone made outside inference mode is an ordinary tensor.
-    with torch.inference_mode(False), torch.no_grad(), in_evaluation(learner):
+    with torch.inference_mode(False), torch.no_grad(), evaluating(learner):
         params = learner.meta_parameters()
         x, y = support_x.to(learner.device).clone(), support_y.to(learner.device).clone()
         batch = Episode(x, y, x[:, :1], y[:, :1], torch.ones(len(x), device=x.device), n_way=0)
 
-        def one(task: Task) -> tuple[Params, Any]:
+        def adapt_task(task: Task) -> tuple[Params, Any]:
             if not adapt:
-                return params, unadapted(learner, params, task.support_x, task.support_y)
-            routed = learner.route(params, task.support_x, task.support_y)
+                return params, unadapted_state(learner, params, task.support_x, task.support_y)
+            routed = runner.route(params, task.support_x, task.support_y)
             return routed, learner.adapt(routed, task.support_x, task.support_y)
 
-        routed, state = learner.over_tasks(one, batch)
-    dtype, mapping = next(learner.network.parameters(), x).dtype, learner.plan(x.device).mapping
+        routed, state = runner.map(adapt_task, learner, batch)
+    dtype, mapping = next(learner.network.parameters(), x).dtype, runner.plan_for(learner, x.device).mapping
 
     def predict(inputs: Tensor) -> Tensor:
-        with in_evaluation(learner):
+        with evaluating(learner):
             outputs: Tensor = over_tasks(learner.predict, routed, state, inputs.to(dtype), mapping=mapping)
         return outputs.to(inputs.dtype)
 
     return predict
 
 
-def unadapted(learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Any:
-    """The state of ONE task before anything is learnt from its support set ``(K, *X)``, ``(K, *Y)``."""
+def unadapted_state(learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Any:
+    """Return the state of ONE task before anything is learnt from its support set ``(K, *X)``, ``(K, *Y)``."""
     if callable(trajectory := getattr(learner, "trajectory", None)):
         return trajectory(params, support_x, support_y, 0)[0]
     return learner.adapt(params, support_x, torch.zeros_like(support_y))
-
-
-@contextmanager
-def in_evaluation(learner: Learner) -> Iterator[None]:
-    """Strategies route and learners adapt as in evaluation; the mode that was comes back."""
-    was_training = learner.training
-    if was_training:
-        learner.eval()
-    try:
-        yield
-    finally:
-        if was_training:
-            learner.train()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ CAPTION = 24
 
 
 def film_suffix() -> str:
-    """``.mp4`` where there is an encoder for it (imageio-ffmpeg, of the extra ``robot``), else ``.gif``."""
+    """Return ``.mp4`` where there is an encoder for it (imageio-ffmpeg, of the extra ``robot``), else ``.gif``."""
     return ".mp4" if importlib.util.find_spec("imageio_ffmpeg") else ".gif"
 
 
@@ -28,19 +27,19 @@ def write_film(path: Path, frames: Sequence[NDArray[np.uint8]], seconds_per_step
     """Write frames ``(height, width, 3)`` at the robot's own pace.
 
     Args:
-        path: under any name.
+        path: the file, under any name.
         frames: of one size.
         seconds_per_step: of a control step.
         suffix: the format, from :func:`film_suffix`.
     """
     if suffix == ".gif":
         first, *others = (Image.fromarray(frame) for frame in frames)
-        about: dict[str, Any] = {"duration": round(1000 * seconds_per_step), "loop": 0}
-        first.save(path, format="GIF", save_all=True, append_images=others, **about)
+        milliseconds = round(1000 * seconds_per_step)
+        first.save(path, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
         return
     encoder = imported("imageio_ffmpeg", "a video")
     size = (frames[0].shape[1], frames[0].shape[0])
-    # The file has another name until it is whole, so its format must be told.
+    # The file has another name until it is whole, so its format cannot be read off it.
     writer = encoder.write_frames(path, size, fps=1 / seconds_per_step, quality=7, output_params=["-f", "mp4"])
     writer.send(None)
     for frame in frames:
@@ -49,7 +48,7 @@ def write_film(path: Path, frames: Sequence[NDArray[np.uint8]], seconds_per_step
 
 
 def side_by_side(films: Sequence[Frames], captions: Sequence[str]) -> Frames:
-    """One film of several: each with its caption above; the shorter ones stand still at their last picture.
+    """Return one film of several: each with its caption above; the shorter ones freeze at their last picture.
 
     Args:
         films: frames ``(height, width, 3)``, of one size.

@@ -1,36 +1,69 @@
-"""Pictures of robots that drove, and of how good their models are.
+"""Figures of a closed-loop evaluation: its scores, trajectories of robots, and the errors of their models.
 
-Shapes: ``D`` domains, ``K`` sizes of support sets.
+Shapes: ``T`` rows (experiences), ``D`` domains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lifelong.control.closed_loop_result import ClosedLoopResult
 from lifelong.control.drive import Drive
-from lifelong.control.robot import Array
-from lifelong.evaluation.plots import COLOURS, adaptation_curve_figure, title_above
+from lifelong.control.simulation import Array
+from lifelong.control.support_curve import SupportCurve
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.evaluation.plots import COLOURS, accuracy_matrix_figure, adaptation_curve_figure, title_above
 from lifelong.evaluation.tables import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_ROBOTS = 5  # ways beyond which a picture is a tangle
+MAX_ROBOTS = 5  # trajectories beyond which a picture is a tangle
 SIDE = 2.9  # inches of a panel
 
 
-def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, title: str) -> Figure:
-    """The ways of the first robots of every domain: a pair of panels each, before adaptation and after it.
-
-    Both panels of a pair show the same place: that of the ways after adaptation. What left it before is cut off.
+def score_figure(result: ClosedLoopResult, data: StreamDataModule, *, title: str) -> Figure:
+    """Draw the closed-loop accuracy matrix, or the only row of it that robots were driven in.
 
     Args:
-        drives: the domain's name, what its robots did before (or None, where nobody looked) and after adaptation; both
-            with positions.
+        result: of the evaluation.
+        data: the stream.
+        title: above the figure.
+    """
+    names, matrix = list(data.stream.domains), result.matrix
+    if matrix is not None and not np.isnan(matrix.mean[:-1]).all():
+        mean, width, joint = matrix.mean, matrix.half_width, data.joint
+        rows = [experience.name for experience in data.stream.experiences[: len(mean)]]
+    else:
+        mean, width = (np.full((1, len(names)), np.nan) for _ in range(2))
+        columns, score = [names.index(name) for name in result.domains], result.measures[result.score]
+        mean[0, columns], width[0, columns] = score.mean, score.half_width
+        rows, joint = ["learning"], True
+    return accuracy_matrix_figure(
+        mean,
+        width,
+        rows,
+        names,
+        title=f"{title}: {result.n_robots} {result.part} robots a domain",
+        score_name=f"{result.score} in closed loop",
+        percent=result.is_percentage,
+        joint=joint,
+        n_unseen=data.stream.n_unseen,
+    )
+
+
+def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, title: str) -> Figure:
+    """Draw trajectories of the first robots of every domain: a pair of panels each, before adaptation and after it.
+
+    Both panels of a pair show the same region: that of the trajectories after adaptation. The others are cut off there.
+
+    Args:
+        drives: the domain's name, its drive before adaptation (None where there is none) and after it, both with
+            positions.
         title: above the figure.
 
     Raises:
@@ -39,7 +72,7 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
     from matplotlib.figure import Figure
 
     if not drives:
-        raise ValueError("there are no ways to draw: give at least one domain's")
+        raise ValueError("there are no trajectories to draw: give those of one domain or more")
     n_panels = 2 if any(before is not None for _, before, _ in drives) else 1
     per_row = min(len(drives), 4 // n_panels)  # at most four panels side by side
     n_rows = -(-len(drives) // per_row)
@@ -53,7 +86,7 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
         shown = ((before, "before adaptation"), (after, "after adaptation"))[2 - n_panels :]
         for panel, (drive, when) in zip(columns, shown, strict=True):
             if drive is not None:
-                _draw_ways(panel, drive, _limits(after))
+                _draw_trajectories(panel, drive, _limits(after))
                 panel.set_title(f"{shorten(name)}\n{when}: {_score(drive)}", fontsize=9)
                 panel.set_visible(True)
     _add_key(figure)
@@ -61,28 +94,27 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
     return figure
 
 
-def support_curve_figure(curve: Mapping[str, Any], names: Sequence[str], *, title: str) -> Figure:
-    """The model's error in every domain against the size of the support set, on a logarithmic scale.
+def support_curve_figure(curve: SupportCurve, names: Sequence[str], *, title: str) -> Figure:
+    """Draw the model's error in every domain against the size of the support set, on a logarithmic scale.
 
     Args:
-        curve: ``sizes (K,)``, ``mean (D, K)`` and ``half_width (D, K)``.
+        curve: the errors.
         names: of the domains.
         title: above the figure.
     """
-    mean, half_width = (np.asarray(curve[name], dtype=float) for name in ("mean", "half_width"))
     figure = adaptation_curve_figure(
-        mean,
-        half_width,
+        curve.mean,
+        curve.half_width,
         names,
         title=title,
         score_name="squared error / variance of the targets",
         percent=False,
-        step_names=[str(size) for size in curve["sizes"]],
+        step_names=[str(size) for size in curve.sizes],
         step_label="transitions in the support set",
     )
     axes = figure.axes[0]
     axes.set_yscale("log")
-    known = mean[np.isfinite(mean) & (mean > 0)]
+    known = curve.mean[np.isfinite(curve.mean) & (curve.mean > 0)]
     if known.size:  # an interval that reaches below zero must not set the scale
         axes.set_ylim(float(known.min()) / 1.6, float(known.max()) * 1.6)
     axes.axhline(1, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
@@ -90,13 +122,13 @@ def support_curve_figure(curve: Mapping[str, Any], names: Sequence[str], *, titl
     return figure
 
 
-def _draw_ways(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
+def _draw_trajectories(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
     assert drive.positions is not None
-    for way, goals, colour in zip(drive.positions[:MAX_ROBOTS], drive.goals, COLOURS, strict=False):
+    for path, goals, colour in zip(drive.positions[:MAX_ROBOTS], drive.goals, COLOURS, strict=False):
         places = np.unique(_finite(goals[:, :2]), axis=0)
         axes.plot(places[:, 0], places[:, 1], "*", color=colour, markersize=10, markeredgecolor="white", zorder=3)
-        axes.plot(way[:, 0], way[:, 1], color=colour, linewidth=1.3, gid="way")
-        axes.plot(way[0, 0], way[0, 1], "o", color=colour, markersize=5.5, markerfacecolor="white", zorder=4)
+        axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=1.3, gid="trajectory")
+        axes.plot(path[0, 0], path[0, 1], "o", color=colour, markersize=5.5, markerfacecolor="white", zorder=4)
     axes.set_aspect("equal")
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
@@ -108,10 +140,10 @@ def _draw_ways(axes: Axes, drive: Drive, limits: tuple[tuple[float, float], tupl
 
 
 def _limits(drive: Drive) -> tuple[tuple[float, float], tuple[float, float]]:
-    """A square around the ways and goals that are drawn."""
+    """Return the sides of a square around the trajectories and goals that are drawn."""
     assert drive.positions is not None
-    ways, goals = drive.positions[:MAX_ROBOTS].reshape(-1, 2), drive.goals[:MAX_ROBOTS, :, :2].reshape(-1, 2)
-    places = _finite(np.concatenate([ways, goals]))
+    paths, goals = drive.positions[:MAX_ROBOTS].reshape(-1, 2), drive.goals[:MAX_ROBOTS, :, :2].reshape(-1, 2)
+    places = _finite(np.concatenate([paths, goals]))
     low, high = places.min(0), places.max(0)
     middle, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-3)
     (x, y) = ((float(m - half), float(m + half)) for m in middle)
@@ -136,5 +168,5 @@ def _add_key(figure: Figure) -> None:
         Line2D([], [], linewidth=1.3, **grey),
         Line2D([], [], linestyle="none", marker="*", markersize=10, markeredgecolor="white", **grey),
     ]
-    labels = ["start", f"way (a colour for each of the first {MAX_ROBOTS} robots)", "goal"]
+    labels = ["start", f"trajectory (a colour for each of the first {MAX_ROBOTS} robots)", "goal"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)

@@ -1,0 +1,52 @@
+"""Arrays that were collected once and are kept in the cache folder."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifelong.utilities.files import write_whole
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def load_arrays(path: Path, names: Iterable[str]) -> Arrays | None:
+    """Return the arrays of a file by name; None where there is no file, or it is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], what: str, *, compress: bool = False) -> None:
+    """Write arrays whole.
+
+    Args:
+        path: the file.
+        arrays: by name.
+        what: they are, for the message.
+        compress: make the file smaller.
+
+    Raises:
+        ValueError: when the file cannot be written, with the way out.
+    """
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # given a path, numpy would add a suffix to it
+            save: Any = np.savez_compressed if compress else np.savez  # its keywords are typed as one option of its own
+            save(file, **arrays)
+
+    try:
+        write_whole(path, write)
+    except OSError as error:
+        raise ValueError(
+            f"{what} cannot be kept in {path.parent} ({error}): name a folder with room for "
+            f"{sum(array.nbytes for array in arrays.values()) / 2**20:.0f} MiB with LIFELONG_CACHE"
+        ) from error

@@ -1,0 +1,70 @@
+"""The pictures and films of a closed-loop evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lifelong.control.closed_loop_result import ClosedLoopResult
+from lifelong.control.drive import Drive
+from lifelong.control.figures import score_figure, support_curve_figure, trajectories_figure
+from lifelong.control.film import film_suffix, side_by_side, write_film
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.evaluation.plots import save_figure
+from lifelong.utilities.files import write_whole
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLoopFiles:
+    """Write the pictures and films of a closed-loop evaluation into a folder.
+
+    Args:
+        folder: where to.
+        result: what was measured.
+        title: above each picture.
+    """
+
+    folder: Path
+    result: ClosedLoopResult
+    title: str
+
+    def write_pictures(
+        self, data: StreamDataModule, before: Sequence[Drive | None], after: Sequence[Drive]
+    ) -> list[str]:
+        """Write the heat map, and trajectories and support curve where there are any; return the files' names.
+
+        Args:
+            data: the stream.
+            before: a drive without adaptation of each domain, or None.
+            after: a drive with adaptation of each.
+        """
+        result, part = self.result, self.result.part
+        figures = {"closed_loop": score_figure(result, data, title=self.title)}
+        drives = zip(result.domains, before, after, strict=True)
+        drawable = [(name, first, second) for name, first, second in drives if second.positions is not None]
+        if drawable:
+            figures["trajectories"] = trajectories_figure(drawable, title=f"{self.title}: {part} robots")
+        if result.support_curve is not None:
+            figures["support_curve"] = support_curve_figure(
+                result.support_curve, result.domains, title=f"{self.title}: model error on {part} windows"
+            )
+        names = []
+        for name, figure in figures.items():
+            names.append(result.file_name(name, ".png"))
+            save_figure(figure, self.folder / names[-1])
+        return names
+
+    def write_films(self, before: Sequence[Drive], after: Sequence[Drive]) -> list[str]:
+        """Write a film of each domain, without and with adaptation side by side; return the files' names."""
+        suffix, names = film_suffix(), []
+        for domain, first, second in zip(self.result.domains, before, after, strict=True):
+            captions = [f"{domain}: {when} adaptation" for when in ("before", "after")]
+            frames = side_by_side([first.frames, second.frames], captions)
+            stem = f"drive_{re.sub(r'[^A-Za-z0-9]+', '_', domain).strip('_')}"
+            names.append(self.result.file_name(stem, suffix))
+            write = partial(write_film, frames=frames, seconds_per_step=second.seconds_per_step, suffix=suffix)
+            write_whole(self.folder / names[-1], write)
+        return names

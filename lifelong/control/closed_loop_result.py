@@ -1,0 +1,142 @@
+"""The result of a closed-loop evaluation, as it is written to ``closed_loop.json``.
+
+Shapes: ``T`` rows (experiences), ``D`` domains, ``R`` robots of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifelong.control.drive import Drive
+from lifelong.control.support_curve import SupportCurve
+from lifelong.data.kinds import Part
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.evaluation import metrics
+from lifelong.evaluation.estimate import Estimate
+from lifelong.evaluation.intervals import Row, interval
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Hold the mean of a measure over the robots of every domain, with 95 % intervals.
+
+    Args:
+        mean: ``D`` means; NaN where no robot has the measure.
+        half_width: ``D`` half widths.
+    """
+
+    mean: list[float]
+    half_width: list[float]
+
+    @classmethod
+    def of(cls, columns: Sequence[NDArray[np.float64] | None]) -> Intervals:
+        """Return the intervals over the robots ``(R,)`` of each domain that have the measure; None is no robot.
+
+        Example:
+            >>> Intervals.of([np.array([0.5, 0.5, np.nan]), None])
+            Intervals(mean=[0.5, nan], half_width=[0.0, nan])
+        """
+        pairs = [_interval(column) for column in columns]
+        return cls([mean for mean, _ in pairs], [half_width for _, half_width in pairs])
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLoopMatrix:
+    """Hold the closed-loop accuracy matrix of a stream and its metrics.
+
+    Args:
+        mean: ``(T, D)`` mean scores, NaN where no robot was driven.
+        half_width: ``(T, D)`` of their 95 % intervals.
+        estimates: the continual metrics by name, None where one is not available.
+        reasons: why those are not.
+    """
+
+    mean: NDArray[np.float64]
+    half_width: NDArray[np.float64]
+    estimates: dict[str, Estimate | None]
+    reasons: dict[str, str]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], data: StreamDataModule) -> ClosedLoopMatrix:
+        """Return the matrix of the scores ``(R,)`` of each domain's robots after each experience."""
+        scores = np.array(rows)
+        estimates = metrics.summary(scores, None, joint=data.joint, n_unseen=data.stream.n_unseen)
+        reasons = metrics.reasons(scores, None, joint=data.joint, n_unseen=data.stream.n_unseen)
+        estimates.pop("forward_transfer")  # an untrained learner is not driven
+        return cls(*interval(scores), estimates, {n: why for n, why in reasons.items() if n in estimates})
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLoopResult:
+    """Hold what a closed-loop evaluation measured.
+
+    Args:
+        part: whose evaluation tasks gave the support sets.
+        score: the measure that robots are judged by, ``success`` or ``return``.
+        n_robots: ``R``.
+        domains: names of those that were driven in.
+        measures: every measure by name.
+        without_adaptation: the same without adaptation; empty where that was not driven.
+        failures: by domain, one sentence for each robot that failed.
+        seconds: that the evaluation took.
+        after: in ``fit``, the experience that was just learnt.
+        matrix: in ``fit``, all rows so far.
+        support_curve: the model's error by the size of the support set.
+    """
+
+    part: Part
+    score: str
+    n_robots: int
+    domains: list[str]
+    measures: dict[str, Intervals]
+    without_adaptation: dict[str, Intervals]
+    failures: dict[str, list[str]]
+    seconds: float
+    after: str | None = None
+    matrix: ClosedLoopMatrix | None = None
+    support_curve: SupportCurve | None = None
+
+    @property
+    def is_percentage(self) -> bool:
+        """Tell whether the score is shown as a percentage."""
+        return self.score == "success"
+
+    def file_name(self, name: str, suffix: str) -> str:
+        """Return the name of a file; ``validate`` and ``test`` add the part, so that they overwrite none of ``fit``."""
+        return f"{name}{suffix}" if self.after is not None else f"{name}_{self.part}{suffix}"
+
+    def content(self) -> dict[str, Any]:
+        """Return what is written, by name."""
+        content: dict[str, Any] = {"part": self.part, "score": self.score, "n_robots": self.n_robots}
+        content["domains"] = self.domains
+        if self.after is not None:
+            content["after"] = self.after
+        if (matrix := self.matrix) is not None:
+            content |= {"matrix": matrix.mean, "matrix_half_width": matrix.half_width}
+            content["metrics"] = {n: None if e is None else asdict(e) for n, e in matrix.estimates.items()}
+            content["reasons"] = matrix.reasons
+        for name in ("measures", "without_adaptation"):
+            content[name] = {measure: asdict(intervals) for measure, intervals in getattr(self, name).items()}
+        content["failures"] = self.failures
+        if self.support_curve is not None:
+            content["support_curve"] = asdict(self.support_curve)
+        return content | {"seconds": self.seconds}
+
+
+def measured_intervals(drives: Sequence[Drive]) -> dict[str, Intervals]:
+    """Return every measure of the drives of ``D`` domains."""
+    names = dict.fromkeys(name for drive in drives for name in drive.measures)
+    return {name: Intervals.of([drive.measures.get(name) for drive in drives]) for name in names}
+
+
+def _interval(values: NDArray[np.float64] | None) -> tuple[float, float]:
+    known = np.zeros(0) if values is None else values[np.isfinite(values)]  # an unstable robot may lack a measure
+    if not known.size:
+        return float("nan"), float("nan")
+    mean, half_width = interval(known)
+    return float(mean), float(half_width)

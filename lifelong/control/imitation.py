@@ -1,0 +1,78 @@
+"""Few-shot imitation: a policy that adapts to demonstrations.
+
+Shapes: ``R`` robots, ``S`` numbers of a state, ``A`` of an action, ``G`` of a goal, ``*Y`` one target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from lifelong.compute.runner import TaskRunner
+from lifelong.control.adaptation import adapt_to
+from lifelong.control.controller import Controller
+from lifelong.control.drive import Drive, run_episodes
+from lifelong.control.simulation import Simulation
+from lifelong.data.episode import Episode
+from lifelong.learners.base import Learner
+
+
+class Imitation(Controller):
+    """Adapt a policy to demonstrations and act as it predicts.
+
+    The learner adapts once to the support set, states and the actions demonstrated in them; in each step its prediction
+    for the state is the action.
+
+    Args:
+        n_steps: control steps of an episode.
+        observe: inputs of the network, of states ``(R, S)`` and goals ``(R, G)``; the states alone where None.
+        act: actions ``(R, A)`` from the network's outputs ``(R, *Y)``; the outputs where None.
+        seconds_per_step: of a control step, for the pace of films.
+
+    Raises:
+        ValueError: when there is no step.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_steps: int,
+        observe: Callable[[Tensor, Tensor], Tensor] | None = None,
+        act: Callable[[Tensor], Tensor] | None = None,
+        seconds_per_step: float = 0.0125,
+    ) -> None:
+        if n_steps < 1:
+            raise ValueError(f"Imitation has n_steps {n_steps}: it must be at least 1")
+        self.n_steps, self.observe, self.act = n_steps, observe, act
+        self.seconds_per_step = seconds_per_step
+
+    def drive(
+        self,
+        learner: Learner,
+        simulations: Sequence[Simulation],
+        support: Episode,
+        rng: np.random.Generator,
+        *,
+        runner: TaskRunner,
+        adapt: bool = True,
+        film: bool = False,
+    ) -> Drive:
+        """Adapt to the demonstrations in ``support`` and act."""
+        predict = adapt_to(learner, support.support_x, support.support_y, runner=runner, adapt=adapt)
+
+        def policy(state: Tensor, goal: Tensor) -> Tensor:
+            inputs = state if self.observe is None else self.observe(state, goal)
+            outputs = predict(inputs[:, None])[:, 0]
+            return outputs if self.act is None else self.act(outputs)
+
+        return run_episodes(
+            simulations,
+            policy,
+            self.n_steps,
+            rng,
+            device=learner.device,
+            seconds_per_step=self.seconds_per_step,
+            film=film,
+        )

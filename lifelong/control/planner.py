@@ -1,0 +1,120 @@
+"""The planner contract: find the actions for which a model predicts the least cost over the next few steps.
+
+Shapes: ``R`` robots, ``N`` candidate plans of each, ``H`` steps of a plan, ``S`` numbers of a state, ``A`` of an
+action.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lifelong.utilities.recorded import Recorded
+
+Step = Callable[[Tensor, Tensor], Tensor]
+"""A model: states ``(R, N, S)`` and actions ``(R, N, A)`` to the states that follow, ``(R, N, S)``."""
+Cost = Callable[[Tensor, Tensor], Tensor]
+"""Costs ``(R, N)`` of having acted ``(R, N, A)`` and come to ``(R, N, S)``; lower is better."""
+
+
+class Planner(Recorded, ABC):
+    """Plan by a model: improve a plan by trying candidates near it, act by its first action, shift it.
+
+    A plan ``(R, H, A)`` goes in and comes out: a planner keeps no state. Candidates are the plan plus noise, clipped
+    to [−1, 1]; the first of them is the plan itself. Noise is a stationary autoregression along the steps,
+    ``ε_h = β ε_{h−1} + √(1 − β²) ξ_h`` with ``ξ_h ~ N(0, σ²)``, so that its deviation is ``σ`` at every step and with
+    ``β > 0`` neighbours act alike: independent noise averages out before it has moved anything.
+
+    Args:
+        n_candidates: ``N``.
+        horizon: ``H``, in control steps.
+        deviation: ``σ`` of the noise; actions are in [−1, 1].
+        correlation: ``β`` in 0 … 1; 0 is independent noise.
+
+    Raises:
+        ValueError: when a setting is out of range.
+    """
+
+    def __init__(self, *, n_candidates: int, horizon: int, deviation: float, correlation: float) -> None:
+        name = type(self).__name__
+        for setting, value, least in (("n_candidates", n_candidates, 2), ("horizon", horizon, 1)):
+            if value < least:
+                raise ValueError(f"{name} has {setting} {value}: it must be at least {least}")
+        if deviation <= 0:
+            raise ValueError(f"{name} has deviation {deviation}, so that all candidates are the same: set it above 0")
+        if not 0 <= correlation < 1:
+            raise ValueError(f"{name} has correlation {correlation}: it must be at least 0 and below 1")
+        self.n_candidates, self.horizon = n_candidates, horizon
+        self.deviation, self.correlation = deviation, correlation
+
+    @abstractmethod
+    def improve(self, step: Step, cost: Cost, state: Tensor, plan: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a better plan ``(R, H, A)`` from the states ``(R, S)``; ``plan[:, 0]`` is the action to take now.
+
+        Args:
+            step: the model.
+            cost: of one step; the cost of a plan is the sum over its steps. What is not finite counts as the worst.
+            state: ``(R, S)``.
+            plan: ``(R, H, A)``, from :meth:`start` or :meth:`shift`.
+            generator: decides the noise; on the same device as the states.
+        """
+
+    def start(self, n_robots: int, n_actions: int, device: torch.device | str = "cpu") -> Tensor:
+        """Return the plan to start from: do nothing, ``(R, H, A)``."""
+        return torch.zeros(n_robots, self.horizon, n_actions, device=device)
+
+    @staticmethod
+    def shift(plan: Tensor) -> Tensor:
+        """Return the plan one step later; its last action is repeated.
+
+        Example:
+            >>> Planner.shift(torch.tensor([[[0.1], [0.2], [0.3]]])).flatten().tolist() == [
+            ...     x.item() for x in torch.tensor([0.2, 0.3, 0.3])
+            ... ]
+            True
+        """
+        return torch.cat([plan[:, 1:], plan[:, -1:]], dim=1)
+
+    def noise(self, n_robots: int, n_actions: int, generator: torch.Generator) -> Tensor:
+        """Return noise ``(R, N, H, A)`` of unit deviation; that of the first candidate is zero."""
+        shape = (n_robots, self.n_candidates, self.horizon, n_actions)
+        white = torch.randn(shape, generator=generator, device=generator.device)
+        if self.correlation > 0:
+            white = torch.einsum("hk,rnka->rnha", _mixing(self.horizon, self.correlation).to(white), white)
+        white[:, 0] = 0
+        return white
+
+
+def rollout(step: Step, cost: Cost, state: Tensor, candidates: Tensor) -> Tensor:
+    """Return the costs ``(R, N)`` of candidate plans, ``Σ_h cost(s_{h+1}, a_h)``; ``inf`` where the sum is not finite.
+
+    Args:
+        step: the model.
+        cost: of one step.
+        state: ``(R, S)`` where all candidates of a robot start.
+        candidates: ``(R, N, H, A)``.
+
+    Example:
+        >>> ends = rollout(lambda s, a: s + a, lambda s, a: s[..., 0], torch.zeros(1, 1), torch.ones(1, 2, 3, 1))
+        >>> ends.tolist()
+        [[6.0, 6.0]]
+    """
+    n_robots, n_candidates = candidates.shape[:2]
+    current = state[:, None].expand(n_robots, n_candidates, state.shape[-1])
+    total = torch.zeros(n_robots, n_candidates, dtype=state.dtype, device=state.device)
+    for action in candidates.unbind(2):
+        current = step(current, action)
+        total = total + cost(current, action)
+    return torch.where(total.isfinite(), total, torch.inf)
+
+
+def _mixing(horizon: int, correlation: float) -> Tensor:
+    """Return ``L (H, H)`` with ``ε = L ξ``: the autoregression as a matrix, stationary from its first step on."""
+    steps = torch.arange(horizon)
+    lag = (steps[:, None] - steps).clamp_min(0)
+    mixing: Tensor = correlation**lag * (1 - correlation**2) ** 0.5
+    mixing[:, 0] /= (1 - correlation**2) ** 0.5
+    return mixing.tril()

@@ -1,0 +1,119 @@
+"""The domains of a stream in which robots can be driven.
+
+Shapes: ``R`` robots of a domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from lifelong.compute.evaluating import evaluating
+from lifelong.control.control_source import ControlSource
+from lifelong.control.drive import Drive
+from lifelong.control.support_curve import SupportCurve, default_sizes, errors_by_size, evaluation_shape, windows
+from lifelong.data.kinds import Part
+from lifelong.data.sampling import generator
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.progress_bar import show_progress
+
+MAX_WINDOWS = 64
+"""Tasks of a domain on which the model's error is measured."""
+
+
+class RobotDomains:
+    """Drive unseen robots in the domains of a stream; robots and episodes are the same for every method and seed.
+
+    Args:
+        data: the stream.
+        domains: names of the domains to drive in; None is all that have robots.
+        n_robots: ``R``.
+
+    Raises:
+        ValueError: when no domain of the stream has robots, or one of those named has none.
+    """
+
+    def __init__(self, data: StreamDataModule, domains: Sequence[str] | None, n_robots: int) -> None:
+        origins = enumerate(data.origins)
+        sources = {number: (source, i) for number, (source, i) in origins if isinstance(source, ControlSource)}
+        if not sources or data.unit != "tasks":
+            raise ValueError(
+                "ClosedLoop drives robots, but the stream has no few-shot tasks of any (a ControlSource): leave it out "
+                "of --trainer.callbacks, or give --data.sources one, such as datamodules.Dynamics"
+            )
+        names = data.stream.domains
+        if domains is not None:
+            _check_names(domains, [names[number] for number in sources])
+        self._sources = {n: place for n, place in sources.items() if domains is None or names[n] in domains}
+        self.data, self.n_robots = data, n_robots
+        self.numbers = sorted(self._sources)
+        self.names = [names[number] for number in self.numbers]
+
+    def drive(self, module: StreamModule, part: Part, *, adapt: bool = True, film: bool = False) -> list[Drive]:
+        """Drive the robots of every domain.
+
+        Args:
+            module: the learner with its strategies.
+            part: evaluation tasks that support sets come from; other robots for ``val`` than for ``test``.
+            adapt: False drives without adaptation.
+            film: take pictures of the first robot of each domain.
+        """
+        title = "closed loop: domains" if adapt else "closed loop without adaptation: domains"
+        with evaluating(module):
+            return [
+                self._drive_in(number, module, part, adapt=adapt, film=film)
+                for number in show_progress(self.numbers, title)
+            ]
+
+    def _drive_in(self, number: int, module: StreamModule, part: Part, *, adapt: bool, film: bool) -> Drive:
+        source, domain = self._sources[number]
+        data, learner = self.data, module.learner
+        # Two generators for every part, so that test robots are none of those that settings were chosen on.
+        robots, episodes = (generator(data.split_seed, "drive", number, 2 * (part == "test") + i) for i in (0, 1))
+        n_tasks = data.n_eval_units(part, number)
+        units = [i % n_tasks for i in range(self.n_robots)]
+        support = data.draw_for_evaluation(part, number, units).gather(learner.device)
+        simulations = source.simulations(domain, self.n_robots, robots)
+        try:
+            return source.controller.drive(
+                learner, simulations, support, episodes, runner=module.runner, adapt=adapt, film=film
+            )
+        finally:
+            for simulation in simulations:
+                simulation.close()
+
+    def support_curve(self, module: StreamModule, part: Part, sizes: list[int]) -> SupportCurve:
+        """Measure the model's error in every domain by the size of the support set."""
+        errors, device = [], module.learner.device
+        with evaluating(module):
+            for number in show_progress(self.numbers, "model error by support size: domains"):
+                n_tasks = min(self.data.n_eval_units(part, number), MAX_WINDOWS)
+                batch = windows(self.data, part, number, max(*sizes, 1), n_tasks, device)
+                errors.append(errors_by_size(module.learner, batch, sizes, runner=module.runner))
+        return SupportCurve.of(errors, sizes)
+
+    def support_sizes(self, sizes: Sequence[int] | None) -> list[int]:
+        """Return the sizes of support sets in order; None stands for those that suit the evaluation tasks."""
+        if sizes is None:
+            return default_sizes(evaluation_shape(self.data, "val", self.numbers[0]).n_shot)
+        return sorted(set(sizes))
+
+    def check_support_sizes(self, sizes: Sequence[int]) -> None:
+        """Refuse support sets for which a domain has too few examples.
+
+        Raises:
+            ValueError: when a class is too small (it is named).
+        """
+        parts: tuple[Part, ...] = ("val", "test")
+        for number in self.numbers if sizes else ():
+            for part in parts:
+                windows(self.data, part, number, max(*sizes, 1), 1, torch.device("cpu"))
+
+
+def _check_names(chosen: Sequence[str], known: Sequence[str]) -> None:
+    missing = [name for name in chosen if name not in known]
+    if missing or not chosen:
+        problem = f"found no robots in {', '.join(missing)}" if missing else "has an empty list of domains"
+        raise ValueError(f"ClosedLoop {problem}: choose domains from {', '.join(known)}")

@@ -1,0 +1,20 @@
+"""Figures of a run: the accuracy matrix as a heat map, and the score of every domain over the stream or over steps.
+
+Figures are made without pyplot: nothing global is touched, no window opens, and no figure stays behind in a list.
+Matplotlib is imported where it is used, so that a run without plots does not wait for it.
+"""
+
+from lifelong.evaluation.plots.curves import adaptation_curve_figure, forgetting_curves_figure
+from lifelong.evaluation.plots.heat_map import accuracy_matrix_figure
+from lifelong.evaluation.plots.side_by_side import results_figure
+from lifelong.evaluation.plots.style import COLOURS, save_figure, title_above
+
+__all__ = [
+    "COLOURS",
+    "accuracy_matrix_figure",
+    "adaptation_curve_figure",
+    "forgetting_curves_figure",
+    "results_figure",
+    "save_figure",
+    "title_above",
+]

@@ -1,0 +1,16 @@
+"""A figure that notebooks show; the one module that imports matplotlib at once."""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib.figure import Figure
+
+
+class Picture(Figure):
+    """Show a figure in IPython without the hooks that pyplot installs."""
+
+    def _repr_png_(self) -> bytes:
+        memory = io.BytesIO()
+        self.savefig(memory, format="png", dpi=110)
+        return memory.getvalue()

@@ -1,0 +1,87 @@
+"""What all figures share: colours, names and titles as matplotlib takes them, and files that are whole."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lifelong.evaluation.tables import shorten
+from lifelong.utilities.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, FigureBase
+
+Colour: TypeAlias = str | tuple[float, float, float, float]
+
+# Paul Tol's and Okabe-Ito's hues, dark enough to be read on white and apart for colour-blind readers with the markers.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+    "#882255", "#999933", "#332288", "#777777", "#AA4499", "#117733",
+)  # fmt: skip
+MARKERS = "osD^vPX<>ph*"
+LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False, "borderaxespad": 0.2}
+TICK_INCHES = 0.24
+"""Room of a name."""
+INCH_PER_LETTER = 0.085
+"""At the size of tick labels and titles, with a little air."""
+
+
+def make_figure(size: tuple[float, float]) -> Figure:
+    """Make an empty figure that notebooks show as a picture, without pyplot.
+
+    Args:
+        size: width and height in inches.
+
+    Example:
+        >>> make_figure((1.0, 1.0))._repr_png_()[1:4]
+        b'PNG'
+    """
+    from lifelong.evaluation.plots.picture import Picture
+
+    return Picture(figsize=size, layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure so that a reader never sees half a file, then free what it drew.
+
+    Args:
+        figure: empty afterwards.
+        path: ends in the format: ``.png``, ``.pdf``, ``.svg``; missing folders are made.
+
+    Raises:
+        ValueError: when matplotlib does not know the format.
+    """
+    suffix = Path(path).suffix.lstrip(".") or "png"
+    try:
+        write_whole(path, lambda part: figure.savefig(part, format=suffix, dpi=150))
+    finally:
+        figure.clear()
+
+
+def label(name: str) -> str:
+    """Shorten a name, and let a dollar be a dollar instead of a formula."""
+    return shorten(name).replace("$", r"\$")
+
+
+def with_unit(score_name: str, percent: bool) -> str:
+    """Return the name of the score with its unit."""
+    return f"{score_name} (%)" if percent else score_name
+
+
+def title_above(figure: FigureBase, title: str, inches: float | None = None) -> None:
+    """Set a title above a whole figure, in as many lines as its width asks for.
+
+    Args:
+        figure: a figure, or a part of one.
+        title: may be empty.
+        inches: width of the part; None where it is a whole figure.
+    """
+    if title:
+        width = figure.get_figwidth() if inches is None else inches  # type: ignore[attr-defined]
+        figure.suptitle("\n".join(title_lines(title, width)), fontsize=11)
+
+
+def title_lines(title: str, inches: float) -> list[str]:
+    """Break a title into lines of a width."""
+    return textwrap.wrap(title.replace("$", r"\$"), max(int(inches / (1.15 * INCH_PER_LETTER)), 10))

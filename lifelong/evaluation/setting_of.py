@@ -1,0 +1,58 @@
+"""Describing what a Trainer evaluates."""
+
+from __future__ import annotations
+
+import functools
+import platform
+
+import lightning as L
+
+from lifelong.data.kinds import DISJOINT_STREAMS
+from lifelong.data.stream_datamodule import stream_data
+from lifelong.evaluation.setting import Setting
+from lifelong.training.stream_module import evaluation_part, stream_module
+from lifelong.utilities.peak_memory import peak_memory
+from lifelong.utilities.versions import installed_version
+
+PACKAGES = ("lifelong", "torch", "lightning", "numpy", "torchmetrics", "wandb")
+
+
+def setting_of(trainer: L.Trainer, *, seconds: float = 0.0, finished: bool = False) -> Setting:
+    """Describe what a Trainer evaluates now; in ``validate`` and ``test`` that is a checkpoint.
+
+    Args:
+        trainer: runs a stream module on the data of a stream.
+        seconds: wall seconds of the run.
+        finished: the Trainer came to its end.
+    """
+    module, data, part = stream_module(trainer), stream_data(trainer), evaluation_part(trainer)
+    learner, stream, checkpoint = module.learner, data.stream, trainer.state.fn != "fit"
+    return Setting(
+        domains=tuple(stream.domains),
+        experiences=("checkpoint",) if checkpoint else tuple(e.name for e in stream.experiences),
+        score=learner.objective.score_name,
+        percent=learner.objective.percent,
+        transductive=learner.transductive,
+        part=part,
+        evaluation=data.about_evaluation(part),
+        n_eval_units=tuple(data.n_eval_units(part, domain) for domain in range(len(stream.domains))),
+        n_unseen=stream.n_unseen,
+        joint=data.joint,
+        disjoint=data.kind in DISJOINT_STREAMS,
+        checkpoint=checkpoint,
+        learner=type(learner).__name__,
+        strategies=tuple(module.strategies.names),
+        plan=str(module.runner.plan_for(learner, module.device)),
+        parameters=sum(p.numel() for p in learner.meta_parameters().values()),
+        strategy_bytes={type(s).__name__: s.memory_bytes() for s in module.strategies},
+        split_hash=stream.fingerprint,
+        finished=finished,
+        wall_seconds=seconds,
+        peak_memory=peak_memory(),
+        versions=_versions(),
+    )
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {package: installed_version(package) for package in PACKAGES} | {"python": platform.python_version()}
