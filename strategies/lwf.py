@@ -19,7 +19,7 @@ from lifelong.compute.evaluating import evaluating
 from lifelong.compute.params import Params
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
-from lifelong.data.position import Visit
+from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.learners.objective import Classification
 from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
@@ -29,12 +29,12 @@ from strategies.snapshot import on, snapshot
 
 
 class LwF(Strategy):
-    """LwF: ``L + w D``, with ``L`` the loss, ``D`` the distance to the old answers and ``w`` the past experiences.
+    """Train ``L + (t − 1) · D`` in experience ``t``: the loss, and the distance to the outputs of the learner before.
 
-    The old learner is a copy of the one that ended the experience before. Both answer on the inputs of the current
+    The old learner is a copy of the one that ended the experience before. Both predict on the inputs of the current
     experience, and ``D`` is the mean over them of ``KL(p_old ‖ p_new)`` with ``p = softmax(outputs / T)`` over
 
-    - labelled examples: the classes seen in earlier experiences and no others, whatever the data tells apart; with a
+    - labelled examples: the classes seen in earlier experiences and no others, whichever compete in the loss; with a
       head for each experience the mean over the earlier heads;
     - few-shot tasks: the task's own ways, which old and new learner both learn from its support set; with a learner
       that pre-trains a classifier of all classes (SimpleShot, …) that classifier's outputs of the classes seen earlier.
@@ -45,11 +45,15 @@ class LwF(Strategy):
 
     Args:
         temperature: ``T``. ``D`` is not multiplied by ``T²``; a ``weighting`` of 4 and a temperature of 2 are Hinton's.
-        weighting: ``experience`` as above, so each experience counts alike; or a number ``w``.
+        weighting: how much loss and distance count in experience ``t``: ``experience`` is ``L + (t − 1) · D``,
+            ``normalised`` is ``L/t + (1 − 1/t) · D`` (as the protocol of van de Ven et al. weighs replay), a number ``w``
+            is ``L + w · D``. The first two give each experience the same share and differ in scale. On Permuted MNIST
+            with 500 steps an experience ``normalised`` had 86.3 % on each of two seeds in an independent
+            implementation, where ``experience`` had 75; ours had 72.0 and 76.6 with ``experience``.
         among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
             seen earlier no chance, so that ``D`` also holds new classes down; ``all``: both run over all ways, those
-            included that the old learner was never taught. They differ in the class scenario alone, where the data
-            tells apart more than the ``current`` classes.
+            included that the old learner was never taught. They differ in the class scenario alone, where more than
+            the ``current`` classes compete.
 
     Raises:
         ValueError: when the temperature is not positive, or the weighting negative.
@@ -72,13 +76,13 @@ class LwF(Strategy):
         self,
         *,
         temperature: float = 2.0,
-        weighting: Literal["experience"] | float = "experience",
+        weighting: Literal["experience", "normalised"] | float = "experience",
         among: Literal["seen", "ways", "all"] = "seen",
     ) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"LwF's temperature is {temperature}: it must be positive, 2.0 as a rule")
-        if weighting != "experience" and weighting < 0:
+        if not isinstance(weighting, str) and weighting < 0:
             raise ValueError(f"LwF's weighting is {weighting}: it must not be negative")
         self.temperature, self.weighting, self.among = temperature, weighting, among
         self.old: Params = {}
@@ -94,13 +98,21 @@ class LwF(Strategy):
         self.heads = _grown(self.heads, numbers, visit.ways)
         self.old, self.n_past = snapshot(learner), self.n_past + 1
 
+    def loss_weight(self, learner: Learner, position: Position, *, runner: TaskRunner) -> float:
+        """Return ``1/t`` in the normalised weighting, else 1."""
+        return 1 / (self.n_past + 1) if self.weighting == "normalised" else 1.0
+
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """``w D``; nothing in the first experience."""
+        """Return ``D`` times its weight; nothing in the first experience."""
         if not self.old:
             return None
         own = step.batch.take(slice(step.position.n_own))
-        weight = self.n_past if self.weighting == "experience" else self.weighting
-        return weight * runner.mean(self.distances(learner, step, own, runner), own.weight)
+        return self._distance_weight() * runner.mean(self.distances(learner, step, own, runner), own.weight)
+
+    def _distance_weight(self) -> float:
+        if isinstance(self.weighting, str):
+            return self.n_past if self.weighting == "experience" else 1 - 1 / (self.n_past + 1)
+        return self.weighting
 
     def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
         """``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""

@@ -1,4 +1,4 @@
-"""Synaptic intelligence: parameters are held by how much their way has lowered the loss."""
+"""Synaptic intelligence: hold each parameter by how much its movement has lowered the loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from strategies.snapshot import on
 
 
 class SI(Strategy):
-    """SI: ``c Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
+    """Penalise ``c Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
 
     In an experience ``ω_i = −Σ_t g_i,t (θ_i,t+1 − θ_i,t)`` is the fall of the loss that the steps of one parameter
     account for, ``g_t`` being the gradient of step ``t`` over all ranks without that of this penalty. At its end
@@ -53,62 +53,60 @@ class SI(Strategy):
         self.strength, self.damping = strength, damping
         self.quadratic = Quadratic()
         self.start: Params = {}
-        self.before: Params = {}
-        self.gradient: Params = {}
+        """Parameters at the start of the experience."""
         self.path: Params = {}
+        """``ω`` so far."""
+        self._before: Params = {}
+        self._gradient: Params = {}
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note where the way of this experience starts."""
+        """Note the parameters at the start of the experience."""
         if self.strength:
             self.start = _trained(learner)
 
     def observe(self, learner: Learner, gradients: Params, position: Position, *, runner: TaskRunner) -> None:
-        """Account for the step before, now that it is taken, and note the gradient of the one to come."""
+        """Note the parameters before the step, and the gradient of the loss."""
         if not self.strength:
             return
-        here = _trained(learner)
-        self._account(learner, here)
-        own = self.quadratic.gradient(here)
-        seen = {name: gradients[name].detach().clone() for name in here if name in gradients}
-        self.gradient = {name: g - self.strength * own[name] if name in own else g for name, g in seen.items()}
-        self.before = here
+        before = self._before = _trained(learner)
+        pull = self.quadratic.gradient(before)
+        seen = {name: gradients[name].detach().clone() for name in before if name in gradients}
+        self._gradient = {name: g - self.strength * pull[name] if name in pull else g for name, g in seen.items()}
+
+    def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
+        """Add to each parameter's ``ω`` what its step has lowered the loss by, to first order."""
+        if not self.strength:
+            return
+        now, self.path = _trained(learner), on(learner.device, self.path)
+        falls = {name: -g * (now[name] - self._before[name]) for name, g in self._gradient.items()}
+        self.path = self.path | {name: self.path[name] + f if name in self.path else f for name, f in falls.items()}
+        self._before, self._gradient = {}, {}
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Turn the way of this experience into importance, and hold the parameters where they are now."""
+        """Turn ``ω`` of this experience into importance, and anchor the penalty on the parameters as they are now."""
         if not self.strength:
             return
-        here = _trained(learner)
-        self._account(learner, here)
+        now, device = _trained(learner), learner.device
+        start, path = on(device, self.start), on(device, self.path)
         importance = {}
-        for name, now in here.items():
-            moved = (now - self.start[name]).square()
-            importance[name] = self.path.get(name, torch.zeros_like(now)).clamp_min(0) / (moved + self.damping)
-        self.quadratic.renew(importance, here)
-        self.start, self.before, self.gradient, self.path = {}, {}, {}, {}
+        for name, theta in now.items():
+            moved = (theta - start[name]).square()
+            importance[name] = path.get(name, torch.zeros_like(theta)).clamp_min(0) / (moved + self.damping)
+        self.quadratic.renew(importance, now)
+        self.start, self.path = {}, {}
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """``c`` times the quadratic; nothing before the second experience."""
+        """Return ``c`` times the quadratic; nothing before the second experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The quadratic, and in the middle of an experience the way so far, for the checkpoint."""
-        way = {"start": self.start, "before": self.before, "gradient": self.gradient, "path": self.path}
-        return {"quadratic": self.quadratic.state()} | way
+        """Return the quadratic and, in the middle of an experience, its start and ``ω`` so far."""
+        return {"quadratic": self.quadratic.state(), "start": self.start, "path": self.path}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """All of it, from the checkpoint."""
+        """Take the state from a checkpoint."""
         self.quadratic.load(state["quadratic"])
-        self.start, self.before, self.gradient, self.path = (
-            state[name] for name in ("start", "before", "gradient", "path")
-        )
-
-    def _account(self, learner: Learner, here: Params) -> None:
-        """Give each parameter its share in the fall of the loss, to first order, since the gradient was seen."""
-        device = learner.device
-        self.start, self.path = on(device, self.start), on(device, self.path)
-        before, gradient = on(device, self.before), on(device, self.gradient)
-        falls = {name: -g * (here[name] - before[name]) for name, g in gradient.items()}
-        self.path = self.path | {name: self.path[name] + f if name in self.path else f for name, f in falls.items()}
+        self.start, self.path = state["start"], state["path"]
 
 
 def _trained(learner: Learner) -> Params:

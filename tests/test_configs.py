@@ -32,6 +32,7 @@ SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
 SLIDER += ["--data.sources.n_robots=10", "--data.sources.segment_length=12", "--data.n_shot=4", "--data.n_query=2"]
 CHANGES = {
+    "default": [*SHAPE, "--model.network.n_filters=4"],
     "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
     "fading_mnist": [],
     "permuted_mnist": ["--data.sources.n_domains=3"],

@@ -6,7 +6,6 @@ import inspect
 from pathlib import Path
 from typing import Any, ClassVar, get_origin, get_type_hints
 
-import lightning as L
 import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
@@ -210,9 +209,3 @@ def test_a_weight_of_one_changes_no_bit() -> None:
     for learner, chain in zip(learners, ([], [Again(1.0)]), strict=True):
         fit(learner, toy_examples("class", 2), chain)
     assert same(*map(weights, learners))
-
-
-def test_a_trainer_fits_without_strategies_that_hear_of_steps() -> None:
-    assert not Chain([Measuring()]).overrides("stepped")
-    assert Chain([Measuring(), Counting()]).overrides("stepped")
-    assert isinstance(L.Trainer, type)

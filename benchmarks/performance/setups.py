@@ -135,7 +135,7 @@ def batches(setup: Setup, device: torch.device) -> Iterator[Episode]:
     """Draw and gather training batches without end, as ``fit`` does."""
     data = setup.make_data()
     for drawn in data.train_dataloader():
-        yield data.transfer_batch_to_device(drawn, device, 0)
+        yield drawn.gather(device)
 
 
 def grid(device: torch.device) -> list[Setup]:

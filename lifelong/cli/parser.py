@@ -13,13 +13,13 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from lifelong import networks
 from lifelong.cli.predict import Texts
 from lifelong.cli.renamed import check_config, check_options
 from lifelong.cli.swaps import without_replaced
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners.base import Learner
+from lifelong.networks import __all__ as NETWORKS
 from lifelong.run.configs import find_config
 from lifelong.run.options import RunOptions
 from lifelong.run.trainer import DEFAULTS
@@ -182,7 +182,7 @@ def with_own_networks(args: Sequence[str]) -> list[str]:
         >>> with_own_networks(["--model.network=MLP", "--run.name", "MLP"])
         ['--model.network=lifelong.networks.MLP', '--run.name', 'MLP']
     """
-    paths = {name: f"lifelong.networks.{name}" for name in networks.__all__}
+    paths = {name: f"lifelong.networks.{name}" for name in NETWORKS}
     understood = []
     for before, arg in zip(["", *args], args, strict=False):
         option, _, name = arg.rpartition("=")
@@ -197,8 +197,8 @@ def _with_own_networks_inside(config: dict[str, Any]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for key, value in config.items():
         if key == "network" and isinstance(value, str):
-            changed[key] = f"lifelong.networks.{value}" if value in networks.__all__ else value
-        elif key == "network" and isinstance(value, dict) and value.get("class_path") in networks.__all__:
+            changed[key] = f"lifelong.networks.{value}" if value in NETWORKS else value
+        elif key == "network" and isinstance(value, dict) and value.get("class_path") in NETWORKS:
             named = value | {"class_path": f"lifelong.networks.{value['class_path']}"}
             changed[key] = _with_own_networks_inside(named)
         elif isinstance(value, dict):

@@ -124,7 +124,7 @@ class TextsToAnswer:
         n_way, alone = len(self.class_names), self.unit == "examples"
         parts = self.query_x.split(AT_ONCE)  # type: ignore[no-untyped-call]
         drawn: Any = [DrawnTexts(self.support_x, self.support_y, part, n_way, alone) for part in parts]
-        return DataLoader(drawn, batch_size=None)
+        return DataLoader(drawn, batch_size=None, collate_fn=_gather)
 
 
 class AnswerWriter(L.Callback):
@@ -162,6 +162,10 @@ class AnswerWriter(L.Callback):
         )
         _show(data, labels, probabilities)
         print(f"written: {path} ({len(labels)} answers)")
+
+
+def _gather(texts: Any) -> Episode:
+    return texts.gather(torch.device("cpu"))  # type: ignore[no-any-return]
 
 
 def find_encoding(sources: Iterable[Source]) -> TextEncoding:

@@ -8,11 +8,12 @@ from lifelong.compute.vmap_fixes import is_batched
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Images ``(n, C, H, W)`` on a CPU with their channels last in memory, and so all that convolutions make of them.
+    """Lay images ``(n, C, H, W)`` on a CPU out with their channels last, and so all that convolutions make of them.
 
     Passes without second derivatives are faster so. Anything else, and what ``vmap`` runs, stays as it is.
 
     Example:
+        >>> import torch
         >>> channels_last(torch.zeros(2, 3, 4, 4)).stride(), channels_last(torch.zeros(2, 3)).stride()
         ((48, 1, 12, 3), (3, 1))
     """

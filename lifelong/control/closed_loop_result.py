@@ -118,7 +118,10 @@ class ClosedLoopResult:
             content["after"] = self.after
         if (matrix := self.matrix) is not None:
             content |= {"matrix": matrix.mean, "matrix_half_width": matrix.half_width}
-            content["metrics"] = {n: None if e is None else asdict(e) for n, e in matrix.estimates.items()}
+            content["metrics"] = {
+                name: None if estimate is None else {"value": estimate.value, "half_width": estimate.half_width}
+                for name, estimate in matrix.estimates.items()
+            }
             content["reasons"] = matrix.reasons
         for name in ("measures", "without_adaptation"):
             content[name] = {measure: asdict(intervals) for measure, intervals in getattr(self, name).items()}

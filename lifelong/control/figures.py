@@ -16,6 +16,7 @@ from lifelong.control.simulation import Array
 from lifelong.control.support_curve import SupportCurve
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.plots import COLOURS, accuracy_matrix_figure, adaptation_curve_figure, title_above
+from lifelong.evaluation.plots.style import make_figure
 from lifelong.evaluation.tables import shorten
 
 if TYPE_CHECKING:
@@ -69,14 +70,12 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
     Raises:
         ValueError: when there is nothing to draw.
     """
-    from matplotlib.figure import Figure
-
     if not drives:
         raise ValueError("there are no trajectories to draw: give those of one domain or more")
     n_panels = 2 if any(before is not None for _, before, _ in drives) else 1
     per_row = min(len(drives), 4 // n_panels)  # at most four panels side by side
     n_rows = -(-len(drives) // per_row)
-    figure = Figure(figsize=(SIDE * n_panels * per_row + 0.3, (SIDE + 0.45) * n_rows + 0.9), layout="constrained")
+    figure = make_figure((SIDE * n_panels * per_row + 0.3, (SIDE + 0.45) * n_rows + 0.9))
     axes = figure.subplots(n_rows, n_panels * per_row, squeeze=False)
     for panel in axes.flat:
         panel.set_visible(False)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 
 from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
 from lifelong.data.kinds import Part, StreamKind, Unit
 from lifelong.data.loaders import Drawn, RowLoader, StepLoader
+from lifelong.data.position import Position, Visit
 from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
 from lifelong.utilities.recorded import Recorded
@@ -168,6 +171,59 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     def ways(self, experience: Experience) -> np.ndarray | None:
         """Return ``(N,)`` the classes that compete for an experience's examples once it is learnt; None for tasks."""
         return None
+
+    # -- where training stands ------------------------------------------------------------------------------------
+
+    def begins(self, experience: int) -> bool:
+        """Tell whether learner and strategies are told that an experience begins: without boundaries the first does."""
+        return self.has_boundaries or experience == self.stream.experiences[0].index
+
+    def ends(self, experience: int) -> bool:
+        """Tell whether learner and strategies are told that an experience ends: without boundaries the last does."""
+        return self.has_boundaries or experience == self.stream.experiences[-1].index
+
+    def visit(self, experience: int, device: torch.device) -> Visit:
+        """Return an experience as learner and strategies meet it when it begins and when it ends.
+
+        Args:
+            experience: its number.
+            device: where its units are gathered.
+        """
+        place = self.stream.experiences[experience]
+        n_experiences, n_steps = len(self.stream.experiences), self.steps_per_experience
+        if not self.has_boundaries:
+            place = replace(place, index=0, name="stream")
+            n_experiences, n_steps = 1, n_experiences * n_steps
+
+        def batches(purpose: str, n_units: int) -> Iterator[tuple[Sequence[int], Episode]]:
+            return self.batches(place, purpose, n_units, device)
+
+        return Visit(
+            place,
+            n_experiences,
+            self.seed,
+            batches,
+            self.ways(place),
+            has_boundaries=self.has_boundaries,
+            n_steps=n_steps,
+        )
+
+    def position(self, experience: int, step: int) -> Position:
+        """Return where in the stream a training step of this process stands.
+
+        Args:
+            experience: the number of its experience.
+            step: its number in it.
+        """
+        n_units = len(self.units(experience, step))
+        if not self.has_boundaries:
+            experience, step = 0, experience * self.steps_per_experience + step
+        return Position(experience, step, self.seed, n_units, *self.rank)
+
+    def example(self, device: torch.device) -> Tensor:
+        """Return two inputs ``(2, *X)`` of the stream, to size what depends on their shape."""
+        pool = self.stream.experiences[0].pools[0]
+        return pool.gather(np.concatenate(pool.members)[:2], device)
 
     def prepare_data(self) -> None:
         """Load once on the first process of a node, so that downloads and caches exist before the others ask."""

@@ -32,12 +32,13 @@ class Classifier(ExampleLearner):
 
     Example:
         >>> import torch
+        >>> from lifelong.compute.runner import TaskRunner
         >>> from lifelong.data.episode import Episode
         >>> x, ways = torch.eye(2)[:, None], torch.tensor([[0, 1], [0, 1]])
         >>> y = torch.tensor([[0], [1]])
         >>> batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(2), 2, ways)
         >>> learner = Classifier(nn.Linear(2, 4))
-        >>> learner.losses(learner.meta_parameters(), batch).shape
+        >>> TaskRunner().losses(learner, learner.meta_parameters(), batch).shape
         torch.Size([2])
     """
 

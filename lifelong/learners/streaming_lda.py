@@ -41,7 +41,7 @@ class StreamingLDA(RunningMeans):
     Example:
         >>> learner = StreamingLDA(nn.Flatten(), shrinkage=0.5)
         >>> learner.make_room(n_classes=2, n_features=1)
-        >>> learner.absorb(torch.tensor([[0.0], [2.0], [8.0], [10.0]]), torch.tensor([0, 0, 1, 1]))
+        >>> learner.absorb(torch.tensor([[0.0], [2.0], [8.0], [10.0]]), torch.tensor([0, 0, 1, 1]), TaskRunner())
         >>> learner.means.tolist(), learner.covariance().tolist()
         ([[1.0], [9.0]], [[1.0]])
     """

@@ -17,6 +17,7 @@ class WithHead(nn.Module):
         ValueError: when the body computes another number of features.
 
     Example:
+        >>> import torch
         >>> WithHead(nn.Flatten(), n_features=4, n_outputs=2)(torch.zeros(3, 2, 2)).shape
         torch.Size([3, 2])
     """

@@ -81,8 +81,8 @@ def fit(
         >>> glyphs = Glyphs(styles=["strokes"], n_classes=24, n_examples=10, image_size=8)
         >>> data = EpisodicDataModule([glyphs], n_way=3, n_shot=1, n_query=2, steps_per_experience=2, n_eval_tasks=3)
         >>> learner = ProtoNet(MLP(n_inputs=64, hidden=[8], n_outputs=8))
-        >>> run = lifelong.fit(learner, data, run=tempfile.mkdtemp() + "/run", logger=False, accelerator="cpu")
-        experience 1/1 'strokes' learnt …
+        >>> run = lifelong.fit(learner, data, run=tempfile.mkdtemp() + "/run", logger=False)  # doctest: +ELLIPSIS
+        experience 1/1 'strokes' learnt ...
         >>> run.matrix.shape
         (1, 1)
     """

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
@@ -21,8 +19,7 @@ from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.kinds import Part
-from lifelong.data.loaders import Drawn
-from lifelong.data.position import Position, Visit
+from lifelong.data.position import Position
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
@@ -92,10 +89,6 @@ class StreamModule(L.LightningModule):
     def _has_stream(self) -> bool:
         return self._trainer is not None and isinstance(getattr(self._trainer, "datamodule", None), StreamDataModule)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Gather drawn units on the device; a batch of tensors is moved there."""
-        return batch.gather(device) if isinstance(batch, Drawn) else batch.to(device)
-
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
         if stage == "predict" and not self._has_stream:  # batches of a person's own; a checkpoint prepares the learner
@@ -114,16 +107,15 @@ class StreamModule(L.LightningModule):
                 type(self.learner).__name__,
             )
         self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
-        self.learner.prepare(data.n_classes, self._example(data))
+        self.learner.prepare(data.n_classes, self._example())
         if not self.learner.is_trained:
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
             self.learner.network.requires_grad_(True)
 
-    def _example(self, data: StreamDataModule) -> Tensor:
+    def _example(self) -> Tensor:
         """Two inputs of the stream, as the network takes them."""
         weight = next(self.learner.network.parameters(), torch.empty(0))
-        pool = data.stream.experiences[0].pools[0]
-        x = pool.gather(np.concatenate(pool.members)[:2], weight.device)
+        x = self.data.example(weight.device)
         return x.to(weight.dtype) if x.is_floating_point() else x
 
     def configure_optimizers(self) -> Any:
@@ -163,17 +155,19 @@ class StreamModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Begin an experience: the optimizer may forget, the strategies begin."""
         self._watch.forget()
-        if not self._is_told(0):
+        if not self.data.begins(self.trainer.current_epoch):
             return
         if self.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
-        self.strategies.begin(self.learner, self._visit(), runner=self.runner)
+        self.strategies.begin(
+            self.learner, self.data.visit(self.trainer.current_epoch, self.device), runner=self.runner
+        )
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
-        """Return the mean loss of the tasks, rehearsed ones included, as the strategies weigh it, plus their penalties."""
+        """Return the mean loss, rehearsed tasks included, weighted by the strategies, plus their penalties."""
         learner, runner = self.learner, self.runner
         learner.start_step(self.trainer.global_step)
-        position = self._position = self._position_of(batch_idx)
+        position = self._position = self.data.position(self.trainer.current_epoch, batch_idx)
         is_shown = self._is_shown(batch_idx)
         params = learner.meta_parameters()
         if (outputs := learner.learn(params, batch, runner)) is not None:
@@ -219,8 +213,8 @@ class StreamModule(L.LightningModule):
         if not self.trainer.is_last_batch:
             return
         self._check_losses()
-        if self._is_told(-1):
-            visit = self._visit()
+        if self.data.ends(self.trainer.current_epoch):
+            visit = self.data.visit(self.trainer.current_epoch, self.device)
             self.learner.finish(visit, self.runner)
             self.strategies.end(self.learner, visit, runner=self.runner)
 
@@ -248,39 +242,6 @@ class StreamModule(L.LightningModule):
         if self.trainer.world_size == 1:
             return loss
         return loss + sum((p * 0).sum() for p in self.parameters())
-
-    def _is_told(self, outermost: int) -> bool:
-        """Whether this experience begins or ends for the strategies; without boundaries only the outermost one does."""
-        data = self.data
-        return data.has_boundaries or self.trainer.current_epoch == data.stream.experiences[outermost].index
-
-    def _visit(self) -> Visit:
-        data = self.data
-        experience = data.stream.experiences[self.trainer.current_epoch]
-        n_experiences, n_steps = len(data.stream.experiences), data.steps_per_experience
-        if not data.has_boundaries:
-            experience = replace(experience, index=0, name="stream")
-            n_experiences, n_steps = 1, n_experiences * n_steps
-
-        def batches(purpose: str, n_tasks: int) -> Any:
-            return data.batches(experience, purpose, n_tasks, self.device)
-
-        return Visit(
-            experience,
-            n_experiences,
-            data.seed,
-            batches,
-            data.ways(experience),
-            has_boundaries=data.has_boundaries,
-            n_steps=n_steps,
-        )
-
-    def _position_of(self, step: int) -> Position:
-        data, number = self.data, self.trainer.current_epoch
-        n_tasks = len(data.units(number, step))
-        if not data.has_boundaries:
-            number, step = 0, number * data.steps_per_experience + step
-        return Position(number, step, data.seed, n_tasks, self.trainer.global_rank, self.trainer.world_size)
 
     def _now(self) -> Position:
         assert self._position is not None, "a training step came before"
@@ -350,7 +311,7 @@ class StreamModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
         self._check_losses()
-        example = self._example(self.data)
+        example = self._example()
         about = {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
         checkpoint["lifelong"] = self.identity() | {"n_classes": self.learner.n_classes, "example": about}
 

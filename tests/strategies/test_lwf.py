@@ -14,7 +14,7 @@ from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
-from lifelong.strategy import Step
+from lifelong.strategy import Step, Strategy
 from strategies import LwF, Replay
 from strategies.lwf import binary_distillation, distillation
 from strategies.memory.budget import Budget
@@ -169,6 +169,44 @@ def test_the_pass_of_the_loss_is_used_again_where_it_can_be(ways: list[int], pas
     learner.network.register_forward_hook(lambda *_: calls.append(1))
     lwf.penalty(learner, step, runner=RUNNER)
     assert len(calls) == passes
+
+
+class Gradients(Strategy):
+    """Notes the gradients of every step: of the loss alone, of LwF's distance alone, and the ones that are stepped."""
+
+    def __init__(self, lwf: LwF) -> None:
+        super().__init__()
+        self.lwf = lwf
+        self.rows: list[tuple[int, Tensor, Tensor]] = []
+        self.stepped_with: list[Tensor] = []
+
+    def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> None:  # type: ignore[override]
+        params = list(step.params.values())
+        loss = runner.mean(step.losses, step.batch.weight)
+        values = [loss, self.lwf.distances(learner, step, step.batch, runner).mean()] if self.lwf.old else [loss]
+        found = [torch.autograd.grad(value, params, retain_graph=True) for value in values]
+        flat = [torch.cat([gradient.flatten() for gradient in gradients]) for gradients in found]
+        self.rows.append((step.position.experience + 1, flat[0], flat[-1] if self.lwf.old else 0 * flat[0]))
+
+    def observe(self, learner: Learner, gradients: Any, position: Position, *, runner: TaskRunner) -> None:
+        self.stepped_with.append(torch.cat([gradient.flatten() for gradient in gradients.values()]))
+
+
+@pytest.mark.parametrize("weighting", ["experience", "normalised", 0.7])
+def test_loss_and_distance_are_weighted_as_the_formula_says(weighting: Any) -> None:
+    lwf = LwF(weighting=weighting)
+    gradients = Gradients(lwf)
+    fit(make_classifier(), toy_examples("domain", 3), [lwf, gradients])
+    assert [t for t, _, _ in gradients.rows] == [1] * 4 + [2] * 4 + [3] * 4
+    for (t, of_loss, of_distance), whole in zip(gradients.rows, gradients.stepped_with, strict=True):
+        if weighting == "experience":
+            expected = of_loss + (t - 1) * of_distance
+        elif weighting == "normalised":
+            expected = of_loss / t + (1 - 1 / t) * of_distance
+        else:
+            expected = of_loss + weighting * of_distance
+        torch.testing.assert_close(whole, expected)
+    assert gradients.rows[-1][2].abs().max() > 0
 
 
 class Watched(LwF):

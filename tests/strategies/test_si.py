@@ -59,6 +59,7 @@ class Bowl:
             with torch.no_grad():
                 self.theta -= self.rate * gradient
             gradient.zero_()  # as an optimizer may
+            self.si.stepped(self.learner, Position(number), runner=RUNNER)
             fall -= slope * (self.theta.detach() - before)
         self.si.end(self.learner, visit, runner=RUNNER)
         return fall
@@ -199,6 +200,7 @@ def test_a_parameter_without_a_gradient_is_not_important() -> None:
     visit = Visit(Experience(0, "bowl", ()), 2, 0, lambda *_: iter(()))
     si.begin(bowl.learner, visit, runner=RUNNER)
     si.observe(bowl.learner, {}, Position(0), runner=RUNNER)
+    si.stepped(bowl.learner, Position(0), runner=RUNNER)
     si.end(bowl.learner, visit, runner=RUNNER)
     assert torch.equal(bowl.importance(), torch.zeros(2, 2, dtype=torch.float64))
     bowl.learn(LOWEST, 3, number=1)
