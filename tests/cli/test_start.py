@@ -13,7 +13,10 @@ from lifelong.cli import start
 
 @pytest.mark.slow
 def test_the_first_page_imports_neither_torch_nor_lightning() -> None:
-    code = "import sys; from lifelong.cli.start import main; main(['--help']); print({'torch', 'lightning'} & {*sys.modules})"
+    code = (
+        "import sys; from lifelong.cli.start import main; main(['--help']);"
+        "print({'torch', 'lightning'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: python -m lifelong")
     assert done.stdout.endswith("set()\n")
