@@ -1,18 +1,24 @@
-# make fit: learn the default stream. make test: style, types and tests. make learn2learn: add learn2learn, an option.
+# make fit: learn the default stream. make test: style, types and tests. make test-all: those that start processes, train
+# for long or test the benchmarks as well. make learn2learn: add learn2learn, an option.
 # All make .venv first if need be.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: fit test learn2learn clean
+.PHONY: fit test test-all style learn2learn clean
 
 fit: $(VENV)/installed
 	$(BIN)/python -m lifelong fit $(ARGS)
 
-test: $(VENV)/installed
+style: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+test: style
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: style
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 # docs/learn2learn.md says why learn2learn takes lines, and a folder, of its own.

@@ -14,7 +14,8 @@ from lifelong.data.pool import TaskShape
 from lifelong.data.sampling import Draw, draw_task, gather, generator
 from lifelong.data.source import Source
 from lifelong.data.stream import Experience, Stream
-from lifelong.data.stream_datamodule import StreamDataModule, positive
+from lifelong.data.stream_data import positive
+from lifelong.data.stream_datamodule import StreamDataModule
 
 
 class DrawnTasks(Drawn):

@@ -20,7 +20,8 @@ from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source
 from lifelong.data.stream import Experience, Stream
-from lifelong.data.stream_datamodule import StreamDataModule, positive
+from lifelong.data.stream_data import positive
+from lifelong.data.stream_datamodule import StreamDataModule
 
 Scenario = Literal["class", "domain", "task"]
 Classes = Literal["all", "seen", "current"]

@@ -1,229 +1,21 @@
-"""The base of all DataModules of streams, whatever their units are: few-shot tasks or labelled examples.
+"""The base of all DataModules of streams: a stream of data that a Lightning Trainer takes."""
 
-A *unit* is one of the ``B`` things that a batch holds and that has a loss and a weight of its own.
-"""
-
-from __future__ import annotations
-
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
-from torch import Tensor
 
-from lifelong.data.episode import Episode
-from lifelong.data.images import same_shape
-from lifelong.data.kinds import Part, StreamKind, Unit
+from lifelong.data.kinds import Part
 from lifelong.data.loaders import Drawn, RowLoader, StepLoader
-from lifelong.data.position import Position, Visit
-from lifelong.data.source import Source, with_seed
-from lifelong.data.stream import Experience, Stream, build_stream
-from lifelong.utilities.recorded import Recorded
+from lifelong.data.stream_data import StreamData
 
 
-class StreamDataModule(Recorded, L.LightningDataModule):
-    """Load sources, build the stream, and make each epoch of the Trainer one experience.
+class StreamDataModule(StreamData, L.LightningDataModule):
+    """Make a stream of data a Trainer's: each epoch is one experience, each domain has an evaluation loader.
 
-    Abstract: subclasses define what a unit is, how units are drawn, and how many make a step.
-
-    Args:
-        sources: the data sets, in the order of the stream; each brings one or more domains.
-        units_per_batch: units in one optimizer step, over all devices together.
-        unseen: data sets whose domains are evaluated and never learnt.
-        evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from.
-        split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
-        split_seed: decides the split and the evaluation units, and nothing else does.
-        joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
-        cumulative: train each experience on its own domain and all before it: the upper bound for every row. Steps are
-            as usual.
-        seed: decides the training units.
+    Abstract: subclasses define what a unit is, how units are drawn, and how many make a step; see
+    :class:`~lifelong.data.stream_data.StreamData`.
     """
-
-    unit: ClassVar[Unit]
-    """The kind of unit that is drawn."""
-    kind: StreamKind
-    """The kind of stream: what increases along it."""
-    fixed_ways: bool = False
-    """Whether every domain has the same classes and every task all of them, each always the same way."""
-    has_boundaries: bool = True
-    """Whether learner and strategies are told where experiences begin and end; else the stream is one experience."""
-
-    def __init__(
-        self,
-        sources: list[Source],
-        *,
-        units_per_batch: int,
-        unseen: Sequence[Source],
-        evaluate_on: Part,
-        split: tuple[float, float],
-        split_seed: int,
-        joint: bool,
-        cumulative: bool,
-        seed: int,
-        evaluate_every: int,
-    ) -> None:
-        super().__init__()
-        self.evaluate_every = positive("evaluate_every", evaluate_every)
-        self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
-        self.units_per_eval_batch = units_per_batch
-        self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
-        self.joint, self.cumulative, self.seed = joint, cumulative, seed
-        self._stream: Stream | None = None
-        self._origins: list[tuple[Source, int]] = []
-
-    # -- decided by a subclass ----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def check(self, stream: Stream) -> None:
-        """Raise a ``ValueError`` that names what is missing when units cannot be drawn."""
-
-    @property
-    @abstractmethod
-    def steps_per_experience(self) -> int:
-        """Return the optimizer steps of one experience."""
-
-    @abstractmethod
-    def units(self, experience: int, step: int) -> range:
-        """Return the indices of the units of a training step, over all ranks."""
-
-    @abstractmethod
-    def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> Drawn:
-        """Draw units of an experience for a purpose (``train``, ``fisher``, …) from its training pools."""
-
-    def draw_for_training(self, experience: int, indices: Sequence[int]) -> Drawn:
-        """Draw the stream's own units of an experience."""
-        return self.draw(self.stream.experiences[experience], "train", indices)
-
-    @abstractmethod
-    def draw_for_evaluation(self, part: Part, domain: int, indices: Sequence[int]) -> Drawn:
-        """Draw the fixed evaluation units of a domain."""
-
-    @abstractmethod
-    def n_eval_units(self, part: Part, domain: int) -> int:
-        """Return how many evaluation units a domain has; none where its part is empty."""
-
-    @abstractmethod
-    def about_evaluation(self, part: Part) -> str:
-        """Describe the evaluation units for people: ``1000 test tasks a domain, 5-way 1-shot``."""
-
-    @abstractmethod
-    def evaluation_name(self, part: Part) -> str:
-        """Return a file name for the evaluation units: other units have other names, and overwrite nothing."""
-
-    # -- the stream -----------------------------------------------------------------------------------------------
-
-    def load(self) -> Stream:
-        """Load the sources, split their domains and return the stream; later calls return the same stream.
-
-        Raises:
-            ValueError: when a source cannot be loaded, or units cannot be drawn from what it has.
-        """
-        if self._stream is None:
-            given = [*self.sources, *self.unseen]
-            loaded = [(source, with_seed(source, self.seed).domains()) for source in given]
-            n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
-            domains = same_shape([domain for _, domains in loaded for domain in domains])
-            stream = build_stream(
-                domains[:n_learnt],
-                unseen=domains[n_learnt:],
-                split=self.split,
-                split_seed=self.split_seed,
-                joint=self.joint,
-                cumulative=self.cumulative,
-                shared_classes=self.kind == "domain",
-                fixed_ways=self.fixed_ways,
-                # No one can name a class that was never taught.
-                hold_out_examples=self.unit == "examples" or self.fixed_ways,
-            )
-            self.check(stream)
-            self._stream = stream
-            self._origins = [(source, number) for source, domains in loaded for number in range(len(domains))]
-        return self._stream
-
-    def reseed(self, seed: int) -> None:
-        """Draw the training units by another seed; where a source follows the run's seed, the stream is loaded anew."""
-        if seed == self.seed:
-            return
-        if any(with_seed(source, seed) is not source for source in (*self.sources, *self.unseen)):
-            self._stream = None
-        self.seed = seed
-
-    @property
-    def stream(self) -> Stream:
-        """Return the stream, loaded on first use."""
-        return self.load()
-
-    @property
-    def origins(self) -> list[tuple[Source, int]]:
-        """Return where each domain of the stream is from: its source, and its number among that source's domains."""
-        self.load()
-        return self._origins
-
-    @property
-    def n_classes(self) -> int:
-        """Return how many training classes a classifier of the whole stream needs an output for."""
-        return self.stream.n_classes
-
-    def ways(self, experience: Experience) -> np.ndarray | None:
-        """Return ``(N,)`` the classes that compete for an experience's examples once it is learnt; None for tasks."""
-        return None
-
-    # -- where training stands ------------------------------------------------------------------------------------
-
-    def begins(self, experience: int) -> bool:
-        """Tell whether learner and strategies are told that an experience begins: without boundaries the first does."""
-        return self.has_boundaries or experience == self.stream.experiences[0].index
-
-    def ends(self, experience: int) -> bool:
-        """Tell whether learner and strategies are told that an experience ends: without boundaries the last does."""
-        return self.has_boundaries or experience == self.stream.experiences[-1].index
-
-    def visit(self, experience: int, device: torch.device) -> Visit:
-        """Return an experience as learner and strategies meet it when it begins and when it ends.
-
-        Args:
-            experience: its number.
-            device: where its units are gathered.
-        """
-        place = self.stream.experiences[experience]
-        n_experiences, n_steps = len(self.stream.experiences), self.steps_per_experience
-        if not self.has_boundaries:
-            place = replace(place, index=0, name="stream")
-            n_experiences, n_steps = 1, n_experiences * n_steps
-
-        def batches(purpose: str, n_units: int) -> Iterator[tuple[Sequence[int], Episode]]:
-            return self.batches(place, purpose, n_units, device)
-
-        return Visit(
-            place,
-            n_experiences,
-            self.seed,
-            batches,
-            self.ways(place),
-            has_boundaries=self.has_boundaries,
-            n_steps=n_steps,
-        )
-
-    def position(self, experience: int, step: int) -> Position:
-        """Return where in the stream a training step of this process stands.
-
-        Args:
-            experience: the number of its experience.
-            step: its number in it.
-        """
-        n_units = len(self.units(experience, step))
-        if not self.has_boundaries:
-            experience, step = 0, experience * self.steps_per_experience + step
-        return Position(experience, step, self.seed, n_units, *self.rank)
-
-    def example(self, device: torch.device) -> Tensor:
-        """Return two inputs ``(2, *X)`` of the stream, to size what depends on their shape."""
-        pool = self.stream.experiences[0].pools[0]
-        return pool.gather(np.concatenate(pool.members)[:2], device)
 
     def prepare_data(self) -> None:
         """Load once on the first process of a node, so that downloads and caches exist before the others ask."""
@@ -266,16 +58,6 @@ class StreamDataModule(Recorded, L.LightningDataModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Gather drawn units on the device, where the data lives if it fits."""
         return batch.gather(device) if isinstance(batch, Drawn) else batch
-
-    def batches(
-        self, experience: Experience, purpose: str, n_units: int, device: torch.device
-    ) -> Iterator[tuple[Sequence[int], Episode]]:
-        """Yield this rank's share of ``n_units`` fresh units of an experience, each batch with global indices."""
-        rank, world = self.rank
-        share = range(rank, n_units, world)
-        for start in range(0, len(share), self.units_per_batch):
-            indices = share[start : start + self.units_per_batch]
-            yield indices, self.draw(experience, purpose, indices).gather(device)
 
     @property
     def row_is_whole(self) -> bool:
@@ -352,14 +134,3 @@ def stream_data(trainer: L.Trainer) -> StreamDataModule:
             "from an EpisodicDataModule or ExampleDataModule: give it as trainer.fit(module, datamodule=data)"
         )
     return data
-
-
-def positive(name: str, value: int) -> int:
-    """Return a setting that must be at least 1.
-
-    Raises:
-        ValueError: when it is less.
-    """
-    if value < 1:
-        raise ValueError(f"--data.{name} is {value}: it must be at least 1")
-    return value

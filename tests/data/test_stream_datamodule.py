@@ -11,7 +11,8 @@ import torch
 from datamodules import Permuted
 from datamodules.episodic import EpisodicDataModule
 from lifelong.data.domain import Domain
-from lifelong.data.stream_datamodule import positive, stream_data
+from lifelong.data.stream_data import positive
+from lifelong.data.stream_datamodule import stream_data
 from tests.datamodules.drawn import CPU, inputs, loader
 from tests.datamodules.numbered import examples, steps
 from tests.toys import Toy, fit, make_learner, toy_data
