@@ -25,7 +25,6 @@ def test_a_table_for_each_axis() -> None:
     assert cells == ["recompute tasks", "4.0 (0.50)", "8.0 (1.00)", "", "", "4.0", "1.00"]
 
 
-@pytest.mark.slow
 def test_our_curves_are_measured_along_both_axes() -> None:
     rows = list(measure(Settings(quick=True, only=("recompute nothing",)), lambda what: None))
     assert [(row["axis"], row["sizes"]) for row in rows] == [("tasks", [1, 2]), ("inner steps", [1, 2])]

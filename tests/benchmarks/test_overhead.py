@@ -41,7 +41,6 @@ def test_every_strategy_is_measured() -> None:
     assert {name for name, _ in overhead.strategy_cases()} == set(overhead.MAKERS)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice about the Trainer, which the command line silences
 def test_a_strategy_is_clocked() -> None:
     row = overhead.strategy_cost("EWC", "class", Settings(quick=True))
@@ -49,7 +48,6 @@ def test_a_strategy_is_clocked() -> None:
     assert row["end"][0] > row["begin"][0] > 0
 
 
-@pytest.mark.slow
 def test_a_step_of_the_command_line_costs_more_than_its_maths() -> None:
     row = overhead.step_cost(overhead.CASES["MAML, MLP"], Settings(quick=True))
     assert row["whole"][0] > row["bare"][0] > 0

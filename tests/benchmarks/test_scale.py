@@ -63,7 +63,6 @@ def test_stretches_of_a_stream_leave_out_its_first_experiences() -> None:
     assert [cost for part in costs.values() for cost in part] == [2.0 * number for number in range(5, 201)]
 
 
-@pytest.mark.slow
 def test_a_stream_is_timed_part_by_part() -> None:
     torch.manual_seed(0)
     learner = ProtoNet(MLP(n_inputs=16, hidden=[8], n_outputs=4))
@@ -74,7 +73,6 @@ def test_a_stream_is_timed_part_by_part() -> None:
     assert len(clock.bytes) == 3
 
 
-@pytest.mark.slow
 def test_a_process_of_its_own_is_timed() -> None:
     (row,) = scale.measure(Settings(quick=True, only=("ranks: 1 process",)), lambda what: None)
     assert row["points"][0][1] > 0

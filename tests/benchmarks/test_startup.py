@@ -24,7 +24,6 @@ def test_the_table_says_what_is_met_and_what_is_missed() -> None:
     assert [line.split("|")[-2].strip() for line in lines] == ["", "2.5 s, met", "bare + 1 s, missed"]
 
 
-@pytest.mark.slow
 def test_a_process_is_measured_and_its_failure_told() -> None:
     wall, cpu = startup.run_python(startup.COMMANDS["--help"])
     assert wall > 0
@@ -33,7 +32,6 @@ def test_a_process_is_measured_and_its_failure_told() -> None:
         startup.run_python(["-c", "import nothing_of_this_name"])
 
 
-@pytest.mark.slow
 def test_fit_is_compared_with_the_bare_script_in_the_same_turn() -> None:
     rows = startup.measure(Settings(quick=True, only=("first step",)), lambda what: None)
     bare, fit = rows
@@ -52,7 +50,6 @@ def test_an_extra_is_installed_where_all_that_it_needs_is(monkeypatch: pytest.Mo
     assert startup.installed_extras() == ["new"]
 
 
-@pytest.mark.slow
 def test_the_bare_script_imports_what_fit_imports() -> None:
     ours = _imported("import sys, lifelong.run.fit, lifelong.cli.main; " + MODULES)
     bare = _imported("import sys, benchmarks.performance.bare_lightning; " + MODULES)

@@ -343,7 +343,6 @@ def test_every_sweep_names_what_it_has(path: Path) -> None:
     assert len({run.folder for run in runs}) == len(runs)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("run", _first_runs())
 def test_every_row_builds_what_it_names(
