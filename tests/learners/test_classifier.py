@@ -125,7 +125,7 @@ def test_among_all_classes_nothing_tells_it_the_experience(monkeypatch: pytest.M
         learner, data = make_classifier(), toy_examples("class", classes="all")
         if poisoned:
             nowhere = Position(-7, step=10**9, seed=10**9, rank=5)
-            monkeypatch.setattr(type(data), "position", lambda self, experience, step: nowhere)
+            monkeypatch.setattr(type(data), "position", lambda self, *_, nowhere=nowhere: nowhere)
             nameless = tuple(replace(e, name="garbage") for e in data.stream.experiences)
             data._stream = replace(data.stream, experiences=nameless, domains=("garbage",) * 3)
         module = module_of(learner)
