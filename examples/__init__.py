@@ -1,1 +1,1 @@
-"""Scripts that show how lifelong is used; each runs in a test."""
+"""Scripts that show how the parts are used; each runs in a test."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lifelong.utilities.recorded import Recorded, init_arguments
+from lifelong.utilities.recorded import init_arguments, is_recorded, made_by
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -32,7 +32,7 @@ def record(value: Any, where: str, unrecorded: list[str]) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Recorded):
+    if is_recorded(value):
         return _record_object(value, where, unrecorded)
     if isinstance(value, Mapping):
         return {str(name): record(part, f"{where}.{name}", unrecorded) for name, part in value.items()}
@@ -72,8 +72,8 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
     return {"class_path": class_path(made), "init_args": arguments}
 
 
-def class_path(made: type) -> str:
-    """Return the shortest path that a class can be imported by.
+def class_path(made: Callable[..., Any]) -> str:
+    """Return the shortest path that a class or function can be imported by.
 
     Example:
         >>> import torch
@@ -93,7 +93,7 @@ def _missing(kind: str, where: str, unrecorded: list[str]) -> dict[str, str]:
     return {"unrecorded": kind}
 
 
-def _record_object(value: Recorded, where: str, unrecorded: list[str]) -> dict[str, Any]:
+def _record_object(value: Any, where: str, unrecorded: list[str]) -> dict[str, Any]:
     arguments = init_arguments(value)
     parts = {name: record(part, f"{where}.{name}", unrecorded) for name, part in arguments.items()}
-    return {"class_path": class_path(type(value)), "init_args": parts}
+    return {"class_path": class_path(made_by(value)), "init_args": parts}

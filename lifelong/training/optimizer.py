@@ -52,20 +52,39 @@ def _is_free(group: dict[str, Any]) -> bool:
 
 
 def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
-    """After a checkpoint: step as this run chose, with the state laid out as this run's parameters are."""
+    """Step as this run chose after a checkpoint is loaded, with the state laid out as this run's parameters are."""
     for group, choice in zip(optimizer.param_groups, chosen, strict=True):
         group.update(choice)
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            if choice.get("fused") and isinstance(state.get("step"), Tensor):
+                state["step"] = state["step"].to(parameter.device)
+    lay_out_state(optimizer)
+
+
+def lay_out_state(optimizer: Optimizer) -> None:
+    """Give the optimizer's state the strides of its parameters: fused steps on a CPU assume them (torch 2.13).
+
+    Example:
+        >>> weight = nn.Parameter(torch.ones(2, 3, 4, 4))
+        >>> optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
+        >>> weight.grad = torch.ones(2, 3, 4, 4)
+        >>> optimizer.step()
+        >>> weight.data = weight.data.to(memory_format=torch.channels_last)
+        >>> lay_out_state(optimizer)
+        >>> optimizer.state[weight]["momentum_buffer"].stride() == weight.stride()
+        True
+    """
+    for group in optimizer.param_groups:
         for parameter in group["params"]:
             state = optimizer.state.get(parameter, {})
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     state[name] = laid_out_as(parameter, value)
-                elif name == "step" and choice.get("fused"):
-                    state[name] = value.to(parameter.device)
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """A gradient, or an average of such, with its parameter's strides: fused steps on a CPU assume them (torch 2.13).
+    """Return a gradient, or an average of such, with the strides of its parameter, as fused steps on a CPU need it.
 
     Args:
         parameter: of any memory format.

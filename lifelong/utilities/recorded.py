@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import Self
@@ -27,12 +28,44 @@ class Recorded:
         return made
 
 
-def init_arguments(made: Recorded) -> dict[str, Any]:
+def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Record an object as what a function made of some arguments, in place of its own constructor's.
+
+    Args:
+        made: the object.
+        factory: a function that returns it.
+        arguments: what the function was given, by name.
+
+    Example:
+        >>> class Point(Recorded):
+        ...     x = 0
+        >>> point = Point()
+        >>> record_as(point, len, {"x": 2})
+        >>> made_by(point), init_arguments(point)
+        (<built-in function len>, {'x': 2})
+    """
+    object.__setattr__(made, "_made_by", (factory, arguments))
+
+
+def is_recorded(made: Any) -> bool:
+    """Tell whether an object remembers how it was made."""
+    return isinstance(made, Recorded) or "_made_by" in getattr(made, "__dict__", {})
+
+
+def made_by(made: Any) -> Callable[..., Any]:
+    """Return the class or function that made an object."""
+    factory, _ = made.__dict__.get("_made_by", (type(made), None))
+    return factory  # type: ignore[no-any-return]
+
+
+def init_arguments(made: Any) -> dict[str, Any]:
     """Return the arguments of an object's constructor by name, defaults included.
 
     Raises:
         TypeError: when they do not fit the constructor's signature.
     """
+    if "_made_by" in made.__dict__:
+        return dict(made.__dict__["_made_by"][1])
     args, kwargs = made.__dict__["_given"]
     bound = inspect.signature(type(made)).bind(*args, **kwargs)
     bound.apply_defaults()
