@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from lifelong.networks.batch_norm import pooled_batch_norm
 from lifelong.networks.norm import BatchNorm, Norm, norm_layer, takes_means_away
 from lifelong.networks.shapes import check_images, count_features
+from lifelong.utilities.recorded import Recorded
 
 
-class Conv4(nn.Module):
+class Conv4(Recorded, nn.Module):
     """Four blocks of 3×3 convolution, norm, ReLU and a halving of the size; then features or a linear head.
 
     Args:

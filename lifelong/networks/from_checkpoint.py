@@ -9,8 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lifelong.utilities.recorded import recorded_as
+
 log = logging.getLogger(__name__)
 
+PREFIX, FORMER_PREFIX = "learner.network.", "network."
+"""Before the names of a network's weights in a checkpoint, and in one of an earlier version."""
 HEAD = "head."
 
 
@@ -38,8 +42,8 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "last.ckpt"
-        >>> torch.save({"state_dict": {"network.weight": torch.ones(2, 3), "network.bias": torch.zeros(2)}}, file)
-        >>> FromCheckpoint(nn.Linear(3, 2), str(file))(torch.ones(1, 3)).tolist()
+        >>> torch.save({"state_dict": {"learner.network.weight": torch.ones(2, 3)}}, file)
+        >>> FromCheckpoint(nn.Linear(3, 2, bias=False), str(file))(torch.ones(1, 3)).tolist()
         [[3.0, 3.0]]
     """
     theirs, ours = _weights(path), network.state_dict()
@@ -54,7 +58,7 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
     network.load_state_dict(ours | fitting)
     if frozen:
         _freeze(network)
-    return network
+    return recorded_as(network, FromCheckpoint, network=network, path=path, frozen=frozen)
 
 
 def _weights(path: str) -> dict[str, Tensor]:
@@ -68,7 +72,12 @@ def _weights(path: str) -> dict[str, Tensor]:
             f"{path} cannot be read as a checkpoint of lifelong ({type(error).__name__}): give --model.network.path "
             "one from a run's checkpoints/"
         ) from error
-    weights = {name.removeprefix("network."): w for name, w in state.items() if name.startswith("network.")}
+    weights = {name.removeprefix(PREFIX): w for name, w in state.items() if name.startswith(PREFIX)}
+    if not weights and any(name.startswith(FORMER_PREFIX) for name in state):
+        raise ValueError(
+            f"the checkpoint {path} was written by an earlier version of lifelong, whose weights had other names: "
+            "give --model.network.path one of a run of this version"
+        )
     if not weights:
         raise ValueError(f"the checkpoint {path} has no weights of a network: give --model.network.path another")
     return weights

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from lifelong.utilities.recorded import Recorded
 
-class MLP(nn.Module):
+
+class MLP(Recorded, nn.Module):
     """Linear layers with ReLU between them; inputs of any shape are flattened.
 
     Args:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from lifelong.networks.norm import Norm, norm_layer
 from lifelong.networks.shapes import check_images, count_features
+from lifelong.utilities.recorded import Recorded
 
 SLOPE = 0.1
 """Of the leaky ReLU where its input is negative."""
 
 
-class ResNet12(nn.Module):
+class ResNet12(Recorded, nn.Module):
     """Four residual blocks of three 3×3 convolutions, each halving the size; the mean over places; a linear head.
 
     Args:

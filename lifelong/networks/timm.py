@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.networks.shapes import check_images, count_features
+from lifelong.utilities.recorded import Recorded
 
 
-class Timm(nn.Module):
+class Timm(Recorded, nn.Module):
     """Any image network of the package timm by its name, without its classifier, and with a linear head of our own.
 
     Its norm layers as a rule keep running statistics, which suit metric learners; learners that adapt by gradients

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from lifelong.text.language_model import Pooling, embed_tokens, filling_token, load_body
 from lifelong.text.model_folder import imported, model_folder
+from lifelong.utilities.recorded import Recorded
 
 WHO = "lifelong.networks.Transformer"
 
 
-class Transformer(nn.Module):
+class Transformer(Recorded, nn.Module):
     """A pre-trained language model (extra ``text``): tokens to one vector per text, and a head where asked for.
 
     ``mean``: ``f(x) = Σ_l m_l h_l / Σ_l m_l`` over the last layer's vectors ``h_l`` of tokens that are no filling

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lifelong.utilities.recorded import Recorded
 
-class WithHead(nn.Module):
+
+class WithHead(Recorded, nn.Module):
     """Any module that computes features, with a linear head.
 
     Args:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.networks.heads import check_head
+from lifelong.utilities.recorded import Recorded
 
 
-class WithProbabilities(nn.Module):
+class WithProbabilities(Recorded, nn.Module):
     """``[w · softmax(h(f(x))), f(x)]``: the features ``f`` of a network and the probabilities of its head ``h``.
 
     For learners that compare embeddings, where domains share their labels: a head that was trained on a source domain

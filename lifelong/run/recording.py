@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lifelong.utilities.recorded import Recorded, init_arguments
+from lifelong.utilities.recorded import Construction, construction
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -32,8 +32,9 @@ def record(value: Any, where: str, unrecorded: list[str]) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Recorded):
-        return _record_object(value, where, unrecorded)
+    made_by = value if isinstance(value, Construction) else construction(value)
+    if made_by is not None:
+        return _record_construction(made_by, where, unrecorded)
     if isinstance(value, Mapping):
         return {str(name): record(part, f"{where}.{name}", unrecorded) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -72,8 +73,8 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
     return {"class_path": class_path(made), "init_args": arguments}
 
 
-def class_path(made: type) -> str:
-    """Return the shortest path that a class can be imported by.
+def class_path(made: Callable[..., Any]) -> str:
+    """Return the shortest path that a class, or a function, can be imported by.
 
     Example:
         >>> import torch
@@ -93,7 +94,7 @@ def _missing(kind: str, where: str, unrecorded: list[str]) -> dict[str, str]:
     return {"unrecorded": kind}
 
 
-def _record_object(value: Recorded, where: str, unrecorded: list[str]) -> dict[str, Any]:
-    arguments = init_arguments(value)
-    parts = {name: record(part, f"{where}.{name}", unrecorded) for name, part in arguments.items()}
-    return {"class_path": class_path(type(value)), "init_args": parts}
+def _record_construction(made_by: Construction, where: str, unrecorded: list[str]) -> dict[str, Any]:
+    arguments = made_by.arguments().items()
+    parts = {name: record(part, f"{where}.{name}", unrecorded) for name, part in arguments}
+    return {"class_path": class_path(made_by.factory), "init_args": parts}
