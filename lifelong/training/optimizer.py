@@ -51,17 +51,37 @@ def _is_free(group: dict[str, Any]) -> bool:
     return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
 
 
-def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
-    """After a checkpoint: step as this run chose, with the state laid out as this run's parameters are."""
-    for group, choice in zip(optimizer.param_groups, chosen, strict=True):
-        group.update(choice)
+def lay_out_state(optimizer: Optimizer) -> None:
+    """Lay the state of an optimizer out as its parameters are, after their layout changed.
+
+    Example:
+        >>> weight = nn.Parameter(torch.zeros(2, 3, 4, 4))
+        >>> optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
+        >>> weight.grad = torch.ones_like(weight)
+        >>> optimizer.step()
+        >>> weight.data = weight.data.to(memory_format=torch.channels_last)
+        >>> lay_out_state(optimizer)
+        >>> optimizer.state[weight]["momentum_buffer"].stride() == weight.stride()
+        True
+    """
+    for group in optimizer.param_groups:
         for parameter in group["params"]:
             state = optimizer.state.get(parameter, {})
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     state[name] = laid_out_as(parameter, value)
-                elif name == "step" and choice.get("fused"):
-                    state[name] = value.to(parameter.device)
+
+
+def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
+    """Step as this run chose, after a checkpoint, with the state laid out as this run's parameters are."""
+    for group, choice in zip(optimizer.param_groups, chosen, strict=True):
+        group.update(choice)
+        if choice.get("fused"):
+            for parameter in group["params"]:
+                state = optimizer.state.get(parameter, {})
+                if "step" in state:
+                    state["step"] = state["step"].to(parameter.device)
+    lay_out_state(optimizer)
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from lifelong.training.optimizer import (
     OptimizerCallable,
     check_schedule,
     laid_out_as,
+    lay_out_state,
     make_optimizer,
 )
 
@@ -149,6 +150,8 @@ class StreamModule(L.LightningModule):
                 plan = measured(self.runner, self.learner, batch.gather(self.device))
         self.runner = self.runner.planned(self.trainer.strategy.broadcast(plan))
         self.runner.lay_out(self.learner, self.device)
+        for optimizer in self.trainer.optimizers:  # a checkpoint was loaded before
+            lay_out_state(optimizer)
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -232,7 +235,7 @@ class StreamModule(L.LightningModule):
         """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
         self.runner = self.runner.without_graphs()
         done, all_of_them = self.trainer.current_epoch, len(self.data.stream.experiences)
-        if done + (not self.trainer.should_stop) < all_of_them and self.trainer.max_epochs == done:
+        if self.trainer.max_epochs == done < all_of_them:
             log.warning(
                 "the Trainer's max_epochs %d ended the stream after %d of its %d experiences", done, done, all_of_them
             )
