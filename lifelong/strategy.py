@@ -25,7 +25,7 @@ from lifelong.utilities.recorded import Recorded
 
 @dataclass(frozen=True)
 class Step:
-    """What a training step produced, for penalties.
+    """Hold what a training step produced, for penalties.
 
     Args:
         batch: the tasks, rehearsed ones included; the stream's own come first.
@@ -43,7 +43,7 @@ class Step:
 
 
 class Strategy(Recorded, nn.Module):
-    """A plug-in against catastrophic forgetting; override what it needs, leave the rest neutral.
+    """Plug in against catastrophic forgetting; override what it needs, leave the rest neutral.
 
     A strategy receives state and returns results; it never assigns onto the trainer, the loader or the loss. What it
     remembers lives in parameters, buffers or ``get_extra_state`` and so travels in the checkpoint. Buffers are those of

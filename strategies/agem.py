@@ -59,8 +59,8 @@ class AGEM(Rehearsal):
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch as it is; the units that its gradient will be measured by are drawn."""
         n_units = self.n_reference or position.n_tasks
-        self._shares = [self.share(n_units, batch, position)] if self.kept.n_past else []
-        self.kept.watch(learner, batch, position, runner=runner)
+        self._shares = [self.draw(n_units, batch, position)] if self.memory.n_past else []
+        self.memory.update(learner, batch, position, runner=runner)
         return batch
 
     def project(

@@ -16,7 +16,6 @@ from lifelong.data.kinds import EXAMPLE_STREAMS, StreamKind
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step
 from strategies.memory.budget import Budget
-from strategies.memory.example_memory import ExampleMemory
 from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 
 
@@ -68,7 +67,6 @@ class DER(Rehearsal):
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """The terms over kept examples; then the step's own examples go by with their outputs."""
-        assert isinstance(self.kept, ExampleMemory)
         terms = [
             term
             for term in (self._dark(learner, step, runner), self._labelled(learner, step, runner))
@@ -77,7 +75,7 @@ class DER(Rehearsal):
         classes = step.batch.classes
         assert classes is not None
         logits = by_class(step.outputs[:, 0].detach(), classes, learner.n_classes)
-        self.kept.watch(learner, step.batch, step.position, {"logits": logits}, runner=runner)
+        self.memory.update(learner, step.batch, step.position, {"logits": logits}, runner=runner)
         return torch.stack(terms).sum() if terms else None
 
     def _dark(self, learner: Learner, step: Step, runner: TaskRunner) -> Tensor | None:
@@ -85,8 +83,7 @@ class DER(Rehearsal):
         if drawn is None:
             return None
         rows, batch, factor = drawn
-        assert isinstance(self.kept, ExampleMemory)
-        kept = self.kept.extra["logits"][rows.to(step.losses.device)]
+        kept = self.examples.rows.extra["logits"][rows.to(step.losses.device)]
         return factor * distances(runner.outputs(learner, step.params, batch)[:, 0], batch, kept).sum()
 
     def _labelled(self, learner: Learner, step: Step, runner: TaskRunner) -> Tensor | None:
@@ -98,13 +95,12 @@ class DER(Rehearsal):
 
     def _drawn(self, step: Step, strength: float, salt: int) -> tuple[Tensor, Episode, float] | None:
         """Rows of the memory, their examples, and the factor that makes a sum over all ranks ``strength`` means."""
-        assert isinstance(self.kept, ExampleMemory)
         position, n_replay = step.position, self.n_replay or step.position.n_tasks
-        if strength == 0 or len(self.kept) == 0 or position.rank >= n_replay:
+        if strength == 0 or len(self.memory) == 0 or position.rank >= n_replay:
             return None
-        rows = self.kept.pick(n_replay, position, salt=salt)
+        rows = self.examples.pick(n_replay, position, salt=salt)
         # A penalty is averaged over ranks, so a share of a sum counts as often as there are ranks.
-        return rows, self.kept.episode(rows, step.losses.device), strength * position.world / n_replay
+        return rows, self.examples.episode(rows, step.losses.device), strength * position.world / n_replay
 
 
 def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:

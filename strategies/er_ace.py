@@ -67,9 +67,9 @@ class ERACE(Rehearsal):
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch, its own examples among the classes present, with this rank's share of the rehearsed ones."""
-        n_past, n_replay = self.kept.n_past, self.n_replay or position.n_tasks
-        old = self.share(n_replay, batch, position) if n_past else None
-        self.kept.watch(learner, batch, position, runner=runner)
+        n_past, n_replay = self.memory.n_past, self.n_replay or position.n_tasks
+        old = self.draw(n_replay, batch, position) if n_past else None
+        self.memory.update(learner, batch, position, runner=runner)
         if not n_past:
             return batch
         current = among_present(batch, position.n_own, runner)

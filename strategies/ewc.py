@@ -24,8 +24,8 @@ class EWC(Strategy):
     """EWC: ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²`` over past experiences ``e``, anchored on the meta-parameters.
 
     ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the squared gradient of the loss that a task is trained by,
-    through its adaptation (see :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself one quadratic,
-    so memory does not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
+    through its adaptation (see :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself
+    one quadratic, so memory does not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
 
     Args:
         strength: ``λ``. It only means something together with the normaliser above, ``labels`` and the ½.

@@ -20,10 +20,9 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import nested_bytes
 from lifelong.utilities.progress_bar import show_progress
 from strategies.memory.budget import Budget
-from strategies.memory.example_memory import ExampleMemory
 from strategies.memory.rehearsal import Rehearsal
 from strategies.reference_gradients import reference_gradients, unflatten
-from strategies.snapshot import current, on, snapshot
+from strategies.snapshot import snapshot, state_of, to_device
 
 
 class GDumb(Rehearsal):
@@ -111,22 +110,21 @@ class GDumb(Rehearsal):
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Keep a share of the experience, and learn the memory from scratch."""
         super().end(learner, visit, runner=runner)
-        first = on(learner.device, self.first)
+        first = to_device(self.first, learner.device)
         with torch.no_grad():
-            for name, tensor in current(learner).items():
+            for name, tensor in state_of(learner).items():
                 tensor.copy_(first[name])
         self._learn_memory(learner, visit, runner)
 
     def _learn_memory(self, learner: Learner, visit: Visit, runner: TaskRunner) -> None:
-        assert isinstance(self.kept, ExampleMemory)
         parameters = {name: p for name, p in learner.meta_parameters().items() if p.requires_grad}
         optimizer = torch.optim.SGD(
             parameters.values(), lr=self.rate, momentum=self.momentum, weight_decay=self.weight_decay
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_steps, self.last_rate)
-        for rows in show_progress(list(self.plan(visit)), f"GDumb learns {len(self.kept)} examples"):
+        for rows in show_progress(list(self.plan(visit)), f"GDumb learns {len(self.memory)} examples"):
             mine = torch.from_numpy(rows[runner.rank :: runner.world])
-            share = self.kept.episode(mine, learner.device) if len(mine) else None
+            share = self.examples.episode(mine, learner.device) if len(mine) else None
             vector = reference_gradients(learner, [share], len(rows), list(parameters), runner)[0]
             for name, gradient in unflatten(vector, parameters, list(parameters)).items():
                 parameters[name].grad = gradient
@@ -139,8 +137,7 @@ class GDumb(Rehearsal):
 
     def plan(self, visit: Visit) -> np.ndarray:
         """The rows of the memory that each step learns ``(n_steps, batch_size)``: pass after pass, in random order."""
-        assert isinstance(self.kept, ExampleMemory)
-        size, total, about = len(self.kept), self.n_steps * self.batch_size, (visit.seed, "rehearse")
+        size, total, about = len(self.memory), self.n_steps * self.batch_size, (visit.seed, "rehearse")
         rngs = (generator(*about, visit.experience.index, number) for number in range(-(-total // size)))
         places = np.concatenate([rng.permutation(size) for rng in rngs])
         return places[:total].reshape(self.n_steps, self.batch_size)

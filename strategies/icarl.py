@@ -22,9 +22,9 @@ from lifelong.learners.objective import one_hot
 from lifelong.learners.one_vs_rest import OneVsRest
 from lifelong.strategy import Step, nested_bytes
 from strategies.memory.budget import Budget
-from strategies.memory.example_memory import EMBED_AT_ONCE, ExampleMemory
+from strategies.memory.herding import EMBED_AT_ONCE
 from strategies.memory.rehearsal import Rehearsal, check_rehearsal
-from strategies.snapshot import current, on, snapshot
+from strategies.snapshot import snapshot, state_of, to_device
 
 
 class ICaRL(Rehearsal):
@@ -117,10 +117,10 @@ class ICaRL(Rehearsal):
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch with this rank's share of the exemplars."""
         n_replay = self.n_replay or position.n_tasks
-        exemplars = self.share(n_replay, batch, position) if len(self.kept) else None
+        exemplars = self.draw(n_replay, batch, position) if len(self.memory) else None
         if exemplars is None:
             return batch
-        weight = len(self.kept) / self.n_current * position.n_tasks / n_replay
+        weight = len(self.memory) / self.n_current * position.n_tasks / n_replay
         return Episode.cat([batch, exemplars.weighted(weight)])
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
@@ -153,17 +153,16 @@ class ICaRL(Rehearsal):
         return at_ways[:, None]
 
     def _exemplar_means(self, learner: Learner) -> tuple[Tensor, Tensor]:
-        assert isinstance(self.kept, ExampleMemory)
-        params, pieces = current(learner), torch.split(torch.arange(len(self.kept)), EMBED_AT_ONCE)
+        params, pieces = state_of(learner), torch.split(torch.arange(len(self.memory)), EMBED_AT_ONCE)
         with torch.no_grad():
-            batches = (self.kept.episode(rows, learner.device) for rows in pieces)
+            batches = (self.examples.episode(rows, learner.device) for rows in pieces)
             features = torch.cat([_embed(learner, params, batch) for batch in batches])
-        classes, place = torch.unique(self.kept.number.long().to(features.device), return_inverse=True)
+        classes, place = torch.unique(self.examples.rows.label.long().to(features.device), return_inverse=True)
         totals = features.new_zeros(len(classes), features.shape[1]).index_add(0, place, features)
         return classes, F.normalize(totals, dim=-1)
 
     def _move(self, device: torch.device) -> None:
-        self.old, self.classes, self.means = on(device, self.old), self.classes.to(device), self.means.to(device)
+        self.old, self.classes, self.means = to_device(self.old, device), self.classes.to(device), self.means.to(device)
 
     # -- checkpoint -----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from lifelong.learners.objective import Classification
 from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 from lifelong.learners.pretrained import Pretrained
 from lifelong.strategy import Step, Strategy
-from strategies.snapshot import on, snapshot
+from strategies.snapshot import snapshot, to_device
 
 
 class LwF(Strategy):
@@ -46,9 +46,9 @@ class LwF(Strategy):
     Args:
         temperature: ``T``. ``D`` is not multiplied by ``T²``; a ``weighting`` of 4 and a temperature of 2 are Hinton's.
         weighting: how much loss and distance count in experience ``t``: ``experience`` is ``L + (t − 1) · D``,
-            ``normalised`` is ``L/t + (1 − 1/t) · D`` (as the protocol of van de Ven et al. weighs replay), a number ``w``
+            ``normalised`` is ``L/t + (1 − 1/t) · D`` (as van de Ven et al. weigh replay), a number ``w``
             is ``L + w · D``. The first two give each experience the same share and differ in scale. On Permuted MNIST
-            with 500 steps an experience ``normalised`` had 86.3 % on each of two seeds in an independent
+            with 500 steps an experience ``normalised`` had 86.3 % on two seeds in an independent
             implementation, where ``experience`` had 75; ours had 72.0 and 76.6 with ``experience``.
         among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
             seen earlier no chance, so that ``D`` also holds new classes down; ``all``: both run over all ways, those
@@ -116,7 +116,7 @@ class LwF(Strategy):
 
     def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
         """``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
-        self.old = on(step.losses.device, self.old)
+        self.old = to_device(self.old, step.losses.device)
         new, ask = self._answers(learner, step, own, runner)
         with torch.no_grad(), evaluating(learner.network):
             old = ask(self.old)

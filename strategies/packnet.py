@@ -19,7 +19,7 @@ from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.networks.heads import has_head
 from lifelong.strategy import Strategy
-from strategies.snapshot import on, snapshot
+from strategies.snapshot import snapshot, to_device
 
 
 class PackNet(Strategy):
@@ -115,7 +115,7 @@ class PackNet(Strategy):
         self.values = snapshot(learner)
 
     def _hold(self, learner: Learner) -> None:
-        self.owner, self.values = on(learner.device, self.owner), on(learner.device, self.values)
+        self.owner, self.values = to_device(self.owner, learner.device), to_device(self.values, learner.device)
         with torch.no_grad():
             for name in self.owner:
                 parameter = learner.get_parameter(name)
@@ -152,7 +152,7 @@ class PackNet(Strategy):
         if not self.owner:
             return None
         assert batch.classes is not None
-        self.owner = on(batch.weight.device, self.owner)
+        self.owner = to_device(self.owner, batch.weight.device)
         numbers = self.owner[HEAD + "weight"][:, 0][batch.classes[:, 0]]
         outputs = [(numbers == n, self._packed(params, int(n))) for n in torch.unique(numbers)]
         if len(outputs) == 1:

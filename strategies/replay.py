@@ -61,8 +61,8 @@ class Replay(Rehearsal):
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
         """The batch with this rank's share of the rehearsed units."""
-        n_past, n_replay = self.kept.n_past, self.n_replay or position.n_tasks
+        n_past, n_replay = self.memory.n_past, self.n_replay or position.n_tasks
         weight = weight_of_rehearsed(self.weighting, n_past, position.n_tasks, n_replay)
-        old = self.share(n_replay, batch, position) if n_past and weight > 0 else None
-        self.kept.watch(learner, batch, position, runner=runner)
+        old = self.draw(n_replay, batch, position) if n_past and weight > 0 else None
+        self.memory.update(learner, batch, position, runner=runner)
         return batch if old is None else Episode.cat([batch, old.weighted(weight)])

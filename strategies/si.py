@@ -13,7 +13,7 @@ from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
 from strategies.importance.quadratic import Quadratic
-from strategies.snapshot import on
+from strategies.snapshot import to_device
 
 
 class SI(Strategy):
@@ -77,7 +77,7 @@ class SI(Strategy):
         """Add to each parameter's ``ω`` what its step has lowered the loss by, to first order."""
         if not self.strength:
             return
-        now, self.path = _trained(learner), on(learner.device, self.path)
+        now, self.path = _trained(learner), to_device(self.path, learner.device)
         falls = {name: -g * (now[name] - self._before[name]) for name, g in self._gradient.items()}
         self.path = self.path | {name: self.path[name] + f if name in self.path else f for name, f in falls.items()}
         self._before, self._gradient = {}, {}
@@ -87,7 +87,7 @@ class SI(Strategy):
         if not self.strength:
             return
         now, device = _trained(learner), learner.device
-        start, path = on(device, self.start), on(device, self.path)
+        start, path = to_device(self.start, device), to_device(self.path, device)
         importance = {}
         for name, theta in now.items():
             moved = (theta - start[name]).square()

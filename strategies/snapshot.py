@@ -1,4 +1,4 @@
-"""A learner as it is at one moment, to be asked again later."""
+"""Copies of all that a learner predicts with, to predict with it later."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from lifelong.compute.plan import has_running_statistics
 from lifelong.learners.base import Learner
 
 
-def current(learner: Learner) -> Params:
-    """What a learner answers with, by name: its meta-parameters, and running statistics where its network keeps them.
+def state_of(learner: Learner) -> Params:
+    """Return what a learner predicts with: meta-parameters, and running statistics where its network has any.
 
     They are the learner's own tensors without a graph, and go wherever meta-parameters go.
 
     Example:
         >>> from torch import nn
         >>> from lifelong.learners import ProtoNet
-        >>> list(current(ProtoNet(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))))[-3:]
+        >>> list(state_of(ProtoNet(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))))[-3:]
         ['network.1.running_mean', 'network.1.running_var', 'network.1.num_batches_tracked']
     """
     buffers = learner.network.named_buffers() if has_running_statistics(learner.network) else ()
@@ -26,10 +26,10 @@ def current(learner: Learner) -> Params:
 
 
 def snapshot(learner: Learner) -> Params:
-    """A copy of :func:`current`."""
-    return {name: tensor.clone() for name, tensor in current(learner).items()}
+    """Return a copy of :func:`state_of`."""
+    return {name: tensor.clone() for name, tensor in state_of(learner).items()}
 
 
-def on(device: torch.device, params: Params) -> Params:
-    """The same on a device (a checkpoint is loaded on the CPU); the very same where it is there already."""
+def to_device(params: Params, device: torch.device) -> Params:
+    """Return parameters on a device: those of a checkpoint are loaded on the CPU."""
     return {name: tensor.to(device) for name, tensor in params.items()}

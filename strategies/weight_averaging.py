@@ -13,7 +13,7 @@ from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
-from strategies.snapshot import current, on
+from strategies.snapshot import state_of, to_device
 
 
 class WeightAveraging(Strategy):
@@ -71,15 +71,15 @@ class WeightAveraging(Strategy):
         """The outputs of the average; the learner's own before there is one."""
         if not self.average:
             return None
-        self.average = on(batch.weight.device, self.average)
+        self.average = to_device(self.average, batch.weight.device)
         return runner.outputs(learner, self.average, batch)
 
     def _count(self, learner: Learner) -> None:
         if not self.has_stepped:
             return
         self.has_stepped, self.n_steps = False, self.n_steps + 1
-        now, rate = current(learner), max(1 / self.n_steps, 1 - self.decay)
-        old = on(learner.device, self.average) or now
+        now, rate = state_of(learner), max(1 / self.n_steps, 1 - self.decay)
+        old = to_device(self.average, learner.device) or now
         self.average = {name: _between(old[name], tensor, rate) for name, tensor in now.items()}
 
     def get_extra_state(self) -> dict[str, Any]:

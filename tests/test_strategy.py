@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any, ClassVar, get_origin, get_type_hints
 
@@ -17,7 +18,7 @@ from lifelong.data.position import Position
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
 from tests.interrupted import fit_twice
-from tests.toys import fit, make_classifier, same, toy_examples, weights
+from tests.toys import fit, make_classifier, make_learner, same, toy_data, toy_examples, weights
 
 STRATEGIES = [getattr(strategies, name) for name in strategies.__all__ if inspect.isclass(getattr(strategies, name))]
 STRATEGIES = [kind for kind in STRATEGIES if issubclass(kind, Strategy)]
@@ -195,7 +196,7 @@ class Gradients(Strategy):
         self.whole.append({name: gradient.clone() for name, gradient in gradients.items()})
 
 
-def test_the_loss_is_multiplied_by_all_weights_and_penalties_are_not() -> None:
+def test_loss_weights_multiply_the_loss_and_not_penalties() -> None:
     gradients, learner = Gradients(), make_classifier()
     start = weights(learner)
     fit(learner, toy_examples("class", 1, steps_per_experience=1), [Weighted(0.5), gradients, Again(0.25)])
@@ -209,3 +210,39 @@ def test_a_weight_of_one_changes_no_bit() -> None:
     for learner, chain in zip(learners, ([], [Again(1.0)]), strict=True):
         fit(learner, toy_examples("class", 2), chain)
     assert same(*map(weights, learners))
+
+
+# -- the page of the contract ------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[1] / "docs" / "strategy-contract.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_hook_in_the_order_of_calls(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def note(name: str) -> Any:
+        def hook(self: Strategy, *args: Any, **kwargs: Any) -> Any:
+            if name not in calls:
+                calls.append(name)
+            return getattr(Strategy, name)(self, *args, **kwargs)
+
+        return hook
+
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.M)
+    assert set(rows) == {"attach", "route", *WITH_RUNNER}
+    everything = type("Everything", (Strategy,), {name: note(name) for name in rows})
+    fit(make_learner("ProtoNet"), toy_data(1), [everything()], logger=CSVLogger(tmp_path), log_every_n_steps=1)
+    assert calls == rows
+
+
+def test_the_example_of_the_page_trains_and_resumes(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```python\n# my_strategy.py\n(.*?)```", PAGE, flags=re.S)
+    names: dict[str, Any] = {}
+    exec(text, names)
+    (whole, _), (resumed, _) = fit_twice(
+        make_classifier, lambda: toy_examples("domain", 3), lambda: [names["Anchor"](strength=0.1)], tmp_path, step=6
+    )
+    plain = make_classifier()
+    fit(plain, toy_examples("domain", 3))
+    assert same(weights(whole), weights(resumed))
+    assert not same(weights(whole), weights(plain))

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 from benchmarks.performance.suite import Settings, now
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.networks import MLP
+from lifelong.training.accessors import stream_module
 from lifelong.training.optimizer import make_optimizer
-from lifelong.training.stream_module import stream_module
 
 ADAM = partial(torch.optim.Adam, lr=1e-3)
 SILENT: dict[str, Any] = {

@@ -43,7 +43,9 @@ def measure_setup(setup: Setup, settings: Settings) -> Row:
     source = batches(setup, device)
     difference = disagreement(contenders, next(source), settings)
     if difference > TOLERANCE[settings.precision]:
-        raise ValueError(f"{setup.name}: the contenders' losses differ by {difference:.2e}, relatively")
+        raise ValueError(
+            f"{setup.name}: the contenders' losses differ by {difference:.2e}, relatively: nothing to compare"
+        )
     ready = [next(source) for _ in range(2)]
     calls = {c.name: _step(c, cycle(ready), settings) for c in contenders}
     with TemporaryDirectory() as folder:

@@ -34,7 +34,7 @@ NOT_KEPT = ("ckpt_path", "run", "texts")
 
 @dataclass
 class Parsed:
-    """What a command line says.
+    """Hold what a command line says.
 
     Args:
         parser: that understood it.

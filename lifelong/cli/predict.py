@@ -36,7 +36,7 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Texts:
-    """What ``predict`` is to answer, in place of the test tasks.
+    """Name the texts that ``predict`` answers, in place of the test tasks.
 
     Args:
         query: a file of texts: CSV, TSV, JSON, JSON lines or Parquet.
@@ -68,7 +68,7 @@ class DrawnTexts(Drawn):
         self.support, self.query_x, self.n_way, self.alone = (support_x, support_y), query_x, n_way, alone
 
     def gather(self, device: torch.device) -> Episode:
-        """One task; or as many as texts, without a support set."""
+        """Return one task; or as many as texts, without a support set."""
         query_x = (self.query_x[:, None] if self.alone else self.query_x[None]).to(device)
         support_x, support_y = (part.to(device) for part in self.support)
         if self.alone:
@@ -169,7 +169,7 @@ def _gather(texts: Any) -> Episode:
 
 
 def find_encoding(sources: Iterable[Source]) -> TextEncoding:
-    """The encoding of the first source of texts, also inside another source.
+    """Return the encoding of the first source of texts, also inside another source.
 
     Raises:
         ValueError: when there is none.

@@ -25,7 +25,8 @@ from lifelong.evaluation import tables
 from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation
 from lifelong.evaluation.intervals import Row
 from lifelong.strategy import overrides
-from lifelong.training.stream_module import StreamModule, stream_module
+from lifelong.training.accessors import stream_module
+from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.recorded import Recorded
 
 MAX_FAILURES = 3

@@ -24,7 +24,8 @@ from lifelong.evaluation.estimate import Estimate
 from lifelong.evaluation.evaluator import all_units
 from lifelong.evaluation.intervals import Scores, interval, mean_and_variance, ragged, sum_of_means
 from lifelong.learners.base import Learner
-from lifelong.training.stream_module import StreamModule, stream_module
+from lifelong.training.accessors import stream_module
+from lifelong.training.stream_module import StreamModule
 
 
 @runtime_checkable

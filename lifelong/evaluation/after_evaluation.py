@@ -10,7 +10,8 @@ import lightning as L
 
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
-from lifelong.training.stream_module import StreamModule, evaluation_part, stream_module
+from lifelong.training.accessors import evaluation_part, stream_module
+from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.files import write_json
 
 

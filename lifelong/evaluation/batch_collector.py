@@ -8,7 +8,8 @@ from typing import Any
 import lightning as L
 
 from lifelong.data.episode import Episode
-from lifelong.training.stream_module import StreamModule, stream_module
+from lifelong.training.accessors import stream_module
+from lifelong.training.stream_module import StreamModule
 
 
 class BatchCollector(L.Callback):

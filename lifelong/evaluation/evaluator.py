@@ -23,7 +23,8 @@ from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.setting import Setting
 from lifelong.evaluation.setting_of import setting_of
-from lifelong.training.stream_module import StreamModule, evaluation_part, stream_module
+from lifelong.training.accessors import evaluation_part, stream_module
+from lifelong.training.stream_module import StreamModule
 
 
 class Evaluator(BatchCollector):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation.after_evaluation import folder_of
-from lifelong.training.stream_module import stream_module
+from lifelong.training.accessors import stream_module
 from lifelong.utilities.files import write_whole
 
 COLUMNS = ["domain", "task", "query", "target", "prediction"]

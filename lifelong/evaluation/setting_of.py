@@ -10,7 +10,7 @@ import lightning as L
 from lifelong.data.kinds import DISJOINT_STREAMS
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation.setting import Setting
-from lifelong.training.stream_module import evaluation_part, stream_module
+from lifelong.training.accessors import evaluation_part, stream_module
 from lifelong.utilities.peak_memory import peak_memory
 from lifelong.utilities.versions import installed_version
 

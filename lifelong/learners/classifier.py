@@ -18,9 +18,9 @@ from lifelong.learners.one_vs_rest import OneVsRest
 class Classifier(ExampleLearner):
     """Any network with one output per class: ``p(n | x) ∝ exp f(x)_n`` over the ways that an example comes with.
 
-    The ways are the scenario (:class:`~datamodules.examples.ExampleDataModule`): all classes or those seen so far, or the
-    classes of the example's own experience, which makes the output a head for each experience. Outputs of classes that
-    never stood among the ways are not trained, so a head of the final size is one that grows.
+    The scenario of :class:`~datamodules.ExampleDataModule` selects the classes that compete in the softmax: all classes
+    or those seen so far, or the classes of the example's own experience, which makes the output a head for each
+    experience. Outputs of classes that never compete are not trained, so a head of the final size is one that grows.
 
     Args:
         network: ``(n, *X)`` to ``(n, C)``, one output for each class of the stream.

@@ -23,7 +23,7 @@ def one_hot(index: Tensor, n: int) -> Tensor:
 
 
 def accuracies(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the share of each task's examples ``(B,)`` whose largest output ``(B, Q, N)`` is at the label ``(B, Q)``."""
+    """Return the share ``(B,)`` of each task's examples whose largest output ``(B, Q, N)`` is at the label."""
     hits = outputs.argmax(-1) == labels
     return hits.to(torch.promote_types(outputs.dtype, torch.float32)).mean(-1)
 

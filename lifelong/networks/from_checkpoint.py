@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lifelong.utilities.recorded import recorded_as
+from lifelong.utilities.recorded import record_as
 
 log = logging.getLogger(__name__)
 
-PREFIX, FORMER_PREFIX = "learner.network.", "network."
-"""Before the names of a network's weights in a checkpoint, and in one of an earlier version."""
 HEAD = "head."
+PREFIX = "learner.network."
+"""How a checkpoint calls the parameters of a learner's network."""
 
 
 def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Module:
@@ -42,10 +43,12 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "last.ckpt"
-        >>> torch.save({"state_dict": {"learner.network.weight": torch.ones(2, 3)}}, file)
-        >>> FromCheckpoint(nn.Linear(3, 2, bias=False), str(file))(torch.ones(1, 3)).tolist()
+        >>> state = {"learner.network.weight": torch.ones(2, 3), "learner.network.bias": torch.zeros(2)}
+        >>> torch.save({"state_dict": state}, file)
+        >>> FromCheckpoint(nn.Linear(3, 2), str(file))(torch.ones(1, 3)).tolist()
         [[3.0, 3.0]]
     """
+    arguments = {"network": copy.copy(network), "path": path, "frozen": frozen}
     theirs, ours = _weights(path), network.state_dict()
     fitting = {name: w for name, w in theirs.items() if name in ours and ours[name].shape == w.shape}
     for name in {**ours, **theirs}:
@@ -58,7 +61,8 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
     network.load_state_dict(ours | fitting)
     if frozen:
         _freeze(network)
-    return recorded_as(network, FromCheckpoint, network=network, path=path, frozen=frozen)
+    record_as(network, FromCheckpoint, arguments)
+    return network
 
 
 def _weights(path: str) -> dict[str, Tensor]:
@@ -72,12 +76,11 @@ def _weights(path: str) -> dict[str, Tensor]:
             f"{path} cannot be read as a checkpoint of lifelong ({type(error).__name__}): give --model.network.path "
             "one from a run's checkpoints/"
         ) from error
-    weights = {name.removeprefix(PREFIX): w for name, w in state.items() if name.startswith(PREFIX)}
-    if not weights and any(name.startswith(FORMER_PREFIX) for name in state):
+    if any(name.startswith("network.") for name in state):
         raise ValueError(
-            f"the checkpoint {path} was written by an earlier version of lifelong, whose weights had other names: "
-            "give --model.network.path one of a run of this version"
+            f"the checkpoint {path} was written by an earlier version, which this one cannot read: run it again"
         )
+    weights = {name.removeprefix(PREFIX): w for name, w in state.items() if name.startswith(PREFIX)}
     if not weights:
         raise ValueError(f"the checkpoint {path} has no weights of a network: give --model.network.path another")
     return weights

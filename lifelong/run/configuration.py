@@ -18,7 +18,7 @@ from lifelong.training.stream_module import StreamModule
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is needed to make a run again.
+    """Hold what is needed to make a run again.
 
     Args:
         content: options by name, as plain data.

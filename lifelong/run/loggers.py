@@ -18,7 +18,7 @@ from lifelong.utilities.recorded import Recorded
 
 
 class MetricsCSV(Logger):
-    """All logged scalars in ``metrics.csv``, one row per step; a resumed run goes on in the same file.
+    """Write all logged scalars into ``metrics.csv``, one row per step; a resumed run goes on in the same file.
 
     Args:
         folder: the run folder.
@@ -35,21 +35,21 @@ class MetricsCSV(Logger):
 
     @property
     def name(self) -> str:
-        """The logger's name."""
+        """Return the logger's name."""
         return "metrics"
 
     @property
     def version(self) -> str:
-        """A run has one file."""
+        """Return no version: a run has one file."""
         return ""
 
     @property
     def save_dir(self) -> str:
-        """The run folder."""
+        """Return the run folder."""
         return str(self.folder.path)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The config is in config.yaml and results.json."""
+        """Leave the config out: it is in config.yaml and results.json."""
 
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -78,7 +78,7 @@ class MetricsCSV(Logger):
         self.save()
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Nothing to do."""
+        """Leave checkpoints alone."""
 
     def _write(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -128,7 +128,7 @@ class WandB(Recorded, Logger):
 
     @property
     def name(self) -> str:
-        """The project."""
+        """Return the project."""
         return self.project
 
     @property
@@ -137,7 +137,7 @@ class WandB(Recorded, Logger):
         return None if self._run is None else str(self._run.id)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The config of the run."""
+        """Log the config of the run."""
         values = vars(params) if isinstance(params, Namespace) else params
         self._with_run(lambda run: run.config.update(values, allow_val_change=True))
 
@@ -146,7 +146,7 @@ class WandB(Recorded, Logger):
         self._with_run(lambda run: run.log({**metrics, "trainer/global_step": step}))
 
     def log_matrix(self, matrix: Any, domains: Sequence[str], picture: Path, step: int) -> None:
-        """The accuracy matrix as a table and as a heat map."""
+        """Log the accuracy matrix as a table and as a heat map."""
 
         def log(run: Any) -> None:
             import wandb

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lifelong.utilities.recorded import Construction, construction
+from lifelong.utilities.recorded import init_arguments, is_recorded, made_by
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -32,9 +32,8 @@ def record(value: Any, where: str, unrecorded: list[str]) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    made_by = value if isinstance(value, Construction) else construction(value)
-    if made_by is not None:
-        return _record_construction(made_by, where, unrecorded)
+    if is_recorded(value):
+        return _record_object(value, where, unrecorded)
     if isinstance(value, Mapping):
         return {str(name): record(part, f"{where}.{name}", unrecorded) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -74,7 +73,7 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
 
 
 def class_path(made: Callable[..., Any]) -> str:
-    """Return the shortest path that a class, or a function, can be imported by.
+    """Return the shortest path that a class or function can be imported by.
 
     Example:
         >>> import torch
@@ -94,7 +93,7 @@ def _missing(kind: str, where: str, unrecorded: list[str]) -> dict[str, str]:
     return {"unrecorded": kind}
 
 
-def _record_construction(made_by: Construction, where: str, unrecorded: list[str]) -> dict[str, Any]:
-    arguments = made_by.arguments().items()
-    parts = {name: record(part, f"{where}.{name}", unrecorded) for name, part in arguments}
-    return {"class_path": class_path(made_by.factory), "init_args": parts}
+def _record_object(value: Any, where: str, unrecorded: list[str]) -> dict[str, Any]:
+    arguments = init_arguments(value)
+    parts = {name: record(part, f"{where}.{name}", unrecorded) for name, part in arguments.items()}
+    return {"class_path": class_path(made_by(value)), "init_args": parts}

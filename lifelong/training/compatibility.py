@@ -15,7 +15,7 @@ from lifelong.strategy import Chain, overrides
 
 STREAMS = {"tasks": "few-shot tasks", "examples": "labelled examples"}
 """What each unit is called in messages."""
-TRAINING_HOOKS = ("rehearse", "penalty", "observe", "project", "stepped", "route")
+TRAINING_HOOKS = ("rehearse", "loss_weight", "penalty", "observe", "project", "stepped", "route")
 """Where a strategy steps in while something is trained."""
 
 

@@ -51,13 +51,24 @@ def _is_free(group: dict[str, Any]) -> bool:
     return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
 
 
+def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
+    """Step as this run chose after a checkpoint is loaded, with the state laid out as this run's parameters are."""
+    for group, choice in zip(optimizer.param_groups, chosen, strict=True):
+        group.update(choice)
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            if choice.get("fused") and isinstance(state.get("step"), Tensor):
+                state["step"] = state["step"].to(parameter.device)
+    lay_out_state(optimizer)
+
+
 def lay_out_state(optimizer: Optimizer) -> None:
-    """Lay the state of an optimizer out as its parameters are, after their layout changed.
+    """Give the optimizer's state the strides of its parameters: fused steps on a CPU assume them (torch 2.13).
 
     Example:
-        >>> weight = nn.Parameter(torch.zeros(2, 3, 4, 4))
+        >>> weight = nn.Parameter(torch.ones(2, 3, 4, 4))
         >>> optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
-        >>> weight.grad = torch.ones_like(weight)
+        >>> weight.grad = torch.ones(2, 3, 4, 4)
         >>> optimizer.step()
         >>> weight.data = weight.data.to(memory_format=torch.channels_last)
         >>> lay_out_state(optimizer)
@@ -72,20 +83,8 @@ def lay_out_state(optimizer: Optimizer) -> None:
                     state[name] = laid_out_as(parameter, value)
 
 
-def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
-    """Step as this run chose, after a checkpoint, with the state laid out as this run's parameters are."""
-    for group, choice in zip(optimizer.param_groups, chosen, strict=True):
-        group.update(choice)
-        if choice.get("fused"):
-            for parameter in group["params"]:
-                state = optimizer.state.get(parameter, {})
-                if "step" in state:
-                    state["step"] = state["step"].to(parameter.device)
-    lay_out_state(optimizer)
-
-
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """A gradient, or an average of such, with its parameter's strides: fused steps on a CPU assume them (torch 2.13).
+    """Return a gradient, or an average of such, with the strides of its parameter, as fused steps on a CPU need it.
 
     Args:
         parameter: of any memory format.

@@ -18,7 +18,6 @@ from lifelong.compute.measuring import measured
 from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
-from lifelong.data.kinds import Part
 from lifelong.data.position import Position
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
@@ -78,6 +77,7 @@ class StreamModule(L.LightningModule):
         self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
         self._position: Position | None = None
         self._watch = LossWatch()
+        self._n_learnt = 0
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
@@ -150,8 +150,8 @@ class StreamModule(L.LightningModule):
                 plan = measured(self.runner, self.learner, batch.gather(self.device))
         self.runner = self.runner.planned(self.trainer.strategy.broadcast(plan))
         self.runner.lay_out(self.learner, self.device)
-        for optimizer in self.trainer.optimizers:  # a checkpoint was loaded before
-            lay_out_state(optimizer)
+        for made in self.trainer.optimizers:
+            lay_out_state(made)  # of a checkpoint, which was loaded before the plan was known
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -228,16 +228,20 @@ class StreamModule(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         """End the stream after its last experience."""
         self._check_losses()
-        if self.trainer.current_epoch + 1 >= len(self.data.stream.experiences):
+        self._n_learnt = self.trainer.current_epoch + 1
+        if self._n_learnt >= len(self.data.stream.experiences):
             self.trainer.should_stop = True
 
     def on_train_end(self) -> None:
         """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
         self.runner = self.runner.without_graphs()
-        done, all_of_them = self.trainer.current_epoch, len(self.data.stream.experiences)
-        if self.trainer.max_epochs == done < all_of_them:
+        n_experiences = len(self.data.stream.experiences)
+        if self._n_learnt < n_experiences and not self.trainer.should_stop:
             log.warning(
-                "the Trainer's max_epochs %d ended the stream after %d of its %d experiences", done, done, all_of_them
+                "the Trainer's max_epochs %s ended the stream after %d of its %d experiences",
+                self.trainer.max_epochs,
+                self._n_learnt,
+                n_experiences,
             )
 
     def _touch_all(self, loss: Tensor) -> Tensor:
@@ -326,23 +330,3 @@ class StreamModule(L.LightningModule):
             x = torch.zeros(example["shape"], dtype=getattr(torch, example["dtype"]))
             self.learner.prepare(int(theirs["n_classes"]), x)
         check_identity(theirs, self.identity())
-
-
-def evaluation_part(trainer: L.Trainer) -> Part:
-    """Return which held-out part the Trainer evaluates now."""
-    return stream_data(trainer).evaluate_on if trainer.state.fn in ("fit", "validate") else "test"
-
-
-def stream_module(trainer: L.Trainer) -> StreamModule:
-    """Return the stream module that a Trainer runs.
-
-    Raises:
-        ValueError: when it runs another module.
-    """
-    module = trainer.lightning_module
-    if not isinstance(module, StreamModule):
-        raise ValueError(
-            f"the Trainer runs a {type(module).__name__}, and streams are trained by a lifelong.StreamModule: wrap the "
-            "learner in one"
-        )
-    return module

@@ -1,42 +1,12 @@
-"""Objects that remember how they were made, so that a run can write down how to make them again."""
+"""Objects that remember the arguments they were made with, so that a run can write down how to make them again."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from typing_extensions import Self
-
-T = TypeVar("T")
-RECORD = "_construction"
-"""The attribute of an object that holds its :class:`Construction`."""
-
-
-@dataclass(frozen=True)
-class Construction:
-    """A call that made an object.
-
-    Args:
-        factory: the class, or a function that returns the object.
-        args: what it was called with, by place.
-        kwargs: what it was called with, by name.
-    """
-
-    factory: Callable[..., Any]
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments by name, defaults included.
-
-        Raises:
-            TypeError: when they do not fit the signature.
-        """
-        bound = inspect.signature(self.factory).bind(*self.args, **self.kwargs)
-        bound.apply_defaults()
-        return dict(bound.arguments)
 
 
 class Recorded:
@@ -53,56 +23,50 @@ class Recorded:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the object and keep the arguments for :func:`init_arguments`."""
         made = super().__new__(cls)
-        _write(made, Construction(cls, args, kwargs))
+        # Past nn.Module.__setattr__, which would register modules among the arguments a second time.
+        object.__setattr__(made, "_given", (args, kwargs))
         return made
 
 
-def recorded_as(made: T, factory: Callable[..., T], **arguments: Any) -> T:
-    """Return an object that a function changed and returns, recorded as the call of that function.
-
-    An argument that is the object itself is recorded as it was made before. An object that does not say how it was
-    made stays so.
+def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Record an object as what a function made of some arguments, in place of its own constructor's.
 
     Args:
         made: the object.
-        factory: the function.
-        arguments: of the function, by name.
+        factory: a function that returns it.
+        arguments: what the function was given, by name.
 
     Example:
         >>> class Point(Recorded):
-        ...     def __init__(self, x: float) -> None:
-        ...         self.x = x
-        >>> def doubled(point: Point) -> Point:
-        ...     point.x *= 2
-        ...     return recorded_as(point, doubled, point=point)
-        >>> record = construction(doubled(Point(1.0)))
-        >>> record.factory.__name__, record.arguments()["point"].arguments()
-        ('doubled', {'x': 1.0})
+        ...     x = 0
+        >>> point = Point()
+        >>> record_as(point, len, {"x": 2})
+        >>> made_by(point), init_arguments(point)
+        (<built-in function len>, {'x': 2})
     """
-    before = construction(made)
-    if before is not None:
-        kwargs = {name: before if value is made else value for name, value in arguments.items()}
-        _write(made, Construction(factory, (), kwargs))
-    return made
+    object.__setattr__(made, "_made_by", (factory, arguments))
 
 
-def construction(made: object) -> Construction | None:
-    """Return the call that made an object, or None where the object does not say."""
-    record = getattr(made, "__dict__", {}).get(RECORD)
-    return record if isinstance(record, Construction) else None
+def is_recorded(made: Any) -> bool:
+    """Tell whether an object remembers how it was made."""
+    return isinstance(made, Recorded) or "_made_by" in getattr(made, "__dict__", {})
 
 
-def init_arguments(made: Recorded) -> dict[str, Any]:
-    """Return the arguments that an object was made with by name, defaults included.
+def made_by(made: Any) -> Callable[..., Any]:
+    """Return the class or function that made an object."""
+    factory, _ = made.__dict__.get("_made_by", (type(made), None))
+    return factory  # type: ignore[no-any-return]
+
+
+def init_arguments(made: Any) -> dict[str, Any]:
+    """Return the arguments of an object's constructor by name, defaults included.
 
     Raises:
         TypeError: when they do not fit the constructor's signature.
     """
-    record = construction(made)
-    assert record is not None, f"{type(made).__name__} was not made by its constructor"
-    return record.arguments()
-
-
-def _write(made: object, record: Construction) -> None:
-    # Past nn.Module.__setattr__, which would register modules among the arguments a second time.
-    object.__setattr__(made, RECORD, record)
+    if "_made_by" in made.__dict__:
+        return dict(made.__dict__["_made_by"][1])
+    args, kwargs = made.__dict__["_given"]
+    bound = inspect.signature(type(made)).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lifelong.compute.params import Params
-from strategies.snapshot import on
+from strategies.snapshot import to_device
 
 
 class Quadratic:
@@ -86,7 +86,7 @@ class Quadratic:
         """To the device of the parameters: a checkpoint is loaded on the CPU."""
         if self:
             device = next(iter(params.values())).device
-            self.importance, self.anchor = on(device, self.importance), on(device, self.anchor)
+            self.importance, self.anchor = to_device(self.importance, device), to_device(self.anchor, device)
 
 
 class _Term(torch.autograd.Function):

@@ -20,7 +20,7 @@ from lifelong.data.episode import Episode, Task
 from lifelong.learners.base import Learner
 
 Directions = Callable[..., Tensor]
-"""Of one :class:`~lifelong.data.episode.Task`, its outputs ``(n, *Y)`` and a row of each further tensor: ``(K, n, *Y)``."""
+"""From a :class:`~lifelong.data.episode.Task`, its outputs ``(n, *Y)`` and a row of further tensors: ``(K, n, *Y)``."""
 Magnitude = Callable[[Tensor], Tensor]
 """``torch.square`` or ``torch.abs``: of numbers, and such that ``|a b| = |a| |b|``."""
 

@@ -1,4 +1,4 @@
-"""The contract of a memory: a budget, a policy of what to keep, and new batches drawn from it."""
+"""The contract of a memory: past units within a budget, and new batches drawn from them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lifelong.learners.base import Learner
 
 
 class Memory(ABC):
-    """Past units within a budget, and new batches drawn from them."""
+    """Keep past units within a budget and draw new batches from them."""
 
     @abstractmethod
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """An experience begins: refuse a budget that will be too small before any time is spent."""
+        """Begin an experience: refuse a budget that will be too small before any time is spent."""
 
     @abstractmethod
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """An experience ends: keep a share of it."""
+        """Keep a share of an experience that ends."""
 
     @abstractmethod
-    def watch(
+    def update(
         self,
         learner: Learner,
         batch: Episode,
@@ -36,41 +36,41 @@ class Memory(ABC):
         *,
         runner: TaskRunner,
     ) -> None:
-        """A step's batch goes by: an online policy keeps some of the stream's own units in it."""
+        """Keep some of the stream's own units in a step's batch; neutral where experiences are kept at their end."""
 
     @abstractmethod
-    def draw(self, n_units: int, position: Position, like: Episode, home: int | None = None) -> Episode:
-        """This rank's share of ``n_units`` from memory, of the shape of ``like``; of one of its ``homes`` if given."""
+    def draw(self, n_units: int, position: Position, like: Episode, experience: int | None = None) -> Episode:
+        """Return this rank's share of ``n_units`` shaped as ``like``; of one of :attr:`experiences` where given."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Examples that it holds."""
+        """Return the number of examples."""
 
     @property
     @abstractmethod
-    def homes(self) -> list[int]:
-        """The past experiences that it holds something of, as ``draw`` knows them."""
+    def experiences(self) -> list[int]:
+        """Return the past experiences that it holds something of, as :meth:`draw` takes them."""
 
     @property
     @abstractmethod
     def n_past(self) -> int:
-        """Past experiences that it holds something of."""
+        """Return the number of past experiences that it holds something of."""
 
     @property
     @abstractmethod
     def nbytes(self) -> int:
-        """Bytes of what is kept."""
+        """Return the bytes of all that is kept."""
 
     @abstractmethod
     def state(self) -> Any:
-        """What is kept, for the checkpoint."""
+        """Return all that is kept, for a checkpoint."""
 
     @abstractmethod
     def load(self, state: Any) -> None:
-        """What was kept, from the checkpoint."""
+        """Take what is kept from a checkpoint."""
 
 
 def example_bytes(pool: Pool) -> int:
-    """Bytes of one example of a pool: its input, and its target if it has a real one."""
+    """Return the bytes of one example of a pool: its input, and its target if it has a real one."""
     targets = 0 if pool.targets is None else pool.targets[0].nbytes
     return int(pool.x[0].nbytes + targets)

@@ -1,4 +1,4 @@
-"""How much a memory may keep, and which examples it keeps."""
+"""The budget of a memory, and the policies by which it is spent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ the same probability (Vitter 1985), for which no boundaries are needed."""
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is kept: the smallest of the bounds that are given.
+    """Bound how much a memory keeps, by the smallest of the bounds that are given.
 
     Args:
         examples: in all.
@@ -42,11 +42,11 @@ class Budget:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether nothing is to be kept: a memory that is turned off, not one that is too small."""
+        """Tell whether nothing is to be kept: a memory that is turned off, not one that is too small."""
         return 0 in (self.examples, self.bytes, self.per_class)
 
     def capacity(self, example_bytes: int) -> int | None:
-        """Examples in all; None where only those of a class are bounded."""
+        """Return how many examples fit in all; None where only those of a class are bounded."""
         bounds = [] if self.examples is None else [self.examples]
         if self.bytes is not None:
             bounds.append(self.bytes // example_bytes)

@@ -1,4 +1,4 @@
-"""What strategies with a memory share: its settings, its life, its place in the checkpoint, how much it counts."""
+"""What strategies with a memory share: its settings, its life, its place in the checkpoint, and how much it counts."""
 
 from __future__ import annotations
 
@@ -9,84 +9,97 @@ from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
+from strategies.memory.balanced import BalancedMemory
 from strategies.memory.base import Memory
 from strategies.memory.budget import Budget, Policy
 from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.reservoir import Reservoir
 from strategies.memory.task_memory import TaskMemory
 
 Weighting = Literal["experience", "equal"] | float
-"""How rehearsed units count: each experience alike, each unit alike, or so much for their mean against the current."""
+"""How rehearsed units count: each experience alike, each unit alike, or a weight of their mean against the current."""
 
 
 class Rehearsal(Strategy):
-    """A strategy with a memory; abstract: subclasses say what is done with it.
+    """Keep a memory; abstract: subclasses choose what is done with it.
 
     Args:
         budget: how much is kept; ``per_class`` is for labelled examples alone.
         policy: which examples are kept. Few-shot tasks need whole classes, so ``class_balanced``.
     """
 
-    def __init__(
-        self,
-        *,
-        budget: Budget,
-        policy: Policy,
-    ) -> None:
+    def __init__(self, *, budget: Budget, policy: Policy) -> None:
         super().__init__()
-        self.budget = budget
-        self.policy = policy
-        self.memory: Memory | None = None
+        self.budget, self.policy = budget, policy
+        self._memory: Memory | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """Return the memory of an attached strategy."""
+        assert self._memory is not None, "StreamModule attaches its strategies"
+        return self._memory
+
+    @property
+    def examples(self) -> ExampleMemory:
+        """Return the memory of an attached strategy that learns from labelled examples."""
+        memory = self.memory
+        assert isinstance(memory, ExampleMemory)
+        return memory
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether it is told where experiences end: only a reservoir does without."""
+        """Tell whether it works at the end of experiences: only a reservoir does without."""
         return self.policy != "reservoir"
 
     def attach(self, learner: Learner) -> None:
-        """A memory for what the learner learns from: tasks or examples."""
+        """Make a memory for what the learner learns from: tasks or examples."""
         if learner.unit == "examples" or "few-shot" not in self.streams:  # the latter are refused with the stream
-            self.memory = ExampleMemory(self.budget, self.policy)
+            self._memory = make_example_memory(self.budget, self.policy)
             return
         if self.policy != "class_balanced" or self.budget.per_class is not None:
             raise ValueError(
                 f"{type(self).__name__} keeps whole classes for few-shot tasks: set its policy to class_balanced and "
                 "bound it by budget.examples or budget.bytes"
             )
-        self.memory = TaskMemory(self.budget)
-
-    @property
-    def kept(self) -> Memory:
-        """The memory of an attached strategy."""
-        assert self.memory is not None, "StreamModule attaches its strategies"
-        return self.memory
+        self._memory = TaskMemory(self.budget)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Refuse a budget that will be too small."""
-        self.kept.begin(learner, visit, runner=runner)
+        self.memory.begin(learner, visit, runner=runner)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Keep a share of the experience."""
-        self.kept.end(learner, visit, runner=runner)
+        self.memory.end(learner, visit, runner=runner)
 
-    def share(self, n_units: int, batch: Episode, position: Position, home: int | None = None) -> Episode | None:
-        """This rank's share of so many units of the batch's shape, drawn from memory; None where it is empty."""
-        return self.kept.draw(n_units, position, batch, home) if position.rank < n_units else None
+    def draw(self, n_units: int, batch: Episode, position: Position, experience: int | None = None) -> Episode | None:
+        """Return this rank's share of ``n_units`` drawn from memory, shaped as a batch; None where it has none."""
+        return self.memory.draw(n_units, position, batch, experience) if position.rank < n_units else None
 
     def memory_bytes(self) -> int:
-        """Bytes of what is kept."""
-        return 0 if self.memory is None else self.memory.nbytes
+        """Return the bytes of the memory."""
+        return 0 if self._memory is None else self._memory.nbytes
 
     def get_extra_state(self) -> Any:
-        """What is kept, for the checkpoint."""
-        return None if self.memory is None else self.memory.state()
+        """Return the memory, for a checkpoint."""
+        return None if self._memory is None else self._memory.state()
 
     def set_extra_state(self, state: Any) -> None:
-        """What was kept, from the checkpoint."""
-        self.kept.load(state)
+        """Take the memory from a checkpoint."""
+        self.memory.load(state)
+
+
+def make_example_memory(budget: Budget, policy: Policy) -> ExampleMemory:
+    """Return the memory of labelled examples that a policy names.
+
+    Example:
+        >>> type(make_example_memory(Budget(examples=10), "herding")).__name__
+        'BalancedMemory'
+    """
+    return Reservoir(budget) if policy == "reservoir" else BalancedMemory(budget, policy)
 
 
 def weight_of_rehearsed(weighting: Weighting, n_past: int, n_current: int, n_rehearsed: int) -> float:
-    """The weight of each rehearsed unit where each current one has weight 1.
+    """Return the weight of each rehearsed unit where each current one has weight 1.
 
     Example:
         >>> weight_of_rehearsed("experience", n_past=3, n_current=8, n_rehearsed=4)
@@ -102,7 +115,7 @@ def check_rehearsal(name: str, setting: str, n_units: int | None, weighting: Wei
 
     Args:
         name: of the strategy.
-        setting: that holds the number of units.
+        setting: name of the setting that holds the number of units.
         n_units: drawn from memory in each step.
         weighting: how they count.
 

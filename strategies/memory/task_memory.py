@@ -1,4 +1,4 @@
-"""A memory for few-shot tasks: whole classes by experience, re-drawn into new tasks."""
+"""A memory for few-shot tasks: whole classes by experience, from which new tasks are drawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from strategies.memory.budget import Budget
 
 
 class TaskMemory(Memory):
-    """Raw examples by experience and class, in whole classes of at least ``n_shot + n_query`` examples.
+    """Keep examples by experience and class, in whole classes of at least ``n_shot + n_query`` examples.
 
     Every experience keeps an equal share of the budget; older shares shrink by whole classes when a new experience
     comes. A drawn task never mixes experiences.
@@ -37,8 +37,8 @@ class TaskMemory(Memory):
         self.pools: list[Pool] = []
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Refuse a budget that will be too small before any time is spent."""
-        shape = _shape(next(visit.batches("memory", _LOTS))[1])
+        """Refuse a budget that has no room for a task of every experience."""
+        shape = _shape(next(visit.batches("memory", _MANY_TASKS))[1])
         for pool in visit.experience.pools:
             capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
             if 0 < capacity < needed * visit.n_experiences:
@@ -49,8 +49,8 @@ class TaskMemory(Memory):
                 )
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Shrink what is kept and keep a share of this experience."""
-        shape = _shape(next(visit.batches("memory", _LOTS))[1])
+        """Shrink the shares of older experiences and keep one of this experience."""
+        shape = _shape(next(visit.batches("memory", _MANY_TASKS))[1])
         rng = generator(visit.seed, "memory", visit.experience.index)
         candidates = [*self.pools, *(_shuffle(pool, rng) for pool in visit.experience.pools)]
         shares = [self._capacity(pool) // len(candidates) for pool in candidates]
@@ -61,7 +61,7 @@ class TaskMemory(Memory):
             if share >= need
         ]
 
-    def watch(
+    def update(
         self,
         learner: Learner,
         batch: Episode,
@@ -70,15 +70,15 @@ class TaskMemory(Memory):
         *,
         runner: TaskRunner,
     ) -> None:
-        """Nothing: whole classes are kept at the end of an experience."""
+        """Keep nothing: whole classes are chosen at the end of an experience."""
 
-    def draw(self, n_units: int, position: Position, like: Episode, home: int | None = None) -> Episode:
-        """New tasks; task ``i`` of a step depends on the seed, the step and ``i`` alone."""
+    def draw(self, n_units: int, position: Position, like: Episode, experience: int | None = None) -> Episode:
+        """Return new tasks; task ``i`` of a step depends on the seed, the step and ``i`` alone."""
         shape, draws = _shape(like), []
         for task in range(position.rank, n_units, position.world):
             index = position.step * n_units + task
             rng = generator(position.seed, "rehearse", position.experience, index)
-            pool = self.pools[index % len(self.pools) if home is None else home]
+            pool = self.pools[index % len(self.pools) if experience is None else experience]
             draws.append(draw_task([pool], shape, rng))
         return gather(draws, shape, like.weight.device)
 
@@ -86,22 +86,22 @@ class TaskMemory(Memory):
         return sum(len(pool) for pool in self.pools)
 
     @property
-    def homes(self) -> list[int]:
-        """The pools of the past experiences that it holds classes of."""
+    def experiences(self) -> list[int]:
+        """Return the numbers of its pools: one for each past experience that it holds classes of."""
         return list(range(len(self.pools)))
 
     @property
     def n_past(self) -> int:
-        """Past experiences that it holds classes of."""
+        """Return the number of past experiences that it holds classes of."""
         return len(self.pools)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the examples that are kept."""
+        """Return the bytes of the examples."""
         return sum(len(pool) * example_bytes(pool) for pool in self.pools)
 
     def state(self) -> list[dict[str, Any]]:
-        """What is kept, for the checkpoint."""
+        """Return all that is kept, for a checkpoint."""
         return [
             {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
             | {"n_variants": p.n_variants, "numbers": p.numbers.tolist(), "fixed_ways": p.fixed_ways}
@@ -110,14 +110,14 @@ class TaskMemory(Memory):
         ]
 
     def load(self, state: list[dict[str, Any]]) -> None:
-        """What was kept, from the checkpoint."""
+        """Take what is kept from a checkpoint."""
         self.pools = []
-        for kept in state:
-            members = np.split(np.arange(sum(kept["sizes"])), np.cumsum(kept["sizes"])[:-1])
-            x, targets = (None if t is None else t.cpu() for t in (kept["x"], kept["targets"]))
+        for saved in state:
+            members = np.split(np.arange(sum(saved["sizes"])), np.cumsum(saved["sizes"])[:-1])
+            x, targets = (None if t is None else t.cpu() for t in (saved["x"], saved["targets"]))
             assert x is not None
-            same = {key: kept[key] for key in ("n_variants", "name", "numbers", "fixed_ways", "ordered")}
-            self.pools.append(Pool(x, members, kept["names"], targets=targets, **same))
+            settings = {key: saved[key] for key in ("n_variants", "name", "numbers", "fixed_ways", "ordered")}
+            self.pools.append(Pool(x, members, saved["names"], targets=targets, **settings))
 
     def _capacity(self, pool: Pool) -> int:
         capacity = self.budget.capacity(example_bytes(pool))
@@ -125,8 +125,8 @@ class TaskMemory(Memory):
         return capacity
 
 
-_LOTS = 1024
-"""More tasks than there are ranks, so that each rank sees one and can read its shape."""
+_MANY_TASKS = 1024
+"""More tasks than there are ranks, so that each rank gets one and can read its shape."""
 
 
 def _shape(batch: Episode) -> TaskShape:
@@ -145,7 +145,7 @@ def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
 
 
 def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
-    """The first classes and examples that fit into a share, in memory of their own."""
+    """Return the first classes and examples that fit into a share, copied."""
     n_classes = min(pool.n_classes, share // (per_class * pool.n_variants)) * pool.n_variants
     kept = [members[: share // n_classes] for members in pool.members[:n_classes]]
     index = torch.from_numpy(np.concatenate(kept))

@@ -1,34 +1,34 @@
-from __future__ import annotations
+"""The suite of peak memory: what a peak counts, and the curves along both axes."""
 
-from typing import Any
+from __future__ import annotations
 
 import pytest
 import torch
-from rich.console import Console
 
 from benchmarks.performance import memory
-from benchmarks.performance.memory import Case, peak, plot, tables, training_step
+from benchmarks.performance.memory import AXES, TABLES, Case, measure, peak, training_step
+from benchmarks.performance.suite import Row, Settings
 from lifelong.networks import Conv4
 
-ROWS: list[dict[str, Any]] = [
-    {"name": name, "n_tasks": n_tasks, "n_steps": n_steps, "n_filters": 4, "peak": mb * n_tasks, "seconds": 0.5 * mb}
-    for n_tasks, n_steps in ((1, 1), (2, 1), (2, 2))
+ROWS: list[Row] = [
+    {"name": name, "axis": axis, "sizes": [1, 2], "peak": [mb, 2 * mb], "seconds": [0.5, 1.0], "slope": mb, "time": 1.0}
+    for axis in AXES
     for name, mb in (("recompute nothing", 2.0), ("recompute tasks", 4.0))
 ]
-MISSING = {"name": "learn2learn, summed", "n_tasks": 4, "n_steps": 5, "n_filters": 4, "note": "it is not installed"}
 
 
-def test_tables_and_plot_digest_rows() -> None:
-    console = Console(record=True, width=160)
-    for table in tables([*ROWS, MISSING]):
-        console.print(table)
-    text = console.export_text()
-    assert all(words in text for words in ("MB per task", "MB per inner step", "it is not installed"))
-    found = next(line for line in text.splitlines() if "recompute tasks" in line)
-    assert [cell.strip() for cell in found.split("│")[2:-1]] == ["4.0 (2.00)", "8.0 (2.00)", "4.0", "2.00"]
-    by_tasks, by_steps, trade = plot([*ROWS, MISSING]).axes
-    assert [len(axes.lines) for axes in (by_tasks, by_steps)] == [2, 2]
-    assert len(trade.collections) == 2
+def test_a_table_for_each_axis() -> None:
+    by_tasks, by_steps = (table.markdown(ROWS) for table in TABLES)
+    assert "MB per task" in by_tasks
+    assert "MB per inner step" in by_steps
+    cells = [cell.strip() for cell in by_tasks.splitlines()[-1].split("|")[1:-1]]
+    assert cells == ["recompute tasks", "4.0 (0.50)", "8.0 (1.00)", "", "", "4.0", "1.00"]
+
+
+def test_our_curves_are_measured_along_both_axes() -> None:
+    rows = list(measure(Settings(quick=True, only=("recompute nothing",)), lambda what: None))
+    assert [(row["axis"], row["sizes"]) for row in rows] == [("tasks", [1, 2]), ("inner steps", [1, 2])]
+    assert all(min(row["peak"] + row["seconds"]) > 0 for row in rows)
 
 
 def test_peaks_tell_what_is_kept() -> None:

@@ -53,7 +53,6 @@ def test_the_plain_loop_counts_all_experiences_but_the_first(
     assert seconds > 0
 
 
-@pytest.mark.slow
 def test_every_contender_of_ours_is_measured(root: Path) -> None:
     rows = list(split_mnist_speed.contenders(root, STEPS, None))
     assert [row.name for row in rows] == ["plain loop", "plain loop, fused Adam", *split_mnist_speed.LIFELONG]
@@ -61,7 +60,6 @@ def test_every_contender_of_ours_is_measured(root: Path) -> None:
         assert split_mnist_speed.measure(row, root) > 0
 
 
-@pytest.mark.slow
 def test_a_contender_that_fails_is_told(root: Path) -> None:
     with pytest.raises(ValueError, match=r"(?s)^broken failed with exit code 1: .*no such thing"):
         split_mnist_speed.measure(Contender("broken", ["python", "-c", "raise SystemExit('no such thing')"]), root)

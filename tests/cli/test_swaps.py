@@ -128,12 +128,19 @@ def test_an_appended_strategy_leaves_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("old", "new"), list(itertools.permutations(NETWORKS, 2)), ids=lambda kind: kind.__name__)
 def test_network_takes_along_what_it_requires(old: type, new: type, tmp_path: Path) -> None:
     required = node(new)["init_args"]
-    before = base(model=node(learners.MAML, network=node(old, **changed(old), n_outputs=3)))
+    given = node(old)
+    given["init_args"] |= changed(old) | {"n_outputs": 3}
+    before = base(model=node(learners.MAML))
+    before["model"]["init_args"]["network"] = given
     shared = {n: v for n, v in required.items() if n in before["model"]["init_args"]["network"]["init_args"]}
     missing = {n: v for n, v in required.items() if n not in shared}
     options = (f"--model.network={new.__name__}", *(f"--model.network.{n}={v}" for n, v in missing.items()))
     found = config_of(tmp_path, before, options=options)["model"]["init_args"]["network"]
-    expected = config_of(tmp_path, base(model=node(learners.MAML, network=node(new, **shared))))
+    wanted = node(new)
+    wanted["init_args"] |= shared
+    alone = base(model=node(learners.MAML))
+    alone["model"]["init_args"]["network"] = wanted
+    expected = config_of(tmp_path, alone)
     assert found == expected["model"]["init_args"]["network"]
 
 

@@ -16,7 +16,6 @@ from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.strategy import Chain, Strategy
-from lifelong.training.stream_module import StreamModule
 from strategies import EWC, AdapterBank
 from tests.datamodules.test_examples import Numbered, SplitClasses
 from tests.toys import fit, make_classifier, make_learner, module_of, toy_data, toy_examples, weights
@@ -125,9 +124,8 @@ def test_among_all_classes_nothing_tells_it_the_experience(monkeypatch: pytest.M
     for poisoned in (False, True):
         learner, data = make_classifier(), toy_examples("class", classes="all")
         if poisoned:
-            monkeypatch.setattr(
-                StreamModule, "_position_of", lambda self, step: Position(-7, step=10**9, seed=10**9, rank=5)
-            )
+            nowhere = Position(-7, step=10**9, seed=10**9, rank=5)
+            monkeypatch.setattr(type(data), "position", lambda self, *_, nowhere=nowhere: nowhere)
             nameless = tuple(replace(e, name="garbage") for e in data.stream.experiences)
             data._stream = replace(data.stream, experiences=nameless, domains=("garbage",) * 3)
         module = module_of(learner)

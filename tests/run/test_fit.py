@@ -123,7 +123,7 @@ def test_what_cannot_be_recorded_is_named_and_asked_for() -> None:
 
 
 def test_unknown_argument_names_the_nearest() -> None:
-    with pytest.raises(ValueError, match="fit has no argument max_epoch, .* did you mean max_epochs"):
+    with pytest.raises(ValueError, match=r"fit has no argument max_epoch, .* did you mean max_epochs"):
         lifelong.fit(protonet(), glyphs(), max_epoch=3)
 
 

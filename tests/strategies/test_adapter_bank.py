@@ -67,7 +67,7 @@ def test_trunk_and_old_entries_never_move_again(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("mapping", ["vmap", "loop"])
-def test_clear_domains_are_routed_right_and_the_oracle_is_reported(mapping: str) -> None:
+def test_distinct_domains_are_routed_to_their_entries(mapping: str) -> None:
     module = module_of(make_learner("MAML"), [bank()], plan=mapping)  # type: ignore[arg-type]
     evaluator = fit(module, toy_data(3, shift=10.0))
     routed = evaluator.matrix("AdapterBank/routing_accuracy")
@@ -133,7 +133,7 @@ def test_signatures_are_those_of_evaluation() -> None:
     assert same(found[0], found[1])
 
 
-def test_a_parameter_of_the_learner_is_not_taken_for_one_of_the_network() -> None:
+def test_a_learners_own_parameter_is_not_adapted() -> None:
     class Scaled(nn.Linear):
         def __init__(self) -> None:
             super().__init__(4, 8)
@@ -174,7 +174,7 @@ class WithAdapters(nn.Module):
         return self.head((self.body(x) + self.side(x)).relu())  # type: ignore[no-any-return]
 
 
-def test_a_network_with_adapters_of_its_own_has_these_for_entries() -> None:
+def test_a_networks_own_adapters_are_the_entries() -> None:
     torch.manual_seed(0)
     learner, bank = NoAdaptation(WithAdapters()), AdapterBank()
     before = {name: p.clone() for name, p in learner.network.named_parameters()}

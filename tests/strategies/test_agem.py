@@ -105,7 +105,7 @@ def test_the_step_does_not_point_against_the_reference(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["few-shot", "class"])
-def test_the_reference_is_the_gradient_of_the_mean_loss_on_memory(kind: str) -> None:
+def test_the_reference_is_the_gradient_on_the_memory(kind: str) -> None:
     strategy = AGEM(budget=Budget(examples=60), n_reference=5)
     learner, batch = learnt(kind, strategy)
     strategy.rehearse(learner, batch, Position(2, n_tasks=4), runner=RUNNER)

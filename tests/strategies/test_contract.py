@@ -113,7 +113,7 @@ def test_first_experience_is_plain_fine_tuning(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in CASES if kind == "few-shot"])
-def test_first_experience_of_a_metric_learner_is_plain_fine_tuning(name: str) -> None:
+def test_a_metric_learners_first_experience_is_plain(name: str) -> None:
     assert same(learnt([MAKERS[name]()], name="ProtoNet"), learnt([], name="ProtoNet"))
 
 

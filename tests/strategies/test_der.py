@@ -76,7 +76,7 @@ def test_ways_that_an_example_does_not_have_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("kind", ["class", "domain", "task"])
-def test_kept_outputs_are_those_of_the_time_for_the_ways_of_the_time(kind: str) -> None:
+def test_stored_outputs_are_those_of_the_step_that_stored_them(kind: str) -> None:
     outputs_then: dict[tuple[float, ...], list[Tensor]] = {}
 
     class Spied(DER):
@@ -92,11 +92,12 @@ def test_kept_outputs_are_those_of_the_time_for_the_ways_of_the_time(kind: str) 
     fit(make_classifier(), toy_examples(kind, 3), [strategy])
     memory = memory_of(strategy)
     assert len(memory) == 24
-    assert set(memory.home.tolist()) == {0, 1, 2}
-    for x, home, logits in zip(memory.x, memory.home.tolist(), memory.extra["logits"], strict=True):
+    assert set(memory.rows.experience.tolist()) == {0, 1, 2}
+    rows = memory.rows
+    for x, experience, logits in zip(rows.x, rows.experience.tolist(), rows.extra["logits"], strict=True):
         choices = outputs_then[tuple(x.tolist())]
         assert any(torch.equal(logits.nan_to_num(99), then.nan_to_num(99)) for then in choices)
-        n_ways = {"class": 4 * (home + 1), "domain": 4, "task": 4}[kind]
+        n_ways = {"class": 4 * (experience + 1), "domain": 4, "task": 4}[kind]
         assert (~logits.isnan()).sum() == n_ways
 
 
@@ -121,13 +122,13 @@ def test_the_terms_by_formula(kind: str, n_replay: int | None) -> None:
     memory, position = memory_of(strategy), at(2, step=1, n=8)
     rows, others = (memory.pick(n_replay or 8, position, salt=salt) for salt in (0, 1))
     assert not torch.equal(rows, others)
-    every = learner.apply_network(learner.meta_parameters(), memory.x)
-    kept = memory.extra["logits"]
+    every = learner.apply_network(learner.meta_parameters(), memory.rows.x)
+    kept = memory.rows.extra["logits"]
     gaps = (every[:, : kept.shape[1]] - kept).square()  # the network has more outputs than there are classes
     dark = torch.stack([gaps[row][~kept[row].isnan()].mean() for row in rows])
-    ways = memory.ways_now()[memory.home[others].long()]
+    ways = memory.competing()[memory.rows.experience[others].long()]
     logits = every[others].gather(1, ways)
-    labels = (ways == memory.number[others, None]).int().argmax(1)
+    labels = (ways == memory.rows.label[others, None]).int().argmax(1)
     expected = 0.3 * dark.mean() + 0.7 * F.cross_entropy(logits, labels)
     found = strategy.penalty(learner, step_of(learner, batch, position), runner=RUNNER)
     assert found is not None
@@ -151,10 +152,10 @@ def test_the_budget_in_bytes_counts_the_outputs() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_streams_own_examples_are_seen_once_whatever_is_rehearsed(order: int) -> None:
+def test_the_reservoir_sees_no_rehearsed_examples(order: int) -> None:
     strategy, replay = DER(budget=Budget(examples=400)), Replay(budget=Budget(examples=24))
     fit(make_classifier(), toy_examples("class", 3), [strategy, replay][::order])
-    assert memory_of(strategy).n_watched == len(memory_of(strategy)) == 3 * 4 * 8
+    assert memory_of(strategy).n_seen == len(memory_of(strategy)) == 3 * 4 * 8
 
 
 def test_a_step_does_not_meet_its_own_examples() -> None:
@@ -171,7 +172,7 @@ def test_a_step_does_not_meet_its_own_examples() -> None:
     assert all(value is not None and value > 0 for value in values[1:])
 
 
-def test_of_no_strength_it_is_plain_fine_tuning_and_keeps_a_memory() -> None:
+def test_without_strength_it_is_plain_fine_tuning() -> None:
     found = []
     for strategies in ([], [DER(alpha=0, beta=0, budget=Budget(examples=24))], [DER(budget=Budget(examples=0))]):
         learner = make_classifier()
@@ -190,14 +191,14 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
     (whole, _), (resumed, _) = fit_twice(make_classifier, lambda: toy_examples("class", 3), make, tmp_path, step=6)
     assert same(weights(whole), weights(resumed))
-    one, two = (memory_of(strategy).extra["logits"].nan_to_num(99) for strategy in strategies)
+    one, two = (memory_of(strategy).rows.extra["logits"].nan_to_num(99) for strategy in strategies)
     assert torch.equal(one, two)
 
 
 def test_it_works_without_boundaries() -> None:
     learner, strategy = make_classifier(), DER(budget=Budget(examples=24))
     fit(learner, toy_examples("class", 3, classes="all", fade=0.5), [strategy])
-    assert memory_of(strategy).n_watched == 3 * 4 * 8
+    assert memory_of(strategy).n_seen == 3 * 4 * 8
     assert len(memory_of(strategy)) == 24
 
 

@@ -96,13 +96,13 @@ def test_the_classes_of_all_ranks_are_present() -> None:
     assert masked.classes.tolist() == [[-1] * 5 + [5, 6, 7]] * 2
 
 
-def test_its_own_examples_are_watched_with_their_class() -> None:
+def test_the_streams_own_examples_are_stored_with_their_class() -> None:
     strategy = ERACE(budget=Budget(examples=400))
     fit(make_classifier(), toy_examples("class", 3), [strategy, Replay(budget=Budget(examples=24))])
     memory = strategy.memory
     assert isinstance(memory, ExampleMemory)
-    assert memory.n_watched == len(memory) == 3 * 4 * 8
-    assert all(number // 4 == home for number, home in zip(memory.number.tolist(), memory.home.tolist(), strict=True))
+    assert memory.n_seen == len(memory) == 3 * 4 * 8
+    assert torch.equal(memory.rows.label // 4, memory.rows.experience)
 
 
 @pytest.mark.parametrize("policy", ["reservoir", "class_balanced"])

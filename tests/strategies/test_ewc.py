@@ -32,7 +32,7 @@ def quadratics(n: int = 3) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     return made
 
 
-def test_the_merged_quadratic_equals_the_sum_in_value_and_gradient() -> None:
+def test_the_merged_quadratic_equals_the_sum() -> None:
     ewc, parts = EWC(strength=3.0), quadratics()
     for fisher, anchor in parts:
         ewc._merge({k: f.clone() for k, f in fisher.items()}, {k: a.clone() for k, a in anchor.items()})

@@ -32,8 +32,8 @@ def gdumb(**settings: Any) -> GDumb:
 
 
 def memory_of(strategy: GDumb) -> ExampleMemory:
-    assert isinstance(strategy.kept, ExampleMemory)
-    return strategy.kept
+    assert isinstance(strategy.examples, ExampleMemory)
+    return strategy.examples
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -96,7 +96,7 @@ def test_the_memory_is_balanced_and_learnt_in_whole_passes() -> None:
             assert plans[-1].shape == (9, 8)
 
     fit(make_classifier(), toy_examples("class", 3), [strategy, Look(lambda: None)])
-    assert set(Counter(memory_of(strategy).number.tolist()).values()) == {2}
+    assert set(Counter(memory_of(strategy).rows.label.tolist()).values()) == {2}
     for plan in plans:
         passes = plan.reshape(3, 24)
         assert (np.sort(passes, axis=1) == np.arange(24)).all()

@@ -121,7 +121,7 @@ def test_no_step_points_against_any_past_experience(kind: str) -> None:
 
 @pytest.mark.parametrize("policy", ["class_balanced", "reservoir"])
 def test_each_reference_is_of_one_past_experience(policy: str) -> None:
-    strategy, homes = GEM(budget=Budget(examples=24), policy=policy, n_reference=6), []  # type: ignore[arg-type]
+    strategy, experiences = GEM(budget=Budget(examples=24), policy=policy, n_reference=6), []  # type: ignore[arg-type]
     data, learner = toy_examples("task", 3), make_classifier()
     fit(learner, data, [strategy])
     batch = data.draw(data.stream.experiences[2], "train", range(4)).gather(learner.device)
@@ -129,9 +129,9 @@ def test_each_reference_is_of_one_past_experience(policy: str) -> None:
     for share in strategy._shares:
         assert share is not None
         assert share.classes is not None
-        homes.append({int(row[0]) // 4 for row in share.classes})  # the task's own ways name it
+        experiences.append({int(row[0]) // 4 for row in share.classes})  # the task's own ways name it
     # A reservoir is in the third experience until the next one begins.
-    assert homes == ([{0}, {1}, {2}] if policy == "class_balanced" else [{0}, {1}])
+    assert experiences == ([{0}, {1}, {2}] if policy == "class_balanced" else [{0}, {1}])
     assert strategy.needs_boundaries
 
 

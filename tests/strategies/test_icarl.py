@@ -20,7 +20,8 @@ from lifelong.networks import WithHead
 from lifelong.strategy import Step
 from strategies import ICaRL
 from strategies.memory.budget import Budget
-from strategies.memory.example_memory import ExampleMemory, herd
+from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.herding import herd
 from tests.interrupted import fit_twice
 from tests.toys import AtEnd, fit, make_classifier, make_learner, module_of, same, toy_data, toy_examples, weights
 
@@ -53,9 +54,7 @@ def features(learner: Classifier, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 @pytest.mark.parametrize("classes", ["seen", "all"])
-def test_the_loss_is_a_yes_or_no_for_every_way_with_old_answers_for_old_classes(
-    temperature: float, classes: Any
-) -> None:
+def test_old_outputs_are_the_targets_of_old_classes(temperature: float, classes: Any) -> None:
     learner, icarl = learnt(2, temperature=temperature)
     old = icarl.old
     with torch.no_grad():
@@ -99,30 +98,30 @@ def test_absent_ways_are_free_and_have_no_gradient() -> None:
 def test_exemplars_are_chosen_by_the_policy(policy: Any) -> None:
     _, icarl = learnt(1, policy=policy)
     reference, _ = learnt(1)
-    memory, (pool,) = icarl.kept, toy_examples("class", 1).stream.experiences[0].pools
+    memory, (pool,) = icarl.examples, toy_examples("class", 1).stream.experiences[0].pools
     assert isinstance(memory, ExampleMemory)
     for number, members in zip(pool.numbers.tolist(), pool.members, strict=True):
         with torch.no_grad():
             order = herd(features(reference, pool.gather(members, torch.device("cpu"))), 3)
         herded = pool.x[torch.from_numpy(members)[order]]
-        kept = memory.x[memory.number == number]
+        kept = memory.rows.x[memory.rows.label == number]
         assert len(kept) == 3
         is_herded = sorted(kept.tolist()) == sorted(herded.tolist())
         assert is_herded or policy == "class_balanced"
     if policy == "class_balanced":
-        assert sorted(memory.x.tolist()) != sorted(learnt(1)[1].kept.x.tolist())  # type: ignore[union-attr, attr-defined]
+        assert sorted(memory.rows.x.tolist()) != sorted(learnt(1)[1].examples.rows.x.tolist())  # type: ignore[union-attr, attr-defined]
 
 
 def test_the_answer_is_the_nearest_mean_of_exemplars() -> None:
     learner, icarl = learnt(2)
-    memory = icarl.kept
+    memory = icarl.examples
     assert isinstance(memory, ExampleMemory)
     batch = batch_of(1, classes="all")
     found = icarl.respond(learner, learner.meta_parameters(), batch, runner=RUNNER)
     assert found is not None
     assert found.shape == (6, 1, 12)
     for number in range(12):
-        mine = memory.x[memory.number == number]
+        mine = memory.rows.x[memory.rows.label == number]
         if number >= 8:
             assert len(mine) == 0
             assert (found[:, 0, number] == -torch.inf).all()
@@ -172,7 +171,7 @@ def test_exemplars_count_as_often_as_they_are_among_all_examples() -> None:
         torch.testing.assert_close(weight[8:].sum() / weight[:8].sum(), torch.tensor(n_kept / n_current))
 
 
-def test_the_old_network_is_that_of_the_last_end_and_never_trains() -> None:
+def test_the_old_network_is_that_of_the_last_experience() -> None:
     learner, icarl, kept = classifier(), ICaRL(budget=Budget(per_class=3)), []
 
     def look() -> None:
@@ -184,7 +183,7 @@ def test_the_old_network_is_that_of_the_last_end_and_never_trains() -> None:
     assert not same(kept[0][1], kept[1][1])
 
 
-def test_running_statistics_and_dropout_stand_still_where_old_answers_and_means_are_taken() -> None:
+def test_old_outputs_and_means_are_taken_in_evaluation_mode() -> None:
     torch.manual_seed(0)
     body = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5))
     learner = Classifier(WithHead(body, n_features=8, n_outputs=12), loss="sigmoid")

@@ -75,7 +75,7 @@ def test_binary_distillation_by_hand() -> None:
     torch.testing.assert_close(gradient, torch.tensor([(0.5 - 0.75) / 2, (0.25 - 0.5) / 2]))
 
 
-def test_a_yes_or_no_for_each_class_is_distilled_as_such() -> None:
+def test_sigmoid_outputs_are_distilled_class_by_class() -> None:
     learner, teacher, lwf, x = linear(), linear(seed=1), LwF(), torch.randn(3, 2)
     learner = Classifier(learner.network, loss="sigmoid")
     teach(lwf, teacher, [[0, 1]], n_past=1)
@@ -130,7 +130,7 @@ def test_among_all_the_old_answers_to_all_ways_are_the_targets() -> None:
     torch.testing.assert_close(lwf.distances(learner, step, step.batch, RUNNER), expected)
 
 
-def test_among_all_says_nothing_new_where_each_experience_has_a_head() -> None:
+def test_among_all_equals_seen_where_experiences_have_heads() -> None:
     found = []
     for among in ("seen", "all"):
         learner, lwf, x = linear(4), LwF(among=among), torch.arange(8.0).reshape(4, 2)  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ def test_new_and_unseen_classes_are_not_distilled(ways: list[int]) -> None:
     assert (gradient[2:] == 0).all()
 
 
-def test_every_earlier_head_is_distilled_on_its_own_and_counts_alike() -> None:
+def test_every_earlier_head_is_distilled_and_counts_alike() -> None:
     learner, teacher, lwf, x = linear(7), linear(7, seed=1), LwF(), torch.randn(3, 2)
     teach(lwf, teacher, [[0, 1, 2], [3, 4]], n_past=2)
     step = step_on(learner, examples(x, [0, 1, 0], [5, 6]))
@@ -277,7 +277,7 @@ def test_real_targets_are_distilled_by_the_loss_itself() -> None:
     torch.testing.assert_close(distances, (new - old).square().mean((1, 2)))
 
 
-def test_a_pre_trained_classifier_is_distilled_at_the_classes_seen() -> None:
+def test_a_pretrained_classifier_is_distilled_at_seen_classes() -> None:
     learner, lwf = make_learner("SimpleShot"), LwF()
     fit(learner, toy_data(2), [lwf])
     lwf.heads = [torch.tensor([1, 4])]
@@ -340,7 +340,7 @@ def test_the_streams_own_units_are_those_of_the_step(passes: bool) -> None:
     assert all(found)
 
 
-def test_the_old_learner_keeps_its_running_statistics_and_leaves_the_new_ones() -> None:
+def test_old_and_new_learner_have_their_own_statistics() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 12))
     batch_norm: Any = network[2]
     learner, lwf = Classifier(network), LwF()
@@ -370,7 +370,7 @@ def test_resumed_in_the_middle_of_an_experience_it_is_the_same(tmp_path: Path, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_memory_is_one_learner_whatever_the_number_of_experiences(kind: str) -> None:
+def test_memory_is_one_learner_after_any_experience(kind: str) -> None:
     sizes = []
     for n in (2, 3):
         lwf, learner = LwF(), make_classifier()
@@ -380,7 +380,7 @@ def test_memory_is_one_learner_whatever_the_number_of_experiences(kind: str) -> 
     assert sizes == [sum(p.nbytes for p in learner.network.parameters())] * 2
 
 
-def test_a_strong_teacher_holds_the_answers_of_an_old_head_on_new_inputs() -> None:
+def test_a_strong_weight_holds_the_outputs_of_an_old_head() -> None:
     moved = []
     for strategies in ([], [LwF(weighting=100.0)]):
         learner, answers = make_classifier(), []

@@ -67,7 +67,7 @@ def test_outputs_that_are_no_ways_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("name", ["MAML", "ProtoNet", "NoAdaptation"])
-def test_a_tasks_importance_is_that_of_its_outputs_through_the_adaptation(name: str) -> None:
+def test_importance_goes_through_the_adaptation(name: str) -> None:
     learner, batch = make_learner(name).double().eval(), random_episode(n_tasks=3).to(torch.float64)
     params = learner.meta_parameters()
     trained = {n: p for n, p in params.items() if p.requires_grad}
@@ -83,7 +83,7 @@ def test_a_tasks_importance_is_that_of_its_outputs_through_the_adaptation(name: 
 
 
 @pytest.mark.parametrize("name", ["MAML", "Classifier"])
-def test_no_label_of_a_query_is_looked_at(name: str) -> None:
+def test_labels_of_queries_play_no_part(name: str) -> None:
     learner = make_classifier() if name == "Classifier" else make_learner(name)
     batch = random_episode(n_tasks=3)
     if name == "Classifier":

@@ -92,7 +92,7 @@ def test_owned_weights_never_change_in_any_step(optimizer: str) -> None:
     assert moved == [True, True]
 
 
-def test_the_optimizer_sees_no_gradient_where_weights_may_not_move() -> None:
+def test_weights_that_may_not_move_have_no_gradient() -> None:
     learner, packnet, _, _ = learnt(2, keep=0.5)
     gradients = {name: torch.ones_like(p) for name, p in learner.named_parameters()} | {"other": torch.ones(2)}
     packnet.is_pruned = False  # as while an experience trains all that is free
@@ -143,7 +143,7 @@ def test_the_mask_of_the_largest_by_hand() -> None:
     assert not largest(value, among, 0).any()
 
 
-def test_biases_belong_to_the_first_experience_and_rows_of_the_head_to_their_classes() -> None:
+def test_biases_and_rows_of_the_head_have_their_owners() -> None:
     _, packnet, history, _ = learnt(3)
     assert (packnet.owner[BIAS] == 1).all()
     assert packnet.owner["network.head.bias"].tolist() == [1] * 4 + [2] * 4 + [3] * 4

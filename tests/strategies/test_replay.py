@@ -139,7 +139,7 @@ def test_budget_in_bytes_holds_for_inputs_of_different_types() -> None:
     assert replay.memory_bytes() <= budget
 
 
-def test_rehearsed_classes_keep_their_numbers_in_the_stream_also_after_a_resume() -> None:
+def test_rehearsed_classes_keep_their_numbers_after_a_resume() -> None:
     replay, data = Replay(budget=Budget(examples=60)), toy_data(2, shift=100.0)
     fit(make_learner(), data, [replay])
     resumed = Replay(budget=Budget(examples=60))

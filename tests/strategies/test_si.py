@@ -91,7 +91,7 @@ def test_in_the_limit_of_small_steps_it_is_the_drop_of_the_loss() -> None:
     torch.testing.assert_close(bowl.importance() * (bowl.theta.detach() ** 2 + 0.1), drop, rtol=2e-4, atol=0)
 
 
-def test_penalty_is_strength_times_importance_times_squared_distance() -> None:
+def test_the_penalty_by_formula() -> None:
     bowl = Bowl(SI(strength=3.0))
     assert bowl.penalty() is None
     bowl.learn(LOWEST, 5)
@@ -161,7 +161,7 @@ def test_in_a_real_run_it_is_the_path_integral_of_the_loss(kind: str) -> None:
         start = end
 
 
-def test_between_experiences_it_carries_two_copies_of_the_parameters() -> None:
+def test_between_experiences_it_keeps_two_parameter_copies() -> None:
     for n in (1, 3):
         learner, si = make_classifier(), SI()
         fit(learner, toy_examples("class", n), [si])

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from datamodules.examples import ExampleDataModule
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.position import Visit
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners import Classifier
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
@@ -102,3 +105,32 @@ def test_two_processes_learn_and_answer_as_one(fits: tuple[dict[str, Any], dict[
     torch.testing.assert_close(tensors(fits[0]), tensors(fits[1]), rtol=1e-4, atol=1e-6)
     assert fits[0]["strategy_bytes"] == fits[1]["strategy_bytes"]
     assert torch.equal(fits[0]["matrix"], fits[1]["matrix"])
+
+
+class Own(Strategy):
+    """Puts the number of its process into a buffer and into an attribute, and gathers both at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("buffer", torch.zeros(1))
+        self.register_buffer("gathered", torch.zeros(2, 2))
+        self.attribute = torch.zeros(1)
+
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        self.buffer += runner.rank
+        self.attribute += runner.rank
+
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        rows = runner.gather(torch.cat([self.buffer, self.attribute])[None])
+        if runner.world > 1:
+            self.gathered.copy_(rows)
+
+
+def own_state() -> Fit:
+    return module_of(make_learner("ProtoNet"), [Own()], SGD), toy_data(1)
+
+
+@pytest.mark.parametrize("fits", [own_state], indirect=True)
+def test_buffers_follow_the_first_process_and_attributes_do_not(fits: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    # DistributedDataParallel copies the buffers of the first process to all others before each forward pass.
+    assert fits[1]["state"]["strategies.members.0.gathered"].tolist() == [[0, 0], [0, 1]]

@@ -34,7 +34,7 @@ class Way(Strategy):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_none_is_the_mean_over_the_steps_of_the_stream_each_counted_once(first: bool) -> None:
+def test_without_decay_every_step_counts_alike(first: bool) -> None:
     average, way = WeightAveraging(decay=None), Way()
     fit(make_classifier(), toy_examples("class", 3), [average, way] if first else [way, average])
     assert len(way.weights) == average.n_steps == 12

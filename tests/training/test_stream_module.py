@@ -58,10 +58,10 @@ def test_no_checkpoint_follows_a_loss_that_is_not_finite(tmp_path: Path, monkeyp
     # The parameters may look good for a while.
     monkeypatch.setattr("lifelong.training.checkpoint._is_finite", lambda _: True)
     keeper = StreamCheckpoint(every_n_steps=1)
-    trainer = L.Trainer(**QUIET, max_epochs=2, callbacks=[keeper], default_root_dir=tmp_path)
+    trainer = L.Trainer(**(QUIET | {"default_root_dir": tmp_path}), max_epochs=2, callbacks=[keeper])
     with pytest.raises(ValueError, match="step 3: training stops and the last good checkpoint is kept"):
         trainer.fit(module_of(Breaks(nn.Linear(4, 3))), datamodule=toy_data(2, steps_per_experience=4))
-    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 6
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 6
 
 
 def test_so_many_steps_at_most_are_trained_unseen(monkeypatch: pytest.MonkeyPatch) -> None:

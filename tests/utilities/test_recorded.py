@@ -8,7 +8,7 @@ import pickle
 import torch
 from torch import nn
 
-from lifelong.utilities.recorded import Recorded, construction, init_arguments, recorded_as
+from lifelong.utilities.recorded import Recorded, init_arguments, is_recorded, made_by, record_as
 
 
 class Scale(Recorded, nn.Module):
@@ -20,10 +20,6 @@ class Scale(Recorded, nn.Module):
 class Half(Scale):
     def __init__(self, body: nn.Module) -> None:
         super().__init__(body, by=0.5)
-
-
-def grown(network: nn.Module, by: float) -> nn.Module:
-    return recorded_as(network, grown, network=network, by=by)
 
 
 def test_arguments_are_those_of_the_class_that_was_called() -> None:
@@ -45,14 +41,10 @@ def test_copies_remember_their_own_arguments() -> None:
         assert torch.equal(other.body.weight, made.body.weight)
 
 
-def test_a_function_that_returns_its_argument_is_recorded() -> None:
-    made = Scale(nn.Linear(1, 1))
-    assert grown(made, 2.0) is made
-    record = construction(made)
-    assert record is not None
-    assert record.factory is grown
-    assert record.arguments()["network"].factory is Scale
-
-
-def test_what_does_not_record_itself_is_not_recorded_by_a_function() -> None:
-    assert construction(grown(nn.Linear(1, 1), 2.0)) is None
+def test_what_a_function_made_is_recorded_as_its_call() -> None:
+    made = nn.Linear(1, 1)
+    assert not is_recorded(made)
+    record_as(made, nn.Identity, {"scale": 2.0})
+    assert is_recorded(made)
+    assert made_by(made) is nn.Identity
+    assert init_arguments(made) == {"scale": 2.0}

@@ -95,7 +95,7 @@ def test_equals_a_brute_force_loop(name: str, kind: str, labels: str, mapping: s
 
 
 @pytest.mark.parametrize("name", [name for name in LEARNERS if name not in NO_LIKELIHOOD])
-def test_the_empirical_one_of_a_task_is_the_squared_gradient_of_its_training_loss(name: str) -> None:
+def test_the_empirical_fisher_squares_the_training_gradient(name: str) -> None:
     learner, batch, uniform = case(name, "vector", n_tasks=1)
     params = {n: p for n, p in learner.meta_parameters().items() if p.requires_grad}
     expected = squares(RUNNER.losses(learner, learner.meta_parameters(), batch).sum(), list(params.values()))
@@ -275,7 +275,7 @@ def test_of_linear_layers_needs_no_gradient_of_each_example(
     assert not any(module._forward_hooks for module in learner.modules())
 
 
-def test_of_routed_examples_is_that_of_the_parameters_they_are_routed_to() -> None:
+def test_routed_examples_use_the_routed_parameters() -> None:
     class Double(Strategy):
         def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
             return {name: 2 * p for name, p in params.items()}

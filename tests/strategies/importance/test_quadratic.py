@@ -61,7 +61,7 @@ def test_where_nothing_is_important_the_newest_anchor_is_kept() -> None:
     assert quadratic.value({"w": torch.tensor([7.0])}).item() == 0.0
 
 
-def test_renewed_it_has_the_newest_anchor_and_a_decayed_importance() -> None:
+def test_renew_takes_the_new_anchor_and_decays_importance() -> None:
     quadratic, given = Quadratic(), parts()
     for importance, anchor in given:
         quadratic.renew(importance, anchor, 0.5)

@@ -1,0 +1,67 @@
+"""Herding: choose examples whose mean embedding is near that of their class.
+
+Shapes: ``D`` features of an example.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.compute.evaluating import evaluating
+from lifelong.data.pool import Pool
+from lifelong.learners.base import Learner
+
+EMBED_AT_ONCE = 1024
+"""Examples that are embedded in one pass."""
+TIE = 1e-5
+"""What herding takes for equal, so that rounding does not choose between examples of the same features."""
+
+
+def herd(features: Tensor, n: int) -> Tensor:
+    """Return indices of examples, in an order in which every prefix has a mean near that of all.
+
+    ``p_k = argmin_x ‖μ − (φ(x) + Σ_{j<k} φ(p_j)) / k‖`` with features ``φ`` of unit length, none taken twice; of
+    equal ones the first.
+
+    Args:
+        features: ``(n, D)`` of one class.
+        n: at most so many are chosen.
+
+    Reference:
+        Rebuffi et al., "iCaRL: Incremental Classifier and Representation Learning", CVPR 2017.
+
+    Example:
+        >>> herd(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]), 2).tolist()
+        [1, 0]
+    """
+    features = torch.nn.functional.normalize(features)
+    mean, lack = features.mean(0), torch.zeros_like(features[0])
+    # Where k times the distance is smallest, φ(x) is nearest to what the sum lacks: one product with all features.
+    half = features.square().sum(1) / 2
+    order = []
+    for _ in range(min(n, len(features))):
+        lack = lack + mean
+        nearness = features @ lack - half
+        best = (nearness >= nearness.max() - TIE).int().argmax()
+        order.append(best)
+        lack, half[best] = lack - features[best], torch.inf
+    return torch.stack(order)
+
+
+def herd_members(learner: Learner, pool: Pool, members: np.ndarray, n: int) -> np.ndarray:
+    """Return at most ``n`` of a class's examples, herded by the learner's embedding.
+
+    Args:
+        learner: embeds the examples, in evaluation mode.
+        pool: holds the examples.
+        members: numbers of the class's examples in the pool.
+        n: at most so many are chosen.
+    """
+    params = learner.meta_parameters()
+    with evaluating(learner.network), torch.no_grad():
+        pieces = [members[i : i + EMBED_AT_ONCE] for i in range(0, len(members), EMBED_AT_ONCE)]
+        features = torch.cat([learner.embed(params, pool.gather(piece, learner.device)) for piece in pieces])
+    chosen: np.ndarray = members[herd(features, n).cpu().numpy()]
+    return chosen
