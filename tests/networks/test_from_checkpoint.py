@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
+import lifelong
 from lifelong.learners import Classifier, ProtoNet
 from lifelong.networks import MLP, Conv4, FromCheckpoint, WithHead
 from lifelong.networks.heads import has_head
@@ -88,6 +90,28 @@ def test_what_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     torch.save({"state_dict": {"learner.body.weight": torch.ones(1)}}, other)
     with pytest.raises(ValueError, match=r"other.ckpt has no weights of a network"):
         FromCheckpoint(conv(), str(other))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_one_sentence(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"network.weight": torch.ones(1)}}, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError, match="was written by an earlier version, which this one cannot read"):
+        FromCheckpoint(conv(), str(tmp_path / "old.ckpt"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_starts_from_another_can_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["lifelong"])
+    learner = ProtoNet(FromCheckpoint(conv(5), saved(conv(5, seed=1), tmp_path), frozen=True))
+    data = toy_data(1, "image", steps_per_experience=1)
+    run = lifelong.fit(learner, data, run="runs/a", logger=False, accelerator="cpu", enable_progress_bar=False)
+    network = yaml.safe_load(Path("runs/a/config.yaml").read_text())["model"]["init_args"]["network"]
+    assert network["class_path"] == "lifelong.networks.FromCheckpoint"
+    assert network["init_args"]["network"]["class_path"] == "lifelong.networks.Conv4"
+    assert network["init_args"]["network"]["init_args"]["n_filters"] == 8
+    again = lifelong.load("runs/a", data=data)
+    assert not any(p.requires_grad for p in again.learner.network.blocks.parameters())
+    assert same(weights(run.learner), weights(again.learner))
 
 
 def test_frozen_weights_and_statistics_stand_still_and_the_head_learns(tmp_path: Path) -> None:
