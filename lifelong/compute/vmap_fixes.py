@@ -209,5 +209,16 @@ def is_batched(x: Tensor) -> bool:
     return functorch.is_batchedtensor(x)
 
 
+def active_transforms() -> set[str]:
+    """Return what ``torch.func`` does at this moment: ``Grad``, ``Vmap``, ``Jvp``.
+
+    Example:
+        >>> torch.func.grad(lambda x: print(active_transforms()) or x)(torch.tensor(1.0))
+        {'Grad'}
+        tensor(1.)
+    """
+    return {level.key().name for level in torch._C._functorch.get_interpreter_stack() or []}
+
+
 def _pair(setting: Any) -> tuple[int, int]:
     return (setting, setting) if isinstance(setting, int) else (setting[0], setting[1])

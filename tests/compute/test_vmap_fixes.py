@@ -16,7 +16,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.compute.vmap_fixes import convolve, is_batched
 from lifelong.learners import MAML
 from lifelong.networks import Conv4
-from lifelong.networks.batch_norm import batch_norm
+from lifelong.networks.norm import batch_norm
 from tests.toys import random_episode
 
 
