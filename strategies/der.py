@@ -104,7 +104,7 @@ class DER(Rehearsal):
 
 
 def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
-    """Spread outputs ``(B, N)`` for the ways ``(B, N)`` as rows over all classes ``(B, C)``, NaN for those not among the ways.
+    """Spread outputs ``(B, N)`` for the ways ``(B, N)`` over all classes ``(B, C)``, NaN for those not among the ways.
 
     Example:
         >>> by_class(torch.tensor([[0.5, 0.7]]), torch.tensor([[2, -1]]), 3).tolist()

@@ -136,7 +136,7 @@ class GDumb(Rehearsal):
             raise ValueError(f"GDumb's training on its memory diverged at the rate {self.rate}: lower its rate")
 
     def plan(self, visit: Visit) -> np.ndarray:
-        """Return the rows of the memory that each step learns ``(n_steps, batch_size)``: pass after pass, in random order."""
+        """Return the rows ``(n_steps, batch_size)`` of the memory that each step learns: random passes over it."""
         size, total, about = len(self.memory), self.n_steps * self.batch_size, (visit.seed, "rehearse")
         rngs = (generator(*about, visit.experience.index, number) for number in range(-(-total // size)))
         places = np.concatenate([rng.permutation(size) for rng in rngs])

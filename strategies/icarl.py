@@ -124,7 +124,7 @@ class ICaRL(Rehearsal):
         return Episode.cat([batch, exemplars.weighted(weight)])
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return what the loss lacks when old answers are the targets of old classes; nothing in the first experience."""
+        """Return what the loss lacks where old answers are the targets of old classes; at first nothing."""
         if not self.old:
             return None
         self._move(step.losses.device)
@@ -139,7 +139,7 @@ class ICaRL(Rehearsal):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return ``−‖φ(x) − μ_n‖²`` for each way, −∞ where there are no exemplars; the learner's own before there are any."""
+        """Return ``−‖φ(x) − μ_n‖²`` for each way, −∞ for one without exemplars; None before there are any."""
         if not len(self.classes):
             return None
         self._move(batch.weight.device)

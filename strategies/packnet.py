@@ -145,7 +145,7 @@ class PackNet(Strategy):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return each example's outputs by the weights of the experience that its ways belong to, and of those before it.
+        """Return each example's outputs by the weights of its ways' experience and of those before it.
 
         An experience that is not learnt yet is answered by all weights.
         """
