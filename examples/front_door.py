@@ -1,0 +1,31 @@
+"""Learn a stream from Python: fit, read what was measured, evaluate further, and load the run again.
+
+    python examples/front_door.py
+
+About three minutes on two cores; the run folder is ``runs/<time>``.
+"""
+
+from __future__ import annotations
+
+import lifelong
+from datamodules import EpisodicDataModule, Glyphs
+from lifelong.learners import ProtoNet
+from lifelong.networks import Conv4
+from strategies import Replay
+
+if __name__ == "__main__":  # a Trainer with several devices starts this script again
+    lifelong.seed_everything(0)  # before the first network is built
+    learner = ProtoNet(Conv4(n_filters=32))
+    run = lifelong.fit(learner, EpisodicDataModule([Glyphs()]), strategies=[Replay()], seed=0)
+
+    print(run)  # the tables that the command line prints; in a notebook `run` alone shows them as HTML
+    print(dict(zip(run.domains, run.matrix[-1].round(3), strict=True)))
+    print(dict(zip(run.domains, run.half_widths[-1].round(3), strict=True)))
+    print(run.metrics["forgetting"].value, "±", run.metrics["forgetting"].half_width)
+    run.plot().savefig(run.folder / "my_matrix.png")
+
+    one_shot = run.evaluate(EpisodicDataModule([Glyphs()], n_shot=1))  # the same domains, harder tasks
+    print("one shot:", one_shot.matrix.round(3))
+
+    again = lifelong.load(run.folder)  # later, in another process: a Run again
+    print("test:", again.test().matrix.round(3))
