@@ -106,7 +106,7 @@ def training_step(case: Case, device: torch.device) -> Callable[[], None]:
         ValueError: when learn2learn is asked for and missing.
     """
     torch.manual_seed(0)
-    network = Conv4(n_filters=case.n_filters, norm="batch", pooling="max", image_size=28, n_outputs=N_WAY)
+    network = Conv4(fused=True, n_filters=case.n_filters, norm="batch", pooling="max", image_size=28, n_outputs=N_WAY)
     n_support, n_query = N_WAY * N_SHOT, N_WAY * N_QUERY
     x = torch.randn(case.n_tasks, n_support + n_query, 1, 28, 28)
     y = (torch.arange(n_support + n_query) % N_WAY).repeat(case.n_tasks, 1)

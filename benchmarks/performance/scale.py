@@ -135,7 +135,9 @@ def _step(name: str, shape: dict[str, int], device: torch.device) -> Callable[[]
     )
     torch.manual_seed(0)
     n_outputs = n_way if name.startswith("MAML") else 64
-    network = Conv4(n_filters=8, image_size=16, n_outputs=n_outputs) if is_image else _mlp(n_outputs, 64, 64)
+    network = (
+        Conv4(fused=True, n_filters=8, image_size=16, n_outputs=n_outputs) if is_image else _mlp(n_outputs, 64, 64)
+    )
     learner = MAML(network, n_inner_steps=shape["inner steps"]) if name.startswith("MAML") else ProtoNet(network)
     learner.to(device)
     optimizer, runner, numbers = make_optimizer(ADAM, learner.parameters()), TaskRunner(), itertools.count()

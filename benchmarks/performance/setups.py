@@ -25,9 +25,9 @@ LearnerName = Literal["MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet"
 LEARNERS: tuple[LearnerName, ...] = ("MAML", "first-order MAML", "ANIL", "Meta-SGD", "ProtoNet")
 INNER_RATE = 0.05
 NETWORKS: dict[str, Callable[[int | None], nn.Module]] = {
-    "Conv4-32": lambda n: Conv4(n_filters=32, n_outputs=n),
-    "Conv4-64": lambda n: Conv4(n_filters=64, n_outputs=n),
-    "Conv4-64, stride 2": lambda n: Conv4(n_filters=64, pooling="stride", n_outputs=n),
+    "Conv4-32": lambda n: Conv4(fused=True, n_filters=32, n_outputs=n),
+    "Conv4-64": lambda n: Conv4(fused=True, n_filters=64, n_outputs=n),
+    "Conv4-64, stride 2": lambda n: Conv4(fused=True, n_filters=64, pooling="stride", n_outputs=n),
     "MLP 2 x 40": lambda n: MLP(n_inputs=1, hidden=[40, 40], n_outputs=n or 40),
     "MLP 2 x 256": lambda n: MLP(n_inputs=64, hidden=[256, 256], n_outputs=n or 256),
 }

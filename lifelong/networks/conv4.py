@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lifelong.networks.batch_norm import pooled_batch_norm
-from lifelong.networks.norm import BatchNorm, Norm, norm_layer, takes_means_away
+from lifelong.networks.fused_batch_norm import FusedBatchNorm, fused_norm_layer, pooled_batch_norm
+from lifelong.networks.norm import Norm, norm_layer, takes_means_away
 from lifelong.networks.shapes import check_images, count_features
 from lifelong.utilities.recorded import Recorded
 
@@ -29,6 +29,8 @@ class Conv4(Recorded, nn.Module):
         image_size: height and width of the images in pixels.
         n_outputs: outputs of a linear head; None returns the features.
         n_halvings: how many blocks, the first ones, halve the size; relation networks take 2.
+        fused: pool before the rectifier, and let batch norm and pooling be one operation: the same function of the same
+            parameters, faster on a CPU. Hooks of these layers are not called then.
 
     Raises:
         ValueError: when a head is asked for that would have to read maps, or the norm is unknown.
@@ -53,6 +55,7 @@ class Conv4(Recorded, nn.Module):
         image_size: int = 28,
         n_outputs: int | None = None,
         n_halvings: int = 4,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         if readout == "maps" and n_outputs is not None:
@@ -64,7 +67,7 @@ class Conv4(Recorded, nn.Module):
         channels = [in_channels, *[n_filters] * 4]
         self.blocks = nn.Sequential(
             *(
-                conv_block(before, after, norm, pooling if number < n_halvings else "none")
+                conv_block(before, after, norm, pooling if number < n_halvings else "none", fused=fused)
                 for number, (before, after) in enumerate(itertools.pairwise(channels))
             )
         )
@@ -73,7 +76,7 @@ class Conv4(Recorded, nn.Module):
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``(n, D)``, or to maps where the readout is ``maps``."""
+        """Map ``(n, C, H, W)`` to ``(n, D)``, or to maps where the readout is ``maps``."""
         check_images(x, self.input_shape, "Conv4")
         maps: Tensor = self.blocks(x)
         if self.readout == "maps":
@@ -81,26 +84,26 @@ class Conv4(Recorded, nn.Module):
         return maps.mean((-2, -1)) if self.readout == "mean" else maps.flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``features(x)`` or ``(n, n_outputs)``."""
+        """Map ``(n, C, H, W)`` to ``features(x)`` or ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
-class ConvBlock(nn.Sequential):
-    """Convolution, norm, pooling where there is any, and ReLU; batch norm and pooling are one operation.
+class FusedBlock(nn.Sequential):
+    """Run convolution, norm, pooling and ReLU, in this order, with batch norm and pooling as one operation.
 
-    So hooks of these two are not called there; those of the others, and of the block, are.
+    Hooks of the two are not called; those of the convolution and of the block are.
 
     Example:
         >>> import torch
-        >>> conv_block(1, 8, "batch", "max")(torch.zeros(2, 1, 16, 16)).shape
+        >>> conv_block(1, 8, "batch", "max", fused=True)(torch.zeros(2, 1, 16, 16)).shape
         torch.Size([2, 8, 8, 8])
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to maps."""
+        """Map ``(n, C, H, W)`` to maps."""
         convolution, norm, *rest = self
         maps = convolution(x)
-        if isinstance(norm, BatchNorm) and isinstance(rest[0], nn.MaxPool2d):
+        if isinstance(norm, FusedBatchNorm) and isinstance(rest[0], nn.MaxPool2d):
             maps, rest = pooled_batch_norm(maps, norm.weight, norm.bias), rest[1:]
         else:
             maps = norm(maps)
@@ -109,11 +112,27 @@ class ConvBlock(nn.Sequential):
         return maps  # type: ignore[no-any-return]
 
 
-def conv_block(n_in: int, n_out: int, norm: Norm, pooling: Literal["max", "stride", "none"]) -> ConvBlock:
-    """3×3 convolution, norm and ReLU; ``max`` and ``stride`` pooling halve the size, ``none`` keeps it."""
+def conv_block(
+    n_in: int, n_out: int, norm: Norm, pooling: Literal["max", "stride", "none"], *, fused: bool = False
+) -> nn.Sequential:
+    """Return a block of 3×3 convolution, norm, ReLU and pooling.
+
+    Args:
+        n_in: channels of its input.
+        n_out: filters.
+        norm: one of :data:`~lifelong.networks.norm.Norm`.
+        pooling: ``max`` and ``stride`` halve the size, ``none`` keeps it.
+        fused: pool before the rectifier, and with batch norm at once: the same function.
+
+    Example:
+        >>> [type(layer).__name__ for layer in conv_block(1, 8, "batch", "max")]
+        ['Conv2d', 'BatchNorm', 'ReLU', 'MaxPool2d']
+    """
     convolution = nn.Conv2d(n_in, n_out, 3, stride=2 if pooling == "stride" else 1, padding=1)
     if takes_means_away(norm):
         convolution.bias = None  # drawn all the same, so that a seed's weights do not depend on the norm
-    # The largest of rectified numbers is the rectified largest, and four times as few numbers are left to rectify.
     pool = [nn.MaxPool2d(2)] if pooling == "max" else []
-    return ConvBlock(convolution, norm_layer(norm, n_out), *pool, nn.ReLU())
+    if fused:
+        # The largest of rectified numbers is the rectified largest, and four times as few are left to rectify.
+        return FusedBlock(convolution, fused_norm_layer(norm, n_out), *pool, nn.ReLU())
+    return nn.Sequential(convolution, norm_layer(norm, n_out), nn.ReLU(), *pool)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.networks.batch_norm import batch_norm
+from lifelong.compute.vmap_fixes import active_transforms
 
 Norm = Literal["batch", "running", "group", "layer", "instance", "none"]
 """``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see each other
 (transductive); ``running`` evaluates with running statistics (inductive; not for learners that adapt by gradients);
 ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image (inductive)."""
+EPSILON = 1e-5
+"""Added to a variance, as torch's norms do."""
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """The norm layer of that name for maps ``(n, C, H, W)``.
+    """Return the norm layer of that name for maps ``(n, C, H, W)``.
 
     Args:
         norm: one of :data:`Norm`.
@@ -69,12 +72,36 @@ class BatchNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to the same shape."""
+        """Map ``(n, C, H, W)`` to the same shape."""
         return batch_norm(x, self.weight, self.bias)
 
 
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Compute ``(x − mean) / √(variance + 10⁻⁵) · weight + bias`` with the statistics of each channel of the batch.
+
+    Under ``vmap`` it is written out, because the second derivative of torch's ``batch_norm`` is wrong there
+    (torch 2.13; see :mod:`lifelong.compute.vmap_fixes`), which second-order MAML would notice.
+
+    Args:
+        x: ``(n, C, H, W)``.
+        weight: ``(C,)``.
+        bias: ``(C,)``.
+
+    Example:
+        >>> x = torch.randn(8, 3, 4, 4)
+        >>> batch_norm(x, torch.ones(3), torch.zeros(3)).mean((0, 2, 3)).abs() < 1e-5
+        tensor([True, True, True])
+    """
+    if "Vmap" in active_transforms():
+        x = x.to(weight.dtype)  # statistics of halves need all digits
+        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
+        scale = (variance + EPSILON).rsqrt() * weight[:, None, None]
+        return torch.addcmul(bias[:, None, None], x - mean, scale)
+    return F.batch_norm(x, None, None, weight, bias, training=True)
+
+
 def takes_means_away(norm: Norm) -> bool:
-    """Whether what is added to a whole channel makes no difference after this norm: a bias before it is of no use.
+    """Tell whether this norm takes away what is added to a whole channel, so that a bias before it is of no use.
 
     Example:
         >>> takes_means_away("batch"), takes_means_away("layer")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.networks.fused_batch_norm import fused_norm_layer
 from lifelong.networks.norm import Norm, norm_layer
 from lifelong.networks.shapes import check_images, count_features
 from lifelong.utilities.recorded import Recorded
@@ -28,6 +30,7 @@ class ResNet12(Recorded, nn.Module):
             (inductive).
         image_size: height and width of the images in pixels, 16 or more with four blocks.
         n_outputs: outputs of a linear head; None returns the features.
+        fused: batch norm with a second derivative that is faster on a CPU: the same function of the same parameters.
 
     Raises:
         ValueError: when the norm is unknown or the images are too small.
@@ -51,42 +54,43 @@ class ResNet12(Recorded, nn.Module):
         norm: Norm = "batch",
         image_size: int = 84,
         n_outputs: int | None = None,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         self.input_shape = (in_channels, image_size, image_size)
         channels = [in_channels, *widths]
-        self.blocks = nn.Sequential(*(_Block(before, after, norm) for before, after in itertools.pairwise(channels)))
+        make_norm = fused_norm_layer if fused else norm_layer
+        blocks = (_Block(*widths, partial(make_norm, norm), norm == "none") for widths in itertools.pairwise(channels))
+        self.blocks = nn.Sequential(*blocks)
         self.n_features = count_features(self, self.features, self.input_shape)
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``(n, widths[-1])``."""
+        """Map ``(n, C, H, W)`` to ``(n, widths[-1])``."""
         check_images(x, self.input_shape, "ResNet12")
         return self.blocks(x).mean((-2, -1))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``(n, widths[-1])`` or ``(n, n_outputs)``."""
+        """Map ``(n, C, H, W)`` to ``(n, widths[-1])`` or ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
 class _Block(nn.Module):
-    def __init__(self, n_in: int, n_out: int, norm: Norm) -> None:
+    def __init__(self, n_in: int, n_out: int, norm: Callable[[int], nn.Module], bias: bool) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            *_convolution(n_in, n_out, 3, norm),
-            nn.LeakyReLU(SLOPE),
-            *_convolution(n_out, n_out, 3, norm),
-            nn.LeakyReLU(SLOPE),
-            *_convolution(n_out, n_out, 3, norm),
+            *(_convolution(n_in, n_out, 3, bias), norm(n_out), nn.LeakyReLU(SLOPE)),
+            *(_convolution(n_out, n_out, 3, bias), norm(n_out), nn.LeakyReLU(SLOPE)),
+            *(_convolution(n_out, n_out, 3, bias), norm(n_out)),
         )
-        self.shortcut = nn.Sequential(*_convolution(n_in, n_out, 1, norm))
+        self.shortcut = nn.Sequential(_convolution(n_in, n_out, 1, bias), norm(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.leaky_relu(F.max_pool2d(self.path(x) + self.shortcut(x), 2), SLOPE)
 
 
-def _convolution(n_in: int, n_out: int, size: int, norm: Norm) -> tuple[nn.Module, nn.Module]:
+def _convolution(n_in: int, n_out: int, size: int, bias: bool) -> nn.Conv2d:
     # A norm has a shift of its own; without one the convolution needs it.
-    layer = nn.Conv2d(n_in, n_out, size, padding=size // 2, bias=norm == "none")
+    layer = nn.Conv2d(n_in, n_out, size, padding=size // 2, bias=bias)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="leaky_relu")
-    return layer, norm_layer(norm, n_out)
+    return layer

@@ -94,7 +94,9 @@ def test_what_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_an_earlier_version_is_one_sentence(tmp_path: Path) -> None:
     torch.save({"state_dict": {"network.weight": torch.ones(1)}}, tmp_path / "old.ckpt")
-    with pytest.raises(ValueError, match="was written by an earlier version, which this one cannot read"):
+    with pytest.raises(
+        ValueError, match=r"old.ckpt was written by an earlier version, which this one cannot read: run it again"
+    ):
         FromCheckpoint(conv(), str(tmp_path / "old.ckpt"))
 
 

@@ -1,6 +1,6 @@
-"""Batch norm with the statistics of the batch at hand, and with pooling after it, in the way that is fastest just now.
+"""Batch norm, and pooling after it, in the way that is fastest on a CPU: the ``fused`` layers of the networks.
 
-The arithmetic is that of ``torch.nn.functional.batch_norm``. On a CPU a norm is bound by memory, so what counts is how
+The function is that of ``torch.nn.functional.batch_norm``. On a CPU a norm is bound by memory, so what counts is how
 often the maps are read and written:
 
 - the largest of normalised numbers is the normalised largest, where nothing changes its sign, so with pooling a quarter
@@ -17,21 +17,35 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.compute.second_order import is_second_order, second_order
+from lifelong.compute.vmap_fixes import active_transforms
+from lifelong.networks.norm import EPSILON, BatchNorm, Norm, batch_norm, norm_layer
 
-EPSILON = 1e-5
-"""Added to a variance, as torch's norms do."""
 WORTH_IT = 1 << 15
 """With fewer numbers, what is saved is less than what Python takes."""
 
 
-def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``(x − mean) / √(variance + 10⁻⁵) · weight + bias`` with the statistics of each channel of the batch.
+class FusedBatchNorm(BatchNorm):
+    """Normalise as :class:`~lifelong.networks.norm.BatchNorm` does, with a faster second derivative on a CPU.
 
-    Under ``vmap`` it is written out, because the second derivative of torch's fused ``batch_norm`` is wrong there
-    (torch 2.13), which second-order MAML would notice.
+    Args:
+        channels: of the images.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, C, H, W)`` to the same shape."""
+        return fused_batch_norm(x, self.weight, self.bias)
+
+
+def fused_norm_layer(norm: Norm, channels: int) -> nn.Module:
+    """Return the norm layer of that name for maps ``(n, C, H, W)``, fused where it is batch norm."""
+    return FusedBatchNorm(channels) if norm == "batch" else norm_layer(norm, channels)
+
+
+def fused_batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Compute ``batch_norm(x, weight, bias)``, with a second derivative that reads the maps less often.
 
     Args:
         x: ``(n, C, H, W)``.
@@ -39,24 +53,18 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         bias: ``(C,)``.
 
     Example:
-        >>> x = torch.randn(8, 3, 4, 4)
-        >>> batch_norm(x, torch.ones(3), torch.zeros(3)).mean((0, 2, 3)).abs() < 1e-5
-        tensor([True, True, True])
+        >>> x, weight, bias = torch.randn(8, 64, 28, 28), torch.rand(64), torch.rand(64)
+        >>> torch.allclose(fused_batch_norm(x, weight, bias), batch_norm(x, weight, bias), atol=1e-5)
+        True
     """
-    transforms = _transforms()
-    if "Vmap" in transforms:
-        x = x.to(weight.dtype)  # statistics of halves need all digits
-        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
-        scale = (variance + EPSILON).rsqrt() * weight[:, None, None]
-        return torch.addcmul(bias[:, None, None], x - mean, scale)
-    if is_second_order() and transforms <= {"Grad"} and _is_worth_it(x, weight):
+    if is_second_order() and active_transforms() <= {"Grad"} and _is_worth_it(x, weight):
         mean, variance = _Statistics.apply(x, False)  # type: ignore[no-untyped-call]
         return _scaled(x, mean, variance, weight, bias)
-    return F.batch_norm(x, None, None, weight, bias, training=True)
+    return batch_norm(x, weight, bias)
 
 
 def pooled_batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``max_pool2d(batch_norm(x, weight, bias), 2)``.
+    """Compute ``max_pool2d(batch_norm(x, weight, bias), 2)``.
 
     Args:
         x: ``(n, C, H, W)``.
@@ -72,23 +80,18 @@ def pooled_batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         >>> torch.allclose(pooled_batch_norm(x, weight, bias), expected, atol=1e-5)
         True
     """
-    transforms = _transforms()
+    transforms = active_transforms()
     can_pool_first = transforms <= {"Grad"} and _is_worth_it(x, weight) and bool((weight > 0).all())
     if can_pool_first and is_second_order():
         mean, variance, pooled, _ = _Statistics.apply(x, True)  # type: ignore[no-untyped-call]
         return _scaled(pooled, mean, variance, weight, bias)
     if can_pool_first and not transforms:
         return _PooledBatchNorm.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
-    return F.max_pool2d(batch_norm(x, weight, bias), 2)
+    return F.max_pool2d(fused_batch_norm(x, weight, bias), 2)
 
 
 def _is_worth_it(x: Tensor, weight: Tensor) -> bool:
     return x.device.type == "cpu" and x.numel() >= WORTH_IT and x.dtype == weight.dtype
-
-
-def _transforms() -> set[str]:
-    """What ``torch.func`` does at this moment: ``Grad``, ``Vmap``, ``Jvp``."""
-    return {level.key().name for level in torch._C._functorch.get_interpreter_stack() or []}
 
 
 def _scaled(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -97,12 +100,12 @@ def _scaled(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Ten
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel."""
+    """Return the mean and the variance of each channel."""
     return torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)  # type: ignore[no-any-return]
 
 
 def _back(x: Tensor, mean: Tensor, for_mean: Tensor, for_variance: Tensor, *pooled: Tensor) -> Tensor:
-    """The gradient for ``x`` from those for its mean, its variance and its pooled pixels, with the places of these."""
+    """Return the gradient of ``x``, given those of its mean, its variance and its pooled pixels, and their places."""
     n_each = x.numel() // x.shape[1]
     slope = for_variance * (2 / n_each)
     shift = (for_mean / n_each - slope * mean)[:, None, None]
@@ -115,7 +118,7 @@ def _back(x: Tensor, mean: Tensor, for_mean: Tensor, for_variance: Tensor, *pool
 
 
 class _Statistics(torch.autograd.Function):
-    """Mean and variance of each channel; and the largest of every 2 × 2 pixels, with their places, where asked for."""
+    """Compute mean and variance of each channel; also the largest of every 2 × 2 pixels, and its place, if asked to."""
 
     @staticmethod
     def forward(x: Tensor, pool: bool) -> tuple[Tensor, ...]:
@@ -134,7 +137,7 @@ class _Statistics(torch.autograd.Function):
 
 
 class _PooledBatchNorm(torch.autograd.Function):
-    """Norm and pooling at once, for gradients that are taken once; where they are not, the others do it again."""
+    """Norm and pool at once, for gradients that are taken once; the differentiable layers run again otherwise."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -151,8 +154,8 @@ class _PooledBatchNorm(torch.autograd.Function):
                 again = pooled_batch_norm(x, weight, bias)
             return torch.autograd.grad(again, (x, weight, bias), gradient, create_graph=True)
         back = torch.ops.aten.native_batch_norm_backward
-        about = (weight, mean, variance, None, None, False, EPSILON, [True, True, True])
-        for_pooled, for_weight, for_bias = back(gradient, pooled, *about)
+        settings = (weight, mean, variance, None, None, False, EPSILON, [True, True, True])
+        for_pooled, for_weight, for_bias = back(gradient, pooled, *settings)
         scale = (variance + EPSILON).rsqrt()
         for_mean, for_variance = -weight * scale * for_bias, -weight * scale.square() * for_weight / 2
         return _back(x, mean, for_mean, for_variance, for_pooled, places), for_weight, for_bias

@@ -1,23 +1,30 @@
-"""Batch norm, with pooling and without: values and all derivatives, whichever way is taken."""
+"""Fused batch norm, with pooling and without, and networks of it: values and all derivatives are the textbook's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
-from lifelong.compute.runner import TaskRunner
+from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.compute.second_order import is_second_order, second_order
 from lifelong.learners import MAML
-from lifelong.networks import Conv4, batch_norm
-from lifelong.networks.batch_norm import pooled_batch_norm
+from lifelong.networks import Conv4, ResNet12, fused_batch_norm
+from lifelong.networks.fused_batch_norm import pooled_batch_norm
 from tests.toys import random_episode
 
+NORMS = ["batch", "running", "group", "layer", "instance", "none"]
+MAKE: dict[str, Callable[..., nn.Module]] = {
+    "Conv4": partial(Conv4, n_filters=4),
+    "ResNet12": partial(ResNet12, in_channels=1, widths=[4, 4, 8, 8]),
+}
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -29,12 +36,12 @@ def pooled_by_torch(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.max_pool2d(by_torch(x, weight, bias), 2)
 
 
-PAIRS = [(batch_norm.batch_norm, by_torch), (pooled_batch_norm, pooled_by_torch)]
+PAIRS = [(fused_batch_norm.fused_batch_norm, by_torch), (pooled_batch_norm, pooled_by_torch)]
 
 
 @pytest.fixture(autouse=True)
 def small_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_norm, "WORTH_IT", 1)
+    monkeypatch.setattr(fused_batch_norm, "WORTH_IT", 1)
 
 
 @pytest.fixture
@@ -70,17 +77,59 @@ def test_where_a_weight_is_not_above_zero_pooling_comes_last(twice: bool, given:
             torch.testing.assert_close(pooled_batch_norm(x, weight, bias), pooled_by_torch(x, weight, bias))
 
 
+def both(make: Callable[..., nn.Module], **settings: Any) -> list[nn.Module]:
+    """The textbook network and the fused one, with the same parameters."""
+    networks = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        networks.append(make(**settings, image_size=16, n_outputs=3, fused=fused))
+    return networks
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("make", MAKE)
+def test_a_fused_network_has_the_textbooks_parameters(make: str, norm: str) -> None:
+    textbook, fused = (network.state_dict() for network in both(MAKE[make], norm=norm))
+    assert list(textbook) == list(fused)
+    assert all(torch.equal(textbook[name], fused[name]) for name in textbook)
+
+
+def test_conv4_is_the_textbooks_by_default() -> None:
+    textbook, fused = (
+        [type(layer).__name__ for layer in network.blocks[0]]  # type: ignore[index, union-attr]
+        for network in both(MAKE["Conv4"])
+    )
+    assert textbook == ["Conv2d", "BatchNorm", "ReLU", "MaxPool2d"]
+    assert fused == ["Conv2d", "FusedBatchNorm", "MaxPool2d", "ReLU"]
+
+
+@pytest.mark.parametrize("plan", ["loop", "vmap"])
 @pytest.mark.parametrize("first_order", [True, False])
-@pytest.mark.parametrize("pooling", ["max", "stride"])
-def test_a_learner_learns_as_with_torchs_norm(first_order: bool, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Conv4(n_filters=4, pooling=pooling, image_size=16, n_outputs=3)  # type: ignore[arg-type]
-    learner = MAML(network, n_inner_steps=2, first_order=first_order).double()
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        *(("Conv4", {"norm": norm}) for norm in NORMS if norm != "running"),
+        ("Conv4", {"pooling": "stride"}),
+        ("ResNet12", {}),
+    ],
+)
+def test_a_fused_network_learns_as_the_textbooks(
+    make: str, settings: dict[str, Any], first_order: bool, plan: PlanName
+) -> None:
     batch, found = random_episode(kind="image"), []
-    for worth_it in (1, 10**9):
-        monkeypatch.setattr(batch_norm, "WORTH_IT", worth_it)
-        losses = TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), batch)
+    for network in both(MAKE[make], **settings):
+        learner = MAML(network, n_inner_steps=2, first_order=first_order).double()
+        losses = TaskRunner(plan=plan).losses(learner, learner.meta_parameters(), batch)
         found.append((losses, torch.autograd.grad(losses.sum(), list(network.parameters()))))
     torch.testing.assert_close(found[0], found[1], atol=1e-10, rtol=1e-8)
+
+
+def test_a_fused_network_trains_running_statistics_alike() -> None:
+    textbook, fused = both(MAKE["Conv4"], norm="running")
+    x = torch.randn(6, 1, 16, 16)
+    torch.testing.assert_close(textbook(x), fused(x))
+    torch.testing.assert_close(dict(textbook.named_buffers()), dict(fused.named_buffers()))
+    torch.testing.assert_close(textbook.eval()(x), fused.eval()(x))
 
 
 @pytest.mark.parametrize(("first_order", "taken"), [(True, 0), (False, 8)])
@@ -88,9 +137,9 @@ def test_the_second_derivative_is_ours_where_it_is_taken(
     first_order: bool, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    scaled = batch_norm._scaled
-    monkeypatch.setattr(batch_norm, "_scaled", lambda *given: calls.append(1) or scaled(*given))
-    network = Conv4(n_filters=4, image_size=16, n_outputs=3)
+    scaled = fused_batch_norm._scaled
+    monkeypatch.setattr(fused_batch_norm, "_scaled", lambda *given: calls.append(1) or scaled(*given))
+    network = Conv4(n_filters=4, image_size=16, n_outputs=3, fused=True)
     learner = MAML(network, n_inner_steps=2, first_order=first_order)
     batch = random_episode(kind="image")
     TaskRunner(plan="loop").losses(learner, learner.meta_parameters(), batch)
