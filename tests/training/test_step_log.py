@@ -44,5 +44,5 @@ def test_first_steps_and_every_nth_are_logged(logged: list[tuple[int, dict[str, 
 def test_strategies_add_penalty_and_measures(logged: list[tuple[int, dict[str, Any]]]) -> None:
     fit(module_of(make_learner("ProtoNet"), [Measured()]), toy_data(1, steps_per_experience=1, tasks_per_batch=3))
     ((_, values),) = logged
-    assert set(values) == {"train/loss", "train/score", "train/penalty", "train/size"}
-    assert (values["train/penalty"], values["train/size"]) == (2.0, 3.0)
+    assert set(values) == {"train/loss", "train/score", "train/penalty", "train/Measured/size"}
+    assert (values["train/penalty"], values["train/Measured/size"]) == (2.0, 3.0)
