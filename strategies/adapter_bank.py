@@ -26,7 +26,7 @@ Entry = dict[str, Tensor]
 
 
 class AdapterBank(Strategy):
-    """Each experience adapts a frozen trunk by a small entry; at test time the support set alone picks the entry.
+    """Adapt a frozen trunk by a small entry for each experience; at test time the support set alone picks the entry.
 
     A residual 1×1 convolution beside a 3×3 one is the same as adding to the centre of its kernel, so an entry is a set
     of differences to the trunk's parameters: the centres of convolutions, low-rank updates of linear layers, and all
@@ -96,11 +96,11 @@ class AdapterBank(Strategy):
 
     @property
     def trunk_is_frozen(self) -> bool:
-        """Whether the trunk stays as it is: from the second experience on, or always when it was given."""
+        """Tell whether the trunk stays as it is: from the second experience on, or always when it was given."""
         return bool(self.entries) or self.trunk is not None
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """A new entry, at zero or at the nearest one."""
+        """Start a new entry, at zero or at the nearest one."""
         if not self.entries:
             return
         source = self.entries[0]
@@ -113,7 +113,7 @@ class AdapterBank(Strategy):
                 parameter.copy_(source[key] if fresh else torch.zeros_like(parameter))
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """The entry joins the bank with the signature of its experience."""
+        """Add the entry to the bank with the signature of its experience."""
         self.signatures.append(self._describe(learner, visit, runner))
         self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
         self._stacked = self._known = None
@@ -121,7 +121,7 @@ class AdapterBank(Strategy):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """The trunk moves in the first experience only, entries from then on only."""
+        """Keep the trunk's gradients in the first experience only, those of entries from then on only."""
         return {name: g for name, g in gradients.items() if name.startswith("strategies.") == self.trunk_is_frozen}
 
     # -- routing ------------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class AdapterBank(Strategy):
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Whether each task was routed to its own entry, and the score that its own entry gives."""
+        """Measure whether each task was routed to its own entry, and the score that its own entry gives."""
         if not self.entries:
             return {}
         if domain >= len(self.entries):
@@ -202,11 +202,11 @@ class AdapterBank(Strategy):
     # -- checkpoint ----------------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The bank, for the checkpoint."""
+        """Return the bank, for the checkpoint."""
         return {"entries": _together(self.entries), "signatures": _together(self.signatures)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The bank, from the checkpoint."""
+        """Take the bank from the checkpoint."""
         self.entries, self.signatures = _apart(state["entries"]), _apart(state["signatures"])
         self._stacked = self._known = None
 

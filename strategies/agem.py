@@ -57,7 +57,7 @@ class AGEM(Rehearsal):
         self._shares: list[Episode | None] = []
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """The batch as it is; the units that its gradient will be measured by are drawn."""
+        """Return the batch as it is, and draw the units that its gradient will be compared with."""
         n_units = self.n_reference or position.n_tasks
         self._shares = [self.draw(n_units, batch, position)] if self.memory.n_past else []
         self.memory.update(learner, batch, position, runner=runner)
@@ -66,7 +66,7 @@ class AGEM(Rehearsal):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """The gradients without the part that points against the reference."""
+        """Return the gradients without the part that points against the reference."""
         if not self._shares:
             return gradients
         names, n_units = trained(learner, gradients), self.n_reference or position.n_tasks

@@ -66,7 +66,7 @@ class DER(Rehearsal):
         self.alpha, self.beta, self.n_replay = alpha, beta, n_replay
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """The terms over kept examples; then the step's own examples go by with their outputs."""
+        """Return the terms over kept examples; then offer the memory the step's own examples with their outputs."""
         terms = [
             term
             for term in (self._dark(learner, step, runner), self._labelled(learner, step, runner))
@@ -104,7 +104,7 @@ class DER(Rehearsal):
 
 
 def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
-    """Outputs ``(B, N)`` for the ways ``(B, N)`` as rows over all classes ``(B, C)``, NaN for those not among the ways.
+    """Spread outputs ``(B, N)`` for the ways ``(B, N)`` over all classes ``(B, C)``, NaN for those not among the ways.
 
     Example:
         >>> by_class(torch.tensor([[0.5, 0.7]]), torch.tensor([[2, -1]]), 3).tolist()
@@ -115,7 +115,7 @@ def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
 
 
 def distances(outputs: Tensor, batch: Episode, kept: Tensor) -> Tensor:
-    """The mean squared difference of each example's outputs to those that were kept ``(R,)``.
+    """Compute the mean squared difference of each example's outputs to those that were kept ``(R,)``.
 
     Args:
         outputs: ``(R, N)`` for the ways now.

@@ -66,7 +66,7 @@ class ERACE(Rehearsal):
         return super().needs_boundaries or self.weighting == "experience"
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """The batch, its own examples among the classes present, with this rank's share of the rehearsed ones."""
+        """Return the batch, its own examples among the classes present, and this rank's share of rehearsed ones."""
         n_past, n_replay = self.memory.n_past, self.n_replay or position.n_tasks
         old = self.draw(n_replay, batch, position) if n_past else None
         self.memory.update(learner, batch, position, runner=runner)
@@ -78,7 +78,7 @@ class ERACE(Rehearsal):
 
 
 def among_present(batch: Episode, n_own: int, runner: TaskRunner) -> Episode:
-    """The batch whose first examples, the stream's own, are told apart from the classes present among these alone.
+    """Let the stream's own examples, the first of the batch, compete with the classes present among these alone.
 
     Args:
         batch: the examples.

@@ -71,7 +71,7 @@ class EWC(Strategy):
 
     @property
     def fisher(self) -> Params:
-        """The Fisher over past experiences."""
+        """Return the Fisher over past experiences."""
         return self.quadratic.importance
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
@@ -90,15 +90,15 @@ class EWC(Strategy):
         self._merge(fisher, here)
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """``λ/2`` times the quadratic; nothing before the second experience."""
+        """Return ``λ/2`` times the quadratic; nothing before the second experience."""
         return self.strength / 2 * self.quadratic.value(step.params) if self.quadratic else None
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The quadratic, for the checkpoint."""
+        """Return the quadratic, for the checkpoint."""
         return self.quadratic.state()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The quadratic, from the checkpoint."""
+        """Take the quadratic from the checkpoint."""
         self.quadratic.load(state)
 
     def _merge(self, fisher: Params, here: Params) -> None:

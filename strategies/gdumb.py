@@ -88,7 +88,7 @@ class GDumb(Rehearsal):
         """The weights that the stream began with."""
 
     def attach(self, learner: Learner) -> None:
-        """A memory; refuse a learner that has taken something from the stream before GDumb trains it anew."""
+        """Make a memory; refuse a learner that has taken something from the stream before GDumb trains it anew."""
         super().attach(learner)
         if type(learner).finish is not Learner.finish:
             raise ValueError(
@@ -136,7 +136,7 @@ class GDumb(Rehearsal):
             raise ValueError(f"GDumb's training on its memory diverged at the rate {self.rate}: lower its rate")
 
     def plan(self, visit: Visit) -> np.ndarray:
-        """The rows of the memory that each step learns ``(n_steps, batch_size)``: pass after pass, in random order."""
+        """Return the rows ``(n_steps, batch_size)`` of the memory that each step learns: random passes over it."""
         size, total, about = len(self.memory), self.n_steps * self.batch_size, (visit.seed, "rehearse")
         rngs = (generator(*about, visit.experience.index, number) for number in range(-(-total // size)))
         places = np.concatenate([rng.permutation(size) for rng in rngs])
@@ -145,7 +145,7 @@ class GDumb(Rehearsal):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def memory_bytes(self) -> int:
-        """Bytes of the examples and of the first weights."""
+        """Count the bytes of the examples and of the first weights."""
         return super().memory_bytes() + nested_bytes(self.first)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -153,6 +153,6 @@ class GDumb(Rehearsal):
         return {"memory": super().get_extra_state(), "first": self.first}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The same, from the checkpoint."""
+        """Take the same from the checkpoint."""
         super().set_extra_state(state["memory"])
         self.first = state["first"]

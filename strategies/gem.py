@@ -80,7 +80,7 @@ class GEM(Rehearsal):
         return True
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """The batch as it is; the units that its gradient will be measured by are drawn."""
+        """Return the batch as it is, and draw the units that its gradient will be compared with."""
         n_units = self.n_reference or position.n_tasks
         self._shares = [self.draw(n_units, batch, position, number) for number in self.memory.experiences]
         self.memory.update(learner, batch, position, runner=runner)
@@ -89,7 +89,7 @@ class GEM(Rehearsal):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """The nearest gradients that point against no past experience."""
+        """Return the nearest gradients that point against no past experience."""
         if not self._shares:
             return gradients
         names, n_units = trained(learner, gradients), self.n_reference or position.n_tasks
@@ -101,7 +101,7 @@ class GEM(Rehearsal):
 
 
 def nearest(gradient: Tensor, references: Tensor, margin: float) -> Tensor:
-    """``z = g + Rᵀ v`` with the ``v ≥ margin`` that makes ``½ ‖g + Rᵀ v‖²`` smallest: the dual of GEM's program.
+    """Solve ``z = g + Rᵀ v`` with the ``v ≥ margin`` that makes ``½ ‖g + Rᵀ v‖²`` smallest: the dual of GEM's program.
 
     With ``F`` such that ``Fᵀ F`` is the Gram matrix of ``g`` and the rows of ``R``, and ``[T, c]`` its columns, it is
     ``min ‖T v + c‖`` over ``v − margin ≥ 0``: a non-negative least squares problem of ``t`` unknowns.

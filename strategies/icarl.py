@@ -92,7 +92,7 @@ class ICaRL(Rehearsal):
         """Examples of the current experience."""
 
     def attach(self, learner: Learner) -> None:
-        """A memory; refuse a learner of another loss."""
+        """Make a memory; refuse a learner of another loss."""
         super().attach(learner)
         if not isinstance(learner.objective, OneVsRest):
             raise ValueError(
@@ -115,7 +115,7 @@ class ICaRL(Rehearsal):
     # -- training -------------------------------------------------------------------------------------------------
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """The batch with this rank's share of the exemplars."""
+        """Return the batch with this rank's share of the exemplars."""
         n_replay = self.n_replay or position.n_tasks
         exemplars = self.draw(n_replay, batch, position) if len(self.memory) else None
         if exemplars is None:
@@ -124,7 +124,7 @@ class ICaRL(Rehearsal):
         return Episode.cat([batch, exemplars.weighted(weight)])
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """What the loss lacks when old answers are the targets of old classes; nothing in the first experience."""
+        """Return what the loss lacks where old answers are the targets of old classes; at first nothing."""
         if not self.old:
             return None
         self._move(step.losses.device)
@@ -139,7 +139,7 @@ class ICaRL(Rehearsal):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """``−‖φ(x) − μ_n‖²`` for each way, −∞ where there are no exemplars; the learner's own before there are any."""
+        """Return ``−‖φ(x) − μ_n‖²`` for each way, −∞ for one without exemplars; None before there are any."""
         if not len(self.classes):
             return None
         self._move(batch.weight.device)
@@ -167,7 +167,7 @@ class ICaRL(Rehearsal):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def memory_bytes(self) -> int:
-        """Bytes of the exemplars, their means and the old network."""
+        """Count the bytes of the exemplars, their means and the old network."""
         return super().memory_bytes() + nested_bytes([self.old, self.classes, self.means])
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class ICaRL(Rehearsal):
         return own | {"memory": super().get_extra_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The same, from the checkpoint."""
+        """Take the same from the checkpoint."""
         super().set_extra_state(state["memory"])
         for name in ("old", "classes", "means", "n_current"):
             setattr(self, name, state[name])

@@ -91,7 +91,7 @@ class LwF(Strategy):
         self.n_past = 0
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """The learner as it is now becomes the old one."""
+        """Take the learner as it is now for the old one."""
         if self.weighting == 0:
             return
         numbers = np.unique(np.concatenate([pool.numbers for pool in visit.experience.pools]))
@@ -115,7 +115,7 @@ class LwF(Strategy):
         return self.weighting
 
     def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
-        """``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
+        """Return ``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
         self.old = to_device(self.old, step.losses.device)
         new, ask = self._answers(learner, step, own, runner)
         with torch.no_grad(), evaluating(learner.network):
@@ -157,16 +157,16 @@ class LwF(Strategy):
         return torch.cat([outputs.gather(-1, places), *rest], -1), ask
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The old learner, for the checkpoint."""
+        """Return the old learner, for the checkpoint."""
         return {"old": self.old, "heads": self.heads, "n_past": self.n_past}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The old learner, from the checkpoint."""
+        """Take the old learner from the checkpoint."""
         self.old, self.heads, self.n_past = state["old"], list(state["heads"]), int(state["n_past"])
 
 
 def distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
-    """``KL(softmax(old / T) ‖ softmax(new / T))`` over the last axis; an output of −∞ is no way.
+    """Compute ``KL(softmax(old / T) ‖ softmax(new / T))`` over the last axis; an output of −∞ is no way.
 
     Args:
         new: logits ``(…, N)`` of the learner.
@@ -183,7 +183,7 @@ def distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
 
 
 def binary_distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
-    """``Σ_n KL(σ(old_n / T) ‖ σ(new_n / T))`` over the last axis, each way being a yes or no, and −∞ no way.
+    """Compute ``Σ_n KL(σ(old_n / T) ‖ σ(new_n / T))`` over the last axis, each way being a yes or no, and −∞ no way.
 
     Args:
         new: logits ``(…, N)`` of the learner.

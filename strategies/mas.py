@@ -70,15 +70,15 @@ class MAS(Strategy):
         self.quadratic.renew(importance, here)
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """``λ`` times the quadratic; nothing before the second experience."""
+        """Return ``λ`` times the quadratic; nothing before the second experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The quadratic, for the checkpoint."""
+        """Return the quadratic, for the checkpoint."""
         return self.quadratic.state()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The quadratic, from the checkpoint."""
+        """Take the quadratic from the checkpoint."""
         self.quadratic.load(state)
 
 

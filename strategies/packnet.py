@@ -93,7 +93,7 @@ class PackNet(Strategy):
         self.number, self.is_pruned = self.number + 1, False
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """The batch as it is: at the start of a step what momentum or decay moved in the last one is put back."""
+        """Return the batch as it is, after putting back what momentum or decay moved in the last step."""
         self._hold(learner)
         if position.step >= self.prune_at and not self.is_pruned:
             self._prune(learner)
@@ -108,7 +108,7 @@ class PackNet(Strategy):
         return {n: g.masked_fill(self._held(n), 0) if n in self.owner else g for n, g in gradients.items()}
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """What this experience keeps is settled; from now until the next one nothing may move."""
+        """Settle what this experience keeps; from now until the next one nothing may move."""
         self._hold(learner)
         if not self.is_pruned:
             self._prune(learner)
@@ -145,7 +145,7 @@ class PackNet(Strategy):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Each example's outputs by the weights of the experience that its ways belong to, and of those before it.
+        """Return each example's outputs by the weights of its ways' experience and of those before it.
 
         An experience that is not learnt yet is answered by all weights.
         """
@@ -170,7 +170,7 @@ class PackNet(Strategy):
         return {name: p.masked_fill(absent[name], 0) if name in absent else p for name, p in params.items()}
 
     def shares(self) -> list[float]:
-        """The share of the packed weights that each experience so far keeps."""
+        """Return the share of the packed weights that each experience so far keeps."""
         packed = torch.cat([o.flatten() for n, o in self.owner.items() if is_packed(n, o)] or [torch.zeros(0)])
         return [float((packed == n).float().mean()) for n in range(1, self.number + 1)] if len(packed) else []
 
@@ -182,7 +182,7 @@ class PackNet(Strategy):
         return {name: getattr(self, name) for name in names}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The same, from the checkpoint."""
+        """Take the same from the checkpoint."""
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -191,12 +191,12 @@ HEAD = "network.head."
 
 
 def is_packed(name: str, value: Tensor) -> bool:
-    """Whether experiences share a tensor out among them: the weights below the head."""
+    """Tell whether experiences share a tensor out among them: the weights below the head."""
     return name.startswith("network.") and not name.startswith(HEAD) and value.dim() > 1
 
 
 def largest(value: Tensor, among: Tensor, n: int) -> Tensor:
-    """A mask of the ``n`` largest magnitudes of ``value`` where ``among`` is true.
+    """Return a mask of the ``n`` largest magnitudes of ``value`` where ``among`` is true.
 
     Example:
         >>> largest(torch.tensor([3.0, -2.0, 1.0]), torch.tensor([False, True, True]), 1)

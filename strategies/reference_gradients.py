@@ -16,17 +16,17 @@ from lifelong.learners.base import Learner
 
 
 def trained(learner: Learner, gradients: dict[str, Tensor]) -> list[str]:
-    """The learner's own parameters that have a gradient: neither frozen ones nor those of strategies."""
+    """Name the learner's own parameters that have a gradient: neither frozen ones nor those of strategies."""
     return [name for name in learner.meta_parameters() if name in gradients]
 
 
 def flatten(gradients: dict[str, Tensor], names: Sequence[str]) -> Tensor:
-    """The gradients of some parameters as one vector ``(P,)``."""
+    """Return the gradients of some parameters as one vector ``(P,)``."""
     return torch.cat([gradients[name].flatten() for name in names])
 
 
 def unflatten(vector: Tensor, gradients: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """The gradients with those of some parameters taken from a vector ``(P,)``."""
+    """Return the gradients with those of some parameters taken from a vector ``(P,)``."""
     pieces = torch.split(vector, [gradients[name].numel() for name in names])
     return gradients | {name: piece.view_as(gradients[name]) for name, piece in zip(names, pieces, strict=True)}
 
@@ -34,7 +34,7 @@ def unflatten(vector: Tensor, gradients: dict[str, Tensor], names: Sequence[str]
 def reference_gradients(
     learner: Learner, shares: Sequence[Episode | None], n_units: int, names: Sequence[str], runner: TaskRunner
 ) -> Tensor:
-    """The gradient of the mean loss of each batch of remembered units ``(t, P)``, over all ranks.
+    """Compute the gradient of the mean loss of each batch of remembered units ``(t, P)``, over all ranks.
 
     Args:
         learner: whose losses.

@@ -60,7 +60,7 @@ class Replay(Rehearsal):
         return super().needs_boundaries or self.weighting == "experience"
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """The batch with this rank's share of the rehearsed units."""
+        """Return the batch with this rank's share of the rehearsed units."""
         n_past, n_replay = self.memory.n_past, self.n_replay or position.n_tasks
         weight = weight_of_rehearsed(self.weighting, n_past, position.n_tasks, n_replay)
         old = self.draw(n_replay, batch, position) if n_past and weight > 0 else None

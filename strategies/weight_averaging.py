@@ -17,7 +17,7 @@ from strategies.snapshot import state_of, to_device
 
 
 class WeightAveraging(Strategy):
-    """Answers in evaluation with ``θ̄``, where ``θ̄ ← θ̄ + max(1/n, 1 − γ)(θ − θ̄)`` after step ``n`` of the stream.
+    """Answer in evaluation with ``θ̄``, where ``θ̄ ← θ̄ + max(1/n, 1 − γ)(θ − θ̄)`` after step ``n`` of the stream.
 
     So it is the equal average of all steps until ``1 − γ`` is larger, and an exponential moving one from then on, of
     about the last ``1 / (1 − γ)`` steps. Training, and the checkpoint's own weights, are those of plain fine-tuning.
@@ -68,7 +68,7 @@ class WeightAveraging(Strategy):
         self._count(learner)
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """The outputs of the average; the learner's own before there is one."""
+        """Return the outputs of the average; the learner's own before there is one."""
         if not self.average:
             return None
         self.average = to_device(self.average, batch.weight.device)
@@ -83,11 +83,11 @@ class WeightAveraging(Strategy):
         self.average = {name: _between(old[name], tensor, rate) for name, tensor in now.items()}
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The average, for the checkpoint."""
+        """Return the average, for the checkpoint."""
         return {"average": self.average, "n_steps": self.n_steps, "has_stepped": self.has_stepped}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The average, from the checkpoint."""
+        """Take the average from the checkpoint."""
         self.average, self.n_steps = state["average"], int(state["n_steps"])
         self.has_stepped = bool(state["has_stepped"])
 

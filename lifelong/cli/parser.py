@@ -13,6 +13,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from lifelong.cli.nulls import with_nulls
 from lifelong.cli.predict import Texts
 from lifelong.cli.renamed import check_config, check_options
 from lifelong.cli.swaps import without_replaced
@@ -100,6 +101,7 @@ def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parse
     configs = [read_config(file) for file in files]
     prints = "--print_config" in options
     options = [option for option in options if option != "--print_config"]
+    configs, options = with_nulls(configs, options)
     config = _parse(parser, configs, options)
     pruned = without_replaced(configs, config, options)
     if pruned != configs:

@@ -13,7 +13,7 @@ from strategies.snapshot import to_device
 
 
 class Quadratic:
-    """``Σ_i I_i (θ_i − a_i)² + constant`` with importance ``I`` and anchor ``a``; false while it is empty.
+    """Hold ``Σ_i I_i (θ_i − a_i)² + constant`` with importance ``I`` and anchor ``a``; false while it is empty.
 
     However many experiences it stands for, it takes the memory of two copies of the parameters.
 
@@ -34,7 +34,7 @@ class Quadratic:
         return bool(self.importance)
 
     def value(self, params: Params) -> Tensor:
-        """Its value at the parameters, a scalar that can be differentiated."""
+        """Return its value at the parameters, a scalar that can be differentiated."""
         self._follow(params)
         terms: list[Tensor] = [
             _Term.apply(params[name], self.anchor[name], importance)  # type: ignore[no-untyped-call]
@@ -43,7 +43,7 @@ class Quadratic:
         return torch.stack(terms).sum() + self.constant
 
     def gradient(self, params: Params) -> Params:
-        """``2 I (θ − a)``; nothing while it is empty."""
+        """Return ``2 I (θ − a)``; nothing while it is empty."""
         self._follow(params)
         return {
             name: 2 * importance * (params[name].detach() - self.anchor[name])
@@ -75,11 +75,11 @@ class Quadratic:
         self.anchor = anchor
 
     def state(self) -> dict[str, Any]:
-        """What it is made of, for a checkpoint and for counting bytes."""
+        """Return what it is made of, for a checkpoint and for counting bytes."""
         return {"importance": self.importance, "anchor": self.anchor, "constant": self.constant}
 
     def load(self, state: dict[str, Any]) -> None:
-        """What it is made of, from a checkpoint."""
+        """Take what it is made of from a checkpoint."""
         self.importance, self.anchor, self.constant = state["importance"], state["anchor"], float(state["constant"])
 
     def _follow(self, params: Params) -> None:

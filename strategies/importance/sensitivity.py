@@ -32,7 +32,7 @@ def sensitivity(
     magnitude: Magnitude,
     runner: TaskRunner,
 ) -> Params:
-    """``Σ_task Σ_k |J_taskᵀ v_k|`` with ``J`` the Jacobian of a task's outputs and ``|·|`` a magnitude of each number.
+    """Compute ``Σ_task Σ_k |J_taskᵀ v_k|`` with the Jacobian ``J`` of a task's outputs and a magnitude ``|·|``.
 
     The gradients are those of single tasks, through their adaptation, with the network in evaluation mode; how tasks
     are batched makes no difference. Labelled examples that a network of linear layers answers in one pass

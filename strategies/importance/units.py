@@ -6,7 +6,7 @@ from lifelong.data.position import Visit
 
 
 def count_units(visit: Visit, asked: int | None, option: str) -> int:
-    """As many as asked for; where None all labelled examples of the experience.
+    """Return as many as asked for; where None all labelled examples of the experience.
 
     Args:
         visit: to the experience.
