@@ -18,7 +18,7 @@ from lifelong.data.episode import Episode
 
 
 class Graphs:
-    """The graphs of one learner: one for each phase that it is in and each shape of batch that it is given."""
+    """Keep the graphs of one learner: one for each phase that it is in and each shape of batch that it is given."""
 
     def __init__(self) -> None:
         self._captured: dict[Hashable, Any] = {}

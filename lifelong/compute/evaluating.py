@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, a network neither drops units nor moves its running statistics."""
+    """Put a network into evaluation mode for the block: it neither drops units nor moves its running statistics."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

@@ -17,7 +17,7 @@ Gradients = Sequence[Tensor | None]
 def in_turn(
     losses_and_outputs: Callable[[Any], tuple[Tensor, Tensor]], tasks: Iterable[Any], leaves: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Losses ``(B,)``, differentiable in the leaves, and outputs ``(B, Q, …)``, which lead nowhere.
+    """Return losses ``(B,)``, differentiable in the leaves, and outputs ``(B, Q, …)``, which lead nowhere.
 
     The gradients of each loss are computed at once and kept, which takes no longer, and ``B`` times the memory of the
     leaves in place of ``B`` times that of a task's graph.
@@ -50,7 +50,7 @@ def in_turn(
 
 
 class _Known(torch.autograd.Function):
-    """Losses whose gradients are known already."""
+    """Return losses whose gradients are known already."""
 
     @staticmethod
     def forward(

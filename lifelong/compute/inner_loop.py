@@ -24,7 +24,7 @@ def gradient_descent(
     recompute: bool = False,
     only_last: bool = False,
 ) -> list[Params]:
-    """Descend once for every entry of ``rates``: ``θ ← θ − α ∇ loss(θ)``; returns all parameters on the way.
+    """Descend once for every entry of ``rates``: ``θ ← θ − α ∇ loss(θ)``, and return all parameters on the way.
 
     The results are differentiable in ``params`` and ``rates``: through the gradients themselves (second order), or with
     the gradients held constant (``first_order``). Works under ``vmap`` and inside ``no_grad``.
@@ -73,7 +73,7 @@ def gradient_descent(
 
 
 def clipped(gradients: Params, max_norm: float) -> Params:
-    """All gradients times ``min(1, max_norm / norm)`` with their joint Euclidean norm.
+    """Return all gradients times ``min(1, max_norm / norm)`` with their joint Euclidean norm.
 
     Example:
         >>> clipped({"a": torch.tensor([3.0]), "b": torch.tensor([4.0])}, 1.0)["b"].item()

@@ -59,7 +59,7 @@ def measured(runner: TaskRunner, learner: TaskLearner, batch: Episode, folder: P
 def search(
     seconds: Callable[[Plan, int], float], n_tasks: int, *, may_capture: bool = False
 ) -> tuple[Plan, dict[Plan, float]]:
-    """The best plan and what was measured: in turn, then ever more tasks at once until that is slower or does not fit.
+    """Find the best plan: try a loop, then ever more tasks at once until that is slower or does not fit.
 
     Args:
         seconds: of a plan and a number of tasks, what each task takes; ``inf`` where memory does not suffice.
@@ -144,7 +144,7 @@ def _key(runner: TaskRunner, learner: TaskLearner, batch: Episode) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """Which GPU, or which processor."""
+    """Return the name of the GPU, or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")

@@ -14,7 +14,7 @@ WITHOUT_RULE = (nn.RNNBase, nn.RNNCellBase, nn.EmbeddingBag)
 
 @dataclass(frozen=True)
 class Plan:
-    """How the tasks of a batch are run: one after the other, or so many at once.
+    """Describe how the tasks of a batch are run: one after the other, or so many at once.
 
     Args:
         mapping: ``vmap`` runs tasks as one; ``loop`` runs them one after the other.

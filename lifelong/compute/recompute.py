@@ -39,7 +39,7 @@ def recomputes_steps() -> bool:
 
 
 def recomputed(function: Callable[..., Any], *given: Any) -> Any:
-    """``function(*given)`` with the same derivatives, which keeps its inputs alone until the backward pass.
+    """Compute ``function(*given)`` with the same derivatives, but keep its inputs alone until the backward pass.
 
     The backward pass runs the function once more, with the random numbers and the precision (autocast) of the first
     time. ``torch.utils.checkpoint`` does the same, but not together with ``torch.func``, as an inner loop has it; this
@@ -65,7 +65,7 @@ def recomputed(function: Callable[..., Any], *given: Any) -> Any:
 
 
 def with_parameters(module: nn.Module, function: Callable[..., Any], parameters: dict[str, Tensor], *given: Any) -> Any:
-    """``function(*given)`` while these stand in the place of the module's own parameters.
+    """Compute ``function(*given)`` while these stand in the place of the module's own parameters.
 
     Args:
         module: that the function reads.
@@ -94,7 +94,7 @@ class _During(nn.Module):
 
 
 class _Call:
-    """A function with all about a call of it but its tensors, which belong to ``torch.func`` and must not be kept."""
+    """Keep a function and all of a call of it but its tensors, which belong to ``torch.func``."""
 
     def __init__(self, function: Callable[..., Any], leaves: list[Any], nesting: pytree.TreeSpec) -> None:
         self.function, self.nesting = function, nesting

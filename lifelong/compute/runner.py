@@ -33,14 +33,14 @@ Route = Callable[[Params, Tensor, Tensor], Params]
 
 
 class Encoder(Protocol):
-    """What a runner asks of a learner's objective."""
+    """Encode targets: what a runner asks of a learner's objective."""
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
         """Return the targets as pure functions of a task take them."""
 
 
 class TaskLearner(Protocol):
-    """What a runner asks of a learner: pure functions of one task, with parameters that are routed already."""
+    """Compute pure functions of one task, with parameters that are routed already: what a runner asks of a learner."""
 
     takes_vmap: ClassVar[bool]
 
@@ -143,25 +143,19 @@ class TaskRunner:
             router: the module whose parameters the route reads.
             keeps_outputs: something else is differentiated through the outputs of a training step.
         """
-        return self._with(_route=route, _router=router, _keeps_outputs=keeps_outputs, _graphs=Graphs())
+        return _changed(self, _route=route, _router=router, _keeps_outputs=keeps_outputs, _graphs=Graphs())
 
     def rerouted(self, route: Route) -> TaskRunner:
         """Return a runner with another route and all else alike."""
-        return self._with(_route=route, _graphs=Graphs())
+        return _changed(self, _route=route, _graphs=Graphs())
 
     def planned(self, plan: Plan) -> TaskRunner:
         """Return a runner that follows a plan, whatever its settings say."""
-        return self._with(_measured=plan, _graphs=Graphs())
+        return _changed(self, _measured=plan, _graphs=Graphs())
 
     def without_graphs(self) -> TaskRunner:
         """Return a runner that holds no captured graph, nor its memory."""
-        return self._with(_graphs=Graphs())
-
-    def _with(self, **changes: Any) -> TaskRunner:
-        other = copy.copy(self)
-        for name, value in changes.items():
-            object.__setattr__(other, name, value)
-        return other
+        return _changed(self, _graphs=Graphs())
 
     # -- how tasks are run --------------------------------------------------------------------------------------------
 
@@ -234,7 +228,7 @@ class TaskRunner:
         if plan.graph and self.can_capture(learner, device):
             return self._graphs(self.without_graphs(), learner, params, batch)
         if len(batch) > 1 and plan.mapping == "loop" and self._forgets_graphs(learner, device):
-            leaves = [p for p in (*params.values(), *self._routers_parameters().values()) if p.requires_grad]
+            leaves = [p for p in (*params.values(), *_parameters_of(self._router).values()) if p.requires_grad]
             tasks = (batch.take(slice(number, number + 1)) for number in range(len(batch)))
             return in_turn(partial(self.losses_and_outputs, learner, params), tasks, leaves)
         return self.losses_and_outputs(learner, params, batch)
@@ -249,38 +243,32 @@ class TaskRunner:
         """Return the score of each task, ``(B,)``, higher is better."""
         if (outputs := self._whole(learner, params, batch)) is not None:
             return learner.scores_of(outputs, batch)
-        return self.map(self._routed_function(learner.score, params), learner, batch)  # type: ignore[no-any-return]
+        return self.map(_routed(learner.score, self, params), learner, batch)  # type: ignore[no-any-return]
 
     def _whole(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor | None:
         return None if self.is_routed else learner.batch_outputs(params, batch)
 
-    def _routed_function(self, function: Callable[[Params, Task], Any], params: Params) -> Callable[[Task], Any]:
-        return lambda task: function(self.route(params, task.support_x, task.support_y), task)
-
     def _differentiable(
         self, learner: TaskLearner, function: Callable[[Params, Task], Any], params: Params, batch: Episode
     ) -> Any:
-        """``function(params, task)`` of every task, run again in the backward pass if asked for."""
+        """Compute ``function(params, task)`` of every task, again in the backward pass if asked for."""
         if not (self.recomputes("tasks") and torch.is_grad_enabled()):
-            return self.map(self._routed_function(function, params), learner, batch)
+            return self.map(_routed(function, self, params), learner, batch)
 
         def of_part(params: Params, part: Episode) -> Any:
-            return self.map(self._routed_function(function, params), learner, part)
+            return self.map(_routed(function, self, params), learner, part)
 
         plan = self.plan_for(learner, batch.weight.device)
         size = 1 if plan.mapping == "loop" else plan.chunk or len(batch)
         # A route may read parameters of its own, which the function is not given.
-        own = {name: p for name, p in self._routers_parameters().items() if p.requires_grad}
+        own = {name: p for name, p in _parameters_of(self._router).items() if p.requires_grad}
         again = partial(with_parameters, self._router or nn.Module(), of_part)
         parts = [batch.take(slice(start, start + size)) for start in range(0, len(batch), size)]
         results = [recomputed(again, own, params, part) for part in parts]
         return pytree.tree_map(lambda *rows: torch.cat(rows), *results)
 
-    def _routers_parameters(self) -> dict[str, nn.Parameter]:
-        return {} if self._router is None else dict(self._router.named_parameters())
-
     def _forgets_graphs(self, learner: TaskLearner, device: torch.device) -> bool:
-        """Whether a task's graph is needed no more once its gradients are known: nothing else leads through it."""
+        """Tell whether a task's graph is of no use once its gradients are known, as nothing else leads through it."""
         if learner.unit != "tasks" or self.recomputes("tasks") or self._keeps_outputs:
             return False
         # Halves need a loss that is scaled up before gradients are taken.
@@ -327,3 +315,18 @@ class TaskRunner:
         DDP averages gradients over ranks, so each rank's share is scaled such that the average is the global mean.
         """
         return (losses * weight).sum() * self.world / self.sum(weight.sum())
+
+
+def _changed(runner: TaskRunner, **changes: Any) -> TaskRunner:
+    other = copy.copy(runner)
+    for name, value in changes.items():
+        object.__setattr__(other, name, value)
+    return other
+
+
+def _routed(function: Callable[[Params, Task], Any], runner: TaskRunner, params: Params) -> Callable[[Task], Any]:
+    return lambda task: function(runner.route(params, task.support_x, task.support_y), task)
+
+
+def _parameters_of(router: nn.Module | None) -> dict[str, nn.Parameter]:
+    return {} if router is None else dict(router.named_parameters())

@@ -12,7 +12,7 @@ from lifelong.networks.heads import in_head
 
 
 class ANIL(MAML):
-    """ANIL: MAML whose inner loop moves only the head: ``w' = w − α ∇_w L_support(w; f)``, features ``f`` at rest.
+    """Learn by ANIL, MAML that moves only the head: ``w' = w − α ∇_w L_support(w; f)``, features ``f`` at rest.
 
     The outer loop trains body and head. The support features are computed once, so an inner step costs next to nothing.
 
@@ -41,5 +41,5 @@ class ANIL(MAML):
     phase = MAML.phase
 
     def adapts(self, name: str) -> bool:
-        """The head's parameters."""
+        """Tell whether the parameter is of the head."""
         return in_head(name)

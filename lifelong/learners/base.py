@@ -107,7 +107,7 @@ class Learner(Recorded, nn.Module):
             ValueError: when the outputs are not shaped as the targets, so that no score would mean anything.
         """
         output = self.predict(params, self.adapt(params, task.support_x, task.support_y), task.query_x)
-        self._check_outputs(output, task.query_y)
+        check_outputs(self, output, task.query_y)
         return output
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
@@ -207,15 +207,26 @@ class Learner(Recorded, nn.Module):
         """Return what must agree before weights can be loaded: the class and the shapes of the parameters."""
         return {"learner": type(self).__name__, "shapes": {n: tuple(p.shape) for n, p in self.named_parameters()}}
 
-    def _check_outputs(self, output: Tensor, target: Tensor) -> None:
-        if output.shape == target.shape:
-            return
-        if output.dim() == target.dim() == 2:
-            raise ValueError(
-                f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
-                f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
-            )
+
+def check_outputs(learner: Learner, output: Tensor, target: Tensor) -> None:
+    """Refuse outputs of one task that are not shaped as its targets, so that no score would mean anything.
+
+    Args:
+        learner: whose outputs they are.
+        output: ``(Q, N)`` or ``(Q, *Y)``.
+        target: what they are compared with.
+
+    Raises:
+        ValueError: when the shapes differ.
+    """
+    if output.shape == target.shape:
+        return
+    if output.dim() == target.dim() == 2:
         raise ValueError(
-            f"{type(self).__name__} answers {tuple(output.shape[1:])} numbers for each example, but its target has the "
-            f"shape {tuple(target.shape[1:])}: give the network outputs of that shape"
+            f"the network has {output.shape[-1]} outputs, but the tasks ask for {target.shape[-1]}: "
+            f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
         )
+    raise ValueError(
+        f"{type(learner).__name__} answers {tuple(output.shape[1:])} numbers for each example, but its target has the "
+        f"shape {tuple(target.shape[1:])}: give the network outputs of that shape"
+    )

@@ -12,7 +12,7 @@ from lifelong.networks.heads import in_head
 
 
 class BOIL(MAML):
-    """BOIL: MAML whose inner loop moves only the body: ``f' = f − α ∇_f L_support(w; f)``, the head ``w`` at rest.
+    """Learn by BOIL, MAML that moves only the body: ``f' = f − α ∇_f L_support(w; f)``, head ``w`` at rest.
 
     The outer loop trains body and head.
 
@@ -41,5 +41,5 @@ class BOIL(MAML):
     needs_head: ClassVar[bool] = True
 
     def adapts(self, name: str) -> bool:
-        """All but the head's parameters."""
+        """Tell whether the parameter is not of the head."""
         return not in_head(name)

@@ -20,7 +20,7 @@ CONTEXT = "context"
 
 
 class CAVIA(GradientLearner):
-    """CAVIA: ``min_{θ,U} Σ_task L_query(θ, c')`` with ``c' = c − α ∇_c L_support(θ, c)``, repeated from ``c = 0``.
+    """Learn by CAVIA: ``min_{θ,U} Σ_task L_query(θ, c')`` with ``c' = c − α ∇_c L_support(θ, c)``, from ``c = 0``.
 
     The context ``c (K,)`` conditions the network by offsets of 1-D parameters: ``p ← p + U_p c`` with ``U_p (d, K)``
     learnt in the outer loop. For a linear layer's bias this equals concatenating ``c`` to the layer's input (``U_p``
@@ -87,16 +87,16 @@ class CAVIA(GradientLearner):
         )
 
     def adapts(self, name: str) -> bool:
-        """None of the network's own parameters."""
+        """Tell that no parameter of the network itself is adapted."""
         return False
 
     def moving(self, params: Params) -> Params:
-        """The context, at zero."""
+        """Return the context, at zero."""
         like = next(iter(params.values()))
         return {CONTEXT: torch.zeros(self.n_context, dtype=like.dtype, device=like.device)}
 
     def network_at(self, params: Params, moved: Params) -> Params:
-        """``p + U_p c`` for the conditioned parameters."""
+        """Return ``p + U_p c`` for the conditioned parameters."""
         offsets = {name: params[f"offsets.{key(name)}"] @ moved[CONTEXT] for name in self.conditioned}
         shifted = {f"network.{name}": params[f"network.{name}"] + offset for name, offset in offsets.items()}
         return {**own_parameters(params), **shifted}

@@ -16,7 +16,7 @@ from lifelong.learners.one_vs_rest import OneVsRest
 
 
 class Classifier(ExampleLearner):
-    """Any network with one output per class: ``p(n | x) ∝ exp f(x)_n`` over the ways that an example comes with.
+    """Classify by any network of one output per class: ``p(n | x) ∝ exp f(x)_n`` over the ways of an example.
 
     The scenario of :class:`~datamodules.ExampleDataModule` selects the classes that compete in the softmax: all classes
     or those seen so far, or the classes of the example's own experience, which makes the output a head for each
@@ -46,5 +46,5 @@ class Classifier(ExampleLearner):
         super().__init__(network, objective=OneVsRest() if loss == "sigmoid" else Classification())
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """The network's outputs ``(n, C)``."""
+        """Return the network's outputs ``(n, C)``."""
         return self.apply_network(params, x)

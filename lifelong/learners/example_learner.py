@@ -20,7 +20,7 @@ from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 
 
 class ExampleLearner(Learner):
-    """Answers with the outputs for the ways that an example comes with, by one pass over the batch where it can.
+    """Learn from labelled examples and answer for the ways that an example comes with, by one pass where it can.
 
     Abstract: subclasses say in ``class_outputs`` what the outputs for all classes of the stream are. The ways are the
     scenario (:class:`~datamodules.examples.ExampleDataModule`): all classes or those seen so far, or the classes of the
@@ -38,14 +38,14 @@ class ExampleLearner(Learner):
 
     @abstractmethod
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """Outputs ``(n, C)`` for inputs ``(n, *X)``, a larger one for a likelier class."""
+        """Return outputs ``(n, C)`` for inputs ``(n, *X)``, a larger one for a likelier class."""
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[()]:
-        """Nothing: it learns from the stream alone."""
+        """Return an empty state: it learns from the stream alone."""
         return ()
 
     def predict(self, params: Params, state: tuple[()], query_x: Tensor) -> Tensor:
-        """All outputs ``(Q, C)``."""
+        """Return all outputs ``(Q, C)``."""
         return self.class_outputs(params, query_x)
 
     def answer(self, params: Params, task: Task) -> Tensor:

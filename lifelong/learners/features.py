@@ -10,17 +10,17 @@ from torch import Tensor
 
 
 def precise(x: Tensor) -> Tensor:
-    """The same numbers in single precision or better: linear systems are neither solved nor stable in half."""
+    """Return the same numbers in single precision or better: linear systems are neither solved nor stable in half."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def full_precision(x: Tensor) -> torch.autocast:
-    """A region without autocast: sums, similarities and solves need more digits than a half has."""
+    """Run the block without autocast: sums, similarities and solves need more digits than a half has."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 def class_means(features: Tensor, labels: Tensor) -> Tensor:
-    """The mean features of each class ``(N, *F)``, of examples ``(S, *F)`` with one-hot labels ``(S, N)``.
+    """Return the mean features of each class ``(N, *F)``, of examples ``(S, *F)`` with one-hot labels ``(S, N)``.
 
     Example:
         >>> class_means(torch.tensor([[0.0], [2.0], [9.0]]), torch.eye(2)[[0, 0, 1]]).tolist()

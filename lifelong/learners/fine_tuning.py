@@ -19,7 +19,7 @@ from lifelong.learners.pretrained import Pretrained
 
 
 class FineTuning(Pretrained):
-    """Fine-tuning: ``min_{θ,W,b} 1/S Σ_s −log softmax(W f_θ(x_s) + b)_{y_s}`` by gradient steps; everything moves.
+    """Fine-tune everything by gradient steps: ``min_{θ,W,b} 1/S Σ_s −log softmax(W f_θ(x_s) + b)_{y_s}``.
 
     The head starts at zero, or at the class means ``c_n`` of the support set: ``W_n = 2 c_n``, ``b_n = −‖c_n‖²``, whose
     softmax is that of the squared distances to the means, so without a step it predicts as a prototypical network does.
@@ -59,11 +59,11 @@ class FineTuning(Pretrained):
         self.inner_rate, self.head_rate = rate, rate if head_rate is None else head_rate
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """The network's parameters, ``head.weight`` ``(N, D)`` and ``head.bias`` ``(N,)`` after the steps."""
+        """Return the network's parameters, ``head.weight`` ``(N, D)`` and ``head.bias`` ``(N,)`` after the steps."""
         return self.trajectory(params, support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)`` of the adapted network and head."""
+        """Return logits ``(Q, N)`` of the adapted network and head."""
         features = self.features(state, query_x)
         with full_precision(features):
             return F.linear(features, state["head.weight"], state["head.bias"])
@@ -71,7 +71,7 @@ class FineTuning(Pretrained):
     def trajectory(
         self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
     ) -> Sequence[Params]:
-        """The states after 0, 1, …, ``n_steps`` steps, or the last one alone."""
+        """Return the states after 0, 1, …, ``n_steps`` steps, or the last one alone."""
         # As every inner loop, this one runs in the parameters' own precision.
         with full_precision(support_x):
             start = {name: p for name, p in params.items() if name.startswith("network.")}

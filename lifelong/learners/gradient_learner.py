@@ -17,13 +17,13 @@ from lifelong.compute.memory_format import channels_last
 from lifelong.compute.params import Params
 from lifelong.compute.plan import has_running_statistics
 from lifelong.compute.recompute import recomputes_steps
-from lifelong.learners.base import Learner
+from lifelong.learners.base import Learner, check_outputs
 from lifelong.learners.objective import Classification, Regression, TaskKind
 from lifelong.networks.heads import apply_features, apply_head, check_head, has_head
 
 
 class GradientLearner(Learner):
-    """Adapts by gradient descent on the support loss; subclasses say what moves, and how fast.
+    """Adapt by gradient descent on the support loss; subclasses choose what moves, and how fast.
 
     :class:`~lifelong.learners.MAML` is the plain one. A state is a whole set of network parameters, and the inner rate
     multiplies the gradient of the MEAN loss over the support set.
@@ -90,27 +90,27 @@ class GradientLearner(Learner):
             check_head(network, type(self).__name__)
 
     def adapts(self, name: str) -> bool:
-        """Whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
+        """Tell whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
         return True
 
     def rate(self, params: Params, name: str, step: int) -> Tensor | float:
-        """The inner rate of what moves under this name at a step, broadcast against it."""
+        """Return the inner rate of what moves under this name at a step, broadcast against it."""
         return self.inner_rate
 
     def is_first_order(self) -> bool:
-        """Whether inner gradients are held constant at this moment."""
+        """Tell whether inner gradients are held constant at this moment."""
         return self.first_order
 
     def moving(self, params: Params) -> Params:
-        """What the inner loop moves, where it starts."""
+        """Return what the inner loop moves, where it starts."""
         return {name: p for name, p in own_parameters(params).items() if self.adapts(name.removeprefix("network."))}
 
     def network_at(self, params: Params, moved: Params) -> Params:
-        """The network's parameters once the inner loop has come to ``moved``."""
+        """Return the network's parameters once the inner loop has come to ``moved``."""
         return {**own_parameters(params), **moved}
 
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
-        """What the inner loop descends: the mean support loss, as a function of what moves."""
+        """Return the loss that the inner loop descends: the mean support loss, as a function of what moves."""
         only_head = self._moves_head_alone(params)
         if only_head or self.is_first_order():  # no second derivative of a convolution is taken
             support_x = channels_last(support_x)
@@ -120,7 +120,7 @@ class GradientLearner(Learner):
         def loss(moved: Params) -> Tensor:
             now = self.network_at(params, moved)
             output = self.apply_network(now, support_x) if features is None else apply_head(self.network, now, features)
-            self._check_outputs(output, support_y)
+            check_outputs(self, output, support_y)
             if self.inner_huber is not None:  # twice torch's, so that it is the squared error where errors are small
                 return 2 * F.huber_loss(output, support_y, delta=self.inner_huber)
             return self.objective.loss(output, support_y)
@@ -130,22 +130,22 @@ class GradientLearner(Learner):
     # -- the contract -----------------------------------------------------------------------------------------------
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """The network's parameters after the inner steps."""
+        """Return the network's parameters after the inner steps."""
         return self.trajectory(params, support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
-        """The adapted network's outputs."""
+        """Return the adapted network's outputs."""
         return self.apply_network(state, channels_last(query_x))
 
     @property
     def n_steps(self) -> int:
-        """Inner steps at this moment: those of training or of evaluation."""
+        """Return the number of inner steps: that of training or that of evaluation."""
         return self.n_inner_steps if self.training else self.n_eval_steps
 
     def trajectory(
         self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
     ) -> Sequence[Params]:
-        """The states after 0, 1, …, ``n_steps`` inner steps, or the last one alone."""
+        """Return the states after 0, 1, …, ``n_steps`` inner steps, or the last one alone."""
         moving = self.moving(params)
         rates = [{n: self.rate(params, n.removeprefix("network."), step) for n in moving} for step in range(n_steps)]
         # Half-precision double gradients overflow, so the inner loop runs in the parameters' own precision.
@@ -173,31 +173,31 @@ class GradientLearner(Learner):
         return has_head(self.network) and all(name.startswith("network.head.") for name in self.moving(params))
 
     def settle(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """The state that ``adapt`` reaches, as a constant: no graph leads back to the parameters."""
+        """Return the state that ``adapt`` reaches, as a constant: no graph leads back to the parameters."""
         return self.trajectory(held(params), support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def moving_parameters(self) -> dict[str, nn.Parameter]:
-        """The network's own parameters that the inner loop moves, by name."""
+        """Return the network's own parameters that the inner loop moves, by name."""
         return {name: p for name, p in self.network.named_parameters() if self.adapts(name)}
 
 
 def key(name: str) -> str:
-    """A parameter's name as the name of a parameter of its own (which must not contain dots)."""
+    """Return a parameter's name as the name of a parameter of the learner, which must not contain dots."""
     return name.replace(".", "-")
 
 
 def own_parameters(params: Params) -> Params:
-    """Those of the network (``network.…``)."""
+    """Return the parameters of the network (``network.…``)."""
     return {name: p for name, p in params.items() if name.startswith("network.")}
 
 
 def held(params: Params) -> Params:
-    """The same values as constants."""
+    """Return the same values as constants."""
     return {name: p.detach() for name, p in params.items()}
 
 
 def follow(params: Params, state: Params) -> Params:
-    """The constant ``state`` as ``θ + stop(state − θ)``: its value, with the identity as derivative in ``θ``.
+    """Return the constant ``state`` as ``θ + stop(state − θ)``: its value, with the identity as derivative in ``θ``.
 
     Example:
         >>> theta = torch.tensor(1.0, requires_grad=True)

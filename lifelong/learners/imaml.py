@@ -19,7 +19,7 @@ from lifelong.learners.objective import TaskKind
 
 
 class IMAML(GradientLearner):
-    """iMAML: ``min_θ Σ_task L_query(φ)`` with ``φ = argmin L_support(φ) + λ/2 ‖φ − θ‖²``, by the implicit gradient.
+    """Learn by iMAML: ``min_θ Σ_task L_query(φ)`` with ``φ = argmin L_support(φ) + λ/2 ‖φ − θ‖²``, implicitly.
 
     The meta-gradient ``v`` of a task solves ``((1 + δ) I + H/λ) v = ∇ L_query(φ)`` with ``H`` the Hessian of
     ``L_support`` at ``φ``: some steps of conjugate gradients, each one Hessian-vector product. It is exact where the
@@ -84,7 +84,7 @@ class IMAML(GradientLearner):
         self.regularisation, self.n_cg_steps, self.damping = regularisation, n_cg_steps, damping
 
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
-        """``L_support(φ) + λ/2 ‖φ − θ‖²``."""
+        """Return ``L_support(φ) + λ/2 ‖φ − θ‖²``."""
         support_loss, start = super().inner_loss(params, support_x, support_y), self.moving(params)
 
         def loss(moved: Params) -> Tensor:
@@ -94,11 +94,11 @@ class IMAML(GradientLearner):
         return loss
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """``φ``, as ``θ + stop(φ − θ)``."""
+        """Return ``φ``, as ``θ + stop(φ − θ)``."""
         return follow(params, self.settle(params, support_x, support_y))
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """The value ``L_query(φ)`` with the gradient ``v``, and the outputs."""
+        """Return the value ``L_query(φ)`` with the gradient ``v``, and the outputs."""
         state = self.settle(params, task.support_x, task.support_y)
         output = self.predict(params, follow(params, state), task.query_x)
         gradient = self.implicit_gradient(state, task)
@@ -106,7 +106,7 @@ class IMAML(GradientLearner):
         return self.objective.loss(output, task.query_y).detach() + _product(gradient, away), output
 
     def implicit_gradient(self, state: Params, task: Task) -> Params:
-        """``v``, of one task whose inner loop ended at ``state`` (constants)."""
+        """Return ``v``, of one task whose inner loop ended at ``state`` (constants)."""
         # As the inner loop, in the parameters' own precision.
         with torch.autocast(task.support_x.device.type, enabled=False):
             query_loss = super().inner_loss(state, task.query_x, task.query_y)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.params import Params
+from lifelong.learners.base import check_outputs
 from lifelong.learners.gradient_learner import GradientLearner
 from lifelong.learners.objective import TaskKind
 from lifelong.utilities.learn2learn import import_learn2learn
@@ -22,7 +23,7 @@ Algorithm = Callable[[nn.Module], nn.Module]
 
 
 class Learn2Learn(GradientLearner):
-    """A learn2learn algorithm on our streams, with our strategies: ``clone()``, then ``adapt(loss)`` per step.
+    """Train a learn2learn algorithm on streams, with strategies: ``clone()``, then ``adapt(loss)`` per step.
 
     The wrapped network is the learner's ``network``, so that what the algorithm learns beside the weights (rates,
     curvatures) is among the meta-parameters. Tasks run in a loop, since learn2learn's modules change as they adapt.
@@ -89,13 +90,13 @@ class Learn2Learn(GradientLearner):
     def trajectory(
         self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
     ) -> Sequence[Params]:
-        """The algorithm's parameters after 0, 1, …, ``n_steps`` steps; without a graph where gradients are off."""
+        """Return the algorithm's parameters after 0, 1, …, ``n_steps`` steps, without a graph if gradients are off."""
         keeps_graph = torch.is_grad_enabled()
         start = {name: p for name, p in params.items() if name.startswith("network.")}
 
         def loss(algorithm: nn.Module) -> Tensor:
             output = algorithm(support_x)
-            self._check_outputs(output, support_y)
+            check_outputs(self, output, support_y)
             return self.objective.loss(output, support_y)
 
         # learn2learn differentiates by torch.autograd.grad, which needs a graph in evaluation as well.
@@ -107,7 +108,7 @@ class Learn2Learn(GradientLearner):
 
 
 class _InnerLoop(nn.Module):
-    """Clones and adapts inside ``functional_call``, so that the clone is one of the parameters given there."""
+    """Clone and adapt inside ``functional_call``, so that the clone is one of the parameters given there."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -123,7 +124,7 @@ class _InnerLoop(nn.Module):
 
 
 def _tracked(parameter: Tensor) -> Tensor:
-    """The tensor itself, or where it is frozen or detached a leaf that can be adapted all the same."""
+    """Return the tensor itself, or where it is frozen or detached a leaf that can be adapted all the same."""
     if parameter.requires_grad:
         return parameter
     try:

@@ -18,7 +18,7 @@ from lifelong.learners.pretrained import Pretrained
 
 
 class LinearProbe(Pretrained):
-    """Linear probe: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero, features held fixed.
+    """Probe fixed features linearly: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero.
 
     Args:
         network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
@@ -55,22 +55,22 @@ class LinearProbe(Pretrained):
         self.normalise, self.weight_decay = normalise, weight_decay
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``z(x)`` ``(n, D)``."""
+        """Return ``z(x)`` ``(n, D)``."""
         features = self.features(params, x)
         return F.normalize(features, dim=-1) if self.normalise else features
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """The weight ``(N, D)`` and bias ``(N,)`` of the logistic regression."""
+        """Return the weight ``(N, D)`` and bias ``(N,)`` of the logistic regression."""
         return self.trajectory(params, support_x, support_y, self.n_steps)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)``."""
+        """Return logits ``(Q, N)``."""
         features = self.embed(params, query_x)
         with full_precision(features):
             return F.linear(features, state["weight"], state["bias"])
 
     def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
-        """The regressions after 0, 1, …, ``n_steps`` steps."""
+        """Return the regressions after 0, 1, …, ``n_steps`` steps."""
         # As every inner loop, this one runs in the parameters' own precision.
         with full_precision(support_x):
             features = self.embed(params, support_x)

@@ -14,7 +14,7 @@ from lifelong.learners.features import class_means, full_precision, precise
 
 
 class Mahalanobis(Learner):
-    """Mahalanobis distances: ``p(n | x) ∝ exp(−τ (f(x) − c_n)ᵀ Q_n⁻¹ (f(x) − c_n))``, ``c_n`` the class mean.
+    """Classify by Mahalanobis distances: ``p(n | x) ∝ exp(−τ (f(x) − c_n)ᵀ Q_n⁻¹ (f(x) − c_n))``, class means ``c_n``.
 
     ``Q_n = λ_n Σ_n + (1 − λ_n) Σ + β I`` with ``λ_n = S_n / (S_n + 1)`` for the ``S_n`` examples of the class,
     ``Σ_n`` their covariance and ``Σ`` that of the whole support set. Time grows with ``N D³``: prefer few features
@@ -56,11 +56,11 @@ class Mahalanobis(Learner):
         self.regulariser, self.temperature = regulariser, temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``."""
+        """Return ``f(x)`` ``(n, D)``."""
         return self.apply_network(params, x).flatten(1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:
-        """Class means ``(N, D)`` and the lower Cholesky factors of ``Q_n`` ``(N, D, D)``."""
+        """Return class means ``(N, D)`` and the lower Cholesky factors of ``Q_n`` ``(N, D, D)``."""
         features = self.embed(params, support_x)
         with full_precision(features):
             features = precise(features)
@@ -69,7 +69,7 @@ class Mahalanobis(Learner):
             return means, torch.linalg.cholesky(self._covariances(features, labels, means))
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)``: negative squared distances times the temperature."""
+        """Return logits ``(Q, N)``: negative squared distances times the temperature."""
         means, factors = state
         features = self.embed(params, query_x)
         with full_precision(features):

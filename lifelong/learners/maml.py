@@ -18,7 +18,7 @@ from lifelong.networks.heads import check_head, in_head
 
 
 class MAML(GradientLearner):
-    """MAML: ``min_θ Σ_task L_query(θ')`` with ``θ' = θ − α ∇ L_support(θ)``, repeated for some inner steps.
+    """Learn by MAML: ``min_θ Σ_task L_query(θ')`` with ``θ' = θ − α ∇ L_support(θ)``, repeated for some inner steps.
 
     The inner rate multiplies the gradient of the MEAN loss over the support set.
 
@@ -110,12 +110,15 @@ class MAML(GradientLearner):
             }
         )
         if zero_head:
-            network.head.requires_grad_(False)
-            if not any(p.requires_grad for p in self.parameters()):
-                raise ValueError(
-                    "with zero_head the head is not trained, and all else is frozen: set --model.zero_head false or "
-                    "--model.learn_inner_rate true, or train the network"
-                )
+            self._freeze_head()
+
+    def _freeze_head(self) -> None:
+        self.network.head.requires_grad_(False)
+        if not any(p.requires_grad for p in self.parameters()):
+            raise ValueError(
+                "with zero_head the head is not trained, and all else is frozen: set --model.zero_head false or "
+                "--model.learn_inner_rate true, or train the network"
+            )
 
     def _check_head(self, setting: str) -> None:
         name, head = type(self).__name__, getattr(self.network, "head", None)
@@ -129,37 +132,37 @@ class MAML(GradientLearner):
             )
 
     def moving(self, params: Params) -> Params:
-        """What the inner loop moves, where it starts: a head at zero where asked for."""
+        """Return what the inner loop moves, where it starts: a head at zero where asked for."""
         moving = super().moving(params)
         if not self.zero_head:
             return moving
         return {n: torch.zeros_like(p) if in_head(n.removeprefix("network.")) else p for n, p in moving.items()}
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
-        """``α`` of this parameter, at this step where each has its own."""
+        """Return ``α`` of this parameter, at this step where each has its own."""
         rate = params[f"inner_rates.{key(name)}"]
         return rate[min(step, len(rate) - 1)] if self.rates_per_step else rate
 
     def start_step(self, n_steps: int) -> None:
-        """Take note of the optimizer steps made, which annealing counts."""
+        """Keep the number of optimizer steps, which annealing counts."""
         self.n_steps_made = n_steps
 
     def is_first_order(self) -> bool:
-        """Always, or during the first optimizer steps."""
+        """Tell whether inner gradients are held constant: always, or during the first optimizer steps."""
         return self.first_order or self.n_steps_made < self.first_order_until
 
     def step_weights(self) -> list[float]:
-        """The weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
+        """Return the weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
         done = min(self.n_steps_made / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
         early = [(1 - done) / max(self.n_inner_steps, 1)] * (self.n_inner_steps - 1)
         return [*early, 1 - sum(early)]
 
     def phase(self) -> Hashable | None:
-        """The order of the derivatives; None while the weights of the steps' losses change."""
+        """Return the order of the derivatives; None while the weights of the steps' losses change."""
         return self.is_first_order() if self.step_weights()[-1] == 1 else None
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """The weighted query losses on the way while training so; the outputs are those after the last step."""
+        """Return the weighted query losses on the way while training so; the outputs are those after the last step."""
         weights = self.step_weights()
         if not self.training or weights[-1] == 1:
             return super().task_loss(params, task)

@@ -15,7 +15,7 @@ from lifelong.learners.features import full_precision
 
 
 class MatchingNet(Learner):
-    """Matching networks: ``p(n | x) = Σ_s a_s(x) y_sn`` with ``a(x) = softmax_s(τ cos(f(x), f(x_s)))``.
+    """Classify by matching networks: ``p(n | x) = Σ_s a_s(x) y_sn`` with ``a(x) = softmax_s(τ cos(f(x), f(x_s)))``.
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
@@ -46,15 +46,15 @@ class MatchingNet(Learner):
         self.temperature = temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``, of unit length."""
+        """Return ``f(x)`` ``(n, D)``, of unit length."""
         return F.normalize(self.apply_network(params, x).flatten(1), dim=-1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedded examples ``(S, D)`` of length 1, and their labels ``(S, N)``."""
+        """Return embedded examples ``(S, D)`` of length 1, and their labels ``(S, N)``."""
         return self.embed(params, support_x), support_y
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
-        """Log-probabilities ``(Q, N)``, from below clamped to the logarithm of the smallest normal number."""
+        """Return log-probabilities ``(Q, N)``, from below clamped to the logarithm of the smallest normal number."""
         support, labels = state
         query = self.embed(params, query_x)
         with full_precision(query):

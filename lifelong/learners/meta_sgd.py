@@ -16,7 +16,7 @@ from lifelong.learners.objective import TaskKind
 
 
 class MetaSGD(GradientLearner):
-    """Meta-SGD: ``min_{θ,α} Σ_task L_query(θ − α ⊙ ∇ L_support(θ))`` with one learnt rate per parameter element.
+    """Learn by Meta-SGD: ``min_{θ,α} Σ_task L_query(θ − α ⊙ ∇ L_support(θ))``, one learnt rate per parameter element.
 
     The rates may become negative. With more than one inner step all steps share them.
 
@@ -74,9 +74,9 @@ class MetaSGD(GradientLearner):
         )
 
     def phase(self) -> Hashable | None:
-        """Always the same."""
+        """Return a constant: the losses never change their form."""
         return ()
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
-        """``α`` of every element of this parameter."""
+        """Return ``α`` of every element of this parameter."""
         return params[f"inner_rates.{key(name)}"]

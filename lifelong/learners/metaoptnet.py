@@ -23,7 +23,7 @@ SOLVER = {"solve_method": "Clarabel", "tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10
 
 
 class MetaOptNet(Learner):
-    """Multi-class SVM: logits ``α f(x)ᵀ Σ_s a_s f(x_s)`` with ``a (S, N)`` the solution of its dual program.
+    """Classify by a multi-class SVM: logits ``α f(x)ᵀ Σ_s a_s f(x_s)``, ``a (S, N)`` the solution of its dual program.
 
     ``min ½ Σ_n a_nᵀ (K + ε I) a_n − Σ_sn a_sn y_sn`` such that ``a_sn ≤ C y_sn`` and ``Σ_n a_sn = 0``, with the kernel
     ``K = f(X) f(X)ᵀ``; ``α`` is learnt. cvxpylayers solves it on the CPU in double precision, one task after the other
@@ -70,11 +70,11 @@ class MetaOptNet(Learner):
         self.scale = nn.Parameter(torch.tensor(scale))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``."""
+        """Return ``f(x)`` ``(n, D)``."""
         return self.apply_network(params, x).flatten(1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """The weights ``Σ_s f(x_s) a_s`` ``(D, N)``."""
+        """Return the weights ``Σ_s f(x_s) a_s`` ``(D, N)``."""
         features = self.embed(params, support_x)
         with torch.autocast(features.device.type, enabled=False):
             features = precise(features)
@@ -85,7 +85,7 @@ class MetaOptNet(Learner):
             return features.T @ dual
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)``."""
+        """Return logits ``(Q, N)``."""
         features = self.embed(params, query_x)
         with torch.autocast(features.device.type, enabled=False):
             return params["scale"] * (precise(features) @ state)
@@ -93,7 +93,7 @@ class MetaOptNet(Learner):
 
 @lru_cache(maxsize=16)
 def _layer(n_support: int, n_way: int) -> Callable[..., tuple[Tensor]]:
-    """The program of this size: ``min ½ ‖R a‖² − Σ a y`` such that ``a ≤ C y`` and its rows sum to zero."""
+    """Return the program of this size: ``min ½ ‖R a‖² − Σ a y`` such that ``a ≤ C y`` and its rows sum to zero."""
     import cvxpy
     from cvxpylayers.torch import CvxpyLayer
 
@@ -111,7 +111,7 @@ def _solve(root: Tensor, most: Tensor, labels: Tensor) -> Tensor:
 
 
 class _Dual(torch.autograd.Function):
-    """The solution ``(S, N)``; cvxpylayers itself knows neither ``vmap`` nor ``torch.func.grad``."""
+    """Compute the solution ``(S, N)``; cvxpylayers itself knows neither ``vmap`` nor ``torch.func.grad``."""
 
     @staticmethod
     def forward(root: Tensor, most: Tensor, labels: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class _Dual(torch.autograd.Function):
 
 
 class _PulledBack(torch.autograd.Function):
-    """The gradient ``(S, S)`` with respect to ``R``: the program is solved again, as its solution keeps no graph."""
+    """Compute the gradient ``(S, S)`` with respect to ``R``: the program is solved again, as it keeps no graph."""
 
     @staticmethod
     def forward(root: Tensor, most: Tensor, labels: Tensor, gradient: Tensor) -> Tensor:

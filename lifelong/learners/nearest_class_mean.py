@@ -19,7 +19,7 @@ from lifelong.learners.running_means import RunningMeans
 
 
 class NearestClassMean(RunningMeans):
-    """Nearest class mean: ``argmin_c ‖z(x) − μ_c‖`` with ``μ_c`` the mean of ``z`` over class ``c``'s examples so far.
+    """Classify by the nearest class mean: ``argmin_c ‖z(x) − μ_c‖`` with ``μ_c`` the mean of class ``c`` so far.
 
     ``z`` is what the network's head receives, or its output where it has no head. By default the network stands still
     (:class:`~lifelong.learners.running_means.RunningMeans`): take one that has been trained elsewhere, as by
@@ -63,16 +63,16 @@ class NearestClassMean(RunningMeans):
         self.transform = transform
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``z(x)`` ``(n, D)``."""
+        """Return ``z(x)`` ``(n, D)``."""
         features = super().embed(params, x)
         return F.normalize(features, dim=-1) if self.transform == "l2" else features
 
     def compare(self, features: Tensor) -> Tensor:
-        """Negative squared distances ``(n, C)``."""
+        """Return negative squared distances ``(n, C)``."""
         return self.distances(features)
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """What the means say ``(n, C)``; while the embedding is trained, what the network says."""
+        """Return the outputs of the means ``(n, C)``; of the network while the embedding is trained."""
         if self.training and not self.is_fixed:
             return self.apply_network(params, x)
         return super().class_outputs(params, x)
@@ -90,5 +90,5 @@ class NearestClassMean(RunningMeans):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Only where the embedding is trained: the means of one that stands still follow the stream."""
+        """Tell whether the embedding is trained: the means of one that stands still follow the stream."""
         return not self.is_fixed

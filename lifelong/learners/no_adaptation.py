@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from lifelong.compute.params import Params
 from lifelong.data.episode import Task
-from lifelong.learners.base import Learner
+from lifelong.learners.base import Learner, check_outputs
 from lifelong.learners.objective import Classification, Regression, TaskKind
 
 
 class NoAdaptation(Learner):
-    """No adaptation: ``f(x)`` for every query, whatever the support set says, trained on all examples of the tasks.
+    """Predict ``f(x)`` for every query, whatever the support set says; train on all examples of the tasks.
 
     ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification ``y`` is the label inside the task: where that is
     drawn anew for each task the best it can do is chance, where ways are fixed (``--data.fixed_ways``) it is an
@@ -40,23 +40,23 @@ class NoAdaptation(Learner):
         super().__init__(network, objective=Classification() if task == "classification" else Regression())
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[()]:
-        """Nothing."""
+        """Return an empty state."""
         return ()
 
     def predict(self, params: Params, state: tuple[()], query_x: Tensor) -> Tensor:
-        """The network's outputs."""
+        """Return the network's outputs."""
         return self.apply_network(params, query_x)
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """The loss over support and query, and the outputs for the queries."""
+        """Return the loss over support and query, and the outputs for the queries."""
         output, target = self.likelihood_outputs(params, task), self.likelihood_targets(task)
-        self._check_outputs(output, target)
+        check_outputs(self, output, target)
         return self.objective.loss(output, target), output[len(task.support_x) :]
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
-        """The network's outputs for support and query examples."""
+        """Return the network's outputs for support and query examples."""
         return self.apply_network(params, torch.cat([task.support_x, task.query_x]))
 
     def likelihood_targets(self, task: Task) -> Tensor:
-        """The targets of support and query examples."""
+        """Return the targets of support and query examples."""
         return torch.cat([task.support_y, task.query_y])

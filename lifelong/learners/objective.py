@@ -18,7 +18,7 @@ TaskKind = Literal["classification", "regression"]
 
 
 def one_hot(index: Tensor, n: int) -> Tensor:
-    """Rows ``(…, n)`` that are true at ``index``; unlike torch's own it works under ``vmap``."""
+    """Return rows ``(…, n)`` that are true at ``index``; unlike torch's own it works under ``vmap``."""
     return index[..., None] == torch.arange(n, device=index.device)
 
 
@@ -29,13 +29,13 @@ def accuracies(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def accuracy(output: Tensor, target: Tensor) -> Tensor:
-    """The share of examples whose largest output ``(Q, N)`` is at the one-hot label ``(Q, N)``."""
+    """Return the share of examples whose largest output ``(Q, N)`` is at the one-hot label ``(Q, N)``."""
     hits = (one_hot(output.argmax(-1), output.shape[-1]) * target).sum(-1)
     return hits.to(torch.promote_types(output.dtype, torch.float32)).mean()  # 24/25 is 0.961 in half precision
 
 
 class Objective(ABC):
-    """Loss and score of one task, both means over its examples; a higher score is better."""
+    """Define loss and score of one task, both means over its examples; a higher score is better."""
 
     task: TaskKind | None = None
     """The tasks that it is for; None leaves that unchecked."""
@@ -46,15 +46,15 @@ class Objective(ABC):
 
     @abstractmethod
     def encode(self, y: Tensor, n_way: int) -> Tensor:
-        """Targets as the learner takes them, from what the batch holds."""
+        """Return targets as the learner takes them, from what the batch holds."""
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """The mean loss over the examples, a scalar."""
+        """Return the mean loss over the examples, a scalar."""
 
     @abstractmethod
     def score(self, output: Tensor, target: Tensor) -> Tensor:
-        """The mean score over the examples, a scalar; higher is better."""
+        """Return the mean score over the examples, a scalar; higher is better."""
 
     def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
         """Return the score of each task ``(B,)`` from outputs ``(B, Q, …)`` and targets as the batch holds them."""
@@ -62,11 +62,11 @@ class Objective(ABC):
 
     @abstractmethod
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
-        """Targets drawn from the model's own predictive distribution, from uniform numbers of ``output``'s shape."""
+        """Draw targets from the model's own predictive distribution, by uniform numbers of ``output``'s shape."""
 
     @abstractmethod
     def score_directions(self, output: Tensor) -> Tensor:
-        """Vectors ``v_k (K, Q, *Y)`` with ``Σ_k v_k v_kᵀ`` the loss's Fisher matrix with respect to the outputs.
+        """Return vectors ``v_k (K, Q, *Y)`` with ``Σ_k v_k v_kᵀ`` the loss's Fisher matrix with respect to the outputs.
 
         Every ``v_k`` is supported on one example, so the exact diagonal Fisher of the parameters is
         ``Σ_k (Jᵀ v_k)²`` per example, summed.
@@ -74,26 +74,26 @@ class Objective(ABC):
 
     @abstractmethod
     def prediction(self, output: Tensor) -> Tensor:
-        """What a person reads: class probabilities, or the predicted value."""
+        """Return what a person reads: class probabilities, or the predicted value."""
 
 
 class Classification(Objective):
-    """Cross-entropy on logits ``(Q, N)``; the score is the accuracy."""
+    """Compute cross-entropy on logits ``(Q, N)``; the score is the accuracy."""
 
     task: TaskKind | None = "classification"
     score_name = "accuracy"
     percent = True
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
-        """One-hot rows ``(…, N)``."""
+        """Return one-hot rows ``(…, N)``."""
         return one_hot(y, n_way)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """``−1/Q Σ_q Σ_n target_qn log softmax(output_q)_n``."""
+        """Return ``−1/Q Σ_q Σ_n target_qn log softmax(output_q)_n``."""
         return F.cross_entropy(output, target)
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
-        """The share of examples whose largest logit is at the label; a label that is none of the ways is missed."""
+        """Return the share of examples whose largest logit is at the label; one that is none of the ways is missed."""
         return accuracy(output, target)
 
     def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
@@ -101,59 +101,59 @@ class Classification(Objective):
         return accuracies(outputs, y)
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
-        """One-hot labels drawn by the Gumbel-max trick from ``softmax(output)``."""
+        """Draw one-hot labels by the Gumbel-max trick from ``softmax(output)``."""
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7)))
         return one_hot((output + gumbel).argmax(-1), output.shape[-1]).to(output.dtype)
 
     def score_directions(self, output: Tensor) -> Tensor:
-        """``√p_n (e_n − p) / Q`` for every label ``n``: ``∂ log p(n) / ∂ logits``, weighted by its probability."""
+        """Return ``√p_n (e_n − p) / Q`` for every label ``n``: ``∂ log p(n) / ∂ logits``, weighted by ``√p_n``."""
         p = output.softmax(-1)
         eye = torch.eye(output.shape[-1], dtype=output.dtype, device=output.device)
         return p.T.sqrt()[:, :, None] * (eye[:, None, :] - p[None]) / output.shape[0]
 
     def prediction(self, output: Tensor) -> Tensor:
-        """Class probabilities."""
+        """Return class probabilities."""
         return output.softmax(-1)
 
 
 class Regression(Objective):
-    """Mean squared error on ``(Q, *Y)``; the score is its negative, so that higher is better."""
+    """Compute the mean squared error on ``(Q, *Y)``; the score is its negative, so that higher is better."""
 
     task: TaskKind | None = "regression"
     score_name = "negative MSE"
     percent = False
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
-        """The targets as they are."""
+        """Return the targets as they are."""
         return y
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """``1/n Σ (output − target)²`` over all ``n`` numbers."""
+        """Return ``1/n Σ (output − target)²`` over all ``n`` numbers."""
         return F.mse_loss(output, target)
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
-        """The negative mean squared error."""
+        """Return the negative mean squared error."""
         return -F.mse_loss(output, target)
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
-        """``output + ε``, ``ε ~ N(0, ½)``: the Gaussian whose negative log-likelihood is the squared error."""
+        """Return ``output + ε``, ``ε ~ N(0, ½)``: the Gaussian whose negative log-likelihood is the squared error."""
         noise: Tensor = torch.special.ndtri(uniform.clamp(1e-7, 1 - 1e-7))
         return output + noise / 2**0.5
 
     def score_directions(self, output: Tensor) -> Tensor:
-        """``√2 e_d / n`` for every output dimension ``d``."""
+        """Return ``√2 e_d / n`` for every output dimension ``d``."""
         n_dimensions = output[0].numel()
         eye = torch.eye(n_dimensions, dtype=output.dtype, device=output.device)
         directions = eye.reshape(n_dimensions, 1, *output.shape[1:]).expand(n_dimensions, *output.shape)
         return directions * 2**0.5 / output.numel()
 
     def prediction(self, output: Tensor) -> Tensor:
-        """The predicted values."""
+        """Return the predicted values."""
         return output
 
 
 class RelationScore(Regression):
-    """Mean squared error of scores ``(Q, N)`` in 0 … 1 against the one-hot labels; the score is the accuracy.
+    """Compute the mean squared error of scores ``(Q, N)`` in 0 … 1 to the one-hot labels; the score is the accuracy.
 
     The likelihood behind the loss is that of :class:`Regression`, a Gaussian around every score: samples and the Fisher
     treat the ``N`` scores of an example as ``N`` independent numbers, not as one label.
@@ -164,11 +164,11 @@ class RelationScore(Regression):
     percent = True
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
-        """One-hot rows ``(…, N)``."""
+        """Return one-hot rows ``(…, N)``."""
         return one_hot(y, n_way)
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
-        """The share of examples whose largest score is at the label."""
+        """Return the share of examples whose largest score is at the label."""
         return accuracy(output, target)
 
     def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
@@ -176,5 +176,5 @@ class RelationScore(Regression):
         return accuracies(outputs, y)
 
     def prediction(self, output: Tensor) -> Tensor:
-        """The scores divided by their sum: shares, which the training does not calibrate as probabilities."""
+        """Return the scores divided by their sum: shares, which the training does not calibrate as probabilities."""
         return output / output.sum(-1, keepdim=True).clamp_min(torch.finfo(output.dtype).tiny)

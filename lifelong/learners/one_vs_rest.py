@@ -13,34 +13,34 @@ from lifelong.learners.objective import Classification
 
 
 class OneVsRest(Classification):
-    """Binary cross-entropy on logits ``(Q, N)``, summed over the ways; the score is the accuracy of the largest logit.
+    """Compute binary cross-entropy on logits ``(Q, N)``, summed over ways; the score is the largest logit's accuracy.
 
     ``p(n is x's class) = σ(o_n)`` for each way on its own. Since the loss is linear in its targets, one that has
     other targets ``q`` than the labels ``y`` is larger by ``Σ_n (y_n − q_n) o_n``.
     """
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """``1/Q Σ_q Σ_n −t_qn log σ(o_qn) − (1 − t_qn) log(1 − σ(o_qn))``."""
+        """Return ``1/Q Σ_q Σ_n −t_qn log σ(o_qn) − (1 − t_qn) log(1 − σ(o_qn))``."""
         return binary_losses(output, target).mean()
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
-        """A yes or no for each way, drawn from ``σ(output)``."""
+        """Draw a yes or no for each way from ``σ(output)``."""
         return (uniform < output.sigmoid()).to(output.dtype)
 
     def score_directions(self, output: Tensor) -> Tensor:
-        """``√(p_n (1 − p_n)) e_n / Q`` for every way ``n``, with ``p = σ(output)``."""
+        """Return ``√(p_n (1 − p_n)) e_n / Q`` for every way ``n``, with ``p = σ(output)``."""
         p = output.sigmoid()
         eye = torch.eye(output.shape[-1], dtype=output.dtype, device=output.device)
         return (p * (1 - p)).sqrt() * eye[:, None, :] / output.shape[0]
 
     def prediction(self, output: Tensor) -> Tensor:
-        """The probabilities of the ways divided by their sum, so that they are shares."""
+        """Return the probabilities of the ways divided by their sum, so that they are shares."""
         p = output.sigmoid()
         return p / p.sum(-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)
 
 
 def binary_losses(output: Tensor, target: Tensor) -> Tensor:
-    """``Σ_n −t_n log σ(o_n) − (1 − t_n) log(1 − σ(o_n))`` over the last axis; an output of −∞ is no way and is free.
+    """Return ``Σ_n −t_n log σ(o_n) − (1 − t_n) log(1 − σ(o_n))`` over the last axis; an output of −∞ adds nothing.
 
     Args:
         output: logits ``(…, N)``.

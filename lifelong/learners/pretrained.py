@@ -18,7 +18,7 @@ from lifelong.networks.heads import has_head
 
 
 class Pretrained(Learner):
-    """Trains features by classifying into ALL training classes of the stream: ``−log softmax(W f(x) + b)_c``.
+    """Train features by classifying into ALL training classes of the stream: ``−log softmax(W f(x) + b)_c``.
 
     Abstract: subclasses say in ``adapt`` and ``predict`` what is done with the features in a few-shot task, and they
     are judged by that alone. The loss is the mean over support and query together; ``c`` is the class's number in the
@@ -61,23 +61,23 @@ class Pretrained(Learner):
             )
 
     def features(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``."""
+        """Return ``f(x)`` ``(n, D)``."""
         return self.apply_network(params, x).flatten(1)
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Cross-entropy over all classes of the stream, and the queries' logits for the task's own ways ``(Q, N)``."""
+        """Return the cross-entropy over all classes of the stream, and the logits ``(Q, N)`` for the task's ways."""
         logits = self.likelihood_outputs(params, task)
         return F.cross_entropy(logits, _classes(task)), logits[len(task.support_x) :, task.classes]
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
-        """Logits of all classes of the stream for support and query examples ``(S + Q, C)``."""
+        """Return logits of all classes of the stream for support and query examples ``(S + Q, C)``."""
         own = {name.removeprefix("classifier."): p for name, p in params.items() if name.startswith("classifier.")}
         features = self.features(params, torch.cat([task.support_x, task.query_x]))
         logits: Tensor = torch.func.functional_call(self.classifier, own, (features,))
         return logits
 
     def likelihood_targets(self, task: Task) -> Tensor:
-        """The examples' classes in the stream, one-hot ``(S + Q, C)``."""
+        """Return the examples' classes in the stream, one-hot ``(S + Q, C)``."""
         return one_hot(_classes(task), self.classifier.out_features).to(task.query_y.dtype)
 
     def n_features(self, example: Tensor | None = None) -> int:

@@ -17,7 +17,7 @@ from lifelong.learners.features import class_means, full_precision
 
 
 class ProtoNet(Learner):
-    """Prototypical networks: ``p(n | x) ∝ exp(−τ d(f(x), c_n))`` with ``c_n`` the mean embedding of class ``n``.
+    """Classify by prototypical networks: ``p(n | x) ∝ exp(−τ d(f(x), c_n))``, ``c_n`` the class's mean embedding.
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
@@ -49,24 +49,24 @@ class ProtoNet(Learner):
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
 
     def phase(self) -> Hashable | None:
-        """Always the same."""
+        """Return a constant: the losses never change their form."""
         return ()
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``, of unit length where the distance is the cosine's."""
+        """Return ``f(x)`` ``(n, D)``, of unit length where the distance is the cosine's."""
         features = self.apply_network(params, x).flatten(1)
         return F.normalize(features, dim=-1) if self.distance == "cosine" else features
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Class means ``(N, D)``, right for unequal shots too."""
+        """Return class means ``(N, D)``, right for unequal shots too."""
         return class_means(self.apply_network(params, support_x).flatten(1), support_y)
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)``: negative distances times the temperature."""
+        """Return logits ``(Q, N)``: negative distances times the temperature."""
         return self.compare(self.apply_network(params, query_x).flatten(1), state)
 
     def compare(self, features: Tensor, means: Tensor) -> Tensor:
-        """Logits ``(Q, N)`` of features ``(Q, D)`` by class means ``(N, D)``."""
+        """Return logits ``(Q, N)`` of features ``(Q, D)`` by class means ``(N, D)``."""
         if self.distance == "cosine":
             with full_precision(features):
                 return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(means, dim=-1).T - 1)

@@ -18,7 +18,7 @@ from lifelong.learners.objective import Classification, Regression
 
 
 class R2D2(Learner):
-    """Ridge regression: ``α f(x) W + β`` with ``W = argmin ‖f(X) W − Y‖² + λ‖W‖² = Φᵀ (Φ Φᵀ + λ I)⁻¹ Y``.
+    """Predict by ridge regression: ``α f(x) W + β``, ``W = argmin ‖f(X) W − Y‖² + λ‖W‖² = Φᵀ (Φ Φᵀ + λ I)⁻¹ Y``.
 
     ``Φ (S, D + 1)`` are the features with a column of ones (which ``λ`` holds back too), ``Y`` the one-hot labels or
     targets. The system to solve is ``S × S`` however many features there are; ``λ``, ``α`` and ``β`` are learnt.
@@ -65,11 +65,11 @@ class R2D2(Learner):
         self.scale, self.bias = nn.Parameter(torch.tensor(start)), nn.Parameter(torch.tensor(0.0))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``."""
+        """Return ``f(x)`` ``(n, D)``."""
         return self.apply_network(params, x).flatten(1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """The weights ``W (D + 1, N)`` or ``(D + 1, *Y)``, the last row the constant."""
+        """Return the weights ``W (D + 1, N)`` or ``(D + 1, *Y)``, the last row the constant."""
         features = self.embed(params, support_x)
         with full_precision(features):
             design = _with_ones(features)
@@ -81,7 +81,7 @@ class R2D2(Learner):
             return weights.reshape(-1, *support_y.shape[1:])
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)`` or values ``(Q, *Y)``."""
+        """Return logits ``(Q, N)`` or values ``(Q, *Y)``."""
         features = self.embed(params, query_x)
         with full_precision(features):
             values: Tensor = torch.tensordot(_with_ones(features), state, dims=1)

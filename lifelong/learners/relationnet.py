@@ -21,7 +21,7 @@ from lifelong.networks.norm import Norm
 
 
 class RelationNet(Learner):
-    """Relation networks: score ``r_n(x) = g([c_n, f(x)])`` in 0 … 1, trained by ``(r_n(x) − y_n)²``.
+    """Classify by relation networks: score ``r_n(x) = g([c_n, f(x)])`` in 0 … 1, trained by ``(r_n(x) − y_n)²``.
 
     ``c_n`` are the features of a class, and ``g`` is the relation module, which belongs to the learner: for maps two
     convolutional blocks and two linear layers, for vectors three linear layers.
@@ -73,16 +73,16 @@ class RelationNet(Learner):
             self.relation = _map_relation(shape, width, n_hidden, norm)
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``f(x)`` ``(n, D)``, maps flattened."""
+        """Return ``f(x)`` ``(n, D)``, maps flattened."""
         return self.apply_network(params, x).flatten(1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Class features ``(N, *F)``, right for unequal shots too."""
+        """Return class features ``(N, *F)``, right for unequal shots too."""
         means = class_means(self.apply_network(params, support_x), support_y)
         return means * support_y.sum(0).reshape(-1, *[1] * (means.dim() - 1)) if self.aggregate == "sum" else means
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
-        """Relation scores ``(Q, N)`` in 0 … 1."""
+        """Return relation scores ``(Q, N)`` in 0 … 1."""
         features = self.apply_network(params, query_x)
         pairs = [
             state.expand(len(features), *state.shape),

@@ -17,7 +17,7 @@ from lifelong.learners.objective import TaskKind
 
 
 class Reptile(GradientLearner):
-    """Reptile: ``θ ← θ + ε (φ − θ)`` with ``φ`` where gradient descent from ``θ`` on all examples of a task ends.
+    """Learn by Reptile: ``θ ← θ + ε (φ − θ)``, ``φ`` where gradient descent from ``θ`` on all examples of a task ends.
 
     The update is the gradient ``θ − φ`` of the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so any
     outer optimizer takes it: SGD with rate ``ε`` is the paper's. In training ``φ`` learns from support and query
@@ -72,11 +72,11 @@ class Reptile(GradientLearner):
         )
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """``φ`` of the support set, as ``θ + stop(φ − θ)``."""
+        """Return ``φ`` of the support set, as ``θ + stop(φ − θ)``."""
         return follow(params, self.settle(params, support_x, support_y))
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """``½ ‖θ − φ‖²`` while training, else the query loss; and the outputs of what the support set alone taught."""
+        """Return ``½ ‖θ − φ‖²`` in training, else the query loss; and the outputs after the support set alone."""
         loss, output = super().task_loss(params, task)
         if not self.training:
             return loss, output

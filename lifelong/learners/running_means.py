@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class RunningMeans(ExampleLearner):
-    """Class means ``μ_c`` of an embedding that stands still: every example of the stream moves one of them, once.
+    """Keep class means ``μ_c`` of an embedding that stands still: every example of the stream moves one of them, once.
 
     ``μ_c ← μ_c + (f(x) − μ_c) / n_c`` for each example of class ``c``, taken for a batch and all processes at once: the
     means are those of all examples so far, whatever the batches and their order. There is no optimizer, nothing has a
@@ -52,12 +52,12 @@ class RunningMeans(ExampleLearner):
 
     @abstractmethod
     def compare(self, features: Tensor) -> Tensor:
-        """Outputs ``(n, C)`` for embeddings ``(n, D)``."""
+        """Return outputs ``(n, C)`` for embeddings ``(n, D)``."""
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> RunningMeans:
-        """As ever, but an embedding that stands still neither drops units nor moves running statistics."""
+        """Set the mode, but an embedding that stands still neither drops units nor moves running statistics."""
         super().train(mode)
         if self.is_fixed:
             self.network.eval()
@@ -104,7 +104,7 @@ class RunningMeans(ExampleLearner):
     # -- learning -------------------------------------------------------------------------------------------------
 
     def learn(self, params: Params, batch: Episode, runner: TaskRunner) -> Tensor | None:
-        """Take the examples into the means; the outputs ``(B, 1, N)`` are those of the means before, by distance."""
+        """Take the examples into the means, and return the outputs ``(B, 1, N)`` of the means before, by distance."""
         if not self.is_fixed:
             return None
         assert batch.classes is not None
@@ -115,7 +115,7 @@ class RunningMeans(ExampleLearner):
         return outputs[:, None]
 
     def embedded(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """The embeddings ``(B, D)`` of the examples and their classes' numbers in the stream ``(B,)``."""
+        """Return the embeddings ``(B, D)`` of the examples and their classes' numbers in the stream ``(B,)``."""
         assert batch.classes is not None
         dtype = next(self.network.parameters(), batch.weight).dtype
         features = self.embed(params, batch.to(dtype).query_x[:, 0])
@@ -133,7 +133,7 @@ class RunningMeans(ExampleLearner):
         self.merge(runner.sum(sums), runner.sum(counts))
 
     def totals(self, features: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums ``(C, D)`` and number ``(C,)`` of the embeddings ``(n, D)`` of each class ``(n,)``."""
+        """Return sums ``(C, D)`` and number ``(C,)`` of the embeddings ``(n, D)`` of each class ``(n,)``."""
         labels = one_hot(numbers, len(self.means)).to(features.dtype)
         with full_precision(features):
             return labels.T @ features, labels.sum(0)
@@ -147,17 +147,17 @@ class RunningMeans(ExampleLearner):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """What the means say ``(n, C)``; a class that was not seen is the least likely."""
+        """Return the outputs of the means ``(n, C)``; a class that was not seen is the least likely."""
         return self.compare(self.embed(params, x).to(self.means.dtype))
 
     def distances(self, features: Tensor) -> Tensor:
-        """``−‖f − μ_c‖²`` ``(n, C)``."""
+        """Return ``−‖f − μ_c‖²`` ``(n, C)``."""
         exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
         with full_precision(features):
             return self.without_unseen(-torch.cdist(features, self.means, compute_mode=exact).square())
 
     def without_unseen(self, outputs: Tensor) -> Tensor:
-        """The outputs ``(n, C)`` with the lowest number for classes that were not seen."""
+        """Return the outputs ``(n, C)`` with the lowest number for classes that were not seen."""
         return outputs.masked_fill(self.counts == 0, torch.finfo(outputs.dtype).min)
 
 

@@ -21,7 +21,7 @@ from lifelong.learners.pretrained import Pretrained
 
 
 class SimpleShot(Pretrained):
-    """SimpleShot: ``argmin_n ‖z(x) − c_n‖`` with ``c_n`` the mean of ``z`` over class ``n``'s support examples.
+    """Classify as SimpleShot: ``argmin_n ‖z(x) − c_n‖``, ``c_n`` the mean of ``z`` over class ``n``'s support examples.
 
     ``z = f`` (``none``), ``f / ‖f‖`` (``l2``) or ``(f − m) / ‖f − m‖`` (``cl2n``) with ``m`` the mean feature of the
     training data. ``m`` is estimated at the end of each experience from fresh tasks of it, with the features as they
@@ -78,18 +78,18 @@ class SimpleShot(Pretrained):
         self.centre += (mean - self.centre) / self.n_centres
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """``z(x)`` ``(n, D)``."""
+        """Return ``z(x)`` ``(n, D)``."""
         features = self.features(params, x)
         if self.transform == "none":
             return features
         return F.normalize(features - self.centre if self.transform == "cl2n" else features, dim=-1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Class means ``(N, D)``."""
+        """Return class means ``(N, D)``."""
         return class_means(self.embed(params, support_x), support_y)
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
-        """Logits ``(Q, N)``: negative squared distances."""
+        """Return logits ``(Q, N)``: negative squared distances."""
         return -(self.embed(params, query_x)[:, None] - state[None]).square().sum(-1)
 
     def _mean_feature(self, visit: Visit, runner: TaskRunner) -> Tensor:

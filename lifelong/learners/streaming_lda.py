@@ -74,11 +74,11 @@ class StreamingLDA(RunningMeans):
         self.merge(sums, counts)
 
     def covariance(self) -> Tensor:
-        """``Σ`` ``(D, D)``, zero before the first example."""
+        """Return ``Σ`` ``(D, D)``, zero before the first example."""
         return self.scatter / self.counts.sum().clamp_min(1)
 
     def compare(self, features: Tensor) -> Tensor:
-        """``μ_cᵀ Λ f − ½ μ_cᵀ Λ μ_c`` ``(n, C)``."""
+        """Return ``μ_cᵀ Λ f − ½ μ_cᵀ Λ μ_c`` ``(n, C)``."""
         self._rule = self._rule or self._solve()
         weight, bias = (tensor.to(features) for tensor in self._rule)
         with full_precision(features):

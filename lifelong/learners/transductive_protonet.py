@@ -15,7 +15,7 @@ from lifelong.learners.protonet import ProtoNet
 
 
 class TransductiveProtoNet(ProtoNet):
-    """Prototypical networks whose class means the unlabelled queries refine, by soft k-means.
+    """Classify by prototypical networks whose class means the unlabelled queries refine, by soft k-means.
 
     ``z_qn = softmax_n(−τ d(f(x_q), c_n))``, ``c_n ← (Σ_s y_sn f(x_s) + w Σ_q z_qn f(x_q)) / (Σ_s y_sn + w Σ_q z_qn)``.
     No label of a query is used, but an answer depends on the queries that are asked together: it is *transductive*, and
@@ -61,17 +61,17 @@ class TransductiveProtoNet(ProtoNet):
         self.n_refinements, self.query_weight = n_refinements, query_weight
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Class means ``(N, D)`` and how many examples each is made of ``(N,)``."""
+        """Return class means ``(N, D)`` and how many examples each is made of ``(N,)``."""
         return super().adapt(params, support_x, support_y), support_y.sum(0)
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:  # type: ignore[override]
-        """Logits ``(Q, N)`` by the means that these queries have moved."""
+        """Return logits ``(Q, N)`` by the means that these queries have moved."""
         features = self.apply_network(params, query_x).flatten(1)
         means, _ = self.refine(state, features)
         return self.compare(features, means)
 
     def refine(self, state: tuple[Tensor, Tensor], features: Tensor) -> tuple[Tensor, Tensor]:
-        """The state after ``n_refinements`` with the features ``(Q, D)`` of unlabelled examples."""
+        """Return the state after ``n_refinements`` with the features ``(Q, D)`` of unlabelled examples."""
         start, counts = state
         means = start
         for _ in range(self.n_refinements):

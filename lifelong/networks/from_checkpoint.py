@@ -20,7 +20,7 @@ PREFIX = "learner.network."
 
 
 def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Module:
-    """The network itself, with the weights that a learner's network had in the checkpoint of a run.
+    """Return the network itself, with the weights that a learner's network had in the checkpoint of a run.
 
     A function and no wrapper, named as what it stands for: what learners and strategies look for in a network (its
     features, its head, the names of its parameters) is where it was.

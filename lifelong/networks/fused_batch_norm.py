@@ -137,7 +137,7 @@ class _Statistics(torch.autograd.Function):
 
 
 class _PooledBatchNorm(torch.autograd.Function):
-    """Norm and pool at once, for gradients that are taken once; the differentiable layers run again otherwise."""
+    """Pool and normalise at once, for gradients that are taken once; the differentiable layers run again otherwise."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

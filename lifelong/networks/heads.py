@@ -12,7 +12,7 @@ from lifelong.compute.params import Params
 
 
 def has_head(network: nn.Module) -> bool:
-    """Whether the network has a method ``features`` and a module ``head``, as ``forward(x) = head(features(x))``."""
+    """Tell whether a network has a method ``features`` and a module ``head``: ``forward(x) = head(features(x))``."""
     return callable(getattr(network, "features", None)) and isinstance(getattr(network, "head", None), nn.Module)
 
 
@@ -30,7 +30,7 @@ def check_head(network: nn.Module, learner: str) -> None:
 
 
 def in_head(name: str) -> bool:
-    """Whether a parameter of the network belongs to its head.
+    """Tell whether a parameter of the network belongs to its head.
 
     Example:
         >>> in_head("head.weight"), in_head("blocks.0.0.weight")
@@ -40,7 +40,7 @@ def in_head(name: str) -> bool:
 
 
 def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | None:
-    """What the head receives ``(n, D)``, with the given parameters (named ``network.…``) instead of the network's own.
+    """Return what the head receives ``(n, D)``, with the given parameters (``network.…``) in place of its own.
 
     That is ``features(x)``, or what ``forward`` makes of it before the head. None where the output is not the head's,
     because something follows it or it is used more than once: the network is not a head on features then.
@@ -50,7 +50,7 @@ def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | No
 
 
 def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
-    """What the head receives where the network is a head on features, else its output, as ``(n, D)``."""
+    """Return what the head receives where the network is a head on features, else its output, as ``(n, D)``."""
     features = apply_features(network, params, x) if has_head(network) else None
     if features is not None:
         return features.flatten(1).to(output_dtype(x, params))
@@ -59,12 +59,12 @@ def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
 
 
 def output_dtype(x: Tensor, params: Params) -> torch.dtype:
-    """Outputs have the type of real inputs, and of the parameters where inputs are whole numbers (tokens of a text)."""
+    """Return the type of outputs: that of real inputs, or of the parameters where inputs are tokens."""
     return x.dtype if x.is_floating_point() else next(iter(params.values())).dtype
 
 
 def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:
-    """``head(features)`` with the given parameters (named ``network.…``) instead of the network's own."""
+    """Compute ``head(features)`` with the given parameters (``network.…``) in place of the network's own."""
     own = {n.removeprefix("network.head."): p for n, p in params.items() if n.startswith("network.head.")}
     return torch.func.functional_call(network.head, own, (features,))  # type: ignore[no-any-return, arg-type]
 
@@ -74,7 +74,7 @@ def _own(params: Params) -> Params:
 
 
 class _Watched(nn.Module):
-    """The network's output, and what its head took and gave on the way."""
+    """Return the network's output, and what its head took and gave on the way."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

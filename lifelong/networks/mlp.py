@@ -35,7 +35,7 @@ class MLP(Recorded, nn.Module):
         self.head = nn.Linear(widths[-1], n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """``(n, *X)`` to ``(n, hidden[-1])``."""
+        """Map ``(n, *X)`` to ``(n, hidden[-1])``."""
         flat = x.flatten(1)
         if flat.shape[1] != self.n_inputs:
             raise ValueError(
@@ -45,5 +45,5 @@ class MLP(Recorded, nn.Module):
         return self.body(flat)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, *X)`` to ``(n, n_outputs)``."""
+        """Map ``(n, *X)`` to ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]

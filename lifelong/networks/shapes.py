@@ -34,7 +34,7 @@ def check_images(x: Tensor, expected: tuple[int, int, int], network: str) -> Non
 
 
 def count_features(network: nn.Module, features: Callable[[Tensor], Tensor], shape: tuple[int, int, int]) -> int:
-    """How many features ``D`` a network in training mode has: it is tried on blank images.
+    """Count the features ``D`` of a network in training mode, by trying it on blank images.
 
     Args:
         network: whose running statistics must not see the blank images.

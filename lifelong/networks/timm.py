@@ -13,7 +13,7 @@ from lifelong.utilities.recorded import Recorded
 
 
 class Timm(Recorded, nn.Module):
-    """Any image network of the package timm by its name, without its classifier, and with a linear head of our own.
+    """Wrap any image network of the package timm by its name, without its classifier, with a linear head of our own.
 
     Its norm layers as a rule keep running statistics, which suit metric learners; learners that adapt by gradients
     refuse them, and take names with a group or layer norm (``vit_…``, ``convnext_…``, ``resnet50_gn``). Attention is
@@ -60,12 +60,12 @@ class Timm(Recorded, nn.Module):
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``(n, D)``."""
+        """Map ``(n, C, H, W)`` to ``(n, D)``."""
         check_images(x, self.input_shape, "Timm")
         return self.body((x - self.mean) / self.deviation)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
+        """Map ``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
@@ -89,7 +89,7 @@ def _body(name: str, pretrained: bool, in_channels: int, image_size: int) -> nn.
 
 
 def _scale(body: nn.Module, pretrained: bool, in_channels: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the images that the weights were trained on; 0 and 1 where there are no such weights."""
+    """Return mean and deviation of the images that the weights were trained on; 0 and 1 without such weights."""
     if not pretrained:
         return torch.zeros(1), torch.ones(1)
     config: Any = body.pretrained_cfg

@@ -17,7 +17,7 @@ WHO = "lifelong.networks.Transformer"
 
 
 class Transformer(Recorded, nn.Module):
-    """A pre-trained language model (extra ``text``): tokens to one vector per text, and a head where asked for.
+    """Wrap a pre-trained language model (extra ``text``): tokens to one vector per text, and a head where asked for.
 
     ``mean``: ``f(x) = Σ_l m_l h_l / Σ_l m_l`` over the last layer's vectors ``h_l`` of tokens that are no filling
     (``m_l = 1``); ``first``: ``h_1``. Tokens come from :class:`lifelong.text.Tokens` with the same model. There is no
@@ -78,12 +78,12 @@ class Transformer(Recorded, nn.Module):
 
     @property
     def adapter_names(self) -> list[str]:
-        """The parameters of LoRA and the head, where there is LoRA: what is small enough to have one per domain."""
+        """Return the names of what is small enough to have one per domain: LoRA and the head, where there is LoRA."""
         lora = [name for name, _ in self.named_parameters() if ".lora_" in name]
         return [*lora, *(f"head.{name}" for name, _ in self.head.named_parameters())] if lora else []
 
     def features(self, x: Tensor) -> Tensor:
-        """``(n, L)`` tokens to ``(n, D)``."""
+        """Map ``(n, L)`` tokens to ``(n, D)``."""
         if x.dim() != 2 or x.is_floating_point():
             raise ValueError(
                 f"Transformer takes tokens (texts, length) as whole numbers, but the data has {tuple(x.shape)} of "
@@ -92,7 +92,7 @@ class Transformer(Recorded, nn.Module):
         return embed_tokens(self.body, self.pad, x, self.pooling, self.normalise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, L)`` tokens to ``(n, D)`` or ``(n, n_outputs)``."""
+        """Map ``(n, L)`` tokens to ``(n, D)`` or ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""Any module that computes features, with a linear head."""
+"""Join any module that computes features with a linear head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lifelong.utilities.recorded import Recorded
 
 
 class WithHead(Recorded, nn.Module):
-    """Any module that computes features, with a linear head.
+    """Join any module that computes features with a linear head.
 
     Args:
         body: ``(n, *X)`` to ``(n, D)``.
@@ -30,7 +30,7 @@ class WithHead(Recorded, nn.Module):
         self.head = nn.Linear(n_features, n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """``(n, *X)`` to ``(n, D)``."""
+        """Map ``(n, *X)`` to ``(n, D)``."""
         features: Tensor = self.body(x)
         if features.shape[1:] != (self.n_features,):
             raise ValueError(
@@ -40,5 +40,5 @@ class WithHead(Recorded, nn.Module):
         return features
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, *X)`` to ``(n, n_outputs)``."""
+        """Map ``(n, *X)`` to ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]

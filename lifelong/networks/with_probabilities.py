@@ -13,7 +13,7 @@ from lifelong.utilities.recorded import Recorded
 
 
 class WithProbabilities(Recorded, nn.Module):
-    """``[w · softmax(h(f(x))), f(x)]``: the features ``f`` of a network and the probabilities of its head ``h``.
+    """Compute ``[w · softmax(h(f(x))), f(x)]``: features ``f`` of a network and probabilities of its head ``h``.
 
     For learners that compare embeddings, where domains share their labels: a head that was trained on a source domain
     says much of a new domain's labels, and the features say what it does not know. Take the network from that run by
@@ -39,7 +39,7 @@ class WithProbabilities(Recorded, nn.Module):
         self.network, self.weight = network, weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, *X)`` to ``(n, N + D)``."""
+        """Map ``(n, *X)`` to ``(n, N + D)``."""
         features: Tensor = self.network.features(x)  # type: ignore[operator]
         probabilities: Tensor = self.network.head(features).softmax(-1)  # type: ignore[operator]
         return torch.cat([self.weight * probabilities, features], -1)

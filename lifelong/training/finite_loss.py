@@ -1,4 +1,4 @@
-"""Training stops at the first loss that is not finite, and no accelerator is waited for at each step to see it."""
+"""Training stops at the first loss that is not finite, without waiting for an accelerator at each step."""
 
 from __future__ import annotations
 
@@ -8,48 +8,54 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-MOST_UNSEEN = 32
+MOST_UNCHECKED = 32
 """An accelerator trains at most so many steps after a loss that is not finite, before training stops."""
 
 
-class LossWatch:
-    """The losses of an experience that nobody has looked at yet.
+class UncheckedLosses:
+    """Collect the losses of an experience until they are checked.
 
-    Looking at a loss makes the host wait for an accelerator, so there several are looked at together: where one is
-    logged, which waits anyway, and before anything is evaluated, ended or saved.
+    Reading a loss makes the host wait for an accelerator, so there several are checked together: where one is logged,
+    which waits anyway, and before anything is evaluated, ended or saved.
 
     Example:
-        >>> watch = LossWatch()
-        >>> watch.note(0, torch.tensor(1.0), shown=False)
+        >>> losses = UncheckedLosses()
+        >>> losses.add(0, torch.tensor(1.0), is_read=False)
         True
-        >>> watch.look(lambda: "experience 1 (birds)")
+        >>> losses.check_finite(lambda: "experience 1 (birds)")
     """
 
     def __init__(self) -> None:
-        self._unseen: list[tuple[int, Tensor]] = []
+        self._losses: list[tuple[int, Tensor]] = []
 
-    def forget(self) -> None:
-        """Of a fit that was interrupted: its losses are of no interest."""
-        self._unseen = []
+    def clear(self) -> None:
+        """Drop all losses, as those of a fit that was interrupted."""
+        self._losses = []
 
-    def note(self, step: int, loss: Tensor, *, shown: bool) -> bool:
-        """Remember the loss of a step, ``shown`` where the host looks at it anyway; whether it is time to look."""
-        self._unseen.append((step, loss.detach()))
-        return shown or not _runs_ahead(loss.device) or len(self._unseen) >= MOST_UNSEEN
-
-    def look(self, experience: Callable[[], str]) -> None:
-        """Look at all that were noted.
+    def add(self, step: int, loss: Tensor, *, is_read: bool) -> bool:
+        """Add the loss of a step and tell whether it is time to check.
 
         Args:
-            experience: names the one that they are of, for people.
+            step: its number in the experience.
+            loss: a scalar.
+            is_read: whether the host reads it anyway.
+        """
+        self._losses.append((step, loss.detach()))
+        return is_read or not _runs_ahead(loss.device) or len(self._losses) >= MOST_UNCHECKED
+
+    def check_finite(self, experience: Callable[[], str]) -> None:
+        """Check all losses that were added, and drop them.
+
+        Args:
+            experience: names the experience that they are of, for people.
 
         Raises:
             ValueError: when one is not finite, naming its step.
         """
-        unseen = self._unseen
-        self.forget()
-        values = torch.stack([loss for _, loss in unseen]).tolist() if unseen else []
-        for (step, _), value in zip(unseen, values, strict=True):
+        losses = self._losses
+        self.clear()
+        values = torch.stack([loss for _, loss in losses]).tolist() if losses else []
+        for (step, _), value in zip(losses, values, strict=True):
             if not math.isfinite(value):
                 raise ValueError(
                     f"the loss became {value} in {experience()}, step {step + 1}: training stops and the last "
@@ -59,5 +65,5 @@ class LossWatch:
 
 
 def _runs_ahead(device: torch.device) -> bool:
-    """Whether the host may be steps ahead of the device, and so has to wait where it looks at a number."""
+    """Tell whether the host may be steps ahead of the device, so that it waits where it reads a number."""
     return device.type != "cpu"

@@ -1,9 +1,12 @@
-"""What a checkpoint belongs to, so that it is never loaded into anything else."""
+"""The identity of a checkpoint: what it belongs to, so that it is never loaded into anything else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import torch
+from torch import Tensor
 
 
 def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> None:
@@ -24,6 +27,26 @@ def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) ->
     for key, value in ours.items():
         if key not in theirs or theirs[key] != value:
             raise ValueError(_difference(key, theirs.get(key, "absent"), value))
+
+
+def describe_example(example: Tensor) -> dict[str, Any]:
+    """Return shape and type of a few inputs as plain data, from which :func:`make_example` makes others.
+
+    Example:
+        >>> describe_example(torch.zeros(2, 3))
+        {'shape': [2, 3], 'dtype': 'float32'}
+    """
+    return {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
+
+
+def make_example(description: Mapping[str, Any]) -> Tensor:
+    """Return inputs of zeros that :func:`describe_example` describes.
+
+    Example:
+        >>> make_example({"shape": [1, 2], "dtype": "int64"})
+        tensor([[0, 0]])
+    """
+    return torch.zeros(description["shape"], dtype=getattr(torch, description["dtype"]))
 
 
 def _difference(key: str, theirs: Any, ours: Any) -> str:

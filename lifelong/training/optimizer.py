@@ -46,7 +46,7 @@ FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 def _is_free(group: dict[str, Any]) -> bool:
-    """Whether a group chose none of torch's ways to step, and its parameters allow the fused one."""
+    """Tell whether a group chose none of torch's ways to step, and its parameters allow the fused one."""
     fits = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in group["params"])
     return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
 

@@ -23,8 +23,8 @@ from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
 from lifelong.training.compatibility import check_compatible
-from lifelong.training.finite_loss import LossWatch
-from lifelong.training.identity import check_identity
+from lifelong.training.finite_loss import UncheckedLosses
+from lifelong.training.identity import check_identity, describe_example, make_example
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
     OptimizerCallable,
@@ -33,6 +33,7 @@ from lifelong.training.optimizer import (
     lay_out_state,
     make_optimizer,
 )
+from lifelong.training.step_log import is_logged, step_measures
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,7 @@ class StreamModule(L.LightningModule):
         self.runner = self.strategies.bind(learner, runner or TaskRunner())
         self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
         self._position: Position | None = None
-        self._watch = LossWatch()
-        self._n_learnt = 0
+        self._losses = UncheckedLosses()
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class StreamModule(L.LightningModule):
             self.learner.network.requires_grad_(True)
 
     def _example(self) -> Tensor:
-        """Two inputs of the stream, as the network takes them."""
+        """Return two inputs of the stream, as the network takes them."""
         weight = next(self.learner.network.parameters(), torch.empty(0))
         x = self.data.example(weight.device)
         return x.to(weight.dtype) if x.is_floating_point() else x
@@ -127,7 +127,7 @@ class StreamModule(L.LightningModule):
         optimizer = make_optimizer(self.optimizer, self.parameters(), fuse=not is_sparse)
         if self.strategies.overrides("stepped"):
             # Not at the end of the batch: a callback may save a checkpoint before that.
-            optimizer.register_step_post_hook(lambda *_: self._tell_of_step())
+            optimizer.register_step_post_hook(lambda *_: self._call_stepped())
         if self.lr_scheduler is None:
             return optimizer
         scheduler: LRScheduler = self.lr_scheduler(optimizer)
@@ -157,7 +157,7 @@ class StreamModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin an experience: the optimizer may forget, the strategies begin."""
-        self._watch.forget()
+        self._losses.clear()
         if not self.data.begins(self.trainer.current_epoch):
             return
         if self.reset_optimizer:
@@ -171,11 +171,11 @@ class StreamModule(L.LightningModule):
         learner, runner = self.learner, self.runner
         learner.start_step(self.trainer.global_step)
         position = self._position = self.data.position(self.trainer.current_epoch, batch_idx)
-        is_shown = self._is_shown(batch_idx)
+        logs = is_logged(self.trainer, learner, batch_idx)
         params = learner.meta_parameters()
         if (outputs := learner.learn(params, batch, runner)) is not None:
             nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
-            if is_shown:
+            if logs:
                 self._log_step(Step(batch, params, outputs, nothing, position), None)
             return self._touch_all(nothing.sum())
         batch = self.strategies.rehearse(learner, batch, position, runner=runner)
@@ -187,9 +187,9 @@ class StreamModule(L.LightningModule):
             loss = loss_weight * loss
         penalty = self.strategies.penalty(learner, step, runner=runner)
         total = loss if penalty is None else loss + penalty
-        if self._watch.note(batch_idx, total, shown=is_shown):
+        if self._losses.add(batch_idx, total, is_read=logs):
             self._check_losses()
-        if is_shown:
+        if logs:
             self._log_step(step, penalty)
         return self._touch_all(total)
 
@@ -200,7 +200,7 @@ class StreamModule(L.LightningModule):
         # Strategies know the learner's parameters by the learner's own names.
         parameters = {name.removeprefix("learner."): p for name, p in self.named_parameters()}
         gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
-        position = self._now()
+        position = self._current_position()
         self.strategies.observe(self.learner, gradients, position, runner=self.runner)
         projected = self.strategies.project(self.learner, gradients, position, runner=self.runner)
         if projected is not gradients:
@@ -208,8 +208,8 @@ class StreamModule(L.LightningModule):
                 gradient = projected.get(name)
                 parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
 
-    def _tell_of_step(self) -> None:
-        self.strategies.stepped(self.learner, self._now(), runner=self.runner)
+    def _call_stepped(self) -> None:
+        self.strategies.stepped(self.learner, self._current_position(), runner=self.runner)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End the experience in learner and strategies after its last step, and so before its evaluation."""
@@ -228,21 +228,16 @@ class StreamModule(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         """End the stream after its last experience."""
         self._check_losses()
-        self._n_learnt = self.trainer.current_epoch + 1
-        if self._n_learnt >= len(self.data.stream.experiences):
+        if self.trainer.current_epoch + 1 >= len(self.data.stream.experiences):
             self.trainer.should_stop = True
 
     def on_train_end(self) -> None:
         """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
         self.runner = self.runner.without_graphs()
-        n_experiences = len(self.data.stream.experiences)
-        if self._n_learnt < n_experiences and not self.trainer.should_stop:
-            log.warning(
-                "the Trainer's max_epochs %s ended the stream after %d of its %d experiences",
-                self.trainer.max_epochs,
-                self._n_learnt,
-                n_experiences,
-            )
+        done, n_experiences = self.trainer.current_epoch, len(self.data.stream.experiences)
+        if self.trainer.max_epochs == done < n_experiences:
+            message = "the Trainer's max_epochs %d ended the stream after %d of its %d experiences"
+            log.warning(message, done, done, n_experiences)
 
     def _touch_all(self, loss: Tensor) -> Tensor:
         # DDP waits for a gradient of every parameter, also of those that a strategy keeps out of the graph.
@@ -250,32 +245,19 @@ class StreamModule(L.LightningModule):
             return loss
         return loss + sum((p * 0).sum() for p in self.parameters())
 
-    def _now(self) -> Position:
+    def _current_position(self) -> Position:
         assert self._position is not None, "a training step came before"
         return self._position
 
     def _check_losses(self) -> None:
-        self._watch.look(self._which_experience)
+        self._losses.check_finite(self._name_experience)
 
-    def _which_experience(self) -> str:
+    def _name_experience(self) -> str:
         number = self.trainer.current_epoch
         return f"experience {number + 1} ({self.data.stream.experiences[number].name})"
 
-    def _is_shown(self, step: int) -> bool:
-        # For a small network logging takes as long as the forward pass: only what loggers write, and the bar's first.
-        trainer: Any = self.trainer
-        # Learners in closed form make no optimizer steps, and are trained batch by batch.
-        n_before = trainer.global_step if self.learner.is_trained else trainer.fit_loop.total_batch_idx
-        return step == 0 or (n_before + 1) % max(trainer.log_every_n_steps, 1) == 0
-
     def _log_step(self, step: Step, penalty: Tensor | None) -> None:
-        scores = self.learner.scores_of(step.outputs.detach(), step.batch)
-        values: dict[str, Any] = {"train/loss": step.losses.detach().mean(), "train/score": scores.mean()}
-        if penalty is not None:
-            values["train/penalty"] = penalty.detach()
-        if self.strategies.overrides("training_measures"):
-            more = self.strategies.training_measures(self.learner, step, runner=self.runner)
-            values |= {f"train/{name}": value for name, value in more.items()}
+        values = step_measures(self.learner, self.strategies, step, penalty, runner=self.runner)
         self.log_dict(values, prog_bar=True, batch_size=len(step.batch))
 
     # -- evaluation -----------------------------------------------------------------------------------------------
@@ -318,15 +300,12 @@ class StreamModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
         self._check_losses()
-        example = self._example()
-        about = {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
-        checkpoint["lifelong"] = self.identity() | {"n_classes": self.learner.n_classes, "example": about}
+        size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
+        checkpoint["lifelong"] = self.identity() | size
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; without a Trainer, prepare as it says."""
         theirs = checkpoint.get("lifelong")
         if theirs is not None and not self._has_stream:
-            example = theirs["example"]
-            x = torch.zeros(example["shape"], dtype=getattr(torch, example["dtype"]))
-            self.learner.prepare(int(theirs["n_classes"]), x)
+            self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
         check_identity(theirs, self.identity())

@@ -66,7 +66,7 @@ def test_no_checkpoint_follows_a_loss_that_is_not_finite(tmp_path: Path, monkeyp
 
 def test_so_many_steps_at_most_are_trained_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lifelong.training.finite_loss._runs_ahead", lambda _: True)
-    monkeypatch.setattr("lifelong.training.finite_loss.MOST_UNSEEN", 2)
+    monkeypatch.setattr("lifelong.training.finite_loss.MOST_UNCHECKED", 2)
     module = module_of(Breaks(nn.Linear(4, 3)))
     with pytest.raises(ValueError, match="step 3: training stops"):
         fit(module, toy_data(2, steps_per_experience=4), log_every_n_steps=100)
