@@ -29,14 +29,14 @@ CURVE = "adaptation_curve_test.json"
 
 
 def adapts_in_steps(run: Run) -> bool:
-    """Whether the learner of a finished run has a ``trajectory``."""
+    """Return whether the learner of a finished run has a ``trajectory``."""
     config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
     module, name = config["model"]["class_path"].rsplit(".", 1)
     return hasattr(getattr(importlib.import_module(module), name), "trajectory")
 
 
 def measure(run: Run, n_steps: int) -> dict[str, Any]:
-    """The curve of a finished run, measured where its file is missing or has another number of steps.
+    """Load the curve of a finished run, or measure it where its file is missing or has another number of steps.
 
     Raises:
         RuntimeError: when the measurement fails, with the last line that it printed.
@@ -54,13 +54,13 @@ def measure(run: Run, n_steps: int) -> dict[str, Any]:
 
 
 def name(run: Run, runs: Sequence[Run]) -> str:
-    """What a line is called: its row, its column, and its seed where there are several."""
+    """Name a line: its row, its column, and its seed where there are several."""
     seed = f"seed {run.seed}" if len({run.seed for run in runs}) > 1 else ""
     return ", ".join(filter(None, (run.label, run.column, seed)))
 
 
 def draw(labels: Sequence[str], curves: Sequence[dict[str, Any]], path: Path) -> None:
-    """One line for each run: its mean over all domains, with its 95 % interval."""
+    """Draw one line for each run: its mean over all domains, with its 95 % interval."""
     mean = np.array([np.mean(curve["mean"], axis=0) for curve in curves])
     # The domains have tasks of their own, so the variances of their means add up.
     widths = [np.sqrt((np.array(curve["half_width"]) ** 2).sum(0)) / len(curve["domains"]) for curve in curves]

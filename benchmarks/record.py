@@ -46,7 +46,7 @@ class Record:
                     raise ValueError(f"{self.path}, line {number} is no record of a run: remove the line") from error
 
     def find(self, run: str) -> dict[str, Any] | None:
-        """What a run found, None where it is not recorded."""
+        """Return the results of a run, None where it is not recorded."""
         return self._found.get(run)
 
     def add(self, run: str, results: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ class Record:
 
 
 def identity(flags: Sequence[str], config: Path) -> str:
-    """What decides a run: its flags and the text of its config.
+    """Return what decides a run: its flags and the text of its config.
 
     Example:
         >>> identity(["--config", "a.yaml"], Path("absent"))

@@ -24,7 +24,7 @@ Measured = tuple[int, float]
 
 
 def network() -> nn.Module:
-    """The perceptron of 2 x 400 ReLU units."""
+    """Build the perceptron of 2 x 400 ReLU units."""
     return nn.Sequential(
         nn.Flatten(), nn.Linear(784, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10)
     )
@@ -40,7 +40,7 @@ def experiences(root: Path) -> list[tuple[Tensor, Tensor]]:
 
 
 def plain(root: Path, steps: int, fused: bool | None = None) -> Measured:
-    """The loop that a person would write over tensors, with Adam as torch gives it or with its fused step."""
+    """Train by the loop that a person would write over tensors, with Adam as torch gives it or with its fused step."""
     model, examples, seconds = network(), 0, 0.0
     optimizer = torch.optim.Adam(model.parameters(), fused=fused)
     for number, (x, y) in enumerate(experiences(root)):
@@ -57,12 +57,12 @@ def plain(root: Path, steps: int, fused: bool | None = None) -> Measured:
 
 
 def plain_fused(root: Path, steps: int) -> Measured:
-    """The same loop, with all parameters moved in one fused step."""
+    """Train by the same loop, with all parameters moved in one fused step."""
     return plain(root, steps, fused=True)
 
 
 def avalanche(strategy: str, source: str) -> Callable[[Path, int], Measured]:
-    """A strategy of Avalanche with its default evaluator, over ``SplitMNIST`` or over tensors in memory."""
+    """Train a strategy of Avalanche with its default evaluator, over ``SplitMNIST`` or over tensors in memory."""
 
     def run(root: Path, steps: int) -> Measured:
         _let_torchvision_import()

@@ -80,7 +80,7 @@ RATIOS = [
 
 
 def contenders(root: Path, steps: int, avalanche: str | None) -> Iterator[Contender]:
-    """All rows; ``root`` holds the idx files and takes the run folders."""
+    """Return all rows; ``root`` holds the idx files and takes the run folders."""
     script, where = str(HERE / "speed_contenders.py"), [str(root), str(steps), "{result}"]
     for name, loop in ((PLAIN, "plain"), (FUSED, "plain-fused")):
         yield Contender(name, [sys.executable, script, loop, *where])
@@ -106,7 +106,7 @@ def contenders(root: Path, steps: int, avalanche: str | None) -> Iterator[Conten
 
 
 def write_idx(root: Path, source: MNIST) -> None:
-    """The images as the idx files that all contenders read."""
+    """Write the images as the idx files that all contenders read."""
     (domain,) = source.domains()
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -161,7 +161,7 @@ def _drain(terminal: int, output: list[bytes]) -> None:
 
 
 def speed_table(speeds: dict[str, list[float]], batch: int = 128) -> Table:
-    """Each contender's speed."""
+    """Format each contender's speed."""
     table = Table(title=f"one thread, {len(next(iter(speeds.values())))} repetitions: median (smallest – largest)")
     for column in ("contender", "examples per CPU second", "ms a step"):
         table.add_column(column, justify="left" if column == "contender" else "right")
@@ -172,7 +172,7 @@ def speed_table(speeds: dict[str, list[float]], batch: int = 128) -> Table:
 
 
 def ratio_table(speeds: dict[str, list[float]]) -> Table:
-    """How many times as fast, beside what is asked for."""
+    """Format how many times as fast each is, beside what is asked for."""
     table = Table(title="times as fast, within each repetition")
     for column in ("contender", "than", "ratio", "at least", ""):
         table.add_column(column, justify="left" if column in ("contender", "than", "") else "right")

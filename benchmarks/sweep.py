@@ -64,13 +64,13 @@ class Run:
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """What the run found, where it was recorded or here; None when it has not finished."""
+        """Return the run's results, where it was recorded or here; None when it has not finished."""
         recorded = None if self.record is None else self.record.find(self.identity)
         return recorded or self.found_here
 
     @property
     def found_here(self) -> dict[str, Any] | None:
-        """What is in its folder, None when that is not finished or was made by another run of the same name."""
+        """Return the results in its folder, None when unfinished or made by another run of the same name."""
         path = self.folder / "results.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if not found.get("finished") or self._is_of_another:
@@ -106,7 +106,7 @@ class Run:
 
 
 def plan(sweep: dict[str, Any], root: Path, record: Record | None = None) -> Iterator[Run]:
-    """All runs of a sweep, one whole seed after the other."""
+    """List all runs of a sweep, one whole seed after the other."""
     for seed in sweep["seeds"]:
         for table in sweep["tables"]:
             for label, column, flags in cells(table):
@@ -173,7 +173,7 @@ Found = dict[tuple[str, str], list[dict[str, Any]]]
 
 
 def markdown(sweep: dict[str, Any], runs: list[Run]) -> str:
-    """The tables of all runs that have finished."""
+    """Format the tables of all runs that have finished."""
     text = []
     for table in sweep["tables"]:
         found: Found = {(label, column): [] for label, column, _ in cells(table)}
@@ -260,7 +260,7 @@ def _cost(results: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def time_left(runs: list[Run], waiting: list[Run], jobs: int) -> str:
-    """How long the waiting runs will take: each as long as its cell's finished ones, or all where it has none."""
+    """Estimate how long the waiting runs will take: each as long as finished ones of its cell, or of all cells."""
     seconds: dict[tuple[str, str, str], list[float]] = {}
     for run in runs:
         if results := run.results:

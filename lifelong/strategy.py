@@ -117,7 +117,7 @@ class Strategy(Recorded, nn.Module):
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return measures ``(B,)`` for the report, by name; called in evaluation alone, and told the domain."""
+        """Return measures ``(B,)`` for the report, by name; called in evaluation alone, with the domain's number."""
         return {}
 
     def training_measures(self, learner: Learner, step: Step, *, runner: TaskRunner) -> dict[str, Tensor | float]:
@@ -126,8 +126,8 @@ class Strategy(Recorded, nn.Module):
 
     def memory_bytes(self) -> int:
         """Return the bytes that the strategy carries from experience to experience."""
-        own = sum(t.nbytes for t in (*self.parameters(), *self.buffers()))
-        return own + nested_bytes(self.get_extra_state() if has_extra_state(self) else None)
+        registered = sum(t.nbytes for t in (*self.parameters(), *self.buffers()))
+        return registered + nested_bytes(self.get_extra_state() if has_extra_state(self) else None)
 
 
 @final
@@ -209,7 +209,7 @@ class Chain(Strategy):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return what the one member that changes gradients makes of them."""
+        """Return the gradients of the one member that changes them."""
         for member in self:
             gradients = member.project(learner, gradients, position, runner=runner)
         return gradients
@@ -226,7 +226,7 @@ class Chain(Strategy):
         return params
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return what the one member that answers for the learner says."""
+        """Return the outputs of the one member that answers for the learner."""
         answers = (member.respond(learner, params, batch, runner=runner) for member in self)
         return next((answer for answer in answers if answer is not None), None)
 

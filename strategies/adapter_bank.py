@@ -127,7 +127,7 @@ class AdapterBank(Strategy):
     # -- routing ------------------------------------------------------------------------------------------------------
 
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """Trunk plus the entry in training, or the one that the support set asks for."""
+        """Return the trunk plus the entry in training, or plus the one that the support set asks for."""
         if self.training:
             return _add(_detached(params), dict(self.current.items())) if self.trunk_is_frozen else params
         if not self.entries:
@@ -140,7 +140,7 @@ class AdapterBank(Strategy):
         return _add(params, {key: torch.einsum("e,e...->...", weights, stack) for key, stack in stacks.items()})
 
     def weigh(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Weights ``(E,)`` of the entries for one support set; one-hot when the temperature is 0."""
+        """Return weights ``(E,)`` of the entries for one support set; one-hot when the temperature is 0."""
         if self.router == "signature":
             distances = self._distances(torch.cat(_signature(learner, params, support_x)))
         else:
@@ -193,7 +193,7 @@ class AdapterBank(Strategy):
         return ((signature - means).square() / (variance + VARIANCE_FLOOR) / sizes).sum(-1)
 
     def _compared(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """What a signature is compared with: means ``(E, F)``, common variance and sizes of the blocks ``(F,)``."""
+        """Return means ``(E, F)``, variance and sizes of the blocks ``(F,)``, for comparison with a signature."""
         if self._known is None:
             mean, variance = (torch.stack([s[key] for s in self.signatures]) for key in ("mean", "variance"))
             self._known = (mean.to(device), variance.mean(0).to(device), self.signatures[0]["sizes"].to(device))
@@ -203,11 +203,11 @@ class AdapterBank(Strategy):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the bank, for the checkpoint."""
-        return {"entries": _together(self.entries), "signatures": _together(self.signatures)}
+        return {"entries": _stacked(self.entries), "signatures": _stacked(self.signatures)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take the bank from the checkpoint."""
-        self.entries, self.signatures = _apart(state["entries"]), _apart(state["signatures"])
+        self.entries, self.signatures = _unstacked(state["entries"]), _unstacked(state["signatures"])
         self._stacked = self._known = None
 
 
@@ -218,20 +218,18 @@ VARIANCE_FLOOR = 1e-6
 """Below it a number of the signature does not vary, and must not decide alone."""
 
 
-def _together(entries: list[Entry]) -> Entry:
-    """Entries in one tensor for each key: a file of a thousand of them is written as fast as its bytes."""
+def _stacked(entries: list[Entry]) -> Entry:
+    """Stack entries in one tensor for each key: a file of a thousand of them is written as fast as its bytes."""
     return {key: torch.stack([entry[key] for entry in entries]) for key in entries[0]} if entries else {}
 
 
-def _apart(kept: Entry | list[Entry]) -> list[Entry]:
-    if isinstance(kept, list):  # written before entries were put together
-        return list(kept)
-    return [dict(zip(kept, values, strict=True)) for values in zip(*kept.values(), strict=True)]
+def _unstacked(entries: Entry) -> list[Entry]:
+    return [dict(zip(entries, values, strict=True)) for values in zip(*entries.values(), strict=True)]
 
 
 def _empty_entry(network: nn.Module, rank: int) -> Entry:
-    if own := set(getattr(network, "adapter_names", ())):
-        return {_key(n) + SUFFIX_FULL: torch.zeros(p.shape) for n, p in network.named_parameters() if n in own}
+    if adapters := set(getattr(network, "adapter_names", ())):
+        return {_key(n) + SUFFIX_FULL: torch.zeros(p.shape) for n, p in network.named_parameters() if n in adapters}
     kinds = {
         f"{path}.weight" if path else "weight": type(module)
         for path, module in network.named_modules()
@@ -261,7 +259,7 @@ def _empty_part(name: str, parameter: Tensor, kind: type | None, rank: int, rng:
 
 
 def _add(params: Params, entry: Entry) -> Params:
-    """The trunk's parameters plus an entry's differences."""
+    """Add an entry's differences to the trunk's parameters."""
     changed = dict(params)
     for name, p in params.items():
         if not name.startswith("network."):
@@ -283,7 +281,7 @@ def _detached(params: Params) -> Params:
 
 
 def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
-    """Blocks of numbers that tell domains apart: means and deviations of the inputs, then of the trunk's features."""
+    """Return blocks of numbers by which domains differ: means and deviations of the inputs, then of the features."""
     # Not the learner's own embedding, which need not stay where it is (SimpleShot's centre moves).
     features = apply_embedding(learner.network, params, x)
     blocks = [features.mean(0), features.std(0, correction=0)]
@@ -297,7 +295,7 @@ def _signature(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
 
 
 def _held_out_loss(learner: Learner, params: Params, x: Tensor, y: Tensor) -> Tensor:
-    """Two-fold loss on the support set itself; with one shot, the loss on what was learnt."""
+    """Return the two-fold loss on the support set itself; with one shot, the loss on what was learnt."""
     half = len(x) // 2
     if half < y.shape[-1]:
         return learner.objective.loss(learner.predict(params, learner.adapt(params, x, y), x), y)

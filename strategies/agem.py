@@ -16,7 +16,7 @@ from strategies.reference_gradients import flatten, reference_gradients, trained
 
 
 class AGEM(Rehearsal):
-    """A-GEM: where ``g · r < 0`` the step is taken along ``g − (g · r / r · r) r``, else along ``g``.
+    """Step along ``g − (g · r / r · r) r`` where ``g · r < 0``, else along ``g`` (A-GEM).
 
     ``g`` is the gradient of the step, penalties of other strategies included, and ``r`` that of the mean loss of units
     drawn from memory. What is not trained has no part in it.

@@ -1,4 +1,4 @@
-"""DER and DER++: answer kept examples as they were answered when they were kept.
+"""DER and DER++: answer stored examples as they were answered when they were stored.
 
 Shapes: ``B`` examples of a batch, ``R`` drawn from memory, ``N`` ways, ``C`` classes of the stream.
 """
@@ -20,15 +20,15 @@ from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 
 
 class DER(Rehearsal):
-    """DER: ``α · mean_r ‖z_r − f(x_r)‖² / n_r`` over kept examples; DER++ adds ``β`` times the mean loss of others.
+    """Add ``α · mean_r ‖z_r − f(x_r)‖² / n_r`` over stored examples; DER++ adds ``β`` times the mean loss of others.
 
-    ``z_r`` are the ``n_r`` outputs that the example got in the step that kept it: those for its ways at that time.
+    ``z_r`` are the ``n_r`` outputs that the example got in the step that stored it: those for its ways at that time.
     Classes that came later have no part in its distance. Both means are over examples drawn from a reservoir, each
     term with a draw of its own, from the second step of the stream on. Labelled examples alone: the outputs of
     a few-shot task belong to its own ways and support set, and tasks are drawn anew from single examples.
 
     Args:
-        alpha: ``α``, how much the kept outputs count.
+        alpha: ``α``, how much the stored outputs count.
         beta: ``β``, how much the labels count; above 0 it is DER++.
         budget: how much is kept: ``examples``, or ``bytes`` in all, outputs included.
         n_replay: examples in each draw over all devices; as many as current ones where None.
@@ -66,7 +66,7 @@ class DER(Rehearsal):
         self.alpha, self.beta, self.n_replay = alpha, beta, n_replay
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return the terms over kept examples; then offer the memory the step's own examples with their outputs."""
+        """Return the terms over stored examples; then offer the memory the step's own examples with their outputs."""
         terms = [
             term
             for term in (self._dark(learner, step, runner), self._labelled(learner, step, runner))
@@ -83,8 +83,8 @@ class DER(Rehearsal):
         if drawn is None:
             return None
         rows, batch, factor = drawn
-        kept = self.examples.rows.extra["logits"][rows.to(step.losses.device)]
-        return factor * distances(runner.outputs(learner, step.params, batch)[:, 0], batch, kept).sum()
+        stored = self.examples.rows.extra["logits"][rows.to(step.losses.device)]
+        return factor * distances(runner.outputs(learner, step.params, batch)[:, 0], batch, stored).sum()
 
     def _labelled(self, learner: Learner, step: Step, runner: TaskRunner) -> Tensor | None:
         drawn = self._drawn(step, self.beta, salt=1)
@@ -94,7 +94,7 @@ class DER(Rehearsal):
         return factor * runner.losses(learner, step.params, batch).sum()
 
     def _drawn(self, step: Step, strength: float, salt: int) -> tuple[Tensor, Episode, float] | None:
-        """Rows of the memory, their examples, and the factor that makes a sum over all ranks ``strength`` means."""
+        """Draw rows of the memory; return them, their examples, and the factor that makes a sum ``strength`` means."""
         position, n_replay = step.position, self.n_replay or step.position.n_tasks
         if strength == 0 or len(self.memory) == 0 or position.rank >= n_replay:
             return None
@@ -104,7 +104,7 @@ class DER(Rehearsal):
 
 
 def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
-    """Spread outputs ``(B, N)`` for the ways ``(B, N)`` over all classes ``(B, C)``, NaN for those not among the ways.
+    """Spread outputs ``(B, N)`` for the ways ``(B, N)`` over all classes ``(B, C)``, NaN for those that are no way.
 
     Example:
         >>> by_class(torch.tensor([[0.5, 0.7]]), torch.tensor([[2, -1]]), 3).tolist()
@@ -114,16 +114,16 @@ def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
     return rows.scatter(1, torch.where(classes < 0, n_classes, classes), outputs)[:, :-1].contiguous()
 
 
-def distances(outputs: Tensor, batch: Episode, kept: Tensor) -> Tensor:
-    """Compute the mean squared difference of each example's outputs to those that were kept ``(R,)``.
+def distances(outputs: Tensor, batch: Episode, stored: Tensor) -> Tensor:
+    """Compute the mean squared difference of each example's outputs to the stored ones ``(R,)``.
 
     Args:
         outputs: ``(R, N)`` for the ways now.
         batch: the examples.
-        kept: ``(R, C)`` by class, NaN where none was kept.
+        stored: ``(R, C)`` outputs by class, NaN where there are none.
     """
     assert batch.classes is not None
-    wanted = kept.gather(1, batch.classes.clamp_min(0))
-    there = (batch.classes >= 0) & ~wanted.isnan()
-    squares = torch.where(there, outputs - wanted, 0).square()
-    return squares.sum(1) / there.sum(1).clamp_min(1)
+    target = stored.gather(1, batch.classes.clamp_min(0))
+    is_stored = (batch.classes >= 0) & ~target.isnan()
+    squares = torch.where(is_stored, outputs - target, 0).square()
+    return squares.sum(1) / is_stored.sum(1).clamp_min(1)

@@ -17,7 +17,7 @@ from strategies.memory.rehearsal import Rehearsal, Weighting, check_rehearsal, w
 
 
 class ERACE(Rehearsal):
-    """ER-ACE: ``(mean_current ℓ(x, y; P) + w · mean_rehearsed ℓ(x, y; S)) / (1 + w)``.
+    """Train ``(mean_current ℓ(x, y; P) + w · mean_rehearsed ℓ(x, y; S)) / (1 + w)``.
 
     ``ℓ(x, y; C)`` is the cross-entropy among the classes ``C``: ``P`` those present in the step's own batch, ``S`` all
     seen so far. New examples so push no old class down, which is what makes the features of old classes drift;

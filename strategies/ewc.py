@@ -21,7 +21,7 @@ from strategies.importance.units import count_units
 
 
 class EWC(Strategy):
-    """EWC: ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²`` over past experiences ``e``, anchored on the meta-parameters.
+    """Penalise ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²`` over past experiences ``e``, anchored on the meta-parameters.
 
     ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the squared gradient of the loss that a task is trained by,
     through its adaptation (see :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself
@@ -79,7 +79,7 @@ class EWC(Strategy):
         self._n_units(visit)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Estimate this experience's Fisher and merge its quadratic into the kept one."""
+        """Estimate this experience's Fisher and add its quadratic to the one over earlier experiences."""
         if self.strength == 0:
             return
         batches, n_units = self._batches(learner, visit, runner), self._n_units(visit)

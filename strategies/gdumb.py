@@ -1,6 +1,6 @@
 """GDumb: learn nothing from the stream but which examples to keep, and learn these from scratch after each experience.
 
-Shapes: ``M`` kept examples.
+Shapes: ``M`` examples in memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from strategies.snapshot import snapshot, state_of, to_device
 
 
 class GDumb(Rehearsal):
-    """GDumb: after each experience ``θ = argmin_θ 1/M Σ_m ℓ(x_m, y_m)`` from the first weights, on the memory alone.
+    """Learn ``θ = argmin_θ 1/M Σ_m ℓ(x_m, y_m)`` from the first weights after each experience, on the memory alone.
 
     The memory is balanced over classes. The stream's own steps change nothing, so few of them are needed. Training is
     by stochastic gradient descent with momentum, in passes over the memory in random order; the rate falls from
@@ -104,7 +104,7 @@ class GDumb(Rehearsal):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """None at all: nothing is learnt from the stream."""
+        """Return no gradients: nothing is learnt from the stream."""
         return {}
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
@@ -123,8 +123,8 @@ class GDumb(Rehearsal):
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_steps, self.last_rate)
         for rows in show_progress(list(self.plan(visit)), f"GDumb learns {len(self.memory)} examples"):
-            mine = torch.from_numpy(rows[runner.rank :: runner.world])
-            share = self.examples.episode(mine, learner.device) if len(mine) else None
+            own_rows = torch.from_numpy(rows[runner.rank :: runner.world])
+            share = self.examples.episode(own_rows, learner.device) if len(own_rows) else None
             vector = reference_gradients(learner, [share], len(rows), list(parameters), runner)[0]
             for name, gradient in unflatten(vector, parameters, list(parameters)).items():
                 parameters[name].grad = gradient
@@ -137,8 +137,9 @@ class GDumb(Rehearsal):
 
     def plan(self, visit: Visit) -> np.ndarray:
         """Return the rows ``(n_steps, batch_size)`` of the memory that each step learns: random passes over it."""
-        size, total, about = len(self.memory), self.n_steps * self.batch_size, (visit.seed, "rehearse")
-        rngs = (generator(*about, visit.experience.index, number) for number in range(-(-total // size)))
+        size, total = len(self.memory), self.n_steps * self.batch_size
+        experience, n_passes = visit.experience.index, -(-total // size)
+        rngs = (generator(visit.seed, "rehearse", experience, number) for number in range(n_passes))
         places = np.concatenate([rng.permutation(size) for rng in rngs])
         return places[:total].reshape(self.n_steps, self.batch_size)
 
@@ -149,7 +150,7 @@ class GDumb(Rehearsal):
         return super().memory_bytes() + nested_bytes(self.first)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Examples and first weights, for the checkpoint."""
+        """Return the examples and the first weights, for the checkpoint."""
         return {"memory": super().get_extra_state(), "first": self.first}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from strategies.reference_gradients import flatten, reference_gradients, trained
 
 
 class GEM(Rehearsal):
-    """GEM: where ``R g`` has a negative entry, the step is taken along the ``z`` nearest to ``g`` with ``R z ≥ 0``.
+    """Step along the ``z`` nearest to ``g`` with ``R z ≥ 0`` where ``R g`` has a negative entry (GEM).
 
     ``min_z ½ ‖z − g‖²`` such that ``R z ≥ 0``. Row ``e`` of ``R (t, P)`` is the gradient of the mean loss of units of
     experience ``e``, drawn from memory; ``g`` is that of the step, penalties of other strategies included. The
@@ -76,7 +76,7 @@ class GEM(Rehearsal):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell that it is told where experiences end: a row for each past experience."""
+        """Tell that it needs the ends of experiences: there is a row for each past one."""
         return True
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:

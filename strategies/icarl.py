@@ -28,7 +28,7 @@ from strategies.snapshot import snapshot, state_of, to_device
 
 
 class ICaRL(Rehearsal):
-    """iCaRL: trains ``Σ_n BCE(σ(o_n), t_n)`` over the ways and answers with ``argmin_n ‖φ(x) − μ_n‖``.
+    """Train ``Σ_n BCE(σ(o_n), t_n)`` over the ways and answer with ``argmin_n ‖φ(x) − μ_n‖`` (iCaRL).
 
     The target ``t_n`` is the label, and for the classes of earlier experiences ``σ(o_n^old / T)``, the answer of the
     network that ended the last one. The mean is over current examples and exemplars together, each counting as one.
@@ -85,7 +85,7 @@ class ICaRL(Rehearsal):
         self.temperature, self.n_replay = temperature, n_replay
         self.old: Params = {}
         self.classes = torch.zeros(0, dtype=torch.int64)
-        """``(K,)`` numbers of the classes that exemplars are kept of."""
+        """``(K,)`` numbers of the classes that have exemplars."""
         self.means = torch.zeros(0, 0)
         """``(K, D)`` the mean embedding of each class's exemplars, of unit length."""
         self.n_current = 1
@@ -106,7 +106,7 @@ class ICaRL(Rehearsal):
         self.n_current = sum(len(pool) for pool in visit.experience.pools)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Choose exemplars, take their means, and let the network as it is now become the old one."""
+        """Choose exemplars, compute their means, and copy the network as the old one."""
         with evaluating(learner.network):
             super().end(learner, visit, runner=runner)
             self.classes, self.means = self._exemplar_means(learner)
@@ -171,9 +171,9 @@ class ICaRL(Rehearsal):
         return super().memory_bytes() + nested_bytes([self.old, self.classes, self.means])
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Exemplars, means, the old network and the size of the experience, for the checkpoint."""
-        own = {name: getattr(self, name) for name in ("old", "classes", "means", "n_current")}
-        return own | {"memory": super().get_extra_state()}
+        """Return exemplars, means, the old network and the size of the experience, for the checkpoint."""
+        state = {name: getattr(self, name) for name in ("old", "classes", "means", "n_current")}
+        return state | {"memory": super().get_extra_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take the same from the checkpoint."""
@@ -183,6 +183,6 @@ class ICaRL(Rehearsal):
 
 
 def _embed(learner: Learner, params: Params, batch: Episode) -> Tensor:
-    """``φ(x)`` ``(B, D)`` of the one query of each example."""
+    """Return ``φ(x)`` ``(B, D)`` of the one query of each example."""
     dtype = next(iter(params.values())).dtype
     return F.normalize(learner.embed(params, batch.to(dtype).query_x[:, 0]), dim=-1)

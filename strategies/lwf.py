@@ -87,11 +87,11 @@ class LwF(Strategy):
         self.temperature, self.weighting, self.among = temperature, weighting, among
         self.old: Params = {}
         self.heads: list[Tensor] = []
-        """Numbers of the classes seen, those together that are told apart from each other."""
+        """Numbers of the classes seen, grouped by which compete with each other in the softmax."""
         self.n_past = 0
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Take the learner as it is now for the old one."""
+        """Copy the learner as the old one."""
         if self.weighting == 0:
             return
         numbers = np.unique(np.concatenate([pool.numbers for pool in visit.experience.pools]))
@@ -106,18 +106,18 @@ class LwF(Strategy):
         """Return ``D`` times its weight; nothing in the first experience."""
         if not self.old:
             return None
-        own = step.batch.take(slice(step.position.n_own))
-        return self._distance_weight() * runner.mean(self.distances(learner, step, own, runner), own.weight)
+        current = step.batch.take(slice(step.position.n_own))
+        return self._distance_weight() * runner.mean(self.distances(learner, step, current, runner), current.weight)
 
     def _distance_weight(self) -> float:
         if isinstance(self.weighting, str):
             return self.n_past if self.weighting == "experience" else 1 - 1 / (self.n_past + 1)
         return self.weighting
 
-    def distances(self, learner: Learner, step: Step, own: Episode, runner: TaskRunner) -> Tensor:
+    def distances(self, learner: Learner, step: Step, current: Episode, runner: TaskRunner) -> Tensor:
         """Return ``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
         self.old = to_device(self.old, step.losses.device)
-        new, ask = self._answers(learner, step, own, runner)
+        new, ask = self._answers(learner, step, current, runner)
         with torch.no_grad(), evaluating(learner.network):
             old = ask(self.old)
         if not isinstance(learner.objective, Classification):
@@ -130,9 +130,9 @@ class LwF(Strategy):
         return torch.stack([distance(n, o, self.temperature).mean(-1) for n, o in parts]).mean(0)
 
     def _answers(
-        self, learner: Learner, step: Step, own: Episode, runner: TaskRunner
+        self, learner: Learner, step: Step, current: Episode, runner: TaskRunner
     ) -> tuple[Tensor, Callable[[Params], Tensor]]:
-        """Outputs ``(B, Q, …)`` of the learner, and what gives those of the old one; another pass only where needed."""
+        """Return outputs ``(B, Q, …)`` of the learner and a function for those of the old one; pass again if needed."""
         seen = torch.cat(self.heads).to(step.losses.device)
         if isinstance(learner, Pretrained):
 
@@ -140,19 +140,19 @@ class LwF(Strategy):
                 outputs: Tensor = runner.map(
                     lambda task: learner.likelihood_outputs(runner.route(params, task.support_x, task.support_y), task),
                     learner,
-                    own,
+                    current,
                 )
                 return outputs[..., seen]
 
             return ask_classifier(step.params), ask_classifier
         if not _has_heads(learner):
-            return step.outputs[: len(own)], lambda params: runner.losses_and_outputs(learner, params, own)[1]
-        ask, places = partial(runner.outputs, learner, batch=_asking_for(own, seen)), _places(own, seen)
+            return step.outputs[: len(current)], lambda params: runner.losses_and_outputs(learner, params, current)[1]
+        ask, places = partial(runner.outputs, learner, batch=_among(current, seen)), _places(current, seen)
         if places is None:
             return ask(step.params), ask
-        outputs = step.outputs[: len(own)]
+        outputs = step.outputs[: len(current)]
         if self.among == "all":
-            return outputs, partial(runner.outputs, learner, batch=own)
+            return outputs, partial(runner.outputs, learner, batch=current)
         rest = [outputs.scatter(-1, places, -torch.inf)] if self.among == "ways" else []
         return torch.cat([outputs.gather(-1, places), *rest], -1), ask
 
@@ -203,25 +203,25 @@ def _has_heads(learner: Learner) -> bool:
 
 
 def _grown(heads: Sequence[Tensor], numbers: np.ndarray, ways: np.ndarray | None) -> list[Tensor]:
-    """The heads after an experience of some classes: those that its ways take in become one with it.
+    """Return the heads after an experience of some classes: those that its ways take in become one with it.
 
     In the class scenario that is one head of all seen classes, in the domain scenario the shared one, in the task
     scenario one for each experience.
     """
-    own = numbers if ways is None else np.intersect1d(numbers, ways)
+    new = numbers if ways is None else np.intersect1d(numbers, ways)
     joins = [ways is None or set(head.tolist()) <= set(ways.tolist()) for head in heads]
-    apart = [head for head, joined in zip(heads, joins, strict=True) if not joined]
+    separate = [head for head, joined in zip(heads, joins, strict=True) if not joined]
     merged = [head for head, joined in zip(heads, joins, strict=True) if joined]
-    return [*apart, torch.unique(torch.cat([*merged, torch.from_numpy(own)]))]
+    return [*separate, torch.unique(torch.cat([*merged, torch.from_numpy(new)]))]
 
 
-def _asking_for(own: Episode, seen: Tensor) -> Episode:
-    """The same examples, told apart from the classes ``(K,)``; their labels play no part."""
-    return replace(own, n_way=len(seen), classes=seen.expand(len(own), -1), query_y=torch.zeros_like(own.query_y))
+def _among(batch: Episode, seen: Tensor) -> Episode:
+    """Return the same examples with the classes ``(K,)`` competing in the softmax; their labels play no part."""
+    return replace(batch, n_way=len(seen), classes=seen.expand(len(batch), -1), query_y=torch.zeros_like(batch.query_y))
 
 
-def _places(own: Episode, seen: Tensor) -> Tensor | None:
-    """Where the classes ``(K,)`` stand among each example's ways, ``(B, 1, K)``; None where one of them does not."""
-    assert own.classes is not None
-    same = own.classes[:, None, None, :] == seen[:, None]
+def _places(batch: Episode, seen: Tensor) -> Tensor | None:
+    """Return the places of the classes ``(K,)`` among each example's ways, ``(B, 1, K)``; None where one has none."""
+    assert batch.classes is not None
+    same = batch.classes[:, None, None, :] == seen[:, None]
     return same.int().argmax(-1) if bool(same.any(-1).all()) else None

@@ -19,7 +19,7 @@ from strategies.importance.units import count_units
 
 
 class MAS(Strategy):
-    """MAS: ``λ Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
+    """Penalise ``λ Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
 
     At the end of each experience ``Ω_i`` grows by the mean over ``n_tasks`` tasks of ``|∂/∂θ_i ‖f‖²|``, ``‖f‖²`` being
     the mean over a task's queries of the squared norm of the outputs. No label of a query is looked at; few-shot
@@ -59,7 +59,7 @@ class MAS(Strategy):
         count_units(visit, self.n_tasks, "MAS's n_tasks")
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Add this experience's importance to the kept one, and hold the parameters where they are now."""
+        """Add this experience's importance to that of earlier ones, and anchor the penalty on the parameters."""
         if self.strength == 0:
             return
         n_units = count_units(visit, self.n_tasks, "MAS's n_tasks")
@@ -83,5 +83,5 @@ class MAS(Strategy):
 
 
 def _of_squared_norm(task: Task, output: Tensor) -> Tensor:
-    """The gradient ``(1, n, *Y)`` of the mean squared norm of ``(n, *Y)``."""
+    """Return the gradient ``(1, n, *Y)`` of the mean squared norm of ``(n, *Y)``."""
     return 2 * output[None] / len(output)

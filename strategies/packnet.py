@@ -23,13 +23,13 @@ from strategies.snapshot import snapshot, to_device
 
 
 class PackNet(Strategy):
-    """PackNet: train the free weights, keep the largest of them, zero the rest, train the kept ones on, freeze them.
+    """Train the free weights, keep the largest of them, zero the rest, train the kept ones on, freeze them.
 
     ``kept_e = top_{keep} |θ|`` of each layer's free weights; examples of experience ``e`` are answered with the weights
     of experiences ``1 … e`` and zeros for all others, so nothing is forgotten. Weights are those of layers below the
     head (tensors of two dimensions or more). Biases and norm scales are trained in the first experience and belong to
     it. The head is not pruned: the rows of an experience's classes belong to it. For the task scenario alone:
-    which mask an example is answered with is told by its ways, and without being told the experience nothing says it.
+    the ways of an example say which mask it is answered with, and in other scenarios nothing does.
 
     Args:
         keep: share of the free weights that an experience keeps; where None ``1 / experiences left``, so that all keep
@@ -63,7 +63,7 @@ class PackNet(Strategy):
         self.owner: Params = {}
         """For each weight the number of the experience that keeps it, from 1 on; 0 where it is free."""
         self.values: Params = {}
-        """What the weights are that may not move."""
+        """Values of the weights that may not move."""
         self.number, self.is_pruned, self.share, self.prune_at = 0, False, 1.0, 0
         self.ways = torch.zeros(0, dtype=torch.int64)
 
@@ -102,7 +102,7 @@ class PackNet(Strategy):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Zeros where weights may not move."""
+        """Return the gradients with zeros where weights may not move."""
         if not self.owner:
             return gradients
         return {n: g.masked_fill(self._held(n), 0) if n in self.owner else g for n, g in gradients.items()}
@@ -133,7 +133,7 @@ class PackNet(Strategy):
         self._hold(learner)
 
     def _chosen(self, name: str, value: Tensor, free: Tensor) -> Tensor:
-        """Which of the free weights the experience keeps."""
+        """Return a mask of the free weights that the experience keeps."""
         if is_packed(name, value):
             return largest(value, free, round(self.share * int(free.sum())))
         if not name.startswith(HEAD):
@@ -154,13 +154,13 @@ class PackNet(Strategy):
         assert batch.classes is not None
         self.owner = to_device(self.owner, batch.weight.device)
         numbers = self.owner[HEAD + "weight"][:, 0][batch.classes[:, 0]]
-        outputs = [(numbers == n, self._packed(params, int(n))) for n in torch.unique(numbers)]
-        if len(outputs) == 1:
-            return runner.outputs(learner, outputs[0][1], batch)
-        answers = [(mine, runner.outputs(learner, packed, batch.take(mine))) for mine, packed in outputs]
+        by_experience = [(numbers == n, self._packed(params, int(n))) for n in torch.unique(numbers)]
+        if len(by_experience) == 1:
+            return runner.outputs(learner, by_experience[0][1], batch)
+        answers = [(rows, runner.outputs(learner, packed, batch.take(rows))) for rows, packed in by_experience]
         whole = answers[0][1].new_zeros(len(batch), *answers[0][1].shape[1:])
-        for mine, answer in answers:
-            whole[mine] = answer
+        for rows, answer in answers:
+            whole[rows] = answer
         return whole
 
     def _packed(self, params: Params, number: int) -> Params:
@@ -177,7 +177,7 @@ class PackNet(Strategy):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Owners, values and where the experience stands, for the checkpoint."""
+        """Return owners, values and where the experience stands, for the checkpoint."""
         names = ("owner", "values", "number", "is_pruned", "share", "prune_at", "ways")
         return {name: getattr(self, name) for name in names}
 

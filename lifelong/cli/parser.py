@@ -15,7 +15,6 @@ from jsonargparse import ArgumentParser, Namespace
 
 from lifelong.cli.nulls import with_nulls
 from lifelong.cli.predict import Texts
-from lifelong.cli.renamed import check_config, check_options
 from lifelong.cli.swaps import without_replaced
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.stream_datamodule import StreamDataModule
@@ -23,6 +22,7 @@ from lifelong.learners.base import Learner
 from lifelong.networks import __all__ as NETWORKS
 from lifelong.run.configs import find_config
 from lifelong.run.options import RunOptions
+from lifelong.run.renamed import check_config, check_options
 from lifelong.run.trainer import DEFAULTS
 from lifelong.strategy import Strategy
 from lifelong.training.checkpoint import StreamCheckpoint

@@ -15,6 +15,7 @@ from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
 from lifelong.run import plugins
 from lifelong.run.folder import find_last
+from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
@@ -63,7 +64,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.yaml"
     if not file.is_file():
         raise ValueError(f"{folder} has no config.yaml, which says how its learner is made: give load(…, learner=…)")
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    config = dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    check_config(config, str(file))
+    return config
 
 
 def _instantiate(

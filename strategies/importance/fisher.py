@@ -23,7 +23,7 @@ Labels = Literal["exact", "sampled", "empirical"]
 def fisher_diagonal(
     learner: Learner, batches: Iterable[tuple[Episode, Tensor]], labels: Labels, runner: TaskRunner
 ) -> Params:
-    """Sum over tasks of the squared gradient of the loss that each task is trained by, through its adaptation.
+    """Sum over tasks the squared gradient of the loss that each task is trained by, through its adaptation.
 
     ``F = Σ_task E_y [(∇θ L(θ; y))²]`` where ``L`` is the objective's loss of the learner's ``likelihood_outputs``, by
     default the mean over the task's queries; it does not depend on how tasks are batched.
@@ -54,7 +54,7 @@ def fisher_diagonal(
 
 
 def _of_each_example(directions: Tensor) -> Tensor:
-    """``(K, n, *Y)`` to ``(K n, n, *Y)``: the examples' labels are independent, so their cross terms vanish."""
+    """Turn ``(K, n, *Y)`` into ``(K n, n, *Y)``: labels of examples are independent, so their cross terms vanish."""
     n = directions.shape[1]
     eye = torch.eye(n, dtype=directions.dtype, device=directions.device)
     eye = eye.reshape(1, n, n, *[1] * (directions.dim() - 2))

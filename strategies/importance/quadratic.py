@@ -1,4 +1,4 @@
-"""The quadratic penalty that importance-based strategies keep from experience to experience."""
+"""The quadratic penalty of importance-based strategies, carried from experience to experience."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ class Quadratic:
         self.anchor = anchor
 
     def state(self) -> dict[str, Any]:
-        """Return what it is made of, for a checkpoint and for counting bytes."""
+        """Return importance, anchor and constant, for a checkpoint and for counting bytes."""
         return {"importance": self.importance, "anchor": self.anchor, "constant": self.constant}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take what it is made of from a checkpoint."""
+        """Take importance, anchor and constant from a checkpoint."""
         self.importance, self.anchor, self.constant = state["importance"], state["anchor"], float(state["constant"])
 
     def _follow(self, params: Params) -> None:
-        """To the device of the parameters: a checkpoint is loaded on the CPU."""
+        """Move to the device of the parameters: a checkpoint is loaded on the CPU."""
         if self:
             device = next(iter(params.values())).device
             self.importance, self.anchor = to_device(self.importance, device), to_device(self.anchor, device)

@@ -49,10 +49,10 @@ def sensitivity(
     total = {name: torch.zeros_like(p) for name, p in trained.items()}
     with evaluating(learner.network), torch.no_grad():
         for batch, *more in batches:
-            found = _of_linear_layers(learner, batch, more, directions, magnitude, runner)
-            if found is None:
-                found = _of_each_task(learner, batch, more, directions, magnitude, runner)
-            total = {name: t + found[name] for name, t in total.items()}
+            sums = _of_linear_layers(learner, batch, more, directions, magnitude, runner)
+            if sums is None:
+                sums = _of_each_task(learner, batch, more, directions, magnitude, runner)
+            total = {name: t + sums[name] for name, t in total.items()}
     return total
 
 
@@ -72,7 +72,7 @@ def _of_each_task(
         routed = runner.route({**params, **theta}, task.support_x, task.support_y)
         return learner.likelihood_outputs(routed, task)
 
-    def one(task: Task, *rows: Tensor) -> Params:
+    def of_task(task: Task, *rows: Tensor) -> Params:
         vjp: Any = torch.func.vjp(partial(likelihood, task), trained)
         out, pull_back = vjp
         vectors = directions(task, out.detach(), *rows)
@@ -83,8 +83,8 @@ def _of_each_task(
         (jacobian,) = over_tasks(pull_back, vectors, mapping=mapping)
         return {name: magnitude(j).sum(0) for name, j in jacobian.items()}
 
-    per_task = runner.map(one, learner, batch, *more)
-    return {name: found.sum(0) for name, found in per_task.items()}
+    per_task = runner.map(of_task, learner, batch, *more)
+    return {name: magnitudes.sum(0) for name, magnitudes in per_task.items()}
 
 
 def _of_linear_layers(
@@ -95,7 +95,7 @@ def _of_linear_layers(
     magnitude: Magnitude,
     runner: TaskRunner,
 ) -> Params | None:
-    """The same from one pass over labelled examples; None where they have to be taken one by one.
+    """Compute the same from one pass over labelled examples; None where they have to be taken one by one.
 
     Each layer must have seen one row for each example. Examples that are trained on in one pass do not see each other.
     """
@@ -113,14 +113,14 @@ def _of_linear_layers(
     for vector in runner.map(directions, learner, batch, outputs.detach(), *more).unbind(1):
         slopes = torch.autograd.grad(outputs, results, vector, retain_graph=True, materialize_grads=True)
         rows = [row + magnitude(slope) for row, slope in zip(rows, slopes, strict=True)]
-    found = {f"{name}.bias": row.sum(0) for name, row in zip(names, rows, strict=True)}
-    return found | {f"{n}.weight": r.T @ magnitude(x) for n, r, x in zip(names, rows, inputs, strict=True)}
+    biases = {f"{name}.bias": row.sum(0) for name, row in zip(names, rows, strict=True)}
+    return biases | {f"{n}.weight": r.T @ magnitude(x) for n, r, x in zip(names, rows, inputs, strict=True)}
 
 
 def _watched(
     learner: Learner, batch: Episode, layers: dict[str, nn.Linear], runner: TaskRunner
 ) -> tuple[Tensor, list[tuple[str, Tensor, Tensor]]]:
-    """The outputs ``(B, n, …)``, and for each call of a layer its name, what it received and what it returned."""
+    """Return the outputs ``(B, n, …)``, and for each call of a layer its name, its input and its output."""
     passes: list[tuple[str, Tensor, Tensor]] = []
 
     def watch(name: str) -> Any:
@@ -137,11 +137,11 @@ def _watched(
 
 
 def _trained_linear_layers(learner: Learner) -> dict[str, nn.Linear]:
-    """The linear layers that own all trained parameters, by name; none where there are other owners."""
+    """Return the linear layers that own all trained parameters, by name; none where there are other owners."""
     params = learner.meta_parameters()
     trained = {name for name, p in params.items() if p.requires_grad}
     linear = {name: module for name, module in learner.named_modules() if type(module) is nn.Linear}
     layers = {name: m for name, m in linear.items() if trained & {f"{name}.weight", f"{name}.bias"}}
-    own = {f"{name}.{kind}" for name in layers for kind in ("weight", "bias")}
+    of_layers = {f"{name}.{kind}" for name in layers for kind in ("weight", "bias")}
     every = list(learner.named_parameters(remove_duplicate=False))
-    return layers if trained <= own and len(every) == len(params) else {}
+    return layers if trained <= of_layers and len(every) == len(params) else {}

@@ -59,15 +59,15 @@ class Memory(ABC):
     @property
     @abstractmethod
     def nbytes(self) -> int:
-        """Return the bytes of all that is kept."""
+        """Return the bytes of all that is stored."""
 
     @abstractmethod
     def state(self) -> Any:
-        """Return all that is kept, for a checkpoint."""
+        """Return all that is stored, for a checkpoint."""
 
     @abstractmethod
     def load(self, state: Any) -> None:
-        """Take what is kept from a checkpoint."""
+        """Take all that is stored from a checkpoint."""
 
 
 def example_bytes(pool: Pool) -> int:

@@ -42,7 +42,7 @@ class Budget:
 
     @property
     def is_nothing(self) -> bool:
-        """Tell whether nothing is to be kept: a memory that is turned off, not one that is too small."""
+        """Tell whether nothing is to be stored: a memory that is turned off, not one that is too small."""
         return 0 in (self.examples, self.bytes, self.per_class)
 
     def capacity(self, example_bytes: int) -> int | None:

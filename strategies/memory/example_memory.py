@@ -86,13 +86,13 @@ class ExampleMemory(Memory):
         return self.rows.nbytes
 
     def state(self) -> dict[str, Any]:
-        """Return all that is kept, for a checkpoint."""
+        """Return all that is stored, for a checkpoint."""
         rows = {name: column.clone() for name, column in self.rows.columns().items()}
         stream = {"ways": list(self._ways), "dtype": str(self._dtype), "has_boundaries": self._has_boundaries}
         return {"rows": rows, **stream}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take what is kept from a checkpoint."""
+        """Take all that is stored from a checkpoint."""
         self.rows.put(state["rows"])
         self._ways, self._competing = [ways.cpu() for ways in state["ways"]], None
         self._dtype = getattr(torch, state["dtype"].removeprefix("torch."))

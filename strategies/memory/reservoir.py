@@ -91,16 +91,16 @@ class Reservoir(ExampleMemory):
     def n_past(self) -> int:
         """Return the number of experiences that have begun, without the current one.
 
-        A stream without boundaries counts as one, that of what has gone by.
+        A stream without boundaries counts as one past experience as soon as there are examples.
         """
         return len(self._ways) - self._has_boundaries if len(self) else 0
 
     def state(self) -> dict[str, Any]:
-        """Return all that is kept, for a checkpoint."""
+        """Return all that is stored, for a checkpoint."""
         return super().state() | {"n_seen": self.n_seen}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take what is kept from a checkpoint."""
+        """Take all that is stored from a checkpoint."""
         super().load(state)
         self.n_seen = state["n_seen"]
 

@@ -101,7 +101,7 @@ class TaskMemory(Memory):
         return sum(len(pool) * example_bytes(pool) for pool in self.pools)
 
     def state(self) -> list[dict[str, Any]]:
-        """Return all that is kept, for a checkpoint."""
+        """Return all that is stored, for a checkpoint."""
         return [
             {"x": p.x, "targets": p.targets, "names": p.names, "name": p.name, "sizes": [len(m) for m in p.members]}
             | {"n_variants": p.n_variants, "numbers": p.numbers.tolist(), "fixed_ways": p.fixed_ways}
@@ -110,7 +110,7 @@ class TaskMemory(Memory):
         ]
 
     def load(self, state: list[dict[str, Any]]) -> None:
-        """Take what is kept from a checkpoint."""
+        """Take all that is stored from a checkpoint."""
         self.pools = []
         for saved in state:
             members = np.split(np.arange(sum(saved["sizes"])), np.cumsum(saved["sizes"])[:-1])
@@ -147,9 +147,9 @@ def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
 def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
     """Return the first classes and examples that fit into a share, copied."""
     n_classes = min(pool.n_classes, share // (per_class * pool.n_variants)) * pool.n_variants
-    kept = [members[: share // n_classes] for members in pool.members[:n_classes]]
-    index = torch.from_numpy(np.concatenate(kept))
-    members = np.split(np.arange(len(index)), np.cumsum([len(m) for m in kept])[:-1])
+    in_share = [members[: share // n_classes] for members in pool.members[:n_classes]]
+    index = torch.from_numpy(np.concatenate(in_share))
+    members = np.split(np.arange(len(index)), np.cumsum([len(m) for m in in_share])[:-1])
     targets = None if pool.targets is None else pool.targets[index]
     return Pool(
         pool.x[index],
