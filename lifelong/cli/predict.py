@@ -205,10 +205,10 @@ def _ways(labels: Sequence[str], classes: Sequence[str], table: Table) -> list[i
 
 def _write(path: Path, data: Any, labels: Sequence[str], probabilities: np.ndarray) -> None:
     columns = list(dict.fromkeys(key for row in data.table.rows for key in row))
-    own = ["answer", *(f"probability of {name}" for name in data.class_names)]
+    added = ["answer", *(f"probability of {name}" for name in data.class_names)]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*columns, *own])
+        writer.writerow([*columns, *added])
         for row, label, p in zip(data.table.rows, labels, probabilities, strict=True):
             writer.writerow([*(row.get(c, "") for c in columns), label, *(f"{value:.6f}" for value in p)])
 

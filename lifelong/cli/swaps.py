@@ -78,10 +78,10 @@ def _resolve(path: str) -> Any:
     if not module:
         return name
     try:
-        found = getattr(importlib.import_module(module), name)
+        resolved = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
         return path
-    return found
+    return resolved
 
 
 def _required(made: Any) -> set[str]:

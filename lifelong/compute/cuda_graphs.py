@@ -30,16 +30,16 @@ class Graphs:
         """Return training losses ``(B,)`` and outputs ``(B, Q, …)``, differentiable in the trained parameters."""
         names = [name for name, p in params.items() if p.requires_grad]
         given = (*(params[name] for name in names), *batch.tasks(), batch.weight)
-        about = tuple((tuple(t.shape), t.dtype, t.data_ptr() if n < len(names) else 0) for n, t in enumerate(given))
-        key = (learner.phase(), learner.training, batch.n_way, about)
+        signature = tuple((tuple(t.shape), t.dtype, t.data_ptr() if n < len(names) else 0) for n, t in enumerate(given))
+        key = (learner.phase(), learner.training, batch.n_way, signature)
         if key not in self._captured:
             held = {name: p for name, p in params.items() if not p.requires_grad}
 
             def losses_and_outputs(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-                own = held | dict(zip(names, tensors, strict=False))
+                all_params = held | dict(zip(names, tensors, strict=False))
                 sx, sy, qx, qy, classes, weight = tensors[len(names) :]
                 part = Episode(sx, sy, qx, qy, weight, batch.n_way, classes)
-                return runner.losses_and_outputs(learner, own, part)  # type: ignore[no-any-return]
+                return runner.losses_and_outputs(learner, all_params, part)  # type: ignore[no-any-return]
 
             # The graph keeps the tensors that it is captured with: batches are copied into these.
             sample = (*given[: len(names)], *(part.clone() for part in given[len(names) :]))

@@ -45,8 +45,8 @@ def in_turn(
         )
         losses.append(loss.detach())
         outputs.append(output.detach())
-    found: tuple[Tensor, Tensor] = _Known.apply(gradients, torch.cat(losses), torch.cat(outputs), *leaves)  # type: ignore[no-untyped-call]
-    return found
+    known: tuple[Tensor, Tensor] = _Known.apply(gradients, torch.cat(losses), torch.cat(outputs), *leaves)  # type: ignore[no-untyped-call]
+    return known
 
 
 class _Known(torch.autograd.Function):

@@ -49,8 +49,8 @@ def measured(runner: TaskRunner, learner: TaskLearner, batch: Episode, folder: P
         return Plan(**kept["plan"])
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         seconds = partial(seconds_of_a_task, runner, learner, batch)
-        plan, found = search(seconds, len(batch), may_capture=runner.cuda_graph)
-    told = ", ".join(f"{plan} {1e3 * seconds:.2f} ms a task" for plan, seconds in found.items())
+        plan, measured = search(seconds, len(batch), may_capture=runner.cuda_graph)
+    told = ", ".join(f"{plan} {1e3 * seconds:.2f} ms a task" for plan, seconds in measured.items())
     rank_zero_info(f"tasks are run {plan} (measured: {told}; --runner.plan loop or vmap overrides it)")
     _keep(path, key, {"plan": asdict(plan), "measured": told})
     return plan
@@ -72,26 +72,26 @@ def search(
         16 at once
     """
     best, sizes = Plan("loop"), {Plan("loop"): min(n_tasks, 2)}
-    found = {best: seconds(best, sizes[best])}
+    times = {best: seconds(best, sizes[best])}
 
     def better(plan: Plan, size: int) -> Plan:
-        sizes[plan], found[plan] = size, seconds(plan, size)
+        sizes[plan], times[plan] = size, seconds(plan, size)
         # Whoever loses tries again: the machine may have been busy with something else.
-        loser = best if found[plan] < GAIN * found[best] else plan
-        found[loser] = min(found[loser], seconds(loser, sizes[loser]))
-        return plan if found[plan] < GAIN * found[best] else best
+        loser = best if times[plan] < GAIN * times[best] else plan
+        times[loser] = min(times[loser], seconds(loser, sizes[loser]))
+        return plan if times[plan] < GAIN * times[best] else best
 
     size = min(GROWTH, n_tasks)
     while True:
         plan = Plan("vmap", None if size == n_tasks else size)
         best = better(plan, size)
         # Few tasks at once may not pay yet for what vmap costs; twice as slow will not.
-        if size == n_tasks or found[plan] > (2 if best.mapping == "loop" else 1 / GAIN) * found[best]:
+        if size == n_tasks or times[plan] > (2 if best.mapping == "loop" else 1 / GAIN) * times[best]:
             break
         size = min(GROWTH * size, n_tasks)
     if may_capture:
         best = better(replace(best, graph=True), n_tasks)
-    return best, found
+    return best, times
 
 
 def seconds_of_a_task(
@@ -107,7 +107,7 @@ def seconds_of_a_task(
         n_tasks: how many.
         repetitions: the fastest one counts.
     """
-    planned, part, found = runner.planned(plan), batch.take(slice(0, n_tasks)), []
+    planned, part, times = runner.planned(plan), batch.take(slice(0, n_tasks)), []
     planned.lay_out(learner, batch.weight.device)
     params: Params = dict(learner.named_parameters())
     trained = [p for p in params.values() if p.requires_grad]
@@ -120,27 +120,27 @@ def seconds_of_a_task(
                     torch.autograd.grad(losses.sum(), trained, allow_unused=True)
             if batch.weight.device.type == "cuda":
                 torch.cuda.synchronize(batch.weight.device)
-            found.append(time.perf_counter() - since)
+            times.append(time.perf_counter() - since)
     except torch.OutOfMemoryError:
         return float("inf")
     except RuntimeError:
         if plan.graph:  # an operation that no graph can capture
             return float("inf")
         raise
-    return min(found[1:]) / len(part)
+    return min(times[1:]) / len(part)
 
 
 def _key(runner: TaskRunner, learner: TaskLearner, batch: Episode) -> str:
     device = batch.weight.device
     plain = {k: v for k, v in vars(learner).items() if isinstance(v, bool | int | float | str) and k[0] != "_"}
-    about: list[Any] = [type(learner).__name__, sorted(plain.items()), repr(learner.network)]
-    about += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
-    about += [device_name(device), torch.get_num_threads(), torch.is_autocast_enabled(device.type)]
-    about += [runner.recompute, runner.cuda_graph, runner.is_routed]
-    about += [torch.__version__, installed_version("lifelong")]
-    about += [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
-    about += [str(next(learner.network.parameters(), torch.empty(0)).dtype)]
-    return f"{type(learner).__name__} {hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
+    settings: list[Any] = [type(learner).__name__, sorted(plain.items()), repr(learner.network)]
+    settings += [[tuple(part.shape), str(part.dtype)] for part in batch.tasks()]
+    settings += [device_name(device), torch.get_num_threads(), torch.is_autocast_enabled(device.type)]
+    settings += [runner.recompute, runner.cuda_graph, runner.is_routed]
+    settings += [torch.__version__, installed_version("lifelong")]
+    settings += [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
+    settings += [str(next(learner.network.parameters(), torch.empty(0)).dtype)]
+    return f"{type(learner).__name__} {hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}"
 
 
 def device_name(device: torch.device) -> str:
@@ -154,14 +154,14 @@ def device_name(device: torch.device) -> str:
 
 def _kept(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return entry
 
 
-def _keep(path: Path, key: str, found: dict[str, Any]) -> None:
+def _keep(path: Path, key: str, entry: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(_kept(path) | {key: found}, indent=1), encoding="utf-8")
+    part.write_text(json.dumps(_kept(path) | {key: entry}, indent=1), encoding="utf-8")
     os.replace(part, path)

@@ -154,5 +154,5 @@ class _Recomputed(torch.autograd.Function):
         _, pull_back = vjp
         # What a node kept is freed as soon as it is done, unless its derivative is to have one itself.
         gradients = pull_back(slopes, retain_graph=torch.is_grad_enabled())
-        found = dict(zip(needed, gradients, strict=True))
-        return None, *(found.get(i) for i in range(len(tensors)))
+        by_place = dict(zip(needed, gradients, strict=True))
+        return None, *(by_place.get(i) for i in range(len(tensors)))

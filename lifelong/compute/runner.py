@@ -261,10 +261,10 @@ class TaskRunner:
         plan = self.plan_for(learner, batch.weight.device)
         size = 1 if plan.mapping == "loop" else plan.chunk or len(batch)
         # A route may read parameters of its own, which the function is not given.
-        own = {name: p for name, p in _parameters_of(self._router).items() if p.requires_grad}
+        router_params = {name: p for name, p in _parameters_of(self._router).items() if p.requires_grad}
         again = partial(with_parameters, self._router or nn.Module(), of_part)
         parts = [batch.take(slice(start, start + size)) for start in range(0, len(batch), size)]
-        results = [recomputed(again, own, params, part) for part in parts]
+        results = [recomputed(again, router_params, params, part) for part in parts]
         return pytree.tree_map(lambda *rows: torch.cat(rows), *results)
 
     def _forgets_graphs(self, learner: TaskLearner, device: torch.device) -> bool:

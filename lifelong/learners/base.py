@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, parameters_of
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode, Task
 from lifelong.data.kinds import Unit
@@ -84,11 +84,11 @@ class Learner(Recorded, nn.Module):
 
     def apply_network(self, params: Params, x: Tensor) -> Tensor:
         """Return the network's output on ``x (n, *X)`` with the given parameters instead of its own."""
-        own = {name.removeprefix("network."): p for name, p in params.items() if name.startswith("network.")}
-        if all(own.get(name) is p for name, p in self.network.named_parameters()):
+        network_params = parameters_of(params, "network")
+        if all(network_params.get(name) is p for name, p in self.network.named_parameters()):
             output: Tensor = self.network(x)  # the same, and for a small network twice as fast
         else:
-            output = torch.func.functional_call(self.network, own, (x,))
+            output = torch.func.functional_call(self.network, network_params, (x,))
         # Under autocast the outputs are halves; distances, means and solves need more digits than they have.
         return output.to(output_dtype(x, params))
 

@@ -107,9 +107,9 @@ def _conditioned(network: nn.Module, vectors: Sequence[str], names: Sequence[str
     chosen = body if names is None else list(names)
     unknown = [name for name in chosen if name not in vectors]
     if unknown or not chosen:
-        found = repr(unknown[0]) if unknown else "nothing"
+        wrong = repr(unknown[0]) if unknown else "nothing"
         raise ValueError(
-            f"CAVIA is to condition {found}, but offsets need 1-D parameters of the network, which are "
+            f"CAVIA is to condition {wrong}, but offsets need 1-D parameters of the network, which are "
             f"{', '.join(vectors) or 'none (it has no biases and no norm layers)'}: choose --model.conditioned among "
             "them, or another network"
         )

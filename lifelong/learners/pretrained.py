@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.compute.evaluating import evaluating
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, parameters_of
 from lifelong.data.episode import Task
 from lifelong.learners.base import Learner
 from lifelong.learners.objective import one_hot
@@ -71,9 +71,9 @@ class Pretrained(Learner):
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
         """Return logits of all classes of the stream for support and query examples ``(S + Q, C)``."""
-        own = {name.removeprefix("classifier."): p for name, p in params.items() if name.startswith("classifier.")}
+        classifier_params = parameters_of(params, "classifier")
         features = self.features(params, torch.cat([task.support_x, task.query_x]))
-        logits: Tensor = torch.func.functional_call(self.classifier, own, (features,))
+        logits: Tensor = torch.func.functional_call(self.classifier, classifier_params, (features,))
         return logits
 
     def likelihood_targets(self, task: Task) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, parameters_of
 from lifelong.learners.base import Learner
 from lifelong.learners.features import class_means
 from lifelong.learners.objective import RelationScore
@@ -88,9 +88,9 @@ class RelationNet(Learner):
             state.expand(len(features), *state.shape),
             features[:, None].expand(-1, len(state), *[-1] * (state.dim() - 1)),
         ]
-        own = {name.removeprefix("relation."): p for name, p in params.items() if name.startswith("relation.")}
+        relation_params = parameters_of(params, "relation")
         stacked = torch.cat(pairs, dim=2).flatten(0, 1)
-        scores: Tensor = torch.func.functional_call(self.relation, own, (stacked,))
+        scores: Tensor = torch.func.functional_call(self.relation, relation_params, (stacked,))
         return scores.to(features.dtype).sigmoid().reshape(len(features), len(state))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, parameters_of
 
 
 def has_head(network: nn.Module) -> bool:
@@ -45,7 +45,8 @@ def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | No
     That is ``features(x)``, or what ``forward`` makes of it before the head. None where the output is not the head's,
     because something follows it or it is used more than once: the network is not a head on features then.
     """
-    output, calls = torch.func.functional_call(_Watched(network), _own(params), (x,))
+    network_params = {name: p for name, p in params.items() if name.startswith("network.")}
+    output, calls = torch.func.functional_call(_Watched(network), network_params, (x,))
     return calls[0][0] if len(calls) == 1 and calls[0][1] is output else None
 
 
@@ -54,8 +55,8 @@ def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
     features = apply_features(network, params, x) if has_head(network) else None
     if features is not None:
         return features.flatten(1).to(output_dtype(x, params))
-    own = {name.removeprefix("network."): p for name, p in _own(params).items()}
-    return torch.func.functional_call(network, own, (x,)).flatten(1).to(output_dtype(x, params))  # type: ignore[no-any-return]
+    network_params = parameters_of(params, "network")
+    return torch.func.functional_call(network, network_params, (x,)).flatten(1).to(output_dtype(x, params))  # type: ignore[no-any-return]
 
 
 def output_dtype(x: Tensor, params: Params) -> torch.dtype:
@@ -65,12 +66,8 @@ def output_dtype(x: Tensor, params: Params) -> torch.dtype:
 
 def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:
     """Compute ``head(features)`` with the given parameters (``network.…``) in place of the network's own."""
-    own = {n.removeprefix("network.head."): p for n, p in params.items() if n.startswith("network.head.")}
-    return torch.func.functional_call(network.head, own, (features,))  # type: ignore[no-any-return, arg-type]
-
-
-def _own(params: Params) -> Params:
-    return {name: p for name, p in params.items() if name.startswith("network.")}
+    head_params = parameters_of(params, "network.head")
+    return torch.func.functional_call(network.head, head_params, (features,))  # type: ignore[no-any-return, arg-type]
 
 
 class _Watched(nn.Module):

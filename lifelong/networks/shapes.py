@@ -19,17 +19,17 @@ def check_images(x: Tensor, expected: tuple[int, int, int], network: str) -> Non
     Raises:
         ValueError: when the shapes differ.
     """
-    found = tuple(x.shape[1:])
-    if found == expected:
+    shape = tuple(x.shape[1:])
+    if shape == expected:
         return
-    if len(found) != 3:
+    if len(shape) != 3:
         raise ValueError(
-            f"{network} takes images of shape {expected}, but the data has {found}: set --model.network "
+            f"{network} takes images of shape {expected}, but the data has {shape}: set --model.network "
             "lifelong.networks.MLP"
         )
     raise ValueError(
-        f"{network} takes images of shape {expected}, but the data has {found}: set "
-        f"--model.network.in_channels {found[0]} --model.network.image_size {found[-1]}"
+        f"{network} takes images of shape {expected}, but the data has {shape}: set "
+        f"--model.network.in_channels {shape[0]} --model.network.image_size {shape[-1]}"
     )
 
 

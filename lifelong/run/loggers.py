@@ -187,11 +187,11 @@ class WandB(Recorded, Logger):
         import wandb
 
         settings = wandb.Settings(init_timeout=self.timeout, console="off", silent=True)
-        about: dict[str, Any] = {"project": self.project, "name": self.run_name, "dir": str(self.folder)}
+        settings_of_run: dict[str, Any] = {"project": self.project, "name": self.run_name, "dir": str(self.folder)}
         try:
-            return wandb.init(**about, mode=self._mode(), settings=settings)
+            return wandb.init(**settings_of_run, mode=self._mode(), settings=settings)
         except wandb.errors.CommError:
-            return wandb.init(**about, mode="offline", settings=settings)
+            return wandb.init(**settings_of_run, mode="offline", settings=settings)
 
     def _mode(self) -> Any:
         if given := os.environ.get("WANDB_MODE"):

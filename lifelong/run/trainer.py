@@ -71,10 +71,10 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
         warnings.filterwarnings("ignore", message=message)
     settings = DEFAULTS | dict(arguments) | {"default_root_dir": folder}
     given = settings.get("callbacks") or []
-    own = list(given) if isinstance(given, (list, tuple)) else [given]
+    users = list(given) if isinstance(given, (list, tuple)) else [given]
     shows_progress = settings.get("enable_progress_bar") is not False
-    bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in own) else []
-    return L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *own]}))
+    bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in users) else []
+    return L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users]}))
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

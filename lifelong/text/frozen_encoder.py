@@ -142,15 +142,15 @@ class _Cache:
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """Return the rows that are kept of some keys."""
-        found: dict[bytes, np.ndarray] = {}
+        stored: dict[bytes, np.ndarray] = {}
         unique = list(dict.fromkeys(keys))
         with self._open() as file:
             for start in range(0, len(unique), 500):
                 chunk = unique[start : start + 500]
                 marks = ",".join("?" * len(chunk))
                 rows = file.execute(f"SELECT key, row FROM embeddings WHERE key IN ({marks})", chunk)
-                found |= {key: np.frombuffer(row, np.float32) for key, row in rows}
-        return found
+                stored |= {key: np.frombuffer(row, np.float32) for key, row in rows}
+        return stored
 
     def keep(self, rows: dict[bytes, np.ndarray]) -> None:
         """Write some rows."""

@@ -68,5 +68,5 @@ def _link(source: Path, target: Path) -> None:
 
 def _is_finite(module: L.LightningModule) -> bool:
     # One look at all of them: an accelerator is waited for once.
-    found = [torch.isfinite(p).all() for p in module.parameters()]
-    return not found or bool(torch.stack(found).all())
+    checks = [torch.isfinite(p).all() for p in module.parameters()]
+    return not checks or bool(torch.stack(checks).all())

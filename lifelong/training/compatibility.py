@@ -102,12 +102,12 @@ def _check_needs_no_boundaries(learner: Learner, strategies: Chain, reset_optimi
 
 def _check_targets(learner: Learner, stream: Stream) -> None:
     for pool in (pool for experience in stream.experiences for pool in experience.pools):
-        found: TaskKind = "regression" if pool.is_regression else "classification"
-        if learner.objective.task in (None, found):
+        task: TaskKind = "regression" if pool.is_regression else "classification"
+        if learner.objective.task in (None, task):
             continue
-        way_out = f"set --model.task {found}"
+        way_out = f"set --model.task {task}"
         if "task" not in inspect.signature(type(learner)).parameters:
-            way_out = f"choose another learner, such as lifelong.learners.MAML with --model.task {found}"
+            way_out = f"choose another learner, such as lifelong.learners.MAML with --model.task {task}"
         raise ValueError(
             f"{pool.name} has {'real targets' if pool.is_regression else 'classes'}, but {type(learner).__name__} is "
             f"made for {learner.objective.task}: {way_out}"
