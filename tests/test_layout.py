@@ -126,3 +126,12 @@ def test_functions_are_at_most_50_lines() -> None:
                 if n_lines > 50:
                     long.append(f"{name_of(file)}.{node.name} has {n_lines} lines")
     assert long == []
+
+
+def test_names_of_tests_are_at_most_60_characters() -> None:
+    long = []
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > 60:
+                long.append(f"{file.name}: {node.name}")
+    assert long == []

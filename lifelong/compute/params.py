@@ -12,6 +12,7 @@ def parameters_of(params: Params, module: str) -> Params:
     """Select the parameters of one submodule, named as it names them.
 
     Example:
+        >>> import torch
         >>> w = torch.ones(2)
         >>> list(parameters_of({"network.head.weight": w, "network.head.bias": w, "scale": w}, "network.head"))
         ['weight', 'bias']

@@ -31,7 +31,7 @@ def sweep(tmp_path: Path) -> Path:
     return tmp_path / "tiny.yaml"
 
 
-def test_learners_that_adapt_in_steps_are_measured_once_and_drawn(
+def test_adaptation_curves_are_measured_once_and_drawn(
     sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = sweep.with_name("curves.png")

@@ -75,7 +75,7 @@ def test_rows_are_crossed_with_columns(tmp_path: Path) -> None:
     assert "alpha" not in command
 
 
-def test_a_crossed_table_has_ours_and_the_published_in_every_cell(tmp_path: Path) -> None:
+def test_a_crossed_table_has_ours_and_the_published_cells(tmp_path: Path) -> None:
     runs = list(sweep.plan(CROSSED, tmp_path))
     assert sweep.markdown(CROSSED, runs) == ""
     for run, average in zip((runs[0], runs[5], runs[4]), (0.80, 0.86, 0.9), strict=True):
@@ -160,7 +160,7 @@ def test_a_table_may_be_judged_by_what_robots_did(tmp_path: Path) -> None:
     assert "| none | 60.0 ± 1.0 | n/a | n/a | 50.0 / 70.0 |" in sweep.markdown(by_score, runs)
 
 
-def test_an_interrupted_run_goes_on_and_one_without_a_checkpoint_begins_anew(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_where_it_has_a_checkpoint(tmp_path: Path) -> None:
     run = fake(tmp_path / "run")
     run.folder.mkdir()
     (run.folder / "half").touch()
@@ -276,9 +276,7 @@ def test_what_cannot_be_read_is_one_sentence(
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_run_is_recorded_by_what_decides_it_and_not_by_where_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_recorded_by_its_settings_not_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plans = []
     for place, text in (("here", "x: 1"), ("there", "x: 1"), ("there", "x: 2")):
@@ -288,7 +286,7 @@ def test_a_run_is_recorded_by_what_decides_it_and_not_by_where_it_lies(
     assert len({*plans[0], *plans[2]}) == 8
 
 
-def test_a_folder_of_another_run_of_the_same_name_is_neither_read_nor_lost(tmp_path: Path) -> None:
+def test_the_folder_of_another_run_is_neither_read_nor_lost(tmp_path: Path) -> None:
     run = fake(tmp_path / "run")
     assert run.start() is None
     other = replace(run, identity="other")

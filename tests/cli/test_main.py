@@ -81,7 +81,7 @@ def test_fit_writes_everything_and_the_others_read_it(capsys: pytest.CaptureFixt
     assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 3 * 5 * 9
 
 
-def test_maml_fits_validates_tests_and_predicts_with_default_flags() -> None:
+def test_maml_fits_validates_tests_and_predicts_by_default() -> None:
     maml = ["--model=MAML", "--model.n_inner_steps=2", *TINY_MODEL[1:4], "--model.network.n_outputs=3"]
     run_here("fit", *maml, *TINY_DATA, "--trainer.logger=false", "--run.name=m", "--strategies=[EWC]")
     for command in ("validate", "test", "predict"):
@@ -120,7 +120,7 @@ def test_resume_after_an_experience_gives_the_same_run(strategy: str, monkeypatc
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_an_experience_resumes_bit_for_bit(tmp_path: Path) -> None:
+def test_killed_within_an_experience_resumes_bit_for_bit(tmp_path: Path) -> None:
     options = [*TINY, "--strategies=[strategies.Replay,strategies.EWC]", "--data.steps_per_experience=60"]
     options += ["--checkpoint.every_n_steps=7"]
     run_apart("fit", *options, "--run.name=whole", cwd=tmp_path)
@@ -286,7 +286,7 @@ def test_bare_names_of_networks_are_ours(given: list[str], understood: list[str 
     assert with_own_networks(given) == [new or old for new, old in zip(understood, given, strict=True)]
 
 
-def test_what_is_gathered_before_it_is_logged_is_no_reason_to_warn_and_a_users_own_is() -> None:
+def test_only_users_own_logging_is_warned_about() -> None:
     def is_noise(text: str) -> bool:
         return any(re.match(pattern, text, re.IGNORECASE) for pattern in NOISE)
 

@@ -45,7 +45,7 @@ def predict(run: str, *args: str) -> list[str]:
     return ["predict", "--ckpt_path", last, "--trainer.logger=false", "--texts.query=posts.csv", *args]
 
 
-def test_a_file_of_texts_is_answered_from_a_file_of_labelled_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_texts_is_answered_from_labelled_ones(capsys: pytest.CaptureFixture[str]) -> None:
     run_here("fit", "--model=lifelong.learners.ProtoNet", *FEW_SHOT, "--data.fixed_ways=true", "--run.name=few")
     run_here(*predict("few", "--texts.support=labelled.tsv"))
     found = answers("few")

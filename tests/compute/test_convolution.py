@@ -33,7 +33,7 @@ def test_a_product_is_a_convolution_in_all_derivatives(stride: tuple[int, int], 
     assert gradgradcheck(product, (x, weight, bias))
 
 
-def test_tasks_with_kernels_of_their_own_learn_as_by_torchs_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_of_each_task_equal_torchs_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = MAML(Conv4(n_filters=8, image_size=16, n_outputs=3), n_inner_steps=2).double()
     batch = random_episode(kind="image")
     found = []

@@ -49,7 +49,7 @@ def test_a_learner_that_does_not_say_is_never_captured() -> None:
     assert not TaskRunner().can_capture(IMAML(network()), CUDA)
 
 
-def test_changing_weights_of_steps_are_not_captured_and_derivatives_of_another_order_anew() -> None:
+def test_changing_step_weights_and_orders_are_not_captured_stale() -> None:
     learner = MAML(network(), multi_step_loss_until=10)
     assert learner.phase() is None
     assert not TaskRunner().can_capture(learner, CUDA)
@@ -62,14 +62,14 @@ def test_routed_parameters_are_not_captured(strategy: Any, may: bool) -> None:
     assert Chain([strategy]).bind(learner, TaskRunner()).can_capture(learner, CUDA) is may
 
 
-def test_where_nothing_can_be_captured_a_plan_with_a_graph_runs_as_without() -> None:
+def test_a_plan_with_a_graph_runs_where_nothing_is_captured() -> None:
     learner, batch = MAML(network()), random_episode()
     runner = TaskRunner().planned(Plan("vmap", graph=True))
     losses, _ = runner.training_losses(learner, learner.meta_parameters(), batch)
     torch.testing.assert_close(losses, TaskRunner().losses(learner, learner.meta_parameters(), batch))
 
 
-def test_a_copy_of_a_runner_and_one_with_another_route_begin_without_graphs() -> None:
+def test_copies_of_a_runner_begin_without_graphs() -> None:
     runner = TaskRunner(cuda_graph=True)
     runner._graphs._captured["some"] = print
     copies = copy.deepcopy(runner), runner.rerouted(lambda p, *_: p), runner.planned(Plan("loop"))

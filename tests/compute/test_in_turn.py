@@ -26,7 +26,7 @@ def gradients(losses: Tensor, learner: Learner) -> tuple[Tensor, ...]:
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_losses_outputs_and_gradients_are_those_of_all_tasks_together(name: str) -> None:
+def test_losses_outputs_and_gradients_equal_those_of_all_at_once(name: str) -> None:
     learner = make_learner(name).double()
     runner, batch = TaskRunner(plan="loop"), random_episode().to(torch.float64)
     assert runner._forgets_graphs(learner, batch.weight.device)

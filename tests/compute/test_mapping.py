@@ -48,7 +48,7 @@ NORMS = [
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_second_derivatives_of_norms_under_vmap_are_those_of_the_loop(norm: nn.Module) -> None:
+def test_second_derivatives_of_norms_equal_the_loop_under_vmap(norm: nn.Module) -> None:
     fused = F.layer_norm, F.batch_norm, F.instance_norm
     network = nn.Sequential(nn.Linear(4, 4), norm, nn.Linear(4, 3))
     for parameter in network.parameters():

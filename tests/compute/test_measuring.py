@@ -91,7 +91,7 @@ def test_another_learner_is_measured_by_itself(cache: Path, other: MAML) -> None
     assert len(json.loads(cache.read_text())) == 2
 
 
-def test_another_version_measures_anew_and_a_folder_of_its_own_has_a_file_of_its_own(
+def test_measured_plans_are_kept_by_version_and_folder(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner, batch = MAML(nn.Linear(4, 3)), random_episode()

@@ -50,7 +50,7 @@ def test_a_class_is_a_segment_of_one_robot() -> None:
         assert len(np.unique(by_robot[:, 0].round(3))) == 6
 
 
-def test_transitions_follow_each_other_and_no_reset_is_among_them() -> None:
+def test_transitions_are_consecutive_without_resets() -> None:
     source = slides()
     for domain in source.domains():
         state = domain.x[:, 0] * source.space.deviation[0] + source.space.mean[0]

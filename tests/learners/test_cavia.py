@@ -11,7 +11,7 @@ from tests.toys import make_learner, network, random_episode
 RATE = 0.5
 
 
-def test_equals_concatenating_the_context_to_the_input_of_the_first_layer() -> None:
+def test_equals_concatenating_the_context_to_the_input() -> None:
     settings = {"n_context": 4, "inner_rate": RATE, "n_inner_steps": 2, "conditioned": ["body.0.bias"]}
     learner = make_learner("CAVIA", **settings).double()
     task, params = only_task(learner, random_episode(n_tasks=1).to(torch.float64)), learner.meta_parameters()
@@ -37,11 +37,11 @@ def test_equals_concatenating_the_context_to_the_input_of_the_first_layer() -> N
 
 
 @pytest.mark.parametrize("kind", ["vector", "regression"])
-def test_meta_gradient_through_three_steps_equals_finite_differences(kind: str) -> None:
+def test_meta_gradient_equals_finite_differences(kind: str) -> None:
     check_finite_differences(make_learner("CAVIA", kind, n_inner_steps=3, inner_rate=0.1), random_episode(kind))
 
 
-def test_only_the_conditioned_parameters_move_and_by_at_most_the_context() -> None:
+def test_only_the_conditioned_parameters_move() -> None:
     learner = make_learner("CAVIA", "image", "group", n_context=2).double()
     task = only_task(learner, random_episode("image", n_tasks=1).to(torch.float64))
     params = learner.meta_parameters()
@@ -54,7 +54,7 @@ def test_only_the_conditioned_parameters_move_and_by_at_most_the_context() -> No
     torch.testing.assert_close(offsets @ context, difference[:, None])
 
 
-def test_by_default_biases_and_norm_scales_of_the_body_are_conditioned() -> None:
+def test_by_default_biases_and_norm_scales_are_conditioned() -> None:
     blocks = [f"blocks.{b}.{layer}" for b in range(4) for layer in ("0.bias", "1.weight", "1.bias")]
     assert make_learner("CAVIA", "image", "group").conditioned == blocks
     headless = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))

@@ -112,7 +112,7 @@ def test_the_classifier_says_that_it_learns_from_examples() -> None:
 
 
 @pytest.mark.parametrize(("scenario", "needed"), [("class", 6), ("task", 6), ("domain", 2)])
-def test_the_network_needs_an_output_for_each_class_of_the_scenario(scenario: Any, needed: int) -> None:
+def test_the_network_needs_an_output_for_each_class(scenario: Any, needed: int) -> None:
     fit(classifier(needed).float(), numbers(scenario=scenario))
     short = Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, needed - 1)))  # no head to look at
     with pytest.raises(ValueError, match=f"has {needed - 1} outputs, but the stream has {needed} classes"):

@@ -59,7 +59,7 @@ def test_meta_gradients_of_comparisons_equal_finite_differences(name: str, setti
 
 @pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("name", LEARNERS)
-def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(name: str, plan: PlanName) -> None:
+def test_evaluation_in_inference_mode_leaves_no_trace(name: str, plan: PlanName) -> None:
     learner = make_learner(name).eval()
     module = module_of(learner, plan=plan)
     before = weights(learner)

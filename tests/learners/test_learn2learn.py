@@ -81,7 +81,7 @@ def make(algorithm: Any, kind: str = "vector", norm: str = "group", **settings: 
 # -- the learner ------------------------------------------------------------------------------------------------------
 
 
-def test_where_it_is_missing_one_sentence_tells_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_missing_one_sentence_tells_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "learn2learn", None)
     with pytest.raises(ValueError, match="make learn2learn"):
         Learn2Learn(nn.Linear(2, 2))
@@ -117,7 +117,7 @@ def test_it_adapts_the_parameters_that_it_is_given(algorithm: Any) -> None:
     torch.testing.assert_close(found, TaskRunner().losses(learner, learner.meta_parameters(), batch))
 
 
-def test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace(algorithm: Any) -> None:
+def test_evaluation_in_inference_mode_leaves_no_trace(algorithm: Any) -> None:
     learner = make(algorithm).eval()
     before = weights(learner)
     with torch.inference_mode():

@@ -54,7 +54,7 @@ def test_all_examples_alike_have_no_covariance() -> None:
     torch.testing.assert_close(output, torch.full((1, 2), -16.0).double())
 
 
-def test_a_single_example_and_more_features_than_examples_stay_finite_with_their_gradients() -> None:
+def test_few_examples_give_finite_outputs_and_gradients() -> None:
     torch.manual_seed(0)
     x, query = torch.randn(3, 20, requires_grad=True), torch.randn(2, 20)
     output = answer(Mahalanobis(nn.Identity()), x, torch.eye(3), query)

@@ -54,12 +54,12 @@ def test_inner_rates_are_fixed_unless_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["vector", "regression"])
-def test_meta_gradient_through_three_steps_equals_finite_differences(kind: str) -> None:
+def test_meta_gradient_equals_finite_differences(kind: str) -> None:
     check_finite_differences(make_learner("MAML", kind, n_inner_steps=3), random_episode(kind))
 
 
 @pytest.mark.parametrize("name", ["MAML", "ANIL", "BOIL"])
-def test_with_all_options_the_meta_gradient_equals_finite_differences(name: str) -> None:
+def test_all_options_meta_gradient_equals_finite_differences(name: str) -> None:
     learner = make_learner(name, **OPTIONS)
     learner.start_step(3)
     check_finite_differences(learner, random_episode())
@@ -148,7 +148,7 @@ def test_fixed_rates_per_step_are_refused() -> None:
 
 
 @pytest.mark.parametrize("learner", [MAML, ANIL])
-def test_one_step_from_a_head_of_zeros_is_a_product_with_class_means(learner: type[MAML]) -> None:
+def test_one_step_from_a_zero_head_multiplies_by_class_means(learner: type[MAML]) -> None:
     torch.manual_seed(1)
     network = MLP(n_inputs=4, hidden=[8], n_outputs=3)
     maml = learner(network, n_inner_steps=1, inner_rate=0.3, head_rate=5.0, zero_head=True).double()
@@ -162,7 +162,7 @@ def test_one_step_from_a_head_of_zeros_is_a_product_with_class_means(learner: ty
         torch.testing.assert_close(output, 5.0 * (query @ support.T @ lack + lack.sum(0)))
 
 
-def test_a_head_of_zeros_treats_ways_alike_and_its_own_weights_do_not_count() -> None:
+def test_zero_head_treats_ways_alike_and_ignores_its_weights() -> None:
     learner, batch = make_learner("MAML", n_inner_steps=3, zero_head=True).double(), random_episode()
     batch = batch.to(torch.float64)
     outputs = TaskRunner().outputs(learner, learner.meta_parameters(), batch)
@@ -228,7 +228,7 @@ def test_from_a_head_of_zeros_only_a_linear_one_learns() -> None:
         MAML(network, zero_head=True)
 
 
-def test_a_head_of_zeros_on_a_frozen_body_leaves_nothing_to_train() -> None:
+def test_zero_head_on_a_frozen_body_leaves_nothing_to_train() -> None:
     network = WithHead(nn.Linear(2, 3).requires_grad_(False), n_features=3, n_outputs=2)
     with pytest.raises(ValueError, match="with zero_head the head is not trained, and all else is frozen"):
         ANIL(network, zero_head=True)
@@ -274,7 +274,7 @@ def test_negative_steps_are_refused(name: str, steps: str) -> None:
 
 
 @pytest.mark.parametrize("plan", ["vmap", "loop"])
-def test_a_huber_inner_loss_with_clipped_gradients_against_finite_differences(plan: PlanName) -> None:
+def test_clipped_huber_meta_gradient_equals_finite_differences(plan: PlanName) -> None:
     settings = {"inner_huber": 0.3, "inner_clip": 0.2, "inner_rate": 0.5, "n_inner_steps": 3}
     check_finite_differences(
         make_learner("MAML", "regression", **settings), random_episode("regression"), runner=TaskRunner(plan=plan)
@@ -282,7 +282,7 @@ def test_a_huber_inner_loss_with_clipped_gradients_against_finite_differences(pl
 
 
 @pytest.mark.parametrize("name", ["MAML", "MetaSGD"])
-def test_one_wild_target_moves_the_weights_no_farther_than_the_clip(name: str) -> None:
+def test_one_wild_target_moves_weights_by_at_most_the_clip(name: str) -> None:
     x, y = torch.ones(4, 1), torch.tensor([[0.0], [0.0], [0.0], [1e6]])
 
     def moved_by(**settings: float) -> float:
@@ -300,14 +300,14 @@ def test_one_wild_target_moves_the_weights_no_farther_than_the_clip(name: str) -
     assert moved_by(inner_clip=1e9) == pytest.approx(moved_by())
 
 
-def test_a_huber_loss_with_a_large_threshold_is_the_squared_error() -> None:
+def test_huber_loss_with_a_large_threshold_is_squared_error() -> None:
     batch = random_episode("regression")
     plain, huber = (make_learner("MAML", "regression", **s) for s in ({}, {"inner_huber": 1e6}))
     losses = [TaskRunner().losses(learner, learner.meta_parameters(), batch) for learner in (plain, huber)]
     torch.testing.assert_close(*losses)
 
 
-def test_gradients_of_zero_are_clipped_to_zero_and_stay_differentiable() -> None:
+def test_zero_gradients_are_clipped_to_zero_differentiably() -> None:
     w = torch.zeros(2, requires_grad=True)
     found = clipped({"w": 2 * w}, 1.0)["w"]
     (slope,) = torch.autograd.grad(found.sum(), w)

@@ -32,7 +32,7 @@ def test_one_shot_is_a_prototypical_network_with_cosines() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_a_class_that_nothing_speaks_for_has_a_finite_loss_and_a_confident_mistake_a_gradient() -> None:
+def test_an_impossible_class_has_a_finite_loss_and_a_gradient() -> None:
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     empty = answer(MatchingNet(nn.Identity()), x, torch.eye(3)[[0, 1]], torch.tensor([[1.0, 0.0]]))
     assert empty.isfinite().all()

@@ -29,7 +29,7 @@ def test_gradients_of_weights_and_rates_equal_the_closed_form(first_order: bool,
 
 
 @pytest.mark.parametrize("kind", ["vector", "regression"])
-def test_meta_gradient_through_three_steps_equals_finite_differences(kind: str) -> None:
+def test_meta_gradient_equals_finite_differences(kind: str) -> None:
     check_finite_differences(make_learner("MetaSGD", kind, n_inner_steps=3), random_episode(kind))
 
 

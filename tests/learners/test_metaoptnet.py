@@ -108,8 +108,8 @@ def test_a_program_without_one_solution_is_refused(name: str) -> None:
     ("law", "settings"),
     [
         (laws.test_vmap_equals_the_loop, {"kind": "vector", "norm": "none"}),
-        (laws.test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace, {"plan": "vmap"}),
-        (laws.test_evaluation_in_inference_mode_leaves_no_graph_and_no_trace, {"plan": "loop"}),
+        (laws.test_evaluation_in_inference_mode_leaves_no_trace, {"plan": "vmap"}),
+        (laws.test_evaluation_in_inference_mode_leaves_no_trace, {"plan": "loop"}),
         (laws.test_scores_are_the_share_of_right_queries, {}),
         (laws.test_predictions_do_not_depend_on_the_names_of_the_labels, {}),
         (laws.test_inductive_predictions_do_not_depend_on_other_queries, {}),

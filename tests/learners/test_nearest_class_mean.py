@@ -56,7 +56,7 @@ def batch_of(data: ExampleDataModule, experience: int, n: int = 6) -> Episode:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 40])
 @pytest.mark.parametrize("order", [0, 1])
-def test_means_are_those_of_all_examples_whatever_the_batches_and_their_order(batch_size: int, order: int) -> None:
+def test_means_do_not_depend_on_batches_and_their_order(batch_size: int, order: int) -> None:
     torch.manual_seed(0)
     features, numbers = 100 + torch.randn(40, 5, dtype=torch.float64), torch.randint(4, (40,))
     learner = learner_of(nn.Sequential(nn.Flatten(), nn.Linear(5, 5)).double())
@@ -73,7 +73,7 @@ def test_means_are_those_of_all_examples_whatever_the_batches_and_their_order(ba
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_one_pass_gives_the_means_of_the_examples_and_moves_nothing(scenario: str, batch_size: int) -> None:
+def test_one_pass_gives_the_means_and_moves_nothing(scenario: str, batch_size: int) -> None:
     learner, data = learner_of().double(), one_pass(scenario, batch_size=batch_size)
     before = weights(learner)
     fit(learner, data)
@@ -110,7 +110,7 @@ def test_nothing_is_forgotten_but_for_having_more_to_choose_from() -> None:
     assert fit(learner_of(), one_pass("class")).matrix()[-1].mean() > 0.8
 
 
-def test_classes_that_were_not_seen_are_the_least_likely_and_no_answer_is_nan() -> None:
+def test_unseen_classes_are_least_likely_and_no_answer_is_nan() -> None:
     learner, data = learner_of(), one_pass("class", n=2, classes="all")
     learner.prepare(8)
     batch, params = batch_of(data, 0), learner.meta_parameters()
@@ -132,7 +132,7 @@ def test_the_score_in_training_is_that_of_the_means_before() -> None:
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_an_embedding_that_stands_still_neither_drops_units_nor_moves_its_statistics(frozen: bool) -> None:
+def test_a_fixed_embedding_keeps_units_and_statistics(frozen: bool) -> None:
     body = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
     body.requires_grad_(not frozen)
     learner, data = learner_of(WithHead(body, n_features=8, n_outputs=2)), one_pass("class")
@@ -145,7 +145,7 @@ def test_an_embedding_that_stands_still_neither_drops_units_nor_moves_its_statis
         torch.testing.assert_close(learner.means[number], body(x).mean(0), rtol=1e-4, atol=1e-5)
 
 
-def test_strategies_that_would_have_nothing_to_protect_are_refused() -> None:
+def test_strategies_with_nothing_to_protect_are_refused() -> None:
     for strategy in (EWC(), Replay(), LwF(), WeightAveraging()):
         name = type(strategy).__name__
         with pytest.raises(ValueError, match=f"NearestClassMean trains nothing here, so {name} has nothing to protect"):
@@ -170,7 +170,7 @@ def test_a_learner_has_room_for_one_stream() -> None:
         learner.prepare(12)
 
 
-def test_features_are_counted_by_a_look_at_the_stream_where_the_network_says_nothing() -> None:
+def test_features_are_counted_on_an_example_of_the_stream() -> None:
     learner = learner_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 7), nn.Tanh()))
     assert fit(learner, one_pass()).matrix().shape[:2] == (3, 3)
     assert learner.means.shape == (12, 7)
@@ -188,7 +188,7 @@ def test_a_trained_embedding_learns_as_a_classifier_does(strategies: list[Any]) 
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_means_of_a_trained_embedding_are_taken_at_the_end_and_older_ones_stay(scenario: str) -> None:
+def test_means_of_a_trained_embedding_are_taken_at_the_end(scenario: str) -> None:
     learner, data, found = learner_of(train_embedding=True), toy_examples(scenario, 2), []
 
     def look() -> None:

@@ -60,7 +60,7 @@ def test_score_directions_are_the_fisher_of_the_outputs() -> None:
     torch.testing.assert_close(found, torch.diag_embed(p * (1 - p)) / 4**2)
 
 
-def test_the_fisher_of_a_classifier_is_that_of_all_answers_it_could_give() -> None:
+def test_the_fisher_of_a_classifier_is_over_all_answers() -> None:
     learner = make_classifier(n_outputs=4, loss="sigmoid").double()
     data = toy_examples("class", 1)
     batch = data.draw(data.stream.experiences[0], "train", range(2)).gather(torch.device("cpu")).to(torch.float64)

@@ -82,7 +82,7 @@ def test_experiences_pull_at_different_rows_of_the_classifier(name: str) -> None
         assert (new - old)[mine].mean() > 0 > (new - old)[others].max()
 
 
-def test_the_networks_own_head_is_dropped_and_features_are_counted() -> None:
+def test_the_head_is_dropped_and_features_are_counted() -> None:
     for network, n_features in ((MLP(n_inputs=4, hidden=[8], n_outputs=3), 8), (Conv4(image_size=16, n_outputs=3), 64)):
         learner = SimpleShot(network)
         learner.prepare(12)
@@ -109,7 +109,7 @@ def test_the_classifiers_first_weights_depend_on_the_seed_alone() -> None:
     assert not torch.equal(found[0], found[2])
 
 
-def test_the_classifiers_first_weights_leave_the_accelerators_generator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_weights_leave_the_accelerators_generator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     seeded: list[int] = []
     learner = SimpleShot(MLP(n_inputs=4, hidden=[8]))
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
@@ -175,7 +175,7 @@ class Centres(Strategy):
         self.means.append(torch.stack(found).mean(0))
 
 
-def test_the_centre_is_the_mean_feature_of_the_experiences_so_far() -> None:
+def test_the_centre_is_the_mean_feature_so_far() -> None:
     learner, centres = make_learner("SimpleShot", n_centre_tasks=7), Centres()
     fit(learner, toy_data(2), [centres])
     assert int(learner.n_centres) == 2  # type: ignore[arg-type]
@@ -259,7 +259,7 @@ def test_one_step_of_the_probe_by_hand_and_frozen_features() -> None:
 # -- FineTuning ------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_step_the_class_mean_head_is_a_prototypical_network() -> None:
+def test_class_mean_head_without_steps_is_a_prototypical_network() -> None:
     network, batch = MLP(n_inputs=4, hidden=[8, 6], n_outputs=6), random_episode()
     network.head = nn.Identity()  # type: ignore[assignment]
     network.n_features = 6  # type: ignore[assignment]
@@ -285,7 +285,7 @@ def test_steps_move_network_and_head_at_their_own_rates() -> None:
     torch.testing.assert_close(state["network.weight"], torch.tensor([[1 + 0.1 * 4 * q]]).double())
 
 
-def test_fine_tuning_fits_the_support_set_and_leaves_the_meta_parameters() -> None:
+def test_fine_tuning_leaves_the_meta_parameters() -> None:
     learner, batch = make_learner("FineTuning", n_steps=200, rate=0.1, head="zero").eval(), random_episode()
     before = weights(learner)
     task = Episode(batch.support_x, batch.support_y, batch.support_x, batch.support_y, batch.weight, 3)

@@ -73,7 +73,7 @@ def test_maps_of_any_size_have_a_relation_module(size: int, n_halvings: int) -> 
     assert ((scores > 0) & (scores < 1)).all()
 
 
-def test_queries_on_maps_do_not_see_each_other_without_batch_norm() -> None:
+def test_queries_are_independent_without_batch_norm() -> None:
     x = random_episode("image", n_tasks=1)
     for norm, inductive in (("group", True), ("batch", False)):
         learner = on_maps(norm)
@@ -126,7 +126,7 @@ def test_features_of_unknown_or_impossible_shape_are_named() -> None:
     assert RelationNet(body, feature_shape=[3]).relation(torch.zeros(2, 6)).shape == (2, 1)
 
 
-def test_the_mode_and_the_running_statistics_of_the_network_stay_as_they_were() -> None:
+def test_mode_and_running_statistics_of_the_network_stay() -> None:
     network = Conv4(n_filters=8, norm="running", image_size=16, readout="maps")
     before = {name: b.clone() for name, b in network.named_buffers()}
     RelationNet(network, width=8)

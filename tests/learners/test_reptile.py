@@ -32,7 +32,7 @@ def both(task: Task) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("plan", ["vmap", "loop"])
 @pytest.mark.parametrize("kind", ["vector", "regression", "image"])
-def test_the_gradient_is_from_where_all_examples_lead_to_where_they_start(kind: str, plan: PlanName) -> None:
+def test_the_gradient_points_back_from_the_adapted_weights(kind: str, plan: PlanName) -> None:
     learner = make_learner("Reptile", kind, n_inner_steps=3, inner_rate=0.2).double()
     batch = random_episode(kind, n_tasks=1).to(torch.float64)
     end = descend(learner, *both(only_task(learner, batch)), n_steps=3, rate=0.2)
@@ -45,7 +45,7 @@ def test_the_gradient_is_from_where_all_examples_lead_to_where_they_start(kind: 
         torch.testing.assert_close(p.grad, start[name] - end[name], rtol=1e-8, atol=1e-12)
 
 
-def test_an_outer_sgd_step_goes_the_share_of_the_way_to_the_mean_of_the_tasks() -> None:
+def test_outer_sgd_moves_towards_the_mean_of_the_tasks() -> None:
     learner = make_learner("Reptile", n_inner_steps=2, inner_rate=0.2)
     data = toy_data(1, steps_per_experience=1, tasks_per_batch=2)
     ends: list[dict[str, Tensor]] = []

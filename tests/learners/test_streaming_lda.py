@@ -53,9 +53,7 @@ def covariance(features: Tensor, numbers: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 60])
 @pytest.mark.parametrize("order", [0, 1])
-def test_the_covariance_is_that_of_all_examples_whatever_the_batches_and_their_order(
-    batch_size: int, order: int
-) -> None:
+def test_the_covariance_does_not_depend_on_batches_and_order(batch_size: int, order: int) -> None:
     features, numbers = some_features()
     learner = bare()
     for piece in torch.randperm(60, generator=torch.Generator().manual_seed(order)).split(batch_size):  # type: ignore
@@ -74,7 +72,7 @@ def test_it_is_exact_at_every_moment() -> None:
         torch.testing.assert_close(learner.covariance(), covariance(features[:n], numbers[:n]), rtol=1e-10, atol=1e-10)
 
 
-def test_one_pass_of_the_stream_gives_the_covariance_of_its_embeddings_and_moves_nothing() -> None:
+def test_one_pass_gives_the_covariance_and_moves_nothing() -> None:
     learner, data = learner_of().double(), ExampleDataModule([FewClasses(3)], batch_size=7, split=(0.2, 0.2))
     before = weights(learner)
     fit(learner, data)

@@ -36,7 +36,7 @@ def test_without_refinement_it_is_protonet(distance: str, settings: dict[str, fl
     torch.testing.assert_close(*outputs)
 
 
-def test_unlabelled_examples_move_the_border_to_where_there_are_none() -> None:
+def test_unlabelled_examples_move_the_boundary_to_a_gap() -> None:
     # Both classes are wider than their single labelled example shows.
     query = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0], [4.4], [9.0], [10.0]])
     x, y, right = torch.tensor([[0.0], [8.0]]), torch.eye(2), torch.tensor([0] * 6 + [1] * 2)

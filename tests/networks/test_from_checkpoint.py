@@ -31,7 +31,7 @@ def conv(n_outputs: int | None = None, seed: int = 0, **settings: Any) -> Conv4:
     return Conv4(**({"n_filters": 8, "norm": "group", "image_size": 16, "n_outputs": n_outputs} | settings))
 
 
-def test_it_is_the_network_itself_with_the_weights_of_the_checkpoint(tmp_path: Path) -> None:
+def test_it_is_the_network_with_the_weights_of_the_checkpoint(tmp_path: Path) -> None:
     trained, fresh = conv(5), conv(5, seed=1)
     path = saved(trained, tmp_path, **{"learner.classifier.weight": torch.ones(3)})
     network = FromCheckpoint(fresh, path)
@@ -44,7 +44,7 @@ def test_it_is_the_network_itself_with_the_weights_of_the_checkpoint(tmp_path: P
 @pytest.mark.parametrize(
     ("theirs", "ours", "words"), [(5, 12, "starts anew"), (None, 12, "starts anew"), (5, None, "is left out")]
 )
-def test_a_head_of_another_shape_is_not_taken_and_the_log_says_so(
+def test_a_head_of_another_shape_is_left_out_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, theirs: int | None, ours: int | None, words: str
 ) -> None:
     trained, fresh = conv(theirs), conv(ours, seed=1)
@@ -116,7 +116,7 @@ def test_a_run_that_starts_from_another_can_be_loaded(tmp_path: Path, monkeypatc
     assert same(weights(run.learner), weights(again.learner))
 
 
-def test_frozen_weights_and_statistics_stand_still_and_the_head_learns(tmp_path: Path) -> None:
+def test_frozen_weights_and_statistics_stay_and_the_head_learns(tmp_path: Path) -> None:
     def network(seed: int) -> WithHead:
         torch.manual_seed(seed)
         body = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))

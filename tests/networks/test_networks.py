@@ -51,7 +51,7 @@ def test_the_output_is_the_head_of_the_features(case: tuple[nn.Module, Tensor, i
     assert getattr(net, "n_features", n_features) == n_features
 
 
-def test_tasks_with_their_own_parameters_under_vmap_give_what_a_loop_gives(case: tuple[nn.Module, Tensor, int]) -> None:
+def test_parameters_of_each_task_equal_the_loop_under_vmap(case: tuple[nn.Module, Tensor, int]) -> None:
     net, x, _ = case
     net.eval()
     inputs = torch.stack([x, 2 * x.flip(0), x - 1])
@@ -92,7 +92,7 @@ def test_norms_keep_no_running_statistics(name: str, norm: str) -> None:
 
 
 @image_networks
-def test_running_statistics_are_learnt_in_training_and_used_in_evaluation(name: str) -> None:
+def test_running_statistics_are_learnt_then_used_in_evaluation(name: str) -> None:
     net, x = image_network(name, norm="running"), torch.randn(4, *IMAGE)
     fresh = {key: value.clone() for key, value in net.named_buffers()}
     assert all(int(value) == 0 for key, value in fresh.items() if key.endswith("num_batches_tracked"))
@@ -109,7 +109,7 @@ def test_running_statistics_are_learnt_in_training_and_used_in_evaluation(name: 
 
 @image_networks
 @pytest.mark.parametrize("norm", ["batch", "group", "none"])
-def test_a_step_of_a_task_under_vmap_and_its_gradient_are_those_of_the_loop(name: str, norm: str) -> None:
+def test_an_inner_step_under_vmap_and_its_gradient_equal_a_loop(name: str, norm: str) -> None:
     net, x = image_network(name, norm=norm, n_outputs=2).double(), torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     params = {key: p.detach() for key, p in net.named_parameters()}
 

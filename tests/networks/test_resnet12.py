@@ -16,7 +16,7 @@ def test_it_has_the_published_number_of_parameters() -> None:
     assert net.n_features == 640
 
 
-def test_a_block_is_three_convolutions_beside_a_shortcut_then_a_halving() -> None:
+def test_a_block_is_three_convolutions_beside_a_shortcut() -> None:
     torch.manual_seed(0)
     net, x = ResNet12(in_channels=2, widths=[3], norm="none", image_size=6), torch.randn(4, 2, 6, 6)
     first, second, third, shortcut = (m for m in net.modules() if isinstance(m, torch.nn.Conv2d))

@@ -30,7 +30,7 @@ def test_a_timm_that_fails_on_import_is_the_same_sentence(tmp_path: Path, monkey
         Timm(name="resnet18")
 
 
-def test_the_model_is_made_without_a_classifier_and_only_some_know_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_made_without_a_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = fake_timm.install(monkeypatch)
     Timm(name="resnet", in_channels=1, image_size=16)
     Timm(name="vit", image_size=32, pretrained=True)
@@ -50,7 +50,7 @@ def test_an_unknown_name_and_too_small_images_are_named(monkeypatch: pytest.Monk
         Timm(name="some", image_size=16)(torch.zeros(2, 1, 28, 28))
 
 
-def test_pretrained_weights_see_images_on_the_scale_of_their_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretrained_weights_see_images_on_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_timm.install(monkeypatch)
     x = torch.rand(2, 3, 8, 8)
     plain, trained = (Timm(name="some", image_size=8, pretrained=pretrained).eval() for pretrained in (False, True))
@@ -64,7 +64,7 @@ def test_pretrained_weights_see_images_on_the_scale_of_their_training(monkeypatc
     assert not any("mean" in name and "running" not in name for name in trained.state_dict())
 
 
-def test_making_it_leaves_the_running_statistics_alone_and_gradient_learners_refuse_them(
+def test_gradient_learners_refuse_running_statistics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake_timm.install(monkeypatch)

@@ -61,7 +61,7 @@ def episode(n_tasks: int = 2, length: int = 6) -> Episode:
 @needs_extra
 @pytest.mark.parametrize("pooling", POOLING)
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "data2vec-text"])
-def test_features_are_those_of_the_frozen_encoder_and_of_transformers(kind: str, pooling: Any, tmp_path: Path) -> None:
+def test_features_equal_the_frozen_encoders_and_transformers(kind: str, pooling: Any, tmp_path: Path) -> None:
     sizes = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32} if kind == "distilbert" else {}
     model = save_model(tmp_path / kind, kind, **sizes)
     for normalise in (False, True):
@@ -124,7 +124,7 @@ def test_vmap_over_tasks_equals_the_loop(kind: str, trained: Any, tmp_path: Path
 
 @needs_extra
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
-def test_the_meta_gradient_through_all_of_it_equals_finite_differences(kind: str, tmp_path: Path) -> None:
+def test_the_whole_meta_gradient_equals_finite_differences(kind: str, tmp_path: Path) -> None:
     net = Transformer(model=save_model(tmp_path / kind, kind, num_hidden_layers=1), n_outputs=2)
     # The keys' bias moves all scores of a query alike, which a softmax does not see.
     flat = [f"network.{n}" for n, _ in net.named_parameters() if n.endswith("key.bias")]
@@ -132,7 +132,7 @@ def test_the_meta_gradient_through_all_of_it_equals_finite_differences(kind: str
 
 
 @needs_extra
-def test_the_meta_gradient_through_lora_equals_finite_differences(model: str) -> None:
+def test_meta_gradient_through_lora_equals_finite_differences(model: str) -> None:
     net = Transformer(model=model, trained="lora", lora_rank=2, n_outputs=2)
     for name, parameter in net.named_parameters():
         if ".lora_B." in name:
@@ -144,7 +144,7 @@ def test_the_meta_gradient_through_lora_equals_finite_differences(model: str) ->
 
 
 @needs_extra
-def test_lora_begins_as_the_frozen_model_and_is_all_that_is_trained(model: str) -> None:
+def test_lora_begins_as_the_frozen_model_and_alone_is_trained(model: str) -> None:
     net, x = Transformer(model=model, trained="lora", lora_rank=3, lora_alpha=6.0, n_outputs=2), tokens(model)
     torch.testing.assert_close(net.features(x), Transformer(model=model).features(x))
     trained = [name for name, p in net.named_parameters() if p.requires_grad]
@@ -172,7 +172,7 @@ def test_all_or_the_head_alone_is_trained(model: str) -> None:
 
 
 @needs_extra
-def test_each_domain_has_its_lora_and_the_old_domain_stays_what_it_was(model: str) -> None:
+def test_each_domain_has_its_lora_and_old_domains_stay(model: str) -> None:
     torch.manual_seed(0)
     net = Transformer(model=model, trained="lora", lora_rank=2, n_outputs=2)
     learner, bank = NoAdaptation(net), AdapterBank(n_signature_tasks=16)
@@ -228,9 +228,7 @@ def test_training_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings"), [("gpt2", {}), ("gpt2", {"pad_token_id": 0}), ("deberta-v2", {}), ("t5", {"d_model": 16})]
 )
-def test_a_model_that_sees_a_text_otherwise_than_as_a_whole_is_refused(
-    kind: str, settings: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_model_that_cannot_embed_a_whole_text_is_refused(kind: str, settings: dict[str, Any], tmp_path: Path) -> None:
     model = save_model(tmp_path / kind, kind, **settings)
     with pytest.raises(ValueError, match=rf"cannot ask a model of the type {kind} .*lifelong.text.FrozenEncoder$"):
         Transformer(model=model)

@@ -198,7 +198,7 @@ def test_texts_are_routed_by_their_embedding_alone() -> None:
     assert [len(block) for block in blocks] == [4, 4]
 
 
-def test_a_bank_is_saved_as_one_tensor_for_each_key_and_read_again() -> None:
+def test_a_bank_is_saved_as_one_tensor_for_each_key() -> None:
     bank, again = AdapterBank(), AdapterBank()
     bank.entries = [{"a-full": torch.full((2,), float(i))} for i in range(3)]
     bank.signatures = [{"mean": torch.full((4,), float(i))} for i in range(3)]

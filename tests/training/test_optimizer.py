@@ -59,7 +59,7 @@ class Momentum(Strategy):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_the_optimizers_state_is_carried_into_the_next_experience_unless_reset(reset: bool) -> None:
+def test_optimizer_state_is_carried_over_unless_reset(reset: bool) -> None:
     momentum = Momentum()
     sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
     module = module_of(make_learner("ProtoNet"), [momentum], sgd, reset_optimizer=reset)
@@ -154,9 +154,7 @@ def test_a_loaded_state_is_laid_out_as_the_parameters_are(optimizer: Any) -> Non
 
 @pytest.mark.parametrize("before", [{}, {"fused": False}, {"foreach": True}])
 @pytest.mark.parametrize("now", [{}, {"fused": False}, {"foreach": True}])
-def test_how_to_step_is_chosen_by_the_run_and_not_by_the_checkpoint(
-    before: dict[str, bool], now: dict[str, bool]
-) -> None:
+def test_optimizer_settings_are_the_runs_not_the_checkpoints(before: dict[str, bool], now: dict[str, bool]) -> None:
     def made(settings: dict[str, bool]) -> torch.optim.Optimizer:
         parameter = nn.Parameter(torch.zeros(2))
         parameter.grad = torch.ones(2)
