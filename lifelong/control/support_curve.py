@@ -100,8 +100,8 @@ def errors_by_size(
         >>> from lifelong.learners import R2D2
         >>> learner, x = R2D2(torch.nn.Identity(), task="regression", regulariser=1e-6), torch.rand(4, 9, 1)
         >>> batch = Episode(x[:, :3], 5 * x[:, :3], x[:, 3:], 5 * x[:, 3:], torch.ones(4), n_way=0)
-        >>> errors_by_size(learner, batch, [0, 3], runner=TaskRunner()).mean(1).round(2)[1] + 0
-        np.float64(0.0)
+        >>> float(errors_by_size(learner, batch, [0, 3], runner=TaskRunner()).mean(1).round(2)[1] + 0)
+        0.0
     """
     targets = batch.query_y.double()
     variance = targets.flatten(0, 1).var(0).mean().clamp_min(1e-12)

@@ -169,4 +169,4 @@ class MAML(GradientLearner):
         _, *states = self.trajectory(params, task.support_x, task.support_y, self.n_inner_steps)
         outputs = [self.predict(params, state, task.query_x) for state in states]
         losses = torch.stack([self.objective.loss(output, task.query_y) for output in outputs])
-        return losses @ losses.new_tensor(weights), outputs[-1]
+        return losses @ torch.tensor(weights, dtype=losses.dtype, device=losses.device), outputs[-1]
