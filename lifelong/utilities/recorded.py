@@ -9,6 +9,19 @@ from typing import Any
 from typing_extensions import Self
 
 
+class _InitSignature:
+    """Make ``inspect.signature`` of a class that of its ``__init__``.
+
+    Where a class has no ``__init__`` of its own, Python 3.10 takes the signature of an inherited ``__new__`` instead.
+    """
+
+    def __get__(self, made: object | None, kind: type) -> inspect.Signature | None:
+        if made is not None:  # a call of the object itself
+            return None
+        signature = inspect.signature(kind.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
 class Recorded:
     """Remember the arguments of the constructor, of every subclass too.
 
@@ -19,6 +32,8 @@ class Recorded:
         >>> init_arguments(Point(1.0))
         {'x': 1.0, 'y': 0.0}
     """
+
+    __signature__ = _InitSignature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the object and keep the arguments for :func:`init_arguments`."""

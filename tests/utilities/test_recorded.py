@@ -1,3 +1,5 @@
+import inspect
+
 """Objects remember how they were made."""
 
 from __future__ import annotations
@@ -48,3 +50,23 @@ def test_what_a_function_made_is_recorded_as_its_call() -> None:
     assert is_recorded(made)
     assert made_by(made) is nn.Identity
     assert init_arguments(made) == {"scale": 2.0}
+
+
+def test_signature_is_that_of_an_inherited_init() -> None:
+    class Base(Recorded):
+        def __init__(self, x: float, y: float = 0.0) -> None:
+            self.x, self.y = x, y
+
+        def __call__(self, z: int) -> int:
+            return z
+
+    class Heir(Base):
+        pass
+
+    class Other(Base):
+        def __init__(self, w: int) -> None:
+            super().__init__(w)
+
+    assert [list(inspect.signature(kind).parameters) for kind in (Base, Heir, Other)] == [["x", "y"], ["x", "y"], ["w"]]
+    assert init_arguments(Heir(1.0)) == {"x": 1.0, "y": 0.0}
+    assert list(inspect.signature(Heir(1.0)).parameters) == ["z"]
