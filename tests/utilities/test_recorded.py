@@ -1,10 +1,9 @@
-import inspect
-
 """Objects remember how they were made."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 
 import torch
