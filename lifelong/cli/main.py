@@ -12,7 +12,8 @@ from typing import Any
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lifelong.cli.parser import COMMANDS, Parsed, option_value, parse
+from lifelong.cli.nearest import did_you_mean
+from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
 from lifelong.run import plugins
 from lifelong.run.evaluate import evaluate
@@ -114,7 +115,8 @@ def option_sentence(message: str) -> str:
     """
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
-    return f"{' '.join(kept)}; python -m lifelong fit --help lists every option"
+    question = did_you_mean(message, make_parser("fit").get_defaults().keys())
+    return f"{' '.join(kept)}{question or ';'} python -m lifelong fit --help lists every option"
 
 
 def sentence(error: BaseException) -> str:
