@@ -26,13 +26,24 @@ class StreamCheckpoint(Recorded, L.Callback):
     def __init__(self, *, every_n_steps: int = 100, keep_experiences: bool = True) -> None:
         self.every_n_steps = every_n_steps
         self.keep_experiences = keep_experiences
+        self._steps_before = 0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note how many optimizer steps were made before this batch."""
+        self._steps_before = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in the middle of an experience; its last step is saved after its evaluation."""
-        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
-        if due and not trainer.is_last_batch and _is_finite(pl_module):
+        """Save in the middle of an experience; its last step is saved after its evaluation.
+
+        Gradients that wait for an optimizer step are in no checkpoint, so none is saved between two of them.
+        """
+        n_steps = trainer.global_step
+        is_due = n_steps > self._steps_before and self.every_n_steps and n_steps % self.every_n_steps == 0
+        if is_due and not trainer.is_last_batch and _is_finite(pl_module):
             self._save(trainer, "last.ckpt")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
