@@ -101,7 +101,7 @@ def fit(
     described = describe(module, data, checkpoint, trainer)
     configuration = described if config is None else Configuration(dict(config))
     options, given = run_options(run, resume), None if ckpt_path is None else str(ckpt_path)
-    with launched_folder(options, given) as folder:
+    with launched_folder(options, given, trains=True) as folder:
         start = given or _start_from(folder, options)
         results = _train(module, data, folder, checkpoint, configuration, start, trainer)
     module.eval()

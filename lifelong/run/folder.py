@@ -6,15 +6,19 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from lifelong.run.options import RunOptions
 from lifelong.utilities.files import write_json, write_whole
 
 FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
 """Tells the processes that a multi-device launch starts which folder the first one chose."""
+LOCK, FAILED = ".lock", "failed"
+"""A file and a folder in the run folder: held while a run trains, and what failed starts have left."""
 
 
 class RunFolder:
@@ -73,21 +77,62 @@ def choose_folder(options: RunOptions, checkpoint: str | None) -> Path:
     if options.name is None:
         return _unused(Path(options.root) / time.strftime("%Y-%m-%d_%H-%M-%S"))
     folder = Path(options.root) / options.name
-    if options.resume == "never" and folder.exists() and any(folder.iterdir()):
+    has_checkpoint = any((folder / "checkpoints").glob("*.ckpt"))
+    if has_checkpoint and options.resume == "never":
         raise ValueError(
             f"the run folder {folder} is in use: choose another --run.name, or go on with --ckpt_path "
             f"{folder / 'checkpoints' / 'last.ckpt'}"
         )
+    # What failed before its first checkpoint does not hold the name, but only a run's files are set aside.
+    if not has_checkpoint and _left_in(folder) and not (folder / "config.yaml").is_file():
+        raise ValueError(f"the folder {folder} is in use by files that no run has written: choose another --run.name")
     return folder
 
 
+def set_aside(folder: Path) -> None:
+    """Move what a run without a checkpoint has left to ``failed/<time>``, so that a new one starts with nothing there.
+
+    Args:
+        folder: of the run.
+    """
+    if left := _left_in(folder):
+        target = _unused(folder / FAILED / time.strftime("%Y-%m-%d_%H-%M-%S"))
+        target.mkdir(parents=True)
+        for path in left:
+            path.rename(target / path.name)
+
+
 @contextmanager
-def launched_folder(options: RunOptions, checkpoint: str | None) -> Iterator[RunFolder]:
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a run folder for this process alone; the system opens the lock when the process ends, however it ends.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ValueError: when another process trains there.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"another process trains in the run folder {folder}: wait until it ends, or choose another --run.name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool = False) -> Iterator[RunFolder]:
     """Choose the run folder, and tell the processes that a multi-device launch starts which it is.
 
     Args:
         options: how it is chosen.
         checkpoint: that the run goes on from, whose folder it is then.
+        trains: keep the folder for this run alone, and set aside what a failed start has left.
 
     Raises:
         ValueError: when a named folder is in use, or cannot be written to.
@@ -96,7 +141,11 @@ def launched_folder(options: RunOptions, checkpoint: str | None) -> Iterator[Run
     path = Path(given) if given else choose_folder(options, checkpoint)
     os.environ[FOLDER_VARIABLE] = str(path)
     try:
-        yield RunFolder(path)
+        folder = RunFolder(path)
+        with locked(path) if trains and not given else nullcontext():
+            if trains and not given and not any(folder.checkpoints.glob("*.ckpt")):
+                set_aside(path)
+            yield folder
     finally:
         if not given:
             os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
@@ -113,6 +162,11 @@ def find_last(root: str, name: str | None) -> str:
     if not checkpoints:
         raise ValueError(f"--ckpt_path last found no {Path(root) / pattern}: name the checkpoint's path")
     return str(checkpoints[-1])
+
+
+def _left_in(folder: Path) -> list[Path]:
+    kept = ("checkpoints", LOCK, FAILED)
+    return [path for path in folder.iterdir() if path.name not in kept] if folder.exists() else []
 
 
 def _unused(folder: Path) -> Path:
