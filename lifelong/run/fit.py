@@ -25,6 +25,7 @@ from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.strategy import Strategy
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
 
 
@@ -124,7 +125,7 @@ def _train(
     settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
     if start is not None:
         settings["num_sanity_val_steps"] = 0  # the learner is not untrained any more
-    made = make_trainer(settings, [evaluator, checkpoint], str(folder.path))
+    made = make_trainer(settings, [evaluator, checkpoint, StopOnSignal(checkpoint)], str(folder.path))
     if made.is_global_zero and not folder.config.exists():
         text = configuration.header() + yaml.safe_dump(configuration.content, sort_keys=False, allow_unicode=True)
         folder.write("config.yaml", lambda path: path.write_text(text, encoding="utf-8"))

@@ -44,22 +44,28 @@ class StreamCheckpoint(Recorded, L.Callback):
         n_steps = trainer.global_step
         is_due = n_steps > self._steps_before and self.every_n_steps and n_steps % self.every_n_steps == 0
         if is_due and not trainer.is_last_batch and _is_finite(pl_module):
-            self._save(trainer, "last.ckpt")
+            self.save_last(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save after an experience and its row of the matrix."""
-        self._save(trainer, "last.ckpt")
+        self.save_last(trainer)
         if self.keep_experiences:
             folder = _folder(trainer)
             if trainer.is_global_zero:
                 _link(folder / "last.ckpt", folder / f"experience-{trainer.current_epoch:02d}.ckpt")
 
-    def _save(self, trainer: L.Trainer, name: str) -> None:
-        folder = _folder(trainer)
-        part = folder / f".{name}.part"
+    def save_last(self, trainer: L.Trainer) -> None:
+        """Save ``last.ckpt``, whole or not at all."""
+        last = self.last(trainer)
+        part = last.with_name(f".{last.name}.part")
         trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
-            os.replace(part, folder / name)
+            os.replace(part, last)
+
+    @staticmethod
+    def last(trainer: L.Trainer) -> Path:
+        """Return where the newest checkpoint lies, once there is one."""
+        return _folder(trainer) / "last.ckpt"
 
 
 def _folder(trainer: L.Trainer) -> Path:

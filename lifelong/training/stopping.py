@@ -1,0 +1,129 @@
+"""Stopping on a signal: save after the next optimizer step, say how to go on, end with the signal's exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from types import FrameType
+from typing import Any
+
+import lightning as L
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+from lifelong.training.checkpoint import StreamCheckpoint
+
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
+"""Windows has no SIGUSR1."""
+
+
+class Stopped(SystemExit):
+    """End the process, with the exit code that shells give a process that a signal ended: 128 and its number."""
+
+
+class StopOnSignal(L.Callback):
+    """Save and stop when SIGTERM, SIGINT (Ctrl-C) or SIGUSR1 arrives; a second one ends the process at once.
+
+    In training the checkpoint is saved after the next optimizer step. An evaluation stops at its next batch and is
+    repeated when the run goes on. Under SLURM with automatic requeue, its signal requeues the job as well.
+
+    Args:
+        checkpoint: saves.
+    """
+
+    def __init__(self, checkpoint: StreamCheckpoint) -> None:
+        self.checkpoint = checkpoint
+        self._signal: int | None = None
+        self._stops, self._is_saved, self._steps_before = False, False, 0
+        self._trainer: L.Trainer | None = None
+
+    # Lightning installs its own handlers between the start of fit and these, and takes all back at the end.
+
+    def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen for signals."""
+        self._listen(trainer)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen for signals."""
+        self._listen(trainer)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop where the batch before was saved, or an experience ended."""
+        self._steps_before = trainer.global_step
+        if batch_idx == 0:
+            self._stops = self._stops or self._is_asked(trainer)
+        if self._stops and (self._is_saved or batch_idx == 0):
+            self._stop(trainer)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save once an optimizer step was made; the process stops when loggers have written this batch too."""
+        self._stops = self._stops or self._is_asked(trainer)
+        if self._stops and trainer.global_step > self._steps_before and not trainer.is_last_batch:
+            self.checkpoint.save_last(trainer)
+            self._is_saved = True
+
+    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Stop an evaluation."""
+        if self._signal is not None:  # each process has its own signal, so none waits for another
+            self._stop(trainer)
+
+    def _listen(self, trainer: L.Trainer) -> None:
+        self._trainer = trainer
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        self._signal = number
+        for known in SIGNALS:
+            signal.signal(known, signal.default_int_handler if known == signal.SIGINT else signal.SIG_DFL)
+        launcher: Any = None if self._trainer is None else self._trainer.strategy.launcher
+        if number != signal.SIGINT and hasattr(launcher, "kill"):  # Ctrl-C reaches all processes of a terminal
+            launcher.kill(number)
+
+    def _is_asked(self, trainer: L.Trainer) -> bool:
+        asked = self._signal is not None
+        return asked if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(asked, all=False)
+
+    def _stop(self, trainer: L.Trainer) -> None:
+        number = self._signal or signal.SIGTERM
+        if trainer.is_global_zero:
+            last = self.checkpoint.last(trainer)
+            way_on = (
+                f"go on with python -m lifelong fit --ckpt_path {last}"
+                if last.is_file()
+                else "nothing was saved yet: start it again"
+            )
+            print(f"\nstopped by {signal.Signals(number).name} after step {trainer.global_step}: {way_on}", flush=True)
+            if self._is_requeued(trainer, number):
+                requeue()
+        raise Stopped(128 + number)
+
+    @staticmethod
+    def _is_requeued(trainer: L.Trainer, number: int) -> bool:
+        # Lightning has no public name for it where there is one device; without it no job is requeued.
+        connector = getattr(trainer, "_accelerator_connector", None)
+        environment = getattr(connector, "cluster_environment", None)
+        return (
+            isinstance(environment, SLURMEnvironment)
+            and environment.auto_requeue
+            and number == (environment.requeue_signal or getattr(signal, "SIGUSR1", None))
+        )
+
+
+def requeue() -> None:
+    """Ask SLURM to start this job again; where it refuses, say so."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+        problem = done.stderr.strip() if done.returncode else ""
+    except OSError as error:
+        problem = str(error)
+    print(f"the job {job} was not requeued ({problem})" if problem else f"the job {job} is requeued", flush=True)

@@ -1,0 +1,101 @@
+"""A run that a signal stops saves, says how to go on, ends with the signal's code, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+
+import lifelong
+from lifelong.training.stopping import Stopped
+from strategies import Replay
+from tests.toys import make_learner, same, toy_data, weights
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+QUIET: dict[str, Any] = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False, "num_sanity_val_steps": 0}
+
+
+class Kill(L.Callback):
+    """Sends this process a signal, once: at a batch of training, or of the evaluation after an experience."""
+
+    def __init__(self, number: int, step: int | None = None, evaluation_after: int | None = None) -> None:
+        self.number, self.step, self.evaluation_after = number, step, evaluation_after
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            self.step = None
+            os.kill(os.getpid(), self.number)
+
+    def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
+        if trainer.current_epoch == self.evaluation_after:
+            os.kill(os.getpid(), self.number)
+
+
+def fit(*callbacks: L.Callback, **settings: Any) -> lifelong.Run:
+    torch.manual_seed(0)
+    data = toy_data(3, steps_per_experience=6)
+    arguments: dict[str, Any] = {"run": "runs/a", "resume": "auto", "callbacks": [*callbacks], **QUIET, **settings}
+    return lifelong.fit(make_learner("ProtoNet"), data, strategies=[Replay()], **arguments)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_saves_at_the_next_step(
+    number: signal.Signals, accumulate: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handlers = [signal.getsignal(n) for n in signal.valid_signals()]
+    whole = fit(run="runs/whole", accumulate_grad_batches=accumulate)
+    step = 8 // accumulate
+    with pytest.raises(Stopped) as stopped:
+        fit(Kill(number, step=step), accumulate_grad_batches=accumulate)
+    assert stopped.value.code == 128 + number
+    last = "runs/a/checkpoints/last.ckpt"
+    line = f"stopped by {number.name} after step {step + 1}: go on with python -m lifelong fit --ckpt_path "
+    assert line in (printed := capsys.readouterr().out)
+    assert last in printed
+    assert torch.load(last, weights_only=True)["global_step"] == step + 1
+    assert [signal.getsignal(n) for n in signal.valid_signals()] == handlers
+    again = fit(accumulate_grad_batches=accumulate)
+    assert same(weights(again.learner), weights(whole.learner))
+    assert again.matrix.tolist() == whole.matrix.tolist()
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_signal_stops_an_evaluation_which_is_repeated(after: int, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = fit(run="runs/whole")
+    with pytest.raises(Stopped) as stopped:
+        fit(Kill(signal.SIGTERM, evaluation_after=after))
+    assert stopped.value.code == 143
+    assert ("nothing was saved yet: start it again" if after == 0 else "go on with") in capsys.readouterr().out
+    again = fit()
+    assert same(weights(again.learner), weights(whole.learner))
+    assert again.matrix.tolist() == whole.matrix.tolist()
+
+
+def test_the_job_is_requeued_under_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text('#!/bin/sh\necho "$@" > requeued\n')
+    scontrol.chmod(scontrol.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    names = {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "week", "SLURM_JOB_ID": "77", "SLURM_PROCID": "0"}
+    for name, value in (names | {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NODELIST": "n1"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Stopped):
+        fit(Kill(signal.SIGUSR1, step=2))
+    assert Path("requeued").read_text() == "requeue 77\n"
+    assert "the job 77 is requeued" in capsys.readouterr().out
+    assert not list(Path("runs").rglob("hpc_ckpt*"))
+    assert fit().matrix.shape == (3, 3)
