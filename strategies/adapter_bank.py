@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.compute.evaluating import evaluating
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, parameters_of
 from lifelong.compute.plan import has_running_statistics
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode, Task
@@ -21,6 +21,7 @@ from lifelong.learners.base import Learner
 from lifelong.learners.objective import one_hot
 from lifelong.networks.heads import apply_embedding
 from lifelong.strategy import Strategy
+from lifelong.utilities.checkpoint_file import read_checkpoint
 
 Entry = dict[str, Tensor]
 
@@ -87,10 +88,7 @@ class AdapterBank(Strategy):
                 "choose another norm (--model.network.norm batch, group, layer or instance), or another strategy"
             )
         if self.trunk is not None:
-            state = torch.load(self.trunk, map_location="cpu", weights_only=True)["state_dict"]
-            learner.network.load_state_dict(
-                {k.removeprefix(NETWORK): v for k, v in state.items() if k.startswith(NETWORK)}
-            )
+            _load_trunk(learner.network, self.trunk)
         for key, value in _empty_entry(learner.network, self.rank).items():
             self.current[key] = nn.Parameter(value)
 
@@ -211,7 +209,7 @@ class AdapterBank(Strategy):
         self._stacked = self._known = None
 
 
-NETWORK = "learner.network."
+NETWORK = "learner.network"
 """How a checkpoint calls the network's parameters."""
 SUFFIX_DOWN, SUFFIX_UP, SUFFIX_CENTRE, SUFFIX_FULL = "-down", "-up", "-centre", "-full"
 VARIANCE_FLOOR = 1e-6
@@ -225,6 +223,17 @@ def _stacked(entries: list[Entry]) -> Entry:
 
 def _unstacked(entries: Entry) -> list[Entry]:
     return [dict(zip(entries, values, strict=True)) for values in zip(*entries.values(), strict=True)]
+
+
+def _load_trunk(network: nn.Module, path: str) -> None:
+    state = parameters_of(read_checkpoint(path)["state_dict"], NETWORK)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"AdapterBank's trunk {path} does not fit the network ({' '.join(str(error).split())[:200]}): give a "
+            "checkpoint of a run with the same --model.network"
+        ) from error
 
 
 def _empty_entry(network: nn.Module, rank: int) -> Entry:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from lifelong.utilities.checkpoint_file import read_checkpoint
 from lifelong.utilities.recorded import record_as
 
 log = logging.getLogger(__name__)
@@ -66,16 +65,10 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
 
 
 def _weights(path: str) -> dict[str, Tensor]:
-    if not Path(path).is_file():
-        raise ValueError(f"the checkpoint {path} is not there: give --model.network.path the path of one")
     try:
-        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
-        state = checkpoint["state_dict"]
-    except Exception as error:  # whatever torch finds in a file of another kind
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint of lifelong ({type(error).__name__}): give --model.network.path "
-            "one from a run's checkpoints/"
-        ) from error
+        state = read_checkpoint(path)["state_dict"]
+    except ValueError as error:
+        raise ValueError(f"--model.network.path: {error}") from error
     if any(name.startswith("network.") for name in state):
         raise ValueError(
             f"the checkpoint {path} was written by an earlier version, which this one cannot read: run it again"

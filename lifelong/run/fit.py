@@ -27,6 +27,7 @@ from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
 
 
 def fit(
@@ -143,18 +144,22 @@ def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:
     for logger in loggers:
         if isinstance(logger, WandB):
             logger.place(folder.path)
-    n_done = None if start is None else int(torch.load(start, weights_only=True, mmap=True)["global_step"])
+    n_done = None if start is None else int(read_checkpoint(start)["global_step"])
     return [*loggers, MetricsCSV(folder, start_step=n_done)]
 
 
 def _start_from(folder: RunFolder, options: RunOptions) -> str | None:
     """The checkpoint to go on from; None starts."""
-    last = folder.last_checkpoint
     if options.resume == "never":
         return None
-    if last.is_file():
-        return str(last)
+    if newest := newest_whole(folder.checkpoints):
+        return str(newest)
+    if any(folder.checkpoints.glob("*.ckpt")):
+        raise ValueError(
+            f"no checkpoint in {folder.checkpoints} is whole: start the run again under another --run.name"
+        )
     if options.resume == "must":
+        last = folder.last_checkpoint
         raise ValueError(f"--run.resume must found no {last}: start the run with --run.resume never or auto")
     return None
 

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lifelong.run.options import RunOptions
+from lifelong.utilities.checkpoint_file import newest_whole
 from lifelong.utilities.files import write_json, write_whole
 
 FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
@@ -56,6 +57,12 @@ class RunFolder:
     def config(self) -> Path:
         """Return where the configuration lies."""
         return self.path / "config.yaml"
+
+    def clear_parts(self) -> None:
+        """Remove files that a process which was killed had begun to write; only who holds the folder may."""
+        for folder in (self.path, self.checkpoints):
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: Any) -> Path:
         """Write a JSON file; NaN becomes null, so that every reader takes it."""
@@ -143,8 +150,10 @@ def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool
     try:
         folder = RunFolder(path)
         with locked(path) if trains and not given else nullcontext():
-            if trains and not given and not any(folder.checkpoints.glob("*.ckpt")):
-                set_aside(path)
+            if trains and not given:
+                folder.clear_parts()
+                if not any(folder.checkpoints.glob("*.ckpt")):
+                    set_aside(path)
             yield folder
     finally:
         if not given:
@@ -161,7 +170,10 @@ def find_last(root: str, name: str | None) -> str:
     checkpoints = sorted(Path(root).glob(pattern), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
         raise ValueError(f"--ckpt_path last found no {Path(root) / pattern}: name the checkpoint's path")
-    return str(checkpoints[-1])
+    newest = newest_whole(checkpoints[-1].parent)
+    if newest is None:
+        raise ValueError(f"--ckpt_path last found no whole checkpoint in {checkpoints[-1].parent}: name another")
+    return str(newest)
 
 
 def _left_in(folder: Path) -> list[Path]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from jsonargparse import ArgumentParser
 
@@ -19,6 +18,7 @@ from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.checkpoint_file import read_checkpoint
 
 
 def load(
@@ -43,8 +43,7 @@ def load(
     config = _read_config(folder)
     made = _instantiate(config, learner, strategies)
     module = StreamModule(learner or made["model"], made["strategies"] if strategies is None else strategies)
-    # Tensors and plain values: nothing in it need be trusted.
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = read_checkpoint(checkpoint)
     module.on_load_checkpoint(state)
     module.load_state_dict(state["state_dict"])
     module.eval()

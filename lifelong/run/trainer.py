@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 
 from lifelong.run.progress import StreamProgress
+from lifelong.training.checkpoint_io import WholeCheckpointIO
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,  # the stream module ends the stream
@@ -74,7 +76,11 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     users = list(given) if isinstance(given, (list, tuple)) else [given]
     shows_progress = settings.get("enable_progress_bar") is not False
     bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in users) else []
-    return L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users]}))
+    plugins = settings.get("plugins") or []
+    plugins = list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
+    if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+        plugins.append(WholeCheckpointIO())
+    return L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

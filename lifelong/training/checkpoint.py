@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from lifelong.utilities.checkpoint_file import replace_durably
 from lifelong.utilities.recorded import Recorded
 
 
@@ -27,6 +28,7 @@ class StreamCheckpoint(Recorded, L.Callback):
         self.every_n_steps = every_n_steps
         self.keep_experiences = keep_experiences
         self._steps_before = 0
+        self._ended: int | None = None
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -48,11 +50,28 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save after an experience and its row of the matrix."""
+        self._ended = trainer.current_epoch
         self.save_last(trainer)
-        if self.keep_experiences:
-            folder = _folder(trainer)
-            if trainer.is_global_zero:
-                _link(folder / "last.ckpt", folder / f"experience-{trainer.current_epoch:02d}.ckpt")
+        if self.keep_experiences and trainer.is_global_zero:
+            _link(self.last(trainer), _experience(trainer, self._ended))
+        self._ended = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Note the experience that the checkpoint was saved after; None in the middle of one."""
+        return {"ended": self._ended}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Know the experience that the checkpoint was saved after."""
+        self._ended = state_dict["ended"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Make up for the checkpoint of an experience, where a run ended between ``last.ckpt`` and its second name."""
+        ended, self._ended = self._ended, None
+        last = self.last(trainer)
+        if ended is None or not self.keep_experiences or not trainer.is_global_zero or not last.is_file():
+            return
+        if str(trainer.ckpt_path) == str(last) and not _experience(trainer, ended).exists():
+            _link(last, _experience(trainer, ended))
 
     def save_last(self, trainer: L.Trainer) -> None:
         """Save ``last.ckpt``, whole or not at all."""
@@ -60,12 +79,16 @@ class StreamCheckpoint(Recorded, L.Callback):
         part = last.with_name(f".{last.name}.part")
         trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
-            os.replace(part, last)
+            replace_durably(part, last)
 
     @staticmethod
     def last(trainer: L.Trainer) -> Path:
         """Return where the newest checkpoint lies, once there is one."""
         return _folder(trainer) / "last.ckpt"
+
+
+def _experience(trainer: L.Trainer, number: int) -> Path:
+    return _folder(trainer) / f"experience-{number:02d}.ckpt"
 
 
 def _folder(trainer: L.Trainer) -> Path:

@@ -1,0 +1,138 @@
+"""Checkpoint files: written whole and flushed, checked before they are read, never trusted to run code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MapLocation = str | torch.device | Callable[..., Any] | None
+
+
+def write_checkpoint(content: dict[str, Any], path: str | Path) -> None:
+    """Save a checkpoint beside its target, flush it to the disk, and rename it: it is whole or absent after any end.
+
+    Args:
+        content: tensors and plain values.
+        path: the file; its folder is made.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        replace_durably(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def replace_durably(source: Path, target: Path) -> None:
+    """Rename a file over another and flush the folder, so that the new name outlives a loss of power."""
+    os.replace(source, target)
+    if hasattr(os, "O_DIRECTORY"):  # Windows flushes no folders
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def damage(path: str | Path) -> str | None:
+    """Return what is wrong with a checkpoint file, compared with the checksums inside; None where it is whole.
+
+    A checkpoint is a zip archive whose parts have checksums, which :func:`torch.load` does not look at.
+
+    Args:
+        path: the file.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "last.ckpt"
+        >>> write_checkpoint({"state_dict": {}}, file)
+        >>> damage(file)
+        >>> _ = file.write_bytes(file.read_bytes()[:100])
+        >>> damage(file)
+        'it is no archive of torch, or its end is missing'
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size == 0:
+            return "it is empty"
+        with zipfile.ZipFile(file) as archive:
+            part = archive.testzip()
+    except zipfile.BadZipFile:
+        return "it is no archive of torch, or its end is missing"
+    except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        return " ".join(str(error).split())
+    return None if part is None else f"{part} does not have the bytes that were written"
+
+
+def read_checkpoint(path: str | Path, map_location: MapLocation = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of a run: tensors and plain values, which cannot run code.
+
+    Args:
+        path: the file.
+        map_location: where tensors go.
+
+    Raises:
+        ValueError: when it is absent, damaged, of another kind, or its weights are not finite.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ValueError(f"the checkpoint {file} is not there: give the path of one in a run's checkpoints/")
+    if problem := damage(file):
+        raise ValueError(f"the checkpoint {file} is damaged or none: {problem}; {_way_out(file)}")
+    try:
+        content: Any = torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"the checkpoint {file} holds objects other than tensors and plain values, which could run code when they "
+            "are loaded: it was not written by lifelong; give one from a run's checkpoints/"
+        ) from error
+    except Exception as error:  # whatever torch meets in an archive of another kind
+        raise ValueError(
+            f"the checkpoint {file} cannot be read ({type(error).__name__}): give one from a run's checkpoints/"
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise ValueError(f"the checkpoint {file} was not written by lifelong: give one from a run's checkpoints/")
+    _check_finite(content["state_dict"], file)
+    return content
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """Return the newest checkpoint of a folder that is whole, with a warning where newer ones are damaged."""
+    files = sorted(folder.glob("*.ckpt"), key=lambda file: (file.stat().st_mtime_ns, file.name == "last.ckpt"))
+    problems: list[str] = []
+    for file in reversed(files):
+        problem = damage(file)
+        if problem is None:
+            if problems:
+                warnings.warn(f"{'; '.join(problems)}: {file} is used in its place", stacklevel=2)
+            return file
+        problems.append(f"the checkpoint {file} is damaged: {problem}")
+    return None
+
+
+def _check_finite(state: dict[str, Any], file: Path) -> None:
+    for name, weight in state.items():
+        is_weight = name.startswith("learner.") and isinstance(weight, torch.Tensor) and weight.is_floating_point()
+        if is_weight and not torch.isfinite(weight).all():
+            raise ValueError(f"the weights {name} in {file} are not finite numbers: {_way_out(file)}")
+
+
+def _way_out(file: Path) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        others = newest_whole(file.parent)
+    if others is None or others == file:
+        return "give another checkpoint of the run, or start it again"
+    return f"the newest whole one there is {others}"
