@@ -135,3 +135,12 @@ def test_names_of_tests_are_at_most_60_characters() -> None:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > 60:
                 long.append(f"{file.name}: {node.name}")
     assert long == []
+
+
+def test_scripts_of_ci_name_files_that_exist() -> None:
+    missing = []
+    for script in sorted(file for file in (ROOT / ".ci").iterdir() if not file.suffix):
+        for word in script.read_text(encoding="utf-8").split():
+            if word.startswith(("tests/", "lifelong/", "datamodules/", "strategies/")) and not (ROOT / word).exists():
+                missing.append(f"{script.name}: {word}")
+    assert missing == []

@@ -41,6 +41,8 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
+        >>> import torch
         >>> file = Path(tempfile.mkdtemp()) / "last.ckpt"
         >>> state = {"learner.network.weight": torch.ones(2, 3), "learner.network.bias": torch.zeros(2)}
         >>> torch.save({"state_dict": state}, file)

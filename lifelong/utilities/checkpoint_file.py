@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+END = b"PK\x05\x06" + bytes(18)
+"""How the end of an archive begins, and that nothing follows: torch writes no comment there."""
 MapLocation = str | torch.device | Callable[..., Any] | None
 
 
@@ -67,8 +69,15 @@ def damage(path: str | Path) -> str | None:
     try:
         if file.stat().st_size == 0:
             return "it is empty"
+        with file.open("rb") as opened:
+            opened.seek(-min(len(END), file.stat().st_size), os.SEEK_END)
+            end = opened.read()
+        if not (end.startswith(END[:4]) and end.endswith(END[-2:])):
+            return "it is no archive of torch, or its end is missing"
         with zipfile.ZipFile(file) as archive:
             part = archive.testzip()
+            if any(info.external_attr for info in archive.infolist()):
+                return "its list of parts is not what torch writes"  # torch would leave such a part unread
     except zipfile.BadZipFile:
         return "it is no archive of torch, or its end is missing"
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
