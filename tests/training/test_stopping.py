@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -99,3 +100,36 @@ def test_the_job_is_requeued_under_slurm(
     assert "the job 77 is requeued" in capsys.readouterr().out
     assert not list(Path("runs").rglob("hpc_ckpt*"))
     assert fit().matrix.shape == (3, 3)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = fit(run="runs/whole")
+    with pytest.raises(Stopped):
+        fit(Kill(signal.SIGTERM, step=8))
+    last = Path("runs/a/checkpoints/last.ckpt")
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=r"last.ckpt is damaged: .*: .*experience-00.ckpt is used in its place"):
+        again = fit()
+    assert same(weights(again.learner), weights(whole.learner))
+    assert again.matrix.tolist() == whole.matrix.tolist()
+    names = sorted(path.name for path in Path("runs/a/checkpoints").iterdir())
+    assert names == ["experience-00.ckpt", "experience-01.ckpt", "experience-02.ckpt", "last.ckpt"]
+
+
+def test_the_checkpoint_of_an_experience_is_made_up_for() -> None:
+    with pytest.raises(Stopped):
+        fit(Kill(signal.SIGTERM, evaluation_after=1))
+    lost = Path("runs/a/checkpoints/experience-00.ckpt")
+    lost.unlink()  # as by a kill between the rename of last.ckpt and its second name
+    fit()
+    assert torch.load(lost, weights_only=True)["global_step"] == 6
+
+
+def test_a_run_killed_before_its_report_gets_it_when_it_goes_on() -> None:
+    whole = fit()
+    for name in ("results.json", "scores.npz", "accuracy_matrix.png"):
+        Path("runs/a", name).unlink()
+    again = fit()
+    assert again.matrix.tolist() == whole.matrix.tolist()
+    assert json.loads(Path("runs/a/results.json").read_text())["finished"]
+    assert Path("runs/a/accuracy_matrix.png").is_file()
