@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import filelock
 import lightning as L
 import lightning.pytorch.cli
 import matplotlib.figure
@@ -18,7 +19,7 @@ import rich.table
 import torch
 from torch.utils.data import DataLoader
 
-IMPORTS = (lightning.pytorch.cli, matplotlib.figure, numpy, PIL.Image, rich.progress, rich.table)
+IMPORTS = (filelock, lightning.pytorch.cli, matplotlib.figure, numpy, PIL.Image, rich.progress, rich.table)
 """Third-party modules that ``fit`` imports as well."""
 
 
