@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from lifelong.compute.plan import Plan, takes_vmap
 from lifelong.compute.runner import TaskLearner, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.utilities.cache import cache_folder
+from lifelong.utilities.files import write_whole
 from lifelong.utilities.versions import installed_version
 
 GROWTH = 4
@@ -154,14 +154,12 @@ def device_name(device: torch.device) -> str:
 
 def _kept(path: Path) -> dict[str, Any]:
     try:
-        entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return entry
+    return entries
 
 
 def _keep(path: Path, key: str, entry: dict[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(_kept(path) | {key: entry}, indent=1), encoding="utf-8")
-    os.replace(part, path)
+    text = json.dumps(_kept(path) | {key: entry}, indent=1)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from lifelong.run.options import RunOptions
 from lifelong.utilities.checkpoint_file import newest_whole
@@ -84,16 +85,24 @@ def choose_folder(options: RunOptions, checkpoint: str | None) -> Path:
     if options.name is None:
         return _unused(Path(options.root) / time.strftime("%Y-%m-%d_%H-%M-%S"))
     folder = Path(options.root) / options.name
-    has_checkpoint = any((folder / "checkpoints").glob("*.ckpt"))
-    if has_checkpoint and options.resume == "never":
+    # A run that failed before its first checkpoint does not hold its name.
+    if options.resume == "never" and any((folder / "checkpoints").glob("*.ckpt")):
         raise ValueError(
             f"the run folder {folder} is in use: choose another --run.name, or go on with --ckpt_path "
             f"{folder / 'checkpoints' / 'last.ckpt'}"
         )
-    # What failed before its first checkpoint does not hold the name, but only a run's files are set aside.
-    if not has_checkpoint and _left_in(folder) and not (folder / "config.yaml").is_file():
-        raise ValueError(f"the folder {folder} is in use by files that no run has written: choose another --run.name")
     return folder
+
+
+def check_foreign(folder: Path) -> None:
+    """Refuse a folder with files of which no ``config.yaml`` and no checkpoint says that they are a run's.
+
+    Raises:
+        ValueError: naming the folder.
+    """
+    is_run = (folder / "config.yaml").is_file() or any((folder / "checkpoints").glob("*.ckpt"))
+    if _left_in(folder) and not is_run:
+        raise ValueError(f"the folder {folder} is in use by files that no run has written: choose another --run.name")
 
 
 def set_aside(folder: Path) -> None:
@@ -148,9 +157,13 @@ def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool
     path = Path(given) if given else choose_folder(options, checkpoint)
     os.environ[FOLDER_VARIABLE] = str(path)
     try:
+        # torchrun and SLURM start every process by itself; the first one keeps the folder for all.
+        keeps = trains and not given and rank_zero_only.rank == 0  # type: ignore[attr-defined]
+        if keeps:
+            check_foreign(path)
         folder = RunFolder(path)
-        with locked(path) if trains and not given else nullcontext():
-            if trains and not given:
+        with locked(path) if keeps else nullcontext():
+            if keeps:
                 folder.clear_parts()
                 if not any(folder.checkpoints.glob("*.ckpt")):
                     set_aside(path)

@@ -45,7 +45,7 @@ class StreamCheckpoint(Recorded, L.Callback):
         """
         n_steps = trainer.global_step
         is_due = n_steps > self._steps_before and self.every_n_steps and n_steps % self.every_n_steps == 0
-        if is_due and not trainer.is_last_batch and _is_finite(pl_module):
+        if is_due and not trainer.is_last_batch and is_finite(pl_module):
             self.save_last(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -70,7 +70,7 @@ class StreamCheckpoint(Recorded, L.Callback):
         last = self.last(trainer)
         if ended is None or not self.keep_experiences or not trainer.is_global_zero or not last.is_file():
             return
-        if str(trainer.ckpt_path) == str(last) and not _experience(trainer, ended).exists():
+        if Path(str(trainer.ckpt_path)).resolve() == last.resolve() and not _experience(trainer, ended).exists():
             _link(last, _experience(trainer, ended))
 
     def save_last(self, trainer: L.Trainer) -> None:
@@ -106,7 +106,8 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _is_finite(module: L.LightningModule) -> bool:
+def is_finite(module: L.LightningModule) -> bool:
+    """Tell whether all weights are finite numbers."""
     # One look at all of them: an accelerator is waited for once.
     checks = [torch.isfinite(p).all() for p in module.parameters()]
     return not checks or bool(torch.stack(checks).all())

@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.checkpoint import StreamCheckpoint, is_finite
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
 """Windows has no SIGUSR1."""
@@ -35,7 +35,7 @@ class StopOnSignal(L.Callback):
     def __init__(self, checkpoint: StreamCheckpoint) -> None:
         self.checkpoint = checkpoint
         self._signal: int | None = None
-        self._stops, self._is_saved, self._steps_before = False, False, 0
+        self._stops, self._is_done, self._steps_before = False, False, 0
         self._trainer: L.Trainer | None = None
 
     # Lightning installs its own handlers between the start of fit and these, and takes all back at the end.
@@ -55,7 +55,7 @@ class StopOnSignal(L.Callback):
         self._steps_before = trainer.global_step
         if batch_idx == 0:
             self._stops = self._stops or self._is_asked(trainer)
-        if self._stops and (self._is_saved or batch_idx == 0):
+        if self._stops and (self._is_done or batch_idx == 0):
             self._stop(trainer)
 
     def on_train_batch_end(
@@ -64,12 +64,13 @@ class StopOnSignal(L.Callback):
         """Save once an optimizer step was made; the process stops when loggers have written this batch too."""
         self._stops = self._stops or self._is_asked(trainer)
         if self._stops and trainer.global_step > self._steps_before and not trainer.is_last_batch:
-            self.checkpoint.save_last(trainer)
-            self._is_saved = True
+            if is_finite(pl_module):  # a sound checkpoint is not overwritten by one that could not be used
+                self.checkpoint.save_last(trainer)
+            self._is_done = True
 
     def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Stop an evaluation."""
-        if self._signal is not None:  # each process has its own signal, so none waits for another
+        if self._signal is not None or self._stops:
             self._stop(trainer)
 
     def _listen(self, trainer: L.Trainer) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from lifelong.run.folder import launched_folder, locked
 from lifelong.run.options import RunOptions
@@ -77,3 +78,20 @@ def test_a_killed_process_leaves_the_folder_open() -> None:
     assert hold(folder, "os.kill(os.getpid(), 9)").returncode == -9
     with locked(folder):
         assert (folder / ".lock").exists()
+
+
+def test_other_processes_of_a_launch_leave_the_lock_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = start({})
+    with locked(folder):
+        with pytest.raises(ValueError, match="another process trains"):
+            start({})
+        monkeypatch.setattr(rank_zero_only, "rank", 1)  # as under torchrun, where nobody hands the folder on
+        assert start({"metrics.csv": "of the first"}) == folder
+    assert (folder / "metrics.csv").exists()
+
+
+def test_an_evaluation_takes_a_folder_without_a_run() -> None:
+    for _ in range(2):
+        with launched_folder(RunOptions(root="runs", name="b", resume="auto"), None) as folder:
+            (folder.path / "test.json").write_text("{}")
+    assert [path.name for path in folder.path.iterdir() if path.is_file()] == ["test.json"]

@@ -14,7 +14,9 @@ import pytest
 import torch
 
 import lifelong
-from lifelong.training.stopping import Stopped
+from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.stopping import StopOnSignal, Stopped
+from lifelong.training.stream_module import StreamModule
 from strategies import Replay
 from tests.toys import make_learner, same, toy_data, weights
 
@@ -116,12 +118,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(capsys: pytest.Captur
     assert names == ["experience-00.ckpt", "experience-01.ckpt", "experience-02.ckpt", "last.ckpt"]
 
 
-def test_the_checkpoint_of_an_experience_is_made_up_for() -> None:
+@pytest.mark.parametrize("way_on", [{}, {"ckpt_path": "runs/a/checkpoints/last.ckpt"}], ids=["resume", "ckpt_path"])
+def test_the_checkpoint_of_an_experience_is_made_up_for(way_on: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         fit(Kill(signal.SIGTERM, evaluation_after=1))
     lost = Path("runs/a/checkpoints/experience-00.ckpt")
     lost.unlink()  # as by a kill between the rename of last.ckpt and its second name
-    fit()
+    fit(**way_on)
     assert torch.load(lost, weights_only=True)["global_step"] == 6
 
 
@@ -133,3 +136,29 @@ def test_a_run_killed_before_its_report_gets_it_when_it_goes_on() -> None:
     assert again.matrix.tolist() == whole.matrix.tolist()
     assert json.loads(Path("runs/a/results.json").read_text())["finished"]
     assert Path("runs/a/accuracy_matrix.png").is_file()
+
+
+class Spoils(L.Callback):
+    """Makes a weight no number after a step, as a step that is too long does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            with torch.no_grad():
+                next(iter(module.parameters())).fill_(float("nan"))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_sound_checkpoint_is_not_overwritten_by_a_useless_one() -> None:
+    learner, data = make_learner("ProtoNet"), toy_data(2, steps_per_experience=6)
+    module = StreamModule(learner)
+    checkpoint = StreamCheckpoint()
+    callbacks = [Spoils(8), checkpoint, StopOnSignal(checkpoint)]
+    settings: dict[str, Any] = {**QUIET, "max_epochs": -1, "enable_checkpointing": False, "limit_val_batches": 0}
+    with pytest.raises(Stopped):
+        L.Trainer(**settings, default_root_dir="own", callbacks=callbacks).fit(module, datamodule=data)
+    state = torch.load("own/checkpoints/last.ckpt", weights_only=True)
+    assert state["global_step"] == 6
+    assert all(torch.isfinite(w).all() for w in state["state_dict"].values() if w.is_floating_point())

@@ -56,7 +56,7 @@ def test_a_loss_that_is_not_finite_is_named_by_its_step(runs_ahead: bool, monkey
 def test_no_checkpoint_follows_a_loss_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lifelong.training.finite_loss._runs_ahead", lambda _: True)
     # The parameters may look good for a while.
-    monkeypatch.setattr("lifelong.training.checkpoint._is_finite", lambda _: True)
+    monkeypatch.setattr("lifelong.training.checkpoint.is_finite", lambda _: True)
     keeper = StreamCheckpoint(every_n_steps=1)
     trainer = L.Trainer(**(QUIET | {"default_root_dir": tmp_path}), max_epochs=2, callbacks=[keeper])
     with pytest.raises(ValueError, match="step 3: training stops and the last good checkpoint is kept"):
