@@ -38,6 +38,7 @@ def test_a_run_that_failed_before_a_checkpoint_frees_its_name(resume: str) -> No
     (folder / "config.yaml").write_text("seed: 2")
     folder = start({}, RunOptions(root="runs", name="a", resume=resume))  # type: ignore[arg-type]
     assert sorted(path.name for path in folder.iterdir()) == [".lock", "checkpoints", "failed"]
+    assert not list((folder / "checkpoints").iterdir())
     kept = sorted(path.read_text() for path in folder.glob("failed/*/config.yaml"))
     assert kept == ["seed: 1", "seed: 2"]  # nothing is lost
 

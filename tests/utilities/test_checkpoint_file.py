@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -109,11 +108,12 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["last.ckpt"]
 
 
-def test_nothing_is_written_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
+def test_a_checkpoint_is_written_beside_its_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.extend(path.name for path in tmp_path.iterdir()))
     write_checkpoint(CONTENT, tmp_path / "last.ckpt")
-    assert damage(tmp_path / "last.ckpt") is None
+    # While the file is flushed it lies beside its target, and when the folder is flushed it has its name.
+    assert seen == [f".last.ckpt.{os.getpid()}.part", "last.ckpt"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
