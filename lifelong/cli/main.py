@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lifelong.cli.nearest import did_you_mean
+from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
 from lifelong.run import plugins
@@ -110,13 +110,15 @@ def option_sentence(message: str) -> str:
     """Return what the parser found, without its listing of everything that it tried.
 
     Example:
-        >>> option_sentence("Unrecognized arguments: --nothing")
-        'Unrecognized arguments: --nothing; python -m lifelong fit --help lists every option'
+        >>> option_sentence("Unrecognized arguments: --xyzzy")
+        'there is no option --xyzzy; python -m lifelong fit --help lists every option'
     """
+    options = make_parser("fit").get_defaults().keys()
+    if (answer := unknown_option(message, options) or unknown_class(message)) is not None:
+        return f"{answer} python -m lifelong fit --help lists every option"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
-    question = did_you_mean(message, make_parser("fit").get_defaults().keys())
-    return f"{' '.join(kept)}{question or ';'} python -m lifelong fit --help lists every option"
+    return f"{' '.join(kept)}; python -m lifelong fit --help lists every option"
 
 
 def sentence(error: BaseException) -> str:

@@ -29,6 +29,8 @@ class StreamCheckpoint(Recorded, L.Callback):
         self.keep_experiences = keep_experiences
         self._steps_before = 0
         self._ended: int | None = None
+        self.saved_step: int | None = None
+        """The optimizer steps in ``last.ckpt``; None where this run has saved none and started from none."""
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -66,6 +68,7 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make up for the checkpoint of an experience, where a run ended between ``last.ckpt`` and its second name."""
+        self.saved_step = trainer.global_step or None
         ended, self._ended = self._ended, None
         last = self.last(trainer)
         if ended is None or not self.keep_experiences or not trainer.is_global_zero or not last.is_file():
@@ -80,6 +83,7 @@ class StreamCheckpoint(Recorded, L.Callback):
         trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
             replace_durably(part, last)
+        self.saved_step = trainer.global_step
 
     @staticmethod
     def last(trainer: L.Trainer) -> Path:

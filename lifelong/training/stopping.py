@@ -96,11 +96,11 @@ class StopOnSignal(L.Callback):
         if trainer.is_global_zero:
             last = self.checkpoint.last(trainer)
             way_on = (
-                f"go on with python -m lifelong fit --ckpt_path {last}"
-                if last.is_file()
-                else "nothing was saved yet: start it again"
+                f"saved at step {self.checkpoint.saved_step}: go on with python -m lifelong fit --ckpt_path {last}"
+                if self.checkpoint.saved_step is not None
+                else "nothing saved yet: start it again"
             )
-            print(f"\nstopped by {signal.Signals(number).name} after step {trainer.global_step}: {way_on}", flush=True)
+            print(f"\nstopped by {signal.Signals(number).name} after step {trainer.global_step}, {way_on}", flush=True)
             if self._is_requeued(trainer, number):
                 requeue()
         raise Stopped(128 + number)

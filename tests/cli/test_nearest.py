@@ -11,6 +11,8 @@ from lifelong.cli.main import main
         (["--run.nmae", "a"], "--run.name"),
         (["--model", "Protonet"], "ProtoNet"),
         (["--strategies", "[Repaly]"], "Replay"),
+        (["--model.network", "lifelong.networks.Conv"], "Conv4"),
+        (["--data", "ExampleDataModul"], "ExampleDataModule"),
     ],
 )
 def test_a_mistyped_name_is_answered_with_the_nearest(
@@ -27,4 +29,4 @@ def test_a_name_that_is_near_nothing_gets_no_guess(capsys: pytest.CaptureFixture
         main(["fit", "--xyzzy", "1"])
     message = capsys.readouterr().err
     assert "did you mean" not in message
-    assert "--xyzzy 1; python -m lifelong fit --help lists every option" in message
+    assert "no option --xyzzy; python -m lifelong fit --help lists every option" in message

@@ -64,7 +64,8 @@ def test_a_signal_saves_at_the_next_step(
         fit(Kill(number, step=step), accumulate_grad_batches=accumulate)
     assert stopped.value.code == 128 + number
     last = "runs/a/checkpoints/last.ckpt"
-    line = f"stopped by {number.name} after step {step + 1}: go on with python -m lifelong fit --ckpt_path "
+    n_done = step + 1
+    line = f"stopped by {number.name} after step {n_done}, saved at step {n_done}: go on with python -m lifelong fit"
     assert line in (printed := capsys.readouterr().out)
     assert last in printed
     assert torch.load(last, weights_only=True)["global_step"] == step + 1
@@ -80,7 +81,8 @@ def test_a_signal_stops_an_evaluation_which_is_repeated(after: int, capsys: pyte
     with pytest.raises(Stopped) as stopped:
         fit(Kill(signal.SIGTERM, evaluation_after=after))
     assert stopped.value.code == 143
-    assert ("nothing was saved yet: start it again" if after == 0 else "go on with") in capsys.readouterr().out
+    words = "step 6, nothing saved yet: start it again" if after == 0 else "step 12, saved at step 6: go on with"
+    assert words in capsys.readouterr().out
     again = fit()
     assert same(weights(again.learner), weights(whole.learner))
     assert again.matrix.tolist() == whole.matrix.tolist()
