@@ -14,6 +14,7 @@ from itertools import cycle
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from scipy import stats
 
 from benchmarks.performance.clocks import ADAM, Plain
@@ -21,7 +22,10 @@ from benchmarks.performance.contenders import Ours
 from benchmarks.performance.memory import peak
 from benchmarks.performance.setups import Setup, batches
 from benchmarks.performance.suite import Row, Say, Settings, Table, alternate
+from lifelong.compute.params import Params
+from lifelong.networks import MLP
 from lifelong.training.optimizer import make_optimizer
+from strategies.importance.quadratic import Quadratic
 
 Step = Callable[[], object]
 CONVOLUTIONAL = (Setup("ProtoNet", "Conv4-64"), Setup("ANIL", "Conv4-64"), Setup("MAML", "Conv4-64"))
@@ -64,10 +68,40 @@ def fused_optimizer(setup: Setup, device: torch.device) -> tuple[Step, Step]:
     return step(True), step(False)
 
 
+def quadratic_node(setup: Setup, device: torch.device) -> tuple[Step, Step]:
+    """Return a step of a perceptron with EWC's penalty as one node a tensor, and one with autograd's own nodes."""
+
+    def step(value: Callable[[Quadratic, Params], torch.Tensor]) -> Step:
+        generator = torch.Generator().manual_seed(0)
+        network = MLP(n_inputs=784, hidden=[400, 400], n_outputs=10).to(device)
+        params, quadratic = dict(network.named_parameters()), Quadratic()
+        importance = {name: torch.rand(p.shape, generator=generator).to(device) for name, p in params.items()}
+        quadratic.add(importance, {name: torch.zeros_like(p) for name, p in params.items()})
+        x = torch.rand(128, 784, generator=generator).to(device)
+        y = torch.randint(0, 10, (128,), generator=generator).to(device)
+        optimizer = make_optimizer(ADAM, network.parameters())
+
+        def train() -> None:
+            optimizer.zero_grad()
+            (F.cross_entropy(network(x), y) + 0.5 * value(quadratic, params)).backward()
+            optimizer.step()
+
+        return train
+
+    return step(Quadratic.value), step(value_by_autograd)
+
+
+def value_by_autograd(quadratic: Quadratic, params: Params) -> torch.Tensor:
+    """Compute ``Σ_i I_i (θ_i − a_i)² + constant`` in operations of torch."""
+    terms = [(i * (params[name] - quadratic.anchor[name]).square()).sum() for name, i in quadratic.importance.items()]
+    return torch.stack(terms).sum() + quadratic.constant
+
+
 ABLATIONS: dict[str, tuple[Callable[[Setup, torch.device], tuple[Step, Step]], Sequence[Setup]]] = {
     "channels-last weights in a loop on a CPU": (channels_last, CONVOLUTIONAL),
     "the graph of one task at a time": (graphs_of_one_task, CONVOLUTIONAL),
     "fused optimizer step, classifier": (fused_optimizer, CONVOLUTIONAL[:1]),
+    "EWC's penalty as one node a tensor, classifier": (quadratic_node, CONVOLUTIONAL[:1]),
 }
 
 

@@ -11,6 +11,7 @@ import torch
 from benchmarks.performance import ablations
 from benchmarks.performance.setups import Setup
 from benchmarks.performance.suite import Settings
+from strategies.importance.quadratic import Quadratic
 
 CPU = torch.device("cpu")
 SMALL = Setup("ProtoNet", "Conv4-32", n_query=2, n_tasks=2)
@@ -39,3 +40,15 @@ def test_a_row_has_time_and_memory() -> None:
     assert row["n"] == 3
     assert min(*row["ratio"], row["memory"]) > 0
     assert row["setup"] in ablations.TABLES[0].markdown([row])
+
+
+def test_the_penalty_has_the_same_value_and_gradient_either_way() -> None:
+    def like(random: Callable[..., torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"w": random(3, 2), "b": random(2)}
+
+    quadratic, params = Quadratic(), {name: p.requires_grad_() for name, p in like(torch.randn).items()}
+    quadratic.add(like(torch.rand), like(torch.randn))
+    values = [quadratic.value(params), ablations.value_by_autograd(quadratic, params)]
+    torch.testing.assert_close(*values)
+    ours, theirs = (torch.autograd.grad(value, list(params.values())) for value in values)
+    torch.testing.assert_close(ours, theirs)
