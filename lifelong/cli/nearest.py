@@ -11,7 +11,7 @@ from lifelong.networks import __all__ as NETWORKS
 
 UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE)
 UNKNOWN_CLASS = re.compile(
-    r"""Parser key "([\w.]+)":[^"]*(?:Expected a dot import path string: |module '[\w.]+' has no attribute ')([\w.]+)"""
+    r"""Parser key "([\w.]+)":[^"]*(?:Expected a dot import path string: |module '([\w.]+)' has no attribute ')([\w.]+)"""
 )
 GROUPS = {"model": "learners", "strategies": "strategies", "data": "datamodules", "sources": "datamodules"}
 """Where the classes of an option are announced, by the last part of its name."""
@@ -52,12 +52,13 @@ def unknown_class(message: str) -> str | None:
     """
     if (match := UNKNOWN_CLASS.search(message)) is None:
         return None
-    option, name = match.groups()
+    option, module, name = match.groups()
     last = option.rpartition(".")[2]
     announced = importlib.metadata.entry_points(group=f"lifelong.{GROUPS.get(last, '')}")
     known = NETWORKS if last == "network" else [entry.name for entry in announced]
     nearest = difflib.get_close_matches(name.rpartition(".")[2], known, 1)
-    return f"there is no class {name} for {option}{_question(nearest)}"
+    path = f"{module}.{name}" if module else name
+    return f"there is no class {path} for {option}{_question(nearest)}"
 
 
 def _question(nearest: list[str]) -> str:
