@@ -11,7 +11,8 @@ from lifelong.networks import __all__ as NETWORKS
 
 UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE)
 UNKNOWN_CLASS = re.compile(
-    r"""Parser key "([\w.]+)":[^"]*(?:Expected a dot import path string: |module '([\w.]+)' has no attribute ')([\w.]+)"""
+    r"""Parser key "([\w.]+)":[^"]*"""
+    r"""(?:Expected a dot import path string: |module '([\w.]+)' has no attribute ')([\w.]+)"""
 )
 GROUPS = {"model": "learners", "strategies": "strategies", "data": "datamodules", "sources": "datamodules"}
 """Where the classes of an option are announced, by the last part of its name."""
