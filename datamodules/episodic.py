@@ -116,8 +116,9 @@ class EpisodicDataModule(StreamDataModule):
         An empty evaluation part is refused when it is evaluated.
         """
         for experience in stream.experiences:
-            for pool in experience.pools:
-                pool.check(self.shape)
+            if experience.index not in stream.absent:
+                for pool in experience.pools:
+                    pool.check(self.shape)
         for pool in (*stream.val, *stream.test):
             if len(pool) > 0:
                 pool.check(self.eval_shape)
@@ -144,7 +145,7 @@ class EpisodicDataModule(StreamDataModule):
 
     def n_eval_units(self, part: Part, domain: int) -> int:
         """Return the number of tasks, the same for every domain but those with an empty part, which have none."""
-        return self.n_eval_tasks if len(self.stream.pools(part)[domain]) > 0 else 0
+        return self.n_eval_tasks if self.stream.n_examples(part, domain) > 0 else 0
 
     def about_evaluation(self, part: Part) -> str:
         """Return number and shape of the tasks."""

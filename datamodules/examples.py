@@ -123,7 +123,7 @@ class ExampleDataModule(StreamDataModule):
         """
         shares = self.kind == "class" and self.classes != "current"
         for experience in stream.experiences:
-            for pool in experience.pools:
+            for pool in () if experience.index in stream.absent else experience.pools:
                 n_classes = sum(len(members) > 0 for members in pool.members)
                 if n_classes < (1 if shares else 2):
                     raise ValueError(self._too_few_classes(pool, n_classes))
@@ -191,6 +191,8 @@ class ExampleDataModule(StreamDataModule):
         return self.passes * self._n_examples(self.stream.experiences[experience])
 
     def _n_examples(self, experience: Experience) -> int:
+        if experience.index in self.stream.absent:
+            return self.stream.n_examples("train", experience.index)
         return sum(len(pool) for pool in self._own(experience))
 
     def _own(self, experience: Experience) -> tuple[Pool, ...]:
@@ -230,7 +232,7 @@ class ExampleDataModule(StreamDataModule):
 
     def n_eval_units(self, part: Part, domain: int) -> int:
         """Return how many examples of the part are evaluated: all, or ``n_eval_examples``."""
-        n_examples = len(self.stream.pools(part)[domain])
+        n_examples = self.stream.n_examples(part, domain)
         return n_examples if self.n_eval_examples is None else min(n_examples, self.n_eval_examples)
 
     def about_evaluation(self, part: Part) -> str:

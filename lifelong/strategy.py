@@ -74,6 +74,9 @@ class Strategy(Recorded, nn.Module):
     def attach(self, learner: Learner) -> None:
         """Size parameters after the learner; once, before training and before a checkpoint is loaded."""
 
+    def extend(self, learner: Learner) -> None:
+        """Make what is kept by class or parameter as long as the learner's, after a finished stream got longer."""
+
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Act before the first step of an experience (not repeated by a resume in its middle)."""
 
@@ -173,6 +176,11 @@ class Chain(Strategy):
         """Attach every member."""
         for member in self:
             member.attach(learner)
+
+    def extend(self, learner: Learner) -> None:
+        """Extend every member."""
+        for member in self:
+            member.extend(learner)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Begin in every member."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
@@ -77,6 +77,13 @@ class DER(Rehearsal):
         logits = by_class(step.outputs[:, 0].detach(), classes, learner.n_classes)
         self.memory.update(learner, step.batch, step.position, {"logits": logits}, runner=runner)
         return torch.stack(terms).sum() if terms else None
+
+    def extend(self, learner: Learner) -> None:
+        """Note that stored outputs say nothing of new classes."""
+        extra = self.examples.rows.extra
+        if "logits" in extra:
+            n_new = learner.n_classes - extra["logits"].shape[1]
+            extra["logits"] = nn.functional.pad(extra["logits"], (0, n_new), value=torch.nan)
 
     def _dark(self, learner: Learner, step: Step, runner: TaskRunner) -> Tensor | None:
         drawn = self._drawn(step, self.alpha, salt=0)

@@ -93,6 +93,10 @@ class EWC(Strategy):
         """Return ``λ/2`` times the quadratic; nothing before the second experience."""
         return self.strength / 2 * self.quadratic.value(step.params) if self.quadratic else None
 
+    def extend(self, learner: Learner) -> None:
+        """Leave rows of new classes free."""
+        self.quadratic.extend(learner)
+
     def get_extra_state(self) -> dict[str, Any]:
         """Return the quadratic, for the checkpoint."""
         return self.quadratic.state()

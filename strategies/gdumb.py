@@ -22,7 +22,7 @@ from lifelong.utilities.progress_bar import show_progress
 from strategies.memory.budget import Budget
 from strategies.memory.rehearsal import Rehearsal
 from strategies.reference_gradients import reference_gradients, unflatten
-from strategies.snapshot import snapshot, state_of, to_device
+from strategies.snapshot import lengthened, snapshot, state_of, to_device
 
 
 class GDumb(Rehearsal):
@@ -148,6 +148,10 @@ class GDumb(Rehearsal):
     def memory_bytes(self) -> int:
         """Count the bytes of the examples and of the first weights."""
         return super().memory_bytes() + nested_bytes(self.first)
+
+    def extend(self, learner: Learner) -> None:
+        """Give the first weights rows of new classes."""
+        self.first = lengthened(self.first, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the examples and the first weights, for the checkpoint."""

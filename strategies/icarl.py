@@ -24,7 +24,7 @@ from lifelong.strategy import Step, nested_bytes
 from strategies.memory.budget import Budget
 from strategies.memory.herding import EMBED_AT_ONCE
 from strategies.memory.rehearsal import Rehearsal, check_rehearsal
-from strategies.snapshot import snapshot, state_of, to_device
+from strategies.snapshot import lengthened, snapshot, state_of, to_device
 
 
 class ICaRL(Rehearsal):
@@ -169,6 +169,10 @@ class ICaRL(Rehearsal):
     def memory_bytes(self) -> int:
         """Count the bytes of the exemplars, their means and the old network."""
         return super().memory_bytes() + nested_bytes([self.old, self.classes, self.means])
+
+    def extend(self, learner: Learner) -> None:
+        """Give the old network rows of new classes, which it is not asked for."""
+        self.old = lengthened(self.old, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return exemplars, means, the old network and the size of the experience, for the checkpoint."""

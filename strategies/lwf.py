@@ -25,7 +25,7 @@ from lifelong.learners.objective import Classification
 from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 from lifelong.learners.pretrained import Pretrained
 from lifelong.strategy import Step, Strategy
-from strategies.snapshot import snapshot, to_device
+from strategies.snapshot import lengthened, snapshot, to_device
 
 
 class LwF(Strategy):
@@ -155,6 +155,10 @@ class LwF(Strategy):
             return outputs, partial(runner.outputs, learner, batch=current)
         rest = [outputs.scatter(-1, places, -torch.inf)] if self.among == "ways" else []
         return torch.cat([outputs.gather(-1, places), *rest], -1), ask
+
+    def extend(self, learner: Learner) -> None:
+        """Give the old learner rows of new classes, which it is not asked for."""
+        self.old = lengthened(self.old, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the old learner, for the checkpoint."""

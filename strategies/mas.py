@@ -73,6 +73,10 @@ class MAS(Strategy):
         """Return ``λ`` times the quadratic; nothing before the second experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 
+    def extend(self, learner: Learner) -> None:
+        """Leave rows of new classes free."""
+        self.quadratic.extend(learner)
+
     def get_extra_state(self) -> dict[str, Any]:
         """Return the quadratic, for the checkpoint."""
         return self.quadratic.state()

@@ -19,7 +19,7 @@ from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.networks.heads import has_head
 from lifelong.strategy import Strategy
-from strategies.snapshot import snapshot, to_device
+from strategies.snapshot import lengthened, snapshot, to_device
 
 
 class PackNet(Strategy):
@@ -88,6 +88,11 @@ class PackNet(Strategy):
         assert visit.ways is not None
         left = visit.n_experiences - visit.experience.index
         self.share = 1 / left if self.keep is None else self.keep
+        if self.owner and not any((o == 0).any() for n, o in self.owner.items() if is_packed(n, o)):
+            raise ValueError(
+                f"PackNet has no free weight for {visit.experience.name}: it shared them all out among the experiences "
+                "that it knew of; a stream that is to grow needs --strategies.keep, such as 0.3, from its start"
+            )
         self.prune_at = visit.n_steps - round(self.retrain * visit.n_steps)
         self.ways = torch.from_numpy(visit.ways)
         self.number, self.is_pruned = self.number + 1, False
@@ -175,6 +180,11 @@ class PackNet(Strategy):
         return [float((packed == n).float().mean()) for n in range(1, self.number + 1)] if len(packed) else []
 
     # -- checkpoint -----------------------------------------------------------------------------------------------
+
+    def extend(self, learner: Learner) -> None:
+        """Leave rows of new classes free."""
+        self.owner = lengthened(self.owner, learner, fill=0)
+        self.values = lengthened(self.values, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return owners, values and where the experience stands, for the checkpoint."""

@@ -13,7 +13,7 @@ from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
 from strategies.importance.quadratic import Quadratic
-from strategies.snapshot import to_device
+from strategies.snapshot import lengthened, to_device
 
 
 class SI(Strategy):
@@ -98,6 +98,11 @@ class SI(Strategy):
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """Return ``c`` times the quadratic; nothing before the second experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
+
+    def extend(self, learner: Learner) -> None:
+        """Leave rows of new classes free."""
+        self.quadratic.extend(learner)
+        self.start, self.path = lengthened(self.start, learner), lengthened(self.path, learner, fill=0)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the quadratic and, in the middle of an experience, its start and ``ω`` so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from lifelong.compute.params import Params
 from lifelong.compute.plan import has_running_statistics
@@ -33,3 +34,29 @@ def snapshot(learner: Learner) -> Params:
 def to_device(params: Params, device: torch.device) -> Params:
     """Return parameters on a device: those of a checkpoint are loaded on the CPU."""
     return {name: tensor.to(device) for name, tensor in params.items()}
+
+
+def lengthened(params: Params, learner: Learner, fill: float | None = None) -> Params:
+    """Return what is kept by parameter, as long as a learner's parameters, which have gained rows for new classes.
+
+    Args:
+        params: by the names of :func:`state_of`.
+        learner: with the longer parameters.
+        fill: the value of new rows; the learner's own where None.
+
+    Example:
+        >>> from torch import nn
+        >>> from lifelong.learners import Classifier
+        >>> lengthened({"network.weight": torch.ones(1, 2)}, Classifier(nn.Linear(2, 3)), fill=0)["network.weight"]
+        tensor([[1., 1.],
+                [0., 0.],
+                [0., 0.]])
+    """
+    return {name: _longer(tensor, state_of(learner)[name], fill) for name, tensor in params.items()}
+
+
+def _longer(old: Tensor, new: Tensor, fill: float | None) -> Tensor:
+    if old.shape == new.shape:
+        return old
+    rows = new[len(old) :].to(old)
+    return torch.cat([old, rows if fill is None else torch.full_like(rows, fill)])

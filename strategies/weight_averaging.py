@@ -13,7 +13,7 @@ from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
-from strategies.snapshot import state_of, to_device
+from strategies.snapshot import lengthened, state_of, to_device
 
 
 class WeightAveraging(Strategy):
@@ -81,6 +81,10 @@ class WeightAveraging(Strategy):
         now, rate = state_of(learner), max(1 / self.n_steps, 1 - self.decay)
         old = to_device(self.average, learner.device) or now
         self.average = {name: _between(old[name], tensor, rate) for name, tensor in now.items()}
+
+    def extend(self, learner: Learner) -> None:
+        """Begin the average of new rows with what they are."""
+        self.average = lengthened(self.average, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the average, for the checkpoint."""

@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lifelong.cli.extend import parse_extension
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
@@ -57,8 +58,12 @@ def run(command: str, args: Sequence[str]) -> None:
         ValueError: when a setting is wrong.
     """
     plugins.load()
-    checkpoint = _checkpoint(args)
-    parsed = parse(command, args, _saved_config(checkpoint))
+    checkpoint: str | None
+    if command == "extend":
+        parsed, checkpoint = parse_extension(args)
+    else:
+        checkpoint = _checkpoint(args)
+        parsed = parse(command, args, _saved_config(checkpoint))
     L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
     made = parsed.parser.instantiate(parsed.config).as_dict()
     texts = made.pop("texts")
@@ -72,8 +77,8 @@ def run(command: str, args: Sequence[str]) -> None:
     }
     made.pop("ckpt_path")
     learner, data, seed = made.pop("model"), made.pop("data"), made.pop("seed")
-    if command == "fit":
-        fit(learner, data, seed=seed, **made, **settings)
+    if command in ("fit", "extend"):
+        fit(learner, data, seed=seed, extends=command == "extend", **made, **settings)
         return
     made.pop("checkpoint")
     data.reseed(seed)

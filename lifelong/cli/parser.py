@@ -28,7 +28,7 @@ from lifelong.strategy import Strategy
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 
-COMMANDS = ("fit", "validate", "test", "predict")
+COMMANDS = ("fit", "extend", "validate", "test", "predict")
 NOT_KEPT = ("ckpt_path", "run", "texts")
 """Options of one command, which are no part of a run's config."""
 

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from lifelong.run.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,validate,test,predict} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict} [-c CONFIG] ...
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
   fit                   learn a stream, experience by experience, and evaluate after each
+  extend RUN            learn further experiences after those of a finished run (--data.sources+=…)
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
   predict               answer test tasks, or texts of your own (--texts.query)

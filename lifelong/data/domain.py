@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lifelong.data.pool import RESIDENT_BYTES
+from lifelong.data.record import DomainRecord
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Domain:
             first; where examples are held out, each part is such a stretch.
         origin: what the split is drawn by: domains made of the same examples share it, so that none is trained on in
             one of them and tested in another; None is the name.
+        record: what is known of a domain whose examples are not at hand; None where they are.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Domain:
     in_test: np.ndarray | None = None
     origin: str | None = None
     ordered: bool = False
+    record: DomainRecord | None = None
 
     def part(self, y: np.ndarray, name: str, class_names: Sequence[str]) -> Domain:
         """Return some of the examples under other class indices.

@@ -6,6 +6,8 @@ from typing import Literal
 
 Part = Literal["val", "test"]
 """The part of a domain that is evaluated."""
+Split = Literal["train", "val", "test"]
+"""The parts that a domain is split into."""
 Unit = Literal["tasks", "examples"]
 """Few-shot tasks, or labelled examples."""
 StreamKind = Literal["few-shot", "class", "domain", "task"]

@@ -33,6 +33,7 @@ PURPOSES = (
     "classes",
     "fade",
     "drive",
+    "head",
 )
 """Purposes of random numbers; each has a stream of its own."""
 

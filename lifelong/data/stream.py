@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lifelong.data.domain import Domain
-from lifelong.data.kinds import Part
+from lifelong.data.kinds import Part, Split
 from lifelong.data.pool import Pool
+from lifelong.data.record import DomainRecord, update
 from lifelong.data.splits import SPLITS, split_domain
 
 
@@ -41,6 +42,8 @@ class Stream:
         fingerprint: hash of the split: which classes or examples are in which part.
         n_classes: training classes of the whole stream; they are numbered from 0, held-out ones go on from there.
         n_unseen: so many of the domains, the last ones, are evaluated and never learnt.
+        records: one per domain: what a checkpoint keeps of it.
+        absent: the numbers of the domains whose examples are not at hand: they were learnt before.
     """
 
     experiences: tuple[Experience, ...]
@@ -50,6 +53,8 @@ class Stream:
     fingerprint: str
     n_classes: int
     n_unseen: int = 0
+    records: tuple[DomainRecord, ...] = ()
+    absent: frozenset[int] = frozenset()
 
     @property
     def n_learnt(self) -> int:
@@ -59,6 +64,13 @@ class Stream:
     def pools(self, part: Part) -> tuple[Pool, ...]:
         """Return the pools of an evaluation part, one per domain."""
         return self.val if part == "val" else self.test
+
+    def n_examples(self, part: Split, domain: int) -> int:
+        """Return how many examples a part of a domain has, also where they are not at hand."""
+        if domain in self.absent:
+            return self.records[domain].n_examples[part]
+        pools = tuple(e.pools[-1] for e in self.experiences) if part == "train" else self.pools(part)
+        return len(pools[domain])
 
 
 def build_stream(
@@ -89,7 +101,8 @@ def build_stream(
             apart.
 
     Raises:
-        ValueError: when there is nothing to learn from, or two upper bounds are asked for.
+        ValueError: when there is nothing to learn from, two upper bounds are asked for, or one of them of domains whose
+            examples are not at hand.
     """
     if not domains:
         raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
@@ -97,16 +110,30 @@ def build_stream(
         raise ValueError("--data.joint learns all domains at once and --data.cumulative ever more of them: set one")
     n_learnt, domains = len(domains), [*domains, *unseen]
     names = _unique([d.name for d in domains])
+    absent = frozenset(number for number, domain in enumerate(domains) if domain.record is not None)
+    if len(absent) == len(domains):
+        raise ValueError("the examples of no domain are at hand: give --data.sources a source besides Absent")
+    if absent and (joint or cumulative):
+        bound = "joint" if joint else "cumulative"
+        raise ValueError(
+            f"--data.{bound} learns from the examples of all domains, and those of {names[min(absent)]} are not at "
+            f"hand: leave --data.{bound} out, or give the stream its data again"
+        )
     if fixed_ways:
         _check_same_classes(domains, names)
     if hold_out_examples:
         domains = [replace(domain, holdout="examples") for domain in domains]
     parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
+    whole_parts = [dict(part) for part in parts]
     for part in parts[n_learnt:]:
         part["train"] = part["train"].take([], part["train"].name)
     n_classes = _number_classes(parts, shared_classes or fixed_ways)
     for pool in (pool for part in parts for pool in part.values()):
         pool.fixed_ways = fixed_ways
+    records = tuple(
+        d.record or DomainRecord.of(name, part, is_learnt=number < n_learnt)
+        for number, (d, name, part) in enumerate(zip(domains, names, whole_parts, strict=True))
+    )
     train = [p["train"] for p in parts[:n_learnt]]
     if joint:
         experiences = [Experience(0, "all domains", tuple(train))]
@@ -118,9 +145,11 @@ def build_stream(
         tuple(names),
         tuple(p["val"] for p in parts),
         tuple(p["test"] for p in parts),
-        _fingerprint(parts),
+        _fingerprint(parts, records if absent else ()),
         n_classes,
         len(unseen),
+        records,
+        absent,
     )
 
 
@@ -159,12 +188,11 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _fingerprint(parts: Sequence[dict[str, Pool]]) -> str:
+def _fingerprint(parts: Sequence[dict[str, Pool]], records: Sequence[DomainRecord]) -> str:
+    """The hash of all splits; by the domains' own hashes where some examples are not at hand."""
     digest = hashlib.sha256()
-    for part in parts:
-        for split, pool in part.items():
-            digest.update(f"{split}:{pool.name}:{pool.n_variants}".encode())
-            for name, members in zip(pool.names, pool.members, strict=True):
-                digest.update(name.encode())
-                digest.update(members.tobytes())
+    for record in records:
+        digest.update(record.fingerprint.encode())
+    for part in () if records else parts:
+        update(digest, part)
     return digest.hexdigest()[:16]

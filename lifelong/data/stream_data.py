@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
@@ -19,7 +20,7 @@ from lifelong.data.loaders import Drawn
 from lifelong.data.position import Position, Visit
 from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
-from lifelong.utilities.recorded import Recorded
+from lifelong.utilities.recorded import Recorded, init_arguments, made_by
 
 
 class StreamData(Recorded):
@@ -137,7 +138,9 @@ class StreamData(Recorded):
                 hold_out_examples=self.unit == "examples" or self.fixed_ways,
             )
             self.check(stream)
-            self._stream = stream
+            places = [place for place, (_, domains) in enumerate(loaded) for _ in domains]
+            records = [replace(r, source=place) for r, place in zip(stream.records, places, strict=True)]
+            self._stream = replace(stream, records=tuple(records))
             self._origins = [(source, number) for source, domains in loaded for number in range(len(domains))]
         return self._stream
 
@@ -148,6 +151,16 @@ class StreamData(Recorded):
         if any(with_seed(source, seed) is not source for source in (*self.sources, *self.unseen)):
             self._stream = None
         self.seed = seed
+
+    def with_sources(self, sources: Sequence[Source]) -> Self:
+        """Return a stream with the same settings and other sources.
+
+        Args:
+            sources: in the order of the stream.
+        """
+        made = made_by(self)(**(init_arguments(self) | {"sources": list(sources)}))
+        made.reseed(self.seed)
+        return made  # type: ignore[no-any-return]
 
     @property
     def stream(self) -> Stream:
@@ -219,7 +232,8 @@ class StreamData(Recorded):
 
     def example(self, device: torch.device) -> Tensor:
         """Return two inputs ``(2, *X)`` of the stream, to size what depends on their shape."""
-        pool = self.stream.experiences[0].pools[0]
+        at_hand = [number for number in range(self.stream.n_learnt) if number not in self.stream.absent]
+        pool = self.stream.experiences[0 if self.joint else at_hand[0]].pools[0]
         return pool.gather(np.concatenate(pool.members)[:2], device)
 
     def batches(

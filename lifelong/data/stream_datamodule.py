@@ -44,14 +44,13 @@ class StreamDataModule(StreamData, L.LightningDataModule):
 
     def val_dataloader(self) -> list[StepLoader] | RowLoader:
         """Return the fixed evaluation units, one loader per domain."""
-        loaders = self._evaluation_loaders(self.evaluate_on)
-        return loaders if self.evaluate_every == 1 else RowLoader(loaders, lambda: self.domains_due)
+        return self._evaluation_loaders(self.evaluate_on, skips=self.evaluate_every > 1)
 
-    def test_dataloader(self) -> list[StepLoader]:
+    def test_dataloader(self) -> list[StepLoader] | RowLoader:
         """Return the fixed test units, one loader per domain."""
         return self._evaluation_loaders("test")
 
-    def predict_dataloader(self) -> list[StepLoader]:
+    def predict_dataloader(self) -> list[StepLoader] | RowLoader:
         """Return the fixed test units, one loader per domain."""
         return self._evaluation_loaders("test")
 
@@ -71,13 +70,15 @@ class StreamDataModule(StreamData, L.LightningDataModule):
         return (number + 1) % self.evaluate_every == 0 or number + 1 == self.n_experiences_due
 
     @property
-    def domains_due(self) -> range:
+    def domains_due(self) -> tuple[int, ...]:
         """Return the domains in the row that is due now: where it is not whole, the last learnt and the next.
 
-        That is all that learning score, backward and forward transfer ask of such a row.
+        That is all that learning score, backward and forward transfer ask of such a row. A domain whose examples are
+        not at hand is in none.
         """
         number = self.current_experience
-        return range(len(self.stream.domains)) if self.row_is_whole else range(number, number + 2)
+        due = range(len(self.stream.domains)) if self.row_is_whole else range(number, number + 2)
+        return tuple(domain for domain in due if domain not in self.stream.absent)
 
     @property
     def n_experiences_due(self) -> int:
@@ -95,16 +96,17 @@ class StreamDataModule(StreamData, L.LightningDataModule):
         """Return the number of this process and how many there are."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
-    def _evaluation_loaders(self, part: Part) -> list[StepLoader]:
-        return [self._evaluation_loader(part, number) for number in range(len(self.stream.domains))]
+    def _evaluation_loaders(self, part: Part, *, skips: bool = False) -> list[StepLoader] | RowLoader:
+        loaders = [self._evaluation_loader(part, number) for number in range(len(self.stream.domains))]
+        return RowLoader(loaders, lambda: self.domains_due) if skips or self.stream.absent else loaders
 
     def _evaluation_loader(self, part: Part, domain: int) -> StepLoader:
         # Every rank needs the same number of units in each step, so the last step may wrap round; the evaluator
         # drops what is beyond n_eval_units.
         n_units, world = self.n_eval_units(part, domain), self.rank[1]
-        if n_units == 0:
+        if n_units == 0 and domain not in self.stream.absent:
             raise ValueError(self._nothing_to_evaluate(part, domain))
-        per_step = min(-(-self.units_per_eval_batch // world) * world, -(-n_units // world) * world)
+        per_step = max(min(-(-self.units_per_eval_batch // world) * world, -(-n_units // world) * world), 1)
         return StepLoader(
             lambda _, indices: self.draw_for_evaluation(part, domain, [i % n_units for i in indices]),
             lambda _, step: range(step * per_step, (step + 1) * per_step),

@@ -53,6 +53,7 @@ class Evaluator(BatchCollector):
         self.seconds = 0.0
         self._collected: dict[str, dict[int, list[Tensor]]] = {}
         self._setting: Setting | None = None
+        self._columns: dict[str, int] = {}  # evaluation units of each domain of the stream
         self._started = time.monotonic()
 
     # -- what was measured -------------------------------------------------------------------------------------------
@@ -81,6 +82,9 @@ class Evaluator(BatchCollector):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Forget another run; what a checkpoint brings is loaded afterwards."""
+        if stage == "fit":
+            domains = stream_data(trainer).stream.domains
+            self._columns = {name: n_eval_units(trainer, number) for number, name in enumerate(domains)}
         if stage == "fit" and trainer.global_step == 0:
             self.rows, self.untrained, self.seconds, self._setting = {}, None, 0.0, None
 
@@ -114,6 +118,8 @@ class Evaluator(BatchCollector):
         loaders = loaders.flattened if isinstance(loaders, CombinedLoader) else loaders
         with isolate_rng(), evaluating(module):
             for domain, (loader, n_batches) in enumerate(zip(loaders, trainer.num_val_batches, strict=True)):
+                if domain in stream_data(trainer).stream.absent:
+                    continue
                 for _, drawn in zip(range(int(min(n_batches, len(loader)))), loader, strict=False):
                     batch = drawn.gather(module.device)
                     with trainer.precision_plugin.val_step_context():
@@ -177,14 +183,27 @@ class Evaluator(BatchCollector):
             "rows": {name: _tensors(rows) for name, rows in self.rows.items()},
             "untrained": None if self.untrained is None else _tensors([ragged(self.untrained)]),
             "seconds": self.elapsed(),
+            "domains": list(self._columns),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the rows of the checkpoint."""
-        self.rows = {name: _rows(tensors) for name, tensors in state_dict["rows"].items()}
-        untrained = state_dict["untrained"]
-        self.untrained = None if untrained is None else [unpadded(scores) for scores in _rows(untrained)[0]]
+        """Go on with the rows of the checkpoint; a domain that its stream did not have was not evaluated then."""
+        theirs = state_dict.get("domains") or list(self._columns)
+        self.rows = {
+            name: [self._in_columns(row, theirs) for row in _rows(tensors)]
+            for name, tensors in state_dict["rows"].items()
+        }
+        untrained = [] if state_dict["untrained"] is None else _rows(state_dict["untrained"])
+        self.untrained = [unpadded(scores) for scores in self._in_columns(untrained[0], theirs)] if untrained else None
         self.seconds = state_dict["seconds"]
+
+    def _in_columns(self, row: Scores, names: Sequence[str]) -> Scores:
+        """Return a row of the domains ``names`` as one of the stream's domains, NaN where it has no score."""
+        if not self._columns or list(self._columns) == list(names):
+            return row
+        known = dict(zip(names, row, strict=True))
+        new = {name: np.full(n_units, np.nan) for name, n_units in self._columns.items() if name not in known}
+        return ragged([new[name] if name in new else unpadded(known[name]) for name in self._columns])
 
 
 def all_units(local: Tensor, domain: int, trainer: L.Trainer) -> Scores:

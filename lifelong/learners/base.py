@@ -157,6 +157,15 @@ class Learner(Recorded, nn.Module):
         """
         self.n_classes = n_classes
 
+    def grow(self, n_outputs: int) -> None:
+        """Make room for so many classes in what the constructor has sized, for a longer stream; neutral by default.
+
+        Values do not matter: those of a checkpoint, and rows drawn for the classes it does not know, are loaded after.
+
+        Args:
+            n_outputs: classes that there must be an output for.
+        """
+
     def start_step(self, n_steps: int) -> None:
         """Hear how many optimizer steps were made, before each training step; neutral by default."""
 

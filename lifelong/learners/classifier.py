@@ -13,6 +13,7 @@ from lifelong.compute.params import Params
 from lifelong.learners.example_learner import ExampleLearner
 from lifelong.learners.objective import Classification
 from lifelong.learners.one_vs_rest import OneVsRest
+from lifelong.networks.heads import longer_layer
 
 
 class Classifier(ExampleLearner):
@@ -44,6 +45,12 @@ class Classifier(ExampleLearner):
 
     def __init__(self, network: nn.Module, *, loss: Literal["softmax", "sigmoid"] = "softmax") -> None:
         super().__init__(network, objective=OneVsRest() if loss == "sigmoid" else Classification())
+
+    def grow(self, n_outputs: int) -> None:
+        """Give the network's linear head at least so many outputs; a network without one stays as it is."""
+        head = getattr(self.network, "head", None)
+        if isinstance(head, nn.Linear) and head.out_features < n_outputs:
+            self.network.head = longer_layer(head, n_outputs)
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
         """Return the network's outputs ``(n, C)``."""

@@ -14,7 +14,7 @@ from lifelong.compute.params import Params, parameters_of
 from lifelong.data.episode import Task
 from lifelong.learners.base import Learner
 from lifelong.learners.objective import one_hot
-from lifelong.networks.heads import has_head
+from lifelong.networks.heads import has_head, longer_layer
 
 
 class Pretrained(Learner):
@@ -59,6 +59,11 @@ class Pretrained(Learner):
                 f"the classifier of {type(self).__name__} has {self.classifier.out_features} classes, but the stream "
                 f"has {n_classes}: make a new learner for another stream"
             )
+
+    def grow(self, n_outputs: int) -> None:
+        """Give the classifier at least so many outputs."""
+        if hasattr(self, "classifier") and self.classifier.out_features < n_outputs:
+            self.classifier = longer_layer(self.classifier, n_outputs)
 
     def features(self, params: Params, x: Tensor) -> Tensor:
         """Return ``f(x)`` ``(n, D)``."""

@@ -91,6 +91,13 @@ class RunningMeans(ExampleLearner):
         self.register_buffer("means", like.new_zeros(n_classes, n_features))
         self.register_buffer("counts", like.new_zeros(n_classes, dtype=torch.int64))
 
+    def grow(self, n_outputs: int) -> None:
+        """Make room for the means of at least so many classes."""
+        n_new = n_outputs - len(getattr(self, "means", ()))
+        if hasattr(self, "means") and n_new > 0:
+            self.means = torch.cat([self.means, self.means.new_zeros(n_new, self.means.shape[1])])
+            self.counts = torch.cat([self.counts, self.counts.new_zeros(n_new)])
+
     def _n_features(self, example: Tensor | None) -> int:
         head, known = getattr(self.network, "head", None), getattr(self.network, "n_features", None)
         if has_head(self.network) and isinstance(head, nn.Linear):

@@ -29,6 +29,26 @@ def check_head(network: nn.Module, learner: str) -> None:
         )
 
 
+def longer_layer(layer: nn.Linear, n_outputs: int) -> nn.Linear:
+    """Return a linear layer with more outputs, the first of which are those of a given one.
+
+    Args:
+        layer: the given one.
+        n_outputs: of the new one, at least as many.
+
+    Example:
+        >>> longer_layer(nn.Linear(2, 3), 5)
+        Linear(in_features=2, out_features=5, bias=True)
+    """
+    weight = layer.weight
+    with torch.random.fork_rng(devices=[]):
+        longer = nn.Linear(layer.in_features, n_outputs, layer.bias is not None, weight.device, weight.dtype)
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            getattr(longer, name)[: len(parameter)] = parameter
+    return longer.requires_grad_(weight.requires_grad)
+
+
 def in_head(name: str) -> bool:
     """Tell whether a parameter of the network belongs to its head.
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
+import yaml
 
 from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.run.folder import RunFolder
 from lifelong.run.recording import record, record_factory
 from lifelong.run.trainer import DEFAULTS
 from lifelong.training.checkpoint import StreamCheckpoint
@@ -34,6 +36,11 @@ class Configuration:
             return ""
         missing = ", ".join(self.unrecorded)
         return f"# Made in Python by objects that do not record how they were made: {missing}.\n"
+
+    def write(self, folder: RunFolder) -> None:
+        """Write ``config.yaml`` of a run."""
+        text = self.header() + yaml.safe_dump(self.content, sort_keys=False, allow_unicode=True)
+        folder.write("config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def describe(

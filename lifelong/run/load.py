@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
 
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
 from lifelong.run import plugins
 from lifelong.run.folder import find_last
+from lifelong.run.making import make, make_training
 from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
 from lifelong.strategy import Strategy
@@ -42,7 +42,8 @@ def load(
     folder, checkpoint = _find(path)
     config = _read_config(folder)
     made = _instantiate(config, learner, strategies)
-    module = StreamModule(learner or made["model"], made["strategies"] if strategies is None else strategies)
+    attached = made["strategies"] if strategies is None else strategies
+    module = StreamModule(learner or made["model"], attached, **make_training(config))
     state = read_checkpoint(checkpoint)
     module.on_load_checkpoint(state)
     module.load_state_dict(state["state_dict"])
@@ -74,46 +75,11 @@ def _instantiate(
     plugins.load()
     made: dict[str, Any] = {}
     if learner is None:
-        made["model"] = _make(Learner, "model", config, "learner")
+        made["model"] = make(Learner, "model", config, "learner")
     if strategies is None:
-        made["strategies"] = _make(list[Strategy], "strategies", config, "strategies")
+        made["strategies"] = make(list[Strategy], "strategies", config, "strategies")
     try:
-        made["data"] = _make(StreamDataModule, "data", config, "data")
+        made["data"] = make(StreamDataModule, "data", config, "data")
     except ValueError:
         made["data"] = None  # the run is of use without it
     return made
-
-
-def _make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
-    if missing := missing_parts(config.get(name), name):
-        raise ValueError(
-            f"{missing[0]} could not be recorded when the run was started: give it as load(…, {argument}=…)"
-        )
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument(f"--{name}", type=kind, required=True)
-    try:
-        parsed = parser.parse_object({name: config.get(name)})
-        return parser.instantiate(parsed)[name]
-    except Exception as error:  # whatever the class of a person's own raises
-        reason = " ".join(str(error).split())[-300:]
-        raise ValueError(
-            f"{name} cannot be made from config.yaml ({reason}): give it as load(…, {argument}=…)"
-        ) from error
-
-
-def missing_parts(value: Any, name: str) -> list[str]:
-    """Return the names of what a config could not record, which stands in it as ``unrecorded``.
-
-    Example:
-        >>> missing_parts({"class_path": "MAML", "init_args": {"network": {"unrecorded": "Mine"}}}, "model")
-        ['model.network (Mine)']
-    """
-    if isinstance(value, Mapping):
-        if set(value) == {"unrecorded"}:
-            return [f"{name} ({value['unrecorded']})"]
-        parts = [(name if key == "init_args" else f"{name}.{key}", part) for key, part in value.items()]
-    elif isinstance(value, list):
-        parts = [(f"{name}[{place}]", part) for place, part in enumerate(value)]
-    else:
-        return []
-    return [missing for inner, part in parts for missing in missing_parts(part, inner)]

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lifelong.data.source import Source
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
+from lifelong.run.configuration import describe
 from lifelong.run.evaluate import evaluate
+from lifelong.run.longer import Learnt
+from lifelong.run.making import make_checkpoint, make_trainer_arguments
+from lifelong.run.options import RunOptions
+from lifelong.run.train import train
 from lifelong.strategy import Chain
 from lifelong.training.stream_module import StreamModule
 
@@ -30,7 +36,7 @@ class Run:
         results: what was measured; None where nothing was yet.
         data: the stream; None where it is not at hand.
         config: what ``config.yaml`` says.
-        trainer: arguments of the Trainer that evaluations take along, such as ``accelerator``.
+        trainer: arguments of the Trainer that trained it; evaluations take along where it ran.
     """
 
     def __init__(
@@ -143,8 +149,42 @@ class Run:
         """
         return self._evaluate("test", data, trainer)
 
+    def extend(self, sources: Sequence[Source], *, keep_old: bool = True, **trainer: Any) -> Run:
+        """Learn further experiences, which come after those of the finished stream; the matrix grows with them.
+
+        Weights, optimizer, and what strategies remember go on from the last checkpoint in the run folder, and the
+        config there becomes that of the longer stream.
+
+        Args:
+            sources: new data sets, in the order of the stream; none goes on with a longer stream that was begun.
+            keep_old: evaluate the old domains as well; False where their data are gone.
+            trainer: arguments of Lightning's Trainer, over those that the run was trained with.
+
+        Returns:
+            The run, with the longer stream.
+
+        Raises:
+            ValueError: when the stream is not learnt to its end, or the new domains do not fit it.
+        """
+        learnt = Learnt(self.folder)
+        old = self.data.sources
+        if sources:
+            learnt.check_finished(self.folder)
+            if not keep_old:
+                old = [learnt.without_examples(place) for place in range(len(old))]
+        data = self.data.with_sources([*old, *sources])
+        self.learner.grow(data.n_classes)
+        settings = {**(self._trainer or make_trainer_arguments(self.config)), **trainer}
+        checkpoint = make_checkpoint(self.config)
+        configuration = describe(self.model, data, checkpoint, settings)
+        folder, results = train(
+            self.model, data, RunOptions(), learnt.checkpoint, checkpoint, configuration, settings, extends=True
+        )
+        return Run(folder, self.model, results, data=data, config=configuration.content, trainer=settings)
+
     def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
-        settings = self._trainer | dict(trainer)
+        kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained
+        settings = {name: self._trainer[name] for name in kept if name in self._trainer} | dict(trainer)
         results = evaluate(command, self.model, data, run=self.folder, config=self.config, **settings)
         assert results is not None, "validate and test measure"
         return results

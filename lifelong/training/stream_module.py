@@ -25,6 +25,7 @@ from lifelong.strategy import Chain, Step, Strategy
 from lifelong.training.compatibility import check_compatible
 from lifelong.training.finite_loss import UncheckedLosses
 from lifelong.training.identity import check_identity, describe_example, make_example
+from lifelong.training.longer import check_domains, lengthen
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
     OptimizerCallable,
@@ -139,6 +140,9 @@ class StreamModule(L.LightningModule):
         if self.trainer.current_epoch >= len(self.data.stream.experiences):
             self.trainer.should_stop = True
             return
+        if (number := self.trainer.current_epoch) in self.data.stream.absent:
+            name = self.data.stream.domains[number]
+            raise ValueError(f"experience {number + 1} ({name}) is to be learnt, and its examples are not at hand")
         # Labelled examples go through the network in one pass, whatever the plan.
         if self.runner.plan != "measure" or self.learner.unit != "tasks":
             return
@@ -293,19 +297,31 @@ class StreamModule(L.LightningModule):
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def identity(self) -> dict[str, Any]:
-        """Return what must agree before a checkpoint can be loaded: class, strategies, shapes, split."""
-        split = {"split": self.data.stream.fingerprint} if self._has_stream else {}
-        return self.learner.signature() | {"strategies": self.strategies.names} | split
+        """Return what must agree before a checkpoint can be loaded: class, strategies, shapes."""
+        return self.learner.signature() | {"strategies": self.strategies.names}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
         self._check_losses()
         size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
-        checkpoint["lifelong"] = self.identity() | size
+        records = [record.to_dict() for record in self.data.stream.records]
+        checkpoint["lifelong"] = self.identity() | size | {"domains": records}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another configuration in one sentence; without a Trainer, prepare as it says."""
+        """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""
         theirs = checkpoint.get("lifelong")
-        if theirs is not None and not self._has_stream:
+        if theirs is None:
+            check_identity(theirs, self.identity())
+            return
+        if not self._has_stream:
             self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
+        elif "domains" in theirs:
+            check_domains(theirs["domains"], self.data.stream)
+        else:  # as checkpoints were until 0.3
+            check_identity(theirs, {"split": self.data.stream.fingerprint})
+        grows = int(theirs["n_classes"]) < self.learner.n_classes
+        head = checkpoint["state_dict"].get("learner.network.head.weight", ())
+        self.learner.grow(max(len(head), self.learner.n_classes if grows else 0))
+        if grows:
+            lengthen(checkpoint, self.learner, self.strategies, list(self.parameters()), self.data.seed)
         check_identity(theirs, self.identity())

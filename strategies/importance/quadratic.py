@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lifelong.compute.params import Params
-from strategies.snapshot import to_device
+from lifelong.learners.base import Learner
+from strategies.snapshot import lengthened, to_device
 
 
 class Quadratic:
@@ -73,6 +74,11 @@ class Quadratic:
         old = self.importance
         self.importance = {name: new + decay * old[name] if old else new for name, new in importance.items()}
         self.anchor = anchor
+
+    def extend(self, learner: Learner) -> None:
+        """Take in rows that parameters have gained for new classes: nothing holds them."""
+        self.importance = lengthened(self.importance, learner, fill=0)
+        self.anchor = lengthened(self.anchor, learner)
 
     def state(self) -> dict[str, Any]:
         """Return importance, anchor and constant, for a checkpoint and for counting bytes."""

@@ -1,0 +1,52 @@
+"""``python -m lifelong extend RUN``: new experiences for a finished run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lifelong.cli.parser import Parsed, parse
+from lifelong.run.folder import find_last
+from lifelong.run.longer import Learnt, longer_sources
+
+USAGE = "python -m lifelong extend runs/name --data.sources+=…"
+
+
+def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
+    """Understand what follows ``extend``: a run, and options over those of its config.
+
+    ``--data.sources+=…`` adds sources to those of the run; ``--data.sources=…`` lists those that are at hand, and the
+    run goes on without the data of the others.
+
+    Args:
+        args: the run (a folder, or ``last``) and options.
+
+    Returns:
+        The options of the longer stream, and the checkpoint that it goes on from.
+
+    Raises:
+        ValueError: when no run is named, or nothing is to be learnt.
+    """
+    if not args or args[0].startswith("-"):
+        raise ValueError(f"extend goes on with a run, and none is named: {USAGE}, or last for the newest below runs/")
+    run, options = args[0], list(args[1:])
+    folder = Path(find_last("runs", None)).parent.parent if run == "last" else Path(run)
+    saved = folder / "config.yaml"
+    if not saved.is_file():
+        raise ValueError(f"{folder} is no run folder: there is no {saved}; {USAGE}")
+    if run == "last":
+        print(f"last is {folder}")
+    learnt = Learnt(folder)
+    parsed = parse("extend", options, saved)
+    given, old = _sources(parsed), _sources(parse("extend", [], saved))
+    sources = longer_sources(old, given, learnt, folder)
+    if sources != given:
+        parsed = parse("extend", [*options, f"--data.sources={json.dumps(sources)}"], saved)
+    return parsed, learnt.checkpoint
+
+
+def _sources(parsed: Parsed) -> list[dict[str, Any]]:
+    sources: list[dict[str, Any]] = parsed.kept_config()["data"]["init_args"]["sources"]
+    return sources

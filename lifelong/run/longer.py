@@ -1,0 +1,94 @@
+"""Sources of a longer stream: those of a finished run, present or absent, and new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lifelong.data.absent import Absent
+from lifelong.data.record import DomainRecord
+from lifelong.run.recording import record
+from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
+
+
+class Learnt:
+    """Hold what a run's newest checkpoint says of its stream.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ValueError: when it has no whole checkpoint, or one that does not know its domains.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        newest = newest_whole(folder / "checkpoints")
+        if newest is None:
+            raise ValueError(f"{folder} is no run folder with a whole checkpoint: give the folder of a finished run")
+        state = read_checkpoint(newest)
+        self.checkpoint = str(newest)
+        """The path of the checkpoint."""
+        self.domains = [DomainRecord.from_dict(content) for content in state["lifelong"].get("domains", ())]
+        if not self.domains:
+            raise ValueError(f"{newest} is of a version of lifelong that kept no record of its domains: run it again")
+        ended = state["callbacks"].get(StreamCheckpoint.__qualname__, {}).get("ended")
+        self.is_finished = ended is not None and ended + 1 == sum(domain.is_learnt for domain in self.domains)
+        """Whether all experiences of its stream were learnt."""
+
+    @property
+    def n_sources(self) -> int:
+        """Return how many sources the stream of the checkpoint had."""
+        return 1 + max(domain.source for domain in self.domains if domain.is_learnt)
+
+    def without_examples(self, source: int) -> Absent:
+        """Return what stands for a source whose examples are not at hand, by its place among the sources."""
+        return Absent([r.to_dict() for r in self.domains if r.source == source and r.is_learnt])
+
+    def check_finished(self, folder: Path) -> None:
+        """Refuse to lengthen a stream that is not learnt to its end.
+
+        Raises:
+            ValueError: saying how to go on.
+        """
+        if not self.is_finished:
+            raise ValueError(
+                f"the stream of {folder} is not learnt to its end: go on with it first, by python -m lifelong extend "
+                f"{folder} without new sources"
+            )
+
+
+def longer_sources(
+    old: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]], learnt: Learnt, folder: Path
+) -> list[Mapping[str, Any]]:
+    """Return the sources of the longer stream, as a config has them.
+
+    An old source that is not given again keeps its place as :class:`~lifelong.data.absent.Absent`. The same command
+    line again, after a kill, goes on with what it began.
+
+    Args:
+        old: the sources in the run's config.
+        given: those that are asked for: old ones that are at hand, then new ones.
+        learnt: what the checkpoint has learnt.
+        folder: of the run, for messages.
+
+    Raises:
+        ValueError: when there is nothing to learn, or a source is new before the stream is learnt to its end.
+    """
+    kept = [source for source in given if source in old]
+    new = [source for source in given if source not in old]
+    has_begun = len(old) > learnt.n_sources or not learnt.is_finished
+    if has_begun and not new:
+        return list(old)
+    if not new:
+        raise ValueError(
+            f"the stream of {folder} is learnt to its end, and no new source is given: add one by --data.sources+=…"
+        )
+    learnt.check_finished(folder)
+    if len(old) > learnt.n_sources:
+        raise ValueError(
+            f"{folder} has begun to learn other sources: go on first, by python -m lifelong extend {folder}"
+        )
+    places = range(len(old))
+    return [old[i] if old[i] in kept else record(learnt.without_examples(i), "data", []) for i in places] + new

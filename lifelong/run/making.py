@@ -1,0 +1,123 @@
+"""Making the objects of a run from its config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import lightning as L
+from jsonargparse import ArgumentParser
+
+from lifelong.compute.runner import TaskRunner
+from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+
+
+def make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
+    """Make a part of a run.
+
+    Args:
+        kind: type of the part.
+        name: in the config, such as ``model``.
+        config: what ``config.yaml`` says.
+        argument: of ``lifelong.load`` that takes the part where the config cannot make it.
+
+    Raises:
+        ValueError: when it cannot be made.
+    """
+    if missing := missing_parts(config.get(name), name):
+        raise ValueError(
+            f"{missing[0]} could not be recorded when the run was started: give it as load(…, {argument}=…)"
+        )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument(f"--{name}", type=kind, required=True)
+    try:
+        parsed = parser.parse_object({name: config.get(name)})
+        return parser.instantiate(parsed)[name]
+    except Exception as error:  # whatever the class of a person's own raises
+        reason = " ".join(str(error).split())[-300:]
+        raise ValueError(
+            f"{name} cannot be made from config.yaml ({reason}): give it as load(…, {argument}=…)"
+        ) from error
+
+
+def missing_parts(value: Any, name: str) -> list[str]:
+    """Return the names of what a config could not record, which stands in it as ``unrecorded``.
+
+    Example:
+        >>> missing_parts({"class_path": "MAML", "init_args": {"network": {"unrecorded": "Mine"}}}, "model")
+        ['model.network (Mine)']
+    """
+    if isinstance(value, Mapping):
+        if set(value) == {"unrecorded"}:
+            return [f"{name} ({value['unrecorded']})"]
+        parts = [(name if key == "init_args" else f"{name}.{key}", part) for key, part in value.items()]
+    elif isinstance(value, list):
+        parts = [(f"{name}[{place}]", part) for place, part in enumerate(value)]
+    else:
+        return []
+    return [missing for inner, part in parts for missing in missing_parts(part, inner)]
+
+
+def make_training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Make what a :class:`~lifelong.training.stream_module.StreamModule` is trained by, beside learner and strategies.
+
+    What the config could not record is refused when it is used, so that a run is of use without it.
+
+    Args:
+        config: what ``config.yaml`` says.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--optimizer", type=OptimizerCallable)
+    parser.add_argument("--lr_scheduler", type=LRSchedulerCallable | None, default=None)
+    parser.add_argument("--reset_optimizer", type=bool, default=False)
+    parser.add_class_arguments(TaskRunner, "runner")
+    given = {name: config[name] for name in ("optimizer", "lr_scheduler", "reset_optimizer") if name in config}
+    given["runner"] = _arguments(config.get("runner", {}))
+    unrecorded = {name: parts[0] for name, value in given.items() if (parts := missing_parts(value, name))}
+    parsed = parser.parse_object({name: value for name, value in given.items() if name not in unrecorded})
+    made: dict[str, Any] = parser.instantiate(parsed).as_dict()
+    return made | {name: _Unrecorded(part) for name, part in unrecorded.items()}
+
+
+def make_trainer_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the arguments of the Trainer that a run was trained by, its loggers and callbacks among them.
+
+    Args:
+        config: what ``config.yaml`` says.
+
+    Raises:
+        ValueError: when one could not be recorded.
+    """
+    given = {name: value for name, value in config.get("trainer", {}).items() if name != "default_root_dir"}
+    if missing := missing_parts(given, "trainer"):
+        raise ValueError(f"{missing[0]} could not be recorded when the run was started: give it as an argument")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True)
+    made: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": given})).as_dict()["trainer"]
+    return {name: value for name, value in made.items() if name in given}
+
+
+def make_checkpoint(config: Mapping[str, Any]) -> StreamCheckpoint:
+    """Make the callback that saves the checkpoints of a run.
+
+    Args:
+        config: what ``config.yaml`` says.
+    """
+    return StreamCheckpoint(**config.get("checkpoint", {}))
+
+
+def _arguments(content: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(content.get("init_args", content))
+
+
+class _Unrecorded:
+    """Stand for a factory that a config could not record, until it is called."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+    def __call__(self, *_: Any) -> NoReturn:
+        raise ValueError(
+            f"{self.part} could not be recorded when the run was started: set it on run.model before going on"
+        )

@@ -1,0 +1,141 @@
+"""Training a stream module in a run folder: checkpoints, loggers, progress and results around the Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger
+
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.evaluation.evaluator import Evaluator
+from lifelong.evaluation.report import Report
+from lifelong.evaluation.results import Results
+from lifelong.run.configuration import Configuration
+from lifelong.run.folder import RunFolder, launched_folder
+from lifelong.run.loggers import MetricsCSV, WandB
+from lifelong.run.options import RunOptions
+from lifelong.run.trainer import check_trainer_arguments, make_trainer
+from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.stopping import StopOnSignal
+from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
+
+
+def train(
+    module: StreamModule,
+    data: StreamDataModule,
+    options: RunOptions,
+    ckpt_path: str | None,
+    checkpoint: StreamCheckpoint,
+    configuration: Configuration,
+    trainer: Mapping[str, Any],
+    *,
+    extends: bool = False,
+) -> tuple[Path, Results | None]:
+    """Train a stream module on its stream, and leave it in evaluation mode.
+
+    Args:
+        module: what is trained.
+        data: the stream.
+        options: how the run folder is chosen.
+        ckpt_path: go on from this checkpoint; None goes by the options.
+        checkpoint: how often checkpoints are saved.
+        configuration: what ``config.yaml`` says.
+        trainer: arguments of Lightning's Trainer.
+        extends: the checkpoint has learnt a shorter stream: ``config.yaml`` is to tell of the longer one.
+
+    Returns:
+        The run folder, and what was measured; None where nothing was.
+
+    Raises:
+        ValueError: when settings do not fit together.
+    """
+    check_trainer_arguments(trainer)
+    with launched_folder(options, ckpt_path, trains=True) as folder:
+        start = ckpt_path or _start_from(folder, options)
+        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, extends)
+    module.eval()
+    return folder.path, results
+
+
+class KeepConfig(L.Callback):
+    """Write the config of a longer stream once its training has begun, and keep the one before under another name.
+
+    Args:
+        folder: of the run.
+        configuration: of the longer stream.
+    """
+
+    def __init__(self, folder: RunFolder, configuration: Configuration) -> None:
+        self.folder, self.configuration = folder, configuration
+        self._is_kept = False
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Write it before the first step: from then on nothing refuses the longer stream."""
+        if self._is_kept or not trainer.is_global_zero:
+            return
+        self._is_kept = True
+        before = self.folder.path / f"config-{trainer.current_epoch:02d}.yaml"
+        if not before.exists():
+            before.write_bytes(self.folder.config.read_bytes())
+        self.configuration.write(self.folder)
+
+
+def _fit(
+    module: StreamModule,
+    data: StreamDataModule,
+    folder: RunFolder,
+    checkpoint: StreamCheckpoint,
+    configuration: Configuration,
+    start: str | None,
+    trainer: Mapping[str, Any],
+    extends: bool,
+) -> Results | None:
+    evaluator = Evaluator(Report(folder.path, configuration.content))
+    callbacks = [evaluator, checkpoint, StopOnSignal(checkpoint)]
+    if extends:
+        callbacks.append(KeepConfig(folder, configuration))
+    settings = dict(trainer)
+    settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
+    if start is not None:
+        settings["num_sanity_val_steps"] = 0  # the learner is not untrained any more
+    made = make_trainer(settings, callbacks, str(folder.path))
+    if made.is_global_zero and not folder.config.exists():
+        configuration.write(folder)
+    for logger in made.loggers:
+        logger.log_hyperparams(configuration.content)
+    made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    return evaluator.results if evaluator.rows else None
+
+
+def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:
+    """The loggers that are asked for, W&B where nothing is said, and ``metrics.csv``."""
+    if given is None or given is True:
+        given = WandB()
+    loggers = [] if given is False else list(given) if isinstance(given, (list, tuple)) else [given]
+    for logger in loggers:
+        if isinstance(logger, WandB):
+            logger.place(folder.path)
+    n_done = None if start is None else int(read_checkpoint(start)["global_step"])
+    return [*loggers, MetricsCSV(folder, start_step=n_done)]
+
+
+def _start_from(folder: RunFolder, options: RunOptions) -> str | None:
+    """The checkpoint to go on from; None starts."""
+    if options.resume == "never":
+        return None
+    if newest := newest_whole(folder.checkpoints):
+        return str(newest)
+    if any(folder.checkpoints.glob("*.ckpt")):
+        raise ValueError(
+            f"no checkpoint in {folder.checkpoints} is whole: start the run again under another --run.name"
+        )
+    if options.resume == "must":
+        last = folder.last_checkpoint
+        raise ValueError(f"--run.resume must found no {last}: start the run with --run.resume never or auto")
+    return None

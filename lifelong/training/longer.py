@@ -1,0 +1,120 @@
+"""Taking a checkpoint into a longer stream: its domains first, and room for the classes that it does not know.
+
+Shapes: ``C`` classes of the checkpoint's stream, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.data.record import DomainRecord
+from lifelong.data.sampling import generator
+from lifelong.data.stream import Stream
+from lifelong.learners.base import Learner
+from lifelong.strategy import Chain
+
+
+def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
+    """Refuse a checkpoint unless the stream begins with the domains that it has learnt, each with the same split.
+
+    Args:
+        theirs: the records of its domains, as :meth:`DomainRecord.to_dict` returns them.
+        stream: that it is to be used on.
+
+    Raises:
+        ValueError: naming the first domain that differs.
+    """
+    records = [DomainRecord.from_dict(record) for record in theirs]
+    ours = {record.name: record for record in stream.records}
+    for record in records:
+        if record.name not in ours:
+            raise ValueError(
+                f"the checkpoint's stream has the domain {record.name!r}, and the stream here has not: give the same "
+                "--data.sources; python -m lifelong extend goes on where the data of old domains are gone"
+            )
+        if ours[record.name].fingerprint != record.fingerprint:
+            raise ValueError(
+                f"the domain {record.name!r} has another split or other classes here than where the checkpoint is "
+                "from: give the same data, --data.split and --data.split_seed"
+            )
+    learnt = [record.name for record in records if record.is_learnt]
+    if learnt != list(stream.domains[: len(learnt)]) or len(learnt) > stream.n_learnt:
+        raise ValueError(
+            f"the checkpoint has learnt {', '.join(learnt)} in this order, and the stream here begins with "
+            f"{', '.join(stream.domains[: len(learnt)])}: keep the order, and give new sources after the old ones"
+        )
+
+
+def lengthen(
+    checkpoint: dict[str, Any], learner: Learner, strategies: Chain, parameters: Sequence[Tensor], seed: int
+) -> None:
+    """Give the state in a checkpoint the rows of classes that its stream did not have, in place.
+
+    The rows of a linear layer are drawn from ``U(-1/√D, 1/√D)`` by the seed and the class's number, what a learner
+    keeps by class starts as it does in a new one, and an optimizer's averages start at zero.
+
+    Args:
+        checkpoint: of a shorter stream.
+        learner: prepared for the longer one.
+        strategies: that make room in what they keep themselves.
+        parameters: of the optimizer, in its order.
+        seed: of the run.
+    """
+    state = checkpoint["state_dict"]
+    of_learner = _part(state, "learner.")
+    old = {name: tensor.shape for name, tensor in of_learner.items() if isinstance(tensor, Tensor)}
+    _lengthen_learner(of_learner, learner, seed)
+    learner.load_state_dict(of_learner)
+    of_strategies = _part(state, "strategies.")
+    strategies.load_state_dict(of_strategies)
+    strategies.extend(learner)
+    state |= {f"learner.{name}": value for name, value in of_learner.items()}
+    state |= {f"strategies.{name}": value for name, value in strategies.state_dict().items()}
+    names = {id(parameter): name for name, parameter in learner.named_parameters()}
+    shapes = [old.get(names.get(id(parameter), "")) for parameter in parameters]
+    for optimizer in checkpoint.get("optimizer_states", []):
+        _lengthen_optimizer(optimizer, parameters, shapes)
+    checkpoint["lifelong"]["shapes"] = learner.signature()["shapes"]
+
+
+def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _lengthen_learner(state: dict[str, Any], learner: Learner, seed: int) -> None:
+    trained = dict(learner.named_parameters())
+    for name, new in learner.state_dict().items():
+        old = state.get(name)
+        if not isinstance(old, Tensor) or old.dim() == 0 or old.shape[1:] != new.shape[1:] or len(old) >= len(new):
+            continue
+        rows = new[len(old) :].to(old.device, old.dtype)
+        layer_name, _, kind = name.rpartition(".")
+        layer = learner.get_submodule(layer_name)
+        if name in trained and isinstance(layer, nn.Linear):
+            rows = _drawn_rows(layer, kind, range(len(old), len(new)), seed).to(rows)
+        state[name] = torch.cat([old, rows])
+
+
+def _drawn_rows(layer: nn.Linear, kind: str, classes: Iterable[int], seed: int) -> Tensor:
+    bound = 1 / math.sqrt(layer.in_features)
+    rows = [generator(seed, "head", number).uniform(-bound, bound, layer.in_features + 1) for number in classes]
+    drawn = torch.tensor(rows)
+    return drawn[:, -1] if kind == "bias" else drawn[:, :-1]
+
+
+def _lengthen_optimizer(
+    optimizer: Mapping[str, Any], parameters: Sequence[Tensor], shapes: Sequence[torch.Size | None]
+) -> None:
+    for number, state in optimizer.get("state", {}).items():
+        parameter, shape = parameters[number], shapes[number]
+        if shape is None or parameter.shape == shape:
+            continue
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == shape:
+                rows = value.new_zeros(len(parameter) - len(value), *value.shape[1:])
+                state[name] = torch.cat([value, rows])
