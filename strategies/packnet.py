@@ -5,6 +5,7 @@ Shapes: ``B`` examples, ``N`` ways, ``C`` classes of the stream, ``D`` features.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,8 @@ from lifelong.learners.base import Learner
 from lifelong.networks.heads import has_head
 from lifelong.strategy import Strategy
 from strategies.snapshot import lengthened, snapshot, to_device
+
+log = logging.getLogger(__name__)
 
 
 class PackNet(Strategy):
@@ -89,9 +92,10 @@ class PackNet(Strategy):
         left = visit.n_experiences - visit.experience.index
         self.share = 1 / left if self.keep is None else self.keep
         if self.owner and not any((o == 0).any() for n, o in self.owner.items() if is_packed(n, o)):
-            raise ValueError(
-                f"PackNet has no free weight for {visit.experience.name}: it shared them all out among the experiences "
-                "that it knew of; a stream that is to grow needs --strategies.keep, such as 0.3, from its start"
+            log.warning(
+                "PackNet has shared out all weights, and %s is learnt by its rows of the head alone: for a stream that "
+                "is to grow set its keep, such as 0.3, from the start",
+                visit.experience.name,
             )
         self.prune_at = visit.n_steps - round(self.retrain * visit.n_steps)
         self.ways = torch.from_numpy(visit.ways)

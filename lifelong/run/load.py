@@ -80,6 +80,7 @@ def _instantiate(
         made["strategies"] = make(list[Strategy], "strategies", config, "strategies")
     try:
         made["data"] = make(StreamDataModule, "data", config, "data")
+        made["data"].reseed(int(config.get("seed", 0)))
     except ValueError:
         made["data"] = None  # the run is of use without it
     return made

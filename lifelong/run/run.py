@@ -177,10 +177,10 @@ class Run:
         settings = {**(self._trainer or make_trainer_arguments(self.config)), **trainer}
         checkpoint = make_checkpoint(self.config)
         configuration = describe(self.model, data, checkpoint, settings)
-        folder, results = train(
+        _, results = train(
             self.model, data, RunOptions(), learnt.checkpoint, checkpoint, configuration, settings, extends=True
         )
-        return Run(folder, self.model, results, data=data, config=configuration.content, trainer=settings)
+        return Run(self.folder, self.model, results, data=data, config=configuration.content, trainer=settings)
 
     def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
         kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained

@@ -32,6 +32,7 @@ NOISE = (
     ".*number of training batches.*is smaller than the logging interval.*",
     ".*module\\(s\\) in eval mode at the start of training.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided.*",  # not to evaluate
     ".*`LightningModule.configure_optimizers` returned `None`.*",
     ".*`lightning.pytorch` package.*litlogger.*",
     ".*torch.distributed.nn.functional.all_gather is deprecated.*",  # Lightning uses it

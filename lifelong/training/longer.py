@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -103,7 +104,7 @@ def _lengthen_learner(state: dict[str, Any], learner: Learner, seed: int) -> Non
 def _drawn_rows(layer: nn.Linear, kind: str, classes: Iterable[int], seed: int) -> Tensor:
     bound = 1 / math.sqrt(layer.in_features)
     rows = [generator(seed, "head", number).uniform(-bound, bound, layer.in_features + 1) for number in classes]
-    drawn = torch.tensor(rows)
+    drawn = torch.from_numpy(np.stack(rows))
     return drawn[:, -1] if kind == "bias" else drawn[:, :-1]
 
 

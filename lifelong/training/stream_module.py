@@ -142,7 +142,10 @@ class StreamModule(L.LightningModule):
             return
         if (number := self.trainer.current_epoch) in self.data.stream.absent:
             name = self.data.stream.domains[number]
-            raise ValueError(f"experience {number + 1} ({name}) is to be learnt, and its examples are not at hand")
+            raise ValueError(
+                f"experience {number + 1} ({name}) is to be learnt, and its examples are not at hand: give its data "
+                "among --data.sources again"
+            )
         # Labelled examples go through the network in one pass, whatever the plan.
         if self.runner.plan != "measure" or self.learner.unit != "tasks":
             return
