@@ -31,6 +31,8 @@ def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
         ValueError: naming the first domain that differs.
     """
     records = [DomainRecord.from_dict(record) for record in theirs]
+    if not records:
+        raise ValueError("the checkpoint keeps no record of its domains: another version of lifelong has written it")
     ours = {record.name: record for record in stream.records}
     for record in records:
         if record.name not in ours:

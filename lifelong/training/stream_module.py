@@ -318,10 +318,8 @@ class StreamModule(L.LightningModule):
             return
         if not self._has_stream:
             self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
-        elif "domains" in theirs:
-            check_domains(theirs["domains"], self.data.stream)
-        else:  # as checkpoints were until 0.3
-            check_identity(theirs, {"split": self.data.stream.fingerprint})
+        else:
+            check_domains(theirs.get("domains", ()), self.data.stream)
         grows = int(theirs["n_classes"]) < self.learner.n_classes
         head = checkpoint["state_dict"].get("learner.network.head.weight", ())
         self.learner.grow(max(len(head), self.learner.n_classes if grows else 0))
