@@ -45,7 +45,7 @@ from scipy.stats import t
 
 from benchmarks.record import Record, identity
 
-QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_experiences false"
+QUIET = "--trainer.logger false --checkpoint.every_n_steps 0 --checkpoint.keep_experiences 0"
 """``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
 
 

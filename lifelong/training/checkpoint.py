@@ -21,10 +21,17 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     Args:
         every_n_steps: optimizer steps between two saves of ``last.ckpt``; 0 saves only after each experience.
-        keep_experiences: keep a checkpoint of each experience.
+        keep_experiences: so many of the newest ``experience-NN.ckpt`` stay, to fall back on; None keeps them all, of a
+            long stream each as large as the model and what strategies remember.
+
+    Raises:
+        ValueError: when a number is negative.
     """
 
-    def __init__(self, *, every_n_steps: int = 100, keep_experiences: bool = True) -> None:
+    def __init__(self, *, every_n_steps: int = 100, keep_experiences: int | None = 2) -> None:
+        for name, value in (("every_n_steps", every_n_steps), ("keep_experiences", keep_experiences)):
+            if value is not None and value < 0:
+                raise ValueError(f"--checkpoint.{name} is {value}: it must not be negative")
         self.every_n_steps = every_n_steps
         self.keep_experiences = keep_experiences
         self._steps_before = 0
@@ -54,8 +61,8 @@ class StreamCheckpoint(Recorded, L.Callback):
         """Save after an experience and its row of the matrix."""
         self._ended = trainer.current_epoch
         self.save_last(trainer)
-        if self.keep_experiences and trainer.is_global_zero:
-            _link(self.last(trainer), _experience(trainer, self._ended))
+        if trainer.is_global_zero:
+            self._keep(trainer, self._ended)
         self._ended = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,10 +78,20 @@ class StreamCheckpoint(Recorded, L.Callback):
         self.saved_step = trainer.global_step or None
         ended, self._ended = self._ended, None
         last = self.last(trainer)
-        if ended is None or not self.keep_experiences or not trainer.is_global_zero or not last.is_file():
+        if ended is None or not trainer.is_global_zero or not last.is_file():
             return
         if Path(str(trainer.ckpt_path)).resolve() == last.resolve() and not _experience(trainer, ended).exists():
-            _link(last, _experience(trainer, ended))
+            self._keep(trainer, ended)
+
+    def _keep(self, trainer: L.Trainer, number: int) -> None:
+        """Keep ``last.ckpt`` as that of an experience, and let go of those that are too many."""
+        if self.keep_experiences != 0:
+            _link(self.last(trainer), _experience(trainer, number))
+        if self.keep_experiences is not None:
+            for old in range(number - self.keep_experiences, -1, -1):
+                if not _experience(trainer, old).exists():
+                    break
+                _experience(trainer, old).unlink()
 
     def save_last(self, trainer: L.Trainer) -> None:
         """Save ``last.ckpt``, whole or not at all."""

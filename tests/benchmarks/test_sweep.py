@@ -296,13 +296,13 @@ def test_the_folder_of_another_run_is_neither_read_nor_lost(tmp_path: Path) -> N
 
 
 def test_a_row_may_keep_what_sweeps_do_not(tmp_path: Path) -> None:
-    rows = {"kept": "--checkpoint.keep_experiences true"}
+    rows = {"kept": "--checkpoint.keep_experiences 9"}
     (run,) = sweep.plan({"seeds": [0], "tables": [SWEEP["tables"][0] | {"rows": rows}]}, tmp_path)
     words = run.command
-    assert words.index("true") > words.index("--checkpoint.keep_experiences")  # the last word on it
+    assert words.index("9") > words.index("--checkpoint.keep_experiences")  # the last word on it
     assert [words[i + 1] for i, word in enumerate(words) if word == "--checkpoint.keep_experiences"] == [
-        "false",
-        "true",
+        "0",
+        "9",
     ]
 
 

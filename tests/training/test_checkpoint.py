@@ -22,9 +22,9 @@ QUIET: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable
 QUIET |= {"enable_model_summary": False, "accelerator": "cpu", "num_sanity_val_steps": 0, "max_epochs": -1}
 
 
-def train(folder: Path, **settings: Any) -> None:
+def train(folder: Path, n_domains: int = 2, **settings: Any) -> None:
     trainer = L.Trainer(**QUIET, default_root_dir=folder, callbacks=[StreamCheckpoint(**settings)])
-    trainer.fit(module_of(make_learner("ProtoNet")), datamodule=toy_data(2))
+    trainer.fit(module_of(make_learner("ProtoNet")), datamodule=toy_data(n_domains))
 
 
 def steps(folder: Path) -> dict[str, int]:
@@ -46,8 +46,19 @@ def test_every_experience_has_a_checkpoint(links: str, tmp_path: Path, monkeypat
     assert steps(tmp_path) == {"experience-00.ckpt": 4, "experience-01.ckpt": 8, "last.ckpt": 8}
 
 
+@pytest.mark.parametrize(("keep", "kept"), [(1, [2]), (2, [1, 2]), (None, [0, 1, 2])])
+def test_as_many_experiences_stay_as_are_asked_for(keep: int | None, kept: list[int], tmp_path: Path) -> None:
+    train(tmp_path, n_domains=3, keep_experiences=keep)
+    assert list(steps(tmp_path)) == [*(f"experience-0{number}.ckpt" for number in kept), "last.ckpt"]
+
+
+def test_a_negative_number_of_checkpoints_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"--checkpoint.keep_experiences is -1"):
+        StreamCheckpoint(keep_experiences=-1)
+
+
 def test_experiences_are_not_kept_where_nobody_asks(tmp_path: Path) -> None:
-    train(tmp_path, every_n_steps=0, keep_experiences=False)
+    train(tmp_path, every_n_steps=0, keep_experiences=0)
     assert steps(tmp_path) == {"last.ckpt": 8}
 
 
