@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +57,11 @@ class Stream:
     n_unseen: int = 0
     records: tuple[DomainRecord, ...] = ()
     absent: frozenset[int] = frozenset()
+
+    @cached_property
+    def plain_records(self) -> list[dict[str, Any]]:
+        """Return the records as plain data, made once: every checkpoint of a long stream has them all."""
+        return [record.to_dict() for record in self.records]
 
     @property
     def n_learnt(self) -> int:

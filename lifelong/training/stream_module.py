@@ -307,8 +307,7 @@ class StreamModule(L.LightningModule):
         """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
         self._check_losses()
         size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
-        records = [record.to_dict() for record in self.data.stream.records]
-        checkpoint["lifelong"] = self.identity() | size | {"domains": records}
+        checkpoint["lifelong"] = self.identity() | size | {"domains": self.data.stream.plain_records}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""
