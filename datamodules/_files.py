@@ -1,4 +1,4 @@
-"""Data files: the folder that they are in, and how sources fetch, resize and cache what they read.
+"""Data files: the folder that they are in, and how sources count, resize and cache what they read.
 
 Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import urllib.request
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import numpy as np
 import torch
-from rich.progress import Progress, track
+from rich.progress import track
 from torch import Tensor
 
 from lifelong.utilities.cache import cache_folder
@@ -34,32 +33,19 @@ def data_root(root: str | None) -> Path:
     return Path(root or os.environ.get("LIFELONG_DATA") or "data").expanduser()
 
 
-def fetch(url: str, target: Path) -> None:
-    """Download a file; ``target`` appears only when it is complete.
+def check_counts(what: str, found: str, official: str) -> None:
+    """Warn where a data set that a person put there has other counts than the official one.
 
-    Raises:
-        ValueError: when the download fails, with what was looked for and the way out.
+    Args:
+        what: part of which data set.
+        found: its counts.
+        official: the counts that were published, in the same words.
     """
-    try:
-        with written_whole(target) as part, urllib.request.urlopen(url, timeout=60) as response:
-            _copy(response, part, target.name)
-    except (OSError, HTTPException) as error:  # URLError, time-outs and an unwritable folder are OSErrors
-        raise ValueError(
-            f"{target.name} was looked for in {target.parent} and could not be downloaded from {url} ({error}): "
-            f"put the file there, or name the folder that has it with LIFELONG_DATA or the source's root"
-        ) from error
-
-
-def _copy(response: Any, part: Path, name: str) -> None:
-    total = int(response.headers.get("Content-Length") or 0)
-    size = 0
-    with part.open("wb") as file, Progress(transient=True) as progress:
-        bar = progress.add_task(f"downloading {name}", total=total or None)
-        while block := response.read(1 << 16):
-            size += file.write(block)
-            progress.update(bar, completed=size)
-    if size < total:
-        raise OSError(f"the connection ended after {size} of {total} bytes")
+    if found != official:
+        warnings.warn(
+            f"{what} has {found} here, the official one has {official}: results are not comparable with published ones",
+            stacklevel=3,
+        )
 
 
 @contextmanager

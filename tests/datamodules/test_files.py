@@ -1,4 +1,4 @@
-"""Files that sources fetch and cache: whole or not at all, also where an open file cannot be replaced."""
+"""Files that sources cache: whole or not at all, also where an open file cannot be replaced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules._files import cached_images, data_root, fetch, written_whole
+from datamodules._files import cached_images, data_root, written_whole
 
 
 @pytest.fixture(autouse=True)
@@ -46,16 +46,6 @@ def test_what_another_process_holds_open_stays(tmp_path: Path, monkeypatch: pyte
         part.write_text("ours")
     assert left(tmp_path / "in") == ["a"]
     assert (tmp_path / "in/a").read_text() == "theirs"
-
-
-def test_a_download_that_another_process_has_ended_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "source").write_bytes(b"data")
-    fetch((tmp_path / "source").as_uri(), tmp_path / "in/a")
-    assert (tmp_path / "in/a").read_bytes() == b"data"
-    monkeypatch.setattr(os, "replace", no_replace)
-    fetch((tmp_path / "source").as_uri(), tmp_path / "in/a")
-    with pytest.raises(ValueError, match=r"^b was looked for in .* and could not be downloaded .*LIFELONG_DATA"):
-        fetch((tmp_path / "source").as_uri(), tmp_path / "in/b")
 
 
 def decoded(**settings: Any) -> Any:
