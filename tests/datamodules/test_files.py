@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +60,54 @@ def test_images_that_another_process_has_cached_are_read(tmp_path: Path, monkeyp
     (cached,) = (tmp_path / "cache").iterdir()
     cached.write_bytes(b"damaged")
     monkeypatch.setattr(os, "replace", no_replace)
-    with pytest.raises(ValueError, match="are damaged and open in another process: end it, or remove it"):
+    with (
+        pytest.raises(ValueError, match="are damaged and open in another process: end it, or remove it"),
+        pytest.warns(UserWarning, match="are damaged"),
+    ):
         decoded()
     cached.unlink()
     with pytest.raises(ValueError, match=r"^decoded images cannot be kept in .*LIFELONG_CACHE$"):
         decoded()
+
+
+@pytest.mark.parametrize("memory_map", [False, True])
+@pytest.mark.parametrize("place", [-1, -3, -5, 10])
+def test_a_cached_image_that_has_changed_is_decoded_anew(tmp_path: Path, memory_map: bool, place: int) -> None:
+    first = decoded(memory_map=memory_map).clone()
+    (cached,) = (tmp_path / "cache").iterdir()
+    whole = cached.read_bytes()
+    changed = bytearray(whole)
+    changed[place] ^= 1
+    cached.write_bytes(changed)
+    with pytest.warns(
+        UserWarning, match=r"images in .*some-.*npy are damaged \(its bytes do not fit its checksum\): they"
+    ):
+        again = decoded(memory_map=memory_map)
+    assert again.tolist() == first.tolist()
+    assert cached.read_bytes() == whole
+    assert decoded(memory_map=memory_map).tolist() == first.tolist()
+
+
+def test_objects_in_a_cache_are_not_loaded(tmp_path: Path) -> None:
+    decoded()
+    (cached,) = (tmp_path / "cache").iterdir()
+    file = io.BytesIO()
+    np.save(file, np.array([Opens(tmp_path / "opened")], dtype=object), allow_pickle=True)
+    data = file.getvalue()
+    cached.write_bytes(data + zlib.crc32(data).to_bytes(4, "little"))
+    with pytest.warns(UserWarning, match=r"damaged \(Object arrays cannot be loaded"):
+        assert decoded()[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert not (tmp_path / "opened").exists()
+
+
+class Opens:
+    """Opens a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
 
 
 def test_the_root_is_the_argument_then_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
