@@ -233,10 +233,14 @@ def test_without_the_extra_a_sentence_names_it(encoding: Any, tmp_path: Path, mo
     assert told.endswith("pip install -c constraints.txt -e '.[text]'")
 
 
-def test_a_package_without_a_model_is_named(monkeypatch: Any) -> None:
+def test_a_package_without_a_model_is_named(tmp_path: Path, monkeypatch: Any) -> None:
     told = refusal(FrozenEncoder(model="package:no_such_package"))
     assert f"{WHO} has the model package:no_such_package, but the package no_such_package is not installed" in told
     assert "the package json has no folder named model" in refusal(FrozenEncoder(model="package:json"))
+    (tmp_path / "unasked").mkdir()
+    (tmp_path / "unasked/__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "the package unasked.inner is not installed" in refusal(FrozenEncoder(model="package:unasked.inner"))
 
 
 @needs_extra
