@@ -39,14 +39,9 @@ def load_body(folder: Path, who: str) -> nn.Module:
             if "drop" in name and isinstance(value, float):
                 setattr(config, name, 0.0)
         # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
-        how = {
-            "config": config,
-            "attn_implementation": "eager",
-            "output_loading_info": True,
-            "trust_remote_code": False,
-        }
+        how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
         with _only_errors("transformers"):
-            body, report = transformers.AutoModel.from_pretrained(folder, **how)
+            body, report = transformers.AutoModel.from_pretrained(folder, trust_remote_code=False, **how)
     except Exception as error:  # damaged files have one of safetensors
         first = str(error).strip().partition("\n")[0]
         raise ValueError(
