@@ -11,9 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import _common, set_parsing_settings
+from jsonargparse import set_parsing_settings
 
 from lifelong.run.plugins import GROUPS
+
+try:
+    from jsonargparse._common import parsing_settings
+except ImportError:
+    # Then what is set below stays set: more is refused afterwards, and never less.
+    parsing_settings = {}
 
 OURS = (
     "lifelong",
@@ -68,9 +74,7 @@ def only_plugins(file: Path, config: Mapping[str, Any], way_out: str, options: S
     for path in _class_paths(config):
         if "." in path and not any(f"{path}.".startswith(f"{package}.") for package in allowed):
             raise ValueError(_sentence(path, file, way_out))
-    # Where a jsonargparse has no such settings, what is set stays set: more is refused afterwards, and never less.
-    settings = getattr(_common, "parsing_settings", {})
-    before = {name: settings[name] for name in POLICY if name in settings}
+    before = {name: parsing_settings[name] for name in POLICY if name in parsing_settings}
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(dict.fromkeys(allowed)))
     try:
         yield
@@ -79,7 +83,7 @@ def only_plugins(file: Path, config: Mapping[str, Any], way_out: str, options: S
             raise ValueError(_sentence(denied, file, way_out)) from error
         raise
     finally:
-        settings.update(before)
+        parsing_settings.update(before)
 
 
 def _sentence(path: str, file: Path, way_out: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonargparse import _common
+from jsonargparse._common import parsing_settings
 
 import lifelong
 from lifelong.run import trust
@@ -65,9 +65,9 @@ def _in_a_folder_of_its_own(finished: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
     monkeypatch.setattr("sys.argv", ["lifelong"])
-    policy = {name: _common.parsing_settings[name] for name in trust.POLICY}
+    policy = {name: parsing_settings[name] for name in trust.POLICY}
     yield
-    assert {name: _common.parsing_settings[name] for name in trust.POLICY} == policy
+    assert {name: parsing_settings[name] for name in trust.POLICY} == policy
     sys.modules.pop("stranger", None)
 
 
