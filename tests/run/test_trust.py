@@ -239,3 +239,10 @@ def test_a_plugin_of_another_package_is_trusted(monkeypatch: pytest.MonkeyPatch)
 def test_other_errors_stay_as_they_are() -> None:
     with pytest.raises(KeyError, match="mine"), only_plugins(Path("config.yaml"), {}, "is elsewhere"):
         raise KeyError("mine")
+
+
+def test_the_promise_names_what_any_config_may_import() -> None:
+    promise = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
+    ours = [package for package in trust.OURS if not package.startswith("lightning")]
+    assert all(f"`{package}`" in promise for package in ours)
+    assert set(trust.OURS) - set(ours) == {"lightning.pytorch.callbacks", "lightning.pytorch.loggers"}
