@@ -25,6 +25,7 @@ class Server:
         files: by path.
         breaks_after: bytes after which each answer breaks off; None sends all.
         knows_range: whether it sends parts.
+        shift: bytes by which the parts that it sends begin too late.
         redirects: addresses by path.
         asked: path and ``Range`` of each request.
     """
@@ -33,6 +34,7 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     breaks_after: int | None = None
     knows_range: bool = True
+    shift: int = 0
     redirects: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -84,6 +86,7 @@ def answer(request: BaseHTTPRequestHandler, server: Server) -> None:
 
 def send(request: BaseHTTPRequestHandler, server: Server, data: bytes, asked: str | None) -> None:
     start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and server.knows_range else 0
+    start += server.shift if start else 0
     if start and start >= len(data):
         request.send_response(416)
     elif asked and server.knows_range:

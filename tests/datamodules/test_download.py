@@ -72,6 +72,14 @@ def test_a_server_without_range_sends_it_from_the_start(server: Server, tmp_path
     assert (tmp_path / "a.gz").read_bytes() == DATA
 
 
+def test_another_part_than_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".a.gz.part").write_bytes(DATA[:5000])
+    server.shift = 1
+    with pytest.raises(ValueError, match=r"sends another part than was asked for \(bytes 5001-255999/256000\)"):
+        fetch(asked_for(server), tmp_path / "a.gz")
+    assert (tmp_path / ".a.gz.part").read_bytes() == DATA[:5000]
+
+
 def test_a_server_that_always_breaks_off_is_given_up(server: Server, tmp_path: Path) -> None:
     server.knows_range, server.breaks_after = False, 7
     with pytest.raises(ValueError, match=r"^a\.gz was looked for .* ended after 7 of 256000 bytes.*LIFELONG_DATA"):
