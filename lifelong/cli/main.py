@@ -18,6 +18,7 @@ from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
 from lifelong.run import plugins
+from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
@@ -61,7 +62,7 @@ def run(command: str, args: Sequence[str]) -> None:
     """
     plugins.load()
     checkpoint = None if command == "extend" else _checkpoint(args)
-    saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint)
+    saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
     with _limits(args, saved):
         if command == "extend":
             parsed, checkpoint = parse_extension(args)
@@ -110,19 +111,21 @@ def _checkpoint(args: Sequence[str]) -> str | None:
     return given
 
 
-def _saved_config(checkpoint: str | None) -> Path | None:
+def _saved_config(checkpoint: str | None, args: Sequence[str]) -> Path | None:
+    """The config beside a checkpoint, if there is one and the command line gives no other."""
+    if split_configs(args)[0]:
+        return None
     saved = Path(checkpoint).resolve().parent.parent / "config.yaml" if checkpoint else None
     return saved if saved is not None and saved.is_file() else None
 
 
 def _limits(args: Sequence[str], saved: Path | None) -> AbstractContextManager[None]:
-    """What the config beside a checkpoint may import; a config that is given on the command line is trusted."""
-    if split_configs(args)[0]:
-        saved = None
+    """What the config beside a checkpoint may import; what the command line and its configs name is trusted."""
     config = {} if saved is None else read_config(str(saved))
+    texts = [find_config(file).read_text(encoding="utf-8") for file in split_configs(args)[0]] if saved else []
     root = option_value(args, "run.root") or "runs"
     way_out = "give --trust if you trust its author"
-    return limits_of(saved, config, root, "--trust" in args, way_out, args)()
+    return limits_of(saved, config, root, "--trust" in args, way_out, [*args, *texts])()
 
 
 def option_sentence(message: str) -> str:

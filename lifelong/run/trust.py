@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,7 +51,7 @@ def limits_of(
         root: the folder of the person's own runs.
         trust: all that the config names may be imported.
         way_out: how a person says so.
-        options: a command line; the packages of classes that it names are trusted.
+        options: a command line, and what is in the files that it names; the packages of its classes are trusted.
 
     Returns:
         A context manager, for the block in which the config is made into objects.
@@ -112,9 +113,8 @@ def _named(options: Sequence[str]) -> set[str]:
         >>> sorted(_named(["--model.network=mine.Net", "--data.sources=[{class_path: other.Set, init_args: {n: 1}}]"]))
         ['mine', 'other']
     """
-    values = [option.partition("=")[2] if option.startswith("--") else option for option in options]
-    matches = [match for value in values for match in CLASS.finditer(value)]
-    return {match[1] for match in matches if not Path(match[0]).exists() and match[1] not in sys.stdlib_module_names}
+    matches = [match for option in options for match in CLASS.finditer(option)]
+    return {match[1] for match in matches if not os.path.exists(match[0]) and match[1] not in sys.stdlib_module_names}
 
 
 def _denied(error: BaseException | None) -> str | None:

@@ -208,6 +208,16 @@ def test_a_class_on_the_command_line_is_trusted(capsys: pytest.CaptureFixture[st
     assert not Path("ran").exists()
 
 
+def test_extend_reads_the_config_of_the_run_beside_another(capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = error_of(capsys, *command_line("extend", "given/theirs"), "--config=given/ours/config.yaml")
+    assert code == 1
+    assert "stranger.Net in given/theirs/config.yaml is of no installed plug-in" in message
+    assert not Path("ran").exists()
+    code, message = error_of(capsys, *command_line("extend", "given/theirs"), "--config=given/theirs/config.yaml")
+    assert "no new source is given" in message
+    assert Path("ran").exists()
+
+
 def test_load_imports_what_is_trusted() -> None:
     with pytest.raises(
         ValueError, match=r"^stranger\.Net in .*theirs/config\.yaml is of no .*: give load\(…, trust=True"
