@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -17,11 +18,17 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def load_arrays(path: Path, names: Iterable[str]) -> Arrays | None:
-    """Return the arrays of a file by name; None where there is no file, or it is damaged."""
+    """Return the arrays of a file by name; None where there is no file, or, with a warning, where it is damaged.
+
+    The archive has a checksum of each array, with which it is compared when the array is read.
+    """
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        warnings.warn(f"the arrays in {path} are damaged ({error}): they are collected anew", stacklevel=2)
         return None
 
 

@@ -1,4 +1,4 @@
-"""Data files: the folder that they are in, and how sources fetch, resize and cache what they read.
+"""Data files: the folder that they are in, and how sources count, resize and cache what they read.
 
 Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import urllib.request
+import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import numpy as np
 import torch
-from rich.progress import Progress, track
+from rich.progress import track
 from torch import Tensor
 
 from lifelong.utilities.cache import cache_folder
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 SHOW_PROGRESS_FROM = 2000
 """Fewer images than this are decoded before a progress bar could be read."""
+SHOW_CHECK_FROM = 1 << 30
+"""Bytes; a smaller cache is checked before a progress bar could be read."""
+PART = 1 << 20
+"""Bytes that are checked at once."""
+VERSION = 2
+"""Of how images are cached; those of another one are decoded anew."""
+N_CHECK = 4
+"""Bytes of the checksum at the end of a cache, where numpy reads no more: CRC-32, as zip archives have it."""
 
 
 def data_root(root: str | None) -> Path:
@@ -34,32 +42,19 @@ def data_root(root: str | None) -> Path:
     return Path(root or os.environ.get("LIFELONG_DATA") or "data").expanduser()
 
 
-def fetch(url: str, target: Path) -> None:
-    """Download a file; ``target`` appears only when it is complete.
+def check_counts(what: str, found: str, official: str) -> None:
+    """Warn where a data set that a person put there has other counts than the official one.
 
-    Raises:
-        ValueError: when the download fails, with what was looked for and the way out.
+    Args:
+        what: part of which data set.
+        found: its counts.
+        official: the counts that were published, in the same words.
     """
-    try:
-        with written_whole(target) as part, urllib.request.urlopen(url, timeout=60) as response:
-            _copy(response, part, target.name)
-    except (OSError, HTTPException) as error:  # URLError, time-outs and an unwritable folder are OSErrors
-        raise ValueError(
-            f"{target.name} was looked for in {target.parent} and could not be downloaded from {url} ({error}): "
-            f"put the file there, or name the folder that has it with LIFELONG_DATA or the source's root"
-        ) from error
-
-
-def _copy(response: Any, part: Path, name: str) -> None:
-    total = int(response.headers.get("Content-Length") or 0)
-    size = 0
-    with part.open("wb") as file, Progress(transient=True) as progress:
-        bar = progress.add_task(f"downloading {name}", total=total or None)
-        while block := response.read(1 << 16):
-            size += file.write(block)
-            progress.update(bar, completed=size)
-    if size < total:
-        raise OSError(f"the connection ended after {size} of {total} bytes")
+    if found != official:
+        warnings.warn(
+            f"{what} has {found} here, the official one has {official}: results are not comparable with published ones",
+            stacklevel=3,
+        )
 
 
 @contextmanager
@@ -93,6 +88,8 @@ def cached_images(
 ) -> Tensor:
     """Decode images once, and read them from the cache folder afterwards as long as no file has changed.
 
+    A cache is compared with its checksum each time; a damaged one is decoded anew, with a warning.
+
     Args:
         name: beginning of the cache file's name.
         settings: all else that the pixels depend on.
@@ -124,7 +121,7 @@ def cached_images(
 
 
 def _key(settings: Sequence[object], files: Iterable[Path]) -> str:
-    digest = hashlib.sha256(repr(tuple(settings)).encode())
+    digest = hashlib.sha256(repr((VERSION, *settings)).encode())
     for file in files:
         state = file.stat()
         digest.update(f"{file.absolute()}:{state.st_size}:{state.st_mtime_ns};".encode())
@@ -132,12 +129,35 @@ def _key(settings: Sequence[object], files: Iterable[Path]) -> str:
 
 
 def _load(path: Path, shape: tuple[int, ...], memory_map: bool) -> Tensor | None:
-    try:
-        # "c" copies a page when it is written: torch gets writable memory and the file stays as it is.
-        array = np.load(path, mmap_mode="c" if memory_map else None)
-    except (OSError, ValueError, EOFError):
+    if not path.is_file():
         return None
-    return torch.from_numpy(array) if array.shape == shape and array.dtype == np.uint8 else None
+    try:
+        if _checksum(path, path.stat().st_size - N_CHECK) != _written_checksum(path):
+            raise ValueError("its bytes do not fit its checksum")
+        # "c" copies a page when it is written: torch gets writable memory and the file stays as it is.
+        array = np.load(path, mmap_mode="c" if memory_map else None, allow_pickle=False)
+        if array.shape != shape or array.dtype != np.uint8:
+            raise ValueError(f"it has {array.dtype} of shape {array.shape}, but uint8 of shape {shape} was written")
+    except (OSError, ValueError, EOFError) as error:
+        warnings.warn(f"the decoded images in {path} are damaged ({error}): they are decoded anew", stacklevel=3)
+        return None
+    return torch.from_numpy(array)
+
+
+def _checksum(path: Path, size: int) -> bytes:
+    """Return the checksum of the first ``size`` bytes of a file."""
+    checksum = 0
+    with path.open("rb") as file:
+        starts = range(0, size, PART)
+        for start in track(starts, f"checking {path.name}", transient=True, disable=size < SHOW_CHECK_FROM):
+            checksum = zlib.crc32(file.read(min(PART, size - start)), checksum)
+    return checksum.to_bytes(N_CHECK, "little")
+
+
+def _written_checksum(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-N_CHECK, os.SEEK_END)
+        return file.read()
 
 
 def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.ndarray], description: str) -> None:
@@ -149,6 +169,9 @@ def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.n
         array.flush()
     finally:
         del array  # closes the file: Windows neither renames nor removes one that is open, not even after an error
+    checksum = _checksum(path, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(checksum)
 
 
 def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:

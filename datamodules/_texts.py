@@ -5,17 +5,18 @@ Shapes: ``M`` texts.
 
 from __future__ import annotations
 
-import lzma
-import tarfile
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from datamodules._archives import read_tar
 from datamodules._files import data_root
 
 T = TypeVar("T", bound=Hashable)
+LARGEST_ARCHIVE = 1 << 28
+"""Bytes that an archive of texts unpacks to at most; those of FDU-MTL are 40 MB."""
 
 
 def first_of_each(keys: Sequence[Hashable], in_test: np.ndarray | None = None) -> np.ndarray:
@@ -89,18 +90,10 @@ def _read_beside(place: Path, name: str) -> list[str]:
 
 
 def _unpacked(archive: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    contents: dict[str, list[str]] = {}
-    try:
-        with tarfile.open(archive, "r:xz") as file:
-            for member in file:  # in their order: to go back is to unpack again
-                name = member.name.removeprefix("./")
-                if name in names and (stream := file.extractfile(member)) is not None:
-                    contents[name] = list(_lines(stream.read()))
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
-        raise ValueError(f"{archive} cannot be unpacked ({error}): get it anew") from error
+    contents = read_tar(archive, names, LARGEST_ARCHIVE)
     if missing := [name for name in names if name not in contents]:
         raise ValueError(f"{archive} has no {missing[0]}: this is another archive, or a damaged one; get it anew")
-    return contents
+    return {name: list(_lines(contents[name])) for name in names}
 
 
 def _lines(data: bytes) -> Iterator[str]:

@@ -11,12 +11,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from datamodules._files import data_root, fetch
+from datamodules._download import Download, fetch
+from datamodules._files import check_counts, data_root
 from datamodules._texts import chosen, first_of_each
 from lifelong.text import TextDomain, TextEncoding, TextSource
 
-URL = "https://raw.githubusercontent.com/clinc/oos-eval/master/data/"
+URL = "https://raw.githubusercontent.com/clinc/oos-eval/828f8093932c8fe6ca7936c3d2e52903b1c523de/data/"
 FOLDER, FILES = "clinc150", ("data_full.json", "domains.json")
+HASHES = (
+    "sha256:36923c3705a59e08fe9c3883d8bc2dd966ef93e22cb78ac41171782a698d56e0",
+    "sha256:b947b579d3b8e74b06f93b01083d8efaff2888b43a3e362533bd88a6e1211b3a",
+)
+LARGEST = 1 << 23
+"""Bytes that are downloaded of a file at most; the requests have 2.5 million."""
+PARTS = ("train", "val", "test")
+OFFICIAL = "15000, 3000 and 4500 requests of 150 intents"
 DOMAINS = (
     "banking",
     "credit_cards",
@@ -72,6 +81,7 @@ class CLINC150(TextSource):
         folder = self._locate()
         requests, intents = (_read(folder / file) for file in FILES)
         try:
+            check_counts("CLINC150", _counts(requests), OFFICIAL)
             return [self._domain(name, intents[name], requests) for name in self.chosen]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
@@ -84,15 +94,15 @@ class CLINC150(TextSource):
         for folder in (root / FOLDER, root):
             if (folder / FILES[0]).is_file():
                 return folder
-        for file in FILES:
-            fetch(URL + file, root / FOLDER / file)
+        for file, digest in zip(FILES, HASHES, strict=True):
+            fetch(Download((URL + file,), digest, LARGEST), root / FOLDER / file)
         return root / FOLDER
 
     def _domain(self, name: str, intents: list[str], requests: dict[str, list[tuple[str, str]]]) -> TextDomain:
         place = {intent: number for number, intent in enumerate(intents)}
         rows = [
             (" ".join(text.split()), place[intent], part == "test")
-            for part in ("train", "val", "test")
+            for part in PARTS
             for text, intent in requests[part]
             if intent in place
         ]
@@ -101,6 +111,12 @@ class CLINC150(TextSource):
         y = np.array([label for _, label, _ in rows])[kept]
         texts = [rows[number][0] for number in kept]
         return TextDomain(name, texts, y, intents, holdout=self.holdout, in_test=in_test[kept])
+
+
+def _counts(requests: dict[str, list[tuple[str, str]]]) -> str:
+    train, val, test = (len(requests[part]) for part in PARTS)
+    n_intents = len({intent for part in PARTS for _, intent in requests[part]})
+    return f"{train}, {val} and {test} requests of {n_intents} intents"
 
 
 def _read(path: Path) -> Any:

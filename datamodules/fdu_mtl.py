@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from datamodules._files import check_counts
 from datamodules._sentiment import sentiments
 from datamodules._texts import chosen, first_of_each, read_files
 from lifelong.text import TextDomain, TextEncoding, TextSource
@@ -37,6 +38,7 @@ FILES = {
     "mr": "MR",
 }
 """The domains in the order of the paper, and the files of each."""
+OFFICIAL = "25380 training and 6400 test reviews"
 SIGNS = ("0", "1")
 """Negative and positive, as the files write them."""
 
@@ -86,6 +88,8 @@ def read_reviews(root: str | None) -> dict[tuple[str, str], list[tuple[str, int]
     parts = {(name, part): f"data/fdu-mtl/{FILES[name]}.task.{part}" for name in FILES for part in ("train", "test")}
     files = read_files(root, FOLDER, list(parts.values()), ORIGIN)
     rows = [(key, *review) for key, file in parts.items() for review in _reviews(file, files[file])]
+    n_test = sum(part == "test" for (_, part), _, _ in rows)
+    check_counts("FDU-MTL", f"{len(rows) - n_test} training and {n_test} test reviews", OFFICIAL)
     filled = [review for review in rows if review[1]]
     kept = first_of_each([text for _, text, _ in filled], np.array([part == "test" for (_, part), _, _ in filled]))
     log.info(

@@ -5,21 +5,29 @@ Shapes: ``M`` images, ``H`` and ``W`` pixels.
 
 from __future__ import annotations
 
-import gzip
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import IO, ClassVar
 
 import numpy as np
 import torch
 
-from datamodules._files import data_root, fetch, resized
+from datamodules._archives import opened, read_up_to
+from datamodules._download import Download, fetch
+from datamodules._files import check_counts, data_root, resized
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 
 HALVES = ("train", "t10k")
+COUNTS = {"train": 60_000, "t10k": 10_000}
+"""Images of both data sets."""
+LARGEST = 1 << 30
+"""Bytes of data that an idx file is read with at most, whatever its header says; those of MNIST have 47 million."""
+LARGEST_PACKED = 1 << 25
+"""Bytes that are downloaded of one file at most; the images of Fashion-MNIST have 26 million."""
 UNSIGNED_BYTE = 8
 """The idx code of the only element type that image files use."""
 
@@ -29,7 +37,8 @@ class _IdxSource(Source):
 
     NAME: ClassVar[str]
     FOLDER: ClassVar[str]
-    URL: ClassVar[str]
+    MIRRORS: ClassVar[Sequence[str]]
+    HASHES: ClassVar[Mapping[str, str]]
     CLASSES: ClassVar[Sequence[str]]
 
     def __init__(
@@ -49,6 +58,9 @@ class _IdxSource(Source):
         """Load one domain with the training and the test half, as far as they are there."""
         located = self._locate()
         halves = [_read_half(folder, half) for folder, half in located]
+        for (drawn, _), (_, half) in zip(halves, located, strict=True):
+            found = "{} images of {}×{}".format(*drawn.shape)
+            check_counts(f"the half {half} of {self.NAME}", found, f"{COUNTS[half]} images of 28×28")
         x, y = (np.concatenate(arrays) for arrays in zip(*halves, strict=True))
         in_test = np.concatenate(
             [np.full(len(h[1]), half == HALVES[1]) for h, (_, half) in zip(halves, located, strict=True)]
@@ -68,10 +80,8 @@ class _IdxSource(Source):
             if halves := [(folder, half) for half in HALVES if _find(folder, half, "images-idx3")]:
                 return halves
         folder = root / self.FOLDER
-        for half in HALVES:
-            for kind in ("images-idx3", "labels-idx1"):
-                name = f"{half}-{kind}-ubyte.gz"
-                fetch(self.URL + name, folder / name)
+        for name, digest in self.HASHES.items():
+            fetch(Download(tuple(mirror + name for mirror in self.MIRRORS), digest, LARGEST_PACKED), folder / name)
         return [(folder, half) for half in HALVES]
 
 
@@ -99,7 +109,19 @@ class MNIST(_IdxSource):
 
     NAME = "MNIST"
     FOLDER = "mnist"
-    URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    MIRRORS = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    )
+    # Of the files whose MD5 torchvision 0.28 gives.
+    HASHES = MappingProxyType(
+        {
+            "train-images-idx3-ubyte.gz": "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "train-labels-idx1-ubyte.gz": "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "t10k-images-idx3-ubyte.gz": "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "t10k-labels-idx1-ubyte.gz": "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        }
+    )
     CLASSES = tuple("0123456789")
 
 
@@ -127,7 +149,23 @@ class FashionMNIST(_IdxSource):
 
     NAME = "Fashion-MNIST"
     FOLDER = "fashion-mnist"
-    URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+    # The authors' own address, http://fashion-mnist.s3-website.eu-central-1.amazonaws.com, has no TLS. The same bucket
+    # answers over TLS by its other name; whether it does today could not be tried where this was written, and neither
+    # could GitHub, so both are here and the hash decides. The commit's files are those of the bucket: of the test half
+    # git's own hashes are those of the files that torchvision names by MD5.
+    MIRRORS = (
+        "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/"
+        "b2617bb6d3ffa2e429640350f613e3291e10b141/data/fashion/",
+    )
+    HASHES = MappingProxyType(
+        {
+            "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",  # torchvision's; no copy was at hand
+            "train-labels-idx1-ubyte.gz": "sha256:a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "t10k-images-idx3-ubyte.gz": "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "t10k-labels-idx1-ubyte.gz": "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        }
+    )
     CLASSES = (
         "T-shirt/top",
         "trouser",
@@ -167,23 +205,34 @@ def read_idx(path: Path) -> np.ndarray:
     The format: two zero bytes, the element type, the number of dimensions, their sizes as big-endian int32, the data.
 
     Raises:
-        ValueError: when the file is not idx or not complete.
+        ValueError: when the file is not idx, not complete, or has more data than its header says.
     """
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with opened(path) as file:
+            shape = _read_shape(file, path)
+            expected = math.prod(shape)
+            if expected > LARGEST:
+                raise ValueError(
+                    f"{path} has the header {shape}: an idx file of at most {LARGEST} bytes is read; remove it"
+                )
+            data = read_up_to(file, expected)
+            more = file.read(1)  # at its end a packed file is compared with its checksum
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}): remove it to download it again") from error
-    if len(data) < 4 or data[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        raise ValueError(f"{path} is not an idx file of unsigned bytes (it begins with {data[:4]!r}): remove it")
-    n_dims = data[3]
-    shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(n_dims))
-    expected, size = math.prod(shape), len(data) - 4 - 4 * n_dims
-    if size != expected:
+    if more or len(data) != expected:
         raise ValueError(
-            f"{path} has {max(size, 0)} bytes of data, but its header {shape} needs {expected}: "
-            f"remove it to download it again"
+            f"{path} has {f'more than {expected}' if more else len(data)} bytes of data, but its header {shape} needs "
+            f"{expected}: remove it to download it again"
         )
-    return np.frombuffer(bytearray(data), np.uint8, offset=4 + 4 * n_dims).reshape(shape)
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _read_shape(file: IO[bytes], path: Path) -> tuple[int, ...]:
+    begin = file.read(4)
+    if len(begin) < 4 or begin[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+        raise ValueError(f"{path} is not an idx file of unsigned bytes (it begins with {begin!r}): remove it")
+    sizes = file.read(4 * begin[3])
+    return tuple(int.from_bytes(sizes[4 * i : 4 * i + 4], "big") for i in range(begin[3]))
 
 
 def _first_of_each(y: np.ndarray, count: int | None) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from datamodules._files import check_counts
 from datamodules._sentiment import SENTIMENTS, sentiments
 from datamodules._texts import chosen, first_of_each, read_files
 from lifelong.text import TextDomain, TextEncoding, TextSource
@@ -20,6 +21,7 @@ from lifelong.text import TextDomain, TextEncoding, TextSource
 ORIGIN = "https://alt.qcri.org/semeval2017/task4/"
 FOLDER = "semeval2017-task4a"
 TEST_YEAR = 2017
+OFFICIAL = "50334 tweets and 12284 of the official test"
 FILES = {
     2013: ("twitter-2013train-A.txt", "twitter-2013dev-A.txt", "twitter-2013test-A.txt"),
     2014: ("twitter-2014test-A.txt", "twitter-2014sarcasm-A.txt"),
@@ -113,6 +115,8 @@ def read_tweets(root: str | None) -> list[Tweet]:
     names = {f"{folders[year]}/{file}": year for year in YEARS for file in FILES[year]}
     files = read_files(root, FOLDER, list(names), ORIGIN)
     tweets = [tweet for name, year in names.items() for tweet in _tweets(name, year, files[name])]
+    n_test = sum(tweet.year == TEST_YEAR for tweet in tweets)
+    check_counts("SemEval-2017", f"{len(tweets) - n_test} tweets and {n_test} of the official test", OFFICIAL)
     return _without_copies(_without_copies(tweets, lambda tweet: tweet.number), lambda tweet: tweet.text)
 
 

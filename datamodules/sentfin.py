@@ -10,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules._files import data_root, fetch
+from datamodules._download import Download, fetch
+from datamodules._files import check_counts, data_root
 from datamodules._sentiment import sentiments
 from datamodules._texts import first_of_each
 from lifelong.text import Table, TextDomain, TextEncoding, TextSource, read_table
 
 URL = "https://raw.githubusercontent.com/pyRis/SEntFiN/84c747fcacea2f7bd96248b084dfa0d81fb4a181/SEntFiN.csv"
+DIGEST = "sha256:570af7ba58f724f3fcc414dd5ba80da5b1a3b342134d76c6ebdf53a32c54a92f"
 FOLDER, FILE = "sentfin", "SEntFiN.csv"
+LARGEST = 1 << 22
+"""Bytes that are downloaded at most; the file has 1.1 million."""
+N_HEADLINES = 10_753
 DECISION = re.compile(r"(?:^\{|, )['\"](.*?)['\"]: ['\"](positive|negative|neutral)['\"]")
 """An entity and its sentiment; the column is no Python literal where a name has an apostrophe."""
 
@@ -50,7 +55,9 @@ class SEntFiN(TextSource):
 
     def text_domains(self) -> list[TextDomain]:
         """Read all headlines into one domain."""
-        headlines = _headlines(read_table(self._locate()))
+        table = read_table(self._locate())
+        headlines = _headlines(table)
+        check_counts("SEntFiN", f"{len(table.rows)} headlines", f"{N_HEADLINES} headlines")
         kept = [headlines[number] for number in first_of_each([text for text, _ in headlines])]
         rows = [(text, self.classes.index(label)) for text, label in kept if label in self.classes]
         return [TextDomain("SEntFiN", [text for text, _ in rows], np.array([y for _, y in rows]), self.classes)]
@@ -60,7 +67,7 @@ class SEntFiN(TextSource):
         for path in (root / FOLDER / FILE, root / FILE):
             if path.is_file():
                 return path
-        fetch(URL, root / FOLDER / FILE)
+        fetch(Download((URL,), DIGEST, LARGEST), root / FOLDER / FILE)
         return root / FOLDER / FILE
 
 

@@ -181,8 +181,15 @@ def make(id: str, options: Mapping[str, Any]) -> Any:
     """Make an environment without gymnasium's wrappers, which would reset it or limit its time.
 
     Raises:
-        ValueError: when no environment has that id, or it is not one of MuJoCo with a flat observation.
+        ValueError: when no environment has that id, it names a module, or it is not one of MuJoCo with a flat
+            observation.
     """
+    if ":" in id:
+        # gymnasium imports what stands before the colon: so a config could have any module run.
+        raise ValueError(
+            f"GymRobot has the id {id!r}, which imports a module: give the id alone, and a robot of your own that "
+            "imports it (--data.sources.robot mine.Robot)"
+        )
     imported("mujoco", "GymRobot")
     gymnasium = imported("gymnasium", "GymRobot")
     try:

@@ -29,14 +29,9 @@ def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
     Raises:
         ValueError: when no run is named, or nothing is to be learnt.
     """
-    if not args or args[0].startswith("-"):
-        raise ValueError(f"extend goes on with a run, and none is named: {USAGE}, or last for the newest below runs/")
-    run, options = args[0], list(args[1:])
-    folder = Path(find_last("runs", None)).parent.parent if run == "last" else Path(run)
+    folder, options = find_run(args), list(args[1:])
     saved = folder / "config.yaml"
-    if not saved.is_file():
-        raise ValueError(f"{folder} is no run folder: there is no {saved}; {USAGE}")
-    if run == "last":
+    if args[0] == "last":
         print(f"last is {folder}")
     learnt = Learnt(folder)
     parsed = parse("extend", options, saved)
@@ -45,6 +40,23 @@ def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
     if sources != given:
         parsed = parse("extend", [*options, f"--data.sources={json.dumps(sources)}"], saved)
     return parsed, learnt.checkpoint
+
+
+def find_run(args: Sequence[str]) -> Path:
+    """Return the folder of the run that is extended.
+
+    Args:
+        args: the run (a folder, or ``last``) and options.
+
+    Raises:
+        ValueError: when no run is named, or its folder has no config.
+    """
+    if not args or args[0].startswith("-"):
+        raise ValueError(f"extend goes on with a run, and none is named: {USAGE}, or last for the newest below runs/")
+    folder = Path(find_last("runs", None)).parent.parent if args[0] == "last" else Path(args[0])
+    if not (saved := folder / "config.yaml").is_file():
+        raise ValueError(f"{folder} is no run folder: there is no {saved}; {USAGE}")
+    return folder
 
 
 def _sources(parsed: Parsed) -> list[dict[str, Any]]:

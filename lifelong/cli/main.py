@@ -6,20 +6,23 @@ import os
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lifelong.cli.extend import parse_extension
+from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.nearest import unknown_class, unknown_option
-from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse
+from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
 from lifelong.run import plugins
+from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
+from lifelong.run.trust import limits_of
 from lifelong.training.stream_module import StreamModule
 
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
@@ -58,14 +61,16 @@ def run(command: str, args: Sequence[str]) -> None:
         ValueError: when a setting is wrong.
     """
     plugins.load()
-    checkpoint: str | None
-    if command == "extend":
-        parsed, checkpoint = parse_extension(args)
-    else:
-        checkpoint = _checkpoint(args)
-        parsed = parse(command, args, _saved_config(checkpoint))
-    L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
-    made = parsed.parser.instantiate(parsed.config).as_dict()
+    checkpoint = None if command == "extend" else _checkpoint(args)
+    saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
+    with _limits(args, saved):
+        if command == "extend":
+            parsed, checkpoint = parse_extension(args)
+        else:
+            parsed = parse(command, args, saved)
+        L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
+        made = parsed.parser.instantiate(parsed.config).as_dict()
+    made.pop("trust")
     texts = made.pop("texts")
     if command != "predict" and texts.query is not None:
         raise ValueError(f"--texts.query is what predict answers, and {command} does not: leave it out")
@@ -106,9 +111,21 @@ def _checkpoint(args: Sequence[str]) -> str | None:
     return given
 
 
-def _saved_config(checkpoint: str | None) -> Path | None:
+def _saved_config(checkpoint: str | None, args: Sequence[str]) -> Path | None:
+    """The config beside a checkpoint, if there is one and the command line gives no other."""
+    if split_configs(args)[0]:
+        return None
     saved = Path(checkpoint).resolve().parent.parent / "config.yaml" if checkpoint else None
     return saved if saved is not None and saved.is_file() else None
+
+
+def _limits(args: Sequence[str], saved: Path | None) -> AbstractContextManager[None]:
+    """What the config beside a checkpoint may import; what the command line and its configs name is trusted."""
+    config = {} if saved is None else read_config(str(saved))
+    texts = [find_config(file).read_text(encoding="utf-8") for file in split_configs(args)[0]] if saved else []
+    root = option_value(args, "run.root") or "runs"
+    way_out = "give --trust if you trust its author"
+    return limits_of(saved, config, root, "--trust" in args, way_out, [*args, *texts])()
 
 
 def option_sentence(message: str) -> str:

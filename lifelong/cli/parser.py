@@ -29,7 +29,7 @@ from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 
 COMMANDS = ("fit", "extend", "validate", "test", "predict")
-NOT_KEPT = ("ckpt_path", "run", "texts")
+NOT_KEPT = ("ckpt_path", "run", "texts", "trust")
 """Options of one command, which are no part of a run's config."""
 
 
@@ -71,6 +71,7 @@ def make_parser(command: str) -> ArgumentParser:
     parser.add_class_arguments(StreamCheckpoint, "checkpoint")
     parser.add_class_arguments(RunOptions, "run")
     parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint; last is the newest run's")
+    parser.add_argument("--trust", action="store_true", help="import every class that a checkpoint's config names")
     parser.add_argument("--texts", type=Texts, default=Texts(), help="texts of your own, for predict")
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True)
     parser.set_defaults({f"trainer.{name}": value for name, value in DEFAULTS.items()})

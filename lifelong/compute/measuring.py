@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -153,13 +154,21 @@ def device_name(device: torch.device) -> str:
 
 
 def _kept(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
     try:
         entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        for entry in entries.values():
+            Plan(**entry["plan"])
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        warnings.warn(f"the plans in {path} are damaged ({error!r}): they are measured anew", stacklevel=2)
         return {}
     return entries
 
 
 def _keep(path: Path, key: str, entry: dict[str, Any]) -> None:
-    text = json.dumps(_kept(path) | {key: entry}, indent=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damage, which was told when the file was first read
+        kept = _kept(path)
+    text = json.dumps(kept | {key: entry}, indent=1)
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

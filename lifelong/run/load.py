@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lifelong.run.folder import find_last
 from lifelong.run.making import make, make_training
 from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
+from lifelong.run.trust import limits_of
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.checkpoint_file import read_checkpoint
@@ -27,29 +29,38 @@ def load(
     learner: Learner | None = None,
     strategies: Sequence[Strategy] | None = None,
     data: StreamDataModule | None = None,
+    trust: bool = False,
 ) -> Run:
     """Load a run: its results, the learner as its last checkpoint has it, and its strategies.
+
+    The config of a run that is not below ``runs`` imports installed plug-ins alone, unless it is trusted.
 
     Args:
         path: a run folder, one of its checkpoints, or ``last`` for the newest run below ``runs``.
         learner: the learner, made as for the run, where its config cannot make it.
         strategies: the strategies, likewise.
         data: the stream; made from the config where None, and not loaded before it is used.
+        trust: import every class that the config names, which runs the code of whoever wrote it.
 
     Raises:
         ValueError: when there is no such run, or something in it cannot be made again.
     """
     folder, checkpoint = _find(path)
     config = _read_config(folder)
-    made = _instantiate(config, learner, strategies)
+    given = {"model": learner, "strategies": strategies, "data": data}
+    read = {name: part for name, part in config.items() if given.get(name) is None}
+    limits = limits_of(folder / "config.yaml", read, "runs", trust, "give load(…, trust=True) if you trust its author")
+    with limits():
+        made = _instantiate(config, learner, strategies, data)
+        training = make_training(config)
     attached = made["strategies"] if strategies is None else strategies
-    module = StreamModule(learner or made["model"], attached, **make_training(config))
+    module = StreamModule(learner or made["model"], attached, **training)
     state = read_checkpoint(checkpoint)
     module.on_load_checkpoint(state)
     module.load_state_dict(state["state_dict"])
     module.eval()
     results = Results.load(folder) if (folder / "results.json").is_file() else None
-    return Run(folder, module, results, data=data or made.get("data"), config=config, trainer={})
+    return Run(folder, module, results, data=made["data"], config=config, trainer={}, limits=limits)
 
 
 def _find(path: str | Path) -> tuple[Path, Path]:
@@ -70,17 +81,20 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _instantiate(
-    config: Mapping[str, Any], learner: Learner | None, strategies: Sequence[Strategy] | None
+    config: Mapping[str, Any],
+    learner: Learner | None,
+    strategies: Sequence[Strategy] | None,
+    data: StreamDataModule | None,
 ) -> dict[str, Any]:
     plugins.load()
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {"data": data}
     if learner is None:
         made["model"] = make(Learner, "model", config, "learner")
     if strategies is None:
         made["strategies"] = make(list[Strategy], "strategies", config, "strategies")
-    try:
-        made["data"] = make(StreamDataModule, "data", config, "data")
-        made["data"].reseed(int(config.get("seed", 0)))
-    except ValueError:
-        made["data"] = None  # the run is of use without it
+    if data is None:
+        with contextlib.suppress(ValueError):  # the run is of use without it
+            stream = make(StreamDataModule, "data", config, "data")
+            stream.reseed(int(config.get("seed", 0)))
+            made["data"] = stream
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from lifelong.run.longer import Learnt
 from lifelong.run.making import make_checkpoint, make_trainer_arguments
 from lifelong.run.options import RunOptions
 from lifelong.run.train import train
+from lifelong.run.trust import Limits
 from lifelong.strategy import Chain
 from lifelong.training.stream_module import StreamModule
 
@@ -37,6 +39,7 @@ class Run:
         data: the stream; None where it is not at hand.
         config: what ``config.yaml`` says.
         trainer: arguments of the Trainer that trained it; evaluations take along where it ran.
+        limits: of what the config may import, where more of it is made into objects.
     """
 
     def __init__(
@@ -48,11 +51,12 @@ class Run:
         data: StreamDataModule | None,
         config: Mapping[str, Any],
         trainer: Mapping[str, Any],
+        limits: Limits = nullcontext,
     ) -> None:
         self.folder, self.config = folder, dict(config)
         self.model = module
         """What answers: the learner with its strategies."""
-        self._results, self._data, self._trainer = results, data, dict(trainer)
+        self._results, self._data, self._trainer, self._limits = results, data, dict(trainer), limits
 
     # -- what was learnt ------------------------------------------------------------------------------------------
 
@@ -174,7 +178,8 @@ class Run:
                 old = [learnt.without_examples(place) for place in range(len(old))]
         data = self.data.with_sources([*old, *sources])
         self.learner.grow(data.n_classes)
-        settings = {**(self._trainer or make_trainer_arguments(self.config)), **trainer}
+        with self._limits():
+            settings = {**(self._trainer or make_trainer_arguments(self.config)), **trainer}
         checkpoint = make_checkpoint(self.config)
         configuration = describe(self.model, data, checkpoint, settings)
         _, results = train(

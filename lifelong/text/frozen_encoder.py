@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,15 +29,18 @@ KEPT_AT_ONCE = 512
 """Embeddings written together: what an interruption costs."""
 SHOW_PROGRESS_FROM = 256
 """Fewer texts than this are embedded before a progress bar could be read."""
-VERSION = 1
+VERSION = 2
 """Of what is kept; another one is computed anew."""
+N_CHECK = 4
+"""Bytes of the checksum behind each embedding."""
 
 
 class FrozenEncoder(TextEncoding):
     """Embed texts by a language model that never changes (extra ``text``): tasks cost what an MLP costs.
 
     Each text is embedded once and kept in a file of the cache folder (``LIFELONG_CACHE``, else ``~/.cache/lifelong``)
-    that is named by the model's weights, its tokenizer and the settings; the key of a text is its content.
+    that is named by the model's weights, its tokenizer and the settings; the key of a text is its content. What is read
+    is compared with its checksum, and computed anew, with a warning, where it is damaged.
 
     Args:
         model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
@@ -141,24 +146,48 @@ class _Cache:
             ) from error
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Return the rows that are kept of some keys."""
-        stored: dict[bytes, np.ndarray] = {}
+        """Return the rows that are kept of some keys, but those that are damaged."""
+        stored: dict[bytes, bytes] = {}
         unique = list(dict.fromkeys(keys))
-        with self._open() as file:
-            for start in range(0, len(unique), 500):
-                chunk = unique[start : start + 500]
-                marks = ",".join("?" * len(chunk))
-                rows = file.execute(f"SELECT key, row FROM embeddings WHERE key IN ({marks})", chunk)
-                stored |= {key: np.frombuffer(row, np.float32) for key, row in rows}
-        return stored
+        try:
+            with self._open() as file:
+                for start in range(0, len(unique), 500):
+                    chunk = unique[start : start + 500]
+                    marks = ",".join("?" * len(chunk))
+                    stored |= file.execute(f"SELECT key, row FROM embeddings WHERE key IN ({marks})", chunk)
+        except ValueError as error:
+            if not _is_damaged(error.__cause__):
+                raise
+            self._start_anew(error)
+        whole = {key: row for key, row in stored.items() if row[-N_CHECK:] == _checksum(key, row[:-N_CHECK])}
+        if n_damaged := len(stored) - len(whole):
+            warnings.warn(f"{n_damaged} embeddings in {self.path} are damaged: they are computed anew", stacklevel=3)
+        return {key: np.frombuffer(row[:-N_CHECK], np.float32) for key, row in whole.items()}
+
+    def _start_anew(self, error: ValueError) -> None:
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            raise error from error.__cause__
+        reason = error.__cause__
+        warnings.warn(f"the embeddings in {self.path} are damaged ({reason}): they are computed anew", stacklevel=4)
 
     def keep(self, rows: dict[bytes, np.ndarray]) -> None:
         """Write some rows."""
         with self._open() as file:
             file.executemany(
                 "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
-                [(key, row.astype(np.float32).tobytes()) for key, row in rows.items()],
+                [(key, (data := row.astype(np.float32).tobytes()) + _checksum(key, data)) for key, row in rows.items()],
             )
+
+
+def _checksum(key: bytes, row: bytes) -> bytes:
+    return zlib.crc32(key + row).to_bytes(N_CHECK, "little")
+
+
+def _is_damaged(error: BaseException | None) -> bool:
+    """Tell a damaged file from one that is locked or cannot be written, for which SQLite has another class."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
 
 
 @contextmanager

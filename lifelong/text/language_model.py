@@ -34,14 +34,14 @@ def load_body(folder: Path, who: str) -> nn.Module:
     transformers = imported("transformers", who)
     transformers.utils.logging.disable_progress_bar()
     try:
-        config = transformers.AutoConfig.from_pretrained(folder)
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         for name, value in config.to_dict().items():
             if "drop" in name and isinstance(value, float):
                 setattr(config, name, 0.0)
         # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
         how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
         with _only_errors("transformers"):
-            body, report = transformers.AutoModel.from_pretrained(folder, **how)
+            body, report = transformers.AutoModel.from_pretrained(folder, trust_remote_code=False, **how)
     except Exception as error:  # damaged files have one of safetensors
         first = str(error).strip().partition("\n")[0]
         raise ValueError(

@@ -52,7 +52,8 @@ def model_folder(model: str, who: str) -> Path:
 
 
 def _inside_package(name: str, who: str) -> Path:
-    spec = importlib.util.find_spec(name)
+    # Looking for a package inside another imports the other one.
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
     folder = None if spec is None or spec.origin is None else Path(spec.origin).parent / "model"
     if folder is None or not folder.is_dir():
         what = "is not installed" if spec is None else "has no folder named model"

@@ -61,7 +61,7 @@ def load_tokenizer(model: str, who: str) -> Any:
     auto = imported("transformers", who).AutoTokenizer
     folder = model_folder(model, who)
     try:
-        tokenizer = auto.from_pretrained(folder)
+        tokenizer = auto.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         first = str(error).strip().partition("\n")[0]
         raise ValueError(

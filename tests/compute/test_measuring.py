@@ -79,9 +79,14 @@ def test_what_is_found_is_told_kept_and_not_measured_again(
     assert [found["plan"] for found in json.loads(cache.read_text()).values()] == [asdict(plan)]
     monkeypatch.setattr(measuring, "search", None)
     assert measured(RUNNER, learner, batch) == plan
-    cache.write_text("{half")  # a file that cannot be read is as none
-    with pytest.raises(TypeError):
-        measured(RUNNER, learner, batch)
+    # A file that cannot be read, or says something else, is as none.
+    for damaged in ("{half", "[]", '{"some": {"plan": {"mapping": "vmap", "pieces": 3}}}'):
+        cache.write_text(damaged)
+        with (
+            pytest.raises(TypeError),
+            pytest.warns(UserWarning, match=r"the plans in .* are damaged \(.*: they are measured"),
+        ):
+            measured(RUNNER, learner, batch)
 
 
 @pytest.mark.parametrize("other", [MAML(nn.Linear(4, 3), n_inner_steps=2), MAML(MLP(n_inputs=4, n_outputs=3))])

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.datamodules.https_server import Server, serving
 
 REAL_DATA = Path(os.environ.get("LIFELONG_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -14,6 +17,13 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read from or written to folders of the person who runs the tests."""
     monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LIFELONG_DATA", raising=False)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """An empty server on localhost over TLS, which this process trusts."""
+    with serving(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

@@ -169,7 +169,9 @@ def test_what_was_collected_is_kept_whole(tmp_path: Path, monkeypatch: pytest.Mo
             slides(Slider(edge=50)).domains()
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    for one, other in zip(first, slides().domains(), strict=True):
+    with pytest.warns(UserWarning, match=r"the arrays in .*dynamics-.*npz are damaged .*: they are collected anew"):
+        again = slides().domains()
+    for one, other in zip(first, again, strict=True):
         assert torch.equal(one.x, other.x)
 
 

@@ -10,6 +10,8 @@ from datamodules.fdu_mtl import FILES
 from lifelong.text import HashedWords
 from tests.datamodules.text_files import pack, review_files, unpack
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* here, the official one has:UserWarning")
+
 BOOKS, MR = "data/fdu-mtl/books.task.train", "data/fdu-mtl/MR.task.train"
 
 
@@ -47,7 +49,16 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         FDUMTL(encoding=HashedWords(), root=str(tmp_path)).text_domains()
 
 
+def test_other_counts_than_the_official_ones_are_told(tmp_path: Path) -> None:
+    pack(tmp_path / "fdu-mtl/fdu-mtl.tar.xz", review_files())
+    with pytest.warns(
+        UserWarning, match="FDU-MTL has 160 training and 64 test reviews here, the official one has 25380"
+    ):
+        FDUMTL(encoding=HashedWords(), root=str(tmp_path)).text_domains()
+
+
 @pytest.mark.real_data
+@pytest.mark.filterwarnings("error")
 def test_the_real_archive_has_its_counts(real_data: Path, caplog: pytest.LogCaptureFixture) -> None:
     if not (real_data / "fdu-mtl").is_dir():
         pytest.skip(f"no FDU-MTL under {real_data}: set LIFELONG_DATA")

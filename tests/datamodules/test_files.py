@@ -1,15 +1,17 @@
-"""Files that sources fetch and cache: whole or not at all, also where an open file cannot be replaced."""
+"""Files that sources cache: whole or not at all, also where an open file cannot be replaced."""
 
 from __future__ import annotations
 
+import io
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from datamodules._files import cached_images, data_root, fetch, written_whole
+from datamodules._files import cached_images, data_root, written_whole
 
 
 @pytest.fixture(autouse=True)
@@ -48,16 +50,6 @@ def test_what_another_process_holds_open_stays(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "in/a").read_text() == "theirs"
 
 
-def test_a_download_that_another_process_has_ended_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "source").write_bytes(b"data")
-    fetch((tmp_path / "source").as_uri(), tmp_path / "in/a")
-    assert (tmp_path / "in/a").read_bytes() == b"data"
-    monkeypatch.setattr(os, "replace", no_replace)
-    fetch((tmp_path / "source").as_uri(), tmp_path / "in/a")
-    with pytest.raises(ValueError, match=r"^b was looked for in .* and could not be downloaded .*LIFELONG_DATA"):
-        fetch((tmp_path / "source").as_uri(), tmp_path / "in/b")
-
-
 def decoded(**settings: Any) -> Any:
     return cached_images("some", (), [], (3, 1, 2, 2), lambda i: np.full((1, 2, 2), i, np.uint8), **settings)
 
@@ -68,11 +60,54 @@ def test_images_that_another_process_has_cached_are_read(tmp_path: Path, monkeyp
     (cached,) = (tmp_path / "cache").iterdir()
     cached.write_bytes(b"damaged")
     monkeypatch.setattr(os, "replace", no_replace)
-    with pytest.raises(ValueError, match="are damaged and open in another process: end it, or remove it"):
+    with (
+        pytest.raises(ValueError, match="are damaged and open in another process: end it, or remove it"),
+        pytest.warns(UserWarning, match="are damaged"),
+    ):
         decoded()
     cached.unlink()
     with pytest.raises(ValueError, match=r"^decoded images cannot be kept in .*LIFELONG_CACHE$"):
         decoded()
+
+
+@pytest.mark.parametrize("memory_map", [False, True])
+@pytest.mark.parametrize("place", [-1, -3, -5, 10])
+def test_a_cached_image_that_has_changed_is_decoded_anew(tmp_path: Path, memory_map: bool, place: int) -> None:
+    first = decoded(memory_map=memory_map).clone()
+    (cached,) = (tmp_path / "cache").iterdir()
+    whole = cached.read_bytes()
+    changed = bytearray(whole)
+    changed[place] ^= 1
+    cached.write_bytes(changed)
+    with pytest.warns(
+        UserWarning, match=r"images in .*some-.*npy are damaged \(its bytes do not fit its checksum\): they"
+    ):
+        again = decoded(memory_map=memory_map)
+    assert again.tolist() == first.tolist()
+    assert cached.read_bytes() == whole
+    assert decoded(memory_map=memory_map).tolist() == first.tolist()
+
+
+def test_objects_in_a_cache_are_not_loaded(tmp_path: Path) -> None:
+    decoded()
+    (cached,) = (tmp_path / "cache").iterdir()
+    file = io.BytesIO()
+    np.save(file, np.array([Opens(tmp_path / "opened")], dtype=object), allow_pickle=True)
+    data = file.getvalue()
+    cached.write_bytes(data + zlib.crc32(data).to_bytes(4, "little"))
+    with pytest.warns(UserWarning, match=r"damaged \(Object arrays cannot be loaded"):
+        assert decoded()[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert not (tmp_path / "opened").exists()
+
+
+class Opens:
+    """Opens a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
 
 
 def test_the_root_is_the_argument_then_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

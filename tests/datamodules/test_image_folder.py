@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def test_a_memory_map_holds_the_same_pixels(root):
 def test_only_what_exceeds_cache_bytes_is_mapped(root, monkeypatch, cache_bytes, mode):
     modes = []
     load = np.load
-    monkeypatch.setattr(np, "load", lambda path, mmap_mode: modes.append(mmap_mode) or load(path, mmap_mode=mmap_mode))
+    monkeypatch.setattr(
+        np, "load", lambda path, mmap_mode, **how: modes.append(mmap_mode) or load(path, mmap_mode, **how)
+    )
     ImageFolder(root=str(root), image_size=8, cache_bytes=cache_bytes).domains()
     assert set(modes) == {mode}
 
@@ -119,7 +122,12 @@ def test_a_cache_file_of_other_content_is_rebuilt(root, tmp_path, content):
     first = source.domains()
     for cached in (tmp_path / "cache").iterdir():
         np.save(cached, content)
-    assert all(torch.equal(a.x, b.x) for a, b in zip(first, source.domains(), strict=True))
+        cached.write_bytes((data := cached.read_bytes()) + zlib.crc32(data).to_bytes(4, "little"))
+    with pytest.warns(
+        UserWarning, match=r"damaged \(it has .* of shape .*, but uint8 of shape \(6, 3, 8, 8\) was written\)"
+    ):
+        again = source.domains()
+    assert all(torch.equal(a.x, b.x) for a, b in zip(first, again, strict=True))
 
 
 def test_a_missing_root_is_named(tmp_path):

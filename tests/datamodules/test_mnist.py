@@ -10,6 +10,10 @@ import torch
 from datamodules import MNIST, FashionMNIST
 from datamodules.mnist import read_idx
 from lifelong.data.splits import split_domain
+from tests.datamodules.https_server import digest_of
+from tests.datamodules.memory import at_most
+
+pytestmark = pytest.mark.filterwarnings("ignore:the half .* here, the official one has:UserWarning")
 
 
 def _idx(array: np.ndarray) -> bytes:
@@ -103,24 +107,83 @@ def test_labels_must_be_there_and_fit(tmp_path):
         MNIST(root=str(tmp_path)).domains()
 
 
-def test_what_is_missing_is_downloaded_once(tmp_path, monkeypatch):
+def test_what_is_missing_is_downloaded_once(tmp_path, monkeypatch, server):
     for half in ("train", "t10k"):
         _write_half(tmp_path / "mirror", half, 10)
-    monkeypatch.setattr(MNIST, "URL", (tmp_path / "mirror").as_uri() + "/")
+    server.files = {path.name: path.read_bytes() for path in (tmp_path / "mirror").iterdir()}
+    monkeypatch.setattr(MNIST, "MIRRORS", (server.url + "absent/", server.url))
+    monkeypatch.setattr(MNIST, "HASHES", {name: digest_of(data) for name, data in server.files.items()})
     (first,) = MNIST(root=str(tmp_path / "data")).domains()
     assert len(first.x) == 20
-    monkeypatch.setattr(MNIST, "URL", (tmp_path / "nowhere").as_uri() + "/")
+    assert sorted(path.name for path in (tmp_path / "data/mnist").iterdir()) == sorted(server.files)
+    server.files = {}
     (again,) = MNIST(root=str(tmp_path / "data")).domains()
     assert torch.equal(first.x, again.x)
 
 
-def test_a_failed_download_says_what_where_and_the_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(FashionMNIST, "URL", (tmp_path / "nowhere").as_uri() + "/")
+def test_a_failed_download_says_what_where_and_the_way_out(tmp_path, monkeypatch, server):
+    monkeypatch.setattr(FashionMNIST, "MIRRORS", (server.url,))
     with pytest.raises(
         ValueError, match=r"train-images-idx3-ubyte.gz was looked for in .*fashion-mnist .*LIFELONG_DATA"
     ):
         FashionMNIST(root=str(tmp_path)).domains()
-    assert list((tmp_path / "fashion-mnist").iterdir()) == []
+    assert [path.name for path in (tmp_path / "fashion-mnist").iterdir()] in ([], [".train-images-idx3-ubyte.gz.lock"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_other_counts_than_the_official_ones_are_told(tmp_path):
+    _write_half(tmp_path, "t10k", 20)
+    message = "the half t10k of MNIST has 20 images of 28×28 here, the official one has 10000 images of 28×28: results"
+    with pytest.warns(UserWarning, match=message):
+        MNIST(root=str(tmp_path)).domains()
+
+
+@pytest.mark.parametrize("source", [MNIST, FashionMNIST])
+def test_mirrors_are_over_tls_and_every_file_has_a_hash(source):
+    assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in source.MIRRORS)
+    assert sorted(source.HASHES) == sorted(
+        f"{half}-{kind}-ubyte.gz" for half in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    )
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("source", [MNIST, FashionMNIST])
+def test_the_published_files_have_the_hashes(source, real_data):
+    files = {name: real_data / source.FOLDER / name for name in source.HASHES}
+    if not (there := {name: path for name, path in files.items() if path.is_file()}):
+        pytest.skip(f"no {source.FOLDER} under {real_data}: set LIFELONG_DATA")
+    assert {name: digest_of(path.read_bytes()) for name, path in there.items()} == {
+        name: source.HASHES[name] for name in there
+    }
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("more", [b"x", bytes(1 << 22)])
+def test_more_data_than_the_header_says_is_refused(tmp_path, packed, more):
+    data = _idx(np.zeros((2, 3), np.uint8)) + more
+    path = tmp_path / ("f.gz" if packed else "f")
+    path.write_bytes(gzip.compress(data) if packed else data)
+    with (
+        at_most(1 << 21),
+        pytest.raises(ValueError, match=r"f.* has more than 6 bytes of data, but its header \(2, 3\) needs 6: remove"),
+    ):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("shape", [(1 << 31, 1 << 31), (1 << 20, 33, 33)])
+def test_a_header_that_asks_for_all_memory_is_refused(tmp_path, shape):
+    path = tmp_path / "f.gz"
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)))
+    with pytest.raises(ValueError, match=r"f.gz has the header .*: an idx file of at most 1073741824 bytes is read"):
+        read_idx(path)
+
+
+def test_a_packed_file_is_compared_with_its_checksum(tmp_path):
+    data = bytearray(gzip.compress(_idx(np.arange(50))))
+    data[-5] ^= 1
+    (tmp_path / "f.gz").write_bytes(data)
+    with pytest.raises(ValueError, match=r"f.gz cannot be unpacked \(CRC check failed"):
+        read_idx(tmp_path / "f.gz")
 
 
 def test_the_official_test_half_is_the_test_part(tmp_path):

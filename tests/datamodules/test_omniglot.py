@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import Omniglot
+from datamodules import Omniglot, omniglot
 from datamodules.omniglot import balanced_groups
 from lifelong.data.pool import TaskShape
 from lifelong.data.sampling import draw_task
 from lifelong.data.stream import build_stream
+from tests.datamodules.https_server import digest_of
+from tests.datamodules.memory import at_most
 
 SIZES = {"background": {"Greek": 3, "Latin": 2}, "evaluation": {"Old_Church": 4}}
-unofficial = pytest.mark.filterwarnings("ignore:Omniglot's .* set has:UserWarning")
+unofficial = pytest.mark.filterwarnings("ignore:the .* set of Omniglot has:UserWarning")
 
 
 def _png(seed: int) -> bytes:
@@ -104,7 +107,8 @@ def test_the_cache_is_rebuilt_when_it_is_damaged_or_stale(root, tmp_path, monkey
         patch.setattr("datamodules.omniglot._ink", lambda *_: pytest.fail("decoded again"))
         assert torch.equal(source.domains()[0].x, first)
     cached.write_bytes(cached.read_bytes()[:-100])
-    assert torch.equal(source.domains()[0].x, first)
+    with pytest.warns(UserWarning, match="the decoded images in .* are damaged .*: they are decoded anew"):
+        assert torch.equal(source.domains()[0].x, first)
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [cached.name]
     os.utime(Path(root) / "omniglot" / "images_evaluation.zip", (1, 1))
     source.domains()
@@ -168,22 +172,76 @@ def test_impossible_groups_are_refused(n_groups):
 
 
 def test_other_counts_than_the_official_ones_are_told(root):
-    with pytest.warns(UserWarning, match="background set has 5 characters and 10 drawings here, the official one 964"):
+    with pytest.warns(
+        UserWarning,
+        match="background set of Omniglot has 5 characters of 2 to 2 drawings here, the official one has 964",
+    ):
         Omniglot(root=root, subset="background", experiences="all").domains()
 
 
-def test_a_missing_archive_is_downloaded_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_missing_archive_is_downloaded_whole_or_not_at_all(tmp_path, monkeypatch, server):
     _write(tmp_path / "mirror", "evaluation", packed=True)
-    monkeypatch.setattr("datamodules.omniglot.URL", (tmp_path / "mirror").as_uri() + "/")
+    server.files = {path.name: path.read_bytes() for path in (tmp_path / "mirror").iterdir()}
+    digest = digest_of(server.files["images_evaluation.zip"])
+    monkeypatch.setattr(omniglot, "URL", server.url)
+    monkeypatch.setattr(omniglot, "HASHES", {"background": digest, "evaluation": digest})
     monkeypatch.setenv("LIFELONG_DATA", str(tmp_path / "data"))
-    with pytest.warns(UserWarning, match="evaluation set has 4 characters"):
+    with pytest.warns(UserWarning, match="evaluation set of Omniglot has 4 characters"):
         assert len(Omniglot(subset="evaluation", experiences="all").domains()[0].class_names) == 4
     assert [p.name for p in (tmp_path / "data" / "omniglot").iterdir()] == ["images_evaluation.zip"]
     with pytest.raises(
         ValueError, match=r"images_background.zip was looked for in .*omniglot and could not .*LIFELONG_DATA"
     ):
         Omniglot(subset="background").domains()
-    assert [p.name for p in (tmp_path / "data" / "omniglot").iterdir()] == ["images_evaluation.zip"]
+    names = {p.name for p in (tmp_path / "data" / "omniglot").iterdir()}
+    assert names - {".images_background.zip.lock"} == {"images_evaluation.zip"}
+
+
+@pytest.mark.parametrize(
+    "name", ["../images_background/Greek/character01/0001_01.png", "/Greek/c/1.png", "C:\\a\\b.png"]
+)
+def test_an_entry_that_leads_out_of_the_archive_is_refused(tmp_path, name):
+    archive = _write(tmp_path, "background", packed=True)
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(name, _png(0))
+    with pytest.raises(
+        ValueError, match=r"images_background\.zip has the entry '.*', which leads out of it: no data set"
+    ):
+        Omniglot(root=str(tmp_path), subset="background").domains()
+
+
+def test_a_link_in_the_archive_is_refused(tmp_path):
+    archive = _write(tmp_path, "background", packed=True)
+    link = zipfile.ZipInfo("images_background/Greek/character01/0009_01.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(ValueError, match=r"images_background\.zip has the entry '.*0009_01\.png', which is a link"):
+        Omniglot(root=str(tmp_path), subset="background").domains()
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_a_drawing_that_unpacks_to_much_is_refused(tmp_path, lies):
+    archive = tmp_path / "images_background.zip"
+    name = "images_background/Greek/character01/0001_01.png"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(name, bytes(1 << 26))
+    if lies:
+        data = archive.read_bytes()
+        archive.write_bytes(data.replace((1 << 26).to_bytes(4, "little"), (1 << 10).to_bytes(4, "little")))
+    with (
+        at_most(1 << 24),
+        pytest.raises(ValueError, match=r"0001_01\.png in .*zip is damaged \(.*\): remove .* to download it again"),
+    ):
+        Omniglot(root=str(tmp_path), subset="background").domains()
+
+
+def test_a_packing_without_a_limit_is_refused(tmp_path):
+    archive = tmp_path / "images_background.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("images_background/Greek/character01/0001_01.png", bytes(1 << 20))
+    with pytest.raises(ValueError, match="it is packed by method 14: expected 0 or 8"):
+        Omniglot(root=str(tmp_path), subset="background").domains()
 
 
 def test_damaged_and_empty_archives_are_named(tmp_path):

@@ -11,6 +11,8 @@ from datamodules.semeval2017 import read_tweets, without_escapes
 from lifelong.text import HashedWords, TextDomain
 from tests.datamodules.text_files import pack, tweet_files, unpack
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* here, the official one has:UserWarning")
+
 TRAIN = "dataset/train/twitter-{}-A.txt"
 TEST = "dataset/test/SemEval2017-task4-test.subtask-A.english.txt"
 
@@ -108,7 +110,17 @@ def test_what_is_missing_or_damaged_is_one_sentence(tmp_path: Path) -> None:
         domains(tmp_path / "a")
 
 
+def test_other_counts_than_the_official_ones_are_told(tmp_path: Path) -> None:
+    pack(tmp_path / "semeval2017-task4a/semeval2017-task4a.tar.xz", tweet_files())
+    message = (
+        "SemEval-2017 has 198 tweets and 18 of the official test here, the official one has 50334 tweets and 12284"
+    )
+    with pytest.warns(UserWarning, match=message):
+        SemEval2017(encoding=HashedWords(), root=str(tmp_path)).text_domains()
+
+
 @pytest.mark.real_data
+@pytest.mark.filterwarnings("error")
 def test_the_real_archive_has_its_counts(real_data: Path) -> None:
     if not (real_data / "semeval2017-task4a").is_dir():
         pytest.skip(f"no tweets of SemEval-2017 under {real_data}: set LIFELONG_DATA")

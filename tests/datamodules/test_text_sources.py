@@ -17,6 +17,8 @@ from lifelong.data.stream import build_stream
 from lifelong.text import HashedWords, TextEncoding, TextSource
 from tests.datamodules.text_files import all_of_them
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* here, the official one has:UserWarning")
+
 SOURCES: dict[str, Callable[..., TextSource]] = {
     "Texts": partial(Texts, domain_column="shop"),
     "SEntFiN": SEntFiN,

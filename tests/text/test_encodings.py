@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sqlite3
 import sys
 import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -230,10 +233,14 @@ def test_without_the_extra_a_sentence_names_it(encoding: Any, tmp_path: Path, mo
     assert told.endswith("pip install -c constraints.txt -e '.[text]'")
 
 
-def test_a_package_without_a_model_is_named(monkeypatch: Any) -> None:
+def test_a_package_without_a_model_is_named(tmp_path: Path, monkeypatch: Any) -> None:
     told = refusal(FrozenEncoder(model="package:no_such_package"))
     assert f"{WHO} has the model package:no_such_package, but the package no_such_package is not installed" in told
     assert "the package json has no folder named model" in refusal(FrozenEncoder(model="package:json"))
+    (tmp_path / "unasked").mkdir()
+    (tmp_path / "unasked/__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "the package unasked.inner is not installed" in refusal(FrozenEncoder(model="package:unasked.inner"))
 
 
 @needs_extra
@@ -286,12 +293,45 @@ def test_texts_beyond_the_positions_of_the_model_are_refused(kind: str, position
 
 
 @needs_extra
-def test_a_cache_that_cannot_be_written_or_read_is_named(model: str, tmp_path: Path, monkeypatch: Any) -> None:
-    FrozenEncoder(model=model).encode(["a film"])
+def test_a_damaged_cache_is_computed_anew(model: str, tmp_path: Path, monkeypatch: Any) -> None:
+    counting = Counting(monkeypatch)
+    first = FrozenEncoder(model=model).encode(TEXTS)
     (kept,) = (tmp_path / "cache").iterdir()
     kept.write_bytes(b"damaged" * 1000)
-    told = refusal(FrozenEncoder(model=model))
-    assert f"embeddings cannot be kept in {kept} (file is not a database): remove the file" in told
+    with pytest.warns(UserWarning, match="are damaged"):
+        assert torch.equal(FrozenEncoder(model=model).encode(TEXTS), first)
+    assert counting.n_texts == 12
+    assert torch.equal(FrozenEncoder(model=model).encode(TEXTS), first)
+    assert counting.n_texts == 12
+
+
+def test_embeddings_that_have_changed_are_not_returned(tmp_path: Path) -> None:
+    cache = frozen_encoder._Cache(tmp_path / "some.sqlite")
+    rows = {bytes([i]) * 16: np.full(3, i, np.float32) for i in range(4)}
+    cache.keep(rows)
+    keys = list(rows)
+    assert {key: row.tolist() for key, row in cache.find(keys).items()} == {k: r.tolist() for k, r in rows.items()}
+    with closing(sqlite3.connect(cache.path)) as file, file:
+        swap = "UPDATE embeddings SET row = (SELECT row FROM embeddings WHERE key = ?) WHERE key = ?"
+        file.execute(swap, (keys[3], keys[2]))
+        file.execute("UPDATE embeddings SET row = ? WHERE key = ?", (b"", keys[1]))
+    with pytest.warns(UserWarning, match=r"2 embeddings in .*some\.sqlite are damaged: they are computed anew"):
+        assert list(cache.find(keys)) == [keys[0], keys[3]]
+
+
+def test_a_file_that_is_no_database_is_replaced(tmp_path: Path) -> None:
+    cache = frozen_encoder._Cache(tmp_path / "some.sqlite")
+    cache.path.write_bytes(b"damaged" * 1000)
+    with pytest.warns(
+        UserWarning, match=r"some\.sqlite are damaged \(file is not a database\): they are computed anew"
+    ):
+        assert cache.find([b"0" * 16]) == {}
+    cache.keep({b"0" * 16: np.ones(2)})
+    assert cache.find([b"0" * 16])[b"0" * 16].tolist() == [1, 1]
+
+
+@needs_extra
+def test_a_cache_that_cannot_be_written_or_read_is_named(model: str, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "file"))
     told = refusal(FrozenEncoder(model=model))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,15 @@ def test_a_robot_that_fell_is_over() -> None:
     assert simulation.is_over
     simulation.reset(rng)
     assert not simulation.is_over
+
+
+def test_an_id_that_imports_a_module_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stranger.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ValueError, match="the id 'stranger:Car-v0', which imports a module: give the id alone, and a robot"
+    ):
+        GymRobot(id="stranger:Car-v0")
 
 
 @needs_robot

@@ -1,0 +1,180 @@
+"""Downloads: over TLS only, resumed where they broke off, and kept only when their hash is right.
+
+Weighed and left out: pooch checks hashes, but starts an interrupted download over and follows a redirect to http;
+torchvision's do the same and need torchvision; huggingface_hub resumes, from its own hub alone; fsspec needs aiohttp
+and checks nothing. What is here is urllib of the standard library, with a ``Range`` and a hash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import ssl
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+from filelock import FileLock
+from rich.progress import Progress
+
+ATTEMPTS = 20
+"""How often a download is taken up again that breaks off with new bytes each time."""
+SECONDS = 60
+"""Without a byte, after which a connection is given up."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """Name a file on the net, and what it must be.
+
+    Args:
+        urls: where it is, tried in this order; they begin with ``https://``.
+        digest: its hash, ``sha256:`` or ``md5:`` and hexadecimal digits. MD5 is taken where the authors published no
+            other: a file that has the MD5 of a given one cannot be made today, but two files that share one can.
+        limit: bytes that it has at most.
+    """
+
+    urls: tuple[str, ...]
+    digest: str
+    limit: int
+
+
+def fetch(file: Download, target: Path) -> None:
+    """Download a file; ``target`` appears only when it is complete and has the right hash.
+
+    What a broken connection or an end of the process leaves stays beside it, and the next call goes on from there.
+    Where another process downloads the same file, this one waits for it.
+
+    Args:
+        file: what is downloaded.
+        target: where it is put.
+
+    Raises:
+        ValueError: when the download fails, with what was looked for and the way out.
+    """
+    lock, part = (target.with_name(f".{target.name}.{end}") for end in ("lock", "part"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            if not target.is_file():  # another process may have put it there meanwhile
+                _from_any(file, part)
+                os.replace(part, target)
+    except (OSError, HTTPException) as error:  # URLError, time-outs and an unwritable folder are OSErrors
+        raise ValueError(
+            f"{target.name} was looked for in {target.parent} and could not be downloaded from {file.urls[0]} "
+            f"({error}): put the file there, or name the folder that has it with LIFELONG_DATA or the source's root"
+        ) from error
+    with contextlib.suppress(OSError):  # another process may have it open
+        lock.unlink(missing_ok=True)
+
+
+def _from_any(file: Download, part: Path) -> None:
+    """Download from the first place that has the right file; what one has begun, the next goes on with."""
+    problems: list[str] = []
+    for url in file.urls:
+        try:
+            return _from_one(url, file, part)
+        except (OSError, HTTPException) as error:
+            problems.append(str(error) or type(error).__name__)
+            if url != file.urls[0]:
+                problems[-1] = f"{url}: {problems[-1]}"
+    raise OSError("; ".join(problems))
+
+
+def _from_one(url: str, file: Download, part: Path) -> None:
+    check_tls(url)
+    went_on = _size(part) > 0
+    _receive_all(url, file.limit, part)
+    if (digest := _digest(part, file.digest)) == file.digest:
+        return
+    part.unlink()
+    if went_on:  # what was there may have been of another file
+        return _from_one(url, file, part)
+    raise OSError(f"what came has {digest}, but {file.digest} was expected")
+
+
+def check_tls(url: str) -> None:
+    """Refuse any address but one over TLS.
+
+    Raises:
+        URLError: naming it.
+    """
+    if not url.lower().startswith("https://"):
+        raise URLError(f"{url} is not over TLS: only addresses with https:// are downloaded from")
+
+
+def _receive_all(url: str, limit: int, part: Path) -> None:
+    """Receive a file, taking it up again as long as each attempt brings something new."""
+    for attempt in range(1, ATTEMPTS + 1):
+        begun = _size(part)
+        try:
+            return _receive(url, limit, part)
+        except (OSError, HTTPException):
+            if _size(part) <= begun or attempt == ATTEMPTS:
+                raise
+
+
+def _receive(url: str, limit: int, part: Path) -> None:
+    """Receive what is missing of a file; all of it from a server that does not know ``Range``."""
+    begun = _size(part)
+    request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
+    try:
+        with _opener().open(request, timeout=SECONDS) as response:
+            if response.status != 206:
+                begun = 0
+            elif not response.headers.get("Content-Range", "").startswith(f"bytes {begun}-"):
+                raise OSError(f"it sends another part than was asked for ({response.headers.get('Content-Range')})")
+            _copy(response, part, begun, limit)
+    except HTTPError as error:
+        if error.code != 416 or not begun:
+            raise
+        part.unlink()  # nothing comes after what is there, so the file is whole or another one
+        _receive(url, limit, part)
+
+
+def _copy(response: Any, part: Path, begun: int, limit: int) -> None:
+    size, length = begun, response.headers.get("Content-Length")
+    total = None if length is None else begun + int(length)
+    name = part.name.removeprefix(".").removesuffix(".part")
+    with part.open("ab" if begun else "wb") as file, Progress(transient=True) as progress:
+        bar = progress.add_task(f"downloading {name}", total=total, completed=begun)
+        while block := response.read(1 << 16):
+            if (size := size + len(block)) > limit:
+                file.truncate(0)
+                raise OSError(f"it sends more than the {limit} bytes that the file has at most")
+            file.write(block)
+            progress.update(bar, completed=size)
+    if total is not None and size < total:
+        raise OSError(f"the connection ended after {size} of {total} bytes")
+
+
+class _TLSRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects, but to no address without TLS."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        check_tls(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    # A context of its own: the default one is switched off process-wide by many a script.
+    checked = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    return urllib.request.build_opener(checked, _TLSRedirects)
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _digest(path: Path, like: str) -> str:
+    """Return the hash of a file, by the algorithm of another."""
+    name = like.partition(":")[0]
+    digest = hashlib.new(name, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return f"{name}:{digest.hexdigest()}"
