@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lifelong.data.absent import Absent
 from lifelong.data.record import DomainRecord
+from lifelong.evaluation.results import RESULTS
 from lifelong.run.recording import record
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
@@ -36,6 +38,9 @@ class Learnt:
         ended = state["callbacks"].get(StreamCheckpoint.__qualname__, {}).get("ended")
         self.is_finished = ended is not None and ended + 1 == sum(domain.is_learnt for domain in self.domains)
         """Whether all experiences of its stream were learnt."""
+        results = folder / RESULTS
+        self.is_reported = results.is_file() and bool(json.loads(results.read_text(encoding="utf-8"))["finished"])
+        """Whether the results of the whole stream were written: a run may be killed before that."""
 
     @property
     def n_sources(self) -> int:
@@ -65,7 +70,7 @@ def longer_sources(
     """Return the sources of the longer stream, as a config has them.
 
     An old source that is not given again keeps its place as :class:`~lifelong.data.absent.Absent`. The same command
-    line again, after a kill, goes on with what it began.
+    line again goes on with what it began, and writes the report once more where all is learnt.
 
     Args:
         old: the sources in the run's config.
@@ -78,8 +83,8 @@ def longer_sources(
     """
     kept = [source for source in given if source in old]
     new = [source for source in given if source not in old]
-    has_begun = len(old) > learnt.n_sources or not learnt.is_finished
-    if has_begun and not new:
+    has_begun = len(old) > learnt.n_sources or not (learnt.is_finished and learnt.is_reported)
+    if not new and (has_begun or list(given) != list(old)):
         return list(old)
     if not new:
         raise ValueError(

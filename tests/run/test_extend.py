@@ -113,6 +113,24 @@ class KillAt(L.Callback):
             raise Killed
 
 
+def test_extension_killed_before_its_report_gets_it() -> None:
+    run = two_experiences()
+
+    class KillAtTheEnd(KillAt):
+        def on_train_end(self, *_: Any) -> None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run.extend([glyphs("silhouettes")], callbacks=[KillAtTheEnd(0)])
+    config = yaml.safe_load(Path("runs/a/config.yaml").read_text())
+    Path("runs/a/config.yaml").write_text(yaml.safe_dump(config | {"trainer": config["trainer"] | {"callbacks": []}}))
+    results = Path("runs/a/results.json")
+    results.write_text(results.read_text().replace('"finished": true', '"finished": false'))
+    run_here("extend", "runs/a", f"--data.sources+={option('silhouettes')}")
+    assert json.loads(results.read_text())["finished"]
+    check_same_as_from_the_start("a")
+
+
 @pytest.mark.parametrize("step", [13, 15, 18], ids=["before a checkpoint", "after one", "after the last step"])
 @pytest.mark.parametrize("repeats", [True, False], ids=["same command", "without sources"])
 def test_killed_extension_goes_on(step: int, repeats: bool) -> None:
@@ -124,6 +142,13 @@ def test_killed_extension_goes_on(step: int, repeats: bool) -> None:
     Path("runs/a/config.yaml").write_text(yaml.safe_dump(config | {"trainer": config["trainer"] | {"callbacks": []}}))
     again = [f"--data.sources+={option('silhouettes')}"] if repeats else []
     run_here("extend", "runs/a", *again)
+    check_same_as_from_the_start("a")
+
+
+def test_the_same_command_again_learns_nothing_twice() -> None:
+    two_experiences()
+    for _ in range(2):
+        run_here("extend", "runs/a", f"--data.sources+={option('silhouettes')}")
     check_same_as_from_the_start("a")
 
 
