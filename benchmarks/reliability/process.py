@@ -104,11 +104,7 @@ def run_processes(args: Sequence[str], folder: Path, kill: Kill | None = None) -
         kill: so many seconds after the start; None lets it end.
     """
     started = time.monotonic()
-    with (folder / "log").open("a") as log:
-        command = [sys.executable, "-m", "lifelong", *args]
-        paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    process = start(args, folder)
     try:
         process.wait(None if kill is None else kill.seconds)
     except subprocess.TimeoutExpired:
@@ -116,6 +112,15 @@ def run_processes(args: Sequence[str], folder: Path, kill: Kill | None = None) -
         process.wait()
     killed = process.returncode == -signal.SIGKILL
     return Ended(killed, 0 if killed else process.returncode, time.monotonic() - started, {})
+
+
+def start(args: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start ``python -m lifelong`` in a process group of its own; what is printed goes to ``log`` in the folder."""
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    command = [sys.executable, "-m", "lifelong", *args]
+    with (folder / "log").open("a") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def _child(args: Sequence[str], folder: Path, kill: Kill | None, counts: Path) -> None:

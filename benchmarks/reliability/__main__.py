@@ -1,0 +1,131 @@
+"""Measures what a run survives: ``python -m benchmarks.reliability [PART ...]``.
+
+Each part keeps its rows, with machine, date and command, in ``benchmarks/results/reliability/PART.jsonl`` as soon as
+they are measured; ``--show`` prints the tables of what was kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.reliability import chains, inputs, long_stream, lost_process
+
+Row = dict[str, Any]
+RESULTS = Path(__file__).parents[1] / "results" / "reliability"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Measure, or show what was measured."""
+    arguments = _arguments(args)
+    for part in arguments.parts or PARTS:
+        measure, show = PARTS[part]
+        path = arguments.results / f"{part}.jsonl"
+        if not arguments.show:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            about = {"torch": torch.__version__, "python": platform.python_version(), "date": date.today().isoformat()}
+            about["command"] = " ".join(["python -m benchmarks.reliability", *sys.argv[1:]])
+            with path.open("w", encoding="utf-8") as file:
+                for row in measure(arguments):
+                    file.write(json.dumps(row | {"machine": about}, ensure_ascii=False) + "\n")
+                    file.flush()
+                    print(row.get("name"), row.get("differences", ""), flush=True)
+        show([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description="What a run survives.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all where none is named")
+    parser.add_argument("--kills", type=int, default=7, help="of each chain")
+    parser.add_argument("--seed", type=int, default=0, help="decides when runs are killed")
+    parser.add_argument("--experiences", type=int, default=1000, help="of the long stream")
+    parser.add_argument("--only", default="", help="chains with this in their name")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the rows")
+    parser.add_argument("--show", action="store_true", help="print the tables of what was kept")
+    arguments = parser.parse_args(args)
+    if unknown := [part for part in arguments.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}: give some of {', '.join(PARTS)}")
+    return arguments
+
+
+def _kills(arguments: argparse.Namespace) -> Iterator[Row]:
+    for chain in chains.CHAINS:
+        if arguments.only in chain.name:
+            with tempfile.TemporaryDirectory() as folder:
+                yield chains.measure(chain, Path(folder), arguments.kills, arguments.seed)
+
+
+def _show_kills(rows: list[Row]) -> None:
+    moments = Counter(kill for row in rows for kill in row["kills"])
+    print("| chain | kills | differences |\n|:---|---:|---:|")
+    for row in rows:
+        print(f"| {row['name']} | {len(row['kills'])} | {', '.join(row['differences']) or 0} |")
+    print(f"| **all {len(rows)}** | **{moments.total()}** | **{sum(len(row['differences']) for row in rows)}** |\n")
+    print(", ".join(f"{moment}: {number}" for moment, number in moments.most_common()), end="\n\n")
+
+
+def _long_stream(arguments: argparse.Namespace) -> Iterator[Row]:
+    for strategy in long_stream.STRATEGIES:
+        for keep, n_experiences in ((2, arguments.experiences), (None, arguments.experiences // 5)):
+            with tempfile.TemporaryDirectory() as folder:
+                yield long_stream.measure(strategy, Path(folder) / "run", n_experiences=n_experiences, keep=keep)
+
+
+def _show_long_stream(rows: list[Row]) -> None:
+    print("| stream | experience | memory (MB) | open files | s per experience so far | folder at the end (MB) |")
+    print("|:---|---:|---:|---:|---:|---:|")
+    for row in rows:
+        first, *marks = row["marks"]
+        for mark in (marks[0], marks[len(marks) // 2], marks[-1]):
+            seconds = (mark["seconds"] - first["seconds"]) / mark["experiences"]
+            size = f"{row['folder_bytes'] / 1e6:.1f}" if mark is marks[-1] else ""
+            cells = (row["name"], mark["experiences"], f"{mark['bytes'] / 1e6:.0f}", mark["files"], f"{seconds:.3f}")
+            print(f"| {' | '.join(map(str, cells))} | {size} |")
+    print()
+
+
+def _lost_process(arguments: argparse.Namespace) -> Iterator[Row]:
+    for number in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            yield lost_process.measure(Path(folder), rank=number % 2)
+
+
+def _show_lost_process(rows: list[Row]) -> None:
+    print("| process that dies | seconds until the others have ended | sentence |\n|:---|---:|:---|")
+    for row in rows:
+        print(f"| {row['name']} | {row['seconds']:.1f} | {row['sentence']} |")
+    print()
+
+
+def _inputs(arguments: argparse.Namespace) -> Iterator[Row]:
+    yield from inputs.measure()
+
+
+def _show_inputs(rows: list[Row]) -> None:
+    print("| bad inputs of | tried | tracebacks | accepted | not one clear sentence |\n|:---|---:|---:|---:|---:|")
+    for row in rows:
+        cells = (row["name"], row["tried"], row["tracebacks"], row["accepted"], row["poor"])
+        print(f"| {' | '.join(map(str, cells))} |")
+    totals = [sum(row[key] for row in rows) for key in ("tried", "tracebacks", "accepted", "poor")]
+    print(f"| **all** | {' | '.join(f'**{total}**' for total in totals)} |\n")
+
+
+PARTS: dict[str, tuple[Callable[[argparse.Namespace], Iterator[Row]], Callable[[list[Row]], None]]] = {
+    "kills": (_kills, _show_kills),
+    "inputs": (_inputs, _show_inputs),
+    "long_stream": (_long_stream, _show_long_stream),
+    "lost_process": (_lost_process, _show_lost_process),
+}
+
+if __name__ == "__main__":
+    main()

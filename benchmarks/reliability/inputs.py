@@ -1,0 +1,28 @@
+"""The corpus of bad inputs, each of which must be answered by one sentence."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bad_input.case import answer, problems
+from tests.bad_input.corpus import GROUPS
+
+
+def measure() -> Iterator[dict[str, Any]]:
+    """Try all cases, and return a row for each group of them."""
+    for group, cases in GROUPS.items():
+        row: dict[str, Any] = {"name": group, "tried": len(cases), "tracebacks": 0, "accepted": 0, "poor": 0}
+        row["names"] = []
+        for case in cases:
+            with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = problems(case, answer(case, Path(folder)))
+            if found:
+                kind = {"a traceback": "tracebacks", "it is accepted": "accepted"}.get(found[0].split(":")[0], "poor")
+                row[kind] += 1
+                row["names"].append(case.name)
+        yield row
