@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,13 @@ def run_apart(*args: str, cwd: Path, check: bool = True) -> subprocess.Completed
     return done
 
 
-def start_apart(*args: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start ``python -m lifelong`` and return at once."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+def start_apart(
+    *args: str, cwd: Path, launcher: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start ``python -m lifelong`` and return at once, with a launcher such as torchrun and environment variables."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", **(variables or {})}
     return subprocess.Popen(
-        [sys.executable, "-m", "lifelong", *args],
+        [sys.executable, *launcher, "-m", "lifelong", *args],
         cwd=cwd,
         env=environment,
         text=True,

@@ -23,12 +23,22 @@ class StreamDataModule(StreamData, L.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Refuse more processes than a batch has units."""
-        trainer = self.trainer
-        assert trainer is not None
-        if trainer.world_size > self.units_per_batch:
+        assert self.trainer is not None
+        self.check_processes(self.trainer.world_size)
+
+    def check_processes(self, n_processes: int) -> None:
+        """Refuse more processes than a batch has units.
+
+        Args:
+            n_processes: that train together.
+
+        Raises:
+            ValueError: naming both.
+        """
+        if n_processes > self.units_per_batch:
             raise ValueError(
-                f"a batch of {self.units_per_batch} cannot be shared by {trainer.world_size} devices: "
-                f"make it at least {trainer.world_size} (--data.tasks_per_batch or --data.batch_size)"
+                f"a batch of {self.units_per_batch} cannot be shared by {n_processes} devices: "
+                f"make it at least {n_processes} (--data.tasks_per_batch or --data.batch_size)"
             )
 
     # -- loaders --------------------------------------------------------------------------------------------------

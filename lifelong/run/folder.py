@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+from lifelong.run.launch import decided_by_first
 from lifelong.run.options import RunOptions
 from lifelong.utilities.checkpoint_file import newest_whole
 from lifelong.utilities.files import write_json, write_whole
@@ -82,9 +83,9 @@ def choose_folder(options: RunOptions, checkpoint: str | None) -> Path:
     """
     if checkpoint is not None:
         return Path(checkpoint).resolve().parent.parent
-    if options.name is None:
+    if (name := options.folder_name) is None:
         return _unused(Path(options.root) / time.strftime("%Y-%m-%d_%H-%M-%S"))
-    folder = Path(options.root) / options.name
+    folder = Path(options.root) / name
     # A run that failed before its first checkpoint does not hold its name.
     if options.resume == "never" and any((folder / "checkpoints").glob("*.ckpt")):
         raise ValueError(
@@ -154,23 +155,39 @@ def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool
         ValueError: when a named folder is in use, or cannot be written to.
     """
     given = os.environ.get(FOLDER_VARIABLE)
-    path = Path(given) if given else choose_folder(options, checkpoint)
-    os.environ[FOLDER_VARIABLE] = str(path)
+    with ExitStack() as kept:
+
+        def choose() -> str:
+            path = choose_folder(options, checkpoint)
+            if trains:
+                kept.enter_context(_kept(path))
+            return str(RunFolder(path).path)
+
+        path = given or decided_by_first(choose)
+        assert path is not None, "the first process has chosen a folder"
+        try:
+            os.environ[FOLDER_VARIABLE] = path
+            yield RunFolder(path)
+        finally:
+            if not given:
+                os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    """Make a folder a training's alone, and clean it of what another that failed has left."""
+    check_foreign(path)
+    is_new = not path.exists()
+    folder = RunFolder(path)
     try:
-        # torchrun and SLURM start every process by itself; the first one keeps the folder for all.
-        keeps = trains and not given and rank_zero_only.rank == 0  # type: ignore[attr-defined]
-        if keeps:
-            check_foreign(path)
-        folder = RunFolder(path)
-        with locked(path) if keeps else nullcontext():
-            if keeps:
-                folder.clear_parts()
-                if not any(folder.checkpoints.glob("*.ckpt")):
-                    set_aside(path)
-            yield folder
+        with locked(path):
+            folder.clear_parts()
+            if not any(folder.checkpoints.glob("*.ckpt")):
+                set_aside(path)
+            yield
     finally:
-        if not given:
-            os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
+        if is_new and not _left_in(path) and not any(folder.checkpoints.iterdir()):
+            shutil.rmtree(path)  # of a run that was refused before it began
 
 
 def find_last(root: str, name: str | None) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lifelong.utilities.slurm import job_id
+
 Resume = Literal["never", "auto", "must"]
 """``never`` starts a run; ``auto`` goes on where there is a checkpoint to go on from, else starts; ``must`` goes on."""
 
@@ -16,7 +18,7 @@ class RunOptions:
 
     Args:
         root: folder of all runs.
-        name: this run's folder in it; the time where None.
+        name: this run's folder in it; the time where None, or a SLURM job's id where ``resume`` is not ``never``.
         resume: ``never`` starts a run and refuses a folder in use; ``auto`` goes on from the last checkpoint of the
             named run, or starts it where there is none; ``must`` refuses to start.
 
@@ -33,8 +35,13 @@ class RunOptions:
     resume: Resume = "never"
 
     def __post_init__(self) -> None:
-        if self.resume != "never" and self.name is None:
+        if self.resume != "never" and self.folder_name is None:
             raise ValueError(f"--run.resume {self.resume} goes on with a run by its name: give --run.name as well")
+
+    @property
+    def folder_name(self) -> str | None:
+        """Return the name of the run's folder: a SLURM job that is queued again goes on with its own run."""
+        return job_id() if self.name is None and self.resume != "never" else self.name
 
 
 def run_options(run: RunOptions | str | Path | None, resume: Resume = "never") -> RunOptions:

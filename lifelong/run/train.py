@@ -15,6 +15,7 @@ from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
 from lifelong.run.configuration import Configuration
 from lifelong.run.folder import RunFolder, launched_folder
+from lifelong.run.launch import decided_by_first
 from lifelong.run.loggers import MetricsCSV, WandB
 from lifelong.run.options import RunOptions
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
@@ -55,7 +56,7 @@ def train(
     """
     check_trainer_arguments(trainer)
     with launched_folder(options, ckpt_path, trains=True) as folder:
-        start = ckpt_path or _start_from(folder, options)
+        start = ckpt_path or decided_by_first(lambda: _start_from(folder, options))
         results = _fit(module, data, folder, checkpoint, configuration, start, trainer, extends)
     module.eval()
     return folder.path, results
@@ -105,6 +106,7 @@ def _fit(
     if start is not None:
         settings["num_sanity_val_steps"] = 0  # the learner is not untrained any more
     made = make_trainer(settings, callbacks, str(folder.path))
+    data.check_processes(made.world_size)
     if made.is_global_zero and not folder.config.exists():
         configuration.write(folder)
     for logger in made.loggers:

@@ -11,8 +11,10 @@ from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 
+from lifelong.run.launch import check_processes
 from lifelong.run.progress import StreamProgress
 from lifelong.training.checkpoint_io import WholeCheckpointIO
 
@@ -68,6 +70,9 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
         arguments: of Lightning's Trainer, over ``DEFAULTS``.
         callbacks: of the run, which come before a person's own.
         folder: the run folder.
+
+    Raises:
+        ValueError: when it would train in more processes than there are cores, or in others than were started.
     """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     for message in NOISE:
@@ -81,7 +86,9 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     plugins = list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
         plugins.append(WholeCheckpointIO())
-    return L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
+    trainer = L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
+    check_processes(trainer.world_size, trainer.num_devices, on_cpu=isinstance(trainer.accelerator, CPUAccelerator))
+    return trainer
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -13,6 +12,7 @@ import lightning as L
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from lifelong.training.checkpoint import StreamCheckpoint, is_finite
+from lifelong.utilities.slurm import job_id
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
 """Windows has no SIGUSR1."""
@@ -119,9 +119,7 @@ class StopOnSignal(L.Callback):
 
 def requeue() -> None:
     """Ask SLURM to start this job again; where it refuses, say so."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
-        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    job = job_id() or ""
     try:
         done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
         problem = done.stderr.strip() if done.returncode else ""

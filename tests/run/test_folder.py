@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from lifelong.run.folder import launched_folder, locked
 from lifelong.run.options import RunOptions
@@ -86,9 +85,15 @@ def test_other_processes_of_a_launch_leave_the_lock_alone(monkeypatch: pytest.Mo
     with locked(folder):
         with pytest.raises(ValueError, match="another process trains"):
             start({})
-        monkeypatch.setattr(rank_zero_only, "rank", 1)  # as under torchrun, where nobody hands the folder on
+        monkeypatch.setattr("lifelong.run.folder.decided_by_first", lambda decide: str(folder))  # as another rank
         assert start({"metrics.csv": "of the first"}) == folder
     assert (folder / "metrics.csv").exists()
+
+
+def test_a_run_that_is_refused_before_it_begins_leaves_no_folder() -> None:
+    with pytest.raises(ValueError, match="no data"), launched_folder(OPTIONS, None, trains=True):
+        raise ValueError("no data")
+    assert not Path("runs/a").exists()
 
 
 def test_an_evaluation_takes_a_folder_without_a_run() -> None:

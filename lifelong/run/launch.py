@@ -1,0 +1,152 @@
+"""Processes that torchrun or SLURM has started, each of which runs the whole program: the first decides for all."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch.distributed as dist
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch.distributed.rendezvous import rendezvous
+
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for the first one, which may have been started later."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Hold the place of this process among those that a launcher has started.
+
+    Args:
+        launcher: its name, for people.
+        rank: the number of this process, from 0.
+        world: how many there are.
+        address: where the first one runs.
+        port: at which it is reached there.
+    """
+
+    launcher: str
+    rank: int
+    world: int
+    address: str
+    port: int
+
+
+def find_launch() -> Launch | None:
+    """Return this process's place in a launch of several; None where it was started alone.
+
+    Processes that Lightning itself starts are none of these: they learn from their environment what the first decided.
+
+    Raises:
+        ValueError: when SLURM was asked for tasks in a way that Lightning does not take.
+
+    Example:
+        >>> find_launch()
+    """
+    if not dist.is_available():
+        return None
+    launcher = "torchrun" if TorchElasticEnvironment.detect() else "SLURM" if SLURMEnvironment.detect() else None
+    if launcher is None:
+        return None
+    try:
+        environment: ClusterEnvironment = TorchElasticEnvironment() if launcher == "torchrun" else SLURMEnvironment()
+    except RuntimeError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    rank, world = environment.global_rank(), environment.world_size()
+    if world == 1:
+        return None
+    return Launch(launcher, rank, world, environment.main_address, environment.main_port)
+
+
+def decided_by_first(decide: Callable[[], str | None]) -> str | None:
+    """Return what the first process of a launch decides; a process that was started alone decides by itself.
+
+    Every process must ask the same questions in the same order.
+
+    Args:
+        decide: called in the first process only.
+
+    Raises:
+        ValueError: in every process when the first one cannot decide, or cannot be reached.
+
+    Example:
+        >>> decided_by_first(lambda: "runs/birds")
+        'runs/birds'
+    """
+    launch = find_launch()
+    if launch is None:
+        return decide()
+    try:
+        store = _store(launch)
+        question = f"{_prefix()}/{store.add(f'{_prefix()}/asked by {launch.rank}', 1)}"
+        if launch.rank > 0:
+            answer = json.loads(store.get(question))
+    except dist.DistError as error:
+        raise ValueError(
+            f"process {launch.rank} of {launch.world} does not reach the first one at {launch.address}:{launch.port} "
+            f"({str(error).splitlines()[0]}): it did not start, or MASTER_ADDR and MASTER_PORT name another place"
+        ) from error
+    if launch.rank > 0:
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return answer["decision"]  # type: ignore[no-any-return]
+    try:
+        decision = decide()
+    except Exception as error:
+        store.set(question, json.dumps({"error": str(error)}))  # or the others would wait
+        raise
+    store.set(question, json.dumps({"decision": decision}))
+    return decision
+
+
+def check_processes(n_processes: int, n_here: int, *, on_cpu: bool) -> None:
+    """Refuse a Trainer that does not train in all processes of a launch, or in more than this machine has cores.
+
+    Args:
+        n_processes: in which the Trainer trains.
+        n_here: how many of them on this machine.
+        on_cpu: whether each needs a core.
+
+    Raises:
+        ValueError: naming both numbers.
+
+    Example:
+        >>> check_processes(1, 1, on_cpu=True)
+    """
+    launch = find_launch()
+    if launch is not None and launch.world != n_processes:  # each would train alone, in the same folder
+        raise ValueError(
+            f"{launch.launcher} has started {launch.world} processes and the Trainer trains in {n_processes}: give "
+            "--trainer.devices the number on each node, --trainer.num_nodes that of nodes, and --trainer.strategy ddp"
+        )
+    # A launcher may keep a core for each process, which then sees only its own.
+    if launch is None and on_cpu and n_here > (n_cores := _n_cores()):
+        raise ValueError(
+            f"--trainer.devices {n_here} would train in {n_here} processes on {n_cores} cores: set it to {n_cores} at "
+            "most"
+        )
+
+
+def _n_cores() -> int:
+    has_affinity = hasattr(os, "sched_getaffinity")  # Linux; a container or batch system may lend a part of the cores
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+@functools.cache
+def _store(launch: Launch) -> dist.TCPStore:
+    # torch's own rendezvous, which takes the store of torchrun's agent, and elsewhere one that the process group will
+    # share. It is kept: the others ask the one in the first process for as long as they run.
+    url = f"tcp://{launch.address}:{launch.port}"
+    store: dist.TCPStore
+    store, _, _ = next(rendezvous(url, launch.rank, launch.world, timeout=PATIENCE))
+    return store
+
+
+def _prefix() -> str:
+    return f"lifelong/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
