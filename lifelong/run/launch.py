@@ -8,12 +8,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch.distributed as dist
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from torch.distributed.rendezvous import rendezvous
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for the first one, which may have been started later."""
@@ -139,11 +139,12 @@ def _n_cores() -> int:
 
 
 @functools.cache
-def _store(launch: Launch) -> dist.TCPStore:
+def _store(launch: Launch) -> Any:
+    from torch.distributed.rendezvous import rendezvous  # absent where torch is built for one process
+
     # torch's own rendezvous, which takes the store of torchrun's agent, and elsewhere one that the process group will
     # share. It is kept: the others ask the one in the first process for as long as they run.
     url = f"tcp://{launch.address}:{launch.port}"
-    store: dist.TCPStore
     store, _, _ = next(rendezvous(url, launch.rank, launch.world, timeout=PATIENCE))
     return store
 

@@ -21,6 +21,8 @@ class RunOptions:
         name: this run's folder in it; the time where None, or a SLURM job's id where ``resume`` is not ``never``.
         resume: ``never`` starts a run and refuses a folder in use; ``auto`` goes on from the last checkpoint of the
             named run, or starts it where there is none; ``must`` refuses to start.
+        allow_changes: go on with a run by other settings than its own, such as another seed, model or optimizer; its
+            ``config.yaml`` of before is kept as ``config-NN.yaml``, by the experience.
 
     Raises:
         ValueError: when a run is to go on that has no name.
@@ -33,6 +35,7 @@ class RunOptions:
     root: str = "runs"
     name: str | None = None
     resume: Resume = "never"
+    allow_changes: bool = False
 
     def __post_init__(self) -> None:
         if self.resume != "never" and self.folder_name is None:
@@ -44,19 +47,22 @@ class RunOptions:
         return job_id() if self.name is None and self.resume != "never" else self.name
 
 
-def run_options(run: RunOptions | str | Path | None, resume: Resume = "never") -> RunOptions:
+def run_options(
+    run: RunOptions | str | Path | None, resume: Resume = "never", *, allow_changes: bool = False
+) -> RunOptions:
     """Return the options that a folder stands for.
 
     Args:
         run: the options themselves, the path of the folder, or None for one named for the time.
         resume: whether the run goes on.
+        allow_changes: whether it may go on by other settings than its own.
 
     Example:
-        >>> run_options("runs/birds", "auto")
-        RunOptions(root='runs', name='birds', resume='auto')
+        >>> run_options("runs/birds", "auto").name
+        'birds'
     """
     if isinstance(run, RunOptions):
         return run
     if run is None:
-        return RunOptions(resume=resume)
-    return RunOptions(root=str(Path(run).parent), name=Path(run).name, resume=resume)
+        return RunOptions(resume=resume, allow_changes=allow_changes)
+    return RunOptions(str(Path(run).parent), Path(run).name, resume, allow_changes)

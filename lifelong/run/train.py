@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import yaml
 from lightning.pytorch.loggers import Logger
 
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
+from lifelong.run.changes import changed_settings, check_unchanged
 from lifelong.run.configuration import Configuration
 from lifelong.run.folder import RunFolder, launched_folder
 from lifelong.run.launch import decided_by_first
@@ -56,18 +58,19 @@ def train(
     """
     check_trainer_arguments(trainer)
     with launched_folder(options, ckpt_path, trains=True) as folder:
-        start = ckpt_path or decided_by_first(lambda: _start_from(folder, options))
-        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, extends)
+        start = decided_by_first(lambda: ckpt_path or _start_from(folder, options))
+        changes = extends or (start is not None and _has_changed(folder, configuration, options))
+        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, changes)
     module.eval()
     return folder.path, results
 
 
 class KeepConfig(L.Callback):
-    """Write the config of a longer stream once its training has begun, and keep the one before under another name.
+    """Write the config of a longer stream, or of other settings, once training has begun; keep the one before as well.
 
     Args:
         folder: of the run.
-        configuration: of the longer stream.
+        configuration: that the run goes on with.
     """
 
     def __init__(self, folder: RunFolder, configuration: Configuration) -> None:
@@ -77,7 +80,7 @@ class KeepConfig(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Write it before the first step: from then on nothing refuses the longer stream."""
+        """Write it before the first step: from then on nothing refuses the run."""
         if self._is_kept or not trainer.is_global_zero:
             return
         self._is_kept = True
@@ -95,11 +98,11 @@ def _fit(
     configuration: Configuration,
     start: str | None,
     trainer: Mapping[str, Any],
-    extends: bool,
+    changes: bool,
 ) -> Results | None:
     evaluator = Evaluator(Report(folder.path, configuration.content))
     callbacks = [evaluator, checkpoint, StopOnSignal(checkpoint)]
-    if extends:
+    if changes:
         callbacks.append(KeepConfig(folder, configuration))
     settings = dict(trainer)
     settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
@@ -113,6 +116,16 @@ def _fit(
         logger.log_hyperparams(configuration.content)
     made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
     return evaluator.results if evaluator.rows else None
+
+
+def _has_changed(folder: RunFolder, configuration: Configuration, options: RunOptions) -> bool:
+    """Whether a run goes on by other settings than its own, where that is allowed."""
+    if not folder.config.is_file():
+        return False
+    before = dict(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
+    if not options.allow_changes:
+        check_unchanged(before, configuration.content, str(folder.path))
+    return bool(changed_settings(before, configuration.content))
 
 
 def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:

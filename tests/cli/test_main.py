@@ -230,7 +230,8 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(capsys: pytest.CaptureFixt
 def test_a_checkpoint_of_another_configuration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run_here("fit", *TINY, "--run.name=a", "--trainer.max_epochs=1")
     wider = [*TINY, "--model.network.hidden=[17]", "--config=runs/a/config.yaml"]
-    code, message = error_of(capsys, "fit", *wider[-1:], *wider[:-1], "--ckpt_path=runs/a/checkpoints/last.ckpt")
+    way_on = ["--ckpt_path=runs/a/checkpoints/last.ckpt", "--run.allow_changes=true"]
+    code, message = error_of(capsys, "fit", *wider[-1:], *wider[:-1], *way_on)
     assert code == 1
     assert "another configuration" in message
 

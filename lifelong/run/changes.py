@@ -1,0 +1,98 @@
+"""Whether a run goes on with the settings that it has had: what has changed since its ``config.yaml`` was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+DECISIVE = ("seed", "model", "data", "strategies", "optimizer", "lr_scheduler", "reset_optimizer")
+"""Options that decide what is learnt and how it is judged, whole."""
+DECISIVE_OF_TRAINER = (
+    "precision",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "limit_train_batches",
+    "limit_val_batches",
+    "overfit_batches",
+    "sync_batchnorm",
+)
+"""The same of the Trainer's; others say where it runs, how far, and what is shown and kept."""
+FREE = ("root", "cache_bytes", "eval_tasks_per_batch")
+"""Arguments that say where data lies and how much of it is held at once."""
+MOST_NAMED = 5
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two configurations of a run and decides its results, a phrase each.
+
+    Args:
+        before: what ``config.yaml`` says.
+        now: what the run is to go on with.
+
+    Example:
+        >>> changed_settings({"seed": 0, "runner": {"plan": "loop"}}, {"seed": 1, "runner": {"plan": "vmap"}})
+        ['seed is 0 there and 1 here']
+    """
+    before, now = _plain(before), _plain(now)
+    changes = [change for name in DECISIVE for change in _differences(name, before.get(name), now.get(name))]
+    trainers = before.get("trainer") or {}, now.get("trainer") or {}
+    for name in DECISIVE_OF_TRAINER:
+        changes += _differences(f"trainer.{name}", *(trainer.get(name) for trainer in trainers))
+    return changes
+
+
+def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
+    """Refuse to go on with a run by other settings than its own.
+
+    Args:
+        before: what ``config.yaml`` says.
+        now: what the run is to go on with.
+        where: the run folder.
+
+    Raises:
+        ValueError: naming what has changed.
+
+    Example:
+        >>> check_unchanged({"seed": 0}, {"seed": 0}, "runs/birds")
+    """
+    if changes := changed_settings(before, now):
+        more = f" and {len(changes) - MOST_NAMED} more" if len(changes) > MOST_NAMED else ""
+        raise ValueError(
+            f"the run in {where} was begun with other settings: {', '.join(changes[:MOST_NAMED])}{more}; give its own, "
+            "start another run (--run.name), or go on with the new ones by --run.allow_changes true"
+        )
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    # As a file has it: tuples are lists.
+    return dict(yaml.safe_load(yaml.safe_dump(dict(config))))
+
+
+def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
+    if before == now:
+        return
+    if isinstance(before, Mapping) and isinstance(now, Mapping) and before.get("class_path") == now.get("class_path"):
+        for part in dict.fromkeys([*before, *now]):
+            if part not in FREE:
+                inner = name if part == "init_args" else f"{name}.{part}"
+                yield from _differences(inner, before.get(part), now.get(part))
+    elif _are_lists(before, now) and len(before) == len(now):
+        for place, parts in enumerate(zip(before, now, strict=True)):
+            yield from _differences(f"{name}[{place}]", *parts)
+    else:
+        yield f"{name} is {_shown(before)} there and {_shown(now)} here"
+
+
+def _are_lists(*values: Any) -> bool:
+    return all(isinstance(value, Sequence) and not isinstance(value, str) for value in values)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping) and "class_path" in value:
+        return str(value["class_path"])
+    if _are_lists(value):
+        return f"[{', '.join(map(_shown, value))}]"
+    return str(value)
