@@ -22,7 +22,8 @@ class MetricsCSV(Logger):
 
     Args:
         folder: the run folder.
-        start_step: rows from this step on are dropped from what an interrupted run wrote: they are done again.
+        start_step: rows from this step on are dropped from what an interrupted run wrote, they are done again; and so
+            is a last row that is not whole.
     """
 
     def __init__(self, folder: RunFolder, *, start_step: int | None = None) -> None:
@@ -90,9 +91,17 @@ class MetricsCSV(Logger):
         path = self.folder.path / "metrics.csv"
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-        return [{**row, "step": int(row["step"])} for row in rows if row["step"] < start_step]
+        # A process that was killed may have left half of its last row.
+        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        lines = whole.decode("utf-8", errors="replace").splitlines()
+        rows: list[dict[str, float]] = []
+        try:
+            for row in csv.DictReader(lines, strict=True):
+                values = {name: float(value) for name, value in row.items() if value}
+                rows.append({**values, "step": int(values["step"])})
+        except (ValueError, TypeError, KeyError, csv.Error):
+            warnings.warn(f"{path} cannot be read from row {len(rows) + 1} on: what follows is dropped", stacklevel=2)
+        return [row for row in rows if row["step"] < start_step]
 
 
 class WandB(Recorded, Logger):

@@ -36,13 +36,15 @@ class StreamCheckpoint(Recorded, L.Callback):
         self.keep_experiences = keep_experiences
         self._steps_before = 0
         self._ended: int | None = None
+        self._unpublished: int | None = None
         self.saved_step: int | None = None
         """The optimizer steps in ``last.ckpt``; None where this run has saved none and started from none."""
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Note how many optimizer steps were made before this batch."""
+        """Let the checkpoint of the batch before count; note how many optimizer steps were made before this batch."""
+        self._publish(trainer)
         self._steps_before = trainer.global_step
 
     def on_train_batch_end(
@@ -55,7 +57,7 @@ class StreamCheckpoint(Recorded, L.Callback):
         n_steps = trainer.global_step
         is_due = n_steps > self._steps_before and self.every_n_steps and n_steps % self.every_n_steps == 0
         if is_due and not trainer.is_last_batch and is_finite(pl_module):
-            self.save_last(trainer)
+            self.save_when_logged(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save after an experience and its row of the matrix."""
@@ -75,7 +77,7 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Make up for the checkpoint of an experience, where a run ended between ``last.ckpt`` and its second name."""
-        self.saved_step = trainer.global_step or None
+        self.saved_step, self._unpublished = trainer.global_step or None, None
         ended, self._ended = self._ended, None
         last = self.last(trainer)
         if ended is None or not trainer.is_global_zero or not last.is_file():
@@ -95,17 +97,32 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     def save_last(self, trainer: L.Trainer) -> None:
         """Save ``last.ckpt``, whole or not at all."""
-        last = self.last(trainer)
-        part = last.with_name(f".{last.name}.part")
-        trainer.save_checkpoint(part, weights_only=False)
+        self.save_when_logged(trainer)
+        self._publish(trainer)
+
+    def save_when_logged(self, trainer: L.Trainer) -> None:
+        """Save ``last.ckpt`` as of now; it counts from the next batch on, when loggers have written this one.
+
+        Who goes on from it does not take this step again, and its row must not be lost.
+        """
+        trainer.save_checkpoint(_part(trainer), weights_only=False)
+        self._unpublished = trainer.global_step
+
+    def _publish(self, trainer: L.Trainer) -> None:
+        if self._unpublished is None:
+            return
         if trainer.is_global_zero:
-            replace_durably(part, last)
-        self.saved_step = trainer.global_step
+            replace_durably(_part(trainer), self.last(trainer))
+        self.saved_step, self._unpublished = self._unpublished, None
 
     @staticmethod
     def last(trainer: L.Trainer) -> Path:
         """Return where the newest checkpoint lies, once there is one."""
         return _folder(trainer) / "last.ckpt"
+
+
+def _part(trainer: L.Trainer) -> Path:
+    return _folder(trainer) / ".last.ckpt.part"
 
 
 def _experience(trainer: L.Trainer, number: int) -> Path:

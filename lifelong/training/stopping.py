@@ -65,7 +65,7 @@ class StopOnSignal(L.Callback):
         self._stops = self._stops or self._is_asked(trainer)
         if self._stops and trainer.global_step > self._steps_before and not trainer.is_last_batch:
             if is_finite(pl_module):  # a sound checkpoint is not overwritten by one that could not be used
-                self.checkpoint.save_last(trainer)
+                self.checkpoint.save_when_logged(trainer)
             self._is_done = True
 
     def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:

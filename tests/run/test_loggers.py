@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
 
+import lifelong
 from lifelong.run.folder import RunFolder
 from lifelong.run.loggers import MetricsCSV
+from lifelong.training.checkpoint import StreamCheckpoint
 from tests.toys import fit, make_classifier, toy_examples
 
 
@@ -50,6 +54,57 @@ def test_a_resumed_run_drops_what_is_done_again_and_goes_on(tmp_path: Path) -> N
     second.log_metrics({"loss": 9}, 2)
     second.save()
     assert [row["loss"] for row in rows(tmp_path)] == ["0.0", "1.0", "9.0"]
+
+
+@pytest.mark.parametrize("torn", ["3,0.", "3", "3,0.25,7", '3,"', ""])
+def test_a_torn_last_row_is_dropped(torn: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_bytes(b"step,loss,penalty\r\n1,0.5,\r\n2,0.25,\r\n" + torn.encode())
+    logger = MetricsCSV(RunFolder(tmp_path), start_step=4)
+    assert logger.rows == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]
+    logger.log_metrics({"loss": 1.0}, 4)
+    logger.save()
+    assert [row["step"] for row in rows(tmp_path)] == ["1", "2", "4"]
+
+
+@pytest.mark.parametrize("broken", ["?,1", "1,2,3", "1,x", "1,\x00"])
+def test_rows_that_cannot_be_read_are_dropped_and_said(broken: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(f"step,loss\n0,0.5\n{broken}\n")
+    with pytest.warns(UserWarning, match=r"metrics.csv cannot be read from row 2 on"):
+        assert MetricsCSV(RunFolder(tmp_path), start_step=4).rows == [{"step": 0, "loss": 0.5}]
+
+
+class KilledAt(L.Callback):
+    """Ends the training, as a kill would, when the batch ends after which a checkpoint was due."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            raise KilledError
+
+
+class KilledError(Exception):
+    """Stands for the end of a process."""
+
+
+@pytest.mark.parametrize("step", [4, 5, 8])
+def test_no_row_is_lost_whenever_a_run_is_killed(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(name: str, *callbacks: L.Callback) -> None:
+        learner, data = make_classifier(), toy_examples("class", steps_per_experience=6)
+        settings: dict[str, Any] = {"logger": False, "accelerator": "cpu", "log_every_n_steps": 1}
+        settings |= {"enable_progress_bar": False, "callbacks": [*callbacks]}
+        every = StreamCheckpoint(every_n_steps=2)
+        lifelong.fit(learner, data, run=tmp_path / name, resume="auto", seed=0, checkpoint=every, **settings)
+
+    learn("whole")
+    with monkeypatch.context() as context:
+        context.setattr(MetricsCSV, "finalize", lambda *_: None)
+        with pytest.raises(KilledError):
+            learn("killed", KilledAt(step))
+    learn("killed")
+    steps = [[row["step"] for row in rows(tmp_path / name) if row["train/loss"]] for name in ("whole", "killed")]
+    assert steps[0] == steps[1] == [str(n) for n in range(18)]
 
 
 @pytest.mark.filterwarnings("ignore")
