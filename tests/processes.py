@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def fit_in_processes(make: Callable[[], tuple[StreamModule, StreamDataModule]], n: int, folder: Path) -> dict[str, Any]:
-    """Fit what a function of a test's module makes in ``n`` processes; return state, matrix and bytes of strategies."""
+    """Fit what a function of a test's module makes in ``n`` processes; return state, matrix and so on."""
     file = folder / f"{make.__name__}-{n}.pt"
     process = subprocess.run(
         [sys.executable, "-m", "tests.processes", f"{make.__module__}:{make.__name__}", str(n), str(file)],
@@ -60,7 +60,8 @@ def main(where: str, n: int, file: Path) -> None:
     trainer.fit(module, datamodule=data)
     if trainer.is_global_zero:
         results = {"matrix": torch.from_numpy(evaluator.matrix()), "strategy_bytes": module.strategies.memory_bytes()}
-        torch.save({"state": module.state_dict(), **results}, file)
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        torch.save({"state": module.state_dict(), "logged": logged, **results}, file)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
 from lifelong.run.trust import limits_of
+from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
 
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
@@ -42,7 +43,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except ArgumentError as error:
         print(f"error: {option_sentence(str(error))}", file=sys.stderr)
         sys.exit(2)
-    except (ValueError, OSError, MisconfigurationException) as error:
+    except (ValueError, OSError, MisconfigurationException, ProcessLostError) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise
         print(f"error: {sentence(error)}", file=sys.stderr)

@@ -16,6 +16,7 @@ from lifelong.evaluation.results import Results
 from lifelong.run.folder import launched_folder
 from lifelong.run.options import RunOptions, run_options
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
+from lifelong.training.lost_process import with_others
 from lifelong.training.stream_module import StreamModule
 
 
@@ -57,5 +58,6 @@ def evaluate(
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
         source = {"datamodule" if isinstance(data, StreamDataModule) else "dataloaders": data}
-        deed(module, **source, ckpt_path=ckpt_path, weights_only=True, **extra)
+        with with_others():
+            deed(module, **source, ckpt_path=ckpt_path, weights_only=True, **extra)
         return evaluator.evaluation

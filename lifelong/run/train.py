@@ -22,6 +22,7 @@ from lifelong.run.loggers import MetricsCSV, WandB
 from lifelong.run.options import RunOptions
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.training.checkpoint import StreamCheckpoint
+from lifelong.training.lost_process import with_others
 from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
@@ -114,7 +115,8 @@ def _fit(
         configuration.write(folder)
     for logger in made.loggers:
         logger.log_hyperparams(configuration.content)
-    made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    with with_others():
+        made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
     return evaluator.results if evaluator.rows else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
+import torch
 from torch import Tensor
 
 from lifelong.compute.runner import TaskRunner
@@ -32,6 +33,8 @@ def step_measures(
 ) -> dict[str, Any]:
     """Return what is logged of a step: the mean loss and score of its tasks, the penalty, the strategies' measures.
 
+    Loss, score and penalty are means over the tasks of all processes, which all call this at the same steps.
+
     Args:
         learner: what is trained.
         strategies: its strategies.
@@ -39,11 +42,20 @@ def step_measures(
         penalty: what the strategies added to the loss; None where nothing.
         runner: how tasks are run.
     """
-    scores = learner.scores_of(step.outputs.detach(), step.batch)
-    values: dict[str, Any] = {"train/loss": step.losses.detach().mean(), "train/score": scores.mean()}
+    losses, scores = step.losses.detach(), learner.scores_of(step.outputs.detach(), step.batch)
+    values: dict[str, Any] = {"train/loss": _mean(losses, runner), "train/score": _mean(scores, runner)}
     if penalty is not None:
-        values["train/penalty"] = penalty.detach()
+        values["train/penalty"] = _mean(penalty.detach()[None], runner)
     if strategies.overrides("training_measures"):
         measures = strategies.training_measures(learner, step, runner=runner)
         values |= {f"train/{name}": value for name, value in measures.items()}
     return values
+
+
+def _mean(values: Tensor, runner: TaskRunner) -> Tensor:
+    """The mean over the tasks of all processes, which may have different numbers of them."""
+    if runner.world == 1:
+        return values.mean()
+    total, number = runner.sum(torch.stack([values.double().sum(), values.new_tensor(values.numel()).double()]))
+    mean: Tensor = (total / number).to(values.dtype)
+    return mean

@@ -88,6 +88,9 @@ def test_two_processes_learn_and_keep_what_one_does(fits: tuple[dict[str, Any], 
     by_one, by_two = ([state["rows"] for state in extra_state(fit) if "rows" in state] for fit in fits)
     assert len(by_one) in (4, 0)
     torch.testing.assert_close(by_one, by_two, rtol=1e-4, atol=1e-5, equal_nan=True)
+    logged = [{k: v for k, v in fit["logged"].items() if k.startswith("train/")} for fit in fits]
+    assert logged[0].keys() == logged[1].keys() >= {"train/loss", "train/score"}
+    torch.testing.assert_close(logged[0], logged[1], rtol=1e-4, atol=1e-6)  # of the tasks of both
 
 
 @pytest.mark.parametrize("fits", [importance], indirect=True)

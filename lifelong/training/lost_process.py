@@ -1,0 +1,55 @@
+"""A process that ends takes the others of its run along, with one sentence in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import distributed as dist
+
+SIGNS = ("third_party/gloo", "connection closed by peer", "connection reset by peer", "broken pipe")
+"""What torch says where it has no class for it: that of gloo, between processes on CPUs, is a bare RuntimeError."""
+
+
+class ProcessLostError(RuntimeError):
+    """Say that another process of this run has ended."""
+
+
+@contextmanager
+def with_others() -> Iterator[None]:
+    """Say in one sentence that another process has ended, where this one notices by a connection that is gone.
+
+    Raises:
+        ProcessLostError: in place of torch's errors.
+
+    Example:
+        >>> with with_others():
+        ...     pass
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not tells_of_a_lost_process(error):
+            raise
+        raise ProcessLostError(
+            "another process of this run has ended, and so does this one: the reason is what that one printed, or what "
+            "the system says of it (memory, a time limit); go on from the last checkpoint by --ckpt_path last or "
+            "--run.resume auto"
+        ) from error
+
+
+def tells_of_a_lost_process(error: RuntimeError) -> bool:
+    """Tell whether an error means that another process does not answer any more.
+
+    Args:
+        error: of torch.
+
+    Example:
+        >>> tells_of_a_lost_process(RuntimeError("[gloo/pair.cc:553] Connection closed by peer [127.0.0.1]:9"))
+        True
+        >>> tells_of_a_lost_process(RuntimeError("CUDA out of memory"))
+        False
+    """
+    if dist.is_available() and isinstance(error, dist.DistError):
+        return True
+    return any(sign in str(error).lower() for sign in SIGNS)
