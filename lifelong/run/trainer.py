@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lifelong.run.launch import check_processes
 from lifelong.run.progress import StreamProgress
 from lifelong.training.checkpoint_io import WholeCheckpointIO
+from lifelong.training.sharding import check_not_sharded
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,  # the stream module ends the stream
@@ -72,8 +73,10 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
         folder: the run folder.
 
     Raises:
-        ValueError: when it would train in more processes than there are cores, or in others than were started.
+        ValueError: when it would train in more processes than there are cores, in others than were started, or by
+            weights that are shared out.
     """
+    check_not_sharded(arguments.get("strategy"))
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)

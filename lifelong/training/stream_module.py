@@ -34,6 +34,8 @@ from lifelong.training.optimizer import (
     lay_out_state,
     make_optimizer,
 )
+from lifelong.training.running_statistics import average_running_statistics, check_shared_batches
+from lifelong.training.sharding import check_not_sharded
 from lifelong.training.step_log import is_logged, step_measures
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class StreamModule(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
+        check_not_sharded(self.trainer.strategy)
         if stage == "predict" and not self._has_stream:  # batches of a person's own; a checkpoint prepares the learner
             self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
             return
@@ -134,6 +137,10 @@ class StreamModule(L.LightningModule):
         scheduler: LRScheduler = self.lr_scheduler(optimizer)
         check_schedule(scheduler, self.data.steps_per_experience * len(self.data.stream.experiences))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Refuse layers that processes cannot share; the Trainer has put its own in place by now."""
+        check_shared_batches(self.learner, self.trainer.world_size)
 
     def on_train_start(self) -> None:
         """End a stream that is learnt already; find out how tasks are run fastest, where that is asked for."""
@@ -199,6 +206,10 @@ class StreamModule(L.LightningModule):
         if logs:
             self._log_step(step, penalty)
         return self._touch_all(total)
+
+    def on_after_backward(self) -> None:
+        """Let norm layers of all processes agree on what they have seen."""
+        average_running_statistics(self.learner, runner=self.runner)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Let the strategies see, and change, the gradients of the whole batch, over all ranks."""
