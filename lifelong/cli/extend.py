@@ -10,6 +10,7 @@ from typing import Any
 from lifelong.cli.parser import Parsed, parse
 from lifelong.run.folder import find_last
 from lifelong.run.longer import Learnt, longer_sources
+from lifelong.run.mirror import local_run
 
 USAGE = "python -m lifelong extend runs/name --data.sources+=…"
 
@@ -53,7 +54,7 @@ def find_run(args: Sequence[str]) -> Path:
     """
     if not args or args[0].startswith("-"):
         raise ValueError(f"extend goes on with a run, and none is named: {USAGE}, or last for the newest below runs/")
-    folder = Path(find_last("runs", None)).parent.parent if args[0] == "last" else Path(args[0])
+    folder = Path(find_last("runs", None)).parent.parent if args[0] == "last" else local_run(args[0])
     if not (saved := folder / "config.yaml").is_file():
         raise ValueError(f"{folder} is no run folder: there is no {saved}; {USAGE}")
     return folder

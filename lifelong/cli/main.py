@@ -22,6 +22,7 @@ from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
+from lifelong.run.mirror import local_checkpoint
 from lifelong.run.trust import limits_of
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
@@ -107,6 +108,7 @@ def _checkpoint(args: Sequence[str]) -> str | None:
     if given == "last":
         given = find_last(option_value(args, "run.root") or "runs", option_value(args, "run.name"))
         print(f"--ckpt_path last is {given}")
+    given = None if given is None else local_checkpoint(given)
     if given is not None and not Path(given).is_file():
         raise ValueError(f"the checkpoint {given} is not there: give --ckpt_path the path of one")
     return given

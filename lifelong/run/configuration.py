@@ -43,6 +43,11 @@ class Configuration:
         folder.write("config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
 
 
+def read_config(folder: RunFolder) -> dict[str, Any]:
+    """Read the ``config.yaml`` of a run."""
+    return dict(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
+
+
 def describe(
     module: StreamModule, data: StreamDataModule, checkpoint: StreamCheckpoint, trainer: Mapping[str, Any]
 ) -> Configuration:

@@ -14,6 +14,7 @@ from lifelong.evaluation.prediction_writer import PredictionWriter
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
 from lifelong.run.folder import launched_folder
+from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import RunOptions, run_options
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.training.lost_process import with_others
@@ -50,6 +51,7 @@ def evaluate(
         ValueError: when an argument or the checkpoint does not fit.
     """
     check_trainer_arguments(trainer)
+    ckpt_path = None if ckpt_path is None else local_checkpoint(ckpt_path)
     with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
         report = Report(folder.path, dict(config or {}))
         evaluator = Evaluator(report)

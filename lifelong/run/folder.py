@@ -7,13 +7,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from lifelong.run.launch import decided_by_first
+from lifelong.run.mirror import STATE, Mirror, is_remote, mirrored, url_of
 from lifelong.run.options import RunOptions
 from lifelong.utilities.checkpoint_file import newest_whole
 from lifelong.utilities.files import write_json, write_whole
@@ -29,13 +31,15 @@ class RunFolder:
 
     Args:
         path: the folder; made with its parents.
+        url: where it lies for others, and is copied to; None for one that is nobody's copy.
 
     Raises:
         ValueError: when it cannot be written to.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, url: str | None = None) -> None:
         self.path = Path(path)
+        self.mirror = None if url is None else Mirror(url)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -60,6 +64,21 @@ class RunFolder:
         """Return where the configuration lies."""
         return self.path / "config.yaml"
 
+    def at_hand(self, checkpoint: str | None) -> str | None:
+        """Return the path of a checkpoint that the first process has chosen, on this machine.
+
+        A folder that lies elsewhere has a copy on each node, and the first process works in its own.
+
+        Args:
+            checkpoint: its path in the first process.
+
+        Raises:
+            ValueError: when it cannot be fetched.
+        """
+        if checkpoint is None or self.mirror is None:
+            return checkpoint
+        return str(self.mirror.fetch_file(f"checkpoints/{Path(checkpoint).name}"))
+
     def clear_parts(self) -> None:
         """Remove files that a process which was killed had begun to write; only who holds the folder may."""
         for folder in (self.path, self.checkpoints):
@@ -75,24 +94,25 @@ class RunFolder:
         return write_whole(self.path / name, writer)
 
 
-def choose_folder(options: RunOptions, checkpoint: str | None) -> Path:
+def choose_folder(options: RunOptions, checkpoint: str | None) -> str:
     """Return the folder of a run: that of the checkpoint it goes on from, else ``root/name``, else ``root/<time>``.
 
     Raises:
         ValueError: when a run is to start in a folder that holds one already.
     """
     if checkpoint is not None:
-        return Path(checkpoint).resolve().parent.parent
+        of_checkpoint = Path(checkpoint).resolve().parent.parent
+        return url_of(of_checkpoint) or str(of_checkpoint)
     if (name := options.folder_name) is None:
-        return _unused(Path(options.root) / time.strftime("%Y-%m-%d_%H-%M-%S"))
-    folder = Path(options.root) / name
+        return _unused_below(options.root, time.strftime("%Y-%m-%d_%H-%M-%S"))
+    folder = _below(options.root, name)
     # A run that failed before its first checkpoint does not hold its name.
-    if options.resume == "never" and any((folder / "checkpoints").glob("*.ckpt")):
+    if options.resume == "never" and _has_checkpoints(folder):
         raise ValueError(
             f"the run folder {folder} is in use: choose another --run.name, or go on with --ckpt_path "
-            f"{folder / 'checkpoints' / 'last.ckpt'}"
+            f"{_below(folder, 'checkpoints/last.ckpt')}"
         )
-    return folder
+    return folder if is_remote(folder) else url_of(Path(folder)) or folder
 
 
 def check_foreign(folder: Path) -> None:
@@ -144,7 +164,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool = False) -> Iterator[RunFolder]:
-    """Choose the run folder, and tell the processes that a multi-device launch starts which it is.
+    """Choose the run folder, and tell the other processes of a launch of several which it is.
 
     Args:
         options: how it is chosen.
@@ -158,35 +178,44 @@ def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool
     with ExitStack() as kept:
 
         def choose() -> str:
-            path = choose_folder(options, checkpoint)
-            if trains:
-                kept.enter_context(_kept(path))
-            return str(RunFolder(path).path)
+            where = choose_folder(options, checkpoint)
+            kept.enter_context(_kept(where, trains=trains))
+            return where
 
-        path = given or decided_by_first(choose)
-        assert path is not None, "the first process has chosen a folder"
+        where = given or decided_by_first(choose)
+        assert where is not None, "the first process has chosen a folder"
         try:
-            os.environ[FOLDER_VARIABLE] = path
-            yield RunFolder(path)
+            os.environ[FOLDER_VARIABLE] = where
+            yield RunFolder(_local(where), where if is_remote(where) else None)
         finally:
             if not given:
                 os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
 
 
 @contextmanager
-def _kept(path: Path) -> Iterator[None]:
-    """Make a folder a training's alone, and clean it of what another that failed has left."""
-    check_foreign(path)
+def _kept(where: str, *, trains: bool) -> Iterator[None]:
+    """Prepare a folder in the first process: fetched, and a training's alone, without what one that failed has left."""
+    mirror, path = Mirror(where) if is_remote(where) else None, _local(where)
+    if trains and mirror is None:
+        check_foreign(path)
     is_new = not path.exists()
     folder = RunFolder(path)
     try:
-        with locked(path):
-            folder.clear_parts()
-            if not any(folder.checkpoints.glob("*.ckpt")):
-                set_aside(path)
+        with locked(path) if trains else nullcontext(), mirrored(mirror):
+            if mirror is not None:
+                if trains:
+                    mirror.check_writable()
+                mirror.fetch()
+            if trains:
+                check_foreign(path)
+                folder.clear_parts()
+                if not any(folder.checkpoints.glob("*.ckpt")):
+                    set_aside(path)
+            if mirror is not None:
+                mirror.push()  # what a run that was killed here had not copied, for the other nodes
             yield
     finally:
-        if is_new and not _left_in(path) and not any(folder.checkpoints.iterdir()):
+        if trains and is_new and not _left_in(path) and not any(folder.checkpoints.iterdir()):
             shutil.rmtree(path)  # of a run that was refused before it began
 
 
@@ -196,6 +225,11 @@ def find_last(root: str, name: str | None) -> str:
     Raises:
         ValueError: when there is none.
     """
+    if is_remote(root):
+        raise ValueError(
+            f"--ckpt_path last looks among local runs, and {root} is elsewhere: give "
+            f"--ckpt_path {root}/NAME/checkpoints/last.ckpt"
+        )
     pattern = f"{name or '*'}/checkpoints/last.ckpt"
     checkpoints = sorted(Path(root).glob(pattern), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
@@ -206,13 +240,34 @@ def find_last(root: str, name: str | None) -> str:
     return str(newest)
 
 
+def _local(where: str) -> Path:
+    return Mirror(where).folder if is_remote(where) else Path(where)
+
+
+def _below(root: str, name: str) -> str:
+    return f"{root.rstrip('/')}/{name}" if is_remote(root) else str(Path(root) / name)
+
+
+def _has_checkpoints(where: str) -> bool:
+    if is_remote(where):
+        return Mirror(where).has_checkpoints()
+    return any((Path(where) / "checkpoints").glob("*.ckpt"))
+
+
 def _left_in(folder: Path) -> list[Path]:
-    kept = ("checkpoints", LOCK, FAILED)
+    kept = ("checkpoints", LOCK, FAILED, STATE)
     return [path for path in folder.iterdir() if path.name not in kept] if folder.exists() else []
 
 
+def _unused_below(root: str, name: str) -> str:
+    if is_remote(root):
+        return next(url for n in count(1) if not Mirror(url := _below(root, _numbered(name, n))).exists())
+    return str(_unused(Path(root) / name))
+
+
 def _unused(folder: Path) -> Path:
-    candidate, number = folder, 2
-    while candidate.exists():
-        candidate, number = folder.with_name(f"{folder.name}_{number}"), number + 1
-    return candidate
+    return next(path for n in count(1) if not (path := folder.with_name(_numbered(folder.name, n))).exists())
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"

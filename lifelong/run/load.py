@@ -15,6 +15,7 @@ from lifelong.learners.base import Learner
 from lifelong.run import plugins
 from lifelong.run.folder import find_last
 from lifelong.run.making import make, make_training
+from lifelong.run.mirror import local_run
 from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
 from lifelong.run.trust import limits_of
@@ -36,7 +37,8 @@ def load(
     The config of a run that is not below ``runs`` imports installed plug-ins alone, unless it is trusted.
 
     Args:
-        path: a run folder, one of its checkpoints, or ``last`` for the newest run below ``runs``.
+        path: a run folder, one of its checkpoints, or ``last`` for the newest run below ``runs``; fetched from where it
+            lies (``s3://…``).
         learner: the learner, made as for the run, where its config cannot make it.
         strategies: the strategies, likewise.
         data: the stream; made from the config where None, and not loaded before it is used.
@@ -64,7 +66,7 @@ def load(
 
 
 def _find(path: str | Path) -> tuple[Path, Path]:
-    given = Path(find_last("runs", None)) if str(path) == "last" else Path(path)
+    given = Path(find_last("runs", None)) if str(path) == "last" else local_run(path)
     checkpoint = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
     if not checkpoint.is_file():
         raise ValueError(f"{path} is neither a run folder with a checkpoint nor a checkpoint: there is no {checkpoint}")

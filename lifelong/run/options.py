@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lifelong.run.mirror import is_remote
 from lifelong.utilities.slurm import job_id
 
 Resume = Literal["never", "auto", "must"]
@@ -17,7 +18,7 @@ class RunOptions:
     """Name the folder of a run and say whether it goes on.
 
     Args:
-        root: folder of all runs.
+        root: folder of all runs; one that fsspec reads, such as ``s3://bucket/runs``, has local copies.
         name: this run's folder in it; the time where None, or a SLURM job's id where ``resume`` is not ``never``.
         resume: ``never`` starts a run and refuses a folder in use; ``auto`` goes on from the last checkpoint of the
             named run, or starts it where there is none; ``must`` refuses to start.
@@ -65,4 +66,7 @@ def run_options(
         return run
     if run is None:
         return RunOptions(resume=resume, allow_changes=allow_changes)
-    return RunOptions(str(Path(run).parent), Path(run).name, resume, allow_changes)
+    root, _, name = (
+        str(run).rstrip("/").rpartition("/") if is_remote(run) else (str(Path(run).parent), "", Path(run).name)
+    )
+    return RunOptions(root, name, resume, allow_changes)

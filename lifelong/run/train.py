@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import yaml
 from lightning.pytorch.loggers import Logger
 
 from lifelong.data.stream_datamodule import StreamDataModule
@@ -15,10 +14,11 @@ from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
 from lifelong.run.changes import changed_settings, check_unchanged
-from lifelong.run.configuration import Configuration
+from lifelong.run.configuration import Configuration, read_config
 from lifelong.run.folder import RunFolder, launched_folder
 from lifelong.run.launch import decided_by_first
 from lifelong.run.loggers import MetricsCSV, WandB
+from lifelong.run.mirror import CopyCheckpoints, local_checkpoint
 from lifelong.run.options import RunOptions
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.training.checkpoint import StreamCheckpoint
@@ -58,10 +58,12 @@ def train(
         ValueError: when settings do not fit together.
     """
     check_trainer_arguments(trainer)
-    with launched_folder(options, ckpt_path, trains=True) as folder:
-        start = decided_by_first(lambda: ckpt_path or _start_from(folder, options))
-        changes = extends or (start is not None and _has_changed(folder, configuration, options))
-        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, changes)
+    given = None if ckpt_path is None else local_checkpoint(ckpt_path)
+    with launched_folder(options, given, trains=True) as folder:
+        start = decided_by_first(lambda: _start(folder, options, given, None if extends else configuration))
+        start = folder.at_hand(start)
+        goes_on_otherwise = options.allow_changes and start is not None and _changes(folder, configuration)
+        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, extends or goes_on_otherwise)
     module.eval()
     return folder.path, results
 
@@ -102,9 +104,11 @@ def _fit(
     changes: bool,
 ) -> Results | None:
     evaluator = Evaluator(Report(folder.path, configuration.content))
-    callbacks = [evaluator, checkpoint, StopOnSignal(checkpoint)]
+    callbacks: list[L.Callback] = [evaluator, checkpoint, StopOnSignal(checkpoint)]
     if changes:
         callbacks.append(KeepConfig(folder, configuration))
+    if folder.mirror is not None:
+        callbacks.append(CopyCheckpoints(folder.mirror, checkpoint))
     settings = dict(trainer)
     settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
     if start is not None:
@@ -120,14 +124,20 @@ def _fit(
     return evaluator.results if evaluator.rows else None
 
 
-def _has_changed(folder: RunFolder, configuration: Configuration, options: RunOptions) -> bool:
-    """Whether a run goes on by other settings than its own, where that is allowed."""
-    if not folder.config.is_file():
-        return False
-    before = dict(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
-    if not options.allow_changes:
-        check_unchanged(before, configuration.content, str(folder.path))
-    return bool(changed_settings(before, configuration.content))
+def _start(
+    folder: RunFolder, options: RunOptions, given: str | None, configuration: Configuration | None
+) -> str | None:
+    """The checkpoint to go on from, by the run's own settings unless told otherwise; None starts."""
+    start = given or _start_from(folder, options)
+    if start is None or configuration is None or options.allow_changes:
+        return start
+    if folder.config.is_file():
+        check_unchanged(read_config(folder), configuration.content, str(folder.path))
+    return start
+
+
+def _changes(folder: RunFolder, configuration: Configuration) -> bool:
+    return folder.config.is_file() and bool(changed_settings(read_config(folder), configuration.content))
 
 
 def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:

@@ -99,9 +99,9 @@ def test_a_slurm_job_goes_on_with_its_own_run(
 ) -> None:
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
-    assert choose_folder(RunOptions(resume="auto"), None) == Path("runs") / name
-    assert choose_folder(RunOptions(resume="auto", name="a"), None) == Path("runs/a")
-    assert choose_folder(RunOptions(), None).name.startswith("20")  # every start is a run of its own
+    assert choose_folder(RunOptions(resume="auto"), None) == str(Path("runs") / name)
+    assert choose_folder(RunOptions(resume="auto", name="a"), None) == str(Path("runs/a"))
+    assert Path(choose_folder(RunOptions(), None)).name.startswith("20")  # every start is a run of its own
     monkeypatch.setenv("SLURM_JOB_NAME", "interactive")
     with pytest.raises(ValueError, match=r"give --run.name as well"):
         RunOptions(resume="auto")
