@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import lightning as L
 import torch.distributed as dist
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.accelerators import CPUAccelerator
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for the first one, which may have been started later."""
@@ -105,28 +107,34 @@ def decided_by_first(decide: Callable[[], str | None]) -> str | None:
     return decision
 
 
-def check_processes(n_processes: int, n_here: int, *, on_cpu: bool) -> None:
+def check_processes(trainer: L.Trainer) -> None:
     """Refuse a Trainer that does not train in all processes of a launch, or in more than this machine has cores.
 
     Args:
-        n_processes: in which the Trainer trains.
-        n_here: how many of them on this machine.
-        on_cpu: whether each needs a core.
+        trainer: of a run.
 
     Raises:
         ValueError: naming both numbers.
 
     Example:
-        >>> check_processes(1, 1, on_cpu=True)
+        >>> check_processes(L.Trainer(accelerator="cpu", devices=1, logger=False))
     """
-    launch = find_launch()
-    if launch is not None and launch.world != n_processes:  # each would train alone, in the same folder
+    launch, n_processes, n_here = find_launch(), trainer.world_size, trainer.num_devices
+    if launch is not None:
+        if launch.world != n_processes:  # each would train alone, in the same folder
+            raise ValueError(
+                f"{launch.launcher} has started {launch.world} processes and the Trainer trains in {n_processes}: "
+                "give --trainer.devices the number on each node, --trainer.num_nodes that of nodes, and "
+                "--trainer.strategy ddp"
+            )
+        return  # it may keep a core for each process, which then sees only its own
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if n_processes > n_here or (n_processes > 1 and getattr(environment, "creates_processes_externally", False)):
         raise ValueError(
-            f"{launch.launcher} has started {launch.world} processes and the Trainer trains in {n_processes}: give "
-            "--trainer.devices the number on each node, --trainer.num_nodes that of nodes, and --trainer.strategy ddp"
+            f"{n_processes} processes on {trainer.num_nodes} nodes must be started by torchrun or by SLURM's srun, so "
+            "that the first one chooses the run folder for all: this one was not"
         )
-    # A launcher may keep a core for each process, which then sees only its own.
-    if launch is None and on_cpu and n_here > (n_cores := _n_cores()):
+    if isinstance(trainer.accelerator, CPUAccelerator) and n_here > (n_cores := _n_cores()):
         raise ValueError(
             f"--trainer.devices {n_here} would train in {n_here} processes on {n_cores} cores: set it to {n_cores} at "
             "most"

@@ -11,7 +11,6 @@ from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
-from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 
 from lifelong.run.launch import check_processes
@@ -90,7 +89,7 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
         plugins.append(WholeCheckpointIO())
     trainer = L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
-    check_processes(trainer.world_size, trainer.num_devices, on_cpu=isinstance(trainer.accelerator, CPUAccelerator))
+    check_processes(trainer)
     return trainer
 
 

@@ -6,8 +6,10 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import lightning as L
 import pytest
 
 from lifelong.run import launch
@@ -18,6 +20,11 @@ from tests.launches import free_port, outcome, start_nodes, start_slurm, start_t
 
 SLURM = {"SLURM_JOB_ID": "12", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "1"}
 SLURM |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+def trainer(devices: int, **settings: Any) -> L.Trainer:
+    strategy = "ddp" if devices > 1 else "auto"
+    return L.Trainer(accelerator="cpu", devices=devices, strategy=strategy, logger=False, **settings)
 
 
 @pytest.fixture
@@ -71,9 +78,9 @@ def test_a_trainer_in_other_processes_than_were_started(monkeypatch: pytest.Monk
     for name, value in SLURM.items():
         monkeypatch.setenv(name, value)
     assert find_launch() == Launch("SLURM", 1, 2, "127.0.0.1", 29500)
-    check_processes(2, 2, on_cpu=True)
+    check_processes(SimpleNamespace(world_size=2, num_devices=2))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"SLURM has started 2 processes and the Trainer trains in 1: give --trainer"):
-        check_processes(1, 1, on_cpu=True)
+        check_processes(SimpleNamespace(world_size=1, num_devices=1))  # type: ignore[arg-type]
     monkeypatch.delenv("SLURM_NTASKS_PER_NODE")
     with pytest.raises(ValueError, match="--ntasks-per-node=2"):
         find_launch()
@@ -81,10 +88,14 @@ def test_a_trainer_in_other_processes_than_were_started(monkeypatch: pytest.Monk
 
 def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "_n_cores", lambda: 2)
-    check_processes(2, 2, on_cpu=True)
-    check_processes(99, 99, on_cpu=False)
+    check_processes(trainer(2))
     with pytest.raises(ValueError, match=r"--trainer.devices 99 would train in 99 processes on 2 cores: set it to 2"):
-        check_processes(99, 99, on_cpu=True)
+        check_processes(trainer(99))
+
+
+def test_nodes_that_nobody_started_together_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"4 processes on 2 nodes must be started by torchrun or by SLURM's srun"):
+        check_processes(trainer(2, num_nodes=2))
 
 
 @pytest.mark.parametrize(
