@@ -28,6 +28,8 @@ MOST_NAMED = 5
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what differs between two configurations of a run and decides its results, a phrase each.
 
+    Both have every option with its value; one that the former has not is newer than the run.
+
     Args:
         before: what ``config.yaml`` says.
         now: what the run is to go on with.
@@ -37,10 +39,11 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
         ['seed is 0 there and 1 here']
     """
     before, now = _plain(before), _plain(now)
-    changes = [change for name in DECISIVE for change in _differences(name, before.get(name), now.get(name))]
-    trainers = before.get("trainer") or {}, now.get("trainer") or {}
+    changes = [change for n in DECISIVE if n in before for change in _differences(n, before[n], now.get(n))]
+    of_before, of_now = before.get("trainer") or {}, now.get("trainer") or {}
     for name in DECISIVE_OF_TRAINER:
-        changes += _differences(f"trainer.{name}", *(trainer.get(name) for trainer in trainers))
+        if name in of_before:
+            changes += _differences(f"trainer.{name}", of_before[name], of_now.get(name))
     return changes
 
 
@@ -75,10 +78,10 @@ def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
     if before == now:
         return
     if isinstance(before, Mapping) and isinstance(now, Mapping) and before.get("class_path") == now.get("class_path"):
-        for part in dict.fromkeys([*before, *now]):
+        for part in before:
             if part not in FREE:
                 inner = name if part == "init_args" else f"{name}.{part}"
-                yield from _differences(inner, before.get(part), now.get(part))
+                yield from _differences(inner, before[part], now.get(part))
     elif _are_lists(before, now) and len(before) == len(now):
         for place, parts in enumerate(zip(before, now, strict=True)):
             yield from _differences(f"{name}[{place}]", *parts)

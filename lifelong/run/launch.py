@@ -13,6 +13,7 @@ from typing import Any
 import lightning as L
 import torch.distributed as dist
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.accelerators import CPUAccelerator
@@ -129,7 +130,8 @@ def check_processes(trainer: L.Trainer) -> None:
             )
         return  # it may keep a core for each process, which then sees only its own
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    if n_processes > n_here or (n_processes > 1 and getattr(environment, "creates_processes_externally", False)):
+    is_lightnings = environment is None or isinstance(environment, LightningEnvironment)
+    if n_processes > n_here or (n_processes > 1 and not is_lightnings):
         raise ValueError(
             f"{n_processes} processes on {trainer.num_nodes} nodes must be started by torchrun or by SLURM's srun, so "
             "that the first one chooses the run folder for all: this one was not"

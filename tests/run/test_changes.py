@@ -21,6 +21,7 @@ CONFIG: dict[str, Any] = {
     "data": {"class_path": "Data", "init_args": {"n_shot": 1, "sources": [{"class_path": "A", "init_args": {}}]}},
     "strategies": [{"class_path": "EWC", "init_args": {"strength": 1.0}}],
     "optimizer": ADAM,
+    "reset_optimizer": False,
     "runner": {"plan": "auto"},
     "trainer": {"devices": 1, "precision": None},
 }
@@ -39,10 +40,11 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"optimizer": {**ADAM, "init_args": {**ADAM["init_args"], "betas": (0.9, 0.999)}}}, []),
         ({"optimizer": {"class_path": "torch.optim.SGD"}}, ["optimizer is torch.optim.Adam there and torch.optim.SGD"]),
         ({"strategies": [{"class_path": "EWC", "init_args": {"strength": 2.0}}]}, ["strategies[0].strength is 1.0"]),
+        ({"lr_scheduler": None, "data": {**CONFIG["data"], "newer": True}}, []),
         ({"strategies": []}, ["strategies is [EWC] there and [] here"]),
         ({"trainer": {"devices": 2, "precision": "bf16-mixed"}}, ["trainer.precision is None there and bf16-mixed"]),
         ({"runner": {"plan": "vmap"}, "trainer": {"devices": 2, "log_every_n_steps": 1, "precision": None}}, []),
-        ({"reset_optimizer": True}, ["reset_optimizer is None there and True here"]),
+        ({"reset_optimizer": True}, ["reset_optimizer is False there and True here"]),
     ],
 )
 def test_what_decides_the_results_is_named(change: dict[str, Any], named: list[str]) -> None:

@@ -93,9 +93,11 @@ def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) 
         check_processes(trainer(99))
 
 
-def test_nodes_that_nobody_started_together_are_refused() -> None:
+def test_nodes_that_nobody_started_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"4 processes on 2 nodes must be started by torchrun or by SLURM's srun"):
         check_processes(trainer(2, num_nodes=2))
+    monkeypatch.setenv("LOCAL_RANK", "0")  # as in a process that Lightning has started itself
+    check_processes(trainer(2))
 
 
 @pytest.mark.parametrize(
