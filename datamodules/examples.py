@@ -121,6 +121,11 @@ class ExampleDataModule(StreamDataModule):
 
         In the ``class`` scenario with the classes ``all`` or ``seen`` an experience may bring one class.
         """
+        if stream.absent and self.fade is not None:
+            raise ValueError(
+                "with --data.fade each domain fades into the next, and the examples of "
+                f"{stream.domains[max(stream.absent)]} are not at hand: give its data, or leave --data.fade out"
+            )
         shares = self.kind == "class" and self.classes != "current"
         for experience in stream.experiences:
             for pool in () if experience.index in stream.absent else experience.pools:

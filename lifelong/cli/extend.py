@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lifelong.cli.parser import Parsed, parse
+from lifelong.cli.parser import Parsed, option_value, parse
 from lifelong.run.folder import find_last
-from lifelong.run.longer import Learnt, longer_sources
+from lifelong.run.longer import Learnt, check_extends, longer_sources
 from lifelong.run.mirror import local_run
 
+FOREIGN = ("run.name", "run.root", "run.resume", "ckpt_path")
+"""Options that say where a run is kept and what it goes on from, which the run itself says here."""
 USAGE = "python -m lifelong extend runs/name --data.sources+=…"
 
 
@@ -34,8 +36,12 @@ def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
     saved = folder / "config.yaml"
     if args[0] == "last":
         print(f"last is {folder}")
-    learnt = Learnt(folder)
+    for name in FOREIGN:
+        if option_value(options, name) is not None:
+            raise ValueError(f"extend goes on in the run folder from its newest checkpoint: leave --{name} out")
     parsed = parse("extend", options, saved)
+    check_extends(bool(parsed.kept_config()["data"]["init_args"].get("joint")), folder)
+    learnt = Learnt(folder)
     given, old = _sources(parsed), _sources(parse("extend", [], saved))
     sources = longer_sources(old, given, learnt, folder)
     if sources != given:

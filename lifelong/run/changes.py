@@ -69,6 +69,18 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], where: st
         )
 
 
+def without_sources(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the sources of its stream, which an extension is there to change.
+
+    Example:
+        >>> without_sources({"data": {"class_path": "A", "init_args": {"sources": [], "n_way": 3}}})
+        {'data': {'class_path': 'A', 'init_args': {'n_way': 3}}}
+    """
+    data = dict(config.get("data") or {})
+    arguments = {n: value for n, value in (data.get("init_args") or {}).items() if n not in ("sources", "unseen")}
+    return {**config, "data": {**data, "init_args": arguments}}
+
+
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     # As a file has it: tuples are lists.
     return dict(yaml.safe_load(yaml.safe_dump(dict(config))))

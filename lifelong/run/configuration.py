@@ -78,6 +78,22 @@ def describe(
     return Configuration(content, tuple(unrecorded))
 
 
+def describe_longer(config: Mapping[str, Any], data: StreamDataModule, trainer: Mapping[str, Any]) -> Configuration:
+    """Write down a run that goes on with a longer stream: what its config says, but for the stream.
+
+    Args:
+        config: of the run so far.
+        data: the longer stream.
+        trainer: arguments of the Trainer that are given anew.
+    """
+    unrecorded: list[str] = []
+    data_record = record(data, "data", unrecorded)
+    data_record["init_args"].pop("seed", None)
+    given = {name: record(value, f"trainer.{name}", unrecorded) for name, value in trainer.items()}
+    content = {**config, "data": data_record, "trainer": {**config.get("trainer", {}), **given}}
+    return Configuration(content, tuple(unrecorded))
+
+
 def _describe_trainer(trainer: Mapping[str, Any], unrecorded: list[str]) -> dict[str, Any]:
     defaults = {name: p.default for name, p in inspect.signature(L.Trainer).parameters.items()}
     logger = {"class_path": "lifelong.run.loggers.WandB", "init_args": {}}

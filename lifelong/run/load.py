@@ -62,7 +62,9 @@ def load(
     module.load_state_dict(state["state_dict"])
     module.eval()
     results = Results.load(folder) if (folder / "results.json").is_file() else None
-    return Run(folder, module, results, data=made["data"], config=config, trainer={}, limits=limits)
+    return Run(
+        folder, module, results, data=made["data"], config=config, trainer={}, limits=limits, checkpoint=checkpoint
+    )
 
 
 def _find(path: str | Path) -> tuple[Path, Path]:

@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
 from lifelong.data.absent import Absent
 from lifelong.data.record import DomainRecord
+from lifelong.data.source import Source
+from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import RESULTS
 from lifelong.run.recording import record
 from lifelong.training.checkpoint import StreamCheckpoint
@@ -60,8 +64,40 @@ class Learnt:
         if not self.is_finished:
             raise ValueError(
                 f"the stream of {folder} is not learnt to its end: go on with it first, by python -m lifelong extend "
-                f"{folder} without new sources"
+                f"{folder} (in Python run.extend([])) without new sources"
             )
+
+
+def check_extends(joint: bool, folder: Path) -> None:
+    """Refuse to lengthen a stream that is one experience of all domains.
+
+    Args:
+        joint: whether it is.
+        folder: of the run, for the message.
+
+    Raises:
+        ValueError: when it is.
+    """
+    if joint:
+        raise ValueError(
+            f"{folder} has learnt all domains at once (--data.joint), so nothing can come after them: fit a stream of "
+            "all sources anew"
+        )
+
+
+def say_what_is_learnt(data: StreamDataModule) -> None:
+    """Print which domains are learnt, and whose examples are not at hand.
+
+    Args:
+        data: the longer stream.
+    """
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        return
+    names = [data.stream.domains[number] for number in range(data.stream.n_learnt)]
+    print(f"the stream: {', '.join(names)}", flush=True)
+    if data.stream.absent:
+        absent = ", ".join(data.stream.domains[number] for number in sorted(data.stream.absent))
+        print(f"not at hand, and so not evaluated: {absent}", flush=True)
 
 
 def longer_sources(
@@ -81,6 +117,8 @@ def longer_sources(
     Raises:
         ValueError: when there is nothing to learn, or a source is new before the stream is learnt to its end.
     """
+    if len(old) < learnt.n_sources:
+        raise ValueError(f"the run in {folder} has gone on meanwhile: load it anew, by lifelong.load({str(folder)!r})")
     kept = [source for source in given if source in old]
     new = [source for source in given if source not in old]
     has_begun = len(old) > learnt.n_sources or not (learnt.is_finished and learnt.is_reported)
@@ -97,3 +135,30 @@ def longer_sources(
         )
     places = range(len(old))
     return [old[i] if old[i] in kept else record(learnt.without_examples(i), "data", []) for i in places] + new
+
+
+def objects_of_longer(old: Sequence[Source], new: Sequence[Source], keep_old: bool, folder: Path) -> list[Source]:
+    """Return the sources of the longer stream as objects; see :func:`longer_sources`.
+
+    Args:
+        old: the sources of the run.
+        new: those that come after them; none where a longer stream that was begun goes on.
+        keep_old: whether the old ones are at hand.
+        folder: of the run.
+
+    Raises:
+        ValueError: when there is nothing to learn, or a source is new before the stream is learnt to its end.
+    """
+    keyed = [(_key(source), source) for source in (*old, *new)]
+    keys_of_old = [key for key, _ in keyed[: len(old)]]
+    keys_of_new = [key for key, _ in keyed[len(old) :]]
+    given = keys_of_old + keys_of_new if keep_old or not new else keys_of_new
+    chosen = longer_sources(keys_of_old, given, Learnt(folder), folder)
+    return [next((s for k, s in keyed if k == key), None) or Absent(**key["init_args"]) for key in chosen]
+
+
+def _key(source: Source) -> Mapping[str, Any]:
+    """Return what a config has for a source; where that does not tell all of it, what it is itself."""
+    missing: list[str] = []
+    content: Mapping[str, Any] = record(source, "source", missing)
+    return {"source": id(source)} if missing else content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NoReturn
 
 import lightning as L
@@ -80,16 +80,18 @@ def make_training(config: Mapping[str, Any]) -> dict[str, Any]:
     return made | {name: _Unrecorded(part) for name, part in unrecorded.items()}
 
 
-def make_trainer_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+def make_trainer_arguments(config: Mapping[str, Any], but: Container[str] = ()) -> dict[str, Any]:
     """Make the arguments of the Trainer that a run was trained by, its loggers and callbacks among them.
 
     Args:
         config: what ``config.yaml`` says.
+        but: names of those that are given anew.
 
     Raises:
         ValueError: when one could not be recorded.
     """
-    given = {name: value for name, value in config.get("trainer", {}).items() if name != "default_root_dir"}
+    every = config.get("trainer", {})
+    given = {name: value for name, value in every.items() if name != "default_root_dir" and name not in but}
     if missing := missing_parts(given, "trainer"):
         raise ValueError(f"{missing[0]} could not be recorded when the run was started: give it as an argument")
     parser = ArgumentParser(exit_on_error=False)

@@ -13,9 +13,9 @@ from lifelong.data.source import Source
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
-from lifelong.run.configuration import describe
+from lifelong.run.configuration import describe_longer
 from lifelong.run.evaluate import evaluate
-from lifelong.run.longer import Learnt
+from lifelong.run.longer import Learnt, check_extends, objects_of_longer
 from lifelong.run.making import make_checkpoint, make_trainer_arguments
 from lifelong.run.options import RunOptions
 from lifelong.run.train import train
@@ -40,6 +40,7 @@ class Run:
         config: what ``config.yaml`` says.
         trainer: arguments of the Trainer that trained it; evaluations take along where it ran.
         limits: of what the config may import, where more of it is made into objects.
+        checkpoint: that the learner was loaded from.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Run:
         config: Mapping[str, Any],
         trainer: Mapping[str, Any],
         limits: Limits = nullcontext,
+        checkpoint: Path | None = None,
     ) -> None:
         self.folder, self.config = folder, dict(config)
         self.model = module
         """What answers: the learner with its strategies."""
         self._results, self._data, self._trainer, self._limits = results, data, dict(trainer), limits
+        self._checkpoint = checkpoint
 
     # -- what was learnt ------------------------------------------------------------------------------------------
 
@@ -165,31 +168,29 @@ class Run:
             trainer: arguments of Lightning's Trainer, over those that the run was trained with.
 
         Returns:
-            The run, with the longer stream.
+            The run, with the longer stream; this one stays what it was, but for the learner, which they share.
 
         Raises:
             ValueError: when the stream is not learnt to its end, or the new domains do not fit it.
         """
-        learnt = Learnt(self.folder)
-        old = self.data.sources
-        if sources:
-            learnt.check_finished(self.folder)
-            if not keep_old:
-                old = [learnt.without_examples(place) for place in range(len(old))]
-        data = self.data.with_sources([*old, *sources])
+        check_extends(self.data.joint, self.folder)
+        data = self.data.with_sources(objects_of_longer(self.data.sources, sources, keep_old, self.folder))
+        data.load()  # what cannot be loaded is refused before anything is changed
         self.learner.grow(data.n_classes)
+        self.model.train()
         with self._limits():
-            settings = {**(self._trainer or make_trainer_arguments(self.config)), **trainer}
-        checkpoint = make_checkpoint(self.config)
-        configuration = describe(self.model, data, checkpoint, settings)
-        _, results = train(
-            self.model, data, RunOptions(), learnt.checkpoint, checkpoint, configuration, settings, extends=True
-        )
+            settings = {**(self._trainer or make_trainer_arguments(self.config, trainer)), **trainer}
+        start, saves, options = Learnt(self.folder).checkpoint, make_checkpoint(self.config), RunOptions()
+        configuration = describe_longer(self.config, data, trainer)
+        _, results = train(self.model, data, options, start, saves, configuration, settings, extends=True)
         return Run(self.folder, self.model, results, data=data, config=configuration.content, trainer=settings)
 
     def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
         kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained
         settings = {name: self._trainer[name] for name in kept if name in self._trainer} | dict(trainer)
-        results = evaluate(command, self.model, data, run=self.folder, config=self.config, **settings)
+        # A checkpoint of a shorter stream is given the rows of classes that it does not know when it is loaded.
+        is_older = self._checkpoint is not None and data is self._data and self.learner.n_classes < data.n_classes
+        start = str(self._checkpoint) if is_older else None
+        results = evaluate(command, self.model, data, ckpt_path=start, run=self.folder, config=self.config, **settings)
         assert results is not None, "validate and test measure"
         return results

@@ -13,11 +13,12 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
-from lifelong.run.changes import changed_settings, check_unchanged
+from lifelong.run.changes import changed_settings, check_unchanged, without_sources
 from lifelong.run.configuration import Configuration, read_config
 from lifelong.run.folder import RunFolder, launched_folder
 from lifelong.run.launch import decided_by_first
 from lifelong.run.loggers import MetricsCSV, WandB
+from lifelong.run.longer import say_what_is_learnt
 from lifelong.run.mirror import CopyCheckpoints, local_checkpoint
 from lifelong.run.options import RunOptions
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
@@ -60,9 +61,12 @@ def train(
     check_trainer_arguments(trainer)
     given = None if ckpt_path is None else local_checkpoint(ckpt_path)
     with launched_folder(options, given, trains=True) as folder:
-        start = decided_by_first(lambda: _start(folder, options, given, None if extends else configuration))
+        start = decided_by_first(lambda: _start(folder, options, given, configuration, extends))
         start = folder.at_hand(start)
         goes_on_otherwise = options.allow_changes and start is not None and _changes(folder, configuration)
+        if extends:
+            say_what_is_learnt(data)
+            _check_limits(trainer, data)
         results = _fit(module, data, folder, checkpoint, configuration, start, trainer, extends or goes_on_otherwise)
     module.eval()
     return folder.path, results
@@ -124,15 +128,28 @@ def _fit(
     return evaluator.results if evaluator.rows else None
 
 
+def _check_limits(trainer: Mapping[str, Any], data: StreamDataModule) -> None:
+    """Refuse limits of the Trainer that end a run before its new experiences."""
+    n_experiences = len(data.stream.experiences)
+    for name, needed in (("max_epochs", n_experiences), ("max_steps", n_experiences * data.steps_per_experience)):
+        limit = trainer.get(name)
+        if limit is not None and 0 <= limit < needed:
+            raise ValueError(
+                f"--trainer.{name} {limit} ends the stream before its new experiences are learnt: set it to -1"
+            )
+
+
 def _start(
-    folder: RunFolder, options: RunOptions, given: str | None, configuration: Configuration | None
+    folder: RunFolder, options: RunOptions, given: str | None, configuration: Configuration, extends: bool
 ) -> str | None:
     """The checkpoint to go on from, by the run's own settings unless told otherwise; None starts."""
     start = given or _start_from(folder, options)
-    if start is None or configuration is None or options.allow_changes:
+    if start is None or options.allow_changes or not folder.config.is_file():
         return start
-    if folder.config.is_file():
-        check_unchanged(read_config(folder), configuration.content, str(folder.path))
+    before, now = read_config(folder), configuration.content
+    if extends:
+        before, now = without_sources(before), without_sources(now)
+    check_unchanged(before, now, str(folder.path))
     return start
 
 

@@ -19,6 +19,9 @@ from lifelong.data.stream import Stream
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain
 
+LENGTHS = ("T_max", "total_steps")
+"""What schedules call the steps that they are made for."""
+
 
 def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
     """Refuse a checkpoint unless the stream begins with the domains that it has learnt, each with the same split.
@@ -80,9 +83,27 @@ def lengthen(
     state |= {f"strategies.{name}": value for name, value in strategies.state_dict().items()}
     names = {id(parameter): name for name, parameter in learner.named_parameters()}
     shapes = [old.get(names.get(id(parameter), "")) for parameter in parameters]
+    for schedule in checkpoint.get("lr_schedulers", []):
+        for name in LENGTHS:
+            schedule.pop(name, None)  # the schedule's own holds, which may be that of the longer stream
     for optimizer in checkpoint.get("optimizer_states", []):
         _lengthen_optimizer(optimizer, parameters, shapes)
-    checkpoint["lifelong"]["shapes"] = learner.signature()["shapes"]
+
+
+def with_grown_heads(identity: Mapping[str, Any], learner: Learner) -> dict[str, Any]:
+    """Return a checkpoint's identity with the shapes of heads as they will be once they have grown.
+
+    Args:
+        identity: what the checkpoint says of itself.
+        learner: prepared for the longer stream.
+    """
+    shapes = dict(identity["shapes"])
+    for name, parameter in learner.named_parameters():
+        old = tuple(shapes.get(name, ()))
+        is_head = name.startswith(("network.head.", "classifier."))
+        if is_head and old[1:] == tuple(parameter.shape[1:]) and old and old[0] < len(parameter):
+            shapes[name] = tuple(parameter.shape)
+    return {**identity, "shapes": shapes}
 
 
 def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -117,6 +117,11 @@ def check_schedule(scheduler: Any, n_steps: int) -> None:
         )
     for name in ("T_max", "total_steps"):
         asked = getattr(scheduler, name, None)
+        if name == "total_steps" and asked is not None and asked < n_steps:
+            raise ValueError(
+                f"the schedule ends after {asked} steps, and the stream has {n_steps}: set "
+                f"--lr_scheduler.total_steps {n_steps}"
+            )
         if asked is not None and asked != n_steps:
             log.warning(
                 "the schedule is made for %d steps, but the stream has %d: set --lr_scheduler.%s %d",

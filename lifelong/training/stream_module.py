@@ -25,7 +25,7 @@ from lifelong.strategy import Chain, Step, Strategy
 from lifelong.training.compatibility import check_compatible
 from lifelong.training.finite_loss import UncheckedLosses
 from lifelong.training.identity import check_identity, describe_example, make_example
-from lifelong.training.longer import check_domains, lengthen
+from lifelong.training.longer import check_domains, lengthen, with_grown_heads
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
     OptimizerCallable,
@@ -333,6 +333,6 @@ class StreamModule(L.LightningModule):
         grows = int(theirs["n_classes"]) < self.learner.n_classes
         head = checkpoint["state_dict"].get("learner.network.head.weight", ())
         self.learner.grow(max(len(head), self.learner.n_classes if grows else 0))
+        check_identity(with_grown_heads(theirs, self.learner) if grows else theirs, self.identity())
         if grows:
             lengthen(checkpoint, self.learner, self.strategies, list(self.parameters()), self.data.seed)
-        check_identity(theirs, self.identity())

@@ -19,7 +19,7 @@ from lifelong.learners import ProtoNet
 from lifelong.networks import MLP
 from lifelong.run.run import Run
 from lifelong.training.checkpoint import StreamCheckpoint
-from strategies import EWC, Budget, Replay
+from strategies import EWC, AdapterBank, Budget, Replay
 from tests.command_line import error_of, run_here
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,12 +42,17 @@ def option(*styles: str) -> str:
     return json.dumps({"class_path": "datamodules.Glyphs", "init_args": content})
 
 
+def bank() -> list[Any]:
+    return [AdapterBank(n_signature_tasks=4)]
+
+
 def fit(*sources: Glyphs, name: str, **settings: Any) -> Run:
     lifelong.seed_everything(0, verbose=False)
     shape: dict[str, Any] = {"n_way": 3, "n_shot": 2, "n_query": 3, "split": (0.25, 0.25)}
     data = EpisodicDataModule(list(sources), **shape, steps_per_experience=6, n_eval_tasks=5)
     learner = ProtoNet(MLP(n_inputs=64, hidden=[16], n_outputs=8))
-    strategies = [EWC(strength=3.0, n_fisher_tasks=5), Replay(budget=Budget(examples=300))]
+    strategies = settings.pop("strategies", None)
+    strategies = strategies or [EWC(strength=3.0, n_fisher_tasks=5), Replay(budget=Budget(examples=300))]
     checkpoint = StreamCheckpoint(every_n_steps=2)
     optimizer = settings.pop("optimizer", partial(torch.optim.Adam, lr=0.01))
     more: dict[str, Any] = {"strategies": strategies, "optimizer": optimizer, "checkpoint": checkpoint, "seed": 3}
@@ -62,9 +67,9 @@ def state(name: str) -> dict[str, Any]:
     return dict(torch.load(f"runs/{name}/checkpoints/last.ckpt", weights_only=True))
 
 
-def check_same_as_from_the_start(name: str) -> None:
+def check_same_as_from_the_start(name: str, **settings: Any) -> None:
     """The run is what it would be, had it had the third experience from the start."""
-    whole = fit(glyphs("strokes", "textures"), glyphs("silhouettes"), name="whole")
+    whole = fit(glyphs("strokes", "textures"), glyphs("silhouettes"), name="whole", **settings)
     ours, theirs = state(name), state("whole")
     for key in ("state_dict", "optimizer_states"):
         assert str(ours[key]) == str(theirs[key])
@@ -88,6 +93,13 @@ def test_loaded_run_goes_on_with_what_it_was_trained_by() -> None:
     two_experiences()
     lifelong.load("runs/a").extend([glyphs("silhouettes")])
     check_same_as_from_the_start("a")
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_what_depends_on_training_mode_trains(loads: bool) -> None:
+    run = two_experiences(strategies=bank())
+    (lifelong.load("runs/a") if loads else run).extend([glyphs("silhouettes")])
+    check_same_as_from_the_start("a", strategies=bank())
 
 
 def test_command_line_goes_on_and_keeps_the_old_config() -> None:
@@ -143,6 +155,74 @@ def test_killed_extension_goes_on(step: int, repeats: bool) -> None:
     again = [f"--data.sources+={option('silhouettes')}"] if repeats else []
     run_here("extend", "runs/a", *again)
     check_same_as_from_the_start("a")
+
+
+def test_a_killed_extension_is_not_learnt_twice_from_python() -> None:
+    run = two_experiences()
+    with pytest.raises(Killed):
+        run.extend([glyphs("silhouettes")], callbacks=[KillAt(13)])
+    again = lifelong.load("runs/a").extend([glyphs("silhouettes")], callbacks=[])
+    assert list(again.domains) == ["strokes", "textures", "silhouettes"]
+    check_same_as_from_the_start("a")
+
+
+def test_a_run_from_before_an_extension_says_so() -> None:
+    run = two_experiences()
+    run.extend([glyphs("silhouettes")])
+    with pytest.raises(ValueError, match=r"has gone on meanwhile: load it anew, by lifelong.load"):
+        run.extend([glyphs("constellations")])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data.n_eval_tasks=7"], "data.n_eval_tasks is 5 there and 7 here"),
+        (["--data.n_way=4"], "data.n_way is 3 there and 4 here"),
+        (["--data.evaluate_on=test"], "data.evaluate_on is val there and test here"),
+        (["--strategies=[]"], "strategies is [strategies.EWC, strategies.Replay] there and [] here"),
+        (["--optimizer=torch.optim.SGD"], "optimizer is torch.optim.Adam there and torch.optim.SGD here"),
+        (["--model.network.hidden=[32]"], "model.network.hidden[0] is 16 there and 32 here"),
+        (["--run.name=b"], "leave --run.name out"),
+        (["--ckpt_path=runs/a/checkpoints/experience-00.ckpt"], "leave --ckpt_path out"),
+        (["--trainer.max_epochs=2"], "--trainer.max_epochs 2 ends the stream before its new experiences"),
+    ],
+)
+def test_other_settings_are_refused(options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    two_experiences()
+    before = Path("runs/a/config.yaml").read_text()
+    _, message = error_of(capsys, "extend", "runs/a", f"--data.sources+={option('silhouettes')}", *options)
+    line = message.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    assert words in line
+    assert Path("runs/a/config.yaml").read_text() == before
+
+
+def test_other_strategies_are_refused_where_changes_are_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    two_experiences()
+    options = [f"--data.sources+={option('silhouettes')}", "--strategies=[]", "--run.allow_changes=true"]
+    _, message = error_of(capsys, "extend", "runs/a", *options)
+    assert "strategies is ['EWC', 'Replay'] there and [] here" in message
+    assert "Traceback" not in message
+
+
+def test_a_joint_run_cannot_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    two_experiences()
+    config = yaml.safe_load(Path("runs/a/config.yaml").read_text())
+    config["data"]["init_args"]["joint"] = True
+    Path("joint.yaml").write_text(yaml.safe_dump(config))
+    run_here("fit", "--config=joint.yaml", "--run.name=joint")
+    _, message = error_of(capsys, "extend", "runs/joint", f"--data.sources+={option('silhouettes')}")
+    assert "has learnt all domains at once (--data.joint)" in message
+    with pytest.raises(ValueError, match=r"--data.joint"):
+        lifelong.load("runs/joint").extend([glyphs("silhouettes")])
+
+
+def test_it_says_what_is_learnt_and_what_is_not_at_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    two_experiences()
+    run_here("extend", "runs/a", f"--data.sources=[{option('silhouettes')}]")
+    printed = capsys.readouterr().out
+    assert "the stream: strokes, textures, silhouettes" in printed
+    assert "not at hand, and so not evaluated: strokes, textures" in printed
 
 
 def test_the_same_command_again_learns_nothing_twice() -> None:
