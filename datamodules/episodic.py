@@ -16,6 +16,7 @@ from lifelong.data.source import Source
 from lifelong.data.stream import Experience, Stream
 from lifelong.data.stream_data import positive
 from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.utilities.ranges import check_number
 
 
 class DrawnTasks(Drawn):
@@ -104,6 +105,9 @@ class EpisodicDataModule(StreamDataModule):
         )
         self.fixed_ways = fixed_ways
         self.shape = TaskShape(n_way, n_shot, n_query)
+        asked = {"eval_n_way": eval_n_way, "eval_n_shot": eval_n_shot, "eval_n_query": eval_n_query}
+        for name, value in asked.items():
+            check_number(f"--data.{name}", value, least=1, whole=True, hint=", or null for as many as in training")
         self.eval_shape = TaskShape(eval_n_way or n_way, eval_n_shot or n_shot, eval_n_query or n_query)
         self.steps = positive("steps_per_experience", steps_per_experience)
         self.n_eval_tasks = positive("n_eval_tasks", n_eval_tasks)

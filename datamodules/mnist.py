@@ -17,9 +17,10 @@ import torch
 
 from datamodules._archives import opened, read_up_to
 from datamodules._download import Download, fetch
-from datamodules._files import check_counts, data_root, resized
+from datamodules._files import check_counts, check_image_size, data_root, resized
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.utilities.ranges import check_number
 
 HALVES = ("train", "t10k")
 COUNTS = {"train": 60_000, "t10k": 10_000}
@@ -49,6 +50,10 @@ class _IdxSource(Source):
         max_per_class: int | None = None,
         official_test: bool = False,
     ) -> None:
+        check_image_size(type(self).__name__, image_size)
+        check_number(
+            f"{type(self).__name__}'s max_per_class", max_per_class, least=1, whole=True, hint=", or null for all"
+        )
         self.root = root
         self.image_size = image_size
         self.max_per_class = max_per_class

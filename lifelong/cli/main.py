@@ -17,6 +17,7 @@ from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
+from lifelong.cli.wrong_value import wrong_value
 from lifelong.run import plugins
 from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
@@ -139,7 +140,8 @@ def option_sentence(message: str) -> str:
         'there is no option --xyzzy; python -m lifelong fit --help lists every option'
     """
     options = make_parser("fit").get_defaults().keys()
-    if (answer := unknown_option(message, options) or unknown_class(message)) is not None:
+    answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
+    if answer is not None:
         return f"{answer} python -m lifelong fit --help lists every option"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
@@ -151,4 +153,12 @@ def sentence(error: BaseException) -> str:
     inner = error.__cause__ or error.__context__
     while "\n" in str(error) and isinstance(inner, ValueError):
         error, inner = inner, inner.__cause__ or inner.__context__
-    return str(error)
+    return " ".join(_complaint(str(error)).split())
+
+
+def _complaint(message: str) -> str:
+    """Return a class's own complaint out of the parser's listing of what it tried for an option."""
+    if not message.startswith(LISTING):
+        return message
+    errors = [line.strip().removeprefix("- ") for line in message.partition("Errors:")[2].splitlines()]
+    return next((line for line in errors if line and not line.startswith(LISTING)), message)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from lifelong.data.checked import checked
+from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
 from lifelong.data.kinds import Part, StreamKind, Unit
@@ -20,6 +22,7 @@ from lifelong.data.loaders import Drawn
 from lifelong.data.position import Position, Visit
 from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded, init_arguments, made_by
 
 
@@ -122,7 +125,7 @@ class StreamData(Recorded):
         """
         if self._stream is None:
             given = [*self.sources, *self.unseen]
-            loaded = [(source, with_seed(source, self.seed).domains()) for source in given]
+            loaded = [(source, _domains(source, self.seed)) for source in given]
             n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
             domains = same_shape([domain for _, domains in loaded for domain in domains])
             stream = build_stream(
@@ -257,12 +260,16 @@ class StreamData(Recorded):
         return 0
 
 
+def _domains(source: Source, seed: int) -> list[Domain]:
+    """Load the domains of a source, as a run of this seed sees it, and check them."""
+    return [checked(domain, type(source).__name__) for domain in with_seed(source, seed).domains()]
+
+
 def positive(name: str, value: int) -> int:
     """Return a setting that must be at least 1.
 
     Raises:
         ValueError: when it is less.
     """
-    if value < 1:
-        raise ValueError(f"--data.{name} is {value}: it must be at least 1")
+    check_number(f"--data.{name}", value, least=1, whole=True)
     return value

@@ -5,12 +5,15 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import class_means, full_precision, precise
+from lifelong.utilities.ranges import check_number
 
 
 class Mahalanobis(Learner):
@@ -48,7 +51,8 @@ class Mahalanobis(Learner):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(network)
-        if regulariser <= 0:
+        check_number("--model.temperature", temperature, above=0)
+        if not 0 < regulariser < math.inf:
             raise ValueError(
                 f"Mahalanobis has regulariser {regulariser}, but without a positive one the covariance of few examples "
                 "has no inverse: set --model.regulariser above 0"

@@ -5,6 +5,8 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,7 +40,7 @@ class MatchingNet(Learner):
 
     def __init__(self, network: nn.Module, *, temperature: float = 10.0) -> None:
         super().__init__(network)
-        if temperature <= 0:
+        if not 0 < temperature < math.inf:
             raise ValueError(
                 f"MatchingNet has temperature {temperature}, but it must be positive for near examples to count more: "
                 "the paper's is 1, --model.temperature 10 is the default"

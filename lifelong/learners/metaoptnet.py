@@ -6,6 +6,7 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import precise
+from lifelong.utilities.ranges import check_number
 
 # An error of e in the objective is one of about √e in its argument, so the solver's own 1e-8 would be too coarse.
 SOLVER = {"solve_method": "Clarabel", "tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
@@ -61,7 +63,8 @@ class MetaOptNet(Learner):
                 "MetaOptNet solves a quadratic program with cvxpylayers, which is not installed: pip install -c "
                 "constraints.txt -e '.[convex]', or choose lifelong.learners.R2D2, which needs no solver"
             )
-        if penalty <= 0 or regulariser <= 0:
+        check_number("--model.scale", scale)
+        if not (0 < penalty < math.inf and 0 < regulariser < math.inf):
             raise ValueError(
                 f"MetaOptNet has penalty {penalty} and regulariser {regulariser}, but its program has one "
                 "solution only where both are positive: set --model.penalty and --model.regulariser above 0"

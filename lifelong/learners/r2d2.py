@@ -5,6 +5,7 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*Y`` one target, `
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -15,6 +16,7 @@ from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import full_precision, precise
 from lifelong.learners.objective import Classification, Regression
+from lifelong.utilities.ranges import check_number
 
 
 class R2D2(Learner):
@@ -55,7 +57,8 @@ class R2D2(Learner):
         scale: float | None = None,
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression())
-        if regulariser <= 0:
+        check_number("--model.scale", scale)
+        if not 0 < regulariser < math.inf:
             raise ValueError(
                 f"R2D2 has regulariser {regulariser}, but without a positive one its system may have no solution: "
                 "set --model.regulariser above 0"

@@ -22,7 +22,7 @@ from lifelong.data.position import Position
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
-from lifelong.training.compatibility import check_compatible
+from lifelong.training.compatibility import check_compatible, check_example
 from lifelong.training.finite_loss import UncheckedLosses
 from lifelong.training.identity import check_identity, describe_example, make_example
 from lifelong.training.longer import check_domains, lengthen
@@ -112,7 +112,9 @@ class StreamModule(L.LightningModule):
                 type(self.learner).__name__,
             )
         self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
-        self.learner.prepare(data.n_classes, self._example())
+        example = self._example()
+        check_example(self.learner, example)
+        self.learner.prepare(data.n_classes, example)
         if not self.learner.is_trained:
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
             self.learner.network.requires_grad_(True)
