@@ -24,6 +24,7 @@ from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
 from lifelong.run.mirror import local_checkpoint
+from lifelong.run.options import check_seed
 from lifelong.run.trust import limits_of
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
@@ -45,6 +46,11 @@ def main(args: Sequence[str] | None = None) -> None:
     except ArgumentError as error:
         print(f"error: {option_sentence(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except RecursionError as error:
+        if os.environ.get("LIFELONG_TRACEBACK"):
+            raise
+        print(f"error: an option is nested too deeply to be understood ({error}): give fewer levels", file=sys.stderr)
+        sys.exit(1)
     except (ValueError, OSError, MisconfigurationException, ProcessLostError) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise
@@ -71,6 +77,7 @@ def run(command: str, args: Sequence[str]) -> None:
             parsed, checkpoint = parse_extension(args)
         else:
             parsed = parse(command, args, saved)
+        check_seed(parsed.config.seed)
         L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
         made = parsed.parser.instantiate(parsed.config).as_dict()
     made.pop("trust")
@@ -99,8 +106,7 @@ def run(command: str, args: Sequence[str]) -> None:
 
 
 def _without_defaults(parsed: Parsed, trainer: dict[str, Any]) -> dict[str, Any]:
-    trainer.pop("default_root_dir", None)
-    return trainer
+    return {name: value for name, value in trainer.items() if name != "default_root_dir" or value is not None}
 
 
 def _checkpoint(args: Sequence[str]) -> str | None:

@@ -27,6 +27,7 @@ from lifelong.run.trainer import DEFAULTS
 from lifelong.strategy import Strategy
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+from lifelong.utilities.plain_yaml import read_yaml
 
 COMMANDS = ("fit", "extend", "validate", "test", "predict")
 NOT_KEPT = ("ckpt_path", "run", "texts", "trust")
@@ -146,11 +147,8 @@ def read_config(file: str) -> dict[str, Any]:
         ValueError: when it cannot be read, or has an option that has another name now.
     """
     path = find_config(file)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"the config {path} cannot be read as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ValueError(f"the config {path} has no options: it must be a mapping such as 'model: ProtoNet'")
     check_config(content, str(path))
     return _with_own_networks_inside(content)

@@ -6,13 +6,12 @@ Shapes: ``B`` tasks, ``Q`` query examples of a task, ``N`` ways, ``*Y`` one targ
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler
 
 from lifelong.compute.measuring import measured
 from lifelong.compute.plan import Plan
@@ -33,6 +32,7 @@ from lifelong.training.optimizer import (
     laid_out_as,
     lay_out_state,
     make_optimizer,
+    make_scheduler,
 )
 from lifelong.training.running_statistics import average_running_statistics, check_shared_batches
 from lifelong.training.sharding import check_not_sharded
@@ -136,7 +136,7 @@ class StreamModule(L.LightningModule):
             optimizer.register_step_post_hook(lambda *_: self._call_stepped())
         if self.lr_scheduler is None:
             return optimizer
-        scheduler: LRScheduler = self.lr_scheduler(optimizer)
+        scheduler = make_scheduler(self.lr_scheduler, optimizer)
         check_schedule(scheduler, self.data.steps_per_experience * len(self.data.stream.experiences))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -321,6 +321,21 @@ class StreamModule(L.LightningModule):
         self._check_losses()
         size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
         checkpoint["lifelong"] = self.identity() | size | {"domains": self.data.stream.plain_records}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take weights, and what strategies keep, from a checkpoint.
+
+        Raises:
+            ValueError: when they do not fit, although the checkpoint says that it is of this configuration.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split("\n", 1)[-1].split())[:200]
+            raise ValueError(
+                f"the weights of the checkpoint do not fit ({reason}): it was changed after it was written; give "
+                "another one of the run (--ckpt_path)"
+            ) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""
