@@ -230,7 +230,10 @@ def _unstacked(entries: Entry) -> list[Entry]:
 
 
 def _load_trunk(network: nn.Module, path: str) -> None:
-    state = parameters_of(read_checkpoint(path)["state_dict"], NETWORK)
+    try:
+        state = parameters_of(read_checkpoint(path)["state_dict"], NETWORK)
+    except ValueError as error:
+        raise ValueError(f"AdapterBank's trunk: {error}") from error
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

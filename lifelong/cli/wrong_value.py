@@ -10,12 +10,16 @@ import re
 KEY = re.compile(r'Parser key "([\w.]+)":')
 CLASS = re.compile(r"(?:given class_path|class_path=)\s*'([\w.]+)'")
 EXPECTED = re.compile(r"Expected an? (<class '[\w.]+'>|typing\.Literal\[.*?\]|tuple with \d+ elements)")
+OTHER_CLASS = re.compile(
+    r"(?:Expected '([\w.]+)' to be a subclass of <class '(\w+)'>|does not correspond to a subclass of (\w+))"
+)
 KINDS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "str": "a text",
     "list": "a list such as [a, b]",
+    "tuple": "a list such as [a, b]",
     "collections.abc.Sequence": "a list such as [a, b]",
     "dict": "a mapping such as {a: 1}",
 }
@@ -43,6 +47,8 @@ def wrong_value(message: str) -> str | None:
         return f"{names} is missing: {_class_name(message)} cannot be made without it;"
     if match := re.search(r"given class_path '([\w.]+)':\s*No module named '([\w.]+)'", last):
         return f"there is no class {match.group(1)} for {option}: no module of the name {match.group(2)} is installed;"
+    if match := OTHER_CLASS.search(last):
+        return f"--{option} is {match.group(1) or _given(last)}, which is no {match.group(2) or match.group(3)};"
     words = _expected(last)
     if not words and "Not a valid subclass" not in last and "dot import path string" not in last:
         return None

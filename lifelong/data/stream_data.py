@@ -69,6 +69,11 @@ class StreamData(Recorded):
     ) -> None:
         super().__init__()
         self.evaluate_every = positive("evaluate_every", evaluate_every)
+        check_number("--data.split_seed", split_seed, least=0, whole=True)
+        for share in split:
+            check_number("--data.split", share, least=0, hint=": shares below 1, or numbers of classes or examples")
+            if share > 1 and share != int(share):
+                raise ValueError(f"--data.split has {share}: give a share below 1, or a whole number")
         self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
         self.units_per_eval_batch = units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed

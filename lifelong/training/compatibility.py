@@ -47,12 +47,13 @@ def check_compatible(
     _check_runner(learner, runner)
 
 
-def check_example(learner: Learner, example: Tensor) -> None:
+def check_example(learner: Learner, example: Tensor, domain: str) -> None:
     """Refuse whole numbers, which are taken for tokens, where the network cannot take them.
 
     Args:
         learner: whose network it is.
         example: ``(n, *X)`` a few inputs.
+        domain: that they are from.
 
     Raises:
         ValueError: naming the network.
@@ -63,10 +64,10 @@ def check_example(learner: Learner, example: Tensor) -> None:
         with evaluating(learner.network), torch.no_grad():
             learner.network(example)
     except (RuntimeError, TypeError) as error:
+        kind, network = str(example.dtype).removeprefix("torch."), type(learner.network).__name__
         raise ValueError(
-            f"the inputs are whole numbers of type {str(example.dtype).removeprefix('torch.')}, which are taken for "
-            f"tokens, and {type(learner.network).__name__} cannot take them: give measurements as floats, such as "
-            "x.astype('float32'), and images as uint8"
+            f"the inputs of {domain} are whole numbers ({kind}), which are taken for tokens, and {network} cannot take "
+            "them: give measurements as floats, such as x.astype('float32'), and images as uint8"
         ) from error
 
 

@@ -113,7 +113,7 @@ class StreamModule(L.LightningModule):
             )
         self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
         example = self._example()
-        check_example(self.learner, example)
+        check_example(self.learner, example, data.stream.domains[0])
         self.learner.prepare(data.n_classes, example)
         if not self.learner.is_trained:
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
