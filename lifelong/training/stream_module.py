@@ -331,7 +331,8 @@ class StreamModule(L.LightningModule):
         try:
             return super().load_state_dict(state_dict, strict=strict, assign=assign)
         except RuntimeError as error:
-            reason = " ".join(str(error).split("\n", 1)[-1].split())[:200]
+            words = str(error).split("\n", 1)[-1].replace("<class '", "").replace("'>", "").split()
+            reason = " ".join(words)[:200].rstrip(".")
             raise ValueError(
                 f"the weights of the checkpoint do not fit ({reason}): it was changed after it was written; give "
                 "another one of the run (--ckpt_path)"

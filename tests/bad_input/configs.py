@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bad_input.case import QUIET, TINY, Case
+from tests.bad_input.case import QUIET, Case
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}, *a{i}, *a{i}]\n" for i in range(30))
 DEEP = "[" * 20_000 + "]" * 20_000
@@ -24,10 +24,12 @@ def _case(name: str, content: str | bytes | Callable[[], object], *words: str, c
 
 
 def _beside(name: str, content: str, *words: str) -> Case:
-    """A case of what a config says beside options that are right."""
-    return Case(
-        f"config {name}", ("--config=a.yaml",), words, lambda: Path("a.yaml").write_text(content), base=(*TINY,)
-    )
+    """A case of what a config says after one that is right."""
+
+    def write() -> None:
+        Path("a.yaml").write_text(content)
+
+    return Case(f"config {name}", ("--config=a.yaml",), words, write, base=("--config=default", *QUIET))
 
 
 def _resumed() -> None:
