@@ -200,12 +200,13 @@ class StreamData(Recorded):
         """Tell whether learner and strategies are told that an experience ends: without boundaries the last does."""
         return self.has_boundaries or experience == self.stream.experiences[-1].index
 
-    def visit(self, experience: int, device: torch.device) -> Visit:
+    def visit(self, experience: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Visit:
         """Return an experience as learner and strategies meet it when it begins and when it ends.
 
         Args:
             experience: its number.
             device: where its units are gathered.
+            dtype: of their real numbers, as the learner computes.
         """
         place = self.stream.experiences[experience]
         n_experiences, n_steps = len(self.stream.experiences), self.steps_per_experience
@@ -214,7 +215,8 @@ class StreamData(Recorded):
             n_experiences, n_steps = 1, n_experiences * n_steps
 
         def batches(purpose: str, n_units: int) -> Iterator[tuple[Sequence[int], Episode]]:
-            return self.batches(place, purpose, n_units, device)
+            found = self.batches(place, purpose, n_units, device)
+            return found if dtype == torch.float32 else ((indices, batch.to(dtype)) for indices, batch in found)
 
         return Visit(
             place,

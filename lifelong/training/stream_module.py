@@ -178,9 +178,8 @@ class StreamModule(L.LightningModule):
             return
         if self.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
-        self.strategies.begin(
-            self.learner, self.data.visit(self.trainer.current_epoch, self.device), runner=self.runner
-        )
+        visit = self.data.visit(self.trainer.current_epoch, self.device, self.learner.dtype)
+        self.strategies.begin(self.learner, visit, runner=self.runner)
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
         """Return the mean loss, rehearsed tasks included, weighted by the strategies, plus their penalties."""
@@ -237,7 +236,7 @@ class StreamModule(L.LightningModule):
             return
         self._check_losses()
         if self.data.ends(self.trainer.current_epoch):
-            visit = self.data.visit(self.trainer.current_epoch, self.device)
+            visit = self.data.visit(self.trainer.current_epoch, self.device, self.learner.dtype)
             self.learner.finish(visit, self.runner)
             self.strategies.end(self.learner, visit, runner=self.runner)
 
