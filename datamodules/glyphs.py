@@ -61,8 +61,8 @@ class Glyphs(Source):
         if unknown := [style for style in styles if style not in STYLES]:
             raise ValueError(f"Glyphs has no style {unknown[0]!r}: choose from {', '.join(STYLES)}")
         for name, value in (("n_classes", n_classes), ("n_examples", n_examples), ("image_size", image_size)):
-            check_number(f"{name} of Glyphs", value, least=1, whole=True)
-        check_number("seed of Glyphs", seed, least=0, whole=True)
+            check_number(f"Glyphs' {name}", value, least=1, whole=True)
+        check_number("Glyphs' seed", seed, least=0, whole=True)
         self.styles = styles
         self.n_classes = n_classes
         self.n_examples = n_examples

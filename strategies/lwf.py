@@ -82,8 +82,8 @@ class LwF(Strategy):
     ) -> None:
         super().__init__()
         check_number("LwF's temperature", temperature, above=0, hint=", 2.0 as a rule")
-        if not isinstance(weighting, str):
-            check_number("LwF's weighting", weighting, least=0)
+        if weighting not in ("experience", "normalised"):
+            check_number("LwF's weighting", weighting, least=0, hint=", or experience or normalised")
         self.temperature, self.weighting, self.among = temperature, weighting, among
         self.old: Params = {}
         self.heads: list[Tensor] = []

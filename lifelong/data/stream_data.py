@@ -70,6 +70,7 @@ class StreamData(Recorded):
         super().__init__()
         self.evaluate_every = positive("evaluate_every", evaluate_every)
         check_number("--data.split_seed", split_seed, least=0, whole=True)
+        check_number("--data.seed", seed, least=0, whole=True)
         for share in split:
             check_number("--data.split", share, least=0, hint=": shares below 1, or numbers of classes or examples")
             if share > 1 and share != int(share):

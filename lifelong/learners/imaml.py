@@ -5,7 +5,6 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -76,11 +75,7 @@ class IMAML(GradientLearner):
             inner_rate=inner_rate,
             first_order=True,
         )
-        if not 0 < regularisation < math.inf:
-            raise ValueError(
-                f"IMAML's regularisation is {regularisation}, but its gradient divides by it: it must be positive "
-                "(--model.regularisation 2.0)"
-            )
+        check_number("--model.regularisation", regularisation, above=0, hint=", as the gradient divides by it")
         check_number("--model.n_cg_steps", n_cg_steps, least=0, whole=True)
         check_number("--model.damping", damping, least=0)
         self.regularisation, self.n_cg_steps, self.damping = regularisation, n_cg_steps, damping

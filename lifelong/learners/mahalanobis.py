@@ -5,8 +5,6 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -52,11 +50,8 @@ class Mahalanobis(Learner):
     ) -> None:
         super().__init__(network)
         check_number("--model.temperature", temperature, above=0)
-        if not 0 < regulariser < math.inf:
-            raise ValueError(
-                f"Mahalanobis has regulariser {regulariser}, but without a positive one the covariance of few examples "
-                "has no inverse: set --model.regulariser above 0"
-            )
+        without = ", or the covariance of few examples has no inverse"
+        check_number("--model.regulariser", regulariser, above=0, hint=without)
         self.regulariser, self.temperature = regulariser, temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:

@@ -5,8 +5,6 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import full_precision
+from lifelong.utilities.ranges import check_number
 
 
 class MatchingNet(Learner):
@@ -40,11 +39,8 @@ class MatchingNet(Learner):
 
     def __init__(self, network: nn.Module, *, temperature: float = 10.0) -> None:
         super().__init__(network)
-        if not 0 < temperature < math.inf:
-            raise ValueError(
-                f"MatchingNet has temperature {temperature}, but it must be positive for near examples to count more: "
-                "the paper's is 1, --model.temperature 10 is the default"
-            )
+        hint = ", for near examples to count more: the paper's is 1, and 10 is the default"
+        check_number("--model.temperature", temperature, above=0, hint=hint)
         self.temperature = temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -64,13 +63,10 @@ class MetaOptNet(Learner):
                 "constraints.txt -e '.[convex]', or choose lifelong.learners.R2D2, which needs no solver"
             )
         check_number("--model.scale", scale)
-        if not (0 < penalty < math.inf and 0 < regulariser < math.inf):
-            raise ValueError(
-                f"MetaOptNet has penalty {penalty} and regulariser {regulariser}, but its program has one "
-                "solution only where both are positive: set --model.penalty and --model.regulariser above 0"
-            )
+        for name, value in (("penalty", penalty), ("regulariser", regulariser)):
+            check_number(f"--model.{name}", value, above=0, hint=", as its program has one solution only then")
         self.penalty, self.regulariser = penalty, regulariser
-        self.scale = nn.Parameter(torch.tensor(scale))
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """Return ``f(x)`` ``(n, D)``."""

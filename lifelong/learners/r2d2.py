@@ -5,7 +5,6 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*Y`` one target, `
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -58,14 +57,10 @@ class R2D2(Learner):
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression())
         check_number("--model.scale", scale)
-        if not 0 < regulariser < math.inf:
-            raise ValueError(
-                f"R2D2 has regulariser {regulariser}, but without a positive one its system may have no solution: "
-                "set --model.regulariser above 0"
-            )
+        check_number("--model.regulariser", regulariser, above=0, hint=", or its system may have no solution")
         start = (10.0 if task == "classification" else 1.0) if scale is None else scale
         self.log_regulariser = nn.Parameter(torch.tensor(regulariser).log())
-        self.scale, self.bias = nn.Parameter(torch.tensor(start)), nn.Parameter(torch.tensor(0.0))
+        self.scale, self.bias = nn.Parameter(torch.tensor(float(start))), nn.Parameter(torch.tensor(0.0))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """Return ``f(x)`` ``(n, D)``."""

@@ -124,5 +124,5 @@ def check_rehearsal(name: str, setting: str, n_units: int | None, weighting: Wei
         ValueError: when either is out of range.
     """
     check_number(f"{name}'s {setting}", n_units, least=1, whole=True, hint=f"; or leave {name} out")
-    if not isinstance(weighting, str):
-        check_number(f"{name}'s weighting", weighting, least=0)
+    if weighting not in ("experience", "equal"):
+        check_number(f"{name}'s weighting", weighting, least=0, hint=", or experience or equal")

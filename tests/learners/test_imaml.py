@@ -109,7 +109,7 @@ def test_conjugate_gradients_stop_at_negative_curvature() -> None:
 
 
 def test_a_regularisation_of_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"regularisation is 0.0.*must be positive"):
+    with pytest.raises(ValueError, match=r"regularisation is 0.0: it must be above 0"):
         IMAML(nn.Linear(1, 1), regularisation=0.0)
 
 
