@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.bad_input.case import Answer, Case, answer, problems
-from tests.bad_input.corpus import CASES, count, twice
+from tests.bad_input.corpus import CASES, GROUPS, count, twice
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def _parameter(case: Case) -> ParameterSet:
+    """A tenth of a second each: ranges of plug-ins, which ``test_properties`` tries without the command line, wait."""
+    return pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case in GROUPS["plug-ins"] else [])
+
+
+@pytest.mark.parametrize("case", [_parameter(case) for case in CASES])
 def test_bad_input_is_one_sentence(case: Case, tmp_path: Path) -> None:
     assert problems(case, answer(case, tmp_path)) == []
 
