@@ -20,7 +20,7 @@ from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source
 from lifelong.data.stream import Experience, Stream
-from lifelong.data.stream_data import positive
+from lifelong.data.stream_data import MOST_AT_ONCE, positive
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.utilities.ranges import check_number
 
@@ -91,7 +91,7 @@ class ExampleDataModule(StreamDataModule):
     ) -> None:
         super().__init__(
             sources,
-            units_per_batch=positive("batch_size", batch_size),
+            units_per_batch=positive("batch_size", batch_size, MOST_AT_ONCE),
             unseen=unseen or (),
             evaluate_on=evaluate_on,
             evaluate_every=evaluate_every,

@@ -25,6 +25,7 @@ from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
 from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import check_seed
+from lifelong.run.sentences import in_one_sentence
 from lifelong.run.trust import limits_of
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
@@ -72,7 +73,7 @@ def run(command: str, args: Sequence[str]) -> None:
     plugins.load()
     checkpoint = None if command == "extend" else _checkpoint(args)
     saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
-    with _limits(args, saved):
+    with _limits(args, saved), in_one_sentence():
         if command == "extend":
             parsed, checkpoint = parse_extension(args)
         else:

@@ -12,6 +12,9 @@ from lifelong.compute.params import Params
 from lifelong.compute.recompute import recomputed
 from lifelong.compute.second_order import second_order
 
+MOST_STEPS = 1_000_000
+"""Each step of an inner loop has rates of its own, which are listed before the first."""
+
 
 def gradient_descent(
     loss: Callable[..., Tensor],

@@ -273,11 +273,15 @@ def _domains(source: Source, seed: int) -> list[Domain]:
     return [checked(domain, type(source).__name__) for domain in with_seed(source, seed).domains()]
 
 
-def positive(name: str, value: int) -> int:
+MOST_AT_ONCE = 1 << 20
+"""Units of a batch: their numbers alone are listed before any is drawn."""
+
+
+def positive(name: str, value: int, most: int | None = None) -> int:
     """Return a setting that must be at least 1.
 
     Raises:
-        ValueError: when it is less.
+        ValueError: when it is less, or more than the most there may be.
     """
-    check_number(f"--data.{name}", value, least=1, whole=True)
+    check_number(f"--data.{name}", value, least=1, most=most, whole=True)
     return value

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import gradient_descent
+from lifelong.compute.inner_loop import MOST_STEPS, gradient_descent
 from lifelong.compute.memory_format import channels_last
 from lifelong.compute.params import Params
 from lifelong.compute.plan import has_running_statistics
@@ -66,8 +66,8 @@ class GradientLearner(Learner):
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression())
         self.check_network(network)
-        check_number("--model.n_inner_steps", n_inner_steps, least=0, whole=True)
-        check_number("--model.n_eval_steps", n_eval_steps, least=0, whole=True)
+        check_number("--model.n_inner_steps", n_inner_steps, least=0, most=MOST_STEPS, whole=True)
+        check_number("--model.n_eval_steps", n_eval_steps, least=0, most=MOST_STEPS, whole=True)
         check_number("--model.inner_rate", inner_rate, least=0)
         self.n_inner_steps = n_inner_steps
         self.n_eval_steps = n_inner_steps if n_eval_steps is None else n_eval_steps

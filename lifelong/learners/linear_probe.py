@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import gradient_descent
+from lifelong.compute.inner_loop import MOST_STEPS, gradient_descent
 from lifelong.compute.params import Params
 from lifelong.learners.features import full_precision
 from lifelong.learners.pretrained import Pretrained
@@ -51,7 +51,7 @@ class LinearProbe(Pretrained):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(network)
-        check_number("--model.n_steps", n_steps, least=0, whole=True)
+        check_number("--model.n_steps", n_steps, least=0, most=MOST_STEPS, whole=True)
         check_number("--model.rate", rate, least=0)
         check_number("--model.weight_decay", weight_decay, least=0)
         self.n_steps, self.inner_rate = n_steps, rate

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|unable to allocate", re.IGNORECASE)
+MEMORY_AMOUNT = re.compile(
+    r"you tried to allocate \d+ bytes|Tried to allocate [\d.]+ \w+|Unable to allocate [\d.]+ \w+"
+)
 MONITOR = re.compile(r"conditioned on metric [`'\"]?([^`'\"\s]+)[`'\"]? .*?following: (.*?)$", re.DOTALL)
 MONITORED = re.compile(r"monitor='([^']+)'.*?metrics: \[(.*?)\]", re.DOTALL)
 
@@ -43,6 +46,8 @@ def in_one_sentence(beginning: str = "") -> Iterator[None]:
             raise ValueError(_too_large(error)) from error
         raise
     except (TypeError, ValueError) as error:
+        if MEMORY.search(str(error)):  # of a class that the parser has made
+            raise ValueError(_too_large(error)) from error
         if not beginning:
             raise
         raise ValueError(_refused(beginning, error)) from error
@@ -63,8 +68,9 @@ def _metric(message: str) -> str | None:
 
 
 def _too_large(error: BaseException) -> str:
-    reason = " ".join(str(error).split())[:160]
+    words = MEMORY_AMOUNT.search(str(error))
+    reason = " ".join((words.group(0) if words else str(error)).split())[:160]
     return (
         f"the memory does not suffice ({reason}): set --runner.chunk to fewer tasks at once, or lower "
-        "--data.tasks_per_batch, --data.batch_size or the size of the network"
+        "--data.tasks_per_batch, --data.batch_size, or the sizes of the network or of the data"
     )

@@ -50,10 +50,24 @@ def parse_yaml(text: str) -> Any:
         RecursionError: when it is nested too deeply.
         yaml.YAMLError: when it is no YAML.
     """
+    check_aliases(text)
+    return yaml.safe_load(text)
+
+
+def check_aliases(text: str) -> None:
+    """Refuse a YAML text that aliases make much larger than it looks, without writing them out.
+
+    Args:
+        text: the YAML.
+
+    Raises:
+        ValueError: when aliases repeat too much, or a value contains itself.
+        RecursionError: when it is nested too deeply.
+        yaml.YAMLError: when it is no YAML.
+    """
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     if node is not None and (n_nodes := _count(node, {})) > MOST_NODES:
         raise ValueError(f"it has {n_nodes} values with its aliases written out, and at most {MOST_NODES} are read")
-    return yaml.safe_load(text)
 
 
 def _count(node: yaml.Node, known: dict[int, int]) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
+from lifelong.data.stream_data import MOST_AT_ONCE
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
 from lifelong.utilities.ranges import check_number
@@ -123,6 +124,6 @@ def check_rehearsal(name: str, setting: str, n_units: int | None, weighting: Wei
     Raises:
         ValueError: when either is out of range.
     """
-    check_number(f"{name}'s {setting}", n_units, least=1, whole=True, hint=f"; or leave {name} out")
+    check_number(f"{name}'s {setting}", n_units, least=1, most=MOST_AT_ONCE, whole=True, hint=f"; or leave {name} out")
     if weighting not in ("experience", "equal"):
         check_number(f"{name}'s weighting", weighting, least=0, hint=", or experience or equal")

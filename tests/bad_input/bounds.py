@@ -39,7 +39,8 @@ NETWORK: Callable[[], nn.Module] = lambda: MLP(n_inputs=4, hidden=[8], n_outputs
 SOURCE = Glyphs(styles=["strokes"], n_classes=4, n_examples=2, image_size=8)
 COUNT, STEPS, REAL, RATE, SHARE = "whole >= 1", "whole >= 0", "real", "real >= 0", "0 <= real <= 1"
 POSITIVE = "real > 0"
-GRADIENT = {"n_inner_steps": STEPS, "n_eval_steps": STEPS, "inner_rate": RATE}
+INNER, AT_ONCE = "0 <= whole <= 1000000", "1 <= whole <= 1048576"
+GRADIENT = {"n_inner_steps": INNER, "n_eval_steps": INNER, "inner_rate": RATE}
 MAML = GRADIENT | {
     "head_rate": RATE,
     "first_order_until": STEPS,
@@ -50,9 +51,9 @@ LEARNERS: dict[str, dict[str, str]] = {
     "ANIL": MAML,
     "BOIL": {name: bound for name, bound in MAML.items() if name != "head_rate"},
     "CAVIA": GRADIENT | {"n_context": COUNT},
-    "FineTuning": {"n_steps": STEPS, "rate": RATE, "head_rate": RATE},
+    "FineTuning": {"n_steps": INNER, "rate": RATE, "head_rate": RATE},
     "IMAML": GRADIENT | {"regularisation": POSITIVE, "n_cg_steps": STEPS, "damping": RATE},
-    "LinearProbe": {"n_steps": STEPS, "rate": RATE, "weight_decay": RATE},
+    "LinearProbe": {"n_steps": INNER, "rate": RATE, "weight_decay": RATE},
     "MAML": MAML,
     "Mahalanobis": {"regulariser": POSITIVE, "temperature": POSITIVE},
     "MatchingNet": {"temperature": POSITIVE},
@@ -66,19 +67,19 @@ LEARNERS: dict[str, dict[str, str]] = {
     "TransductiveProtoNet": {"n_refinements": STEPS, "query_weight": RATE, "temperature": POSITIVE},
 }
 STRATEGIES: dict[str, dict[str, str]] = {
-    "AGEM": {"n_reference": COUNT},
+    "AGEM": {"n_reference": AT_ONCE},
     "AdapterBank": {"rank": COUNT, "temperature": RATE, "n_signature_tasks": COUNT},
-    "DER": {"alpha": RATE, "beta": RATE, "n_replay": COUNT},
-    "ERACE": {"n_replay": COUNT, "weighting": RATE},
+    "DER": {"alpha": RATE, "beta": RATE, "n_replay": AT_ONCE},
+    "ERACE": {"n_replay": AT_ONCE, "weighting": RATE},
     "EWC": {"strength": RATE, "n_fisher_tasks": COUNT, "decay": SHARE},
     "GDumb": {"n_steps": COUNT, "batch_size": COUNT, "rate": POSITIVE, "last_rate": POSITIVE, "clip": POSITIVE}
     | {"momentum": "0 <= real < 1", "weight_decay": RATE},
-    "GEM": {"n_reference": COUNT, "margin": RATE},
-    "ICaRL": {"temperature": POSITIVE, "n_replay": COUNT},
+    "GEM": {"n_reference": AT_ONCE, "margin": RATE},
+    "ICaRL": {"temperature": POSITIVE, "n_replay": AT_ONCE},
     "LwF": {"temperature": POSITIVE, "weighting": RATE},
     "MAS": {"strength": RATE, "n_tasks": COUNT},
     "PackNet": {"keep": "0 < real <= 1", "retrain": "0 <= real < 1"},
-    "Replay": {"n_replay": COUNT, "weighting": RATE},
+    "Replay": {"n_replay": AT_ONCE, "weighting": RATE},
     "SI": {"strength": RATE, "damping": POSITIVE},
     "WeightAveraging": {"decay": SHARE},
 }
@@ -115,12 +116,14 @@ OTHERS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
     "EpisodicDataModule": (
         lambda **s: EpisodicDataModule([SOURCE], **s),
         dict.fromkeys(("n_way", "n_shot", "n_query", "eval_n_way", "eval_n_shot", "eval_n_query"), COUNT)
-        | dict.fromkeys(("tasks_per_batch", "steps_per_experience", "n_eval_tasks", "eval_tasks_per_batch"), COUNT)
+        | dict.fromkeys(("tasks_per_batch", "eval_tasks_per_batch"), AT_ONCE)
+        | dict.fromkeys(("steps_per_experience", "n_eval_tasks"), COUNT)
         | {"evaluate_every": COUNT, "split_seed": STEPS, "seed": STEPS},
     ),
     "ExampleDataModule": (
         lambda **s: ExampleDataModule([SOURCE], classes="all", **s),
-        dict.fromkeys(("batch_size", "steps_per_experience", "passes", "n_eval_examples", "evaluate_every"), COUNT)
+        {"batch_size": AT_ONCE}
+        | dict.fromkeys(("steps_per_experience", "passes", "n_eval_examples", "evaluate_every"), COUNT)
         | {"split_seed": STEPS, "fade": SHARE, "seed": STEPS},
     ),
     "HashedWords": (HashedWords, {"n_buckets": "whole >= 2", "max_length": COUNT}),

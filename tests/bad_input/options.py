@@ -237,4 +237,31 @@ STREAMS = [
     of_examples("data.n_way=3", "--data.n_way"),
 ]
 
-CASES = [*RUN, *DATA, *TRAINING, *TRAINER, *STREAMS]
+BOMB = "{a0: &a0 [x, x, x], " + ", ".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}, *a{i}]" for i in range(30)) + "}"
+LARGE = 10**12
+MEMORY = [
+    *(
+        Case(f"a bomb of aliases as {name}", (f"--{name}={BOMB}",), (f"--{name}", "aliases", "write the values out"))
+        for name in ("model", "strategies", "seed", "trainer.callbacks", "data.sources")
+    ),
+    Case("a bomb of aliases after its option", ("--model", BOMB), ("--model", "aliases")),
+    case(f"model.network.hidden=[{LARGE}]", "memory", "the sizes of the network"),
+    case(f"model.network.n_inputs={LARGE}", "memory", "the sizes of the network"),
+    case(f"data.tasks_per_batch={LARGE}", "--data.tasks_per_batch", "at most"),
+    case(f"data.eval_tasks_per_batch={LARGE}", "--data.eval_tasks_per_batch", "at most"),
+    case(f"data.n_way={LARGE}", "--data.n_way", "at most 12"),
+    case(f"data.n_shot={LARGE}", "--data.n_shot"),
+    *(
+        Case(
+            f"{kind}.{name}={LARGE}",
+            (f"--data.sources=[{{class_path: {kind}, init_args: {{{name}: {LARGE}}}}}]",),
+            ("memory", "of the data"),
+        )
+        for kind, name in (("Glyphs", "n_classes"), ("Glyphs", "image_size"), ("Sinusoids", "n_functions"))
+    ),
+    case(f"strategies=[{{class_path: Replay, init_args: {{n_replay: {LARGE}}}}}]", "n_replay", "at most"),
+    Case(
+        "as many inner steps", ("--model=MAML", f"--model.n_inner_steps={LARGE}"), ("--model.n_inner_steps", "at most")
+    ),
+]
+CASES = [*MEMORY, *RUN, *DATA, *TRAINING, *TRAINER, *STREAMS]
