@@ -238,7 +238,8 @@ STREAMS = [
 ]
 
 BOMB = "{a0: &a0 [x, x, x], " + ", ".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}, *a{i}]" for i in range(30)) + "}"
-LARGE = 10**12
+LARGE = 10**14
+"""More than there are addresses: whatever a system promises, so much it refuses."""
 MEMORY = [
     *(
         Case(f"a bomb of aliases as {name}", (f"--{name}={BOMB}",), (f"--{name}", "aliases", "write the values out"))
@@ -260,8 +261,6 @@ MEMORY = [
         for kind, name in (("Glyphs", "n_classes"), ("Glyphs", "image_size"), ("Sinusoids", "n_functions"))
     ),
     case(f"strategies=[{{class_path: Replay, init_args: {{n_replay: {LARGE}}}}}]", "n_replay", "at most"),
-    Case(
-        "as many inner steps", ("--model=MAML", f"--model.n_inner_steps={LARGE}"), ("--model.n_inner_steps", "at most")
-    ),
+    Case("many inner steps", ("--model=MAML", f"--model.n_inner_steps={LARGE}"), ("--model.n_inner_steps", "at most")),
 ]
 CASES = [*MEMORY, *RUN, *DATA, *TRAINING, *TRAINER, *STREAMS]
