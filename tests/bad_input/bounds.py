@@ -88,7 +88,7 @@ PLANNER = {"n_candidates": "whole >= 2", "horizon": COUNT, "deviation": POSITIVE
 OTHERS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
     "Budget": (lambda **s: strategies.Budget(**s), {"examples": STEPS, "bytes": STEPS, "per_class": STEPS}),
     "TaskRunner": (TaskRunner, {"chunk": COUNT}),
-    "StreamCheckpoint": (StreamCheckpoint, {"every_n_steps": STEPS}),
+    "StreamCheckpoint": (StreamCheckpoint, {"every_n_steps": STEPS, "keep_experiences": STEPS}),
     "WandB": (WandB, {"timeout": POSITIVE}),
     "MLP": (MLP, {"n_inputs": COUNT, "n_outputs": COUNT}),
     "Conv4": (Conv4, {"n_outputs": COUNT}),

@@ -132,7 +132,7 @@ FILES = [
     _idx("a text", idx(change=lambda: TRAIN_X.write_text("hello")), str(TRAIN_X), "not an idx file", "remove it"),
     _idx("empty", idx(change=lambda: TRAIN_X.write_bytes(b"")), str(TRAIN_X), "not an idx file"),
     _idx("cut", idx(change=lambda: cut(TRAIN_X, 1000)), str(TRAIN_X), "984 bytes", "47040"),
-    _idx("cut in its header", idx(change=lambda: cut(TRAIN_X, 6)), str(TRAIN_X), "remove it"),
+    _idx("cut in its header", idx(change=lambda: cut(TRAIN_X, 6)), str(TRAIN_X), "remove both"),
     _idx("packed and cut", idx(change=lambda: packed(50)), "ubyte.gz", "cannot be unpacked", "remove it"),
     _idx("packed text", idx(change=lambda: packed(content=b"hello")), "ubyte.gz", "cannot be unpacked"),
     _idx("no labels", idx(change=TRAIN_Y.unlink), "train-labels-idx1-ubyte", "beside them"),

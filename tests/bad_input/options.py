@@ -47,7 +47,7 @@ RUN = [
     *options("run.resume", "perhaps", words=("never", "auto", "must")),
     Case("run.resume=must", ("--run.resume=must", "--run.name=x"), ("--run.resume must", "never or auto")),
     *options("checkpoint.every_n_steps", "-1", "1.5", "nan", "abc"),
-    *options("checkpoint.keep_experiences", "7", words=("true or false",)),
+    *options("checkpoint.keep_experiences", "-1", "1.5", "abc"),
     *options("seed", "-1", "abc", "1.5", "99999999999999", "nan", ""),
     case("ckpt_path=nowhere.ckpt", "nowhere.ckpt", "--ckpt_path"),
     case("ckpt_path=last", "--ckpt_path last", "name the checkpoint"),

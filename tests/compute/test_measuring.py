@@ -61,7 +61,8 @@ def test_an_entry_that_is_no_plan_is_measured_anew(entry: object) -> None:
 def test_a_broken_tuning_file_is_written_anew(content: str | bytes, cache: Path) -> None:
     cache.write_bytes(content.encode() if isinstance(content, str) else content)
     learner, batch = ProtoNet(MLP(n_inputs=4, hidden=[8], n_outputs=3)), random_episode()
-    plan = measured(RUNNER, learner, batch)
+    with pytest.warns(UserWarning, match="are damaged"):
+        plan = measured(RUNNER, learner, batch)
     assert measured(RUNNER, learner, batch) == plan
     assert len(json.loads(cache.read_text())) == 1
 
