@@ -39,9 +39,9 @@ class Tensors(Source):
         path: a file that ``torch.save`` (``.pt``, a dictionary of tensors and lists, read without running code) or
             ``numpy.savez`` (``.npz``) has written, with the keys ``x`` and ``y`` and, where wanted, ``domain``,
             ``in_test`` and ``class_names``. What is given here besides takes precedence over the file.
-        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), floats, or other whole numbers (tokens, which stay as
-            they are).
-        y: ``(M,)`` class indices from 0.
+        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), finite floats of any precision (drawn in single
+            precision), or other whole numbers (tokens, which stay as they are).
+        y: ``(M,)`` class indices from 0, below a million.
         domain: ``(M,)`` what each example's domain is: whole numbers, which become domains in ascending order, or
             strings, in the order of their first examples; None makes one domain of all.
         in_test: ``(M,)`` booleans: which examples become the test part where examples are held out; None has the

@@ -47,6 +47,8 @@ def wrong_value(message: str) -> str | None:
         return f"{names} is missing: {_class_name(message)} cannot be made without it;"
     if match := re.search(r"given class_path '([\w.]+)':\s*No module named '([\w.]+)'", last):
         return f"there is no class {match.group(1)} for {option}: no module of the name {match.group(2)} is installed;"
+    if match := re.search(r"Unable to load config ['\"](.*?)['\"]", message):
+        return f"--{keys[0]} is {match.group(1)}: it must be a group of options, such as {{name: value}};"
     if match := OTHER_CLASS.search(last):
         return f"--{option} is {match.group(1) or _given(last)}, which is no {match.group(2) or match.group(3)};"
     words = _expected(last)

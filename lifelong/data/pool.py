@@ -46,8 +46,8 @@ class Pool:
     """Keep the examples of one domain and one split by class.
 
     Args:
-        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point, or other whole numbers (tokens,
-            which stay as they are); may be a memory map.
+        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point (in single precision when drawn), or
+            other whole numbers (tokens, which stay as they are); may be a memory map.
         members: for each class the indices of its examples in ``x``.
         names: one name per class, for messages.
         targets: ``(M, *Y)`` real targets for regression, where a "class" is one function; None for classification.

@@ -95,7 +95,7 @@ def problems(case: Case, given: Answer) -> list[str]:
     found += [f"{word!r} is not in {sentence!r}" for word in case.words if word not in sentence]
     if len(sentence) > LONGEST_SENTENCE:
         found.append(f"{len(sentence)} characters: {sentence}")
-    if re.search(r"Traceback|0x[0-9a-f]{8}|<class '|Namespace\(|NestedArg", sentence):
+    if re.search(r"Traceback|0x[0-9a-f]{8}|<class '|Namespace\(|NestedArg|typing\.|Parser key", sentence):
         found.append(f"words of Python's in {sentence!r}")
     if given.seconds > LONGEST_SECONDS:
         found.append(f"{given.seconds:.0f} seconds")

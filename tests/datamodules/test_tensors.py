@@ -177,7 +177,7 @@ class Custom:
         ("x.csv", b"", "x.csv ends in neither .pt .* nor .npz"),
         ("x.npz", b"no archive", r"x.npz is damaged, or no file of"),
         ("x.pt", b"no archive", r"x.pt is damaged, or"),
-        ("x.pt", {"x": X, "y": Custom()}, r"x.pt .* holds objects .* which could run code .*: save a dictionary of tensors"),
+        ("x.pt", {"x": X, "y": Custom()}, r"x.pt .* holds objects .* could run code .*: save a dictionary of"),
         ("x.pt", [X, Y], "x.pt holds a list: save a dictionary with the keys x and y"),
         ("x.pt", {"x": X}, "x.pt has no 'y', but x: add it"),
         ("x.pt", {}, "x.pt has no 'x', but nothing: add it"),

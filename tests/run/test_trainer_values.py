@@ -125,7 +125,8 @@ def test_a_run_that_ends_before_a_row_is_no_success(here: Path) -> None:
         fit(here, max_time="00:00:00:00")
 
 
-def test_more_processes_than_tasks_are_refused_before_they_start(here: Path) -> None:
+def test_more_processes_than_tasks_are_refused_before_they_start(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning.Trainer.fit", lambda *_, **__: pytest.fail("processes were started"))
     with pytest.raises(ValueError, match="a batch of 4 cannot be shared by 99 devices"):
         fit(here, devices=99)
 
