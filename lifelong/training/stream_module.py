@@ -23,7 +23,7 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
 from lifelong.training.compatibility import check_compatible, check_example
 from lifelong.training.finite_loss import UncheckedLosses
-from lifelong.training.identity import check_identity, describe_example, make_example
+from lifelong.training.identity import check_identity, describe_example, make_example, misfit
 from lifelong.training.longer import check_domains, lengthen
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
@@ -322,20 +322,11 @@ class StreamModule(L.LightningModule):
         checkpoint["lifelong"] = self.identity() | size | {"domains": self.data.stream.plain_records}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take weights, and what strategies keep, from a checkpoint.
-
-        Raises:
-            ValueError: when they do not fit, although the checkpoint says that it is of this configuration.
-        """
+        """Take weights, and what strategies keep, from a checkpoint; refuse what does not fit in one sentence."""
         try:
             return super().load_state_dict(state_dict, strict=strict, assign=assign)
         except RuntimeError as error:
-            words = str(error).split("\n", 1)[-1].replace("<class '", "").replace("'>", "").split()
-            reason = " ".join(words)[:200].rstrip(".")
-            raise ValueError(
-                f"the weights of the checkpoint do not fit ({reason}): it was changed after it was written; give "
-                "another one of the run (--ckpt_path)"
-            ) from error
+            raise ValueError(misfit(error)) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""

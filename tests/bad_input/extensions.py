@@ -54,7 +54,6 @@ CASES = [
     _case("a broken config", "runs/b", str(CONFIG), "correct it", make=run(lambda: CONFIG.write_text("["))),
     _case("a text as config", "runs/b", str(CONFIG), "a mapping", make=run(lambda: CONFIG.write_text("hello"))),
     _case("half a config", "runs/b", "--model.network", make=run(lambda: CONFIG.write_text("model: ProtoNet"))),
-    _case("no new source", "runs/b", "runs/b", "--data.sources+=", make=run()),
     _case("an unknown source", "runs/b|--data.sources+=Nothing", "no class Nothing", make=run()),
     _case(
         "a source of nothing",
