@@ -58,8 +58,8 @@ def misfit(error: RuntimeError) -> str:
     words = str(error).split("\n", 1)[-1].replace("<class '", "").replace("'>", "").split()
     reason = " ".join(words)[:200].rstrip(".")
     return (
-        f"the weights of the checkpoint do not fit ({reason}): it was changed after it was written; give another one of "
-        "the run (--ckpt_path)"
+        f"the weights of the checkpoint do not fit ({reason}): it was changed after it was written; give another one "
+        "of the run (--ckpt_path)"
     )
 
 

@@ -127,7 +127,7 @@ def test_a_run_that_ends_before_a_row_is_no_success(here: Path) -> None:
 
 def test_more_processes_than_tasks_are_refused_before_they_start(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightning.Trainer.fit", lambda *_, **__: pytest.fail("processes were started"))
-    with pytest.raises(ValueError, match="99 (devices|processes)"):
+    with pytest.raises(ValueError, match=r"99 (devices|processes)"):
         fit(here, devices=99)
 
 
