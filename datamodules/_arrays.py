@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,36 @@ from numpy.typing import NDArray
 from lifelong.utilities.files import write_whole
 
 Arrays = dict[str, NDArray[Any]]
+
+
+def read_npz(path: Path) -> Arrays:
+    """Read all arrays of a file that ``numpy.savez`` has written.
+
+    An array's header says how large it is, and numpy takes so much memory before it looks whether the numbers are
+    there; so the header is compared with the bytes of the archive first.
+
+    Raises:
+        ValueError: when it is no such file, holds objects, or an array's header and its bytes differ.
+    """
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no archive, or its end is missing")
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                _check_header(member, info)
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _check_header(member: IO[bytes], info: zipfile.ZipInfo) -> None:
+    version = np.lib.format.read_magic(member)
+    read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(member)
+    if dtype.hasobject:
+        raise ValueError(f"{info.filename} holds objects, not numbers")
+    expected, size = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
+    if expected != size:
+        raise ValueError(f"{info.filename} has {size} bytes of data, but its header {shape} needs {expected}")
 
 
 def load_arrays(path: Path, names: Iterable[str]) -> Arrays | None:

@@ -21,10 +21,13 @@ from rich.progress import track
 from torch import Tensor
 
 from lifelong.utilities.cache import cache_folder
+from lifelong.utilities.ranges import check_number
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LARGEST_IMAGE = 1 << 14
+"""Pixels of a side: one image of so many takes 768 MiB."""
 SHOW_PROGRESS_FROM = 2000
 """Fewer images than this are decoded before a progress bar could be read."""
 SHOW_CHECK_FROM = 1 << 30
@@ -172,6 +175,19 @@ def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.n
     checksum = _checksum(path, path.stat().st_size)
     with path.open("ab") as file:
         file.write(checksum)
+
+
+def check_image_size(source: str, size: int | None) -> None:
+    """Refuse a height and width of images that is no whole number, or that no memory has room for.
+
+    Args:
+        source: its name.
+        size: in pixels; None keeps the images as they are.
+
+    Raises:
+        ValueError: naming the source.
+    """
+    check_number(f"{source}'s image_size", size, least=1, most=LARGEST_IMAGE, whole=True, hint=" pixels")
 
 
 def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:

@@ -122,5 +122,5 @@ def _counts(requests: dict[str, list[tuple[str, str]]]) -> str:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error}): remove it to download it again") from error

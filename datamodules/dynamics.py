@@ -28,6 +28,7 @@ from lifelong.control.simulation import Dynamics as Parameters
 from lifelong.data.domain import Domain
 from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.progress_bar import show_progress
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import init_arguments
 
 BOUND = 5.0
@@ -170,6 +171,10 @@ class Dynamics(ControlSource):
         planner: Planner | None = None,
         adapt_every: int | None = None,
     ) -> None:
+        for name, value in (("n_robots", n_robots), ("n_segments", n_segments), ("segment_length", segment_length)):
+            check_number(f"Dynamics' {name}", value, least=1, whole=True)
+        check_number("Dynamics' seed", seed, least=0, whole=True)
+        check_number("Dynamics' adapt_every", adapt_every, least=1, whole=True, hint=", or null")
         if min(n_robots, n_segments, segment_length) < 1 or (families is not None and not families):
             raise ValueError(
                 f"Dynamics has n_robots {n_robots}, n_segments {n_segments}, segment_length {segment_length} and "

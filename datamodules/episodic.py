@@ -14,8 +14,9 @@ from lifelong.data.pool import TaskShape
 from lifelong.data.sampling import Draw, draw_task, gather, generator
 from lifelong.data.source import Source
 from lifelong.data.stream import Experience, Stream
-from lifelong.data.stream_data import positive
+from lifelong.data.stream_data import MOST_AT_ONCE, positive
 from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.utilities.ranges import check_number
 
 
 class DrawnTasks(Drawn):
@@ -92,7 +93,7 @@ class EpisodicDataModule(StreamDataModule):
     ) -> None:
         super().__init__(
             sources,
-            units_per_batch=positive("tasks_per_batch", tasks_per_batch),
+            units_per_batch=positive("tasks_per_batch", tasks_per_batch, MOST_AT_ONCE),
             unseen=unseen or (),
             evaluate_on=evaluate_on,
             evaluate_every=evaluate_every,
@@ -104,11 +105,14 @@ class EpisodicDataModule(StreamDataModule):
         )
         self.fixed_ways = fixed_ways
         self.shape = TaskShape(n_way, n_shot, n_query)
+        asked = {"eval_n_way": eval_n_way, "eval_n_shot": eval_n_shot, "eval_n_query": eval_n_query}
+        for name, value in asked.items():
+            check_number(f"--data.{name}", value, least=1, whole=True, hint=", or null for as many as in training")
         self.eval_shape = TaskShape(eval_n_way or n_way, eval_n_shot or n_shot, eval_n_query or n_query)
         self.steps = positive("steps_per_experience", steps_per_experience)
         self.n_eval_tasks = positive("n_eval_tasks", n_eval_tasks)
         at_once = tasks_per_batch if eval_tasks_per_batch is None else eval_tasks_per_batch
-        self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once)
+        self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once, MOST_AT_ONCE)
 
     def check(self, stream: Stream) -> None:
         """Refuse a class with too few examples, and a part with too few classes unless it is empty.

@@ -20,8 +20,9 @@ from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source
 from lifelong.data.stream import Experience, Stream
-from lifelong.data.stream_data import positive
+from lifelong.data.stream_data import MOST_AT_ONCE, positive
 from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.utilities.ranges import check_number
 
 Scenario = Literal["class", "domain", "task"]
 Classes = Literal["all", "seen", "current"]
@@ -90,7 +91,7 @@ class ExampleDataModule(StreamDataModule):
     ) -> None:
         super().__init__(
             sources,
-            units_per_batch=positive("batch_size", batch_size),
+            units_per_batch=positive("batch_size", batch_size, MOST_AT_ONCE),
             unseen=unseen or (),
             evaluate_on=evaluate_on,
             evaluate_every=evaluate_every,
@@ -162,8 +163,7 @@ class ExampleDataModule(StreamDataModule):
     def _check_fade(self) -> None:
         if self.fade is None:
             return
-        if not 0 <= self.fade <= 1:
-            raise ValueError(f"--data.fade is {self.fade}: it must be a share of an experience, from 0 to 1")
+        check_number("--data.fade", self.fade, least=0, most=1, hint=", a share of an experience")
         if self.joint or self.cumulative:
             bound = "joint" if self.joint else "cumulative"
             raise ValueError(f"--data.{bound} mixes whole domains, so nothing can fade: leave it or --data.fade out")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.utilities.ranges import check_number
 
 CHUNK = 1 << 18
 """Distances between pixels and points computed at once; bounds the memory of drawing."""
@@ -60,8 +61,8 @@ class Glyphs(Source):
         if unknown := [style for style in styles if style not in STYLES]:
             raise ValueError(f"Glyphs has no style {unknown[0]!r}: choose from {', '.join(STYLES)}")
         for name, value in (("n_classes", n_classes), ("n_examples", n_examples), ("image_size", image_size)):
-            if value < 1:
-                raise ValueError(f"{name} of Glyphs is {value}: it must be at least 1")
+            check_number(f"Glyphs' {name}", value, least=1, whole=True)
+        check_number("Glyphs' seed", seed, least=0, whole=True)
         self.styles = styles
         self.n_classes = n_classes
         self.n_examples = n_examples

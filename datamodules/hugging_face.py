@@ -14,11 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from datamodules._files import cached_images, square_pixels
+from datamodules._files import cached_images, check_image_size, square_pixels
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.text import TextEncoding
 from lifelong.text.model_folder import imported
+from lifelong.utilities.ranges import check_number
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,8 @@ class HuggingFace(Source):
                 f"{type(encoding).__name__ if encoding else None}: give one of lifelong.text, such as Tokens, or leave "
                 "it out"
             )
+        check_image_size("HuggingFace", image_size)
+        check_number("HuggingFace's cache_bytes", cache_bytes, least=0, whole=True)
         self.path, self.name, self.train_split, self.test_split = path, name, train_split, test_split
         self.image_column, self.text_column = image_column, text_column
         self.label_column, self.domain_column = label_column, domain_column

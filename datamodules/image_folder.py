@@ -5,14 +5,16 @@ Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from datamodules._files import cached_images, square_pixels
+from datamodules._files import cached_images, check_image_size, square_pixels
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.utilities.ranges import check_number
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -46,6 +48,8 @@ class ImageFolder(Source):
         holdout: Literal["classes", "examples"] = "examples",
         cache_bytes: int = 1 << 30,
     ) -> None:
+        check_image_size("ImageFolder", image_size)
+        check_number("ImageFolder's cache_bytes", cache_bytes, least=0, whole=True)
         self.root = root
         self.image_size = image_size
         self.channels = channels
@@ -98,6 +102,8 @@ def _classes(experience: Path) -> dict[str, list[Path]]:
 
 def _images(folder: Path) -> list[Path]:
     images = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    if others := [p for p in images if not p.is_file()]:  # to read a pipe would wait for its writer
+        raise ValueError(f"{others[0]} is named as an image and is no file: rename or remove it")
     if not images:
         raise ValueError(
             f"the class {folder} has no image: expected files that end in {', '.join(SUFFIXES)}; "
@@ -113,5 +119,9 @@ def _decode(file: Path, image_size: int, channels: int) -> np.ndarray:
     try:
         with Image.open(file) as image:
             return square_pixels(image, image_size, channels)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for broken files
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"the image {file} is larger than any photograph ({error}): make it smaller, or remove it"
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:  # what Pillow raises for broken files
         raise ValueError(f"the image {file} cannot be decoded ({error}): replace or remove it") from error

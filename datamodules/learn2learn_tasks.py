@@ -18,6 +18,7 @@ from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.data.splits import SPLITS
 from lifelong.utilities.learn2learn import import_learn2learn
+from lifelong.utilities.ranges import check_number
 
 
 class Learn2LearnTasks(Source):
@@ -59,6 +60,7 @@ class Learn2LearnTasks(Source):
         holdout: Literal["classes", "examples"] = "classes",
         seed: int = 0,
     ) -> None:
+        check_number("Learn2LearnTasks' seed", seed, least=0, whole=True)
         self.tasksets = tasksets
         self.root = root
         self.name = name or (tasksets if isinstance(tasksets, str) else "learn2learn")

@@ -24,6 +24,7 @@ from lifelong.control.simulation import Array, Simulation
 from lifelong.data.domain import Domain
 from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.progress_bar import show_progress
+from lifelong.utilities.ranges import check_number
 
 CW10 = (
     "hammer-v3",
@@ -94,8 +95,8 @@ class MetaWorld(ControlSource):
             ("n_after", n_after, 0),
             ("noise", noise, 0),
         ):
-            if value < least:
-                raise ValueError(f"MetaWorld's {name} is {value}: it must be at least {least}")
+            check_number(f"MetaWorld's {name}", value, least=least, whole=name != "noise")
+        check_number("MetaWorld's seed", seed, least=0, whole=True)
         if not tasks:
             raise ValueError("MetaWorld has no tasks: name at least one, such as push-v3")
         self.tasks = tuple(tasks)

@@ -17,9 +17,10 @@ import torch
 
 from datamodules._archives import opened, read_up_to
 from datamodules._download import Download, fetch
-from datamodules._files import check_counts, data_root, resized
+from datamodules._files import check_counts, check_image_size, data_root, resized
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.utilities.ranges import check_number
 
 HALVES = ("train", "t10k")
 COUNTS = {"train": 60_000, "t10k": 10_000}
@@ -28,6 +29,7 @@ LARGEST = 1 << 30
 """Bytes of data that an idx file is read with at most, whatever its header says; those of MNIST have 47 million."""
 LARGEST_PACKED = 1 << 25
 """Bytes that are downloaded of one file at most; the images of Fashion-MNIST have 26 million."""
+MOST_DIMENSIONS = 3
 UNSIGNED_BYTE = 8
 """The idx code of the only element type that image files use."""
 
@@ -49,6 +51,10 @@ class _IdxSource(Source):
         max_per_class: int | None = None,
         official_test: bool = False,
     ) -> None:
+        check_image_size(type(self).__name__, image_size)
+        check_number(
+            f"{type(self).__name__}'s max_per_class", max_per_class, least=1, whole=True, hint=", or null for all"
+        )
         self.root = root
         self.image_size = image_size
         self.max_per_class = max_per_class
@@ -191,10 +197,10 @@ def _read_half(folder: Path, half: str) -> tuple[np.ndarray, np.ndarray]:
     if paths[0] is None or paths[1] is None:
         raise ValueError(f"{folder} has the images but not {half}-labels-idx1-ubyte.gz: put the labels beside them")
     images, labels = read_idx(paths[0]), read_idx(paths[1])
-    if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels) or labels.max(initial=0) > 9:
+    if images.ndim != 3 or 0 in images.shape or labels.shape != images.shape[:1] or labels.max() > 9:
         raise ValueError(
-            f"{paths[0]} of shape {images.shape} and {paths[1]} of shape {labels.shape} do not belong together: "
-            f"expected images (M, H, W) and labels (M,) from 0 to 9; remove both to download them again"
+            f"{paths[0]} of shape {images.shape} and {paths[1]} of shape {labels.shape} do not belong together, or "
+            f"are empty: expected images (M, H, W) and labels (M,) from 0 to 9; remove both to download them again"
         )
     return images, labels
 
@@ -231,6 +237,8 @@ def _read_shape(file: IO[bytes], path: Path) -> tuple[int, ...]:
     begin = file.read(4)
     if len(begin) < 4 or begin[:3] != bytes([0, 0, UNSIGNED_BYTE]):
         raise ValueError(f"{path} is not an idx file of unsigned bytes (it begins with {begin!r}): remove it")
+    if begin[3] > MOST_DIMENSIONS:
+        raise ValueError(f"{path} says that it has {begin[3]} dimensions, and images have {MOST_DIMENSIONS}: remove it")
     sizes = file.read(4 * begin[3])
     return tuple(int.from_bytes(sizes[4 * i : 4 * i + 4], "big") for i in range(begin[3]))
 

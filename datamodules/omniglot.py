@@ -18,9 +18,10 @@ from torch import Tensor
 
 from datamodules._archives import open_zip, read_entry
 from datamodules._download import Download, fetch
-from datamodules._files import cached_images, check_counts, data_root, resized
+from datamodules._files import cached_images, check_counts, check_image_size, data_root, resized
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.utilities.ranges import check_number
 
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/"
 HASHES = {
@@ -72,6 +73,8 @@ class Omniglot(Source):
         rotations: Literal["none", "classes", "augment"] = "none",
         image_size: int = 28,
     ) -> None:
+        check_image_size("Omniglot", image_size)
+        check_number("Omniglot's n_groups", n_groups, least=1, whole=True)
         self.root = root
         self.experiences = experiences
         self.n_groups = n_groups

@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Self
 
+from datamodules._files import check_image_size
 from lifelong.data.domain import Domain
 from lifelong.data.images import fit_images
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source, SourceWrapper
+from lifelong.utilities.ranges import check_number
 
 
 class Permuted(SourceWrapper):
@@ -64,10 +66,10 @@ class Permuted(SourceWrapper):
         pad: int = 0,
     ) -> None:
         super().__init__(source)
-        if n_domains is not None and n_domains < 1:
-            raise ValueError(f"Permuted has n_domains {n_domains}: it must be at least 1, or null for a single one")
-        if pad < 0:
-            raise ValueError(f"Permuted has pad {pad}: it must be 0 or more pixels")
+        check_number("Permuted's n_domains", n_domains, least=1, whole=True, hint=", or null for a single one")
+        check_number("Permuted's pad", pad, least=0, whole=True, hint=" pixels")
+        check_number("Permuted's seed", seed, least=0, whole=True, hint=", or null for the run's")
+        check_image_size("Permuted", image_size)
         self.seed, self.n_domains, self.image_size, self.pad = seed, n_domains, image_size, pad
 
     def with_seed(self, seed: int) -> Self:

@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datamodules._files import check_image_size
 from lifelong.data.domain import Domain
 from lifelong.data.images import CHUNK, fit_images
 from lifelong.data.source import Source, SourceWrapper
+from lifelong.utilities.ranges import check_number
 
 
 class Rotated(SourceWrapper):
@@ -47,6 +49,9 @@ class Rotated(SourceWrapper):
     def __init__(self, source: Source, *, angles: Sequence[float], image_size: int | None = None) -> None:
         if not angles:
             raise ValueError("Rotated has no angles: give at least one, such as angles [0, 15, 30]")
+        for angle in angles:
+            check_number("Rotated's angles", angle, hint=" of degrees")
+        check_image_size("Rotated", image_size)
         super().__init__(source)
         self.angles, self.image_size = list(angles), image_size
 

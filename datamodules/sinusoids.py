@@ -13,6 +13,7 @@ import torch
 
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.utilities.ranges import check_number
 
 X_RANGE = (-5.0, 5.0)
 
@@ -50,7 +51,14 @@ class Sinusoids(Source):
         frequencies: Sequence[float] = (1.0,),
         seed: int = 0,
     ) -> None:
-        if n_functions < 1 or n_points < 1 or not frequencies:
+        check_number("Sinusoids' n_functions", n_functions, least=1, whole=True)
+        check_number("Sinusoids' n_points", n_points, least=1, whole=True)
+        check_number("Sinusoids' seed", seed, least=0, whole=True)
+        for name, value in [("frequencies", f) for f in frequencies] + [("amplitude", a) for a in amplitude]:
+            check_number(f"Sinusoids' {name}", value)
+        for value in phase:
+            check_number("Sinusoids' phase", value)
+        if not frequencies:
             raise ValueError(
                 f"Sinusoids has n_functions {n_functions}, n_points {n_points} and frequencies {list(frequencies)}: "
                 f"give at least one of each"

@@ -13,6 +13,7 @@ import numpy as np
 from lifelong.data.domain import Domain
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source, SourceWrapper
+from lifelong.utilities.ranges import check_number
 
 
 class SplitClasses(SourceWrapper):
@@ -70,8 +71,8 @@ class SplitClasses(SourceWrapper):
 
     def _check_sizes(self) -> None:
         for name, value in (("n_domains", self.n_domains), ("n_classes", self.n_classes)):
-            if value is not None and value < 1:
-                raise ValueError(f"SplitClasses has {name} {value}: it must be at least 1, or null")
+            check_number(f"SplitClasses' {name}", value, least=1, whole=True, hint=", or null")
+        check_number("SplitClasses' order_seed", self.order_seed, least=0, whole=True, hint=", or null")
         if self.sizes is None:
             return
         if not self.sizes or min(self.sizes) < 1:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules._arrays import read_npz
+from lifelong.data.checked import check_inputs
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 
 log = logging.getLogger(__name__)
 
+MOST_CLASSES = 1_000_000
+"""A larger class index is an example's number or a damaged file, and every one below it would be counted."""
 KEYS = ("x", "y", "domain", "in_test", "class_names")
 """Keys that are read from a file."""
 
@@ -36,9 +39,9 @@ class Tensors(Source):
         path: a file that ``torch.save`` (``.pt``, a dictionary of tensors and lists, read without running code) or
             ``numpy.savez`` (``.npz``) has written, with the keys ``x`` and ``y`` and, where wanted, ``domain``,
             ``in_test`` and ``class_names``. What is given here besides takes precedence over the file.
-        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), floats, or other whole numbers (tokens, which stay as
-            they are).
-        y: ``(M,)`` class indices from 0.
+        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), finite floats of any precision (drawn in single
+            precision), or other whole numbers (tokens, which stay as they are).
+        y: ``(M,)`` class indices from 0, below a million.
         domain: ``(M,)`` what each example's domain is: whole numbers, which become domains in ascending order, or
             strings, in the order of their first examples; None makes one domain of all.
         in_test: ``(M,)`` booleans: which examples become the test part where examples are held out; None has the
@@ -127,19 +130,37 @@ def _checked(content: dict[str, Any], where: str) -> _Columns:
             raise ValueError(f"{where} has {len(x)} inputs x and {key} of shape {column.shape}: give one for each")
     if len(y) == 0 or y.min() < 0:
         raise ValueError(f"{where} has {'no example' if len(y) == 0 else f'the class {y.min()}'}: count y from 0")
-    n_classes, names = int(y.max()) + 1, content.get("class_names")
-    if names is not None and len(names) < n_classes:
+    if int(y.max()) >= MOST_CLASSES:
+        raise ValueError(
+            f"{where} has the class {int(y.max())} in y, example {int(y.argmax())}: class indices count from 0 and are "
+            f"below {MOST_CLASSES}; number the classes by numpy.unique(y, return_inverse=True)"
+        )
+    return _Columns(x, y.astype(np.int64), domain, in_test, _class_names(content, int(y.max()) + 1, where))
+
+
+def _class_names(content: dict[str, Any], n_classes: int, where: str) -> list[str]:
+    if (names := content.get("class_names")) is None:
+        return [str(number) for number in range(n_classes)]
+    if isinstance(names, str) or np.ndim(names) != 1:
+        raise ValueError(f"{where} has class_names that are no list: give one name for each class index")
+    if len(names) < n_classes:
         raise ValueError(f"{where} has {len(names)} class_names and the class {n_classes - 1} in y: name all classes")
-    named = [str(number) for number in range(n_classes)] if names is None else [str(name) for name in names]
-    return _Columns(x, y.astype(np.int64), domain, in_test, named)
+    return [str(name) for name in names]
 
 
 def _inputs(value: Any, where: str) -> Tensor:
-    x = torch.as_tensor(value).detach().cpu()
+    try:
+        x = torch.as_tensor(value).detach()
+    except (TypeError, ValueError, RuntimeError) as error:  # strings, dates, rows of different lengths
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise ValueError(
+            f"{where} has x of type {kind}, which is no array of numbers: give inputs (M, …), floats or whole numbers"
+        ) from error
     if x.dim() == 0 or x.dtype == torch.bool or x.is_complex():
         raise ValueError(
             f"{where} has x of shape {tuple(x.shape)} and type {x.dtype}: give inputs (M, …), floats or whole numbers"
         )
+    x = check_inputs(x, where, "inputs x").cpu()
     return x if x.is_floating_point() or x.dtype == torch.uint8 else x.long()
 
 
@@ -164,19 +185,20 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} ends in neither .pt (of torch.save) nor .npz (of numpy.savez): set path to one that does"
         )
     try:
-        content = _numpy(path) if path.suffix == ".npz" else torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().partition("\n")[0]
+        content = read_npz(path) if path.suffix == ".npz" else torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} cannot be read ({type(error).__name__}: {reason}): save tensors or arrays, and no other objects"
+            f"{path} is damaged, or holds objects other than tensors and lists, which could run code when they are "
+            "loaded: save a dictionary of tensors by torch.save"
+        ) from error
+    except Exception as error:  # whatever numpy and torch meet in a file that they have not written
+        reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0][:200]
+        raise ValueError(
+            f"{path} is damaged, or no file of torch.save or numpy.savez ({reason}): save tensors or arrays anew, and "
+            "no other objects"
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}: save a dictionary with the keys x and y")
     if unknown := [str(key) for key in content if key not in KEYS]:
         log.warning("%s: %s left alone; the keys that are read are %s", path, ", ".join(unknown), ", ".join(KEYS))
     return {key: content[key] for key in KEYS if key in content}
-
-
-def _numpy(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}

@@ -22,6 +22,7 @@ from lifelong.learners.objective import one_hot
 from lifelong.networks.heads import apply_embedding
 from lifelong.strategy import Strategy
 from lifelong.utilities.checkpoint_file import read_checkpoint
+from lifelong.utilities.ranges import check_number
 
 Entry = dict[str, Tensor]
 
@@ -70,6 +71,9 @@ class AdapterBank(Strategy):
         trunk: str | None = None,
     ) -> None:
         super().__init__()
+        check_number("AdapterBank's rank", rank, least=1, whole=True, hint=", 4 as a rule")
+        check_number("AdapterBank's temperature", temperature, least=0)
+        check_number("AdapterBank's n_signature_tasks", n_signature_tasks, least=1, whole=True)
         self.rank, self.router, self.temperature, self.start = rank, router, temperature, start
         self.n_signature_tasks, self.trunk = n_signature_tasks, trunk
         self.current = nn.ParameterDict()
@@ -226,7 +230,10 @@ def _unstacked(entries: Entry) -> list[Entry]:
 
 
 def _load_trunk(network: nn.Module, path: str) -> None:
-    state = parameters_of(read_checkpoint(path)["state_dict"], NETWORK)
+    try:
+        state = parameters_of(read_checkpoint(path)["state_dict"], NETWORK)
+    except ValueError as error:
+        raise ValueError(f"AdapterBank's trunk: {error}") from error
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

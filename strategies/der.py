@@ -15,6 +15,7 @@ from lifelong.data.episode import Episode
 from lifelong.data.kinds import EXAMPLE_STREAMS, StreamKind
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step
+from lifelong.utilities.ranges import check_number
 from strategies.memory.budget import Budget
 from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 
@@ -61,8 +62,7 @@ class DER(Rehearsal):
         super().__init__(budget=budget, policy="reservoir")
         check_rehearsal("DER", "n_replay", n_replay)
         for name, value in (("alpha", alpha), ("beta", beta)):
-            if value < 0:
-                raise ValueError(f"DER's {name} is {value}: it must not be negative")
+            check_number(f"DER's {name}", value, least=0)
         self.alpha, self.beta, self.n_replay = alpha, beta, n_replay
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:

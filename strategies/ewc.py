@@ -15,6 +15,7 @@ from lifelong.data.position import Visit
 from lifelong.data.sampling import generator
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.importance.fisher import Labels, fisher_diagonal
 from strategies.importance.quadratic import Quadratic
 from strategies.importance.units import count_units
@@ -61,10 +62,9 @@ class EWC(Strategy):
         decay: float = 1.0,
     ) -> None:
         super().__init__()
-        if strength < 0:
-            raise ValueError(f"EWC's strength is {strength}: it must not be negative")
-        if n_fisher_tasks is not None and n_fisher_tasks < 1:
-            raise ValueError(f"EWC's n_fisher_tasks is {n_fisher_tasks}: it must be at least 1, or null for all")
+        check_number("EWC's strength", strength, least=0)
+        check_number("EWC's n_fisher_tasks", n_fisher_tasks, least=1, whole=True, hint=", or null for all")
+        check_number("EWC's decay", decay, least=0, most=1, hint=", 1 to keep all")
         self.strength, self.n_fisher_tasks, self.labels = strength, n_fisher_tasks, labels
         self.online, self.decay = online, decay
         self.quadratic = Quadratic()

@@ -19,6 +19,7 @@ from lifelong.data.sampling import generator
 from lifelong.learners.base import Learner
 from lifelong.strategy import nested_bytes
 from lifelong.utilities.progress_bar import show_progress
+from lifelong.utilities.ranges import check_number
 from strategies.memory.budget import Budget
 from strategies.memory.rehearsal import Rehearsal
 from strategies.reference_gradients import reference_gradients, unflatten
@@ -80,8 +81,9 @@ class GDumb(Rehearsal):
             raise ValueError("GDumb learns its memory alone, and its budget is 0: raise it, or leave GDumb out")
         positive = {"n_steps": n_steps, "batch_size": batch_size, "rate": rate, "last_rate": last_rate, "clip": clip}
         for name, value in positive.items():
-            if value <= 0:
-                raise ValueError(f"GDumb's {name} is {value}: it must be positive")
+            check_number(f"GDumb's {name}", value, above=0, whole=name in ("n_steps", "batch_size"))
+        check_number("GDumb's momentum", momentum, least=0, below=1)
+        check_number("GDumb's weight_decay", weight_decay, least=0)
         self.n_steps, self.batch_size, self.clip = n_steps, batch_size, clip
         self.rate, self.last_rate, self.momentum, self.weight_decay = rate, last_rate, momentum, weight_decay
         self.first: Params = {}

@@ -15,6 +15,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
 from lifelong.learners.base import Learner
+from lifelong.utilities.ranges import check_number
 from strategies.memory.budget import Budget, Policy
 from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 from strategies.reference_gradients import flatten, reference_gradients, trained, unflatten
@@ -69,8 +70,7 @@ class GEM(Rehearsal):
                 "'.[gem]', or choose strategies.AGEM, which needs no solver"
             )
         check_rehearsal("GEM", "n_reference", n_reference)
-        if margin < 0:
-            raise ValueError(f"GEM's margin is {margin}: it must not be negative")
+        check_number("GEM's margin", margin, least=0)
         self.n_reference, self.margin = n_reference, margin
         self._shares: list[Episode | None] = []
 

@@ -21,6 +21,7 @@ from lifelong.learners.base import Learner
 from lifelong.learners.objective import one_hot
 from lifelong.learners.one_vs_rest import OneVsRest
 from lifelong.strategy import Step, nested_bytes
+from lifelong.utilities.ranges import check_number
 from strategies.memory.budget import Budget
 from strategies.memory.herding import EMBED_AT_ONCE
 from strategies.memory.rehearsal import Rehearsal, check_rehearsal
@@ -78,8 +79,7 @@ class ICaRL(Rehearsal):
             policy=policy,
         )
         check_rehearsal("ICaRL", "n_replay", n_replay)
-        if temperature <= 0:
-            raise ValueError(f"ICaRL's temperature is {temperature}: it must be positive, 1.0 as a rule")
+        check_number("ICaRL's temperature", temperature, above=0, hint=", 1.0 as a rule")
         if self.budget.is_nothing:
             raise ValueError("ICaRL answers by its exemplars, and its budget is 0: raise it, or leave ICaRL out")
         self.temperature, self.n_replay = temperature, n_replay

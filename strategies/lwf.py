@@ -25,6 +25,7 @@ from lifelong.learners.objective import Classification
 from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 from lifelong.learners.pretrained import Pretrained
 from lifelong.strategy import Step, Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.snapshot import lengthened, snapshot, to_device
 
 
@@ -80,10 +81,9 @@ class LwF(Strategy):
         among: Literal["seen", "ways", "all"] = "seen",
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"LwF's temperature is {temperature}: it must be positive, 2.0 as a rule")
-        if not isinstance(weighting, str) and weighting < 0:
-            raise ValueError(f"LwF's weighting is {weighting}: it must not be negative")
+        check_number("LwF's temperature", temperature, above=0, hint=", 2.0 as a rule")
+        if weighting not in ("experience", "normalised"):
+            check_number("LwF's weighting", weighting, least=0, hint=", or experience or normalised")
         self.temperature, self.weighting, self.among = temperature, weighting, among
         self.old: Params = {}
         self.heads: list[Tensor] = []

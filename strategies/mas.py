@@ -13,6 +13,7 @@ from lifelong.data.episode import Episode, Task
 from lifelong.data.position import Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.importance.quadratic import Quadratic
 from strategies.importance.sensitivity import sensitivity
 from strategies.importance.units import count_units
@@ -47,10 +48,8 @@ class MAS(Strategy):
 
     def __init__(self, *, strength: float = 1.0, n_tasks: int | None = 100) -> None:
         super().__init__()
-        if strength < 0:
-            raise ValueError(f"MAS's strength is {strength}: it must not be negative")
-        if n_tasks is not None and n_tasks < 1:
-            raise ValueError(f"MAS's n_tasks is {n_tasks}: it must be at least 1, or null for all")
+        check_number("MAS's strength", strength, least=0)
+        check_number("MAS's n_tasks", n_tasks, least=1, whole=True, hint=", or null for all")
         self.strength, self.n_tasks = strength, n_tasks
         self.quadratic = Quadratic()
 

@@ -20,6 +20,7 @@ from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.networks.heads import has_head
 from lifelong.strategy import Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.snapshot import lengthened, snapshot, to_device
 
 log = logging.getLogger(__name__)
@@ -58,10 +59,8 @@ class PackNet(Strategy):
 
     def __init__(self, *, keep: float | None = None, retrain: float = 0.33) -> None:
         super().__init__()
-        if keep is not None and not 0 < keep <= 1:
-            raise ValueError(f"PackNet keeps a share of {keep}: it must be above 0 and at most 1 (keep: 0.5)")
-        if not 0 <= retrain < 1:
-            raise ValueError(f"PackNet's retrain is {retrain}: it must be a share of the steps, from 0 to below 1")
+        check_number("PackNet's keep", keep, above=0, most=1, hint=", a share of the weights such as 0.5")
+        check_number("PackNet's retrain", retrain, least=0, below=1, hint=", a share of the steps")
         self.keep, self.retrain = keep, retrain
         self.owner: Params = {}
         """For each weight the number of the experience that keeps it, from 1 on; 0 where it is free."""

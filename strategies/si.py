@@ -12,6 +12,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.importance.quadratic import Quadratic
 from strategies.snapshot import lengthened, to_device
 
@@ -46,10 +47,8 @@ class SI(Strategy):
 
     def __init__(self, *, strength: float = 1.0, damping: float = 0.1) -> None:
         super().__init__()
-        if strength < 0:
-            raise ValueError(f"SI's strength is {strength}: it must not be negative")
-        if damping <= 0:
-            raise ValueError(f"SI's damping is {damping}: it must be above 0, such as 0.1")
+        check_number("SI's strength", strength, least=0)
+        check_number("SI's damping", damping, above=0, hint=", such as 0.1")
         self.strength, self.damping = strength, damping
         self.quadratic = Quadratic()
         self.start: Params = {}

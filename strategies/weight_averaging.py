@@ -13,6 +13,7 @@ from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.snapshot import lengthened, state_of, to_device
 
 
@@ -43,8 +44,7 @@ class WeightAveraging(Strategy):
 
     def __init__(self, *, decay: float | None = 0.999) -> None:
         super().__init__()
-        if decay is not None and not 0 <= decay <= 1:
-            raise ValueError(f"WeightAveraging's decay is {decay}: it must be from 0 to 1, such as 0.999")
+        check_number("WeightAveraging's decay", decay, least=0, most=1, hint=", such as 0.999, or null for the mean")
         self.decay = 1.0 if decay is None else decay
         self.average: Params = {}
         self.n_steps = 0

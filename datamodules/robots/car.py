@@ -18,6 +18,7 @@ from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family
 from lifelong.control.extra import imported
 from lifelong.control.robot import Robot
 from lifelong.control.simulation import Array, Dynamics
+from lifelong.utilities.ranges import check_number
 
 MODEL = Path(__file__).with_name("car.xml")
 GRAVITY = 9.81
@@ -86,7 +87,10 @@ class Car(Robot):
         goal_distance: tuple[float, float] = (1.5, 3.0),
         tolerance: float = 0.2,
     ) -> None:
-        if episode_steps < 1 or tolerance <= 0 or not tolerance < goal_distance[0] <= goal_distance[1]:
+        check_number("Car's episode_steps", episode_steps, least=1, whole=True)
+        for distance in (tolerance, *goal_distance):
+            check_number("Car's goal_distance or tolerance", distance, above=0)
+        if not tolerance < goal_distance[0] <= goal_distance[1]:
             raise ValueError(
                 f"Car has episode_steps {episode_steps}, goal_distance {list(goal_distance)} and tolerance {tolerance}:"
                 f" give at least one step, and distances in order that are beyond a tolerance above 0"

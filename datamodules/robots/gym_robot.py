@@ -16,6 +16,7 @@ from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family,
 from lifelong.control.extra import imported
 from lifelong.control.robot import Robot
 from lifelong.control.simulation import Array, Dynamics
+from lifelong.utilities.ranges import check_number
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -64,8 +65,7 @@ class GymRobot(Robot):
         episode_steps: int = 200,
         options: dict[str, Any] | None = None,
     ) -> None:
-        if episode_steps < 1:
-            raise ValueError(f"{id} has episode_steps {episode_steps}: give at least 1")
+        check_number(f"episode_steps of {id}", episode_steps, least=1, whole=True)
         self.id, self.options = id, options or {}
         self.varied, self.ranges = varied or {}, families or {"nominal": {}}
         self.name = id

@@ -16,6 +16,7 @@ from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family
 from lifelong.control.extra import imported
 from lifelong.control.robot import Robot
 from lifelong.control.simulation import Array, Dynamics
+from lifelong.utilities.ranges import check_number
 
 LINKS = (0.1, 0.11)
 """Metres from joint to joint, and from the second joint to the fingertip."""
@@ -73,7 +74,9 @@ class Reacher(Robot):
     seconds_per_step = 0.02
 
     def __init__(self, *, episode_steps: int = 50, strength: float = 0.25, tolerance: float = 0.03) -> None:
-        if episode_steps < 1 or tolerance <= 0 or not 0 < strength <= 1:
+        check_number("Reacher's episode_steps", episode_steps, least=1, whole=True)
+        check_number("Reacher's tolerance", tolerance, above=0)
+        if tolerance <= 0 or not 0 < strength <= 1:
             raise ValueError(
                 f"Reacher has episode_steps {episode_steps}, strength {strength} and tolerance {tolerance}: give at "
                 f"least one step, a strength in (0, 1] and a tolerance above 0"

@@ -17,12 +17,15 @@ from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
+from lifelong.cli.wrong_value import wrong_value
 from lifelong.run import plugins
 from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
 from lifelong.run.mirror import local_checkpoint
+from lifelong.run.options import check_seed
+from lifelong.run.sentences import in_one_sentence
 from lifelong.run.trust import limits_of
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
@@ -44,6 +47,11 @@ def main(args: Sequence[str] | None = None) -> None:
     except ArgumentError as error:
         print(f"error: {option_sentence(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except RecursionError as error:
+        if os.environ.get("LIFELONG_TRACEBACK"):
+            raise
+        print(f"error: an option is nested too deeply to be understood ({error}): give fewer levels", file=sys.stderr)
+        sys.exit(1)
     except (ValueError, OSError, MisconfigurationException, ProcessLostError) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise
@@ -65,11 +73,12 @@ def run(command: str, args: Sequence[str]) -> None:
     plugins.load()
     checkpoint = None if command == "extend" else _checkpoint(args)
     saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
-    with _limits(args, saved):
+    with _limits(args, saved), in_one_sentence():
         if command == "extend":
             parsed, checkpoint = parse_extension(args)
         else:
             parsed = parse(command, args, saved)
+        check_seed(parsed.config.seed)
         L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
         made = parsed.parser.instantiate(parsed.config).as_dict()
     made.pop("trust")
@@ -98,8 +107,7 @@ def run(command: str, args: Sequence[str]) -> None:
 
 
 def _without_defaults(parsed: Parsed, trainer: dict[str, Any]) -> dict[str, Any]:
-    trainer.pop("default_root_dir", None)
-    return trainer
+    return {name: value for name, value in trainer.items() if name != "default_root_dir" or value is not None}
 
 
 def _checkpoint(args: Sequence[str]) -> str | None:
@@ -139,7 +147,8 @@ def option_sentence(message: str) -> str:
         'there is no option --xyzzy; python -m lifelong fit --help lists every option'
     """
     options = make_parser("fit").get_defaults().keys()
-    if (answer := unknown_option(message, options) or unknown_class(message)) is not None:
+    answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
+    if answer is not None:
         return f"{answer} python -m lifelong fit --help lists every option"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
@@ -151,4 +160,12 @@ def sentence(error: BaseException) -> str:
     inner = error.__cause__ or error.__context__
     while "\n" in str(error) and isinstance(inner, ValueError):
         error, inner = inner, inner.__cause__ or inner.__context__
-    return str(error)
+    return " ".join(_complaint(str(error)).split())
+
+
+def _complaint(message: str) -> str:
+    """Return a class's own complaint out of the parser's listing of what it tried for an option."""
+    if not message.startswith(LISTING):
+        return message
+    errors = [line.strip().removeprefix("- ") for line in message.partition("Errors:")[2].splitlines()]
+    return next((line for line in errors if line and not line.startswith(LISTING)), message)

@@ -27,6 +27,7 @@ from lifelong.run.trainer import DEFAULTS
 from lifelong.strategy import Strategy
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+from lifelong.utilities.plain_yaml import check_aliases, read_yaml
 
 COMMANDS = ("fit", "extend", "validate", "test", "predict")
 NOT_KEPT = ("ckpt_path", "run", "texts", "trust")
@@ -100,6 +101,7 @@ def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parse
     if not files:
         files = [str(saved or find_config("default"))]
     configs = [read_config(file) for file in files]
+    check_values(options)
     prints = "--print_config" in options
     options = [option for option in options if option != "--print_config"]
     configs, options = with_nulls(configs, options)
@@ -146,14 +148,31 @@ def read_config(file: str) -> dict[str, Any]:
         ValueError: when it cannot be read, or has an option that has another name now.
     """
     path = find_config(file)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"the config {path} cannot be read as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ValueError(f"the config {path} has no options: it must be a mapping such as 'model: ProtoNet'")
     check_config(content, str(path))
     return _with_own_networks_inside(content)
+
+
+def check_values(options: Sequence[str]) -> None:
+    """Refuse values that aliases of YAML make much larger than they look.
+
+    Args:
+        options: the command line without its configs.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for before, word in zip(["", *options], options, strict=False):
+        name, has_value, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+        if has_value and "&" in value and "*" in value:
+            try:
+                check_aliases(value)
+            except yaml.YAMLError:
+                continue  # no YAML: what it is, its option says
+            except ValueError as error:
+                raise ValueError(f"{name} cannot be read ({error}): write the values out") from error
 
 
 def split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:

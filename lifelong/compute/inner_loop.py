@@ -12,6 +12,9 @@ from lifelong.compute.params import Params
 from lifelong.compute.recompute import recomputed
 from lifelong.compute.second_order import second_order
 
+MOST_STEPS = 1_000_000
+"""Each step of an inner loop has rates of its own, which are listed before the first."""
+
 
 def gradient_descent(
     loss: Callable[..., Tensor],
@@ -83,17 +86,3 @@ def clipped(gradients: Params, max_norm: float) -> Params:
     # The floor keeps the square root differentiable where all gradients are zero.
     factor = (max_norm / square.clamp_min(torch.finfo(square.dtype).tiny).sqrt()).clamp_max(1.0)
     return {name: g * factor for name, g in gradients.items()}
-
-
-def not_negative(**settings: float) -> None:
-    """Refuse settings of a learner that count or hold back, and are below zero.
-
-    Args:
-        settings: by the names of the learner's arguments.
-
-    Raises:
-        ValueError: when one of them is negative.
-    """
-    for name, value in settings.items():
-        if value < 0:
-            raise ValueError(f"--model.{name} is {value}: it must not be negative")

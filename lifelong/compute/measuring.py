@@ -46,8 +46,8 @@ def measured(runner: TaskRunner, learner: TaskLearner, batch: Episode, folder: P
     if not (learner.takes_vmap and takes_vmap(learner.network)):
         return Plan("loop")
     path, key = (folder or cache_folder()) / "tuning.json", _key(runner, learner, batch)
-    if (kept := _kept(path).get(key)) is not None:
-        return Plan(**kept["plan"])
+    if (kept := _plan(_kept(path).get(key))) is not None:
+        return kept
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         seconds = partial(seconds_of_a_task, runner, learner, batch)
         plan, measured = search(seconds, len(batch), may_capture=runner.cuda_graph)
@@ -158,12 +158,22 @@ def _kept(path: Path) -> dict[str, Any]:
         return {}
     try:
         entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for entry in entries.values():
-            Plan(**entry["plan"])
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        if not isinstance(entries, dict) or any(_plan(entry) is None for entry in entries.values()):
+            raise ValueError("they are no plans")
+    except (OSError, ValueError, RecursionError) as error:
         warnings.warn(f"the plans in {path} are damaged ({error!r}): they are measured anew", stacklevel=2)
         return {}
     return entries
+
+
+def _plan(entry: Any) -> Plan | None:
+    """Return the plan of an entry; None where there is none, or the file was damaged, and it is measured anew."""
+    plan = entry.get("plan") if isinstance(entry, dict) else None
+    if not isinstance(plan, dict) or plan.keys() != {"mapping", "chunk", "graph"}:
+        return None
+    is_plan = plan["mapping"] in ("loop", "vmap") and isinstance(plan["graph"], bool)
+    is_chunk = plan["chunk"] is None or (isinstance(plan["chunk"], int) and plan["chunk"] >= 1)
+    return Plan(**plan) if is_plan and is_chunk else None
 
 
 def _keep(path: Path, key: str, entry: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from lifelong.compute.plan import Plan, mapping_by_rule
 from lifelong.compute.ranks import gather_over_ranks, rank, sum_over_ranks, world_size
 from lifelong.compute.recompute import Recompute, recomputed, recomputing_steps, with_parameters
 from lifelong.data.episode import Episode, Task
+from lifelong.utilities.ranges import check_number
 
 PlanName = Literal["auto", "loop", "vmap", "measure"]
 Route = Callable[[Params, Tensor, Tensor], Params]
@@ -130,8 +131,7 @@ class TaskRunner:
     _graphs: Graphs = field(default_factory=Graphs, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.chunk is not None and self.chunk < 1:
-            raise ValueError(f"--runner.chunk is {self.chunk}: it must be at least 1")
+        check_number("--runner.chunk", self.chunk, least=1, whole=True, hint=", or null for all tasks at once")
 
     # -- variants -----------------------------------------------------------------------------------------------------
 

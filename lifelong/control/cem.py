@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lifelong.control.planner import Cost, Planner, Step, rollout
+from lifelong.utilities.ranges import check_number
 
 
 class CEM(Planner):
@@ -57,12 +58,11 @@ class CEM(Planner):
         momentum: float = 0.1,
     ) -> None:
         super().__init__(n_candidates=n_candidates, horizon=horizon, deviation=deviation, correlation=correlation)
+        check_number("CEM's n_elites", n_elites, least=2, whole=True)
         if not 2 <= n_elites <= n_candidates:
             raise ValueError(f"CEM has n_elites {n_elites} of n_candidates {n_candidates}: give 2 or more, not all")
-        if n_iterations < 1:
-            raise ValueError(f"CEM has n_iterations {n_iterations}: it must be at least 1")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"CEM has momentum {momentum}: it must be at least 0 and below 1")
+        check_number("CEM's n_iterations", n_iterations, least=1, whole=True)
+        check_number("CEM's momentum", momentum, least=0, below=1)
         self.n_elites, self.n_iterations, self.momentum = n_elites, n_iterations, momentum
 
     def improve(self, step: Step, cost: Cost, state: Tensor, plan: Tensor, generator: torch.Generator) -> Tensor:

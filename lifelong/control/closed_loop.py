@@ -27,6 +27,7 @@ from lifelong.evaluation.intervals import Row
 from lifelong.strategy import overrides
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 MAX_FAILURES = 3
@@ -77,10 +78,9 @@ class ClosedLoop(AfterEvaluation, Recorded):
         support_sizes: Sequence[int] | None = None,
         video: bool = False,
     ) -> None:
-        if n_robots < 1:
-            raise ValueError(f"ClosedLoop has n_robots {n_robots}: it must be at least 1")
-        if support_sizes is not None and any(size < 0 for size in support_sizes):
-            raise ValueError(f"ClosedLoop has support_sizes {list(support_sizes)}: none may be below 0")
+        check_number("ClosedLoop's n_robots", n_robots, least=1, whole=True)
+        for size in support_sizes or ():
+            check_number("ClosedLoop's support_sizes", size, least=0, whole=True)
         self.n_robots, self.domains, self.every_experience = n_robots, domains, every_experience
         self.compare, self.support_sizes, self.video = compare, support_sizes, video
         self.rows: list[Row] = []

@@ -17,6 +17,7 @@ from lifelong.control.drive import Drive, run_episodes
 from lifelong.control.simulation import Simulation
 from lifelong.data.episode import Episode
 from lifelong.learners.base import Learner
+from lifelong.utilities.ranges import check_number
 
 
 class Imitation(Controller):
@@ -43,8 +44,8 @@ class Imitation(Controller):
         act: Callable[[Tensor], Tensor] | None = None,
         seconds_per_step: float = 0.0125,
     ) -> None:
-        if n_steps < 1:
-            raise ValueError(f"Imitation has n_steps {n_steps}: it must be at least 1")
+        check_number("Imitation's n_steps", n_steps, least=1, whole=True)
+        check_number("Imitation's seconds_per_step", seconds_per_step, above=0)
         self.n_steps, self.observe, self.act = n_steps, observe, act
         self.seconds_per_step = seconds_per_step
 

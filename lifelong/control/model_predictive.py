@@ -24,6 +24,7 @@ from lifelong.control.planner import Planner
 from lifelong.control.simulation import Array, Simulation
 from lifelong.data.episode import Episode
 from lifelong.learners.base import Learner
+from lifelong.utilities.ranges import check_number
 
 
 class ModelPredictive(Controller):
@@ -58,8 +59,7 @@ class ModelPredictive(Controller):
         adapt_every: int | None = None,
     ) -> None:
         for name, value in (("calibration_steps", calibration_steps), ("adapt_every", adapt_every)):
-            if value is not None and value < 1:
-                raise ValueError(f"ModelPredictive has {name} {value}: it must be at least 1")
+            check_number(f"ModelPredictive's {name}", value, least=1, whole=True)
         self.space, self.planner = space, planner or MPPI()
         self.calibration_steps, self.adapt_every = calibration_steps, adapt_every
 

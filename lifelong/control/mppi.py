@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lifelong.control.planner import Cost, Planner, Step, rollout
+from lifelong.utilities.ranges import check_number
 
 
 class MPPI(Planner):
@@ -59,10 +60,8 @@ class MPPI(Planner):
         n_iterations: int = 1,
     ) -> None:
         super().__init__(n_candidates=n_candidates, horizon=horizon, deviation=deviation, correlation=correlation)
-        if temperature <= 0:
-            raise ValueError(f"MPPI has temperature {temperature}: it must be above 0")
-        if n_iterations < 1:
-            raise ValueError(f"MPPI has n_iterations {n_iterations}: it must be at least 1")
+        check_number("MPPI's temperature", temperature, above=0)
+        check_number("MPPI's n_iterations", n_iterations, least=1, whole=True)
         self.temperature, self.n_iterations = temperature, n_iterations
 
     def improve(self, step: Step, cost: Cost, state: Tensor, plan: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -41,12 +42,9 @@ class Planner(Recorded, ABC):
     def __init__(self, *, n_candidates: int, horizon: int, deviation: float, correlation: float) -> None:
         name = type(self).__name__
         for setting, value, least in (("n_candidates", n_candidates, 2), ("horizon", horizon, 1)):
-            if value < least:
-                raise ValueError(f"{name} has {setting} {value}: it must be at least {least}")
-        if deviation <= 0:
-            raise ValueError(f"{name} has deviation {deviation}, so that all candidates are the same: set it above 0")
-        if not 0 <= correlation < 1:
-            raise ValueError(f"{name} has correlation {correlation}: it must be at least 0 and below 1")
+            check_number(f"{name}'s {setting}", value, least=least, whole=True)
+        check_number(f"{name}'s deviation", deviation, above=0, hint=", or all candidates are the same")
+        check_number(f"{name}'s correlation", correlation, least=0, below=1)
         self.n_candidates, self.horizon = n_candidates, horizon
         self.deviation, self.correlation = deviation, correlation
 

@@ -20,7 +20,8 @@ class Domain:
 
     Args:
         name: shown in tables and plots.
-        x: ``(M, *X)`` inputs, uint8 or float; images are ``(M, C, H, W)``, texts ``(M, L)`` tokens as int64.
+        x: ``(M, *X)`` inputs, uint8, or finite floats of any precision, which networks are given in single precision;
+            images are ``(M, C, H, W)``, texts ``(M, L)`` tokens as int64.
         y: ``(M,)`` class indices; for regression the index of the function that an example comes from; -1 where an
             example of ``x`` is not the domain's.
         class_names: one name per class index.

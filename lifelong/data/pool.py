@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lifelong.utilities.ranges import check_number
+
 RESIDENT_BYTES = 2 << 30
 """Pools up to this size are copied to the accelerator once and indexed there; larger ones are gathered on the host."""
 
@@ -29,8 +31,7 @@ class TaskShape:
 
     def __post_init__(self) -> None:
         for name in ("n_way", "n_shot", "n_query"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+            check_number(f"--data.{name}", getattr(self, name), least=1, whole=True)
 
     @property
     def per_class(self) -> int:
@@ -45,8 +46,8 @@ class Pool:
     """Keep the examples of one domain and one split by class.
 
     Args:
-        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point, or other whole numbers (tokens,
-            which stay as they are); may be a memory map.
+        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point (in single precision when drawn), or
+            other whole numbers (tokens, which stay as they are); may be a memory map.
         members: for each class the indices of its examples in ``x``.
         names: one name per class, for messages.
         targets: ``(M, *Y)`` real targets for regression, where a "class" is one function; None for classification.
@@ -105,7 +106,10 @@ class Pool:
         if self.is_regression and shape.n_way != 1:
             raise ValueError(f"{self.name} is regression: set --data.n_way 1 (found {shape.n_way})")
         if not self.members:
-            raise ValueError(f"{self.name} is empty: every experience needs at least {shape.n_way} classes")
+            raise ValueError(
+                f"{self.name} is empty: hold less out for evaluation (--data.split), as every experience needs "
+                f"at least {shape.n_way} classes"
+            )
         if self.fixed_ways and self.n_classes != shape.n_way:
             raise ValueError(
                 f"{self.name} has {self.n_classes} classes, and with --data.fixed_ways every task has them all: set "
@@ -114,13 +118,14 @@ class Pool:
         if self.n_classes < shape.n_way:
             raise ValueError(
                 f"{self.name} has {self.n_classes} classes, but the tasks are {shape}: "
-                f"set --data.n_way to at most {self.n_classes}, or give this part more classes"
+                f"set --data.n_way to at most {self.n_classes}, or give this part more classes (--data.split)"
             )
         for name, members in zip(self.names, self.members, strict=True):
             if len(members) < shape.per_class:
                 raise ValueError(
                     f"class {name!r} of {self.name} has {len(members)} examples, but the tasks are {shape} and need "
-                    f"{shape.per_class}: lower --data.n_shot or --data.n_query, or leave the class out"
+                    f"{shape.per_class}: lower --data.n_shot or --data.n_query, hold less out (--data.split) or leave "
+                    "the class out"
                 )
 
     def take(self, classes: Sequence[int], name: str) -> Pool:
@@ -144,7 +149,7 @@ class Pool:
     def gather_targets(self, indices: np.ndarray, device: torch.device) -> Tensor:
         """Return regression targets at ``indices`` as ``(*I, *Y)`` on the device."""
         assert self.targets is not None
-        return self.targets[torch.from_numpy(indices)].to(device, non_blocking=True)
+        return as_input(self.targets[torch.from_numpy(indices)].to(device, non_blocking=True))
 
     def _rows(self, x: Tensor, indices: np.ndarray, device: torch.device) -> Tensor:
         # index_select takes whole rows at a tenth of the time that x[index] needs for bytes.
@@ -157,5 +162,7 @@ class Pool:
 
 
 def as_input(x: Tensor) -> Tensor:
-    """Return raw examples as a network takes them: uint8 as float in [0, 1], floats and tokens as they are."""
-    return x.float().div_(255) if x.dtype == torch.uint8 else x
+    """Return raw examples as a network takes them: single precision, uint8 scaled to [0, 1]; tokens as they are."""
+    if x.dtype == torch.uint8:
+        return x.float().div_(255)
+    return x.float() if x.is_floating_point() else x

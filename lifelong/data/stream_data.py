@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from lifelong.data.checked import checked
+from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
 from lifelong.data.kinds import Part, StreamKind, Unit
@@ -20,6 +22,7 @@ from lifelong.data.loaders import Drawn
 from lifelong.data.position import Position, Visit
 from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded, init_arguments, made_by
 
 
@@ -66,6 +69,12 @@ class StreamData(Recorded):
     ) -> None:
         super().__init__()
         self.evaluate_every = positive("evaluate_every", evaluate_every)
+        check_number("--data.split_seed", split_seed, least=0, whole=True)
+        check_number("--data.seed", seed, least=0, whole=True)
+        for share in split:
+            check_number("--data.split", share, least=0, hint=": shares below 1, or numbers of classes or examples")
+            if share > 1 and share != int(share):
+                raise ValueError(f"--data.split has {share}: give a share below 1, or a whole number")
         self.sources, self.unseen, self.units_per_batch = sources, list(unseen), units_per_batch
         self.units_per_eval_batch = units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
@@ -122,7 +131,7 @@ class StreamData(Recorded):
         """
         if self._stream is None:
             given = [*self.sources, *self.unseen]
-            loaded = [(source, with_seed(source, self.seed).domains()) for source in given]
+            loaded = [(source, _domains(source, self.seed)) for source in given]
             n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
             domains = same_shape([domain for _, domains in loaded for domain in domains])
             stream = build_stream(
@@ -192,12 +201,13 @@ class StreamData(Recorded):
         """Tell whether learner and strategies are told that an experience ends: without boundaries the last does."""
         return self.has_boundaries or experience == self.stream.experiences[-1].index
 
-    def visit(self, experience: int, device: torch.device) -> Visit:
+    def visit(self, experience: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Visit:
         """Return an experience as learner and strategies meet it when it begins and when it ends.
 
         Args:
             experience: its number.
             device: where its units are gathered.
+            dtype: of their real numbers, as the learner computes.
         """
         place = self.stream.experiences[experience]
         n_experiences, n_steps = len(self.stream.experiences), self.steps_per_experience
@@ -206,7 +216,8 @@ class StreamData(Recorded):
             n_experiences, n_steps = 1, n_experiences * n_steps
 
         def batches(purpose: str, n_units: int) -> Iterator[tuple[Sequence[int], Episode]]:
-            return self.batches(place, purpose, n_units, device)
+            found = self.batches(place, purpose, n_units, device)
+            return found if dtype == torch.float32 else ((indices, batch.to(dtype)) for indices, batch in found)
 
         return Visit(
             place,
@@ -257,12 +268,20 @@ class StreamData(Recorded):
         return 0
 
 
-def positive(name: str, value: int) -> int:
+def _domains(source: Source, seed: int) -> list[Domain]:
+    """Load the domains of a source, as a run of this seed sees it, and check them."""
+    return [checked(domain, type(source).__name__) for domain in with_seed(source, seed).domains()]
+
+
+MOST_AT_ONCE = 1 << 20
+"""Units of a batch: their numbers alone are listed before any is drawn."""
+
+
+def positive(name: str, value: int, most: int | None = None) -> int:
     """Return a setting that must be at least 1.
 
     Raises:
-        ValueError: when it is less.
+        ValueError: when it is less, or more than the most there may be.
     """
-    if value < 1:
-        raise ValueError(f"--data.{name} is {value}: it must be at least 1")
+    check_number(f"--data.{name}", value, least=1, most=most, whole=True)
     return value

@@ -26,6 +26,7 @@ from lifelong.evaluation.intervals import Scores, interval, mean_and_variance, r
 from lifelong.learners.base import Learner
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.ranges import check_number
 
 
 @runtime_checkable
@@ -56,8 +57,7 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
     """
 
     def __init__(self, *, n_steps: int = 10) -> None:
-        if n_steps < 1:
-            raise ValueError(f"AdaptationCurve has n_steps {n_steps}: it must be at least 1")
+        check_number("AdaptationCurve's n_steps", n_steps, least=1, whole=True)
         self.n_steps = n_steps
         self.result: dict[str, Any] | None = None
         """What was measured last, as in the file."""

@@ -29,6 +29,7 @@ from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.tables import shorten
 from lifelong.learners.base import Learner
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.ranges import check_number
 
 Integers = NDArray[np.int64]
 SCORES = ("adjusted_rand_index", "normalised_mutual_information")
@@ -71,8 +72,7 @@ class Clustering(AfterEvaluation):
 
     def __init__(self, *, n_classes: int = 20, n_examples: int = 20, n_draws: int = 5) -> None:
         for name, value, least in (("n_classes", n_classes, 2), ("n_examples", n_examples, 2), ("n_draws", n_draws, 1)):
-            if value < least:
-                raise ValueError(f"Clustering has {name} {value}: it must be at least {least}")
+            check_number(f"Clustering's {name}", value, least=least, whole=True)
         self.n_classes, self.n_examples, self.n_draws = n_classes, n_examples, n_draws
         self.result: dict[str, Any] | None = None
         """What was measured last, as in the file."""

@@ -310,7 +310,10 @@ class Results:
         path, scores = Path(folder) / RESULTS, Path(folder) / SCORES
         if not path.is_file():
             raise ValueError(f"there is no {path}: a run writes it after its first experience; give its folder")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is no results.json of a run ({error}): give the folder of another") from error
         rows: dict[str, list[Scores]] = {}
         if scores.is_file():
             with np.load(scores, allow_pickle=False) as arrays:

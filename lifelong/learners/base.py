@@ -199,6 +199,11 @@ class Learner(Recorded, nn.Module):
         """Return the device of its parameters."""
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the floating type of its parameters; single precision where it has none."""
+        return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
+
     def phase(self) -> Hashable | None:
         """Return what the training losses depend on beside parameters and batch; None where nobody can tell.
 

@@ -15,6 +15,7 @@ from lifelong.compute.params import Params
 from lifelong.learners.gradient_learner import GradientLearner, key, own_parameters
 from lifelong.learners.objective import TaskKind
 from lifelong.networks.heads import has_head, in_head
+from lifelong.utilities.ranges import check_number
 
 CONTEXT = "context"
 
@@ -75,6 +76,7 @@ class CAVIA(GradientLearner):
             inner_rate=inner_rate,
             first_order=first_order,
         )
+        check_number("--model.n_context", n_context, least=1, whole=True)
         self.n_context = n_context
         vectors = {name: p for name, p in network.named_parameters() if p.dim() == 1}
         self.conditioned = _conditioned(network, list(vectors), conditioned)

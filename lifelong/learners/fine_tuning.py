@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import gradient_descent, not_negative
+from lifelong.compute.inner_loop import MOST_STEPS, gradient_descent
 from lifelong.compute.params import Params
 from lifelong.learners.features import class_means, full_precision
 from lifelong.learners.pretrained import Pretrained
+from lifelong.utilities.ranges import check_number
 
 
 class FineTuning(Pretrained):
@@ -54,7 +55,9 @@ class FineTuning(Pretrained):
         head: Literal["zero", "class_mean"] = "class_mean",
     ) -> None:
         super().__init__(network)
-        not_negative(n_steps=n_steps)
+        check_number("--model.n_steps", n_steps, least=0, most=MOST_STEPS, whole=True)
+        check_number("--model.rate", rate, least=0)
+        check_number("--model.head_rate", head_rate, least=0)
         self.n_steps, self.head = n_steps, head
         self.inner_rate, self.head_rate = rate, rate if head_rate is None else head_rate
 

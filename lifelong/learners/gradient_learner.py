@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import gradient_descent, not_negative
+from lifelong.compute.inner_loop import MOST_STEPS, gradient_descent
 from lifelong.compute.memory_format import channels_last
 from lifelong.compute.params import Params
 from lifelong.compute.plan import has_running_statistics
@@ -20,6 +20,7 @@ from lifelong.compute.recompute import recomputes_steps
 from lifelong.learners.base import Learner, check_outputs
 from lifelong.learners.objective import Classification, Regression, TaskKind
 from lifelong.networks.heads import apply_features, apply_head, check_head, has_head
+from lifelong.utilities.ranges import check_number
 
 
 class GradientLearner(Learner):
@@ -65,14 +66,15 @@ class GradientLearner(Learner):
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression())
         self.check_network(network)
+        check_number("--model.n_inner_steps", n_inner_steps, least=0, most=MOST_STEPS, whole=True)
+        check_number("--model.n_eval_steps", n_eval_steps, least=0, most=MOST_STEPS, whole=True)
+        check_number("--model.inner_rate", inner_rate, least=0)
         self.n_inner_steps = n_inner_steps
         self.n_eval_steps = n_inner_steps if n_eval_steps is None else n_eval_steps
-        not_negative(n_inner_steps=self.n_inner_steps, n_eval_steps=self.n_eval_steps)
         self.inner_rate = inner_rate
         self.first_order = first_order
         for name, value in (("inner_huber", inner_huber), ("inner_clip", inner_clip)):
-            if value is not None and value <= 0:
-                raise ValueError(f"--model.{name} is {value}: it must be above 0, or null to leave it out")
+            check_number(f"--model.{name}", value, above=0, hint=", or null to leave it out")
         if inner_huber is not None and task != "regression":
             raise ValueError("--model.inner_huber is for regression, and the task is classification: leave it out")
         self.inner_huber, self.inner_clip = inner_huber, inner_clip

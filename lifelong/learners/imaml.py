@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import not_negative
 from lifelong.compute.params import Params
 from lifelong.data.episode import Task
 from lifelong.learners.gradient_learner import GradientLearner, follow
 from lifelong.learners.objective import TaskKind
+from lifelong.utilities.ranges import check_number
 
 
 class IMAML(GradientLearner):
@@ -75,12 +75,9 @@ class IMAML(GradientLearner):
             inner_rate=inner_rate,
             first_order=True,
         )
-        if regularisation <= 0:
-            raise ValueError(
-                f"IMAML's regularisation is {regularisation}, but its gradient divides by it: it must be positive "
-                "(--model.regularisation 2.0)"
-            )
-        not_negative(n_cg_steps=n_cg_steps, damping=damping)
+        check_number("--model.regularisation", regularisation, above=0, hint=", as the gradient divides by it")
+        check_number("--model.n_cg_steps", n_cg_steps, least=0, whole=True)
+        check_number("--model.damping", damping, least=0)
         self.regularisation, self.n_cg_steps, self.damping = regularisation, n_cg_steps, damping
 
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:

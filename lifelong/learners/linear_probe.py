@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import gradient_descent, not_negative
+from lifelong.compute.inner_loop import MOST_STEPS, gradient_descent
 from lifelong.compute.params import Params
 from lifelong.learners.features import full_precision
 from lifelong.learners.pretrained import Pretrained
+from lifelong.utilities.ranges import check_number
 
 
 class LinearProbe(Pretrained):
@@ -50,7 +51,9 @@ class LinearProbe(Pretrained):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(network)
-        not_negative(n_steps=n_steps)
+        check_number("--model.n_steps", n_steps, least=0, most=MOST_STEPS, whole=True)
+        check_number("--model.rate", rate, least=0)
+        check_number("--model.weight_decay", weight_decay, least=0)
         self.n_steps, self.inner_rate = n_steps, rate
         self.normalise, self.weight_decay = normalise, weight_decay
 

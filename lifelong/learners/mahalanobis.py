@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import class_means, full_precision, precise
+from lifelong.utilities.ranges import check_number
 
 
 class Mahalanobis(Learner):
@@ -48,11 +49,9 @@ class Mahalanobis(Learner):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(network)
-        if regulariser <= 0:
-            raise ValueError(
-                f"Mahalanobis has regulariser {regulariser}, but without a positive one the covariance of few examples "
-                "has no inverse: set --model.regulariser above 0"
-            )
+        check_number("--model.temperature", temperature, above=0)
+        without = ", or the covariance of few examples has no inverse"
+        check_number("--model.regulariser", regulariser, above=0, hint=without)
         self.regulariser, self.temperature = regulariser, temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:

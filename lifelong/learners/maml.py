@@ -15,6 +15,7 @@ from lifelong.data.episode import Task
 from lifelong.learners.gradient_learner import GradientLearner, key
 from lifelong.learners.objective import TaskKind
 from lifelong.networks.heads import check_head, in_head
+from lifelong.utilities.ranges import check_number
 
 
 class MAML(GradientLearner):
@@ -91,6 +92,9 @@ class MAML(GradientLearner):
             inner_huber=inner_huber,
             inner_clip=inner_clip,
         )
+        check_number("--model.head_rate", head_rate, least=0)
+        check_number("--model.first_order_until", first_order_until, least=0, whole=True)
+        check_number("--model.multi_step_loss_until", multi_step_loss_until, least=0, whole=True)
         if rates_per_step and not learn_inner_rate:
             raise ValueError(
                 "rates_per_step without learn_inner_rate gives every step the same fixed rate: set "

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import full_precision
+from lifelong.utilities.ranges import check_number
 
 
 class MatchingNet(Learner):
@@ -38,11 +39,8 @@ class MatchingNet(Learner):
 
     def __init__(self, network: nn.Module, *, temperature: float = 10.0) -> None:
         super().__init__(network)
-        if temperature <= 0:
-            raise ValueError(
-                f"MatchingNet has temperature {temperature}, but it must be positive for near examples to count more: "
-                "the paper's is 1, --model.temperature 10 is the default"
-            )
+        hint = ", for near examples to count more: the paper's is 1, and 10 is the default"
+        check_number("--model.temperature", temperature, above=0, hint=hint)
         self.temperature = temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:

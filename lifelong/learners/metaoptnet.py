@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import precise
+from lifelong.utilities.ranges import check_number
 
 # An error of e in the objective is one of about √e in its argument, so the solver's own 1e-8 would be too coarse.
 SOLVER = {"solve_method": "Clarabel", "tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
@@ -61,13 +62,11 @@ class MetaOptNet(Learner):
                 "MetaOptNet solves a quadratic program with cvxpylayers, which is not installed: pip install -c "
                 "constraints.txt -e '.[convex]', or choose lifelong.learners.R2D2, which needs no solver"
             )
-        if penalty <= 0 or regulariser <= 0:
-            raise ValueError(
-                f"MetaOptNet has penalty {penalty} and regulariser {regulariser}, but its program has one "
-                "solution only where both are positive: set --model.penalty and --model.regulariser above 0"
-            )
+        check_number("--model.scale", scale)
+        for name, value in (("penalty", penalty), ("regulariser", regulariser)):
+            check_number(f"--model.{name}", value, above=0, hint=", as its program has one solution only then")
         self.penalty, self.regulariser = penalty, regulariser
-        self.scale = nn.Parameter(torch.tensor(scale))
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """Return ``f(x)`` ``(n, D)``."""

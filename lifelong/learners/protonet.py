@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import class_means, full_precision
+from lifelong.utilities.ranges import check_number
 
 
 class ProtoNet(Learner):
@@ -45,6 +46,7 @@ class ProtoNet(Learner):
         temperature: float | None = None,
     ) -> None:
         super().__init__(network)
+        check_number("--model.temperature", temperature, above=0, hint=", or null for the default of the distance")
         self.distance = distance
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
 

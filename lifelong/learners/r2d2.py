@@ -15,6 +15,7 @@ from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import full_precision, precise
 from lifelong.learners.objective import Classification, Regression
+from lifelong.utilities.ranges import check_number
 
 
 class R2D2(Learner):
@@ -55,14 +56,11 @@ class R2D2(Learner):
         scale: float | None = None,
     ) -> None:
         super().__init__(network, objective=Classification() if task == "classification" else Regression())
-        if regulariser <= 0:
-            raise ValueError(
-                f"R2D2 has regulariser {regulariser}, but without a positive one its system may have no solution: "
-                "set --model.regulariser above 0"
-            )
+        check_number("--model.scale", scale)
+        check_number("--model.regulariser", regulariser, above=0, hint=", or its system may have no solution")
         start = (10.0 if task == "classification" else 1.0) if scale is None else scale
         self.log_regulariser = nn.Parameter(torch.tensor(regulariser).log())
-        self.scale, self.bias = nn.Parameter(torch.tensor(start)), nn.Parameter(torch.tensor(0.0))
+        self.scale, self.bias = nn.Parameter(torch.tensor(float(start))), nn.Parameter(torch.tensor(0.0))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """Return ``f(x)`` ``(n, D)``."""

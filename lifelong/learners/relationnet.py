@@ -18,6 +18,7 @@ from lifelong.learners.objective import RelationScore
 from lifelong.networks import MLP
 from lifelong.networks.conv4 import conv_block
 from lifelong.networks.norm import Norm
+from lifelong.utilities.ranges import check_number
 
 
 class RelationNet(Learner):
@@ -60,6 +61,8 @@ class RelationNet(Learner):
         feature_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__(network, objective=RelationScore())
+        check_number("--model.width", width, least=1, whole=True)
+        check_number("--model.n_hidden", n_hidden, least=1, whole=True)
         self.aggregate = aggregate
         shape = _feature_shape(network) if feature_shape is None else tuple(feature_shape)
         if len(shape) not in (1, 3):

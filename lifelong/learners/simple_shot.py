@@ -18,6 +18,7 @@ from lifelong.data.episode import Task
 from lifelong.data.position import Visit
 from lifelong.learners.features import class_means
 from lifelong.learners.pretrained import Pretrained
+from lifelong.utilities.ranges import check_number
 
 
 class SimpleShot(Pretrained):
@@ -58,8 +59,7 @@ class SimpleShot(Pretrained):
         n_centre_tasks: int = 100,
     ) -> None:
         super().__init__(network)
-        if n_centre_tasks < 1:
-            raise ValueError(f"--model.n_centre_tasks is {n_centre_tasks}: it must be at least 1")
+        check_number("--model.n_centre_tasks", n_centre_tasks, least=1, whole=True)
         self.transform, self.n_centre_tasks = transform, n_centre_tasks
 
     def prepare(self, n_classes: int, example: Tensor | None = None) -> None:

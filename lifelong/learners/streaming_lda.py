@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lifelong.compute.runner import TaskRunner
 from lifelong.learners.features import full_precision
 from lifelong.learners.running_means import RunningMeans
+from lifelong.utilities.ranges import check_number
 
 
 class StreamingLDA(RunningMeans):
@@ -51,8 +52,7 @@ class StreamingLDA(RunningMeans):
 
     def __init__(self, network: nn.Module, *, shrinkage: float = 1e-4) -> None:
         super().__init__(network)
-        if not 0 < shrinkage <= 1:
-            raise ValueError(f"--model.shrinkage is {shrinkage}: it must be above 0 and at most 1, 1e-4 as a rule")
+        check_number("--model.shrinkage", shrinkage, above=0, most=1, hint=", 1e-4 as a rule")
         self.shrinkage = shrinkage
         self._rule: tuple[Tensor, Tensor] | None = None
         self.register_load_state_dict_post_hook(_forget_rule)  # type: ignore[no-untyped-call]

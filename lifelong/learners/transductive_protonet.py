@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from lifelong.compute.inner_loop import not_negative
 from lifelong.compute.params import Params
 from lifelong.learners.protonet import ProtoNet
+from lifelong.utilities.ranges import check_number
 
 
 class TransductiveProtoNet(ProtoNet):
@@ -57,7 +57,8 @@ class TransductiveProtoNet(ProtoNet):
         temperature: float | None = None,
     ) -> None:
         super().__init__(network, distance=distance, temperature=temperature)
-        not_negative(n_refinements=n_refinements, query_weight=query_weight)
+        check_number("--model.n_refinements", n_refinements, least=0, whole=True)
+        check_number("--model.query_weight", query_weight, least=0)
         self.n_refinements, self.query_weight = n_refinements, query_weight
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]

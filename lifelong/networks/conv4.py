@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lifelong.networks.fused_batch_norm import FusedBatchNorm, fused_norm_layer, pooled_batch_norm
 from lifelong.networks.norm import Norm, norm_layer, takes_means_away
-from lifelong.networks.shapes import check_images, count_features
+from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.utilities.recorded import Recorded
 
 
@@ -58,6 +58,7 @@ class Conv4(Recorded, nn.Module):
         fused: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(in_channels=in_channels, n_filters=n_filters, image_size=image_size, n_outputs=n_outputs)
         if readout == "maps" and n_outputs is not None:
             raise ValueError(
                 f"Conv4 has readout maps and a head of {n_outputs} outputs, but a head reads vectors: leave out "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 
@@ -27,6 +28,8 @@ class MLP(Recorded, nn.Module):
     def __init__(self, *, n_inputs: int = 1, hidden: Sequence[int] = (40, 40), n_outputs: int = 1) -> None:
         super().__init__()
         widths = [n_inputs, *hidden]
+        for name, value in (("n_inputs", n_inputs), *(("hidden", width) for width in hidden), ("n_outputs", n_outputs)):
+            check_number(f"--model.network.{name}", value, least=1, whole=True)
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]

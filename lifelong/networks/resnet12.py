@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lifelong.networks.fused_batch_norm import fused_norm_layer
 from lifelong.networks.norm import Norm, norm_layer
-from lifelong.networks.shapes import check_images, count_features
+from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.utilities.recorded import Recorded
 
 SLOPE = 0.1
@@ -57,6 +57,9 @@ class ResNet12(Recorded, nn.Module):
         fused: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(in_channels=in_channels, image_size=image_size, n_outputs=n_outputs)
+        for width in widths:
+            check_sizes(widths=width)
         self.input_shape = (in_channels, image_size, image_size)
         channels = [in_channels, *widths]
         make_norm = fused_norm_layer if fused else norm_layer

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lifelong.utilities.ranges import check_number
+
 
 def check_images(x: Tensor, expected: tuple[int, int, int], network: str) -> None:
     """Refuse a batch ``(n, *X)`` of another shape than ``(n, *expected)``.
@@ -31,6 +33,19 @@ def check_images(x: Tensor, expected: tuple[int, int, int], network: str) -> Non
         f"{network} takes images of shape {expected}, but the data has {shape}: set "
         f"--model.network.in_channels {shape[0]} --model.network.image_size {shape[-1]}"
     )
+
+
+def check_sizes(**sizes: int | None) -> None:
+    """Refuse a size of a network that is not a whole number from 1.
+
+    Args:
+        sizes: by the names of the network's arguments; None is a part that it does not have.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name, size in sizes.items():
+        check_number(f"--model.network.{name}", size, least=1, whole=True)
 
 
 def count_features(network: nn.Module, features: Callable[[Tensor], Tensor], shape: tuple[int, int, int]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lifelong.networks.shapes import check_images, count_features
+from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.utilities.recorded import Recorded
 
 
@@ -52,6 +52,7 @@ class Timm(Recorded, nn.Module):
         n_outputs: int | None = None,
     ) -> None:
         super().__init__()
+        check_sizes(in_channels=in_channels, image_size=image_size, n_outputs=n_outputs)
         self.input_shape = (in_channels, image_size, image_size)
         self.body = _body(name, pretrained, in_channels, image_size)
         for key, value in zip(("mean", "deviation"), _scale(self.body, pretrained, in_channels), strict=True):

@@ -9,8 +9,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from lifelong.networks.shapes import check_sizes
 from lifelong.text.language_model import Pooling, embed_tokens, filling_token, load_body
 from lifelong.text.model_folder import imported, model_folder
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 WHO = "lifelong.networks.Transformer"
@@ -65,6 +67,8 @@ class Transformer(Recorded, nn.Module):
                 f"{WHO} trains nothing: give it a head (--model.network.n_outputs), or set --model.network.trained to "
                 "all or lora; to have embeddings made once and kept, take lifelong.text.FrozenEncoder"
             )
+        check_sizes(lora_rank=lora_rank, n_outputs=n_outputs)
+        check_number("--model.network.lora_alpha", lora_alpha, above=0)
         self.body = load_body(model_folder(model, WHO), WHO)
         self.pad = filling_token(self.body, WHO)
         self.body.train()  # as any new network; transformers hands it over in evaluation

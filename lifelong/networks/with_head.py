@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lifelong.networks.shapes import check_sizes
 from lifelong.utilities.recorded import Recorded
 
 
@@ -26,6 +27,7 @@ class WithHead(Recorded, nn.Module):
 
     def __init__(self, body: nn.Module, *, n_features: int, n_outputs: int) -> None:
         super().__init__()
+        check_sizes(n_features=n_features, n_outputs=n_outputs)
         self.body, self.n_features = body, n_features
         self.head = nn.Linear(n_features, n_outputs)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.networks.heads import check_head
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 
@@ -36,6 +37,7 @@ class WithProbabilities(Recorded, nn.Module):
     def __init__(self, network: nn.Module, *, weight: float = 0.5) -> None:
         super().__init__()
         check_head(network, "lifelong.networks.WithProbabilities")
+        check_number("--model.network.weight", weight, least=0)
         self.network, self.weight = network, weight
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ from lifelong.evaluation.results import Results
 from lifelong.run.folder import launched_folder
 from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import RunOptions, run_options
+from lifelong.run.sentences import in_one_sentence
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
+from lifelong.run.trainer_values import check_trainer_values
 from lifelong.training.lost_process import with_others
 from lifelong.training.stream_module import StreamModule
 
@@ -51,6 +53,7 @@ def evaluate(
         ValueError: when an argument or the checkpoint does not fit.
     """
     check_trainer_arguments(trainer)
+    check_trainer_values(command, trainer)
     ckpt_path = None if ckpt_path is None else local_checkpoint(ckpt_path)
     with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
         report = Report(folder.path, dict(config or {}))
@@ -60,6 +63,6 @@ def evaluate(
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
         source = {"datamodule" if isinstance(data, StreamDataModule) else "dataloaders": data}
-        with with_others():
+        with with_others(), in_one_sentence():
             deed(module, **source, ckpt_path=ckpt_path, weights_only=True, **extra)
         return evaluator.evaluation

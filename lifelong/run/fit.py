@@ -12,7 +12,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners.base import Learner
 from lifelong.run.configuration import Configuration, describe
-from lifelong.run.options import Resume, RunOptions, run_options
+from lifelong.run.options import Resume, RunOptions, check_seed, run_options
 from lifelong.run.run import Run
 from lifelong.run.train import train
 from lifelong.run.trainer import check_trainer_arguments
@@ -85,6 +85,7 @@ def fit(
         (1, 1)
     """
     check_trainer_arguments(trainer)
+    check_seed(seed)
     if seed is not None:
         data.reseed(seed)
     module = StreamModule(

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
@@ -21,7 +19,8 @@ from lifelong.run.run import Run
 from lifelong.run.trust import limits_of
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
-from lifelong.utilities.checkpoint_file import read_checkpoint
+from lifelong.utilities.checkpoint_file import read_run_checkpoint
+from lifelong.utilities.plain_yaml import read_yaml
 
 
 def load(
@@ -57,7 +56,7 @@ def load(
         training = make_training(config)
     attached = made["strategies"] if strategies is None else strategies
     module = StreamModule(learner or made["model"], attached, **training)
-    state = read_checkpoint(checkpoint)
+    state = read_run_checkpoint(checkpoint, trains=False)
     module.on_load_checkpoint(state)
     module.load_state_dict(state["state_dict"])
     module.eval()
@@ -79,7 +78,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.yaml"
     if not file.is_file():
         raise ValueError(f"{folder} has no config.yaml, which says how its learner is made: give load(…, learner=…)")
-    config = dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    config = read_yaml(file)
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} has no options: give load(…, learner=…), or the config.yaml that the run has written")
     check_config(config, str(file))
     return config
 

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lifelong.run.folder import RunFolder
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 
@@ -125,6 +126,7 @@ class WandB(Recorded, Logger):
         timeout: float = 30.0,
     ) -> None:
         super().__init__()
+        check_number("WandB's timeout", timeout, above=0, hint=" of seconds")
         self.project, self.run_name, self.mode = project, run_name, mode
         self.log_model, self.timeout = log_model, timeout
         self.folder = Path(".")

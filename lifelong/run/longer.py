@@ -16,7 +16,7 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import RESULTS
 from lifelong.run.recording import record
 from lifelong.training.checkpoint import StreamCheckpoint
-from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
+from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
 
 
 class Learnt:
@@ -33,7 +33,7 @@ class Learnt:
         newest = newest_whole(folder / "checkpoints")
         if newest is None:
             raise ValueError(f"{folder} is no run folder with a whole checkpoint: give the folder of a finished run")
-        state = read_checkpoint(newest)
+        state = read_run_checkpoint(newest)
         self.checkpoint = str(newest)
         """The path of the checkpoint."""
         self.domains = [DomainRecord.from_dict(content) for content in state["lifelong"].get("domains", ())]

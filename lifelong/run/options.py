@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from lifelong.run.mirror import is_remote
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.slurm import job_id
 
 Resume = Literal["never", "auto", "must"]
@@ -39,6 +40,9 @@ class RunOptions:
     allow_changes: bool = False
 
     def __post_init__(self) -> None:
+        _check_name(self.name)
+        if not self.root.strip() or not self.root.isprintable():
+            raise ValueError(f"--run.root is {self.root!r}: name a folder, such as runs, or . for the one you are in")
         if self.resume != "never" and self.folder_name is None:
             raise ValueError(f"--run.resume {self.resume} goes on with a run by its name: give --run.name as well")
 
@@ -46,6 +50,45 @@ class RunOptions:
     def folder_name(self) -> str | None:
         """Return the name of the run's folder: a SLURM job that is queued again goes on with its own run."""
         return job_id() if self.name is None and self.resume != "never" else self.name
+
+
+LONGEST_NAME = 200
+"""Bytes of a name; file systems take 255, and some of them are for the names of files beside it."""
+SEED_LIMIT = 2**32
+"""What numpy's seeds are below."""
+
+
+def _check_name(name: str | None) -> None:
+    """Refuse a name that is no single folder, or that a shell or a pattern would take for more than one."""
+    if name is None:
+        return
+    problem = None
+    if not name or name != name.strip():
+        problem = "is empty, or begins or ends with a blank"
+    elif not name.isprintable():
+        problem = "has a sign that cannot be printed, such as a line break"
+    elif name in (".", "..") or any(sign in name for sign in "/\\"):
+        problem = "is no single folder: name the folder that it lies in by --run.root"
+    elif any(sign in name for sign in '*?[]{}<>|":~'):
+        problem = "has a sign that stands for other names in a shell"
+    elif len(name.encode()) > LONGEST_NAME:
+        problem = f"is longer than {LONGEST_NAME} bytes"
+    if problem:
+        raise ValueError(f"--run.name {name[:80]!r} {problem}; choose another, of letters, digits, - and _")
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a seed that is no whole number from 0 to 2³² − 1.
+
+    Args:
+        seed: of a run; None is the data's own.
+
+    Raises:
+        ValueError: naming it.
+    """
+    check_number("--seed", seed, least=0, whole=True)
+    if seed is not None and seed >= SEED_LIMIT:
+        raise ValueError(f"--seed is {seed}: it must be below {SEED_LIMIT}")
 
 
 def run_options(

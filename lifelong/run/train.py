@@ -21,12 +21,14 @@ from lifelong.run.loggers import MetricsCSV, WandB
 from lifelong.run.longer import say_what_is_learnt
 from lifelong.run.mirror import CopyCheckpoints, local_checkpoint
 from lifelong.run.options import RunOptions
+from lifelong.run.sentences import in_one_sentence
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
+from lifelong.run.trainer_values import check_trainer_values
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.lost_process import with_others
 from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
-from lifelong.utilities.checkpoint_file import newest_whole, read_checkpoint
+from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
 
 
 def train(
@@ -39,7 +41,7 @@ def train(
     trainer: Mapping[str, Any],
     *,
     extends: bool = False,
-) -> tuple[Path, Results | None]:
+) -> tuple[Path, Results]:
     """Train a stream module on its stream, and leave it in evaluation mode.
 
     Args:
@@ -53,12 +55,13 @@ def train(
         extends: the checkpoint has learnt a shorter stream: ``config.yaml`` is to tell of the longer one.
 
     Returns:
-        The run folder, and what was measured; None where nothing was.
+        The run folder, and what was measured.
 
     Raises:
-        ValueError: when settings do not fit together.
+        ValueError: when settings do not fit together, or the run ended before anything was measured.
     """
     check_trainer_arguments(trainer)
+    check_trainer_values("fit", trainer)
     given = None if ckpt_path is None else local_checkpoint(ckpt_path)
     with launched_folder(options, given, trains=True) as folder:
         start = decided_by_first(lambda: _start(folder, options, given, configuration, extends))
@@ -106,7 +109,7 @@ def _fit(
     start: str | None,
     trainer: Mapping[str, Any],
     changes: bool,
-) -> Results | None:
+) -> Results:
     evaluator = Evaluator(Report(folder.path, configuration.content))
     callbacks: list[L.Callback] = [evaluator, checkpoint, StopOnSignal(checkpoint)]
     if changes:
@@ -114,7 +117,7 @@ def _fit(
     if folder.mirror is not None:
         callbacks.append(CopyCheckpoints(folder.mirror, checkpoint))
     settings = dict(trainer)
-    settings["logger"] = _loggers(settings.pop("logger", None), folder, start)
+    settings["logger"] = False if settings.get("barebones") else _loggers(settings.pop("logger", None), folder, start)
     if start is not None:
         settings["num_sanity_val_steps"] = 0  # the learner is not untrained any more
     made = make_trainer(settings, callbacks, str(folder.path))
@@ -123,9 +126,14 @@ def _fit(
         configuration.write(folder)
     for logger in made.loggers:
         logger.log_hyperparams(configuration.content)
-    with with_others():
+    with with_others(), in_one_sentence():
         made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-    return evaluator.results if evaluator.rows else None
+    if not evaluator.rows:
+        raise ValueError(
+            "the run ended before an experience was learnt and evaluated, so there is no accuracy matrix: give it more "
+            "time (--trainer.max_time), or leave out what ends it (--trainer.callbacks)"
+        )
+    return evaluator.results
 
 
 def _check_limits(trainer: Mapping[str, Any], data: StreamDataModule) -> None:
@@ -165,7 +173,7 @@ def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:
     for logger in loggers:
         if isinstance(logger, WandB):
             logger.place(folder.path)
-    n_done = None if start is None else int(read_checkpoint(start)["global_step"])
+    n_done = None if start is None else int(read_run_checkpoint(start)["global_step"])
     return [*loggers, MetricsCSV(folder, start_step=n_done)]
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 from lifelong.run.launch import check_processes
 from lifelong.run.progress import StreamProgress
+from lifelong.run.sentences import in_one_sentence
 from lifelong.training.checkpoint_io import WholeCheckpointIO
 from lifelong.training.sharding import check_not_sharded
 
@@ -28,6 +29,9 @@ DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 10,
 }
 """Where a run differs from Lightning's defaults."""
+
+BAREBONES = {"log_every_n_steps": None, "num_sanity_val_steps": None, "enable_progress_bar": False}
+"""What the Trainer's ``barebones`` goes without; the row of the untrained learner is one of them."""
 
 NOISE = (
     ".*does not have many workers.*",  # tasks are drawn by index in microseconds
@@ -88,7 +92,13 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     plugins = list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
         plugins.append(WholeCheckpointIO())
-    trainer = L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
+    if settings.get("barebones"):
+        settings |= BAREBONES
+        bar = []
+    if any(isinstance(callback, Checkpoint) for callback in users):
+        settings["enable_checkpointing"] = True
+    with in_one_sentence("the Trainer cannot be made: "):
+        trainer = L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
     check_processes(trainer)
     return trainer
 

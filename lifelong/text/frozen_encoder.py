@@ -23,6 +23,7 @@ from lifelong.text.language_model import Pooling, embed_as_given, load_body
 from lifelong.text.model_folder import model_folder, tokenizer_digest, weights_digest
 from lifelong.text.tokens import load_tokenizer
 from lifelong.utilities.cache import cache_folder
+from lifelong.utilities.ranges import check_number
 
 WHO = "lifelong.text.FrozenEncoder"
 KEPT_AT_ONCE = 512
@@ -75,6 +76,8 @@ class FrozenEncoder(TextEncoding):
         device: str | None = None,
         sha256: str | None = None,
     ) -> None:
+        check_number("FrozenEncoder's max_length", max_length, least=1, whole=True, hint=" of tokens")
+        check_number("FrozenEncoder's batch_size", batch_size, least=1, whole=True, hint=" of texts")
         self.model, self.max_length, self.pooling, self.normalise = model, max_length, pooling, normalise
         self.batch_size, self.device, self.sha256 = batch_size, device, sha256
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lifelong.text.encoding import TextEncoding
+from lifelong.utilities.ranges import check_number
 
 WORD = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
 
@@ -43,10 +44,8 @@ class HashedWords(TextEncoding):
     """
 
     def __init__(self, *, n_buckets: int = 1 << 15, max_length: int = 64, pairs: bool = True) -> None:
-        if n_buckets < 2 or max_length < 1:
-            raise ValueError(
-                f"HashedWords has {n_buckets} buckets and {max_length} tokens of a text: it needs 2 and 1 at least"
-            )
+        check_number("HashedWords' n_buckets", n_buckets, least=2, whole=True)
+        check_number("HashedWords' max_length", max_length, least=1, whole=True, hint=" of tokens")
         self.n_buckets, self.max_length, self.pairs = n_buckets, max_length, pairs
 
     def encode(self, texts: Sequence[str]) -> Tensor:

@@ -188,6 +188,10 @@ def _json_list(path: Path, text: str) -> Located:
 def _parsed(text: str, path: Path, first_line: int) -> Any:
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(
+            f"{path}, line {first_line} is nested too deeply to be read: make each row an object of plain values"
+        ) from error
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise ValueError(

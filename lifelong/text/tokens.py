@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lifelong.text.encoding import TextEncoding
 from lifelong.text.model_folder import imported, model_folder
+from lifelong.utilities.ranges import check_number
 
 AT_ONCE = 4096
 """Texts tokenised in one call."""
@@ -40,6 +41,7 @@ class Tokens(TextEncoding):
     """
 
     def __init__(self, *, model: str, max_length: int = 128) -> None:
+        check_number("Tokens' max_length", max_length, least=1, whole=True, hint=" of tokens")
         self.model, self.max_length = model, max_length
 
     def encode(self, texts: Sequence[str]) -> Tensor:

@@ -11,6 +11,7 @@ import lightning as L
 import torch
 
 from lifelong.utilities.checkpoint_file import replace_durably
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 
@@ -30,8 +31,7 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     def __init__(self, *, every_n_steps: int = 100, keep_experiences: int | None = 2) -> None:
         for name, value in (("every_n_steps", every_n_steps), ("keep_experiences", keep_experiences)):
-            if value is not None and value < 0:
-                raise ValueError(f"--checkpoint.{name} is {value}: it must not be negative")
+            check_number(f"--checkpoint.{name}", value, least=0, whole=True)
         self.every_n_steps = every_n_steps
         self.keep_experiences = keep_experiences
         self._steps_before = 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from lifelong.utilities.checkpoint_file import read_checkpoint, write_checkpoint
+from lifelong.utilities.checkpoint_file import read_run_checkpoint, write_checkpoint
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -23,4 +23,4 @@ class WholeCheckpointIO(TorchCheckpointIO):
         self, path: Any, map_location: Any | None = lambda storage, loc: storage, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read a checkpoint, of tensors and plain values only."""
-        return read_checkpoint(path, map_location)
+        return read_run_checkpoint(path, map_location, trains=False)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import inspect
 
+import torch
+from torch import Tensor
+
+from lifelong.compute.evaluating import evaluating
 from lifelong.compute.plan import has_running_statistics
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.kinds import Unit
@@ -41,6 +45,30 @@ def check_compatible(
         _check_needs_no_boundaries(learner, strategies, reset_optimizer)
     _check_targets(learner, data.stream)
     _check_runner(learner, runner)
+
+
+def check_example(learner: Learner, example: Tensor, domain: str) -> None:
+    """Refuse whole numbers, which are taken for tokens, where the network cannot take them.
+
+    Args:
+        learner: whose network it is.
+        example: ``(n, *X)`` a few inputs.
+        domain: that they are from.
+
+    Raises:
+        ValueError: naming the network.
+    """
+    if example.is_floating_point():
+        return
+    try:
+        with evaluating(learner.network), torch.no_grad():
+            learner.network(example)
+    except (RuntimeError, TypeError) as error:
+        kind, network = str(example.dtype).removeprefix("torch."), type(learner.network).__name__
+        raise ValueError(
+            f"the inputs of {domain} are whole numbers ({kind}), which are taken for tokens, and {network} cannot take "
+            "them: give measurements as floats, such as x.astype('float32'), and images as uint8"
+        ) from error
 
 
 def _check_runner(learner: Learner, runner: TaskRunner) -> None:

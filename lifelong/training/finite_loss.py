@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+FIRST_STEP = ", or scale the inputs to about 1: they are finite numbers, which may be too large to be multiplied"
+"""What the first step of an experience says besides: nothing has moved the weights yet."""
 MOST_UNCHECKED = 32
 """An accelerator trains at most so many steps after a loss that is not finite, before training stops."""
 
@@ -60,7 +62,7 @@ class UncheckedLosses:
                 raise ValueError(
                     f"the loss became {value} in {experience()}, step {step + 1}: training stops and the last "
                     "good checkpoint is kept; lower the learning rate (--optimizer.lr) or the inner "
-                    "learning rate"
+                    "learning rate" + (FIRST_STEP if step == 0 else "")
                 )
 
 

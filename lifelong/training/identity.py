@@ -49,6 +49,20 @@ def make_example(description: Mapping[str, Any]) -> Tensor:
     return torch.zeros(description["shape"], dtype=getattr(torch, description["dtype"]))
 
 
+def misfit(error: RuntimeError) -> str:
+    """Return a sentence about weights that do not fit, although their checkpoint says that it is of this configuration.
+
+    Args:
+        error: of torch, which lists them.
+    """
+    words = str(error).split("\n", 1)[-1].replace("<class '", "").replace("'>", "").split()
+    reason = " ".join(words)[:200].rstrip(".")
+    return (
+        f"the weights of the checkpoint do not fit ({reason}): it was changed after it was written; give another one "
+        "of the run (--ckpt_path)"
+    )
+
+
 def _difference(key: str, theirs: Any, ours: Any) -> str:
     if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
         names = [n for n in {**theirs, **ours} if theirs.get(n) != ours.get(n)]

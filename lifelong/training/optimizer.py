@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lifelong.utilities.ranges import check_number
+
 log = logging.getLogger(__name__)
 
 OptimizerCallable = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -32,13 +34,36 @@ def make_optimizer(optimizer: OptimizerCallable, parameters: Iterable[nn.Paramet
         >>> make_optimizer(torch.optim.SGD, [nn.Parameter(torch.zeros(2))]).param_groups[0]["fused"]
         True
     """
-    made = optimizer(parameters)
+    try:
+        made = optimizer(parameters)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"--optimizer cannot be made ({_one_line(error)}): set another value for it") from error
     for group in made.param_groups:
         if fuse and type(made) in FUSED and _is_free(group):
             group["fused"] = True
     chosen = [{name: group[name] for name in ("fused", "foreach") if name in group} for group in made.param_groups]
     made.register_load_state_dict_post_hook(partial(_settle_loaded, chosen=chosen))
     return made
+
+
+def make_scheduler(scheduler: LRSchedulerCallable, optimizer: Optimizer) -> LRScheduler:
+    """Make the learning-rate schedule of an optimizer.
+
+    Args:
+        scheduler: makes it.
+        optimizer: whose rate it moves.
+
+    Raises:
+        ValueError: when its settings are impossible.
+    """
+    try:
+        return scheduler(optimizer)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(f"--lr_scheduler cannot be made ({_one_line(error)}): set another value for it") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
@@ -110,6 +135,8 @@ def check_schedule(scheduler: Any, n_steps: int) -> None:
     Raises:
         ValueError: when the schedule waits for a measurement.
     """
+    for name in ("step_size", "T_max", "T_0"):
+        check_number(f"--lr_scheduler.{name}", getattr(scheduler, name, None), above=0, hint=" optimizer steps")
     if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
         raise ValueError(
             "ReduceLROnPlateau waits for a measurement, but schedules move on after every step of the stream: choose "

@@ -6,13 +6,12 @@ Shapes: ``B`` tasks, ``Q`` query examples of a task, ``N`` ways, ``*Y`` one targ
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler
 
 from lifelong.compute.measuring import measured
 from lifelong.compute.plan import Plan
@@ -22,9 +21,9 @@ from lifelong.data.position import Position
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
-from lifelong.training.compatibility import check_compatible
+from lifelong.training.compatibility import check_compatible, check_example
 from lifelong.training.finite_loss import UncheckedLosses
-from lifelong.training.identity import check_identity, describe_example, make_example
+from lifelong.training.identity import check_identity, describe_example, make_example, misfit
 from lifelong.training.longer import check_domains, lengthen, with_grown_heads
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
@@ -33,6 +32,7 @@ from lifelong.training.optimizer import (
     laid_out_as,
     lay_out_state,
     make_optimizer,
+    make_scheduler,
 )
 from lifelong.training.running_statistics import average_running_statistics, check_shared_batches
 from lifelong.training.sharding import check_not_sharded
@@ -112,7 +112,9 @@ class StreamModule(L.LightningModule):
                 type(self.learner).__name__,
             )
         self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
-        self.learner.prepare(data.n_classes, self._example())
+        example = self._example()
+        check_example(self.learner, example, data.stream.domains[0])
+        self.learner.prepare(data.n_classes, example)
         if not self.learner.is_trained:
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
             self.learner.network.requires_grad_(True)
@@ -134,7 +136,7 @@ class StreamModule(L.LightningModule):
             optimizer.register_step_post_hook(lambda *_: self._call_stepped())
         if self.lr_scheduler is None:
             return optimizer
-        scheduler: LRScheduler = self.lr_scheduler(optimizer)
+        scheduler = make_scheduler(self.lr_scheduler, optimizer)
         check_schedule(scheduler, self.data.steps_per_experience * len(self.data.stream.experiences))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -176,9 +178,8 @@ class StreamModule(L.LightningModule):
             return
         if self.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
-        self.strategies.begin(
-            self.learner, self.data.visit(self.trainer.current_epoch, self.device), runner=self.runner
-        )
+        visit = self.data.visit(self.trainer.current_epoch, self.device, self.learner.dtype)
+        self.strategies.begin(self.learner, visit, runner=self.runner)
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
         """Return the mean loss, rehearsed tasks included, weighted by the strategies, plus their penalties."""
@@ -235,7 +236,7 @@ class StreamModule(L.LightningModule):
             return
         self._check_losses()
         if self.data.ends(self.trainer.current_epoch):
-            visit = self.data.visit(self.trainer.current_epoch, self.device)
+            visit = self.data.visit(self.trainer.current_epoch, self.device, self.learner.dtype)
             self.learner.finish(visit, self.runner)
             self.strategies.end(self.learner, visit, runner=self.runner)
 
@@ -319,6 +320,13 @@ class StreamModule(L.LightningModule):
         self._check_losses()
         size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
         checkpoint["lifelong"] = self.identity() | size | {"domains": self.data.stream.plain_records}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take weights, and what strategies keep, from a checkpoint; refuse what does not fit in one sentence."""
+        try:
+            return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        except RuntimeError as error:
+            raise ValueError(misfit(error)) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""

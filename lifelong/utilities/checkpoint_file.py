@@ -14,6 +14,10 @@ import torch
 
 END = b"PK\x05\x06" + bytes(18)
 """How the end of an archive begins, and that nothing follows: torch writes no comment there."""
+TO_ANSWER: dict[str, type] = {"lifelong": dict, "pytorch-lightning_version": str}
+"""What a checkpoint of a run has beside its weights, with the types."""
+TO_TRAIN = TO_ANSWER | {"epoch": int, "global_step": int, "loops": dict, "callbacks": dict}
+TO_TRAIN |= {"optimizer_states": list, "lr_schedulers": list}
 MapLocation = str | torch.device | Callable[..., Any] | None
 
 
@@ -114,6 +118,29 @@ def read_checkpoint(path: str | Path, map_location: MapLocation = "cpu") -> dict
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise ValueError(f"the checkpoint {file} was not written by lifelong: give one from a run's checkpoints/")
     _check_finite(content["state_dict"], file)
+    return content
+
+
+def read_run_checkpoint(path: str | Path, map_location: MapLocation = "cpu", *, trains: bool = True) -> dict[str, Any]:
+    """Read a checkpoint from which a run goes on, or is evaluated.
+
+    Args:
+        path: the file.
+        map_location: where tensors go.
+        trains: whether the run goes on, so that optimizer and loops must be there too.
+
+    Raises:
+        ValueError: as :func:`read_checkpoint`, and when a part is missing.
+    """
+    content = read_checkpoint(path, map_location)
+    parts = TO_TRAIN if trains else TO_ANSWER
+    missing = [name for name, kind in parts.items() if not isinstance(content.get(name), kind)]
+    if missing:
+        other = "not written by lifelong" if "lifelong" in missing else "written without what a run goes on from"
+        raise ValueError(
+            f"the checkpoint {path} was {other} (it has no {missing[0]}): give --ckpt_path one from "
+            "a run's checkpoints/"
+        )
     return content
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lifelong.utilities.ranges import check_number
+
 Policy = Literal["class_balanced", "herding", "reservoir"]
 """Which examples are kept: ``class_balanced`` equally many of each class, at random; ``herding`` those whose mean
 embedding is nearest to that of their class (Rebuffi et al. 2017); ``reservoir`` every example of the stream with
@@ -37,8 +39,7 @@ class Budget:
         if all(bound is None for bound in bounds.values()):
             raise ValueError(f"the memory has no budget: give one of {', '.join(f'budget.{name}' for name in bounds)}")
         for name, bound in bounds.items():
-            if bound is not None and bound < 0:
-                raise ValueError(f"budget.{name} is {bound}: it must not be negative")
+            check_number(f"budget.{name}", bound, least=0, whole=True)
 
     @property
     def is_nothing(self) -> bool:

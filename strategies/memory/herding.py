@@ -62,6 +62,9 @@ def herd_members(learner: Learner, pool: Pool, members: np.ndarray, n: int) -> n
     params = learner.meta_parameters()
     with evaluating(learner.network), torch.no_grad():
         pieces = [members[i : i + EMBED_AT_ONCE] for i in range(0, len(members), EMBED_AT_ONCE)]
-        features = torch.cat([learner.embed(params, pool.gather(piece, learner.device)) for piece in pieces])
+        inputs = (pool.gather(piece, learner.device) for piece in pieces)
+        features = torch.cat(
+            [learner.embed(params, x.to(learner.dtype) if x.is_floating_point() else x) for x in inputs]
+        )
     chosen: np.ndarray = members[herd(features, n).cpu().numpy()]
     return chosen

@@ -7,8 +7,10 @@ from typing import Any, Literal
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position, Visit
+from lifelong.data.stream_data import MOST_AT_ONCE
 from lifelong.learners.base import Learner
 from lifelong.strategy import Strategy
+from lifelong.utilities.ranges import check_number
 from strategies.memory.balanced import BalancedMemory
 from strategies.memory.base import Memory
 from strategies.memory.budget import Budget, Policy
@@ -122,7 +124,6 @@ def check_rehearsal(name: str, setting: str, n_units: int | None, weighting: Wei
     Raises:
         ValueError: when either is out of range.
     """
-    if n_units is not None and n_units < 1:
-        raise ValueError(f"{name}'s {setting} is {n_units}: it must be at least 1; or leave {name} out")
-    if not isinstance(weighting, str) and weighting < 0:
-        raise ValueError(f"{name}'s weighting is {weighting}: a number must not be negative")
+    check_number(f"{name}'s {setting}", n_units, least=1, most=MOST_AT_ONCE, whole=True, hint=f"; or leave {name} out")
+    if weighting not in ("experience", "equal"):
+        check_number(f"{name}'s weighting", weighting, least=0, hint=", or experience or equal")

@@ -47,6 +47,26 @@ def test_more_at_once_is_tried_while_it_may_pay(by_size: dict[int, float], best:
     assert len(found) == tried
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [None, 3, [], {}, {"plan": 3}, {"plan": {"mapping": "loop"}}]
+    + [{"plan": asdict(Plan("loop")) | change} for change in ({"mapping": "x"}, {"chunk": 0}, {"graph": 1}, {"a": 1})],
+)
+def test_an_entry_that_is_no_plan_is_measured_anew(entry: object) -> None:
+    assert measuring._plan(entry) is None
+    assert measuring._plan({"plan": asdict(Plan("vmap", 4))}) == Plan("vmap", 4)
+
+
+@pytest.mark.parametrize("content", ["", "[", "3", "[1]", "[" * 100_000, b"\xff\xfe", '{"a": '])
+def test_a_broken_tuning_file_is_written_anew(content: str | bytes, cache: Path) -> None:
+    cache.write_bytes(content.encode() if isinstance(content, str) else content)
+    learner, batch = ProtoNet(MLP(n_inputs=4, hidden=[8], n_outputs=3)), random_episode()
+    with pytest.warns(UserWarning, match="are damaged"):
+        plan = measured(RUNNER, learner, batch)
+    assert measured(RUNNER, learner, batch) == plan
+    assert len(json.loads(cache.read_text())) == 1
+
+
 @pytest.mark.parametrize("busy", [LOOP, Plan("vmap")])
 @pytest.mark.parametrize("together", [0.5, 2.0])
 def test_a_moment_in_which_the_machine_is_busy_decides_nothing(busy: Plan, together: float) -> None:

@@ -71,7 +71,7 @@ def test_a_measured_plan_stands_above_the_settings() -> None:
 
 
 def test_a_chunk_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"--runner.chunk is 0: it must be at least 1"):
+    with pytest.raises(ValueError, match=r"--runner.chunk is 0: it must be a whole number, at least 1"):
         TaskRunner(chunk=0)
 
 

@@ -81,7 +81,7 @@ def test_the_command_line_drives_in_fit_validate_and_test(
     assert alone["measures"]["success"]["mean"] == tested["measures"]["success"]["mean"][1:2]
     code, message = error_of(capsys, "fit", *POINTS, *CALLBACK[:1], "--trainer.callbacks.n_robots=0")
     assert code in (1, 2)
-    assert "n_robots 0" in message
+    assert "n_robots is 0" in message
 
 
 @quiet

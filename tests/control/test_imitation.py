@@ -17,5 +17,5 @@ def test_imitation_adapts_to_demonstrations() -> None:
 
 
 def test_an_episode_without_steps_is_refused() -> None:
-    with pytest.raises(ValueError, match="n_steps 0"):
+    with pytest.raises(ValueError, match="n_steps is 0"):
         Imitation(n_steps=0)

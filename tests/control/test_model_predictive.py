@@ -102,7 +102,7 @@ def test_a_network_of_the_wrong_size_is_one_sentence() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="adapt_every 0"):
+    with pytest.raises(ValueError, match="adapt_every is 0"):
         ModelPredictive(Points(), adapt_every=0)
 
 

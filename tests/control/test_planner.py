@@ -140,15 +140,15 @@ def test_a_perfect_plan_is_kept_as_the_first_candidate() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MPPI(n_candidates=1), "n_candidates 1"),
-        (lambda: MPPI(horizon=0), "horizon 0"),
-        (lambda: MPPI(deviation=0), "deviation 0"),
-        (lambda: MPPI(correlation=1), "correlation 1"),
-        (lambda: MPPI(temperature=0), "temperature 0"),
-        (lambda: MPPI(n_iterations=0), "n_iterations 0"),
-        (lambda: CEM(n_elites=1), "n_elites 1"),
-        (lambda: CEM(n_iterations=0), "n_iterations 0"),
-        (lambda: CEM(momentum=1), "momentum 1"),
+        (lambda: MPPI(n_candidates=1), "n_candidates is 1"),
+        (lambda: MPPI(horizon=0), "horizon is 0"),
+        (lambda: MPPI(deviation=0), "deviation is 0"),
+        (lambda: MPPI(correlation=1), "correlation is 1"),
+        (lambda: MPPI(temperature=0), "temperature is 0"),
+        (lambda: MPPI(n_iterations=0), "n_iterations is 0"),
+        (lambda: CEM(n_elites=1), "n_elites is 1"),
+        (lambda: CEM(n_iterations=0), "n_iterations is 0"),
+        (lambda: CEM(momentum=1), "momentum is 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(make: Any, message: str) -> None:

@@ -104,7 +104,7 @@ def test_a_trainer_names_what_it_has_in_place_of_a_stream() -> None:
 
 def test_numbers_must_be_at_least_one() -> None:
     assert positive("n_way", 1) == 1
-    with pytest.raises(ValueError, match=r"^--data.n_way is 0: it must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^--data.n_way is 0: it must be a whole number, at least 1$"):
         positive("n_way", 0)
 
 

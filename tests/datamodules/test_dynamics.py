@@ -233,9 +233,9 @@ def test_the_controller_plans_in_the_space() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_robots": 0}, "n_robots 0"),
-        ({"n_segments": 0}, "n_segments 0"),
-        ({"segment_length": 0}, "segment_length 0"),
+        ({"n_robots": 0}, "n_robots is 0"),
+        ({"n_segments": 0}, "n_segments is 0"),
+        ({"segment_length": 0}, "segment_length is 0"),
         ({"families": []}, r"families \[\]"),
         ({"families": ["lava"]}, "no family 'lava'"),
     ],

@@ -225,7 +225,7 @@ class Finishing(Classifier):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fade": 1.5}, "fade is 1.5: it must be a share of an experience, from 0 to 1"),
+        ({"fade": 1.5}, "fade is 1.5: it must be at least 0 and at most 1, a share of an experience"),
         ({"fade": -0.1}, "fade is -0.1"),
         ({"classes": "seen"}, "--data.classes seen selects .*--data.classes all"),
         ({"classes": "current"}, "--data.classes current selects .*--data.classes all"),

@@ -61,9 +61,9 @@ def test_examples_differ_but_resemble_their_class(style):
     ("settings", "message"),
     [
         ({"styles": ("strokes", "frescoes")}, "no style 'frescoes': choose from strokes, textures"),
-        ({"n_classes": 0}, "n_classes of Glyphs is 0"),
-        ({"n_examples": -1}, "n_examples of Glyphs is -1"),
-        ({"image_size": 0}, "image_size of Glyphs is 0"),
+        ({"n_classes": 0}, "Glyphs' n_classes is 0"),
+        ({"n_examples": -1}, "Glyphs' n_examples is -1"),
+        ({"image_size": 0}, "Glyphs' image_size is 0"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

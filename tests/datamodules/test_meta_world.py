@@ -203,9 +203,9 @@ def test_an_unstable_simulation_is_one_sentence(monkeypatch: pytest.MonkeyPatch)
     ("settings", "message"),
     [
         ({"tasks": []}, "has no tasks"),
-        ({"n_demonstrations": 0}, "n_demonstrations is 0: it must be at least 1"),
+        ({"n_demonstrations": 0}, "n_demonstrations is 0: it must be a whole number, at least 1"),
         ({"episode_steps": 0}, "episode_steps is 0"),
-        ({"n_after": -1}, "n_after is -1: it must be at least 0"),
+        ({"n_after": -1}, "n_after is -1: it must be a whole number, at least 0"),
         ({"noise": -0.1}, "noise is -0.1"),
     ],
 )

@@ -105,7 +105,7 @@ def test_zeros_around_an_image_are_shuffled_with_it() -> None:
     assert (shuffled[..., border.flatten()[order]] == 0).all()
     plain = source(1).domains()[0].x
     assert torch.equal(shuffled.sort(-1).values[..., 112:], plain.flatten(2).sort(-1).values)
-    with pytest.raises(ValueError, match="pad -1: it must be 0 or more"):
+    with pytest.raises(ValueError, match="pad is -1: it must be a whole number, at least 0"):
         Permuted(source(), pad=-1)
 
 
@@ -118,5 +118,5 @@ def test_the_source_of_many_permutations_is_loaded_once(monkeypatch: pytest.Monk
 
 
 def test_no_permutation_is_refused() -> None:
-    with pytest.raises(ValueError, match="n_domains 0: it must be at least 1"):
+    with pytest.raises(ValueError, match="n_domains is 0: it must be a whole number, at least 1"):
         Permuted(source(), n_domains=0)

@@ -49,8 +49,8 @@ def test_seed_and_place_in_the_stream_decide_the_functions():
     ("settings", "message"),
     [
         ({"frequencies": ()}, "frequencies"),
-        ({"n_functions": 0}, "n_functions 0"),
-        ({"n_points": 0}, "n_points 0"),
+        ({"n_functions": 0}, "n_functions is 0"),
+        ({"n_points": 0}, "n_points is 0"),
         ({"amplitude": (5.0, 0.1)}, "amplitude is"),
         ({"phase": (1.0, 0.0)}, "phase is"),
     ],

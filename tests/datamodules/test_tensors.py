@@ -175,9 +175,9 @@ class Custom:
     [
         ("nowhere.pt", None, "nowhere.pt is not there: set path to one that torch.save or numpy.savez has written"),
         ("x.csv", b"", "x.csv ends in neither .pt .* nor .npz"),
-        ("x.npz", b"no archive", r"x.npz cannot be read \("),
-        ("x.pt", b"no archive", r"x.pt cannot be read \("),
-        ("x.pt", {"x": X, "y": Custom()}, r"x.pt cannot be read \(UnpicklingError: .*\): save tensors or arrays"),
+        ("x.npz", b"no archive", r"x.npz is damaged, or no file of"),
+        ("x.pt", b"no archive", r"x.pt is damaged, or"),
+        ("x.pt", {"x": X, "y": Custom()}, r"x.pt .* holds objects .* could run code .*: save a dictionary of"),
         ("x.pt", [X, Y], "x.pt holds a list: save a dictionary with the keys x and y"),
         ("x.pt", {"x": X}, "x.pt has no 'y', but x: add it"),
         ("x.pt", {}, "x.pt has no 'x', but nothing: add it"),
@@ -195,7 +195,7 @@ def test_what_cannot_be_read_is_one_sentence(name: str, content: Any, message: s
 
 def test_pickled_arrays_are_not_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.array([Custom(), None], dtype=object), y=Y)
-    with pytest.raises(ValueError, match=r"x.npz cannot be read \(ValueError: Object arrays"):
+    with pytest.raises(ValueError, match=r"x.npz is damaged, .* holds objects, not numbers"):
         Tensors(path=str(tmp_path / "x.npz")).domains()
 
 

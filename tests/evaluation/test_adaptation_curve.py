@@ -96,7 +96,7 @@ def test_fit_draws_the_curve_after_the_last_experience_only(
 def test_a_learner_without_steps_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ProtoNet has no trajectory: leave the callback out"):
         trainer_of(tmp_path, AdaptationCurve()).fit(module_of(make_learner("ProtoNet")), toy_data(1))
-    with pytest.raises(ValueError, match="n_steps 0"):
+    with pytest.raises(ValueError, match="n_steps is 0"):
         AdaptationCurve(n_steps=0)
 
 

@@ -174,7 +174,7 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_setting_out_of_range_is_one_sentence() -> None:
-    with pytest.raises(ValueError, match="n_classes 1"):
+    with pytest.raises(ValueError, match="n_classes is 1"):
         Clustering(n_classes=1)
 
 

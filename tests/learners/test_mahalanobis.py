@@ -71,5 +71,5 @@ def test_a_direction_in_which_a_class_spreads_counts_less() -> None:
 
 
 def test_a_regulariser_that_is_not_positive_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Mahalanobis has regulariser -1.0"):
+    with pytest.raises(ValueError, match=r"--model.regulariser is -1.0"):
         Mahalanobis(nn.Identity(), regulariser=-1.0)

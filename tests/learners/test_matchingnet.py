@@ -45,5 +45,5 @@ def test_an_impossible_class_has_a_finite_loss_and_a_gradient() -> None:
 
 
 def test_a_temperature_that_is_not_positive_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"temperature 0.0, but it must be positive"):
+    with pytest.raises(ValueError, match=r"temperature is 0.0: it must be above 0"):
         MatchingNet(nn.Identity(), temperature=0.0)

@@ -84,5 +84,5 @@ def test_half_precision_is_solved_in_single() -> None:
 
 
 def test_a_regulariser_that_is_not_positive_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"R2D2 has regulariser 0.0"):
+    with pytest.raises(ValueError, match=r"--model.regulariser is 0.0"):
         R2D2(nn.Identity(), regulariser=0.0)

@@ -67,5 +67,5 @@ def test_batch_statistics_are_transductive_too() -> None:
 
 
 def test_negative_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--model.n_refinements is -1: it must not be negative"):
+    with pytest.raises(ValueError, match=r"--model.n_refinements is -1: it must be (a whole number, )?at least 0"):
         TransductiveProtoNet(nn.Identity(), n_refinements=-1)

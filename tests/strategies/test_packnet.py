@@ -237,7 +237,7 @@ def test_networks_that_cannot_be_packed_are_refused(network: nn.Module, found: s
 
 
 def test_settings_out_of_range_and_other_streams_are_refused() -> None:
-    with pytest.raises(ValueError, match="share of 0"):
+    with pytest.raises(ValueError, match="keep is 0"):
         PackNet(keep=0)
     with pytest.raises(ValueError, match="retrain is 1"):
         PackNet(retrain=1.0)

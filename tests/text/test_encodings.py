@@ -59,7 +59,7 @@ def test_hashed_words_are_cut_and_keep_to_their_buckets() -> None:
 
 @pytest.mark.parametrize("settings", [{"n_buckets": 1}, {"max_length": 0}])
 def test_hashed_words_of_nothing_are_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="it needs 2 and 1 at least"):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is .: it must be a whole number, at least"):
         HashedWords(**settings)  # type: ignore[arg-type]
 
 
