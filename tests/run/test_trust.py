@@ -13,6 +13,7 @@ import yaml
 from jsonargparse._common import parsing_settings
 
 import lifelong
+from datamodules import Glyphs
 from lifelong.run import trust
 from lifelong.run.trust import only_plugins
 from tests.command_line import QUIET, TINY, error_of, run_here
@@ -189,8 +190,9 @@ def test_no_way_of_naming_a_class_imports_it(name: str, capsys: pytest.CaptureFi
 def test_what_a_run_makes_later_is_limited_too() -> None:
     change("given/ours", "trainer.callbacks", ["stranger.Callback"])
     run = lifelong.load("given/ours")
+    new = Glyphs(styles=["constellations"], n_classes=24, n_examples=10, image_size=8)
     with pytest.raises(ValueError, match=r"^stranger\.Callback in .* is not imported"):
-        run.extend([])
+        run.extend([new])
     assert not Path("ran").exists()
 
 
