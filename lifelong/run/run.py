@@ -173,6 +173,8 @@ class Run:
         Raises:
             ValueError: when the stream is not learnt to its end, or the new domains do not fit it.
         """
+        if isinstance(sources, Source):
+            raise ValueError("extend takes a list of sources: give [source]")
         check_extends(self.data.joint, self.folder)
         data = self.data.with_sources(objects_of_longer(self.data.sources, sources, keep_old, self.folder))
         data.load()  # what cannot be loaded is refused before anything is changed

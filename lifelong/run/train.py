@@ -26,6 +26,7 @@ from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.run.trainer_values import check_trainer_values
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.lost_process import with_others
+from lifelong.training.optimizer import renew_settings
 from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
@@ -85,7 +86,19 @@ class KeepConfig(L.Callback):
 
     def __init__(self, folder: RunFolder, configuration: Configuration) -> None:
         self.folder, self.configuration = folder, configuration
+        self._settings: list[list[dict[str, Any]]] = []
         self._is_kept = False
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the settings of optimizers that are others than the run's, before those of the checkpoint are loaded."""
+        before, now = read_config(self.folder), self.configuration.content
+        if trainer.lr_scheduler_configs == [] and before.get("optimizer") != now.get("optimizer"):
+            self._settings = [[dict(group) for group in made.param_groups] for made in trainer.optimizers]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Give optimizers these settings back; a schedule decides the rate by itself."""
+        for made, settings in zip(trainer.optimizers, self._settings, strict=False):
+            renew_settings(made, settings)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int

@@ -41,7 +41,7 @@ def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
         if record.name not in ours:
             raise ValueError(
                 f"the checkpoint's stream has the domain {record.name!r}, and the stream here has not: give the same "
-                "--data.sources; python -m lifelong extend goes on where the data of old domains are gone"
+                "--data.sources and --data.unseen; python -m lifelong extend goes on where old data are gone"
             )
         if ours[record.name].fingerprint != record.fingerprint:
             raise ValueError(

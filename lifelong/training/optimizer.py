@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,7 @@ def make_optimizer(optimizer: OptimizerCallable, parameters: Iterable[nn.Paramet
         if fuse and type(made) in FUSED and _is_free(group):
             group["fused"] = True
     chosen = [{name: group[name] for name in ("fused", "foreach") if name in group} for group in made.param_groups]
+    made.register_load_state_dict_pre_hook(_without_foreign)
     made.register_load_state_dict_post_hook(partial(_settle_loaded, chosen=chosen))
     return made
 
@@ -74,6 +75,26 @@ def _is_free(group: dict[str, Any]) -> bool:
     """Tell whether a group chose none of torch's ways to step, and its parameters allow the fused one."""
     fits = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in group["params"])
     return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
+
+
+def renew_settings(optimizer: Optimizer, settings: Sequence[Mapping[str, Any]]) -> None:
+    """Give an optimizer whose state was loaded the settings of this run, its learning rate among them.
+
+    Args:
+        optimizer: that goes on from a checkpoint.
+        settings: of each of its groups, as they were made.
+    """
+    for group, made in zip(optimizer.param_groups, settings, strict=True):
+        group.update({name: value for name, value in made.items() if name != "params"})
+
+
+def _without_foreign(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:
+    """Leave the state of another kind of optimizer in its checkpoint."""
+    ours, theirs = (set(groups[0]) - {"initial_lr"} for groups in (optimizer.param_groups, state["param_groups"]))
+    if ours == theirs:
+        return None
+    log.warning("the checkpoint is of another optimizer than %s, whose state starts anew", type(optimizer).__name__)
+    return optimizer.state_dict()
 
 
 def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 import lifelong
@@ -84,6 +85,24 @@ def test_other_settings_are_refused_unless_told(capsys: pytest.CaptureFixture[st
 
 
 CONFIGS = ("config-02", "config")
+
+
+@pytest.mark.parametrize(
+    ("options", "lr", "has_moments"),
+    [(["--optimizer.lr=0.5"], 0.5, True), (["--optimizer=torch.optim.SGD", "--optimizer.lr=0.25"], 0.25, False)],
+    ids=["another rate", "another optimizer"],
+)
+def test_an_optimizer_that_was_changed_is_used(
+    options: list[str], lr: float, has_moments: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_here("fit", *TINY, "--run.name=a", "--trainer.max_epochs=1")
+    go_on = ["--run.name=a", "--run.resume=must", "--run.allow_changes=true"]
+    run_here("fit", *TINY, *go_on, "--trainer.max_epochs=2", *options)
+    state = torch.load("runs/a/checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]
+    assert state["param_groups"][0]["lr"] == lr
+    steps = [int(of_parameter["step"]) for of_parameter in state["state"].values() if "step" in of_parameter]
+    assert set(steps) == ({12} if has_moments else set())
 
 
 def test_python_refuses_other_settings_as_well() -> None:
