@@ -207,7 +207,10 @@ def matrix_table(
             break
     styles = [[_style(j, n, joint) for j in domains] for n in n_learnt]
     gap = None if len(rows) == len(row_names) else len(rows) // 2
-    return _build_table(labels, columns, average_texts, styles, n_fit=n_fit, gap=gap, title=title)
+    table = _build_table(labels, columns, average_texts, styles, n_fit=n_fit, gap=gap, title=title)
+    if np.isnan(matrix).any():
+        table.caption = Text("n/a: not evaluated")
+    return table
 
 
 def ends(total: int, n: int) -> list[int]:

@@ -226,3 +226,10 @@ def test_examples_in_docstrings() -> None:
     result = doctest.testmod(tables)
     assert result.attempted > 5
     assert result.failed == 0
+
+
+def test_a_table_says_what_a_missing_cell_is() -> None:
+    missing = R.copy()
+    missing[2, 0] = np.nan
+    for matrix, is_said in ((R, False), (missing, True)):
+        assert ("n/a: not evaluated" in rendered(table_of(matrix, None, NAMES, NAMES), 80)) == is_said

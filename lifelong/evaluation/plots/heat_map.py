@@ -184,6 +184,8 @@ def _draw_cells(axes: Axes, values: Array, n_learnt: np.ndarray, *, score_name: 
     axes.imshow(colours, aspect="auto", interpolation="nearest")  # no row that was never measured
     if max(values.shape) <= CELL_INCHES[-1][0]:  # smaller cells are just white
         _hatch(axes, ~np.isfinite(values))
+        if not np.isfinite(values).all():
+            axes.set_title("hatched: not evaluated", fontsize="small", color="0.4", loc="right")
     axes.figure.colorbar(scale, ax=axes, label=score_name, pad=0.02)
     return colours
 
