@@ -25,7 +25,9 @@ def _case(name: str, content: str | bytes | Callable[[], object] | None, *words:
             Path(file).write_bytes(content.encode() if isinstance(content, str) else content)
 
     encoding = "{class_path: lifelong.text.HashedWords, init_args: {max_length: 8}}"
-    given = f"--data.sources=[{{class_path: Texts, init_args: {{path: {file}, encoding: {encoding}{more}}}}}]"
+    given = (
+        f"--data.sources=[{{class_path: datamodules.Texts, init_args: {{path: {file}, encoding: {encoding}{more}}}}}]"
+    )
     return Case(f"table {name}", (given,), (file, *words), write, base=BASE)
 
 
