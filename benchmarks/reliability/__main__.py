@@ -82,13 +82,13 @@ def _long_stream(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def _show_long_stream(rows: list[Row]) -> None:
-    print("| stream | experience | memory (MB) | open files | s per experience so far | folder at the end (MB) |")
+    print("| stream | experience | memory (MB) | open files | s for each of those before it | folder at the end (MB) |")
     print("|:---|---:|---:|---:|---:|---:|")
     for row in rows:
-        first, *marks = row["marks"]
-        for mark in (marks[0], marks[len(marks) // 2], marks[-1]):
-            seconds = (mark["seconds"] - first["seconds"]) / mark["experiences"]
-            size = f"{row['folder_bytes'] / 1e6:.1f}" if mark is marks[-1] else ""
+        pairs = list(zip(row["marks"], row["marks"][1:], strict=False))
+        for before, mark in (pairs[0], pairs[len(pairs) // 2], pairs[-1]):
+            seconds = (mark["seconds"] - before["seconds"]) / (mark["experiences"] - before["experiences"])
+            size = f"{row['folder_bytes'] / 1e6:.1f}" if mark is pairs[-1][1] else ""
             cells = (row["name"], mark["experiences"], f"{mark['bytes'] / 1e6:.0f}", mark["files"], f"{seconds:.3f}")
             print(f"| {' | '.join(map(str, cells))} | {size} |")
     print()
