@@ -106,7 +106,7 @@ def test_an_id_that_imports_a_module_is_refused(tmp_path: Path, monkeypatch: pyt
         ({"id": "HalfCamel-v5"}, "gymnasium cannot make 'HalfCamel-v5'"),
         ({"id": "CartPole-v1"}, "CartPole-v1 is not a MuJoCo environment"),
         ({"id": "Reacher-v5", "options": {"colour": 1}}, "gymnasium cannot make 'Reacher-v5'"),
-        ({"id": "Reacher-v5", "episode_steps": 0}, "episode_steps 0"),
+        ({"id": "Reacher-v5", "episode_steps": 0}, "episode_steps of Reacher-v5 is 0"),
         ({"id": "Reacher-v5", "varied": {"colour": (1, 2)}}, "cannot vary 'colour': name one of actuator_gain"),
         ({"id": "Reacher-v5", "varied": {"gravity.x": (1, 2)}}, "cannot vary 'gravity.x'"),
         ({"id": "Reacher-v5", "varied": {"body_mass.leg": (1, 2)}}, "Reacher-v5 has no body 'leg' to vary"),
