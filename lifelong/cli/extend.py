@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lifelong.cli.parser import Parsed, option_value, parse
+from lifelong.run.extension import Learnt, check_extends, longer_sources
 from lifelong.run.folder import find_last
-from lifelong.run.longer import Learnt, check_extends, longer_sources
 from lifelong.run.mirror import local_run
 
 FOREIGN = ("run.name", "run.root", "run.resume", "ckpt_path")

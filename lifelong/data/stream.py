@@ -118,14 +118,7 @@ def build_stream(
     n_learnt, domains = len(domains), [*domains, *unseen]
     names = _unique([d.name for d in domains])
     absent = frozenset(number for number, domain in enumerate(domains) if domain.record is not None)
-    if len(absent) == len(domains):
-        raise ValueError("the examples of no domain are at hand: give --data.sources a source besides Absent")
-    if absent and (joint or cumulative):
-        bound = "joint" if joint else "cumulative"
-        raise ValueError(
-            f"--data.{bound} learns from the examples of all domains, and those of {names[min(absent)]} are not at "
-            f"hand: leave --data.{bound} out, or give the stream its data again"
-        )
+    _check_at_hand(names, absent, joint=joint, cumulative=cumulative)
     if fixed_ways:
         _check_same_classes(domains, names)
     if hold_out_examples:
@@ -141,14 +134,10 @@ def build_stream(
         d.record or DomainRecord.of(name, part, is_learnt=number < n_learnt)
         for number, (d, name, part) in enumerate(zip(domains, names, whole_parts, strict=True))
     )
-    train = [p["train"] for p in parts[:n_learnt]]
-    if joint:
-        experiences = [Experience(0, "all domains", tuple(train))]
-    else:
-        first = [0 if cumulative else i for i in range(n_learnt)]
-        experiences = [Experience(i, names[i], tuple(train[first[i] : i + 1])) for i in range(n_learnt)]
+    train = [part["train"] for part in parts[:n_learnt]]
+    experiences = _line_up(train, names, joint=joint, cumulative=cumulative)
     return Stream(
-        tuple(experiences),
+        experiences,
         tuple(names),
         tuple(p["val"] for p in parts),
         tuple(p["test"] for p in parts),
@@ -158,6 +147,24 @@ def build_stream(
         records,
         absent,
     )
+
+
+def _check_at_hand(names: Sequence[str], absent: frozenset[int], *, joint: bool, cumulative: bool) -> None:
+    if len(absent) == len(names):
+        raise ValueError("the examples of no domain are at hand: give --data.sources a source besides Absent")
+    if absent and (joint or cumulative):
+        bound = "joint" if joint else "cumulative"
+        raise ValueError(
+            f"--data.{bound} learns from the examples of all domains, and those of {names[min(absent)]} are not at "
+            f"hand: leave --data.{bound} out, or give the stream its data again"
+        )
+
+
+def _line_up(train: Sequence[Pool], names: Sequence[str], *, joint: bool, cumulative: bool) -> tuple[Experience, ...]:
+    if joint:
+        return (Experience(0, "all domains", tuple(train)),)
+    first = [0 if cumulative else i for i in range(len(train))]
+    return tuple(Experience(i, names[i], tuple(train[first[i] : i + 1])) for i in range(len(train)))
 
 
 def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None:

@@ -201,6 +201,21 @@ class StreamData(Recorded):
         """Tell whether learner and strategies are told that an experience ends: without boundaries the last does."""
         return self.has_boundaries or experience == self.stream.experiences[-1].index
 
+    def check_at_hand(self, experience: int) -> None:
+        """Refuse to learn an experience whose examples are not at hand.
+
+        Args:
+            experience: its number.
+
+        Raises:
+            ValueError: when they are not.
+        """
+        if experience in self.stream.absent:
+            raise ValueError(
+                f"experience {experience + 1} ({self.stream.domains[experience]}) is to be learnt, and its examples "
+                "are not at hand: give its data among --data.sources again"
+            )
+
     def visit(self, experience: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Visit:
         """Return an experience as learner and strategies meet it when it begins and when it ends.
 

@@ -95,11 +95,7 @@ class MAML(GradientLearner):
         check_number("--model.head_rate", head_rate, least=0)
         check_number("--model.first_order_until", first_order_until, least=0, whole=True)
         check_number("--model.multi_step_loss_until", multi_step_loss_until, least=0, whole=True)
-        if rates_per_step and not learn_inner_rate:
-            raise ValueError(
-                "rates_per_step without learn_inner_rate gives every step the same fixed rate: set "
-                "--model.learn_inner_rate true or leave rates_per_step out"
-            )
+        _check_rates(rates_per_step, learn_inner_rate)
         if zero_head or head_rate is not None:
             self._check_head("zero_head" if zero_head else "head_rate")
         self.rates_per_step, self.zero_head = rates_per_step, zero_head
@@ -174,3 +170,11 @@ class MAML(GradientLearner):
         outputs = [self.predict(params, state, task.query_x) for state in states]
         losses = torch.stack([self.objective.loss(output, task.query_y) for output in outputs])
         return losses @ torch.tensor(weights, dtype=losses.dtype, device=losses.device), outputs[-1]
+
+
+def _check_rates(per_step: bool, are_learnt: bool) -> None:
+    if per_step and not are_learnt:
+        raise ValueError(
+            "rates_per_step without learn_inner_rate gives every step the same fixed rate: set "
+            "--model.learn_inner_rate true or leave rates_per_step out"
+        )

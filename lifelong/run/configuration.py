@@ -16,6 +16,7 @@ from lifelong.run.recording import record, record_factory
 from lifelong.run.trainer import DEFAULTS
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.plain_yaml import read_yaml
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Configuration:
 
 def read_config(folder: RunFolder) -> dict[str, Any]:
     """Read the ``config.yaml`` of a run."""
-    return dict(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
+    return dict(read_yaml(folder.config) or {})
 
 
 def describe(

@@ -15,7 +15,7 @@ from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
 from lifelong.run.configuration import describe_longer
 from lifelong.run.evaluate import evaluate
-from lifelong.run.longer import Learnt, check_extends, objects_of_longer
+from lifelong.run.extension import Learnt, check_extends, objects_of_longer
 from lifelong.run.making import make_checkpoint, make_trainer_arguments
 from lifelong.run.options import RunOptions
 from lifelong.run.train import train

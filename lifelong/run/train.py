@@ -15,10 +15,10 @@ from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
 from lifelong.run.changes import changed_settings, check_unchanged, without_sources
 from lifelong.run.configuration import Configuration, read_config
+from lifelong.run.extension import say_what_is_learnt
 from lifelong.run.folder import RunFolder, launched_folder
 from lifelong.run.launch import decided_by_first
 from lifelong.run.loggers import MetricsCSV, WandB
-from lifelong.run.longer import say_what_is_learnt
 from lifelong.run.mirror import CopyCheckpoints, local_checkpoint
 from lifelong.run.options import RunOptions
 from lifelong.run.sentences import in_one_sentence
@@ -26,7 +26,6 @@ from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.run.trainer_values import check_trainer_values
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.lost_process import with_others
-from lifelong.training.optimizer import renew_settings
 from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
@@ -86,19 +85,7 @@ class KeepConfig(L.Callback):
 
     def __init__(self, folder: RunFolder, configuration: Configuration) -> None:
         self.folder, self.configuration = folder, configuration
-        self._settings: list[list[dict[str, Any]]] = []
         self._is_kept = False
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note the settings of optimizers that are others than the run's, before those of the checkpoint are loaded."""
-        before, now = read_config(self.folder), self.configuration.content
-        if trainer.lr_scheduler_configs == [] and before.get("optimizer") != now.get("optimizer"):
-            self._settings = [[dict(group) for group in made.param_groups] for made in trainer.optimizers]
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give optimizers these settings back; a schedule decides the rate by itself."""
-        for made, settings in zip(trainer.optimizers, self._settings, strict=False):
-            renew_settings(made, settings)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int

@@ -77,15 +77,35 @@ def _is_free(group: dict[str, Any]) -> bool:
     return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
 
 
-def renew_settings(optimizer: Optimizer, settings: Sequence[Mapping[str, Any]]) -> None:
-    """Give an optimizer whose state was loaded the settings of this run, its learning rate among them.
+def plain_settings(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Return the settings of each group of an optimizer that are plain values, for checkpoints.
+
+    Example:
+        >>> plain_settings(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.5))[0]["lr"]
+        0.5
+    """
+    plain = (bool, int, float, str, tuple, type(None))
+    return [{name: v for name, v in group.items() if isinstance(v, plain)} for group in optimizer.param_groups]
+
+
+def renew_settings(
+    optimizer: Optimizer, before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], *, scheduled: bool
+) -> None:
+    """Give an optimizer whose state was loaded those settings that were changed since.
+
+    What training itself has changed, such as a rate that a callback lowers, stays as the checkpoint has it.
 
     Args:
         optimizer: that goes on from a checkpoint.
-        settings: of each of its groups, as they were made.
+        before: its :func:`plain_settings` as they were made for the checkpoint.
+        now: as they are made now.
+        scheduled: a schedule decides the learning rate, and goes on as it was.
     """
-    for group, made in zip(optimizer.param_groups, settings, strict=True):
-        group.update({name: value for name, value in made.items() if name != "params"})
+    for group, theirs, ours in zip(optimizer.param_groups, before, now, strict=False):
+        changed = {name: value for name, value in ours.items() if theirs.get(name, value) != value}
+        if scheduled and "lr" in changed:
+            log.warning("the schedule goes on with the learning rate of the checkpoint, not with %s", changed.pop("lr"))
+        group.update(changed)
 
 
 def _without_foreign(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:

@@ -23,8 +23,8 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import Chain, Step, Strategy
 from lifelong.training.compatibility import check_compatible, check_example
 from lifelong.training.finite_loss import UncheckedLosses
+from lifelong.training.growth import check_domains, grow_heads, lengthen, with_grown_heads
 from lifelong.training.identity import check_identity, describe_example, make_example, misfit
-from lifelong.training.longer import check_domains, lengthen, with_grown_heads
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
     OptimizerCallable,
@@ -33,6 +33,8 @@ from lifelong.training.optimizer import (
     lay_out_state,
     make_optimizer,
     make_scheduler,
+    plain_settings,
+    renew_settings,
 )
 from lifelong.training.running_statistics import average_running_statistics, check_shared_batches
 from lifelong.training.sharding import check_not_sharded
@@ -81,6 +83,8 @@ class StreamModule(L.LightningModule):
         self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
         self._position: Position | None = None
         self._losses = UncheckedLosses()
+        self._settings: list[dict[str, Any]] = []
+        self._settings_before: list[dict[str, Any]] = []
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
@@ -131,6 +135,7 @@ class StreamModule(L.LightningModule):
             return None
         is_sparse = any(getattr(module, "sparse", False) for module in self.modules())
         optimizer = make_optimizer(self.optimizer, self.parameters(), fuse=not is_sparse)
+        self._settings = plain_settings(optimizer)
         if self.strategies.overrides("stepped"):
             # Not at the end of the batch: a callback may save a checkpoint before that.
             optimizer.register_step_post_hook(lambda *_: self._call_stepped())
@@ -149,12 +154,10 @@ class StreamModule(L.LightningModule):
         if self.trainer.current_epoch >= len(self.data.stream.experiences):
             self.trainer.should_stop = True
             return
-        if (number := self.trainer.current_epoch) in self.data.stream.absent:
-            name = self.data.stream.domains[number]
-            raise ValueError(
-                f"experience {number + 1} ({name}) is to be learnt, and its examples are not at hand: give its data "
-                "among --data.sources again"
-            )
+        self.data.check_at_hand(self.trainer.current_epoch)
+        for made in self.trainer.optimizers:
+            is_scheduled = bool(self.trainer.lr_scheduler_configs)
+            renew_settings(made, self._settings_before, self._settings, scheduled=is_scheduled)
         # Labelled examples go through the network in one pass, whatever the plan.
         if self.runner.plan != "measure" or self.learner.unit != "tasks":
             return
@@ -320,6 +323,7 @@ class StreamModule(L.LightningModule):
         self._check_losses()
         size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
         checkpoint["lifelong"] = self.identity() | size | {"domains": self.data.stream.plain_records}
+        checkpoint["lifelong"]["optimizer"] = self._settings
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take weights, and what strategies keep, from a checkpoint; refuse what does not fit in one sentence."""
@@ -334,13 +338,13 @@ class StreamModule(L.LightningModule):
         if theirs is None:
             check_identity(theirs, self.identity())
             return
+        self._settings_before = theirs.get("optimizer", [])
         if not self._has_stream:
             self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
         else:
             check_domains(theirs.get("domains", ()), self.data.stream)
-        grows = int(theirs["n_classes"]) < self.learner.n_classes
-        head = checkpoint["state_dict"].get("learner.network.head.weight", ())
-        self.learner.grow(max(len(head), self.learner.n_classes if grows else 0))
-        check_identity(with_grown_heads(theirs, self.learner) if grows else theirs, self.identity())
-        if grows:
+        if grow_heads(checkpoint, self.learner):
+            check_identity(with_grown_heads(theirs, self.learner), self.identity())
             lengthen(checkpoint, self.learner, self.strategies, list(self.parameters()), self.data.seed)
+        else:
+            check_identity(theirs, self.identity())

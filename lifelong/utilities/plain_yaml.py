@@ -40,16 +40,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the plain values of a YAML text, once it is known how many they are.
-
-    Args:
-        text: the YAML.
-
-    Raises:
-        ValueError: when aliases repeat too much, or a value contains itself.
-        RecursionError: when it is nested too deeply.
-        yaml.YAMLError: when it is no YAML.
-    """
+    """Return the plain values of a YAML text that :func:`check_aliases` lets pass."""
     check_aliases(text)
     return yaml.safe_load(text)
 

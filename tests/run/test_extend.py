@@ -22,15 +22,8 @@ from lifelong.training.checkpoint import StreamCheckpoint
 from strategies import EWC, AdapterBank, Budget, Replay
 from tests.command_line import error_of, run_here
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("folder_of_its_own")]
 QUIET: dict[str, Any] = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False}
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
-    monkeypatch.setattr("sys.argv", ["lifelong"])
 
 
 def glyphs(*styles: str) -> Glyphs:
@@ -221,8 +214,8 @@ def test_it_says_what_is_learnt_and_what_is_not_at_hand(capsys: pytest.CaptureFi
     two_experiences()
     run_here("extend", "runs/a", f"--data.sources=[{option('silhouettes')}]")
     printed = capsys.readouterr().out
-    assert "the stream: strokes, textures, silhouettes" in printed
-    assert "not at hand, and so not evaluated: strokes, textures" in printed
+    assert "the stream: strokes → textures → silhouettes" in printed
+    assert "not at hand, and so not evaluated: strokes; textures" in printed
 
 
 def test_the_same_command_again_learns_nothing_twice() -> None:

@@ -21,15 +21,8 @@ from lifelong.networks import MLP
 from strategies import EWC, Budget, Replay
 from tests.command_line import run_here
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("folder_of_its_own")]
 QUIET: dict[str, Any] = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False}
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
-    monkeypatch.setattr("sys.argv", ["lifelong"])
 
 
 def glyphs(**settings: Any) -> EpisodicDataModule:

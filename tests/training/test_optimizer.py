@@ -17,7 +17,7 @@ from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.strategy import Strategy
-from lifelong.training.optimizer import make_optimizer
+from lifelong.training.optimizer import make_optimizer, plain_settings, renew_settings
 from tests.toys import Toy, fit, make_learner, module_of, same, toy_data, weights
 
 SGD = partial(torch.optim.SGD, lr=1.0)
@@ -181,3 +181,15 @@ def test_sparse_gradients_are_not_fused() -> None:
     data = ExampleDataModule([Words(1)], batch_size=8, steps_per_experience=2, split=(0.2, 0.2))
     fit(module, data)
     assert module.trainer.optimizers[0].param_groups[0]["fused"] is None
+
+
+@pytest.mark.parametrize(("asked", "scheduled", "used"), [(0.1, False, 0.05), (0.2, False, 0.2), (0.2, True, 0.05)])
+def test_a_setting_that_was_changed_is_used_and_no_other(
+    asked: float, scheduled: bool, used: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = plain_settings(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.1))
+    now = plain_settings(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=asked))
+    loaded = torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.05)  # lowered in training
+    renew_settings(loaded, before, now, scheduled=scheduled)
+    assert loaded.param_groups[0]["lr"] == used
+    assert ("goes on with the learning rate of the checkpoint" in caplog.text) == scheduled

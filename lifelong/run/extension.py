@@ -1,4 +1,4 @@
-"""Sources of a longer stream: those of a finished run, present or absent, and new ones."""
+"""The extension of a finished run: the sources of its longer stream, at hand or absent, and new ones."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def say_what_is_learnt(data: StreamDataModule) -> None:
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return
     names = [data.stream.domains[number] for number in range(data.stream.n_learnt)]
-    print(f"the stream: {', '.join(names)}", flush=True)
+    print(f"the stream: {' → '.join(names)}", flush=True)
     if data.stream.absent:
-        absent = ", ".join(data.stream.domains[number] for number in sorted(data.stream.absent))
+        absent = "; ".join(data.stream.domains[number] for number in sorted(data.stream.absent))
         print(f"not at hand, and so not evaluated: {absent}", flush=True)
 
 

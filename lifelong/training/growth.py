@@ -1,4 +1,4 @@
-"""Taking a checkpoint into a longer stream: its domains first, and room for the classes that it does not know.
+"""The growth of a checkpoint that goes on with a longer stream: room for the classes that it does not know.
 
 Shapes: ``C`` classes of the checkpoint's stream, ``D`` features.
 """
@@ -54,6 +54,22 @@ def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
             f"the checkpoint has learnt {', '.join(learnt)} in this order, and the stream here begins with "
             f"{', '.join(stream.domains[: len(learnt)])}: keep the order, and give new sources after the old ones"
         )
+
+
+def grow_heads(checkpoint: Mapping[str, Any], learner: Learner) -> bool:
+    """Give a learner the outputs that a checkpoint has, and those that its longer stream needs.
+
+    Args:
+        checkpoint: that is loaded next.
+        learner: prepared for its stream.
+
+    Returns:
+        Whether the stream has more classes than that of the checkpoint.
+    """
+    grows = int(checkpoint["lifelong"]["n_classes"]) < learner.n_classes
+    head = checkpoint["state_dict"].get("learner.network.head.weight", ())
+    learner.grow(max(len(head), learner.n_classes if grows else 0))
+    return grows
 
 
 def lengthen(
