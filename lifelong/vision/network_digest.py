@@ -1,4 +1,4 @@
-"""What a network computes, as a hash: the same for the same weights and settings, wherever they were loaded from."""
+"""What a network computes, as a hash: the same for the same weights and settings, wherever they come from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, type(None), torch.Size)
-OF_TRAINING = ("training", "name_or_path")
-"""Attributes of modules that change no output in evaluation mode: the mode itself, and where weights were found."""
+NO_SETTINGS = {*vars(nn.Module()), "name_or_path"}
+"""Attributes of modules that change no output in evaluation mode: what all modules have, and where weights were."""
 KNOWN_BY_VERSION = ("lifelong", "torch", "timm", "transformers", "efficientnet_lite_pytorch")
 """Packages whose code is trusted to compute the same from one version to the next; any other code is in the hash."""
 
@@ -20,7 +20,8 @@ def network_digest(network: nn.Module) -> str:
     """Compute the SHA-256 of all that a network's output depends on, as hexadecimal digits.
 
     That is its parameters and buffers, the plain attributes of its modules (strides, sizes, names of modes), and the
-    source of classes that are a person's own, so that an edit of their ``forward`` makes another network.
+    source of classes that are a person's own, so that an edit of their ``forward`` makes another network. The ``head``
+    of a network that has ``features`` is no part of it.
 
     Args:
         network: any module.
@@ -33,10 +34,14 @@ def network_digest(network: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, module in network.named_modules():
+        if f"{name}.".startswith("head.") and hasattr(network, "features"):
+            continue
         digest.update(f"{name}:{type(module).__module__}.{type(module).__qualname__}:{_settings(module)}\n".encode())
     for kind in sorted({type(module) for module in network.modules()}, key=lambda kind: kind.__qualname__):
         digest.update(_source(kind))
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if name.startswith("head.") and hasattr(network, "features"):
+            continue
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()
@@ -44,7 +49,7 @@ def network_digest(network: nn.Module) -> str:
 
 def _settings(module: nn.Module) -> list[tuple[str, Any]]:
     settings = vars(module).items()
-    return sorted((name, _plain(value)) for name, value in settings if name not in OF_TRAINING and _is_plain(value))
+    return sorted((name, _plain(value)) for name, value in settings if name not in NO_SETTINGS and _is_plain(value))
 
 
 def _is_plain(value: Any) -> bool:
