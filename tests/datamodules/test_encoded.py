@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from datamodules import Encoded, Glyphs, Permuted, Rotated, Sinusoids, SplitClasses
+from datamodules import CIFAR10, Encoded, Glyphs, Permuted, Rotated, Sinusoids, SplitClasses
 from datamodules import encoded as module
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
+from lifelong.networks import Backbone
+from lifelong.run.recording import record
 from lifelong.vision import FrozenEncoder
 from tests.vision.networks import Counting, images
 
@@ -55,13 +59,12 @@ def test_features_are_those_of_each_domains_images() -> None:
         torch.testing.assert_close(after.x, expected.detach())
 
 
-def test_all_domains_are_encoded_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_domains_are_encoded_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together, network = encoded(Some())
     whole = [domain.x for domain in together.domains()]
     assert network.sizes["seen"] == [16]
     monkeypatch.setattr(module, "RESIDENT_BYTES", 8 * 48)
-    monkeypatch.setenv("LIFELONG_CACHE", "elsewhere")
-    monkeypatch.chdir(__import__("tempfile").mkdtemp())
+    monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "another"))
     apart, network = encoded(Some())
     for one, other in zip(whole, (domain.x for domain in apart.domains()), strict=True):
         torch.testing.assert_close(one, other)
@@ -95,6 +98,17 @@ def test_copies_keep_their_common_split_and_the_runs_seed() -> None:
     (one,), (other,) = permuted.with_seed(1).domains(), permuted.with_seed(2).domains()
     assert not torch.equal(one.x, other.x)
     assert network.n_images == 24
+
+
+def test_a_config_records_source_encoder_and_network() -> None:
+    network = Backbone(nn.Flatten(), image_size=4)
+    unrecorded: list[str] = []
+    found = record(Encoded(CIFAR10(), encoder=FrozenEncoder(network=network, batch_size=7)), "data", unrecorded)
+    assert found["class_path"] == "datamodules.Encoded"
+    assert found["init_args"]["encoder"]["class_path"] == "lifelong.vision.FrozenEncoder"
+    assert found["init_args"]["encoder"]["init_args"]["batch_size"] == 7
+    assert found["init_args"]["encoder"]["init_args"]["network"]["class_path"] == "lifelong.networks.Backbone"
+    assert unrecorded == ["data.encoder.network.network (Flatten)"]
 
 
 def test_what_is_no_image_is_named() -> None:

