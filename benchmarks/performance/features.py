@@ -20,7 +20,7 @@ from benchmarks.performance.suite import Row, Say, Settings, Table, now, ratios,
 from lifelong.networks import EfficientNetLite
 from lifelong.vision import FrozenEncoder
 
-BATCH, N_BLOCKS, N_IMAGES = 64, 5, 2000
+BATCH, N_BLOCKS, N_IMAGES = 64, 20, 500
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "EfficientNet-Lite0, 64 pixels": lambda: EfficientNetLite(pretrained=False, image_size=64),
     "EfficientNet-Lite0, 128 pixels": lambda: EfficientNetLite(pretrained=False, image_size=128),

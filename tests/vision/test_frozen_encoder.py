@@ -70,6 +70,27 @@ def test_images_are_resized_by_an_antialiased_cubic() -> None:
     torch.testing.assert_close(encoder(Counting()).encode(x).shape, torch.Size([2, 6]))
 
 
+def test_overshoots_of_the_cubic_are_cut() -> None:
+    edge = torch.zeros(1, 1, 4, 4)
+    edge[..., 2:] = 1
+    plain = F.interpolate(edge, (16, 16), mode="bicubic", antialias=True)
+    assert plain.amin() < -0.01
+    found = encoder(nn.Flatten(), image_size=16).encode(edge)
+    torch.testing.assert_close(found, plain.clamp(0, 1).flatten(1))
+
+
+def test_sizes_and_shapes_of_the_same_bytes_are_kept_apart() -> None:
+    class Corner(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :, -1, -1] + x[:, :, 0, -1]
+
+    x = images(2, shape=(1, 4, 16))
+    for inputs, size in ((x, None), (x, 3), (x.view(2, 1, 8, 8), 3), (x.view(2, 1, 8, 8), None)):
+        resized = inputs / 255 if size is None else F.interpolate(inputs / 255, (3, 3), mode="bicubic", antialias=True)
+        expected = Corner()(resized.clamp(0, 1))
+        torch.testing.assert_close(encoder(Corner(), image_size=size).encode(inputs), expected)
+
+
 def test_grey_becomes_colour_and_colour_grey() -> None:
     network, grey = Counting(), images(2, shape=(1, 4, 4))
     torch.testing.assert_close(encoder(network).encode(grey), by_hand(network, grey.expand(-1, 3, -1, -1)))
