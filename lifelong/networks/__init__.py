@@ -1,6 +1,8 @@
 """Networks, one file each."""
 
+from lifelong.networks.backbone import Backbone
 from lifelong.networks.conv4 import Conv4
+from lifelong.networks.efficientnet_lite import EfficientNetLite
 from lifelong.networks.from_checkpoint import FromCheckpoint
 from lifelong.networks.mlp import MLP
 from lifelong.networks.resnet12 import ResNet12
@@ -9,4 +11,15 @@ from lifelong.networks.transformer import Transformer
 from lifelong.networks.with_head import WithHead
 from lifelong.networks.with_probabilities import WithProbabilities
 
-__all__ = ["MLP", "Conv4", "FromCheckpoint", "ResNet12", "Timm", "Transformer", "WithHead", "WithProbabilities"]
+__all__ = [
+    "MLP",
+    "Backbone",
+    "Conv4",
+    "EfficientNetLite",
+    "FromCheckpoint",
+    "ResNet12",
+    "Timm",
+    "Transformer",
+    "WithHead",
+    "WithProbabilities",
+]
