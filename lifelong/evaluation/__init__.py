@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifelong.evaluation.adaptation_curve import AdaptationCurve
     from lifelong.evaluation.clustering import Clustering
+    from lifelong.evaluation.divergence import Divergence
+    from lifelong.evaluation.recency_bias import RecencyBias
+    from lifelong.evaluation.stability_gap import StabilityGap
 
-__all__ = ["AdaptationCurve", "Clustering"]
+__all__ = ["AdaptationCurve", "Clustering", "Divergence", "RecencyBias", "StabilityGap"]
 
-CALLBACKS = {"AdaptationCurve": "adaptation_curve", "Clustering": "clustering"}
+CALLBACKS = {
+    "AdaptationCurve": "adaptation_curve",
+    "Clustering": "clustering",
+    "Divergence": "divergence",
+    "RecencyBias": "recency_bias",
+    "StabilityGap": "stability_gap",
+}
 
 
 def __getattr__(name: str) -> Any:

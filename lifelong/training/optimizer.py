@@ -198,3 +198,21 @@ def check_schedule(scheduler: Any, n_steps: int) -> None:
                 name,
                 n_steps,
             )
+
+
+def set_gradients(parameters: Mapping[str, nn.Parameter], gradients: Mapping[str, Tensor]) -> None:
+    """Give parameters their gradients by name, laid out as they are; one that has none is not moved.
+
+    Args:
+        parameters: by name.
+        gradients: by the same names.
+
+    Example:
+        >>> weights = {"a": nn.Parameter(torch.zeros(2)), "b": nn.Parameter(torch.zeros(2))}
+        >>> set_gradients(weights, {"a": torch.ones(2)})
+        >>> weights["a"].grad, weights["b"].grad
+        (tensor([1., 1.]), None)
+    """
+    for name, parameter in parameters.items():
+        gradient = gradients.get(name)
+        parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)

@@ -29,12 +29,12 @@ from lifelong.training.optimizer import (
     LRSchedulerCallable,
     OptimizerCallable,
     check_schedule,
-    laid_out_as,
     lay_out_state,
     make_optimizer,
     make_scheduler,
     plain_settings,
     renew_settings,
+    set_gradients,
 )
 from lifelong.training.running_statistics import average_running_statistics, check_shared_batches
 from lifelong.training.sharding import check_not_sharded
@@ -156,9 +156,9 @@ class StreamModule(L.LightningModule):
             self.trainer.should_stop = True
             return
         self.data.check_at_hand(self.trainer.current_epoch)
+        now, scheduled = self._settings, bool(self.trainer.lr_scheduler_configs)
         for made in self.trainer.optimizers:
-            is_scheduled = bool(self.trainer.lr_scheduler_configs)
-            renew_settings(made, self._settings_before, self._settings, scheduled=is_scheduled)
+            renew_settings(made, self._settings_before, now, scheduled=scheduled)
         # Labelled examples go through the network in one pass, whatever the plan.
         if self.runner.plan != "measure" or self.learner.unit != "tasks":
             return
@@ -197,14 +197,13 @@ class StreamModule(L.LightningModule):
         if outputs is not None:
             nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
             if logs:
-                self._log_step(Step(batch, params, outputs, nothing, position), None)
+                self._log_step(Step(batch, params, outputs, nothing, position))
             return self._touch_all(nothing.sum())
         batch = self.strategies.rehearse(learner, batch, position, runner=runner)
         losses, outputs = runner.training_losses(learner, params, batch)
         step = Step(batch, params, outputs, losses, position)
         loss = runner.mean(losses, batch.weight)
-        loss_weight = self.strategies.loss_weight(learner, position, runner=runner)
-        if loss_weight != 1:
+        if (loss_weight := self.strategies.loss_weight(learner, position, runner=runner)) != 1:
             loss = loss_weight * loss
         penalty = self.strategies.penalty(learner, step, runner=runner)
         total = loss if penalty is None else loss + penalty
@@ -220,10 +219,8 @@ class StreamModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Let the strategies see, and change, the gradients of the whole batch, over all ranks."""
-        if not self._has_gradients:  # zeros, where processes share them: momentum and decay would still move weights
-            for parameter in self.parameters():
-                parameter.grad = None
-            return
+        if not self._has_gradients:  # but zeros where processes share them, by which momentum and decay move weights
+            return optimizer.zero_grad()
         if not self.strategies.overrides("observe", "project"):
             return
         # Strategies know the learner's parameters by the learner's own names.
@@ -233,9 +230,7 @@ class StreamModule(L.LightningModule):
         self.strategies.observe(self.learner, gradients, position, runner=self.runner)
         projected = self.strategies.project(self.learner, gradients, position, runner=self.runner)
         if projected is not gradients:
-            for name, parameter in parameters.items():
-                gradient = projected.get(name)
-                parameter.grad = None if gradient is None else laid_out_as(parameter, gradient)
+            set_gradients(parameters, projected)
 
     def _call_stepped(self) -> None:
         self.strategies.stepped(self.learner, self._current_position(), runner=self.runner)
@@ -263,10 +258,9 @@ class StreamModule(L.LightningModule):
     def on_train_end(self) -> None:
         """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
         self.runner = self.runner.without_graphs()
-        done, n_experiences = self.trainer.current_epoch, len(self.data.stream.experiences)
-        if self.trainer.max_epochs == done < n_experiences:
-            message = "the Trainer's max_epochs %d ended the stream after %d of its %d experiences"
-            log.warning(message, done, done, n_experiences)
+        done, n = self.trainer.current_epoch, len(self.data.stream.experiences)
+        if self.trainer.max_epochs == done < n:
+            log.warning("the Trainer's max_epochs %d ended the stream after %d of its %d experiences", done, done, n)
 
     def _touch_all(self, loss: Tensor) -> Tensor:
         # DDP waits for a gradient of every parameter, also of those that a strategy keeps out of the graph.
@@ -282,10 +276,9 @@ class StreamModule(L.LightningModule):
         self._losses.check_finite(self._name_experience)
 
     def _name_experience(self) -> str:
-        number = self.trainer.current_epoch
-        return f"experience {number + 1} ({self.data.stream.experiences[number].name})"
+        return f"experience {(n := self.trainer.current_epoch) + 1} ({self.data.stream.experiences[n].name})"
 
-    def _log_step(self, step: Step, penalty: Tensor | None) -> None:
+    def _log_step(self, step: Step, penalty: Tensor | None = None) -> None:
         values = step_measures(self.learner, self.strategies, step, penalty, runner=self.runner)
         self.log_dict(values, prog_bar=True, batch_size=len(step.batch))
 

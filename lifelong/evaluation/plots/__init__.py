@@ -6,6 +6,7 @@ Matplotlib is imported where it is used, so that a run without plots does not wa
 
 from lifelong.evaluation.plots.curves import adaptation_curve_figure, forgetting_curves_figure
 from lifelong.evaluation.plots.heat_map import accuracy_matrix_figure
+from lifelong.evaluation.plots.moments import moments_figure
 from lifelong.evaluation.plots.side_by_side import results_figure
 from lifelong.evaluation.plots.style import COLOURS, save_figure, title_above
 
@@ -14,6 +15,7 @@ __all__ = [
     "accuracy_matrix_figure",
     "adaptation_curve_figure",
     "forgetting_curves_figure",
+    "moments_figure",
     "results_figure",
     "save_figure",
     "title_above",

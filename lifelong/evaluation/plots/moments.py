@@ -1,0 +1,68 @@
+"""The scores of old domains at many moments while new ones are learnt.
+
+Shapes: ``K`` moments of an experience, ``D`` old domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lifelong.evaluation.plots.style import COLOURS, label, make_figure, title_above, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def moments_figure(
+    moments: Mapping[str, tuple[Sequence[int], Sequence[Sequence[float]]]],
+    domains: Sequence[str],
+    *,
+    title: str,
+    score_name: str,
+    percent: bool,
+) -> Figure:
+    """Draw the score of each old domain over the optimizer steps, with a line where an experience begins.
+
+    Args:
+        moments: by experience the steps ``K`` and the scores ``(K, D)`` of its old domains, the first ``D``.
+        domains: names.
+        title: above the figure.
+        score_name: what a score is.
+        percent: show hundredths as percent.
+
+    Example:
+        >>> moments = {"b": ([3, 5], [[0.9], [0.4]])}
+        >>> figure = moments_figure(moments, ["a", "b"], title="test", score_name="accuracy", percent=True)
+    """
+    figure = make_figure((7.2, 3.8))
+    axes = figure.add_subplot()
+    factor = 100 if percent else 1
+    for domain, name in enumerate(domains[:-1]):
+        points = [
+            (step, factor * scores[domain])
+            for steps, rows in moments.values()
+            for step, scores in zip(steps, rows, strict=True)
+            if domain < len(scores)
+        ]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=COLOURS[domain % len(COLOURS)], label=label(name))
+    for name, (steps, _) in moments.items():
+        axes.axvline(steps[0], color="0.6", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            label(name),
+            (steps[0], 1),
+            (3, -3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            rotation=90,
+            va="top",
+            fontsize=8,
+            color="0.4",
+        )
+    axes.set_xlabel("optimizer steps (dotted: an experience begins)")
+    axes.set_ylabel(with_unit(score_name, percent))
+    if len(domains) <= 13:
+        axes.legend(loc="lower left", fontsize=8)
+    title_above(figure, title)
+    return figure
