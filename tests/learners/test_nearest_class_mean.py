@@ -123,7 +123,7 @@ def test_unseen_classes_are_least_likely_and_no_answer_is_nan() -> None:
 def test_the_score_in_training_is_that_of_the_means_before() -> None:
     learner, data, told = learner_of(), one_pass("class", n=1, batch_size=4), []
     module = module_of(learner)
-    module._log_step = lambda step, penalty: told.append((step.losses, step.outputs))  # type: ignore[method-assign]
+    module._log_step = lambda step, penalty=None: told.append((step.losses, step.outputs))  # type: ignore[method-assign]
     fit(module, data, log_every_n_steps=2)
     assert len(told) == 1 + data.steps_per_experience // 2
     assert (told[0][1] == torch.finfo(torch.float32).min).all()
