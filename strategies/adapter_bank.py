@@ -23,8 +23,8 @@ from strategies.adapters.base import Adapters
 from strategies.adapters.class_gaussians import ClassGaussians, class_statistics
 from strategies.adapters.embedded import embed, embedded_experience
 from strategies.adapters.entry import add_entry, stacked, unstacked
-from strategies.adapters.head_rows import HEAD, HeadRows
-from strategies.adapters.merging import averaged, fused
+from strategies.adapters.head_rows import HeadRows
+from strategies.adapters.merging import averaged, fused, with_differences
 from strategies.adapters.signatures import Signatures, describe, held_out_loss, signature_of
 
 Router = Literal["signature", "support_loss", "entropy", "average", "fused"]
@@ -129,7 +129,7 @@ class AdapterBank(Adapters):
         if learner.unit == "tasks":
             self.signatures.add(describe(learner, visit, runner, self.n_signature_tasks))
         else:
-            self.gaussians.add(*class_statistics(learner, visit, self.own, runner))
+            self.gaussians.add(*class_statistics(learner, learner.meta_parameters(), visit, self.own, runner))
             self.heads.keep(learner, self.own)
         super().end(learner, visit, runner=runner)
 
@@ -194,10 +194,9 @@ class AdapterBank(Adapters):
     def _merged_answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
         """Return the answers of all entries merged into one, which knows what any of them knows."""
         if self._merged is None:
-            entries = [{key: value.to(learner.device) for key, value in e.items()} for e in self.entries]
-            self._merged = MERGED[self.router](params, entries) | self.heads.mean(params, self.classes)
-        merged = self._merged
-        changed = {n: merged[n] if n in HEAD else p + merged[n] if n in merged else p for n, p in params.items()}
+            added = MERGED[self.router](params, self.moved_entries(learner.device))
+            self._merged = with_differences(params, added) | self.heads.mean(params, self.classes)
+        changed = self._merged
         return EntryAnswers(learner, batch, runner, lambda _: changed, self.known(learner).any(0, keepdim=True))
 
     def _example_distances(self, learner: Learner, params: Params, batch: Episode, answers: EntryAnswers) -> Tensor:

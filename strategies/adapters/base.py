@@ -175,6 +175,10 @@ class Adapters(Strategy):
             self._stacked = {key: torch.stack([e[key] for e in self.entries]).to(like.device) for key in self.current}
         return self._stacked
 
+    def moved_entries(self, device: torch.device) -> list[Entry]:
+        """Return the entries on a device: those of a checkpoint are loaded on the CPU."""
+        return [{key: value.to(device) for key, value in entry.items()} for entry in self.entries]
+
     # -- checkpoint ---------------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:

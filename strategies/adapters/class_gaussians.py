@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lifelong.compute.params import Params
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.position import Visit
 from lifelong.learners.base import Learner
@@ -87,6 +88,16 @@ class ClassGaussians:
         whiten = torch.linalg.solve_triangular(lower, eye, upper=False).T
         return whiten, torch.cat(self.means).double() @ whiten
 
+    def linear_rule(self) -> list[tuple[Tensor, Tensor]]:
+        """Return for each experience weights ``(K, D)`` and biases ``(K,)`` of the best linear rule for its Gaussians.
+
+        ``W_c = Σ⁻¹ μ_c`` and ``b_c = −½ μ_cᵀ Σ⁻¹ μ_c``: outputs are log-likelihoods of the classes, up to a constant.
+        """
+        self._rule = self._rule or self._solve()
+        whiten, centres = self._rule
+        of_experiences = torch.split(centres, [len(means) for means in self.means])
+        return [(part @ whiten.T, -part.square().sum(1) / 2) for part in of_experiences]
+
     def state(self) -> dict[str, Any]:
         """Return all of it, for the checkpoint."""
         return {"means": joined(self.means), "scatter": self.scatter, "count": self.count}
@@ -97,17 +108,20 @@ class ClassGaussians:
         self._rule = None
 
 
-def class_statistics(learner: Learner, visit: Visit, classes: Tensor, runner: TaskRunner) -> tuple[Tensor, ...]:
-    """Return what :meth:`ClassGaussians.add` takes, of every training example of an experience, embedded by the trunk.
+def class_statistics(
+    learner: Learner, params: Params, visit: Visit, classes: Tensor, runner: TaskRunner
+) -> tuple[Tensor, ...]:
+    """Return what :meth:`ClassGaussians.add` takes, of every training example of an experience.
 
     Args:
-        learner: whose network is the trunk.
+        learner: whose network embeds them.
+        params: that it embeds with.
         visit: to the experience.
         classes: ``(K,)`` its classes.
         runner: adds up over all processes.
     """
     parts: list[tuple[Tensor, ...]] = []
-    for (features,), numbers in embedded_experience(learner, visit, [learner.meta_parameters()]):
+    for (features,), numbers in embedded_experience(learner, visit, [params]):
         exact, labels = features.double(), one_hot(places_among(numbers, classes), len(classes)).double()
         parts.append((labels.T @ exact, labels.sum(0), exact.T @ exact))
     return tuple(runner.sum(torch.stack(column).sum(0)) for column in zip(*parts, strict=True))

@@ -103,6 +103,44 @@ def differences(params: Params, entry: Entry) -> Params:
     return {name: value for name, value in add_entry(zeros, entry).items() if value is not zeros[name]}
 
 
+def squared_projections(entry: Entry, others: Entry) -> Tensor:
+    """Return how much of an entry lies along others, ``Σ_i Σ_θ ⟨Δ_θ, Δ_iθ⟩² / ‖Δ_iθ‖²`` over parameters ``θ``.
+
+    It is 0 where the entry adds to each parameter what is orthogonal to all that the others add to it, and does not
+    depend on the length of theirs.
+
+    Args:
+        entry: whose differences are ``Δ``.
+        others: entries as :func:`stacked` stacks them.
+
+    Example:
+        >>> others = stacked([{"w-full": torch.tensor([2.0, 0.0])}, {"w-full": torch.zeros(2)}])
+        >>> squared_projections({"w-full": torch.tensor([3.0, 4.0])}, others)
+        tensor(9.)
+    """
+    total = next(iter(entry.values()), torch.zeros(())).new_zeros(())
+    for key, value in entry.items():
+        if key.endswith(DOWN):
+            continue  # with its other half
+        if key.endswith(UP):
+            down = key.removesuffix(UP) + DOWN
+            theirs = (others[key], others[down])
+            inner = _low_rank_products((value[None], entry[down][None]), theirs)
+            lengths = _low_rank_products(theirs, theirs)
+        else:
+            rows = others[key].flatten(1)
+            inner, lengths = rows @ value.flatten(), rows.square().sum(1)
+        is_zero = lengths < torch.finfo(lengths.dtype).tiny
+        total = total + (inner.square() * lengths.masked_fill(is_zero, torch.inf).reciprocal()).sum()
+    return total
+
+
+def _low_rank_products(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
+    """Return ``⟨U D, U' D'⟩`` ``(E,)`` of matrices ``(E, n, r)`` times ``(E, r, m)``, without multiplying them out."""
+    (up, down), (up_too, down_too) = one, other
+    return ((up.mT @ up_too) * (down @ down_too.mT)).sum((1, 2))
+
+
 def stacked(entries: list[Entry]) -> Entry:
     """Stack entries in one tensor for each key: a file of a thousand of them is written as fast as its bytes."""
     return {key: torch.stack([entry[key] for entry in entries]) for key in entries[0]} if entries else {}

@@ -50,6 +50,11 @@ def fused(params: Params, entries: Sequence[Entry]) -> Params:
     return {name: signs[name] * magnitude for name, magnitude in largest.items()}
 
 
+def with_differences(params: Params, added: Params) -> Params:
+    """Return the parameters plus what is to be added to some of them."""
+    return {name: p + added[name] if name in added else p for name, p in params.items()}
+
+
 def _sums(of_entries: Iterable[Params]) -> Params:
     totals: dict[str, Tensor] = {}
     for of_entry in of_entries:

@@ -53,7 +53,9 @@ def test_statistics_do_not_depend_on_the_batch_size() -> None:
     for batch_size in (1, 7, 64):
         data = toy_examples("class", 2, batch_size=batch_size)
         visit = data.visit(1, torch.device("cpu"))
-        found.append(class_statistics(learner, visit, classes_of(visit.experience), TaskRunner()))
+        found.append(
+            class_statistics(learner, learner.meta_parameters(), visit, classes_of(visit.experience), TaskRunner())
+        )
     pool = data.stream.experiences[1].pools[0]
     assert found[0][1].tolist() == [len(rows) for rows in pool.members]
     for other in found[1:]:
@@ -64,3 +66,13 @@ def test_a_checkpoint_keeps_the_distances() -> None:
     gaussians, again, x = of([draw(0.0, 3.0), draw(9.0)]), ClassGaussians(), draw(1.0)[0].float()
     again.load(gaussians.state())
     assert torch.equal(again.distances(x), gaussians.distances(x))
+
+
+def test_the_linear_rule_is_the_posterior_of_the_classes() -> None:
+    gaussians, x = of([draw(0.0, 3.0), draw(-2.0)]), torch.cat(draw(0.5, -3.0))
+    weights, biases = (torch.cat(column) for column in zip(*gaussians.linear_rule(), strict=True))
+    covariance = gaussians.scatter / gaussians.count
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * covariance.trace() / 3 * torch.eye(3, dtype=torch.float64)
+    means = torch.cat(gaussians.means).double()
+    likelihoods = torch.stack([MultivariateNormal(mean, covariance).log_prob(x) for mean in means], 1)
+    torch.testing.assert_close((x @ weights.T + biases).softmax(1), likelihoods.softmax(1))
