@@ -19,7 +19,7 @@ from lifelong.learners.objective import one_hot
 from lifelong.utilities.checkpoint_file import read_checkpoint
 from lifelong.utilities.ranges import check_number
 from strategies.adapters.answers import EntryAnswers
-from strategies.adapters.base import Adapters
+from strategies.adapters.base import Adapters, outputs_with
 from strategies.adapters.class_gaussians import ClassGaussians, class_statistics
 from strategies.adapters.embedded import embed, embedded_experience
 from strategies.adapters.entry import add_entry, stacked, unstacked
@@ -197,7 +197,8 @@ class AdapterBank(Adapters):
             added = MERGED[self.router](params, self.moved_entries(learner.device))
             self._merged = with_differences(params, added) | self.heads.mean(params, self.classes)
         changed = self._merged
-        return EntryAnswers(learner, batch, runner, lambda _: changed, self.known(learner).any(0, keepdim=True))
+        known = self.known(learner).any(0, keepdim=True)
+        return EntryAnswers(batch, lambda _, some: outputs_with(learner, changed, some, runner), known)
 
     def _example_distances(self, learner: Learner, params: Params, batch: Episode, answers: EntryAnswers) -> Tensor:
         if self.router == "entropy":

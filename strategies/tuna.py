@@ -9,6 +9,7 @@ import math
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.compute.params import Params
@@ -17,13 +18,14 @@ from lifelong.data.episode import Episode
 from lifelong.data.kinds import StreamKind
 from lifelong.data.position import Visit
 from lifelong.learners.base import Learner
+from lifelong.learners.features import full_precision
 from lifelong.strategy import Step
 from lifelong.utilities.ranges import check_number
 from strategies.adapters.answers import EntryAnswers, entropy
-from strategies.adapters.base import Adapters
+from strategies.adapters.base import Adapters, outputs_with
 from strategies.adapters.class_gaussians import ClassGaussians, class_statistics
+from strategies.adapters.embedded import embed
 from strategies.adapters.entry import squared_projections
-from strategies.adapters.head_rows import HEAD
 from strategies.adapters.merging import fused, with_differences
 
 
@@ -35,7 +37,7 @@ class TUNA(Adapters):
     (:func:`~strategies.adapters.merging.fused`). Rows of the head that were trained in different experiences do not
     compare, so from the second one on the head is aligned: it is the best linear rule for Gaussians of one covariance
     around the class means (:class:`~strategies.adapters.class_gaussians.ClassGaussians`), each in the embedding of its
-    own entry, ``o_c = μ_cᵀ Σ⁻¹ f − ½ μ_cᵀ Σ⁻¹ μ_c``.
+    own entry at unit length, ``o_c = μ_cᵀ Σ⁻¹ f − ½ μ_cᵀ Σ⁻¹ μ_c``.
 
     While an entry ``b`` is trained, it is held away from earlier ones by the penalty
     ``λ Σ_e Σ_θ ⟨Δ_bθ, Δ_eθ⟩² / ‖Δ_eθ‖²`` over the parameters ``θ`` that entries change. For class-incremental streams
@@ -76,22 +78,14 @@ class TUNA(Adapters):
         self.orthogonality, self.align = orthogonality, align
         self.gaussians = ClassGaussians()
         self._universal: Params | None = None
-        self._head: Params | None = None
-
-    def attach(self, learner: Learner) -> None:
-        """Size an entry after the learner's network; refuse a head that cannot be aligned."""
-        super().attach(learner)
-        if self.align and any(name not in learner.meta_parameters() for name in HEAD):
-            raise ValueError(
-                "TUNA aligns the head, and this one has no bias: give it one, or set TUNA's align to false"
-            )
+        self._head: list[tuple[Tensor, Tensor]] | None = None
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Keep the entry, and the class means in its embedding."""
         super().end(learner, visit, runner=runner)
         if self.align:
-            params = super().with_entry(learner.meta_parameters(), len(self.entries) - 1)
-            self.gaussians.add(*class_statistics(learner, params, visit, self.own, runner))
+            params = self.with_entry(learner.meta_parameters(), len(self.entries) - 1)
+            self.gaussians.add(*class_statistics(learner, params, visit, self.own, runner, unit_length=True))
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
         """Return how much of the current entry lies along earlier ones; nothing while there are none."""
@@ -103,10 +97,6 @@ class TUNA(Adapters):
         """Drop what was derived from the entries."""
         super().forget_copies()
         self._universal = self._head = None
-
-    def with_entry(self, params: Params, number: int) -> Params:
-        """Return the trunk's parameters with an entry added, and the aligned head."""
-        return super().with_entry(params, number) | self._aligned_head(params)
 
     def known(self, learner: Learner) -> Tensor:
         """Tell that every entry knows all classes so far, ``(E, C)``: their rows of the head are at hand."""
@@ -136,25 +126,38 @@ class TUNA(Adapters):
             "score_with_right_entry": learner.scores_of(right, batch),
         }
 
+    def answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
+        """Return what the entries answer, with the aligned head from the second experience on."""
+
+        def ask(number: int, some: Episode) -> Tensor:
+            return self._outputs(learner, self.with_entry(params, number), some, runner)
+
+        return EntryAnswers(batch, ask, self.known(learner))
+
     def _with_universal(
         self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner, specific: Tensor
     ) -> Tensor:
         if self._universal is None:
             self._universal = fused(params, self.moved_entries(learner.device))
-        changed = with_differences(params, self._universal) | self._aligned_head(params)
-        universal = EntryAnswers(learner, batch, runner, lambda _: changed, self.known(learner)[:1]).of_entry(0)
-        return (torch.logaddexp(specific, universal) - math.log(2))[:, None]
+        changed = with_differences(params, self._universal)
+        known = self.known(learner)[:1]
+        universal = EntryAnswers(batch, lambda _, some: self._outputs(learner, changed, some, runner), known)
+        return (torch.logaddexp(specific, universal.of_entry(0)) - math.log(2))[:, None]
 
-    def _aligned_head(self, params: Params) -> Params:
-        """Return the head's parameters as aligned; nothing in the first experience, whose rows do compare."""
+    def _outputs(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> Tensor:
+        """Return the outputs ``(B, N)`` by the aligned head, or in the first experience by the learner's own."""
         if not self.align or len(self.entries) < 2:
-            return {}
-        if self._head is None:
-            heads = [params[name].detach().clone() for name in HEAD]
-            for classes, rule in zip(self.classes, self.gaussians.linear_rule(), strict=True):
-                for head, rows in zip(heads, rule, strict=True):
-                    head[classes.to(head.device)] = rows.to(head)
-            self._head = dict(zip(HEAD, heads, strict=True))
+            return outputs_with(learner, params, batch, runner)
+        features = F.normalize(embed(learner, params, batch), dim=-1)
+        outputs = features.new_full((len(batch), learner.n_classes), -torch.inf)
+        with full_precision(features):
+            for classes, (weight, bias) in zip(self.classes, self._rule(), strict=True):
+                outputs[:, classes.to(outputs.device)] = features @ weight.to(features).T + bias.to(features)
+        assert batch.classes is not None
+        return outputs.gather(1, batch.classes.clamp_min(0))
+
+    def _rule(self) -> list[tuple[Tensor, Tensor]]:
+        self._head = self._head or self.gaussians.linear_rule()
         return self._head
 
     # -- checkpoint -----------------------------------------------------------------------------------------------

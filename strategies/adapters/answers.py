@@ -12,10 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lifelong.compute.params import Params
-from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
-from lifelong.learners.base import Learner
 
 
 @dataclass(frozen=True)
@@ -26,17 +23,13 @@ class EntryAnswers:
     their own entry. Where no entry knows any of the ways, all of them answer.
 
     Args:
-        learner: asked with the parameters of an entry.
         batch: the examples, each the one query of a task.
-        runner: runs the learner.
-        params_of: returns the parameters with an entry.
+        ask: returns the outputs ``(B, N)`` of an entry for the ways of some examples.
         known: ``(E, C)`` whether an entry knows a class.
     """
 
-    learner: Learner
     batch: Episode
-    runner: TaskRunner
-    params_of: Callable[[int], Params]
+    ask: Callable[[int, Episode], Tensor]
     known: Tensor
 
     @property
@@ -63,11 +56,10 @@ class EntryAnswers:
         """
         batch = self.batch if rows is None else self.batch.take(rows)
         assert batch.classes is not None
-        logits = self.runner.rerouted(lambda p, sx, sy: p).outputs(self.learner, self.params_of(number), batch)[:, 0]
         present = batch.classes >= 0
         knows = self.known[number][batch.classes.clamp_min(0)] & present
         knows = knows | (present & ~knows.any(-1, keepdim=True))
-        return logits.masked_fill(~knows, -torch.inf).log_softmax(-1)
+        return self.ask(number, batch).masked_fill(~knows, -torch.inf).log_softmax(-1)
 
     def of_best(self, best: Tensor) -> Tensor:
         """Return the answers ``(B, N)`` of each example's own entry ``(B,)``, each asked about its examples alone."""

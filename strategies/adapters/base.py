@@ -167,7 +167,11 @@ class Adapters(Strategy):
 
     def answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
         """Return what the entries answer, each among the classes that it knows."""
-        return EntryAnswers(learner, batch, runner, lambda n: self.with_entry(params, n), self.known(learner))
+
+        def ask(number: int, some: Episode) -> Tensor:
+            return outputs_with(learner, self.with_entry(params, number), some, runner)
+
+        return EntryAnswers(batch, ask, self.known(learner))
 
     def stack(self, like: Tensor) -> dict[str, Tensor]:
         """Return all entries as one tensor ``(E, …)`` for each key, on the device of another tensor."""
@@ -190,6 +194,11 @@ class Adapters(Strategy):
         self.classes, self.own = parted(state["classes"]), state["own"]
         self.entries = unstacked(state["entries"]) or [{} for _ in self.classes]  # a head alone has no entry
         self.forget_copies()
+
+
+def outputs_with(learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> Tensor:
+    """Return the learner's outputs ``(B, N)`` for labelled examples, with parameters that are not routed again."""
+    return runner.rerouted(lambda p, sx, sy: p).outputs(learner, params, batch)[:, 0]
 
 
 def _check_examples(learner: Learner, name: str) -> None:

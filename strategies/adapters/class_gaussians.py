@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.compute.params import Params
@@ -109,7 +110,7 @@ class ClassGaussians:
 
 
 def class_statistics(
-    learner: Learner, params: Params, visit: Visit, classes: Tensor, runner: TaskRunner
+    learner: Learner, params: Params, visit: Visit, classes: Tensor, runner: TaskRunner, *, unit_length: bool = False
 ) -> tuple[Tensor, ...]:
     """Return what :meth:`ClassGaussians.add` takes, of every training example of an experience.
 
@@ -119,9 +120,11 @@ def class_statistics(
         visit: to the experience.
         classes: ``(K,)`` its classes.
         runner: adds up over all processes.
+        unit_length: scale embeddings to it.
     """
     parts: list[tuple[Tensor, ...]] = []
     for (features,), numbers in embedded_experience(learner, visit, [params]):
-        exact, labels = features.double(), one_hot(places_among(numbers, classes), len(classes)).double()
+        exact = F.normalize(features.double(), dim=-1) if unit_length else features.double()
+        labels = one_hot(places_among(numbers, classes), len(classes)).double()
         parts.append((labels.T @ exact, labels.sum(0), exact.T @ exact))
     return tuple(runner.sum(torch.stack(column).sum(0)) for column in zip(*parts, strict=True))

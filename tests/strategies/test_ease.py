@@ -68,7 +68,7 @@ def test_prototypes_are_class_means_wherever_data_was_at_hand() -> None:
                     torch.testing.assert_close(row, features[y == c].mean(0), rtol=1e-4, atol=1e-5)
 
 
-def test_old_classes_are_mapped_by_similarity_in_their_own_subspace() -> None:
+def test_old_classes_are_mapped_by_similarity_where_both_are() -> None:
     old, new = torch.randn(5, 2, 3), torch.randn(4, 3, 3)
     owners = torch.tensor([0, 0, 1, 1, 0])
     for row, mapped in enumerate(map_prototypes(old, owners, new)):

@@ -20,7 +20,7 @@ WAYS = torch.tensor([[0, 1, 2, 3], [2, 3, -1, -1], [1, 4, -1, -1], [4, -1, -1, -
 DISTANCES = torch.tensor([[1.0, 0.0, 7.0, 3.0], [0.5, 2.0, 0.0, 4.0]])
 
 
-def asked(rows: Tensor | slice = slice(None), n_entries: int = 2) -> EntryAnswers:
+def asked(rows: Tensor | slice = slice(None)) -> EntryAnswers:
     """Entries that shift the head's bias, asked about four examples."""
     learner = make_classifier(n_outputs=5)
     learner.prepare(5)
@@ -29,23 +29,17 @@ def asked(rows: Tensor | slice = slice(None), n_entries: int = 2) -> EntryAnswer
     params = learner.meta_parameters()
     shifts = torch.tensor([[0.0, 1.0, 2.0, -1.0, 0.5], [1.0, -1.0, 0.0, 2.0, 0.0]])
 
-    def params_of(number: int) -> dict[str, Tensor]:
-        return params | {"network.head.bias": params["network.head.bias"] + shifts[number]}
+    def ask(number: int, some: Episode) -> Tensor:
+        shifted = params | {"network.head.bias": params["network.head.bias"] + shifts[number]}
+        with torch.no_grad():
+            return TaskRunner().outputs(learner, shifted, some)[:, 0]
 
-    with torch.no_grad():
-        return EntryAnswers(learner, batch, TaskRunner(), params_of, KNOWN[:n_entries])
+    return EntryAnswers(batch, ask, KNOWN)
 
 
 def by_hand(number: int, row: int) -> list[float]:
     """``p(c | e, x)`` over the ways that the entry knows, in a loop."""
-    answers = asked()
-    network = answers.learner.network
-    with torch.no_grad():
-        logits = torch.func.functional_call(
-            network,
-            {name.removeprefix("network."): p for name, p in answers.params_of(number).items()},
-            (answers.batch.query_x[row],),
-        )[0].tolist()
+    logits = dict(zip(WAYS[row].tolist(), asked().ask(number, asked().batch)[row].tolist(), strict=True))
     ways = [c for c in WAYS[row].tolist() if c >= 0]
     knows = [c for c in ways if KNOWN[number, c]] or ways
     total = sum(math.exp(logits[c]) for c in knows)
