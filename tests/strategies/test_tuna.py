@@ -9,9 +9,11 @@ from torch import Tensor
 
 from lifelong.data.episode import Episode
 from lifelong.evaluation.evaluator import Evaluator
+from lifelong.learners import Classifier
+from lifelong.networks import MLP
 from lifelong.networks.heads import apply_embedding
 from lifelong.training.stream_module import StreamModule
-from strategies import TUNA
+from strategies import EASE, TUNA
 from strategies.adapters.answers import entropy
 from strategies.adapters.entry import Entry, add_entry, differences, empty_entry, squared_projections, stacked
 from tests.strategies.test_adapter_bank_on_examples import apart, evaluated, respond
@@ -142,3 +144,16 @@ def test_a_head_is_aligned_by_class_means_in_its_own_embeddings() -> None:
             features = apply_embedding(module.learner.network, changed, batch.query_x[:, 0])
         for c, mean in zip(tuna.classes[number].tolist(), tuna.gaussians.means[number], strict=True):
             torch.testing.assert_close(mean, F.normalize(features[y == c], dim=1).mean(0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [TUNA, EASE])
+def test_a_linear_head_alone_needs_no_entries(make: Any) -> None:
+    torch.manual_seed(0)
+    module = module_of(Classifier(MLP(n_inputs=4, hidden=[], n_outputs=12)), [make()])
+    evaluator = fit(module, apart(shift=1.0))
+    again = module_of(Classifier(MLP(n_inputs=4, hidden=[], n_outputs=12)), [make()])
+    again.learner.prepare(12)
+    again.load_state_dict(module.state_dict())
+    batch = evaluated(apart(shift=1.0), 1)
+    assert torch.equal(respond(again, batch), respond(module, batch))
+    assert evaluator.results.matrix[2].mean() > 0.5
