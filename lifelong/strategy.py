@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
-from lifelong.data.kinds import EVERY_STREAM, StreamKind
+from lifelong.data.kinds import EVERY_STREAM, StreamKind, Unit
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
 from lifelong.utilities.recorded import Recorded
@@ -116,6 +116,10 @@ class Strategy(Recorded, nn.Module):
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
         """Return outputs ``(B, Q, …)`` to be evaluated in place of the learner's own; None leaves them."""
         return None
+
+    def responds(self, unit: Unit) -> bool:
+        """Tell whether it answers in the learner's place on streams of a unit: where it overrides ``respond``."""
+        return overrides(self, "respond")
 
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner

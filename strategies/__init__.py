@@ -3,6 +3,7 @@
 from strategies.adapter_bank import AdapterBank
 from strategies.agem import AGEM
 from strategies.der import DER
+from strategies.ease import EASE
 from strategies.er_ace import ERACE
 from strategies.ewc import EWC
 from strategies.gdumb import GDumb
@@ -14,16 +15,19 @@ from strategies.memory.budget import Budget
 from strategies.packnet import PackNet
 from strategies.replay import Replay
 from strategies.si import SI
+from strategies.tuna import TUNA
 from strategies.weight_averaging import WeightAveraging
 
 __all__ = [
     "AGEM",
     "DER",
+    "EASE",
     "ERACE",
     "EWC",
     "GEM",
     "MAS",
     "SI",
+    "TUNA",
     "AdapterBank",
     "Budget",
     "GDumb",

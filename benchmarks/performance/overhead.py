@@ -59,6 +59,7 @@ MAKERS: dict[str, Callable[[], Strategy]] = {
     "AGEM": lambda: strategies.AGEM(**MEMORY),
     "AdapterBank": strategies.AdapterBank,
     "DER": lambda: strategies.DER(**MEMORY),
+    "EASE": strategies.EASE,
     "ERACE": lambda: strategies.ERACE(**MEMORY),
     "EWC": strategies.EWC,
     "GDumb": lambda: strategies.GDumb(**MEMORY, n_steps=100, batch_size=32),
@@ -69,6 +70,7 @@ MAKERS: dict[str, Callable[[], Strategy]] = {
     "PackNet": strategies.PackNet,
     "Replay": lambda: strategies.Replay(**MEMORY),
     "SI": strategies.SI,
+    "TUNA": strategies.TUNA,
     "WeightAveraging": strategies.WeightAveraging,
 }
 """Every strategy: a memory of 200 examples where it has one, else its defaults."""

@@ -246,7 +246,12 @@ class TaskRunner:
         return self.map(_routed(learner.score, self, params), learner, batch)  # type: ignore[no-any-return]
 
     def _whole(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor | None:
-        return None if self.is_routed else learner.batch_outputs(params, batch)
+        if self.is_routed:
+            if batch.support_x.shape[1]:
+                return None
+            # Without support sets nothing tells units apart: all have the same parameters.
+            params = self.route(params, batch.support_x[0], batch.support_y[0])
+        return learner.batch_outputs(params, batch)
 
     def _differentiable(
         self, learner: TaskLearner, function: Callable[[Params, Task], Any], params: Params, batch: Episode

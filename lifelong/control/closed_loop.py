@@ -24,7 +24,6 @@ from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import tables
 from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation
 from lifelong.evaluation.intervals import Row
-from lifelong.strategy import overrides
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.ranges import check_number
@@ -95,7 +94,7 @@ class ClosedLoop(AfterEvaluation, Recorded):
             return
         robots = self._robots(trainer)
         for strategy in stream_module(trainer).strategies:
-            if overrides(strategy, "respond"):
+            if strategy.responds("tasks"):
                 raise ValueError(
                     f"{type(strategy).__name__} answers whole tasks in the learner's place, which a controller cannot "
                     "ask for at every step: leave ClosedLoop out, or the strategy"

@@ -72,6 +72,7 @@ STRATEGIES: dict[str, dict[str, str]] = {
     "AGEM": {"n_reference": AT_ONCE},
     "AdapterBank": {"rank": COUNT, "temperature": RATE, "n_signature_tasks": COUNT},
     "DER": {"alpha": RATE, "beta": RATE, "n_replay": AT_ONCE},
+    "EASE": {"rank": COUNT, "alpha": RATE},
     "ERACE": {"n_replay": AT_ONCE, "weighting": RATE},
     "EWC": {"strength": RATE, "n_fisher_tasks": COUNT, "decay": SHARE},
     "GDumb": {"n_steps": COUNT, "batch_size": COUNT, "rate": POSITIVE, "last_rate": POSITIVE, "clip": POSITIVE}
@@ -83,6 +84,7 @@ STRATEGIES: dict[str, dict[str, str]] = {
     "PackNet": {"keep": "0 < real <= 1", "retrain": "0 <= real < 1"},
     "Replay": {"n_replay": AT_ONCE, "weighting": RATE},
     "SI": {"strength": RATE, "damping": POSITIVE},
+    "TUNA": {"rank": COUNT, "orthogonality": RATE},
     "WeightAveraging": {"decay": SHARE},
 }
 IMAGE = "1 <= whole <= 16384"

@@ -232,7 +232,7 @@ STREAMS = [
     of_examples("data.split=[-1,1]", "--data.split"),
     of_examples("model.network.n_outputs=3", "--model.network.n_outputs"),
     of_examples("model.loss=xyz", "--model.loss is xyz", "softmax"),
-    of_examples("strategies=[AdapterBank]", "AdapterBank", "--strategies"),
+    of_examples("strategies=[{class_path: AdapterBank, init_args: {router: support_loss}}]", "AdapterBank", "fused"),
     of_examples("strategies=[{class_path: PackNet}]", "PackNet", "--strategies"),
     of_examples("data.n_way=3", "--data.n_way"),
 ]

@@ -46,6 +46,7 @@ STRATEGIES: dict[str, dict[str, list[str]]] = {
     },
     "AGEM": {"n_reference": ["0"], "policy": ["xyz"]},
     "DER": {"alpha": ["-1"], "beta": ["-1"], "n_replay": ["0"]},
+    "EASE": {"rank": ["0"], "alpha": ["-1", ".nan"]},
     "ERACE": {"weighting": ["-1"], "n_replay": ["-1"]},
     "EWC": {"strength": ["-1", ".nan", ".inf"], "n_fisher_tasks": ["0"], "decay": ["-0.5", "1.5", ".nan"]},
     "GDumb": {
@@ -64,6 +65,7 @@ STRATEGIES: dict[str, dict[str, list[str]]] = {
     "PackNet": {"keep": ["0", "1.5"], "retrain": ["1", "-1"]},
     "Replay": {"n_replay": ["0"], "weighting": ["-1", ".nan"], "budget": ["{examples: -1}", "{examples: 1.5}"]},
     "SI": {"strength": ["-1"], "damping": ["0"]},
+    "TUNA": {"rank": ["0"], "orthogonality": ["-1"]},
     "WeightAveraging": {"decay": ["2", "-1", ".nan"]},
 }
 NETWORKS: dict[str, dict[str, list[str]]] = {

@@ -21,7 +21,18 @@ from lifelong.learners.base import Learner
 from lifelong.networks import MLP, Conv4
 from tests.compute.peak import peak
 from tests.interrupted import SaveAt
-from tests.toys import LEARNERS, fit, make_learner, module_of, random_episode, same, toy_data, weights
+from tests.toys import (
+    LEARNERS,
+    fit,
+    make_classifier,
+    make_learner,
+    module_of,
+    random_episode,
+    same,
+    toy_data,
+    toy_examples,
+    weights,
+)
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 WAYS: list[dict[str, Any]] = [
@@ -285,3 +296,22 @@ def test_a_runner_works_where_gradients_are_off() -> None:
     for other in found:
         assert not other.requires_grad
         torch.testing.assert_close(other, found[0], rtol=1e-4, atol=1e-5)
+
+
+def test_examples_without_support_sets_are_routed_in_one_pass() -> None:
+    learner, calls = make_classifier(), []
+    data = toy_examples("class", 1)
+    batch = data.draw_for_training(0, range(8)).gather(CPU)
+
+    def route(params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        calls.append(tuple(support_x.shape))
+        return params | {"network.head.bias": params["network.head.bias"] + 1}
+
+    params = learner.meta_parameters()
+    routed = TaskRunner().rerouted(route)
+    by_hand = TaskRunner().outputs(learner, route(params, batch.support_x[0], batch.support_y[0]), batch)
+    calls.clear()
+    assert torch.equal(routed.outputs(learner, params, batch), by_hand)
+    assert torch.equal(routed.scores(learner, params, batch), learner.scores_of(by_hand, batch))
+    assert torch.equal(routed.losses(learner, params, batch), learner.losses_of(by_hand, batch))
+    assert calls == [(0, 4)] * 3

@@ -95,9 +95,9 @@ def test_learns_a_stream_with_ragged_domains(scenario: Any, strategies: list[typ
     assert evaluator.matrix().shape == (3, 3, 2)
 
 
-def test_a_strategy_that_needs_support_sets_says_so() -> None:
-    with pytest.raises(ValueError, match="AdapterBank is made for streams of the kind few-shot, and this one is class"):
-        fit(classifier().float(), numbers(), [AdapterBank()])
+def test_a_router_that_needs_support_sets_says_so() -> None:
+    with pytest.raises(ValueError, match=r"AdapterBank.s router support_loss is not made for labelled examples"):
+        fit(classifier().float(), numbers(), [AdapterBank(router="support_loss")])
 
 
 @pytest.mark.parametrize("name", ["ProtoNet", "R2D2", "SimpleShot", "MAML"])

@@ -10,7 +10,7 @@ from lifelong.compute.runner import PlanName, TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.learners.pretrained import Pretrained
 from strategies import EWC, AdapterBank
-from strategies.adapter_bank import _add as with_entry
+from strategies.adapters.entry import add_entry as with_entry
 from tests.learners.exactness import check_finite_differences
 from tests.strategies.test_contract import CASES as STRATEGIES
 from tests.strategies.test_contract import MAKERS

@@ -20,7 +20,7 @@ from lifelong.learners import MAML, NoAdaptation
 from lifelong.networks import Transformer
 from lifelong.text import FrozenEncoder, Tokens
 from strategies import AdapterBank
-from strategies.adapter_bank import _add
+from strategies.adapters.entry import add_entry
 from tests.learners.exactness import check_finite_differences
 from tests.text.tiny import TEXTS, VOCABULARY, needs_extra, save_model, transformers_own
 from tests.text.words import Words
@@ -186,7 +186,7 @@ def test_each_domain_has_its_lora_and_old_domains_stay(model: str) -> None:
         learner.eval()
         entry, params = bank.entries[0], learner.meta_parameters()
         with torch.no_grad():
-            own = TaskRunner().rerouted(lambda p, *_: _add(p, entry)).outputs(learner, params, old)
+            own = TaskRunner().rerouted(lambda p, *_: add_entry(p, entry)).outputs(learner, params, old)
             weights = torch.cat([p.flatten() for p in net.parameters()])
             seen.append((own, module.runner.outputs(learner, params, old), weights))
         learner.train()

@@ -10,7 +10,8 @@ from lifelong.learners.base import Learner
 from lifelong.networks import WithHead
 from lifelong.strategy import Chain
 from strategies import AdapterBank
-from strategies.adapter_bank import _add, _signature
+from strategies.adapters.entry import add_entry
+from strategies.adapters.signatures import describe, signature_of
 from tests.toys import AtEnd, fit, make_learner, module_of, random_episode, same, toy_data, weights
 
 RUNNER = TaskRunner()
@@ -25,7 +26,7 @@ def test_a_zero_entry_is_the_trunk(kind: str) -> None:
     learner, adapters = make_learner("MAML", kind), bank()
     adapters.attach(learner)
     params = learner.meta_parameters()
-    changed = _add(params, dict(adapters.current.items()))
+    changed = add_entry(params, dict(adapters.current.items()))
     assert adapters.current
     assert all(torch.equal(changed[name], p) for name, p in params.items())
 
@@ -38,7 +39,7 @@ def test_the_centre_of_a_kernel_is_a_parallel_convolution(stride: int) -> None:
     learner.network = conv
     adapters.attach(learner)
     centre, bias = torch.randn(5, 3), torch.randn(5)
-    params = _add(learner.meta_parameters(), {"weight-centre": centre, "bias-full": bias})
+    params = add_entry(learner.meta_parameters(), {"weight-centre": centre, "bias-full": bias})
     assert set(adapters.current) == {"weight-centre", "bias-full"}
     x = torch.randn(2, 3, 9, 9)
     expected = conv(x) + F.conv2d(x, centre[..., None, None], bias, stride=stride)
@@ -125,7 +126,7 @@ def test_signatures_are_those_of_evaluation() -> None:
         def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:  # type: ignore[override]
             for training in (True, False):
                 learner.network.train(training)
-                found.append(adapters._describe(learner, visit, runner))
+                found.append(describe(learner, visit, runner, 8))
                 assert learner.network.training is training
             learner.network.train()
 
@@ -142,7 +143,7 @@ def test_a_learners_own_parameter_is_not_adapted() -> None:
     learner, adapters = R2D2(Scaled()), bank()
     adapters.attach(learner)
     params = learner.meta_parameters()
-    changed = _add(params, {key: p + 1 for key, p in adapters.current.items()})
+    changed = add_entry(params, {key: p + 1 for key, p in adapters.current.items()})
     different = {
         name for name in params if changed[name].shape != params[name].shape or (changed[name] != params[name]).any()
     }
@@ -151,9 +152,9 @@ def test_a_learners_own_parameter_is_not_adapted() -> None:
 
 def test_signatures_do_not_move_with_the_centre_of_simple_shot() -> None:
     learner, x = make_learner("SimpleShot"), random_episode().support_x[0]
-    before = _signature(learner, learner.meta_parameters(), x)
+    before = signature_of(learner, learner.meta_parameters(), x)
     learner.centre += 1.0  # type: ignore[operator]
-    torch.testing.assert_close(_signature(learner, learner.meta_parameters(), x), before, rtol=0, atol=0)
+    torch.testing.assert_close(signature_of(learner, learner.meta_parameters(), x), before, rtol=0, atol=0)
 
 
 def test_simple_shot_is_routed_right_while_its_centre_moves() -> None:
@@ -194,15 +195,15 @@ def test_texts_are_routed_by_their_embedding_alone() -> None:
     learner = NoAdaptation(WithHead(nn.EmbeddingBag(20, 4), n_features=4, n_outputs=3))
     bank, tokens = AdapterBank(), torch.randint(20, (6, 5))
     bank.attach(learner)
-    blocks = _signature(learner, learner.meta_parameters(), tokens)
+    blocks = signature_of(learner, learner.meta_parameters(), tokens)
     assert [len(block) for block in blocks] == [4, 4]
 
 
 def test_a_bank_is_saved_as_one_tensor_for_each_key() -> None:
     bank, again = AdapterBank(), AdapterBank()
     bank.entries = [{"a-full": torch.full((2,), float(i))} for i in range(3)]
-    bank.signatures = [{"mean": torch.full((4,), float(i))} for i in range(3)]
+    bank.signatures.replace([{"mean": torch.full((4,), float(i))} for i in range(3)])
     again.set_extra_state(bank.get_extra_state())
     assert [e["a-full"].tolist() for e in again.entries] == [[float(i)] * 2 for i in range(3)]
-    assert [s["mean"].tolist() for s in again.signatures] == [[float(i)] * 4 for i in range(3)]
+    assert [s["mean"].tolist() for s in again.signatures.of_experiences] == [[float(i)] * 4 for i in range(3)]
     assert all(isinstance(value, torch.Tensor) for value in bank.get_extra_state()["entries"].values())

@@ -20,7 +20,7 @@ from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
-from strategies import AGEM, DER, ERACE, EWC, GEM, MAS, SI, Budget, GDumb, ICaRL, Replay
+from strategies import AGEM, DER, EASE, ERACE, EWC, GEM, MAS, SI, TUNA, AdapterBank, Budget, GDumb, ICaRL, Replay
 from tests.processes import fit_in_processes
 from tests.toys import FewClasses, make_learner, module_of, toy_data
 
@@ -66,6 +66,18 @@ def icarl() -> Fit:
     return on_examples([ICaRL(budget=Budget(per_class=3), n_replay=5)], "sigmoid", batch_size=8, steps_per_experience=8)
 
 
+def bank() -> Fit:
+    return on_examples([AdapterBank(rank=1, start="nearest", frozen_from_start=True)], batch_size=8)
+
+
+def ease() -> Fit:
+    return on_examples([EASE(rank=1, frozen_from_start=True)], batch_size=8)
+
+
+def tuna() -> Fit:
+    return on_examples([TUNA(rank=1)], batch_size=8)
+
+
 @pytest.fixture
 def fits(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What one process and what two processes learn."""
@@ -103,7 +115,7 @@ def test_two_processes_find_the_importance_of_one(fits: tuple[dict[str, Any], di
             torch.testing.assert_close(one[parameter], two[parameter], rtol=1e-3, atol=1e-4 * largest)
 
 
-@pytest.mark.parametrize("fits", [gdumb, icarl], indirect=True)
+@pytest.mark.parametrize("fits", [gdumb, icarl, bank, ease, tuna], indirect=True)
 def test_two_processes_learn_and_answer_as_one(fits: tuple[dict[str, Any], dict[str, Any]]) -> None:
     torch.testing.assert_close(tensors(fits[0]), tensors(fits[1]), rtol=1e-4, atol=1e-6)
     assert fits[0]["strategy_bytes"] == fits[1]["strategy_bytes"]

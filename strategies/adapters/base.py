@@ -1,0 +1,220 @@
+"""What strategies share that freeze a trunk and train an entry of few parameters beside it in each experience.
+
+Shapes: ``E`` entries, ``C`` classes of the stream, ``K`` classes of one experience, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.compute.params import Params
+from lifelong.compute.plan import has_running_statistics
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import Unit
+from lifelong.data.position import Position, Visit
+from lifelong.learners.base import Learner
+from lifelong.networks.heads import has_head
+from lifelong.strategy import Strategy
+from lifelong.utilities.ranges import check_number
+from strategies.adapters.answers import EntryAnswers
+from strategies.adapters.embedded import classes_of
+from strategies.adapters.entry import DOWN, Entry, add_entry, empty_entry, joined, parted, stacked, unstacked
+from strategies.adapters.head_rows import HEAD
+
+
+class Adapters(Strategy):
+    """Train the trunk in the first experience, or never, and beside it an entry in each experience from then on.
+
+    Abstract: subclasses say how the entries answer. On streams of labelled examples an entry changes what lies below
+    the head. The head's rows are those of classes: an experience trains those of its own classes, and all others stay
+    as they are, whatever momentum or decay would make of them.
+
+    Args:
+        rank: rank of the updates of linear layers.
+        frozen_from_start: the trunk never trains, so the first experience has an entry to train as well: for a network
+            that is pre-trained.
+
+    Raises:
+        ValueError: when the rank is below 1, the network keeps running statistics, which no freezing of parameters
+            holds still, or examples cannot be answered one by one.
+    """
+
+    isolates_parameters: ClassVar[bool] = True
+
+    def __init__(self, *, rank: int, frozen_from_start: bool) -> None:
+        super().__init__()
+        check_number(f"{type(self).__name__}'s rank", rank, least=1, whole=True, hint=", 4 as a rule")
+        self.rank, self.frozen_from_start = rank, frozen_from_start
+        self.current = nn.ParameterDict()
+        self.entries: list[Entry] = []
+        self.own = torch.zeros(0, dtype=torch.int64)
+        """``(K,)`` classes of the experience that is learnt; none where tasks bring their own."""
+        self.classes: list[Tensor] = []
+        """By entry: the classes of its experience; empty where tasks bring their own."""
+        self._stacked: dict[str, Tensor] | None = None
+        self._held: Params = {}
+
+    # -- life of an entry ---------------------------------------------------------------------------------------------
+
+    def attach(self, learner: Learner) -> None:
+        """Size an entry after the learner's network; refuse what cannot be frozen."""
+        name = type(self).__name__
+        if has_running_statistics(learner.network):
+            raise ValueError(
+                f"{name} freezes its trunk, but running statistics of norm layers move on in every experience: "
+                "choose another norm (--model.network.norm batch, group, layer or instance), or another strategy"
+            )
+        of_examples = learner.unit == "examples"
+        if of_examples:
+            _check_examples(learner, name)
+        for key, value in empty_entry(learner.network, self.rank, with_head=not of_examples).items():
+            self.current[key] = nn.Parameter(value)
+
+    @property
+    def trunk_is_frozen(self) -> bool:
+        """Tell whether the trunk stays as it is: from the second experience on, or always."""
+        return bool(self.entries) or self.frozen_from_start
+
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Note the classes of the experience, and start its entry at zero."""
+        if learner.unit == "examples":
+            self.own = classes_of(visit.experience).to(learner.device)
+        if self.entries:
+            self.restart(self.entries[0], copies=False)
+
+    def restart(self, source: Entry, *, copies: bool) -> None:
+        """Start the current entry at zero, or at a copy of another one.
+
+        Args:
+            source: the other one, which also says where low-rank updates at zero begin.
+            copies: whether it is copied.
+        """
+        with torch.no_grad():
+            for key, parameter in self.current.items():
+                fresh = key.endswith(DOWN) or copies
+                parameter.copy_(source[key] if fresh else torch.zeros_like(parameter))
+
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Keep the entry."""
+        self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
+        if learner.unit == "examples":
+            self.classes.append(self.own.cpu())
+        self.forget_copies()
+
+    def forget_copies(self) -> None:
+        """Drop what was derived from the entries."""
+        self._stacked = None
+
+    def project(
+        self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Keep the trunk's gradients until it is frozen, and then those of the entry and of its rows of the head."""
+        frozen = self.trunk_is_frozen
+        kept = {name: g for name, g in gradients.items() if name.startswith("strategies.") == frozen}
+        if frozen and len(self.own):
+            heads = {name: gradients[name] for name in HEAD if name in gradients}
+            self._held = {name: learner.get_parameter(name).detach().clone() for name in heads}
+            kept |= {name: torch.where(self._is_own(g), g, torch.zeros_like(g)) for name, g in heads.items()}
+        return kept
+
+    def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
+        """Put back what momentum or decay moved in rows of the head that are not the experience's."""
+        with torch.no_grad():
+            for name, value in self._held.items():
+                parameter = learner.get_parameter(name)
+                parameter.copy_(torch.where(self._is_own(value), parameter, value))
+        self._held = {}
+
+    def _is_own(self, head: Tensor) -> Tensor:
+        rows = torch.zeros(len(head), dtype=torch.bool, device=head.device)
+        rows[self.own.to(head.device)] = True
+        return rows.reshape(-1, *[1] * (head.dim() - 1))
+
+    # -- answering ----------------------------------------------------------------------------------------------------
+
+    def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
+        """Return the trunk plus the current entry in training; in evaluation the trunk."""
+        if not (self.training and self.trunk_is_frozen):
+            return params
+        trains = HEAD if learner.unit == "examples" else ()
+        held = {name: p if name in trains else p.detach() for name, p in params.items()}
+        return add_entry(held, dict(self.current.items()))
+
+    @abstractmethod
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return what the entries answer."""
+
+    def responds(self, unit: Unit) -> bool:
+        """Tell that it answers for labelled examples alone; few-shot tasks are routed."""
+        return unit == "examples"
+
+    def known(self, learner: Learner) -> Tensor:
+        """Tell whether an entry knows a class, ``(E, C)``."""
+        known = torch.zeros(len(self.classes), learner.n_classes, dtype=torch.bool)
+        for row, classes in zip(known, self.classes, strict=True):
+            row[classes] = True
+        return known.to(learner.device)
+
+    def with_entry(self, params: Params, number: int) -> Params:
+        """Return the trunk's parameters with an entry added."""
+        like = next(iter(params.values()))
+        return add_entry(params, {key: stack[number] for key, stack in self.stack(like).items()})
+
+    def answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
+        """Return what the entries answer, each among the classes that it knows."""
+
+        def ask(number: int, some: Episode) -> Tensor:
+            return outputs_with(learner, self.with_entry(params, number), some, runner)
+
+        return EntryAnswers(batch, ask, self.known(learner))
+
+    def stack(self, like: Tensor) -> dict[str, Tensor]:
+        """Return all entries as one tensor ``(E, …)`` for each key, on the device of another tensor."""
+        if self._stacked is None:
+            self._stacked = {key: torch.stack([e[key] for e in self.entries]).to(like.device) for key in self.current}
+        return self._stacked
+
+    def moved_entries(self, device: torch.device) -> list[Entry]:
+        """Return the entries on a device: those of a checkpoint are loaded on the CPU."""
+        return [{key: value.to(device) for key, value in entry.items()} for entry in self.entries]
+
+    # -- checkpoint ---------------------------------------------------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the entries and the classes of their experiences, for the checkpoint."""
+        return {"entries": stacked(self.entries), "classes": joined(self.classes), "own": self.own}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the same from the checkpoint."""
+        self.classes, self.own = parted(state["classes"]), state["own"]
+        self.entries = unstacked(state["entries"]) or [{} for _ in self.classes]  # a head alone has no entry
+        self.forget_copies()
+
+
+def outputs_with(learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> Tensor:
+    """Return the learner's outputs ``(B, N)`` for labelled examples, with parameters that are not routed again."""
+    return runner.rerouted(lambda p, sx, sy: p).outputs(learner, params, batch)[:, 0]
+
+
+def _check_examples(learner: Learner, name: str) -> None:
+    network = learner.network
+    if not (has_head(network) and isinstance(network.head, nn.Linear)):
+        raise ValueError(
+            f"{name} needs a network with features and a linear head, and {type(network).__name__} has none: wrap it "
+            "in lifelong.networks.WithHead"
+        )
+    if type(learner).finish is not Learner.finish:
+        raise ValueError(
+            f"{name} answers with the network's outputs, and {type(learner).__name__} with what it takes from an "
+            f"experience at its end: set --model Classifier, or leave {name} out of --strategies"
+        )
+    if learner.transductive:
+        raise ValueError(
+            f"{name} answers each example by itself, and norm layers of {type(network).__name__} look at the whole "
+            "batch: choose another norm (--model.network.norm group, layer or instance)"
+        )

@@ -1,0 +1,130 @@
+"""Which experience an example is from, by Gaussians around the class means of each.
+
+Shapes: ``n`` examples, ``D`` features, ``E`` experiences, ``K`` classes of one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.position import Visit
+from lifelong.learners.base import Learner
+from lifelong.learners.features import full_precision, precise
+from lifelong.learners.objective import one_hot
+from strategies.adapters.embedded import embedded_experience, places_among
+from strategies.adapters.entry import joined, parted
+
+SHRINKAGE = 0.01
+"""Share of the covariance that is made round, so that it can be inverted where examples are few."""
+
+
+class ClassGaussians:
+    """Compare an embedding with the class means of each experience, all with one covariance.
+
+    ``d_e(x) = −log 1/K Σ_c exp(−½ (f(x) − μ_ec)ᵀ Σ⁻¹ (f(x) − μ_ec))`` is up to a constant the negative log-likelihood
+    of experience ``e``, whose classes are equally likely. ``Σ`` is the covariance around the class means that all
+    experiences share, of all their examples so far, shrunk a little towards a round one of the same trace.
+
+    Reference:
+        Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples", NeurIPS 2018 (class means
+        with a shared covariance). Difference: the mixture of an experience's classes, not the nearest one alone.
+
+    Example:
+        >>> gaussians = ClassGaussians()
+        >>> for centre in (0.0, 9.0):
+        ...     x = torch.tensor([[centre - 1], [centre + 1]], dtype=torch.float64)
+        ...     gaussians.add(x.sum(0, keepdim=True), torch.tensor([2.0]), x.T @ x)
+        >>> gaussians.distances(torch.tensor([[3.0]])).T.tolist()
+        [[4.5, 18.0]]
+    """
+
+    def __init__(self) -> None:
+        self.means: list[Tensor] = []
+        """By experience: ``(K, D)``."""
+        self.scatter = torch.zeros(0, 0, dtype=torch.float64)
+        """``(D, D)`` the sum of squares around the class means."""
+        self.count = 0.0
+        """Examples so far."""
+        self._rule: tuple[Tensor, Tensor] | None = None
+
+    def add(self, sums: Tensor, counts: Tensor, squares: Tensor) -> None:
+        """Take in an experience.
+
+        Args:
+            sums: ``(K, D)`` of the embeddings of each class, in double precision.
+            counts: ``(K,)`` their numbers, at least one each.
+            squares: ``(D, D)`` the sum of ``f fᵀ`` over all of them.
+        """
+        sums, counts, squares = sums.cpu(), counts.cpu().to(sums.dtype), squares.cpu()
+        means = sums / counts[:, None]
+        scatter = squares - sums.T @ means
+        self.scatter = self.scatter + scatter if self.means else scatter
+        self.means.append(means.float())
+        self.count += float(counts.sum())
+        self._rule = None
+
+    def distances(self, features: Tensor) -> Tensor:
+        """Return ``d_e`` ``(E, n)`` of embeddings ``(n, D)``."""
+        self._rule = self._rule or self._solve()
+        whiten, centres = (tensor.to(features) for tensor in self._rule)
+        with full_precision(features):
+            exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
+            halves = -torch.cdist(precise(features) @ whiten, centres, compute_mode=exact).square() / 2
+        of_experiences = torch.split(halves, [len(means) for means in self.means], dim=1)
+        return torch.stack([math.log(part.shape[1]) - part.logsumexp(1) for part in of_experiences])
+
+    def _solve(self) -> tuple[Tensor, Tensor]:
+        """Return ``W`` with ``W Wᵀ = Σ⁻¹`` and the means times ``W``; on the host, in double precision."""
+        covariance = self.scatter / self.count
+        eye = torch.eye(len(covariance), dtype=covariance.dtype)
+        scale = float(covariance.trace()) / len(covariance) or 1.0  # of one example a class nothing is known
+        lower = torch.linalg.cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * scale * eye)
+        whiten = torch.linalg.solve_triangular(lower, eye, upper=False).T
+        return whiten, torch.cat(self.means).double() @ whiten
+
+    def linear_rule(self) -> list[tuple[Tensor, Tensor]]:
+        """Return for each experience weights ``(K, D)`` and biases ``(K,)`` of the best linear rule for its Gaussians.
+
+        ``W_c = Σ⁻¹ μ_c`` and ``b_c = −½ μ_cᵀ Σ⁻¹ μ_c``: outputs are log-likelihoods of the classes, up to a constant.
+        """
+        self._rule = self._rule or self._solve()
+        whiten, centres = self._rule
+        of_experiences = torch.split(centres, [len(means) for means in self.means])
+        return [(part @ whiten.T, -part.square().sum(1) / 2) for part in of_experiences]
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it, for the checkpoint."""
+        return {"means": joined(self.means), "scatter": self.scatter, "count": self.count}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take all of it from the checkpoint."""
+        self.means, self.scatter, self.count = parted(state["means"]), state["scatter"], state["count"]
+        self._rule = None
+
+
+def class_statistics(
+    learner: Learner, params: Params, visit: Visit, classes: Tensor, runner: TaskRunner, *, unit_length: bool = False
+) -> tuple[Tensor, ...]:
+    """Return what :meth:`ClassGaussians.add` takes, of every training example of an experience.
+
+    Args:
+        learner: whose network embeds them.
+        params: that it embeds with.
+        visit: to the experience.
+        classes: ``(K,)`` its classes.
+        runner: adds up over all processes.
+        unit_length: scale embeddings to it.
+    """
+    parts: list[tuple[Tensor, ...]] = []
+    for (features,), numbers in embedded_experience(learner, visit, [params]):
+        exact = F.normalize(features.double(), dim=-1) if unit_length else features.double()
+        labels = one_hot(places_among(numbers, classes), len(classes)).double()
+        parts.append((labels.T @ exact, labels.sum(0), exact.T @ exact))
+    return tuple(runner.sum(torch.stack(column).sum(0)) for column in zip(*parts, strict=True))

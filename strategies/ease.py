@@ -1,0 +1,154 @@
+"""EASE: a subspace for each experience, prototypes in all of them, and those of old classes mapped into new ones.
+
+Shapes: ``B`` examples, ``N`` ways, ``E`` subspaces, ``D`` features, ``C`` classes of the stream, ``K`` classes so far.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.compute.params import Params
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.episode import Episode
+from lifelong.data.kinds import StreamKind
+from lifelong.data.position import Visit
+from lifelong.learners.base import Learner
+from lifelong.learners.features import full_precision
+from lifelong.learners.objective import one_hot
+from lifelong.utilities.ranges import check_number
+from strategies.adapters.base import Adapters
+from strategies.adapters.embedded import embed, embedded_experience, places_among
+
+
+class EASE(Adapters):
+    """Answer by cosines to class prototypes in the subspaces of all entries (expandable subspace ensemble, EASE).
+
+    ``o_c(x) = Σ_e w_ce cos(φ_e(x), p_ce)`` with ``φ_e`` the trunk's embedding with entry ``e``, ``p_ce`` the mean of
+    class ``c`` in it, and ``w_ce = 1`` in the subspace of the class's own experience, ``α`` in all others.
+
+    A class cannot be embedded by entries that come after its examples are gone. Its prototype in a new subspace ``b``
+    is put together from those of the new classes ``n``, by how similar they are to it in its own subspace ``t``:
+    ``p_cb = Σ_n softmax_n(cos(p_ct, p_nt)) p_nb``. For class-incremental streams alone.
+
+    An entry is trained with its rows of the head, which take no part in the answers. To let the new classes alone
+    compete in training, as in the paper, set ``--data.classes current``.
+
+    Args:
+        rank: rank of the updates of linear layers.
+        alpha: ``α``.
+        frozen_from_start: the network as it is made never trains: it is pre-trained. Otherwise the first experience
+            trains it, and the first subspace is its own.
+
+    Raises:
+        ValueError: when a setting is out of range, or the network keeps running statistics, looks at whole batches, or
+            has no linear head.
+
+    Reference:
+        Zhou, Sun, Ye & Zhan, "Expandable Subspace Ensemble for Pre-Trained Model-Based Class-Incremental Learning",
+        CVPR 2024. Differences: entries are differences to the trunk's parameters (:class:`~strategies.AdapterBank`),
+        not bottlenecks beside its layers; they are trained with a linear head, not a cosine one; the trunk without
+        an entry is no subspace of the ensemble.
+
+    Example:
+        >>> EASE(alpha=0.1).memory_bytes()
+        0
+    """
+
+    streams: ClassVar[frozenset[StreamKind]] = frozenset(("class",))
+
+    def __init__(self, *, rank: int = 4, alpha: float = 0.1, frozen_from_start: bool = False) -> None:
+        super().__init__(rank=rank, frozen_from_start=frozen_from_start)
+        check_number("EASE's alpha", alpha, least=0, hint=", 0.1 as a rule")
+        self.alpha = alpha
+        self.numbers = torch.zeros(0, dtype=torch.int64)
+        """``(K,)`` the classes that have prototypes."""
+        self.owners = torch.zeros(0, dtype=torch.int64)
+        """``(K,)`` for each the entry of its own experience."""
+        self.prototypes = torch.zeros(0, 0, 0)
+        """``(K, E, D)``."""
+
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Keep the entry, compute the new classes' prototypes, and map those of old classes into its subspace."""
+        super().end(learner, visit, runner=runner)
+        means = self._class_means(learner, visit, runner)
+        own, newest = self.own.to(learner.device), len(self.entries) - 1
+        self._move(learner.device)
+        if newest:
+            mapped = map_prototypes(self.prototypes, self.owners, means)
+            self.prototypes = torch.cat([self.prototypes, mapped[:, None]], 1)
+        again = torch.isin(own, self.numbers)  # a stream may bring a class once more
+        for number, mean in zip(own[again], means[again], strict=True):
+            self.prototypes[self.numbers == number] = mean
+        self.prototypes = torch.cat([self.prototypes, means[~again]]) if newest else means
+        self.numbers = torch.cat([self.numbers, own[~again]])
+        self.owners = torch.cat([self.owners, torch.full_like(own[~again], newest)])
+
+    def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return the weighted sum of cosines ``(B, 1, N)``, −∞ for a way without prototypes; None at first."""
+        if not self.entries:
+            return None
+        self._move(batch.weight.device)
+        assert batch.classes is not None
+        known = batch.weight.new_zeros(len(batch), len(self.numbers))
+        for number in range(len(self.entries)):
+            features = embed(learner, self.with_entry(params, number), batch)
+            weights = (self.owners == number).to(features) * (1 - self.alpha) + self.alpha
+            with full_precision(features):
+                subspace = F.normalize(self.prototypes[:, number].to(features), dim=-1)
+                known = known + weights * (F.normalize(features, dim=-1) @ subspace.T)
+        outputs = known.new_full((len(batch), learner.n_classes), -torch.inf).index_copy(1, self.numbers, known)
+        ways = batch.classes
+        return outputs.gather(1, ways.clamp_min(0)).masked_fill(ways < 0, -torch.inf)[:, None]
+
+    def _class_means(self, learner: Learner, visit: Visit, runner: TaskRunner) -> Tensor:
+        """Return the mean ``(K, E, D)`` of each class of the experience in each subspace."""
+        params, own = learner.meta_parameters(), self.own.to(learner.device)
+        sums: list[Tensor] = []
+        counts: list[Tensor] = []
+        choices = [self.with_entry(params, number) for number in range(len(self.entries))]
+        for features, numbers in embedded_experience(learner, visit, choices):
+            labels = one_hot(places_among(numbers, own), len(own)).double()
+            sums.append(torch.einsum("nk,ned->ked", labels, torch.stack(features, 1).double()))
+            counts.append(labels.sum(0))
+        total = runner.sum(torch.stack(sums).sum(0))
+        return (total / runner.sum(torch.stack(counts).sum(0))[:, None, None]).to(learner.dtype)
+
+    def _move(self, device: torch.device) -> None:
+        self.numbers, self.owners = self.numbers.to(device), self.owners.to(device)
+        self.prototypes = self.prototypes.to(device)
+
+    # -- checkpoint -----------------------------------------------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return entries and prototypes, for the checkpoint."""
+        kept = {name: getattr(self, name) for name in ("numbers", "owners", "prototypes")}
+        return {"entries": super().get_extra_state(), **kept}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the same from the checkpoint."""
+        super().set_extra_state(state["entries"])
+        self.numbers, self.owners, self.prototypes = state["numbers"], state["owners"], state["prototypes"]
+
+
+def map_prototypes(old: Tensor, owners: Tensor, new: Tensor) -> Tensor:
+    """Return the prototypes ``(K, D)`` of old classes in a new subspace, put together from those of new classes.
+
+    Args:
+        old: ``(K, E, D)`` of the old classes in the old subspaces.
+        owners: ``(K,)`` the subspace of each one's own experience.
+        new: ``(n, E + 1, D)`` of the new classes in all subspaces, the new one last.
+
+    Example:
+        >>> old, new = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [4.0, 0.0]], [[3.0, 0.0], [0.0, 2.0]]])
+        >>> map_prototypes(old, torch.tensor([0]), new).tolist()  # both are as similar as can be
+        [[2.0, 1.0]]
+    """
+    rows = torch.arange(len(old), device=old.device)
+    own = F.normalize(old[rows, owners], dim=-1)
+    theirs = F.normalize(new, dim=-1)[:, owners]  # (n, K, D)
+    similarities = torch.einsum("kd,nkd->kn", own, theirs)
+    return similarities.softmax(-1) @ new[:, -1]
