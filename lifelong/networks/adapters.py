@@ -33,9 +33,7 @@ def add_lora(body: nn.Module, rank: int, alpha: float, who: str) -> None:
     """
     peft = imported("peft", f"{who} with trained: lora")
     # All linear layers by name: peft's own "all-linear" wants its wrapper around the model.
-    peft.inject_adapter_in_model(
-        peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=_linear_layers(body)), body
-    )
+    peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=_linear_layers(body)), body)
 
 
 def add_adapters(body: nn.Module, config: AdapterConfig, who: str) -> None:

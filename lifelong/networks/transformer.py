@@ -105,7 +105,7 @@ class Transformer(Recorded, nn.Module):
 
     @property
     def adapter_names(self) -> list[str]:
-        """Return the names of what is small enough to have one per domain: adapters and the head, where there are any."""
+        """Return the names of what is small enough to have one per domain: adapters, and the head beside them."""
         adapters = [f"body.{name}" for name, p in self.body.named_parameters() if p.requires_grad and self.is_frozen]
         return [*adapters, *(f"head.{name}" for name, _ in self.head.named_parameters())] if adapters else []
 

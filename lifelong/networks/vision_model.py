@@ -117,7 +117,10 @@ def read_images_of(
     if n_patches > n_vectors:  # merged on the way, where no other vector stands before them
         n_patches = n_vectors
     if pooling == "first" and n_patches == n_vectors:
-        raise ValueError(f"a model of the type {config.model_type} has no first vector of the whole image: set --model.network.pooling mean")
+        raise ValueError(
+            f"a model of the type {config.model_type} has no first vector of the whole image: set "
+            "--model.network.pooling mean"
+        )
     return VisionReader(shape, mean, deviation, n_patches, interpolates, pooling, normalise)
 
 
@@ -152,9 +155,10 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
 def _scale(how: dict[str, Any], n_channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and deviation for values from 0 to 1, of what the preprocessor does to values from 0 to 255."""
     factor = WHITE * float(how.get("rescale_factor", 1 / WHITE)) if how.get("do_rescale", True) else float(WHITE)
-    given = how.get("image_mean"), how.get("image_std")
-    means, deviations = given if how.get("do_normalize", True) and all(given) else ([0.0], [1.0])
-    means, deviations = (list(v) if isinstance(v, (list, tuple)) else [v] for v in (means, deviations))
+    given: list[Any] = [how.get("image_mean"), how.get("image_std")]
+    if not how.get("do_normalize", True) or not all(given):
+        given = [0.0, 1.0]
+    means, deviations = ([float(v) for v in (g if isinstance(g, (list, tuple)) else [g])] for g in given)
     if len(means) != n_channels:  # of other channels than the images
         means, deviations = ([sum(v) / len(v)] * n_channels for v in (means, deviations))
     return tuple(m / factor for m in means), tuple(d / factor for d in deviations)
@@ -164,7 +168,9 @@ def _image_size(how: dict[str, Any], config: Any, folder: Path) -> tuple[int, in
     crop = how.get("crop_size") if how.get("do_center_crop") else None
     size = _pair(crop) or _pair(how.get("size")) or _pair(getattr(config, "image_size", None))
     if size is None:
-        raise ValueError(f"neither config nor preprocessor in {folder} says how large images are: set --model.network.image_size")
+        raise ValueError(
+            f"neither config nor preprocessor in {folder} says how large images are: set --model.network.image_size"
+        )
     return size
 
 

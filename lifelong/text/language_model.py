@@ -63,9 +63,12 @@ class TextReader:
         """
         real = x != self.pad
         seen = F.pad(real, (n_prompts, 0), value=True)
-        given = {"input_ids": x, "attention_mask": _mask(self.form, seen, next(body.parameters()).dtype)}
+        given: dict[str, Any] = {
+            "input_ids": x,
+            "attention_mask": _mask(self.form, seen, next(body.parameters()).dtype),
+        }
         known = inspect.signature(body.forward).parameters
-        if "token_type_ids" in known and getattr(body.config, "type_vocab_size", 0):
+        if "token_type_ids" in known and getattr(body.config, "type_vocab_size", None):
             given["token_type_ids"] = torch.zeros_like(x)
         if "position_ids" in known:
             given["position_ids"] = _positions(x, real, self.pad if body.config.model_type in OFFSET else None)
@@ -85,9 +88,8 @@ def read_texts_of(body: Any, pooling: Pooling, normalise: bool, who: str) -> Tex
         ValueError: when there is none, such as for models that see neighbours alone, or the pooling suits no such one.
     """
     kind, pad = body.config.model_type, getattr(body.config, "pad_token_id", None)
-    forms = MASK_FORMS if isinstance(pad, int) else ()
-    form = next((form for form in forms if _is_as_given(body, TextReader(pad, form, normalise=True))), None)
-    if form is None:
+    form = _form_of(body, pad) if isinstance(pad, int) else None
+    if form is None or not isinstance(pad, int):
         raise ValueError(
             f"{who} cannot ask a model of the type {kind} for one vector of each text inside a task: take one such as "
             "bert, roberta or distilbert, or embed the texts beforehand with lifelong.text.FrozenEncoder"
@@ -130,6 +132,10 @@ def check_length(body: Any, x: Tensor) -> None:
             f"texts have up to {x.shape[1]} tokens, but the model ({body.config.model_type}) takes {longest}: set "
             f"max_length {longest} or less"
         )
+
+
+def _form_of(body: Any, pad: int) -> MaskForm | None:
+    return next((form for form in MASK_FORMS if _is_as_given(body, TextReader(pad, form, normalise=True))), None)
 
 
 def _is_as_given(body: Any, reader: TextReader) -> bool:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from lifelong.compute.measuring import measured
-from lifelong.compute.params import floating_type
 from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
@@ -126,9 +125,9 @@ class StreamModule(L.LightningModule):
 
     def _example(self) -> Tensor:
         """Return two inputs of the stream, as the network takes them."""
-        network = self.learner.network
-        x = self.data.example(next(network.parameters(), torch.empty(0)).device)
-        return x.to(floating_type(network.parameters())) if x.is_floating_point() else x
+        weight = next(self.learner.network.parameters(), torch.empty(0))
+        x = self.data.example(weight.device)
+        return x.to(self.learner.dtype) if x.is_floating_point() else x
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""

@@ -133,7 +133,9 @@ def test_a_killed_training_goes_on_bit_for_bit(kind: str, way: str, tmp_path: Pa
     optimizer = torch.optim.Adam(resumed.parameters(), lr=0.01)
     optimizer.load_state_dict(optimizer_state)
     step(resumed, optimizer, x.flip(0))
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
 
 
 # -- half precision -----------------------------------------------------------------------------------------------
@@ -186,7 +188,9 @@ def test_a_model_trained_whole_in_halves_is_refused() -> None:
 # -- any method of peft -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["LNTuningConfig", "LoHaConfig", "HiraConfig", "DeloraConfig", "BeftConfig", "HRAConfig"])
+@pytest.mark.parametrize(
+    "name", ["LNTuningConfig", "LoHaConfig", "HiraConfig", "DeloraConfig", "BeftConfig", "HRAConfig"]
+)
 @pytest.mark.parametrize("kind", ["bert", "vit"])
 def test_other_methods_are_trained_too(kind: str, name: str, tmp_path: Path) -> None:
     net = network(kind, name, tmp_path)
@@ -220,10 +224,19 @@ def test_the_config_given_is_left_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make_config", "words"),
     [
-        (lambda peft: peft.PrefixTuningConfig(num_virtual_tokens=2), "peft cannot put the adapters of PrefixTuningConfig"),
-        (lambda peft: peft.LoraConfig(target_modules=["nowhere"]), "LoraConfig into ViTModel .*nowhere.*target_modules"),
+        (
+            lambda peft: peft.PrefixTuningConfig(num_virtual_tokens=2),
+            "peft cannot put the adapters of PrefixTuningConfig",
+        ),
+        (
+            lambda peft: peft.LoraConfig(target_modules=["nowhere"]),
+            "LoraConfig into ViTModel .*nowhere.*target_modules",
+        ),
         (lambda peft: peft.LoraConfig(inference_mode=True), "trains nothing of ViTModel: leave inference_mode out"),
-        (lambda peft: peft.LoraRuntimeConfig(), "--model.network.peft is a LoraRuntimeConfig: give it a config of peft"),
+        (
+            lambda peft: peft.LoraRuntimeConfig(),
+            "--model.network.peft is a LoraRuntimeConfig: give it a config of peft",
+        ),
     ],
 )
 def test_a_config_that_cannot_work_is_refused(make_config: Any, words: str, tmp_path: Path) -> None:
@@ -238,5 +251,3 @@ def test_two_ways_of_training_are_refused() -> None:
 
     with pytest.raises(ValueError, match=r"peft chooses what is trained, and so does --model.network.trained lora"):
         Transformer(model="any", trained="lora", peft=peft.IA3Config())
-
-

@@ -26,7 +26,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "deit": SIZES,
     "convnext": {**CONVOLUTIONS, "image_size": 32},
     "resnet": {**CONVOLUTIONS, "embedding_size": 8, "layer_type": "basic"},
-    "swin": {"embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "image_size": 16, "patch_size": 4, "window_size": 2},
+    "swin": {
+        "embed_dim": 8,
+        "depths": [1, 1],
+        "num_heads": [1, 2],
+        "image_size": 16,
+        "patch_size": 4,
+        "window_size": 2,
+    },
 }
 MEAN, DEVIATION = (0.5, 0.25, 0.75), (0.5, 0.25, 0.125)
 
