@@ -11,6 +11,7 @@ from strategies.icarl import ICaRL
 from strategies.lwf import LwF
 from strategies.mas import MAS
 from strategies.memory.budget import Budget
+from strategies.osf import OSF
 from strategies.packnet import PackNet
 from strategies.replay import Replay
 from strategies.si import SI
@@ -23,6 +24,7 @@ __all__ = [
     "EWC",
     "GEM",
     "MAS",
+    "OSF",
     "SI",
     "AdapterBank",
     "Budget",

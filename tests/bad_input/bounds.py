@@ -78,6 +78,7 @@ STRATEGIES: dict[str, dict[str, str]] = {
     "ICaRL": {"temperature": POSITIVE, "n_replay": AT_ONCE},
     "LwF": {"temperature": POSITIVE, "weighting": RATE},
     "MAS": {"strength": RATE, "n_tasks": COUNT},
+    "OSF": {"share": SHARE, "growth": SHARE, "most": SHARE},
     "PackNet": {"keep": "0 < real <= 1", "retrain": "0 <= real < 1"},
     "Replay": {"n_replay": AT_ONCE, "weighting": RATE},
     "SI": {"strength": RATE, "damping": POSITIVE},

@@ -31,11 +31,24 @@ class Tokens(TextEncoding):
 
 
 class Network(nn.Module):
-    """For ``lifelong.networks.Transformer``."""
+    """For ``lifelong.networks.Transformer``, of texts and of images."""
 
-    def __init__(self, model: str, trained: str, lora_rank: int, n_outputs: int) -> None:
+    def __init__(
+        self,
+        model: str,
+        n_outputs: int,
+        trained: str = "all",
+        lora_rank: int = 8,
+        pooling: str = "mean",
+        dtype: str = "float32",
+    ) -> None:
         super().__init__()
-        self.words, self.head = nn.Embedding(512, 8), nn.Linear(8, n_outputs)
+        self.words, self.colours, self.layer = nn.Embedding(512, 8), nn.Linear(3, 8), nn.Linear(8, 8)
+        self.head = nn.Linear(8, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        vectors = self.colours(x.mean((2, 3))) if x.is_floating_point() else self.words(x).mean(1)
+        return self.layer(vectors)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.words(x).mean(1))  # type: ignore[no-any-return]
+        return self.head(self.features(x))  # type: ignore[no-any-return]
