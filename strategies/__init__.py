@@ -13,6 +13,7 @@ from strategies.mas import MAS
 from strategies.memory.budget import Budget
 from strategies.osf import OSF
 from strategies.packnet import PackNet
+from strategies.prompt_pool import PromptPool
 from strategies.replay import Replay
 from strategies.si import SI
 from strategies.weight_averaging import WeightAveraging
@@ -32,6 +33,7 @@ __all__ = [
     "ICaRL",
     "LwF",
     "PackNet",
+    "PromptPool",
     "Replay",
     "WeightAveraging",
 ]

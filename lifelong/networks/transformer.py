@@ -111,6 +111,10 @@ class Transformer(Recorded, nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map tokens ``(n, L)`` or images ``(n, C, H, W)`` to ``(n, D)``."""
+        return self.embed(x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the model's one vector ``(n, D)`` of each input."""
         self.reader.check(self.body, x)
         features = self.reader.pool(self.reader.run(self.body, x), x)
         return features.float() if features.dtype == torch.bfloat16 else features
@@ -125,7 +129,7 @@ class Transformer(Recorded, nn.Module):
 
     def _count_features(self) -> int:
         with torch.no_grad():
-            return self.features(self.example()).shape[1]
+            return self.embed(self.example()).shape[1]
 
     def _freeze(self, dtype: str) -> None:
         if has_running_statistics(self.body):

@@ -33,7 +33,7 @@ def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
         kind = transformers.AutoModelForTextEncoding if config.is_encoder_decoder else transformers.AutoModel
         # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
         how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
-        with _only_errors("transformers"):
+        with only_errors("transformers"):
             body, report = kind.from_pretrained(folder, trust_remote_code=False, **how)
     except Exception as error:  # damaged files have one of safetensors
         first = str(error).strip().partition("\n")[0]
@@ -63,7 +63,7 @@ def _without_dropout(config: Any) -> None:
 
 
 @contextmanager
-def _only_errors(name: str) -> Iterator[None]:
+def only_errors(name: str) -> Iterator[None]:
     """Show only errors of a package's log."""
     log = logging.getLogger(name)
     level = log.level
