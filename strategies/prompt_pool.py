@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.data.kinds import StreamKind
 from lifelong.data.position import Position, Visit
 from lifelong.learners.base import Learner
-from lifelong.networks.prompted_transformer import PromptedTransformer
+from lifelong.networks.prompts import Prompts
 from lifelong.strategy import Step, Strategy
 
 PREFIX = "network.prompts."
@@ -74,10 +74,19 @@ class PromptPool(Strategy):
         return {name: g for name, g in gradients.items() if name not in frozen} if frozen else gradients
 
 
-def _network(learner: Learner) -> PromptedTransformer:
-    if not isinstance(learner.network, PromptedTransformer):
+class Prompted(Protocol):
+    """Have prompts, and a query that chooses them."""
+
+    prompts: Prompts
+
+    def query(self, x: Tensor) -> Tensor:
+        """Return what the network computes without prompts, ``(n, D)``."""
+
+
+def _network(learner: Learner) -> Prompted:
+    if not isinstance(getattr(learner.network, "prompts", None), Prompts):
         raise ValueError(
             f"PromptPool trains the prompts of a network, and {type(learner.network).__name__} has none: set "
             "--model.network lifelong.networks.PromptedTransformer, or leave it out of --strategies"
         )
-    return learner.network
+    return learner.network  # type: ignore[return-value]

@@ -27,7 +27,8 @@ FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2"]
 FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4"]
 CLASSICAL = ("clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
 """Configs whose units are labelled examples, learnt by an MLP."""
-PRE_TRAINED = ("clinc150_osf", "photos_vit_lora")
+PHOTOS = ("photos_vit_coda_prompt", "photos_vit_dual_prompt", "photos_vit_l2p", "photos_vit_lora")
+PRE_TRAINED = ("clinc150_osf", *PHOTOS)
 """The same, learnt by a pre-trained model."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
@@ -56,6 +57,9 @@ CHANGES = {
     "continual_world": ["--data.n_way=1"],
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
     "clinc150_osf": [],
+    "photos_vit_coda_prompt": ["--data.sources.root=photos", "--data.sources.image_size=16"],
+    "photos_vit_dual_prompt": ["--data.sources.root=photos", "--data.sources.image_size=16"],
+    "photos_vit_l2p": ["--data.sources.root=photos", "--data.sources.image_size=16"],
     "photos_vit_lora": ["--data.sources.root=photos", "--data.sources.image_size=16"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
@@ -71,6 +75,7 @@ STAND_INS = {
     "datamodules.robots.Reacher": "tests.robots.Slider",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
     "lifelong.text.Tokens": "tests.text.stand_ins.Tokens",
+    "lifelong.networks.PromptedTransformer": "tests.text.stand_ins.PromptedNetwork",
     "lifelong.networks.Transformer": "tests.text.stand_ins.Network",
 }
 """No language model and no simulator is at hand where these tests must run."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lifelong.networks.prompts import Prompts
 from lifelong.text import HashedWords, TextEncoding
 
 
@@ -28,6 +29,27 @@ class Tokens(TextEncoding):
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         return self.words.encode(texts)
+
+
+class PromptedNetwork(nn.Module):
+    """For ``lifelong.networks.PromptedTransformer``, of images: five layers that add up their prompts."""
+
+    def __init__(self, model: str, prompts: Prompts, n_outputs: int) -> None:
+        super().__init__()
+        self.prompts, self.head = prompts, nn.Linear(3, n_outputs)
+        prompts.build(n_features=3, n_layers=5)
+
+    def query(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)).detach()
+
+    def features(self, x: Tensor) -> Tensor:
+        query = self.query(x)
+        chosen = self.prompts(query)
+        parts = [part for prefix in chosen.prefixes.values() for part in prefix]
+        return query + sum(part.mean(1) for part in (parts if chosen.tokens is None else [chosen.tokens]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
 class Network(nn.Module):
