@@ -44,6 +44,10 @@ class VisionReader:
     pooling: Pooling = "mean"
     normalise: bool = False
 
+    def example(self) -> Tensor:
+        """Return one black image."""
+        return torch.zeros(1, *self.input_shape)
+
     def check(self, body: Any, x: Tensor) -> None:
         """Refuse images ``(n, C, H, W)`` of another shape, and whole numbers.
 

@@ -40,6 +40,10 @@ class TextReader:
     normalise: bool = False
     input_shape: ClassVar[None] = None
 
+    def example(self) -> Tensor:
+        """Return one text of two tokens, none of which fills."""
+        return torch.full((1, 2), int(self.pad == 0))
+
     def check(self, body: Any, x: Tensor) -> None:
         """Refuse anything but tokens ``(n, L)`` that the model has positions for.
 
@@ -52,6 +56,12 @@ class TextReader:
                 f"{x.dtype}: give the source the encoding lifelong.text.Tokens with the same model"
             )
         check_length(body, x)
+        window = getattr(body.config, "sliding_window", None)
+        if isinstance(window, int) and getattr(body.config, "use_sliding_window", True) and x.shape[1] > window:
+            raise ValueError(
+                f"texts have up to {x.shape[1]} tokens, but layers of the model ({body.config.model_type}) look back "
+                f"on {window}: set max_length {window} or less"
+            )
 
     def run(self, body: Any, x: Tensor, n_prompts: int = 0) -> Any:
         """Return the model's output for tokens ``(n, L)``, before which its embedding puts so many vectors of others.

@@ -15,9 +15,9 @@ from lifelong.compute.plan import takes_vmap
 from lifelong.networks import Transformer
 from lifelong.run.making import make
 from lifelong.run.recording import record
-from tests.networks.tiny_models import save_vision_model
+from tests.networks.tiny_models import Images, save_vision_model
 from tests.text.tiny import needs_extra, save_model
-from tests.toys import FewClasses, fit, module_of
+from tests.toys import fit, module_of
 
 pytestmark = needs_extra
 KINDS = ("bert", "llama", "vit", "dinov2", "clip_vision_model")
@@ -154,30 +154,21 @@ def test_a_frozen_model_in_halves_has_precise_features(kind: str, way: str, tmp_
     assert all(p.grad is not None and p.grad.isfinite().all() for p in half.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_stream_is_learnt_in_every_precision(precision: Any, dtype: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("way", "dtype"), [("all", "float32"), ("lora", "float32"), ("lora", "bfloat16"), ("IA3Config", "bfloat16")]
+)
+def test_a_stream_is_learnt_in_every_precision(way: str, dtype: str, precision: Any, tmp_path: Path) -> None:
     from datamodules.examples import ExampleDataModule
     from lifelong.learners import Classifier
 
-    net = network("vit", "lora", tmp_path, n_outputs=8, dtype=dtype)
+    net = network("vit", way, tmp_path, n_outputs=8, dtype=dtype)
     settings: dict[str, Any] = {"batch_size": 4, "steps_per_experience": 2, "split": (0.2, 0.2)}
     data = ExampleDataModule([Images(2)], n_eval_examples=4, **settings)
     before = {name: p.clone() for name, p in trained(net).items()}
     evaluator = fit(module_of(Classifier(net)), data, precision=precision)
     assert evaluator.matrix().shape[:2] == (2, 2)
     assert any(not torch.equal(p, before[name]) for name, p in trained(net).items())
-
-
-class Images(FewClasses):
-    """The toy's classes as colours of small images."""
-
-    def domains(self) -> list[Any]:
-        from dataclasses import replace
-
-        return [
-            replace(d, x=d.x[:, :3, None, None].sigmoid().expand(-1, 3, 16, 16).contiguous()) for d in super().domains()
-        ]
 
 
 def test_a_model_trained_whole_in_halves_is_refused() -> None:
@@ -211,6 +202,20 @@ def test_a_config_of_peft_is_recorded_and_made_again(tmp_path: Path) -> None:
     assert unrecorded == []
     again: Any = make(nn.Module, "network", {"network": plain}, "network")
     assert again.adapter_names == net.adapter_names
+
+
+def test_each_domain_has_its_adapters_of_any_method(tmp_path: Path) -> None:
+    from datamodules.episodic import EpisodicDataModule
+    from lifelong.learners import NoAdaptation
+    from strategies import AdapterBank
+
+    net = network("vit", "IA3Config", tmp_path, n_outputs=4)
+    bank = AdapterBank(n_signature_tasks=4)
+    sizes: dict[str, Any] = {"n_way": 4, "n_shot": 1, "n_query": 1, "steps_per_experience": 3, "n_eval_tasks": 4}
+    data = EpisodicDataModule([Images(2)], fixed_ways=True, split=(4, 4), **sizes)
+    fit(module_of(NoAdaptation(net), [bank]), data)
+    assert {key.rpartition("-")[0].replace("-", ".") for key in bank.current} == set(net.adapter_names)
+    assert any(value.abs().max() > 0 for value in bank.entries[1].values())
 
 
 def test_the_config_given_is_left_as_it_is(tmp_path: Path) -> None:

@@ -139,6 +139,16 @@ def test_a_pooling_that_a_model_has_not_is_refused(tmp_path: Path) -> None:
 
 
 @needs_extra
+def test_texts_beyond_a_window_are_refused(tmp_path: Path) -> None:
+    net = Transformer(model=save_model(tmp_path, "mistral", sliding_window=20, **SMALL_DECODER))
+    assert net(torch.ones(1, 20, dtype=torch.int64)).shape == (1, 16)
+    with pytest.raises(
+        ValueError, match=r"up to 21 tokens, but layers of the model \(mistral\) look back on 20: set max"
+    ):
+        net(torch.ones(1, 21, dtype=torch.int64))
+
+
+@needs_extra
 def test_there_is_no_dropout_in_training(model: str) -> None:
     net, x = Transformer(model=model, trained="lora").train(), tokens(model)
     assert torch.equal(net(x), net(x))

@@ -23,7 +23,8 @@ from lifelong.strategy import Step
 from lifelong.training.checkpoint import StreamCheckpoint
 from strategies import ERACE, PromptPool
 from strategies.memory.budget import Budget
-from tests.networks.test_adapters import Images, save
+from tests.networks.test_adapters import save
+from tests.networks.tiny_models import Images
 from tests.strategies.test_longer_streams import check_equal, learn
 from tests.text.tiny import needs_extra
 from tests.toys import AtEnd, fit, make_classifier, module_of, same, weights
@@ -136,11 +137,13 @@ def test_a_run_killed_amid_an_experience_goes_on_bit_for_bit(name: str, tmp_path
 
 
 @needs_extra
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @every
-def test_a_stream_of_images_is_learnt_with_a_memory_too(name: str, tmp_path: Path) -> None:
+def test_a_stream_of_images_is_learnt_with_a_memory_too(name: str, precision: Any, tmp_path: Path) -> None:
     strategies = [PromptPool(), ERACE(budget=Budget(examples=12))]
     learner = classifier(name, tmp_path)
-    evaluator = fit(module_of(learner, strategies), images(2, steps_per_experience=20, n_eval_examples=None))
+    data = images(2, steps_per_experience=20, n_eval_examples=None)
+    evaluator = fit(module_of(learner, strategies), data, precision=precision)
     assert np.isfinite(evaluator.matrix()).all()
     assert evaluator.matrix()[0, 0].mean() > 0.3  # of four classes
 
