@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from lifelong.data.position import Position
 from lifelong.learners import Classifier
 from lifelong.networks import MLP
 from strategies import OSF
+from tests.text.tiny import needs_extra
 from tests.toys import AtEnd, fit, make_classifier, module_of, toy_examples, weights
 
 RUNNER = TaskRunner()
@@ -124,3 +126,27 @@ def test_a_network_without_linear_layers_is_refused() -> None:
         ValueError, match=r"OSF protects matrices of linear layers, and MLP trains none beside its head"
     ):
         OSF().attach(Classifier(MLP(n_inputs=4, hidden=[], n_outputs=3)))
+
+
+@needs_extra
+@pytest.mark.parametrize("kind", ["bert", "vit"])
+def test_every_linear_layer_of_a_transformer_is_protected(kind: str, tmp_path: Path) -> None:
+    from tests.networks.test_adapters import inputs, network
+
+    learner, strategy = Classifier(network(kind, "all", tmp_path)), OSF(from_start=True)
+    strategy.begin(learner, None, runner=RUNNER)  # type: ignore[arg-type]
+    assert len(strategy.left) == 2 * 6
+    learner.network(inputs(learner.network)).square().sum().backward()  # type: ignore[arg-type]
+    gradients = {name: p.grad for name, p in learner.named_parameters() if p.grad is not None}
+    projected = strategy.project(learner, gradients, Position(0), runner=RUNNER)
+    assert projected.keys() == strategy.left.keys() | {"network.head.weight", "network.head.bias"}
+    for name, u in strategy.left.items():
+        assert (u.T @ projected[name]).abs().max() < 1e-4 * gradients[name].abs().max()
+
+
+@needs_extra
+def test_a_model_of_which_nothing_is_trained_is_refused(tmp_path: Path) -> None:
+    from tests.networks.test_adapters import network
+
+    with pytest.raises(ValueError, match=r"Transformer trains none beside its head"):
+        OSF().attach(Classifier(network("vit", "head", tmp_path)))
