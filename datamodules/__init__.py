@@ -1,8 +1,10 @@
 """DataModules of streams, and the data sources that come with the package, one class each."""
 
 from datamodules import robots as robots  # so that short names of robots are known
+from datamodules.cifar10 import CIFAR10
 from datamodules.clinc150 import CLINC150
 from datamodules.dynamics import Dynamics
+from datamodules.encoded import Encoded
 from datamodules.episodic import EpisodicDataModule
 from datamodules.examples import ExampleDataModule
 from datamodules.fdu_mtl import FDUMTL
@@ -23,10 +25,12 @@ from datamodules.tensors import Tensors
 from datamodules.texts import Texts
 
 __all__ = [
+    "CIFAR10",
     "CLINC150",
     "FDUMTL",
     "MNIST",
     "Dynamics",
+    "Encoded",
     "EpisodicDataModule",
     "ExampleDataModule",
     "FashionMNIST",

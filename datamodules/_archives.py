@@ -8,7 +8,8 @@ import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -65,8 +66,8 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return data
 
 
-def read_tar(path: Path, names: Sequence[str], limit: int) -> dict[str, bytes]:
-    """Read some files of an archive ``.tar.xz``, as far as it has them.
+def read_tar(path: Path, names: Container[str], limit: int) -> dict[str, bytes]:
+    """Read some files of an archive ``.tar.xz`` or ``.tar.gz``, as far as it has them.
 
     Args:
         path: the archive.
@@ -78,7 +79,7 @@ def read_tar(path: Path, names: Sequence[str], limit: int) -> dict[str, bytes]:
     """
     contents: dict[str, bytes] = {}
     try:
-        with lzma.open(path) as unpacked, _tar(unpacked, limit) as archive:
+        with (gzip if path.suffix == ".gz" else lzma).open(path) as unpacked, _tar(unpacked, limit) as archive:
             for member in archive:  # in their order: to go back is to unpack again
                 check_inside(path, member.name, is_link=member.islnk() or member.issym())
                 if member.size > limit:  # one of holes alone takes no room in the archive
@@ -86,7 +87,7 @@ def read_tar(path: Path, names: Sequence[str], limit: int) -> dict[str, bytes]:
                 name = member.name.removeprefix("./")
                 if name in names and (file := archive.extractfile(member)) is not None:
                     contents[name] = file.read()
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}): get it anew") from error
     return contents
 

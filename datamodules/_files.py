@@ -108,19 +108,57 @@ def cached_images(
         ValueError: when the cache folder cannot be written.
     """
     path = cache_folder() / f"{name}-{_key(settings, files)}.npy"
-    if (images := _load(path, shape, memory_map)) is None:
+    array = _cached(
+        path,
+        shape,
+        lambda part: _decode_all(part, shape, decode, f"decoding {name}"),
+        int(np.prod(shape)),
+        memory_map=memory_map,
+    )
+    return torch.from_numpy(array)
+
+
+def cached_bytes(
+    name: str, settings: Sequence[object], files: Iterable[Path], make: Callable[[], np.ndarray]
+) -> np.ndarray:
+    """Make an array of bytes once, and read it from the cache folder as :func:`cached_images` does.
+
+    Args:
+        name: beginning of the cache file's name.
+        settings: all else that the array depends on.
+        files: what it is made of; their names, sizes and times of change are part of the key.
+        make: returns it, uint8 of one dimension.
+
+    Returns:
+        ``(bytes,)``.
+
+    Raises:
+        ValueError: when the cache folder cannot be written.
+    """
+    path = cache_folder() / f"{name}-{_key(settings, files)}.npy"
+    if (array := _load(path, None)) is None:
+        made = make()
+        array = _cached(path, made.shape, lambda part: _write(part, made), made.nbytes)
+    return array
+
+
+def _cached(
+    path: Path, shape: tuple[int, ...], write: Callable[[Path], None], n_bytes: int, *, memory_map: bool = False
+) -> np.ndarray:
+    """Return what is cached in a file, or write it there first."""
+    if (array := _load(path, shape, memory_map)) is None:
         try:
             with written_whole(path) as part:
-                _decode_all(part, shape, decode, f"decoding {name}")
+                write(part)
         except OSError as error:
             raise ValueError(
                 f"decoded images cannot be kept in {path.parent} ({error}): "
-                f"name a folder with room for {np.prod(shape) / 2**20:.0f} MiB with LIFELONG_CACHE"
+                f"name a folder with room for {n_bytes / 2**20:.0f} MiB with LIFELONG_CACHE"
             ) from error
-        images = _load(path, shape, memory_map)
-    if images is None:
+        array = _load(path, shape, memory_map)
+    if array is None:
         raise ValueError(f"the decoded images in {path} are damaged and open in another process: end it, or remove it")
-    return images
+    return array
 
 
 def _key(settings: Sequence[object], files: Iterable[Path]) -> str:
@@ -131,20 +169,22 @@ def _key(settings: Sequence[object], files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _load(path: Path, shape: tuple[int, ...], memory_map: bool) -> Tensor | None:
+def _load(path: Path, shape: tuple[int, ...] | None, memory_map: bool = False) -> np.ndarray | None:
+    """Read a cache of this shape, or of any of one dimension; None where there is none, or it is damaged."""
     if not path.is_file():
         return None
     try:
         if _checksum(path, path.stat().st_size - N_CHECK) != _written_checksum(path):
             raise ValueError("its bytes do not fit its checksum")
         # "c" copies a page when it is written: torch gets writable memory and the file stays as it is.
-        array = np.load(path, mmap_mode="c" if memory_map else None, allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="c" if memory_map else None, allow_pickle=False)
+        shape = (array.size,) if shape is None else shape
         if array.shape != shape or array.dtype != np.uint8:
             raise ValueError(f"it has {array.dtype} of shape {array.shape}, but uint8 of shape {shape} was written")
     except (OSError, ValueError, EOFError) as error:
         warnings.warn(f"the decoded images in {path} are damaged ({error}): they are decoded anew", stacklevel=3)
         return None
-    return torch.from_numpy(array)
+    return array
 
 
 def _checksum(path: Path, size: int) -> bytes:
@@ -172,6 +212,16 @@ def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.n
         array.flush()
     finally:
         del array  # closes the file: Windows neither renames nor removes one that is open, not even after an error
+    _append_checksum(path)
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:  # by its path numpy would give it a name that ends in .npy
+        np.save(file, array)
+    _append_checksum(path)
+
+
+def _append_checksum(path: Path) -> None:
     checksum = _checksum(path, path.stat().st_size)
     with path.open("ab") as file:
         file.write(checksum)

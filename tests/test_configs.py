@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.command_line import run_here
-from tests.datamodules import text_files
+from tests.datamodules import test_cifar10, text_files
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 SMALL = [
@@ -25,7 +25,7 @@ SMALL = [
 ]
 FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2"]
 FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4"]
-CLASSICAL = ("clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
+CLASSICAL = ("cifar10_features", "clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
 """Configs whose units are labelled examples, learnt by an MLP."""
 PHOTOS = ("photos_vit_coda_prompt", "photos_vit_dual_prompt", "photos_vit_l2p", "photos_vit_lora")
 PRE_TRAINED = ("clinc150_osf", *PHOTOS)
@@ -41,6 +41,7 @@ CHANGES = {
     "permuted_mnist": ["--data.sources.n_domains=3"],
     "rotated_mnist": ["--data.sources.angles=[0, 9, 90]"],
     "split_mnist": [],
+    "photos_features": [*SHAPE, "--data.sources.source.root=photos", "--data.sources.source.image_size=16"],
     "maml_glyphs": [*SHAPE, "--model.network.n_outputs=2", "--model.network.n_filters=4"],
     "maml_sinusoids": ["--data.n_way=1"],
     "omniglot_5w1s": [*SHAPE, "--model.network.n_filters=4"],
@@ -53,6 +54,8 @@ CHANGES = {
     "omniglot_groups": [*SHAPE, "--data.sources.n_groups=2", "--model.network.n_filters=4"],
     "omniglot_textures_permuted": [*SHAPE, "--model.network.n_filters=4"],
     "omniglot_fashion_textures": [*SHAPE, "--model.network.n_filters=4"],
+    "cifar10_features": [],
+    "cifar10_few_shot": [*SHAPE],
     "clinc150": [],
     "continual_world": ["--data.n_way=1"],
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
@@ -73,12 +76,13 @@ STAND_INS = {
     "datamodules.MetaWorld": "tests.control.arms.Arms",
     "datamodules.robots.Car": "tests.robots.Slider",
     "datamodules.robots.Reacher": "tests.robots.Slider",
+    "lifelong.networks.EfficientNetLite": "tests.vision.stand_ins.EfficientNetLite",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
     "lifelong.text.Tokens": "tests.text.stand_ins.Tokens",
     "lifelong.networks.PromptedTransformer": "tests.text.stand_ins.PromptedNetwork",
     "lifelong.networks.Transformer": "tests.text.stand_ins.Network",
 }
-"""No language model and no simulator is at hand where these tests must run."""
+"""No pre-trained model and no simulator is at hand where these tests must run."""
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -95,6 +99,7 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _make_idx(tmp_path / "data/mnist", ["train", "t10k"], rng)
     _make_photos(tmp_path / "photos", rng)
     text_files.all_of_them(tmp_path / "data")
+    test_cifar10.binary(tmp_path / "data", n=60)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

@@ -15,6 +15,7 @@ ORDER = (
     "compute",
     "text",
     "networks",
+    "vision",
     "learners",
     "strategy",
     "training",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -50,16 +51,17 @@ def fit_images(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         torch.Size([2, 1, 4, 4])
     """
     if x.is_floating_point():
-        return torch.cat([_fit(chunk, shape) for chunk in torch.split(x, CHUNK)])
+        return torch.cat([fit_floats(chunk, shape) for chunk in torch.split(x, CHUNK)])
     return torch.cat(
-        [_fit(chunk.float(), shape).round().clamp(0, 255).to(torch.uint8) for chunk in torch.split(x, CHUNK)]
+        [fit_floats(chunk.float(), shape).round().clamp(0, 255).to(torch.uint8) for chunk in torch.split(x, CHUNK)]
     )
 
 
-def _fit(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def fit_floats(x: Tensor, shape: tuple[int, ...], mode: Literal["bilinear", "bicubic"] = "bilinear") -> Tensor:
+    """Resize (antialiased) and convert images ``(M, C, H, W)`` of floating point to ``(M, *shape)``, all at once."""
     channels, *size = shape
     if x.shape[1] == 3 and channels == 1:
-        x = (x * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        x = (x * torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     elif x.shape[1] == 1 and channels == 3:
         x = x.expand(-1, 3, -1, -1)
-    return x if list(x.shape[-2:]) == size else F.interpolate(x, size, mode="bilinear", antialias=True)
+    return x if list(x.shape[-2:]) == size else F.interpolate(x, size, mode=mode, antialias=True)

@@ -1,6 +1,8 @@
 """Networks, one file each."""
 
+from lifelong.networks.backbone import Backbone
 from lifelong.networks.conv4 import Conv4
+from lifelong.networks.efficientnet_lite import EfficientNetLite
 from lifelong.networks.from_checkpoint import FromCheckpoint
 from lifelong.networks.mlp import MLP
 from lifelong.networks.prompted_transformer import PromptedTransformer
@@ -14,9 +16,11 @@ from lifelong.networks.with_probabilities import WithProbabilities
 __all__ = [
     "L2P",
     "MLP",
+    "Backbone",
     "CODAPrompt",
     "Conv4",
     "DualPrompt",
+    "EfficientNetLite",
     "FromCheckpoint",
     "PromptedTransformer",
     "ResNet12",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lifelong.networks.backbone import read_weights
 from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.utilities.recorded import Recorded
 
@@ -23,12 +25,15 @@ class Timm(Recorded, nn.Module):
         name: as in ``timm.list_models()``.
         pretrained: load the weights that timm offers for the name (from the net at the first time) and scale images,
             which have values from 0 to 1, as in their training.
+        weights: a file with weights for the name, safetensors or torch's with tensors alone, to load in place of those
+            that timm offers: as ``pretrained`` without the net. Weights of a classifier are left out.
         in_channels: channels of the images.
         image_size: height and width of the images in pixels; transformers are built for it.
         n_outputs: outputs of a linear head; None returns the features.
 
     Raises:
-        ValueError: when timm cannot be imported, does not know the name, or its network cannot take such images.
+        ValueError: when timm cannot be imported, does not know the name, its network cannot take such images, or the
+            weights in the file are those of another one.
 
     Reference:
         Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models, 2019.
@@ -47,6 +52,7 @@ class Timm(Recorded, nn.Module):
         *,
         name: str,
         pretrained: bool = False,
+        weights: str | None = None,
         in_channels: int = 3,
         image_size: int = 224,
         n_outputs: int | None = None,
@@ -54,8 +60,9 @@ class Timm(Recorded, nn.Module):
         super().__init__()
         check_sizes(in_channels=in_channels, image_size=image_size, n_outputs=n_outputs)
         self.input_shape = (in_channels, image_size, image_size)
-        self.body = _body(name, pretrained, in_channels, image_size)
-        for key, value in zip(("mean", "deviation"), _scale(self.body, pretrained, in_channels), strict=True):
+        trained = pretrained or weights is not None
+        self.body = _body(name, pretrained, weights, in_channels, image_size)
+        for key, value in zip(("mean", "deviation"), _scale(self.body, trained, in_channels), strict=True):
             self.register_buffer(key, value.view(-1, 1, 1), persistent=False)
         self.n_features = count_features(self, self.features, self.input_shape)
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
@@ -70,22 +77,45 @@ class Timm(Recorded, nn.Module):
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
-def _body(name: str, pretrained: bool, in_channels: int, image_size: int) -> nn.Module:
+def _body(name: str, pretrained: bool, weights: str | None, in_channels: int, image_size: int) -> nn.Module:
     timm = _timm()
     known = timm.get_pretrained_cfg(name)
     # Only networks that are built for one size know the option.
     sized = {"img_size": image_size} if known is not None and known.fixed_input_size else {}
+
+    def create(**options: Any) -> nn.Module:
+        made: nn.Module = timm.create_model(name, in_chans=in_channels, num_classes=0, **sized, **options)
+        return made
+
     try:
-        body: nn.Module = timm.create_model(name, pretrained=pretrained, in_chans=in_channels, num_classes=0, **sized)
+        body = create(pretrained=pretrained) if weights is None else _from_file(create, Path(weights).expanduser())
     except RuntimeError as error:  # how timm refuses unknown names and absent weights
         raise ValueError(
             f"timm cannot make {name!r} ({error}): set --model.network.name to one of timm.list_models(), or "
-            "--model.network.pretrained false"
+            f"--model.network.{'pretrained false' if weights is None else 'weights to a file with weights for it'}"
         ) from error
     parts: Iterable[Any] = body.modules()
     for part in parts:
         if hasattr(part, "fused_attn"):
             part.fused_attn = False
+    return body
+
+
+def _from_file(create: Callable[..., nn.Module], path: Path) -> nn.Module:
+    """Make a network with the weights in a file, which timm adapts to its channels and size as it does its own."""
+    content = read_weights(path, "lifelong.networks.Timm")
+    # Without a classifier timm loads what fits and no more: what a second one has by the same chance was not loaded.
+    with torch.random.fork_rng(devices=[]):
+        state = torch.get_rng_state()
+        body = create(pretrained=True, pretrained_cfg_overlay={"state_dict": content})
+        torch.set_rng_state(state)
+        drawn = create(pretrained=False).state_dict()
+    for name, weight in body.named_parameters():
+        if weight.numel() > 1 and torch.equal(weight, drawn[name]) and (weight != weight.flatten()[0]).any():
+            raise ValueError(
+                f"the weights in {path} have no {name} for {type(body).__name__}: give --model.network.weights a file "
+                "with those of --model.network.name"
+            )
     return body
 
 

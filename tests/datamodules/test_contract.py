@@ -11,11 +11,25 @@ import torch
 from PIL import Image
 
 import datamodules
-from datamodules import Dynamics, Glyphs, ImageFolder, Permuted, Rotated, Sinusoids, SplitClasses, Tensors
+from datamodules import (
+    CIFAR10,
+    Dynamics,
+    Encoded,
+    Glyphs,
+    ImageFolder,
+    Permuted,
+    Rotated,
+    Sinusoids,
+    SplitClasses,
+    Tensors,
+)
 from lifelong.data.images import same_shape
 from lifelong.data.source import Source
 from lifelong.data.stream import build_stream
+from lifelong.vision import FrozenEncoder
+from tests.datamodules.test_cifar10 import binary
 from tests.robots import Slider
+from tests.vision.networks import Counting
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -38,8 +52,19 @@ def arrays() -> Tensors:
     return Tensors(x=np.arange(80.0).reshape(40, 2), y=y, domain=np.repeat(["one", "two"], 20))
 
 
+def archive(folder: Path) -> Source:
+    binary(folder)
+    return SplitClasses(CIFAR10(root=str(folder)))
+
+
+def encoded() -> Encoded:
+    return Encoded(glyphs(), encoder=FrozenEncoder(network=Counting(), device="cpu"))
+
+
 MAKERS: dict[str, Callable[[Path], Source]] = {
+    "CIFAR10": archive,
     "Dynamics": lambda _: Dynamics(robot=Slider(), n_robots=4, n_segments=1, segment_length=8),
+    "Encoded": lambda _: encoded(),
     "Glyphs": lambda _: glyphs(),
     "ImageFolder": lambda folder: photos(folder / "photos"),
     "Permuted": lambda _: Permuted(glyphs(), n_domains=2),
@@ -50,6 +75,7 @@ MAKERS: dict[str, Callable[[Path], Source]] = {
 }
 """Sources, small: one row makes one obey all laws."""
 
+pytestmark = pytest.mark.filterwarnings("ignore:CIFAR-10 has .* here, the official one has:UserWarning")
 every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
 

@@ -34,7 +34,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         asked.append({"name": name, **options})
         if name == "nonsense":
             raise RuntimeError("Unknown model (nonsense)")
-        return Body(options["in_chans"])
+        body = Body(options["in_chans"])
+        if "pretrained_cfg_overlay" in options:
+            body.load_state_dict(options["pretrained_cfg_overlay"]["state_dict"], strict=False)
+        return body
 
     def get_pretrained_cfg(name: str) -> SimpleNamespace | None:
         return None if name == "nonsense" else SimpleNamespace(fixed_input_size=name.startswith("vit"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from lifelong.networks import MLP, Conv4, ResNet12, Timm, WithHead
+from lifelong.networks import MLP, Backbone, Conv4, ResNet12, Timm, WithHead
 from lifelong.networks.norm import BatchNorm, norm_layer
 from tests.networks import fake_timm
 
@@ -19,6 +19,11 @@ SMALL_CONV4: dict[str, Any] = {"n_filters": 16, "norm": "group", "image_size": 1
 SMALL_RESNET: dict[str, Any] = {"in_channels": 1, "widths": [8, 8, 16, 16], "norm": "group", "image_size": 16}
 
 NETWORKS: dict[str, tuple[Callable[[int], nn.Module], tuple[int, ...], int]] = {
+    "Backbone": (
+        lambda n: Backbone(nn.Conv2d(1, 4, 3), mean=[0.5], in_channels=1, image_size=16, n_outputs=n),
+        IMAGE,
+        4,
+    ),
     "Conv4": (lambda n: Conv4(**SMALL_CONV4, n_outputs=n), IMAGE, 16),
     "Conv4 with stride": (lambda n: Conv4(**SMALL_CONV4, pooling="stride", n_outputs=n), IMAGE, 16),
     "Conv4 that halves twice": (lambda n: Conv4(**SMALL_CONV4, n_halvings=2, n_outputs=n), IMAGE, 16 * 4 * 4),

@@ -64,6 +64,31 @@ def test_pretrained_weights_see_images_on_their_scale(monkeypatch: pytest.Monkey
     assert not any("mean" in name and "running" not in name for name in trained.state_dict())
 
 
+def test_weights_of_a_file_take_the_place_of_timms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fake_timm.install(monkeypatch)
+    torch.manual_seed(5)
+    trained = fake_timm.Body(3).state_dict()
+    torch.save(trained, tmp_path / "w.pth")
+    before = torch.get_rng_state()
+    net = Timm(name="some", image_size=8, weights=str(tmp_path / "w.pth"), n_outputs=None).eval()
+    assert torch.equal(before, torch.get_rng_state())
+    assert [(call["pretrained"], "pretrained_cfg_overlay" in call) for call in asked] == [(True, True), (False, False)]
+    assert all(torch.equal(weight, trained[name]) for name, weight in net.body.state_dict().items())
+    x = torch.rand(2, 3, 8, 8)
+    net(x)
+    torch.testing.assert_close(net.body.seen[:, 0], (x[:, 0] - 0.25) / 0.5)
+
+
+def test_a_file_that_lacks_weights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_timm.install(monkeypatch)
+    lacking = {name: w for name, w in fake_timm.Body(3).state_dict().items() if name != "last.weight"}
+    torch.save(lacking, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"the weights in .*w\.pth have no last\.weight for Body: give --model"):
+        Timm(name="some", image_size=8, weights=str(tmp_path / "w.pth"))
+    with pytest.raises(ValueError, match=r"lifelong\.networks\.Timm finds no weights in .*none\.pth"):
+        Timm(name="some", image_size=8, weights=str(tmp_path / "none.pth"))
+
+
 def test_gradient_learners_refuse_running_statistics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -139,3 +164,27 @@ def test_a_metric_learner_takes_running_statistics() -> None:
     y = torch.arange(2).repeat(2, 1)
     batch = Episode(torch.rand(2, 2, 1, 32, 32), y, torch.rand(2, 2, 1, 32, 32), y, torch.ones(2), 2)
     assert TaskRunner().losses(learner, learner.meta_parameters(), batch).isfinite().all()
+
+
+@real
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224"])
+def test_the_real_package_loads_a_file_and_adapts_it(name: str, tmp_path: Path) -> None:
+    import timm
+
+    torch.manual_seed(3)
+    sized = {"img_size": 64} if name.startswith("vit") else {}
+    trained = timm.create_model(name, num_classes=7, **sized).eval()
+    torch.save(trained.state_dict(), tmp_path / "w.pth")
+    mean, deviation = module._scale(trained, True, 3)
+    x = torch.rand(2, 3, 64, 64)
+    net = Timm(name=name, image_size=64, weights=str(tmp_path / "w.pth")).eval()
+    scaled = (x - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
+    with torch.no_grad():
+        expected = trained.forward_head(trained.forward_features(scaled), pre_logits=True)
+        torch.testing.assert_close(net(x), expected, atol=1e-4, rtol=1e-4)
+        assert (
+            Timm(name=name, image_size=32, in_channels=1, weights=str(tmp_path / "w.pth"))(x[:, :1, ::2, ::2]).ndim == 2
+        )
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=r"other\.pth have no .* for |timm cannot make"):
+        Timm(name=name, image_size=64, weights=str(tmp_path / "other.pth"))

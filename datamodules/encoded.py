@@ -1,0 +1,62 @@
+"""Any image source as the features of a frozen network.
+
+Shapes: ``M`` images, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from lifelong.data.domain import Domain
+from lifelong.data.pool import RESIDENT_BYTES
+from lifelong.data.source import Source, SourceWrapper
+from lifelong.vision import FrozenEncoder
+
+
+class Encoded(SourceWrapper):
+    """Put the features of a frozen network in the place of the images of another source.
+
+    Classes, splits, variants and all else of the domains stay. Features are computed once and kept on disk.
+
+    Args:
+        source: any source of images; what changes images (``Rotated``, ``Permuted``) goes inside.
+        encoder: what computes the features.
+
+    Raises:
+        ValueError: when the source has no images, or the encoder's network cannot take them.
+
+    Example:
+        >>> from datamodules import CIFAR10
+        >>> from lifelong.networks import Timm
+        >>> source = Encoded(CIFAR10(), encoder=FrozenEncoder(network=Timm(name="resnet18")))  # doctest: +SKIP
+        >>> source.domains()[0].x.shape  # doctest: +SKIP
+        torch.Size([60000, 512])
+    """
+
+    def __init__(self, source: Source, *, encoder: FrozenEncoder) -> None:
+        super().__init__(source)
+        self.encoder = encoder
+
+    def domains(self) -> list[Domain]:
+        """Load the domains of the source, with features ``(M, D)`` as inputs."""
+        domains = self.source.domains()
+        if not domains:
+            return []  # the stream says so better than an encoder of nothing
+        for domain in domains:
+            if domain.x.dim() != 4:
+                raise ValueError(
+                    f"{domain.name} cannot be encoded: its inputs have shape {tuple(domain.x.shape[1:])}, images "
+                    "(channels, height, width) were expected"
+                )
+        return self._encoded(domains)
+
+    def _encoded(self, domains: list[Domain]) -> list[Domain]:
+        kinds = {(domain.x.shape[1:], domain.x.dtype) for domain in domains}
+        if len(kinds) > 1 or sum(domain.x.nbytes for domain in domains) > RESIDENT_BYTES:
+            return [replace(domain, x=self.encoder.encode(domain.x)) for domain in domains]
+        # In one go: there is one bar of how far it is.
+        x = self.encoder.encode(torch.cat([domain.x for domain in domains]))
+        parts = torch.split(x, [len(domain.x) for domain in domains])
+        return [replace(domain, x=part) for domain, part in zip(domains, parts, strict=True)]

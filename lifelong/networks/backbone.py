@@ -1,0 +1,165 @@
+"""Any image network as features, with weights from a file: the way for what no class of this package wraps.
+
+Shapes: ``n`` images, ``L`` tokens, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.networks.shapes import check_images, check_sizes, count_features
+from lifelong.text.model_folder import imported
+from lifelong.utilities.ranges import check_number
+from lifelong.utilities.recorded import Recorded
+
+WHO = "lifelong.networks.Backbone"
+INSIDE = ("state_dict", "model")
+"""Keys under which files of other libraries have the weights beside other things."""
+
+
+class Backbone(Recorded, nn.Module):
+    """Make any image network one that computes features: its scale of pixels, its weights, one vector per image.
+
+    ``f(x) = pool(network((x − mean) / std))`` of images with values from 0 to 1. Maps ``(n, D, H, W)`` are averaged
+    over places, tokens ``(n, L, D)`` as ``pooling`` says, vectors ``(n, D)`` stay. On the command line::
+
+        --model.network lifelong.networks.Backbone --model.network.network torchvision.models.resnet18
+        --model.network.weights resnet18.pth --model.network.without fc
+
+    Args:
+        network: by the path of its class or factory function, with its own arguments.
+        weights: a file of safetensors, or of ``torch.save`` with tensors alone, for ``network`` as it is built; None
+            leaves its weights as they are.
+        without: name of a module inside, such as a classifier ``fc``, that is taken out once the weights are loaded.
+        mean: of the images that the weights were trained on, for all channels or one for each.
+        std: their standard deviation, likewise.
+        pooling: of tokens: their ``mean``, or the ``first``.
+        in_channels: channels of the images.
+        image_size: their height and width in pixels.
+        n_outputs: outputs of a linear head; None returns the features.
+
+    Raises:
+        ValueError: when the file cannot be read, its weights are those of another network, or the network cannot take
+            such images.
+
+    Example:
+        >>> net = Backbone(nn.Conv2d(3, 8, 3), mean=[0.5], std=[0.25], image_size=16, n_outputs=2)
+        >>> net.n_features, net(torch.zeros(4, 3, 16, 16)).shape
+        (8, torch.Size([4, 2]))
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        weights: str | None = None,
+        without: str | None = None,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+        pooling: Literal["mean", "first"] = "mean",
+        in_channels: int = 3,
+        image_size: int = 224,
+        n_outputs: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_sizes(in_channels=in_channels, image_size=image_size, n_outputs=n_outputs)
+        self.input_shape, self.pooling = (in_channels, image_size, image_size), pooling
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, _by_channel(name, values, in_channels), persistent=False)
+        if weights is not None:
+            _load(network, Path(weights).expanduser())
+        if without is not None:
+            _take_out(network, without)
+        self.body = network
+        self.n_features = count_features(self, self.features, self.input_shape)
+        self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map ``(n, C, H, W)`` to ``(n, D)``."""
+        check_images(x, self.input_shape, "Backbone")
+        found = self.body((x - self.mean) / self.std)
+        if not isinstance(found, Tensor) or found.dim() not in (2, 3, 4):
+            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(
+                f"{type(self.body).__name__} returns {what}: vectors (n, D), tokens (n, L, D) or maps (n, D, H, W) "
+                "were expected"
+            )
+        if found.dim() == 4:
+            return found.mean((2, 3))
+        if found.dim() == 3:
+            return found.mean(1) if self.pooling == "mean" else found[:, 0]
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+def _by_channel(name: str, values: Sequence[float], in_channels: int) -> Tensor:
+    for value in values:
+        check_number(f"--model.network.{name}", value, above=0 if name == "std" else None)
+    if len(values) not in (1, in_channels):
+        raise ValueError(f"--model.network.{name} has {len(values)} values: give 1, or {in_channels}, one per channel")
+    return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+
+
+def _load(network: nn.Module, path: Path) -> None:
+    theirs, ours = read_weights(path, WHO), network.state_dict()
+    names = (name for name in {**ours, **theirs} if _shape(ours, name) != _shape(theirs, name))
+    if (wrong := next(names, None)) is not None:
+        raise ValueError(
+            f"the weights in {path} are not those of {type(network).__name__}: {wrong} is {_shape(theirs, wrong)} "
+            f"there and {_shape(ours, wrong)} here; give --model.network.network the arguments of its training"
+        )
+    network.load_state_dict(theirs)
+
+
+def read_weights(path: Path, who: str) -> dict[str, Tensor]:
+    """Read the weights in a file, safetensors by its name's end, else one of torch with tensors alone.
+
+    Args:
+        path: the file.
+        who: reads them.
+
+    Raises:
+        ValueError: when there is no such file, or it holds anything but weights.
+    """
+    if not path.is_file():
+        raise ValueError(f"{who} finds no weights in {path}: give --model.network.weights the path of a file")
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = imported("safetensors.torch", who, "vision").load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch and safetensors meet in a damaged file, or one of another kind
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"the weights in {path} cannot be read ({reason}): give --model.network.weights a file of safetensors, or "
+            "of torch.save(network.state_dict(), …)"
+        ) from error
+    for name in INSIDE:
+        content = content[name] if isinstance(content, dict) and isinstance(content.get(name), dict) else content
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"{path} has no weights by name: save network.state_dict() into it")
+    return content
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> Any:
+    return tuple(weights[name].shape) if name in weights else "absent"
+
+
+def _take_out(network: nn.Module, name: str) -> None:
+    parent, _, last = name.rpartition(".")
+    names = dict(network.named_modules())
+    if name not in names or not name:
+        top = ", ".join(child for child, _ in network.named_children())
+        raise ValueError(f"--model.network.without is {name!r}: {type(network).__name__} has the modules {top}")
+    setattr(names[parent], last, nn.Identity())

