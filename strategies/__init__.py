@@ -12,7 +12,9 @@ from strategies.icarl import ICaRL
 from strategies.lwf import LwF
 from strategies.mas import MAS
 from strategies.memory.budget import Budget
+from strategies.osf import OSF
 from strategies.packnet import PackNet
+from strategies.prompt_pool import PromptPool
 from strategies.replay import Replay
 from strategies.si import SI
 from strategies.tuna import TUNA
@@ -26,6 +28,7 @@ __all__ = [
     "EWC",
     "GEM",
     "MAS",
+    "OSF",
     "SI",
     "TUNA",
     "AdapterBank",
@@ -34,6 +37,7 @@ __all__ = [
     "ICaRL",
     "LwF",
     "PackNet",
+    "PromptPool",
     "Replay",
     "WeightAveraging",
 ]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.compute.evaluating import evaluating
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, floating_type
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.kinds import StreamKind
@@ -188,5 +188,5 @@ class ICaRL(Rehearsal):
 
 def _embed(learner: Learner, params: Params, batch: Episode) -> Tensor:
     """Return ``φ(x)`` ``(B, D)`` of the one query of each example."""
-    dtype = next(iter(params.values())).dtype
+    dtype = floating_type(params.values())
     return F.normalize(learner.embed(params, batch.to(dtype).query_x[:, 0]), dim=-1)

@@ -24,9 +24,12 @@ SMALL = [
     "--run.name=tiny",
 ]
 FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2"]
-FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4", "--model.network.hidden=[8]"]
+FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4"]
 CLASSICAL = ("cifar10_features", "clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
-"""Configs whose units are labelled examples."""
+"""Configs whose units are labelled examples, learnt by an MLP."""
+PHOTOS = ("photos_vit_coda_prompt", "photos_vit_dual_prompt", "photos_vit_l2p", "photos_vit_lora")
+PRE_TRAINED = ("clinc150_osf", *PHOTOS)
+"""The same, learnt by a pre-trained model."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
@@ -56,6 +59,11 @@ CHANGES = {
     "clinc150": [],
     "continual_world": ["--data.n_way=1"],
     "clinc150_few_shot": ["--data.n_way=2", "--data.n_query=1"],
+    "clinc150_osf": [],
+    "photos_vit_coda_prompt": ["--data.sources.root=photos", "--data.sources.image_size=16"],
+    "photos_vit_dual_prompt": ["--data.sources.root=photos", "--data.sources.image_size=16"],
+    "photos_vit_l2p": ["--data.sources.root=photos", "--data.sources.image_size=16"],
+    "photos_vit_lora": ["--data.sources.root=photos", "--data.sources.image_size=16"],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "robot_car": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
@@ -71,6 +79,7 @@ STAND_INS = {
     "lifelong.networks.EfficientNetLite": "tests.vision.stand_ins.EfficientNetLite",
     "lifelong.text.FrozenEncoder": "tests.text.stand_ins.Encoder",
     "lifelong.text.Tokens": "tests.text.stand_ins.Tokens",
+    "lifelong.networks.PromptedTransformer": "tests.text.stand_ins.PromptedNetwork",
     "lifelong.networks.Transformer": "tests.text.stand_ins.Network",
 }
 """No pre-trained model and no simulator is at hand where these tests must run."""
@@ -95,7 +104,8 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_config_runs(config: Path) -> None:
-    few = FEW_EXAMPLES if config.stem in CLASSICAL else FEW_TASKS
+    few = FEW_EXAMPLES if config.stem in (*CLASSICAL, *PRE_TRAINED) else FEW_TASKS
+    few = [*few, "--model.network.hidden=[8]"] if config.stem in CLASSICAL else few
     run_here("fit", f"--config={_with_stand_ins(config)}", *SMALL, *few, *CHANGES[config.stem])
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
+
+import torch
 from torch import Tensor
 
 Params = dict[str, Tensor]
 """The learner's meta-parameters by name."""
+
+
+def floating_type(tensors: Iterable[Tensor]) -> torch.dtype:
+    """Return the most precise floating type among tensors, single precision where there is none.
+
+    Parts of a frozen network may be kept in halves; what is computed with its other parts is not.
+
+    Example:
+        >>> floating_type([torch.ones(1, dtype=torch.bfloat16), torch.ones(1)])
+        torch.float32
+    """
+    kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    return reduce(torch.promote_types, kinds) if kinds else torch.float32
 
 
 def parameters_of(params: Params, module: str) -> Params:

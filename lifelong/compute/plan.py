@@ -53,8 +53,12 @@ def mapping_by_rule(network: nn.Module, device: torch.device) -> Literal["vmap",
 
 
 def takes_vmap(network: nn.Module) -> bool:
-    """Tell whether ``vmap`` can run a network: it updates no running statistics, and every module has a rule."""
-    return not has_running_statistics(network) and not any(isinstance(m, WITHOUT_RULE) for m in network.modules())
+    """Tell whether ``vmap`` can run a network: it updates no running statistics, and every module has a rule.
+
+    A module says by an attribute ``takes_vmap`` that it has none.
+    """
+    without = (isinstance(m, WITHOUT_RULE) or not getattr(m, "takes_vmap", True) for m in network.modules())
+    return not has_running_statistics(network) and not any(without)
 
 
 def has_running_statistics(network: nn.Module) -> bool:

@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from lifelong.compute.cuda_graphs import Graphs
 from lifelong.compute.in_turn import in_turn
 from lifelong.compute.mapping import over_tasks
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, floating_type
 from lifelong.compute.plan import Plan, mapping_by_rule
 from lifelong.compute.ranks import gather_over_ranks, rank, sum_over_ranks, world_size
 from lifelong.compute.recompute import Recompute, recomputed, recomputing_steps, with_parameters
@@ -200,7 +200,7 @@ class TaskRunner:
             batch: the tasks.
             more: further tensors ``(B, …)``.
         """
-        dtype = next(learner.network.parameters(), torch.empty(0)).dtype
+        dtype = floating_type(learner.network.parameters())
         tasks, encode = batch.to(dtype).tasks(), learner.objective.encode
         support_y, query_y = (encode(y, batch.n_way).to(dtype) for y in (tasks.support_y, tasks.query_y))
         tasks = tasks._replace(support_y=support_y, query_y=query_y)

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, floating_type
 from lifelong.data.kinds import Part
 from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
@@ -215,4 +215,4 @@ def _embed(learner: Learner, params: Params, pool: Pool, indices: Integers) -> A
 
 
 def _as_parameters(learner: Learner, x: Tensor) -> Tensor:
-    return x.to(next(learner.network.parameters(), x).dtype) if x.is_floating_point() else x
+    return x.to(floating_type(learner.network.parameters())) if x.is_floating_point() else x

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.params import Params, parameters_of
+from lifelong.compute.params import Params, floating_type, parameters_of
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode, Task
 from lifelong.data.kinds import Unit
@@ -201,8 +201,8 @@ class Learner(Recorded, nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the floating type of its parameters; single precision where it has none."""
-        return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
+        """Return the most precise floating type of its parameters; single precision where it has none."""
+        return floating_type(self.parameters())
 
     def phase(self) -> Hashable | None:
         """Return what the training losses depend on beside parameters and batch; None where nobody can tell.

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, floating_type
 from lifelong.data.episode import Episode, Task
 from lifelong.data.kinds import Unit
 from lifelong.learners.base import Learner
@@ -63,7 +63,7 @@ class ExampleLearner(Learner):
             return None
         x = batch.query_x[:, 0]
         if x.is_floating_point():
-            x = x.to(next(iter(params.values()), batch.weight).dtype)
+            x = x.to(floating_type(params.values()) if params else batch.weight.dtype)
         assert batch.classes is not None
         return self.at_ways(self.class_outputs(params, x), batch.classes)[:, None]
 

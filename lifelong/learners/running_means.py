@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.compute.evaluating import evaluating
-from lifelong.compute.params import Params
+from lifelong.compute.params import Params, floating_type
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Visit
@@ -113,7 +113,7 @@ class RunningMeans(ExampleLearner):
 
     def make_room(self, n_classes: int, n_features: int) -> None:
         """Register what is kept, of so many classes and features of the network ``F``."""
-        like = precise(next(self.network.parameters(), torch.zeros(0)).detach())
+        like = precise(next(self.network.parameters(), torch.zeros(0)).detach().to(self.dtype))
         self.register_buffer("means", like.new_zeros(n_classes, n_features))
         self.register_buffer("counts", like.new_zeros(n_classes, dtype=torch.int64))
 
@@ -177,7 +177,7 @@ class RunningMeans(ExampleLearner):
     def embedded(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
         """Return the represented examples ``(B, D)`` and their classes' numbers in the stream ``(B,)``."""
         assert batch.classes is not None
-        dtype = next(self.network.parameters(), batch.weight).dtype
+        dtype = floating_type((batch.weight, *self.network.parameters()))
         features = self.embed(params, batch.to(dtype).query_x[:, 0])
         return self.represent(features.to(self.means.dtype)), batch.classes.gather(1, batch.query_y)[:, 0]
 

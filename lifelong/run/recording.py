@@ -39,6 +39,8 @@ def record(value: Any, where: str, unrecorded: list[str]) -> Any:
     if isinstance(value, (list, tuple)):
         return [record(part, f"{where}[{place}]", unrecorded) for place, part in enumerate(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if any(dataclasses.is_dataclass(parent) for parent in type(value).__mro__[1:]):
+            return _record_config(value, where, unrecorded)
         fields = [field.name for field in dataclasses.fields(value) if field.init]
         return {name: record(getattr(value, name), f"{where}.{name}", unrecorded) for name in fields}
     return _missing(type(value).__name__, where, unrecorded)
@@ -86,6 +88,17 @@ def class_path(made: Callable[..., Any]) -> str:
         if package != "lifelong" and getattr(importlib.import_module(package), made.__qualname__, None) is made:
             return f"{package}.{made.__qualname__}"
     return f"{made.__module__}.{made.__qualname__}"
+
+
+def _record_config(value: Any, where: str, unrecorded: list[str]) -> dict[str, Any]:
+    """Record one of several dataclasses that may stand in a place, by what differs from its defaults."""
+    defaults, arguments = type(value)(), {}
+    for field in dataclasses.fields(value):
+        part = getattr(value, field.name)
+        if field.init and part != getattr(defaults, field.name):
+            plain = sorted(part) if isinstance(part, (set, frozenset)) else part
+            arguments[field.name] = record(plain, f"{where}.{field.name}", unrecorded)
+    return {"class_path": class_path(type(value)), "init_args": arguments}
 
 
 def _missing(kind: str, where: str, unrecorded: list[str]) -> dict[str, str]:

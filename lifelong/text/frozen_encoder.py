@@ -19,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from lifelong.text.encoding import TextEncoding
-from lifelong.text.language_model import Pooling, embed_as_given, load_body
+from lifelong.text.language_model import Pooling, embed_as_given
 from lifelong.text.model_folder import model_folder, tokenizer_digest, weights_digest
+from lifelong.text.pretrained_body import load_body
 from lifelong.text.tokens import load_tokenizer
 from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.ranges import check_number
@@ -47,7 +48,8 @@ class FrozenEncoder(TextEncoding):
         model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
             an installed package.
         max_length: tokens of a text; longer texts are cut.
-        pooling: ``mean`` of the last layer's vectors, or the ``first``.
+        pooling: ``mean`` of the last layer's vectors, the ``first`` or the ``last`` of them, or what the model's own
+            ``pooler`` makes of the first.
         normalise: scale embeddings to unit length.
         batch_size: texts embedded together.
         device: where; None takes an accelerator where there is one.
@@ -108,7 +110,8 @@ class FrozenEncoder(TextEncoding):
         """Yield the embeddings of texts, some at a time, short ones first so that there is little padding."""
         if not texts:
             return
-        tokenizer, body = load_tokenizer(self.model, WHO), load_body(folder, WHO)
+        tokenizer = load_tokenizer(self.model, WHO)
+        body = load_body(folder, WHO, pooler=self.pooling == "pooler")
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         body.to(device).eval()
         how = {"padding": True, "truncation": True, "max_length": self.max_length, "return_tensors": "pt"}

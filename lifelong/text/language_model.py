@@ -1,60 +1,116 @@
-"""A language model without its head: loaded from a folder, and one vector of a text.
+"""A language model without its head, asked for one vector of a text in a way that ``vmap`` maps.
 
-Shapes: ``n`` texts, ``L`` tokens, ``D`` features.
+Shapes: ``n`` texts, ``L`` tokens, ``P`` prompt vectors before them, ``D`` features.
 """
 
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from lifelong.text.model_folder import imported
-
-Pooling = Literal["mean", "first"]
+Pooling = Literal["mean", "first", "last", "pooler"]
+MaskForm = Literal["whole", "causal", "flags"]
+MASK_FORMS: tuple[MaskForm, ...] = ("whole", "causal", "flags")
+"""What a model adds to its scores: tokens see all real ones, or those before them; or flags of real ones to look at."""
 OFFSET = ("camembert", "data2vec-text", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl")
 """Types of models that count positions from behind their padding."""
 PROBED = 160
 """Tokens of the text that shows whether a model can be asked so that ``vmap`` maps it: more than a local window has."""
 
 
-def load_body(folder: Path, who: str) -> nn.Module:
-    """Load the model in a folder, without dropout.
+@dataclass(frozen=True)
+class TextReader:
+    """Ask a language model for one vector of each text.
+
+    Args:
+        pad: the padding token.
+        form: of the mask that the model takes.
+        pooling: how the tokens' vectors become one.
+        normalise: scale it to unit length.
+    """
+
+    pad: int
+    form: MaskForm
+    pooling: Pooling = "mean"
+    normalise: bool = False
+    input_shape: ClassVar[None] = None
+
+    def example(self) -> Tensor:
+        """Return one text of two tokens, none of which fills."""
+        return torch.full((1, 2), int(self.pad == 0))
+
+    def check(self, body: Any, x: Tensor) -> None:
+        """Refuse anything but tokens ``(n, L)`` that the model has positions for.
+
+        Raises:
+            ValueError: naming what the data has.
+        """
+        if x.dim() != 2 or x.is_floating_point():
+            raise ValueError(
+                f"Transformer takes tokens (texts, length) as whole numbers, but the data has {tuple(x.shape)} of "
+                f"{x.dtype}: give the source the encoding lifelong.text.Tokens with the same model"
+            )
+        check_length(body, x)
+        window = getattr(body.config, "sliding_window", None)
+        if isinstance(window, int) and getattr(body.config, "use_sliding_window", True) and x.shape[1] > window:
+            raise ValueError(
+                f"texts have up to {x.shape[1]} tokens, but layers of the model ({body.config.model_type}) look back "
+                f"on {window}: set max_length {window} or less"
+            )
+
+    def run(self, body: Any, x: Tensor, n_prompts: int = 0) -> Any:
+        """Return the model's output for tokens ``(n, L)``, before which its embedding puts so many vectors of others.
+
+        Args:
+            body: the model.
+            x: the tokens.
+            n_prompts: ``P``.
+        """
+        real = x != self.pad
+        seen = F.pad(real, (n_prompts, 0), value=True)
+        given: dict[str, Any] = {
+            "input_ids": x,
+            "attention_mask": _mask(self.form, seen, next(body.parameters()).dtype),
+        }
+        known = inspect.signature(body.forward).parameters
+        if "token_type_ids" in known and getattr(body.config, "type_vocab_size", None):
+            given["token_type_ids"] = torch.zeros_like(x)
+        if "position_ids" in known:
+            given["position_ids"] = _positions(x, real, self.pad if body.config.model_type in OFFSET else None)
+        if "use_cache" in known:
+            given["use_cache"] = False
+        return body(**given)
+
+    def pool(self, output: Any, x: Tensor) -> Tensor:
+        """Return one vector ``(n, D)`` of each text from the model's output for its tokens."""
+        return _pooled(output, x != self.pad, self.pooling, self.normalise)
+
+
+def read_texts_of(body: Any, pooling: Pooling, normalise: bool, who: str) -> TextReader:
+    """Return a reader that embeds as a model does by itself.
 
     Raises:
-        ValueError: when it cannot be loaded.
+        ValueError: when there is none, such as for models that see neighbours alone, or the pooling suits no such one.
     """
-    transformers = imported("transformers", who)
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        for name, value in config.to_dict().items():
-            if "drop" in name and isinstance(value, float):
-                setattr(config, name, 0.0)
-        # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
-        how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
-        with _only_errors("transformers"):
-            body, report = transformers.AutoModel.from_pretrained(folder, trust_remote_code=False, **how)
-    except Exception as error:  # damaged files have one of safetensors
-        first = str(error).strip().partition("\n")[0]
+    kind, pad = body.config.model_type, getattr(body.config, "pad_token_id", None)
+    form = _form_of(body, pad) if isinstance(pad, int) else None
+    if form is None or not isinstance(pad, int):
         raise ValueError(
-            f"the model in {folder} could not be loaded ({first}): give model a folder of save_pretrained"
-        ) from error
-    if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
-        raise ValueError(
-            f"the weights in {folder} lack {missing[0]}, and {len(missing)} of the model's in all: give model a folder "
-            "of save_pretrained"
+            f"{who} cannot ask a model of the type {kind} for one vector of each text inside a task: take one such as "
+            "bert, roberta or distilbert, or embed the texts beforehand with lifelong.text.FrozenEncoder"
         )
-    if getattr(body, "pooler", None) is not None:
-        body.pooler = None
-    return body.float()  # type: ignore[no-any-return]  # newer versions keep the file's type: halves are too few
+    if form == "causal" and pooling == "first":
+        raise ValueError(
+            f"the first token of a model of the type {kind} sees no other: set --model.network.pooling last or mean"
+        )
+    if pooling == "pooler" and getattr(body, "pooler", None) is None:
+        raise ValueError(f"a model of the type {kind} has no pooler: set --model.network.pooling mean or first")
+    return TextReader(pad, form, pooling, normalise)
 
 
 def embed_as_given(body: Any, x: Tensor, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
@@ -68,38 +124,7 @@ def embed_as_given(body: Any, x: Tensor, real: Tensor, pooling: Pooling, normali
         normalise: to unit length.
     """
     check_length(body, x)
-    return _pooled(body(input_ids=x, attention_mask=real.long()).last_hidden_state, real, pooling, normalise)
-
-
-def embed_tokens(body: Any, pad: int, x: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
-    """Embed tokens ``(n, L)``, padded with ``pad``, as one vector ``(n, D)`` per text, in a way that ``vmap`` maps."""
-    check_length(body, x)
-    real = x != pad
-    dtype = next(body.parameters()).dtype
-    # A mask of four dimensions is taken as it is; one of two is looked into, which vmap forbids.
-    mask = torch.zeros_like(x, dtype=dtype).masked_fill(~real, torch.finfo(dtype).min)[:, None, None, :]
-    given = {"input_ids": x, "attention_mask": mask}
-    known = inspect.signature(body.forward).parameters
-    if "token_type_ids" in known:
-        given["token_type_ids"] = torch.zeros_like(x)
-    if "position_ids" in known:
-        given["position_ids"] = _positions(x, real, pad if body.config.model_type in OFFSET else None)
-    return _pooled(body(**given).last_hidden_state, real, pooling, normalise)
-
-
-def filling_token(body: Any, who: str) -> int:
-    """Return the padding token of a model that embeds the same itself as by ``embed_tokens``.
-
-    Raises:
-        ValueError: when it is not, or nothing fills: models that look back alone, or at their neighbours alone.
-    """
-    kind, pad = body.config.model_type, getattr(body.config, "pad_token_id", None)
-    if not isinstance(pad, int) or not _is_as_given(body, pad):
-        raise ValueError(
-            f"{who} cannot ask a model of the type {kind} for one vector of each text inside a task: take one such as "
-            "bert, roberta or distilbert, or embed the texts beforehand with lifelong.text.FrozenEncoder"
-        )
-    return pad
+    return _pooled(body(input_ids=x, attention_mask=real.long()), real, pooling, normalise)
 
 
 def check_length(body: Any, x: Tensor) -> None:
@@ -119,27 +144,52 @@ def check_length(body: Any, x: Tensor) -> None:
         )
 
 
-def _is_as_given(body: Any, pad: int) -> bool:
+def _form_of(body: Any, pad: int) -> MaskForm | None:
+    return next((form for form in MASK_FORMS if _is_as_given(body, TextReader(pad, form, normalise=True))), None)
+
+
+def _is_as_given(body: Any, reader: TextReader) -> bool:
+    pad, n_words = reader.pad, body.config.vocab_size
     length = min(PROBED, getattr(body.config, "max_position_embeddings", PROBED) // 2)
     # Any tokens but the filling one; half of the second text is filled.
-    x = (torch.arange(2 * length).view(2, length) + pad + 1) % body.config.vocab_size
-    x = torch.where(x == pad, (pad + 1) % body.config.vocab_size, x)
+    x = (torch.arange(2 * length).view(2, length) + pad + 1) % n_words
+    x = torch.where(x == pad, (pad + 1) % n_words, x)
     x[1, length // 2 :] = pad
     with torch.no_grad():
         try:
-            ours = embed_tokens(body, pad, x, "mean", normalise=True)
-            theirs = embed_as_given(body, x, x != pad, "mean", normalise=True)
+            ours = torch.func.vmap(lambda text: reader.pool(reader.run(body, text[None]), text[None])[0])(x)
+            theirs = embed_as_given(body, x, x != pad, reader.pooling, reader.normalise)
         except Exception:  # each model has its own for a call that it does not know
             return False
     return torch.allclose(ours, theirs, atol=1e-4)
 
 
-def _pooled(hidden: Tensor, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
-    if pooling == "first":
-        features = hidden[:, 0]
+def _mask(form: MaskForm, real: Tensor, dtype: torch.dtype) -> Tensor:
+    # A mask of more than two dimensions is taken as it is; one of two is looked into, which vmap forbids.
+    seen = real[:, None, None, :]
+    if form == "flags":
+        return seen.long()
+    if form == "causal":
+        length = real.shape[1]
+        seen = seen & torch.ones(length, length, dtype=torch.bool, device=real.device).tril()
+    return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+
+
+def _pooled(output: Any, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
+    if pooling == "pooler":
+        features: Tensor | None = getattr(output, "pooler_output", None)
+        if features is None:
+            raise ValueError("the model has no pooler: set pooling mean, first or last")
     else:
-        weight = real.to(hidden.dtype)[..., None]
-        features = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1)
+        hidden: Tensor = output.last_hidden_state[:, -real.shape[1] :]
+        if pooling == "first":
+            features = hidden[:, 0]
+        elif pooling == "last":
+            last = real.shape[1] - 1 - real.flip(1).int().argmax(1)
+            features = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[-1]))[:, 0]
+        else:
+            weight = real.to(hidden.dtype)[..., None]
+            features = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1)
     return F.normalize(features, dim=-1) if normalise else features
 
 
@@ -147,15 +197,3 @@ def _positions(x: Tensor, real: Tensor, offset: int | None) -> Tensor:
     if offset is None:
         return torch.arange(x.shape[1], device=x.device).expand(x.shape)
     return real.cumsum(1) * real + offset
-
-
-@contextmanager
-def _only_errors(name: str) -> Iterator[None]:
-    """Show only errors of a package's log."""
-    log = logging.getLogger(name)
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

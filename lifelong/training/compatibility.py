@@ -75,6 +75,8 @@ def _check_runner(learner: Learner, runner: TaskRunner) -> None:
     name = type(learner).__name__
     if runner.plan == "vmap" and not learner.takes_vmap:
         raise ValueError(f"the modules of {name} cannot run under vmap: set --runner.plan loop")
+    if runner.plan == "vmap" and any(not getattr(part, "takes_vmap", True) for part in learner.network.modules()):
+        raise ValueError(f"vmap cannot run the adapters of {type(learner.network).__name__}: set --runner.plan loop")
     if runner.plan == "vmap" and has_running_statistics(learner.network):
         raise ValueError(
             f"norm layers of {type(learner.network).__name__} update running statistics in place, which vmap cannot "

@@ -38,9 +38,11 @@ def make_optimizer(optimizer: OptimizerCallable, parameters: Iterable[nn.Paramet
         made = optimizer(parameters)
     except (TypeError, ValueError) as error:
         raise ValueError(f"--optimizer cannot be made ({_one_line(error)}): set another value for it") from error
-    for group in made.param_groups:
+    for number, group in enumerate(made.param_groups):
         if fuse and type(made) in FUSED and _is_free(group):
             group["fused"] = True
+            if group.get("momentum"):
+                made.register_step_pre_hook(partial(_fuse_where_alike, number))
     chosen = [{name: group[name] for name in ("fused", "foreach") if name in group} for group in made.param_groups]
     made.register_load_state_dict_pre_hook(_without_foreign)
     made.register_load_state_dict_post_hook(partial(_settle_loaded, chosen=chosen))
@@ -65,6 +67,25 @@ def make_scheduler(scheduler: LRSchedulerCallable, optimizer: Optimizer) -> LRSc
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fuse_where_alike(
+    number: int, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Fuse a step of SGD unless a parameter gets its first gradient later than others, which torch 2.13 cannot."""
+    given = args[1] if len(args) > 1 else kwargs.get("closure")
+
+    def settle() -> Any:
+        loss = given() if given is not None else None  # which computes the gradients, where there is one
+        group = optimizer.param_groups[number]
+        moved = [p for p in group["params"] if p.grad is not None]
+        group["fused"] = len({optimizer.state.get(p, {}).get("momentum_buffer") is None for p in moved}) < 2
+        return loss
+
+    if given is None:
+        settle()
+        return args, kwargs
+    return (args[0], settle, *args[2:]), {name: value for name, value in kwargs.items() if name != "closure"}
 
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)

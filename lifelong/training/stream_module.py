@@ -128,7 +128,7 @@ class StreamModule(L.LightningModule):
         """Return two inputs of the stream, as the network takes them."""
         weight = next(self.learner.network.parameters(), torch.empty(0))
         x = self.data.example(weight.device)
-        return x.to(weight.dtype) if x.is_floating_point() else x
+        return x.to(self.learner.dtype) if x.is_floating_point() else x
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""

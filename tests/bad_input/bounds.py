@@ -30,7 +30,7 @@ from lifelong import learners
 from lifelong.compute.runner import TaskRunner
 from lifelong.control import CEM, MPPI, ClosedLoop, Imitation
 from lifelong.evaluation import AdaptationCurve, Clustering
-from lifelong.networks import MLP, Conv4, ResNet12, WithHead, WithProbabilities
+from lifelong.networks import L2P, MLP, CODAPrompt, Conv4, DualPrompt, ResNet12, WithHead, WithProbabilities
 from lifelong.run.loggers import WandB
 from lifelong.text import HashedWords, Tokens
 from lifelong.training.checkpoint import StreamCheckpoint
@@ -81,6 +81,7 @@ STRATEGIES: dict[str, dict[str, str]] = {
     "ICaRL": {"temperature": POSITIVE, "n_replay": AT_ONCE},
     "LwF": {"temperature": POSITIVE, "weighting": RATE},
     "MAS": {"strength": RATE, "n_tasks": COUNT},
+    "OSF": {"share": SHARE, "growth": SHARE, "most": SHARE},
     "PackNet": {"keep": "0 < real <= 1", "retrain": "0 <= real < 1"},
     "Replay": {"n_replay": AT_ONCE, "weighting": RATE},
     "SI": {"strength": RATE, "damping": POSITIVE},
@@ -99,6 +100,18 @@ OTHERS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
     "ResNet12": (lambda **s: ResNet12(widths=[2, 2], image_size=16, **s), {"n_outputs": COUNT}),
     "WithHead": (lambda **s: WithHead(nn.Flatten(), **({"n_features": 4, "n_outputs": 2} | s)), {"n_outputs": COUNT}),
     "WithProbabilities": (lambda **s: WithProbabilities(NETWORK(), **s), {"weight": RATE}),
+    "L2P": (
+        lambda **s: L2P(**({"n_prompts": 8, "n_chosen": 1} | s)),
+        {"n_prompts": COUNT, "length": COUNT, "pull": RATE},
+    ),
+    "DualPrompt": (
+        lambda **s: DualPrompt(**({"n_experiences": 1} | s)),
+        {"n_experiences": COUNT, "general_length": COUNT, "expert_length": COUNT, "pull": RATE},
+    ),
+    "CODAPrompt": (
+        lambda **s: CODAPrompt(**({"n_experiences": 1} | s)),
+        {"n_experiences": COUNT, "n_components": COUNT, "orthogonality": RATE},
+    ),
     "Glyphs": (Glyphs, {"n_classes": COUNT, "n_examples": COUNT, "image_size": COUNT, "seed": STEPS}),
     "Sinusoids": (Sinusoids, {"n_functions": COUNT, "n_points": COUNT, "seed": STEPS}),
     "MNIST": (MNIST, {"image_size": IMAGE, "max_per_class": COUNT}),

@@ -62,6 +62,7 @@ STRATEGIES: dict[str, dict[str, list[str]]] = {
     "ICaRL": {"temperature": ["0"], "n_replay": ["0"]},
     "LwF": {"temperature": ["0"], "weighting": ["-1"], "among": ["xyz"]},
     "MAS": {"strength": ["-1"], "n_tasks": ["0"]},
+    "OSF": {"share": ["-0.1", "2"], "growth": ["-1"], "most": ["1.5"], "others": ["xyz"]},
     "PackNet": {"keep": ["0", "1.5"], "retrain": ["1", "-1"]},
     "Replay": {"n_replay": ["0"], "weighting": ["-1", ".nan"], "budget": ["{examples: -1}", "{examples: 1.5}"]},
     "SI": {"strength": ["-1"], "damping": ["0"]},

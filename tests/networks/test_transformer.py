@@ -89,6 +89,65 @@ def test_positions_are_counted_from_behind_the_filling_token(kind: str, tmp_path
     torch.testing.assert_close(Transformer(model=model)(x).detach(), expected, atol=1e-5, rtol=1e-5)
 
 
+SMALL_DECODER = {"num_key_value_heads": 2}
+NEW_KINDS: dict[str, dict[str, Any]] = {
+    "deberta-v2": {},
+    "gpt2": {"pad_token_id": 0},
+    "llama": SMALL_DECODER,
+    "mistral": SMALL_DECODER,
+    "qwen3": {**SMALL_DECODER, "head_dim": 8},
+    "t5": {"d_model": 16, "d_kv": 8, "num_layers": 2, "num_heads": 2, "d_ff": 32},
+}
+"""Models that look at flags, look back alone, or are one half of an encoder and a decoder."""
+
+
+@needs_extra
+@pytest.mark.parametrize("kind", NEW_KINDS)
+def test_models_of_other_kinds_embed_as_by_themselves(kind: str, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoModelForTextEncoding
+
+    model = save_model(tmp_path / kind, kind, **NEW_KINDS[kind])
+    x = torch.tensor([[2, 5, 8, 3], [2, 9, 3, 0]])
+    with torch.no_grad():
+        own = (AutoModelForTextEncoding if kind == "t5" else AutoModel).from_pretrained(model).eval()
+        hidden = [own(input_ids=row[None, :n]).last_hidden_state[0] for row, n in zip(x, (4, 3), strict=True)]
+    expected = {"mean": torch.stack([h.mean(0) for h in hidden]), "last": torch.stack([h[-1] for h in hidden])}
+    for pooling, features in expected.items():
+        net = Transformer(model=model, pooling=pooling)  # type: ignore[arg-type]
+        torch.testing.assert_close(net(x).detach(), features, atol=1e-5, rtol=1e-4)
+        together = torch.func.vmap(lambda text, net=net: net(text[None])[0])(x)
+        torch.testing.assert_close(together.detach(), features, atol=1e-5, rtol=1e-4)
+
+
+@needs_extra
+def test_the_pooler_is_the_models_own(model: str) -> None:
+    from transformers import AutoModel
+
+    x = torch.tensor([[2, 5, 8, 3]])
+    with torch.no_grad():
+        expected = AutoModel.from_pretrained(model).eval()(input_ids=x).pooler_output
+    torch.testing.assert_close(Transformer(model=model, pooling="pooler")(x).detach(), expected)
+
+
+@needs_extra
+def test_a_pooling_that_a_model_has_not_is_refused(tmp_path: Path) -> None:
+    decoder = save_model(tmp_path / "llama", "llama", **SMALL_DECODER)
+    with pytest.raises(ValueError, match=r"first token of a model of the type llama sees no other: .*pooling last"):
+        Transformer(model=decoder, pooling="first")
+    with pytest.raises(ValueError, match=r"of the type llama has no pooler: set --model.network.pooling mean"):
+        Transformer(model=decoder, pooling="pooler")
+
+
+@needs_extra
+def test_texts_beyond_a_window_are_refused(tmp_path: Path) -> None:
+    net = Transformer(model=save_model(tmp_path, "mistral", sliding_window=20, **SMALL_DECODER))
+    assert net(torch.ones(1, 20, dtype=torch.int64)).shape == (1, 16)
+    with pytest.raises(
+        ValueError, match=r"up to 21 tokens, but layers of the model \(mistral\) look back on 20: set max"
+    ):
+        net(torch.ones(1, 21, dtype=torch.int64))
+
+
 @needs_extra
 def test_there_is_no_dropout_in_training(model: str) -> None:
     net, x = Transformer(model=model, trained="lora").train(), tokens(model)
@@ -225,9 +284,7 @@ def test_training_nothing_is_refused() -> None:
 
 
 @needs_extra
-@pytest.mark.parametrize(
-    ("kind", "settings"), [("gpt2", {}), ("gpt2", {"pad_token_id": 0}), ("deberta-v2", {}), ("t5", {"d_model": 16})]
-)
+@pytest.mark.parametrize(("kind", "settings"), [("gpt2", {}), ("mra", {}), ("nystromformer", {})])
 def test_a_model_that_cannot_embed_a_whole_text_is_refused(kind: str, settings: dict[str, Any], tmp_path: Path) -> None:
     model = save_model(tmp_path / kind, kind, **settings)
     with pytest.raises(ValueError, match=rf"cannot ask a model of the type {kind} .*lifelong.text.FrozenEncoder$"):

@@ -17,11 +17,30 @@ from lifelong.data.position import Visit
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners import Classifier
 from lifelong.learners.base import Learner
-from lifelong.networks import MLP
+from lifelong.networks import MLP, CODAPrompt
 from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
-from strategies import AGEM, DER, EASE, ERACE, EWC, GEM, MAS, SI, TUNA, AdapterBank, Budget, GDumb, ICaRL, Replay
+from strategies import (
+    AGEM,
+    DER,
+    EASE,
+    ERACE,
+    EWC,
+    GEM,
+    MAS,
+    OSF,
+    SI,
+    TUNA,
+    AdapterBank,
+    Budget,
+    GDumb,
+    ICaRL,
+    PromptPool,
+    Replay,
+)
+from tests.networks.tiny_models import Images
 from tests.processes import fit_in_processes
+from tests.text.stand_ins import PromptedNetwork
 from tests.toys import FewClasses, make_learner, module_of, toy_data
 
 pytestmark = pytest.mark.slow
@@ -78,6 +97,19 @@ def tuna() -> Fit:
     return on_examples([TUNA(rank=1)], batch_size=8)
 
 
+def subspaces() -> Fit:
+    return on_examples([OSF(others="free")])
+
+
+def prompts() -> Fit:
+    torch.manual_seed(1)
+    parts = CODAPrompt(n_experiences=3, n_components=3, length=2, layers=[0], orthogonality=0.1)
+    learner = Classifier(PromptedNetwork(model="none", prompts=parts, n_outputs=12))
+    optimizer = partial(torch.optim.SGD, lr=0.05, momentum=0.9)  # which goes on for a while where gradients are zero
+    settings: dict[str, Any] = {"split": (0.2, 0.2), "batch_size": 5, "steps_per_experience": 6}
+    return module_of(learner, [PromptPool()], optimizer), ExampleDataModule([Images(3)], classes="current", **settings)
+
+
 @pytest.fixture
 def fits(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What one process and what two processes learn."""
@@ -115,7 +147,7 @@ def test_two_processes_find_the_importance_of_one(fits: tuple[dict[str, Any], di
             torch.testing.assert_close(one[parameter], two[parameter], rtol=1e-3, atol=1e-4 * largest)
 
 
-@pytest.mark.parametrize("fits", [gdumb, icarl, bank, ease, tuna], indirect=True)
+@pytest.mark.parametrize("fits", [gdumb, icarl, bank, ease, tuna, subspaces, prompts], indirect=True)
 def test_two_processes_learn_and_answer_as_one(fits: tuple[dict[str, Any], dict[str, Any]]) -> None:
     torch.testing.assert_close(tensors(fits[0]), tensors(fits[1]), rtol=1e-4, atol=1e-6)
     assert fits[0]["strategy_bytes"] == fits[1]["strategy_bytes"]

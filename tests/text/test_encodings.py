@@ -136,9 +136,9 @@ class Counting:
         self.n_texts += len(x)
         return self.embed(body, x, *how)
 
-    def _load(self, *how: Any) -> Any:
+    def _load(self, *how: Any, **more: Any) -> Any:
         self.n_loads += 1
-        return self.load(*how)
+        return self.load(*how, **more)
 
 
 @needs_extra

@@ -193,3 +193,27 @@ def test_a_setting_that_was_changed_is_used_and_no_other(
     renew_settings(loaded, before, now, scheduled=scheduled)
     assert loaded.param_groups[0]["lr"] == used
     assert ("goes on with the learning rate of the checkpoint" in caplog.text) == scheduled
+
+
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_parameter_may_get_its_first_gradient_later(momentum: float, closes: bool) -> None:
+    def moved(fuse: bool) -> list[list[float]]:
+        weights = [nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2)]
+        made = make_optimizer(partial(torch.optim.SGD, lr=0.1, momentum=momentum), weights, fuse=fuse)
+        for step in range(4):
+
+            def backward(step: int = step) -> float:
+                for number, weight in enumerate(weights):
+                    weight.grad = torch.tensor([0.5, 1.0 + step]) if number == 0 or step > 1 else None
+                return 0.0
+
+            if closes:
+                made.step(backward)
+            else:
+                backward()
+                made.step()
+        assert bool(made.param_groups[0]["fused"]) is fuse
+        return [weight.tolist() for weight in weights]
+
+    assert moved(True) == moved(False)

@@ -1,0 +1,119 @@
+"""Attention to further keys and values before a layer's own: how a frozen model of transformers is given prompts.
+
+Shapes: ``n`` inputs, ``T`` vectors of an input, ``P`` vectors before them, ``h`` heads, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.text.model_folder import imported
+from lifelong.text.pretrained_body import only_errors
+
+NAME = "lifelong_prefix"
+"""Under which transformers knows this attention."""
+Prefix = tuple[Tensor, Tensor]
+"""Keys and values ``(n, P, D)``, as they are after a layer's own projections."""
+_PREFIXES: ContextVar[Mapping[int, Prefix] | None] = ContextVar("prefixes", default=None)
+"""Of the pass that is under way, by the identity of the attention module."""
+_SEEN: ContextVar[list[tuple[nn.Module, int]] | None] = ContextVar("seen", default=None)
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Return ``softmax(Q [K₀; K]ᵀ / √d + M) [V₀; V]`` ``(n, T, h, d)`` and its weights, as transformers asks for it.
+
+    Args:
+        module: the layer's attention, for which a prefix ``K₀``, ``V₀`` may be at hand.
+        query: ``(n, h, T, d)``.
+        key: ``(n, h, T, d)``.
+        value: ``(n, h, T, d)``.
+        attention_mask: ``M``, added to the scores; a prefix is seen by all.
+        scaling: in place of ``1 / √d``.
+    """
+    if (seen := _SEEN.get()) is not None:
+        seen.append((module, key.shape[1] * key.shape[3]))
+    prefix = (_PREFIXES.get() or {}).get(id(module))
+    if prefix is not None:
+        heads = (*prefix[0].shape[:2], key.shape[1], -1)
+        before = [p.reshape(heads).transpose(1, 2).to(key.dtype) for p in prefix]
+        key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
+        if attention_mask is not None:
+            attention_mask = F.pad(attention_mask, (before[0].shape[2], 0))
+    if key.shape[1] != query.shape[1]:  # a key for several heads
+        n_heads = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(n_heads, 1), value.repeat_interleave(n_heads, 1)
+    scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = scores.softmax(-1, torch.promote_types(scores.dtype, torch.float32)).to(value.dtype)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+def give_prefix_attention(body: Any, run: Callable[[], Any], who: str) -> list[nn.Module]:
+    """Let a model attend by :func:`attend`, and return the attention of its layers, in the order of the layers.
+
+    Args:
+        body: the model.
+        run: asks it for an output.
+        who: asks, for the sentence.
+
+    Raises:
+        ValueError: when it attends in another way, or shares keys among heads, whose prefix would be of another size.
+    """
+    kind = body.config.model_type
+    sentence = (
+        f"{who} cannot give prompts to a model of the type {kind}, which attends in a way of its own: take one such"
+    )
+    sentence += " as bert, roberta, vit, dinov2 or clip"
+    transformers = imported("transformers", who)
+    transformers.AttentionInterface.register(NAME, attend)
+    seen: list[tuple[nn.Module, int]] = []
+    token = _SEEN.set(seen)
+    try:
+        with torch.no_grad():
+            expected = run().last_hidden_state
+            with only_errors("transformers"):  # whether it took it shows below
+                body.set_attn_implementation(NAME)
+            seen.clear()
+            found, digits = run().last_hidden_state, 3e-2 if expected.dtype == torch.bfloat16 else 1e-4
+            same = torch.allclose(found, expected, atol=digits * float(expected.abs().max()))
+    finally:
+        _SEEN.reset(token)
+    if not seen or not same or {width for _, width in seen} != {expected.shape[-1]}:
+        raise ValueError(sentence)
+    return [module for module, _ in seen]
+
+
+@contextmanager
+def prefixes(given: Mapping[nn.Module, Prefix]) -> Iterator[None]:
+    """Let attention modules see keys and values before their own, for the block."""
+    token = _PREFIXES.set({id(module): prefix for module, prefix in given.items()})
+    try:
+        yield
+    finally:
+        _PREFIXES.reset(token)
+
+
+@contextmanager
+def tokens_before(embeddings: nn.Module, tokens: Tensor) -> Iterator[None]:
+    """Let an embedding put vectors ``(n, P, D)`` before those of its inputs, for the block."""
+    handle = embeddings.register_forward_hook(lambda _, inputs, output: torch.cat([tokens.to(output.dtype), output], 1))
+    try:
+        yield
+    finally:
+        handle.remove()

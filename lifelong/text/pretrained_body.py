@@ -1,0 +1,74 @@
+"""A model of transformers without its head, loaded from a folder: for texts or for images, as its config says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lifelong.text.model_folder import imported
+
+
+def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
+    """Load the model in a folder in single precision, without dropout; of one for images and texts the image tower.
+
+    Args:
+        folder: of ``save_pretrained``.
+        who: needs it, for the sentence.
+        pooler: keep the layer on the first vector that some models end with.
+
+    Raises:
+        ValueError: when it cannot be loaded.
+    """
+    transformers = imported("transformers", who)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        _without_dropout(config)
+        # Of an encoder and a decoder, the encoder.
+        kind = transformers.AutoModelForTextEncoding if config.is_encoder_decoder else transformers.AutoModel
+        # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
+        how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
+        with only_errors("transformers"):
+            body, report = kind.from_pretrained(folder, trust_remote_code=False, **how)
+    except Exception as error:  # damaged files have one of safetensors
+        first = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"the model in {folder} could not be loaded ({first}): give model a folder of save_pretrained"
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing and (pooler or not all("pooler" in name for name in missing)):
+        first = next((name for name in missing if "pooler" not in name), missing[0])
+        raise ValueError(
+            f"the weights in {folder} lack {first}, and {len(missing)} of the model's in all: give model a folder "
+            "of save_pretrained" + (", or set pooling mean or first" if "pooler" in first else "")
+        )
+    if hasattr(config, "vision_config") and hasattr(body, "vision_model"):
+        body = body.vision_model
+    unused = getattr(body, "pooler", None)
+    if not pooler and unused is not None and any(True for _ in unused.parameters()):
+        body.pooler = None
+    return body.float()  # type: ignore[no-any-return]  # newer versions keep the file's type: halves are too few
+
+
+def _without_dropout(config: Any) -> None:
+    for part in (config, getattr(config, "vision_config", None)):
+        for name, value in ({} if part is None else part.to_dict()).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(part, name, 0.0)
+
+
+@contextmanager
+def only_errors(name: str) -> Iterator[None]:
+    """Show only errors of a package's log."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
