@@ -17,8 +17,8 @@ from lifelong.utilities.ranges import check_number
 
 HELD_OUT = 5
 """One of so many examples is held out."""
-STRENGTHS = tuple(10.0**k for k in range(-6, 2))
-"""Tried in this order, times the mean diagonal of the second moments."""
+STRENGTHS = tuple(10.0**k for k in (-6, -4, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1))
+"""What is tried, times the mean diagonal of the second moments: finer where the best one mostly is."""
 
 
 class StreamingRidge(RunningMeans):
@@ -31,8 +31,8 @@ class StreamingRidge(RunningMeans):
     a stored example, and nothing is forgotten. Leave ``--data.passes`` at 1, as an example counts each time that it
     comes. ``W`` is solved for evaluation, in double precision.
 
-    Where no strength is given, every fifth example by its content is held out, ``λ`` is the one of ``10^k · mean_d
-    (Σ_i φ_id²)``, ``k = −6, …, 1``, with the least squared error on the examples held out so far, which their own sums
+    Where no strength is given, every fifth example by its content is held out, ``λ`` is the one of ten from 1e-6 to 10
+    times ``mean_d (Σ_i φ_id²)`` with the least squared error on the examples held out so far, which their own sums
     give exactly, and ``W`` is then solved from all examples.
 
     Args:
