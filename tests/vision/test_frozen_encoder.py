@@ -105,6 +105,10 @@ def test_bytes_and_floats_of_an_image_have_the_same_features() -> None:
     as_bytes, as_floats = (encoder(network).encode(inputs) for inputs in (x, x.double() / 255))
     torch.testing.assert_close(as_bytes, as_floats)
     torch.testing.assert_close(as_bytes, by_hand(network, x))
+    for dtype in (torch.float16, torch.bfloat16):
+        rounded = (x / 255).to(dtype)
+        expected = by_hand(network, 255 * rounded.float())
+        torch.testing.assert_close(encoder(network).encode(rounded), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_half_precision_is_another_encoding_near_the_first() -> None:
