@@ -17,10 +17,12 @@ from lifelong.learners.nearest_class_mean import NearestClassMean
 from lifelong.learners.no_adaptation import NoAdaptation
 from lifelong.learners.protonet import ProtoNet
 from lifelong.learners.r2d2 import R2D2
+from lifelong.learners.ranpac import RanPAC
 from lifelong.learners.relationnet import RelationNet
 from lifelong.learners.reptile import Reptile
 from lifelong.learners.simple_shot import SimpleShot
 from lifelong.learners.streaming_lda import StreamingLDA
+from lifelong.learners.streaming_ridge import StreamingRidge
 from lifelong.learners.transductive_protonet import TransductiveProtoNet
 
 __all__ = [
@@ -41,9 +43,11 @@ __all__ = [
     "NearestClassMean",
     "NoAdaptation",
     "ProtoNet",
+    "RanPAC",
     "RelationNet",
     "Reptile",
     "SimpleShot",
     "StreamingLDA",
+    "StreamingRidge",
     "TransductiveProtoNet",
 ]

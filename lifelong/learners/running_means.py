@@ -1,20 +1,24 @@
 """What learners share that keep a mean of each class's embeddings, example by example.
 
-Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``D`` features, ``C`` classes.
+Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``F`` features of the network, ``D`` numbers of a mean,
+``C`` classes.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.compute.evaluating import evaluating
 from lifelong.compute.params import Params
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
+from lifelong.data.position import Visit
 from lifelong.learners.example_learner import ExampleLearner
 from lifelong.learners.features import full_precision, precise
 from lifelong.learners.objective import one_hot
@@ -22,6 +26,11 @@ from lifelong.networks.heads import has_head
 from lifelong.networks.norm import BatchNorm
 
 log = logging.getLogger(__name__)
+
+Trained = bool | Literal["first"]
+"""Whether the embedding is trained: in no experience, in every one, or in the first alone."""
+Transform = Literal["none", "l2", "sqrt"]
+"""What is done to the network's features ``f``: nothing, ``f / ‖f‖``, or ``sign(f) √|f|``."""
 
 
 class RunningMeans(ExampleLearner):
@@ -32,9 +41,14 @@ class RunningMeans(ExampleLearner):
     gradient, and strategies that step in at training are refused. Abstract: subclasses say in ``compare`` how means
     answer.
 
+    A trained embedding is trained as a classifier is (:class:`~lifelong.learners.Classifier`), by the network's own
+    outputs, one for each class, and the means are taken at the end of its experience from all examples. Where that is
+    the first experience alone (first-session adaptation), the embedding stands still from then on.
+
     Args:
-        network: ``(n, *X)`` to ``(n, D)``, or a head on such features, which is not used then.
-        is_fixed: whether the embedding stands still; a subclass that trains it keeps the means in its own way.
+        network: ``(n, *X)`` to ``(n, F)``, or a head on such features, which answers only while it is trained.
+        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``, which makes long tails short.
+        train_embedding: no, in every experience, or in the ``first`` alone.
 
     Raises:
         ValueError: when a stream has more classes than there is room for, or a strategy has nothing to work on.
@@ -45,9 +59,11 @@ class RunningMeans(ExampleLearner):
     counts: Tensor
     """``(C,)`` how many examples of each class there were."""
 
-    def __init__(self, network: nn.Module, *, is_fixed: bool = True) -> None:
+    def __init__(self, network: nn.Module, *, transform: Transform = "none", train_embedding: Trained = False) -> None:
         super().__init__(network)
-        self.is_fixed = is_fixed
+        self.transform, self.train_embedding = transform, train_embedding
+        self._has_examples = False
+        self.register_load_state_dict_post_hook(_hear_of_examples)  # type: ignore[no-untyped-call]
         self.train()
 
     @abstractmethod
@@ -56,17 +72,27 @@ class RunningMeans(ExampleLearner):
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
+    @property
+    def is_fixed(self) -> bool:
+        """Tell whether the embedding stands still from now on."""
+        return not self.train_embedding or (self.train_embedding == "first" and self._has_examples)
+
+    @property
+    def is_trained(self) -> bool:
+        """Tell whether an optimizer trains the embedding, at any time."""
+        return bool(self.train_embedding)
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Tell whether the embedding is trained: the means of one that stands still follow the stream."""
+        return self.is_trained
+
     def train(self, mode: bool = True) -> RunningMeans:
         """Set the mode, but an embedding that stands still neither drops units nor moves running statistics."""
         super().train(mode)
         if self.is_fixed:
             self.network.eval()
         return self
-
-    @property
-    def is_trained(self) -> bool:
-        """Tell whether an optimizer trains the embedding."""
-        return not self.is_fixed
 
     def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
         """Make room for the means, once."""
@@ -86,7 +112,7 @@ class RunningMeans(ExampleLearner):
             )
 
     def make_room(self, n_classes: int, n_features: int) -> None:
-        """Register what is kept."""
+        """Register what is kept, of so many classes and features of the network ``F``."""
         like = precise(next(self.network.parameters(), torch.zeros(0)).detach())
         self.register_buffer("means", like.new_zeros(n_classes, n_features))
         self.register_buffer("counts", like.new_zeros(n_classes, dtype=torch.int64))
@@ -108,7 +134,18 @@ class RunningMeans(ExampleLearner):
         with evaluating(self.network), torch.no_grad():
             return self.embed(self.meta_parameters(), example).shape[1]
 
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """Return the embedding ``(n, F)``: the network's features, transformed."""
+        features = super().embed(params, x)
+        if self.transform == "l2":
+            return F.normalize(features, dim=-1)
+        return features.sign() * features.abs().sqrt() if self.transform == "sqrt" else features
+
     # -- learning -------------------------------------------------------------------------------------------------
+
+    def represent(self, features: Tensor) -> Tensor:
+        """Return what means are kept of ``(n, D)`` for features ``(n, F)``: themselves, unless a subclass projects."""
+        return features
 
     def learn(self, params: Params, batch: Episode, runner: TaskRunner) -> Tensor | None:
         """Take the examples into the means, and return the outputs ``(B, 1, N)`` of the means before, by distance."""
@@ -118,23 +155,40 @@ class RunningMeans(ExampleLearner):
         with torch.no_grad():
             features, numbers = self.embedded(params, batch)
             outputs = self.at_ways(self.distances(features), batch.classes)
-            self.absorb(features, numbers, runner)
+            self.absorb(features, numbers, runner, batch.query_x[:, 0])
+        self._has_examples = True
         return outputs[:, None]
 
+    def finish(self, visit: Visit, runner: TaskRunner) -> None:
+        """Take every example of the experience into the means, where the embedding was trained in it."""
+        if self.is_fixed:
+            return
+        self.take_all(visit, runner)
+        self._has_examples = True
+        self.train(self.training)
+
+    def take_all(self, visit: Visit, runner: TaskRunner) -> None:
+        """Take every example of an experience into the means."""
+        params = self.meta_parameters()
+        with evaluating(self.network), torch.no_grad():
+            for _, batch in visit.batches("centre", sum(len(pool) for pool in visit.experience.pools)):
+                self.absorb(*self.embedded(params, batch), runner, batch.query_x[:, 0])
+
     def embedded(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """Return the embeddings ``(B, D)`` of the examples and their classes' numbers in the stream ``(B,)``."""
+        """Return the represented examples ``(B, D)`` and their classes' numbers in the stream ``(B,)``."""
         assert batch.classes is not None
         dtype = next(self.network.parameters(), batch.weight).dtype
         features = self.embed(params, batch.to(dtype).query_x[:, 0])
-        return features.to(self.means.dtype), batch.classes.gather(1, batch.query_y)[:, 0]
+        return self.represent(features.to(self.means.dtype)), batch.classes.gather(1, batch.query_y)[:, 0]
 
-    def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner) -> None:
+    def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner, x: Tensor | None = None) -> None:
         """Take this rank's share of some examples into the means, with those of all others.
 
         Args:
-            features: ``(n, D)`` embeddings.
+            features: ``(n, D)`` as ``represent`` returns them.
             numbers: ``(n,)`` their classes.
             runner: knows the other processes.
+            x: ``(n, *X)`` the examples themselves, by which a learner may tell them apart.
         """
         sums, counts = self.totals(features, numbers)
         self.merge(runner.sum(sums), runner.sum(counts))
@@ -154,8 +208,13 @@ class RunningMeans(ExampleLearner):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """Return the outputs of the means ``(n, C)``; a class that was not seen is the least likely."""
-        return self.compare(self.embed(params, x).to(self.means.dtype))
+        """Return the outputs of the means ``(n, C)``; of the network while the embedding is trained.
+
+        A class that was not seen is the least likely.
+        """
+        if self.training and not self.is_fixed:
+            return self.apply_network(params, x)
+        return self.compare(self.represent(self.embed(params, x).to(self.means.dtype)))
 
     def distances(self, features: Tensor) -> Tensor:
         """Return ``−‖f − μ_c‖²`` ``(n, C)``."""
@@ -171,3 +230,8 @@ class RunningMeans(ExampleLearner):
 def _sees_the_batch(network: nn.Module) -> bool:
     norms = (m for m in network.modules() if isinstance(m, (BatchNorm, nn.modules.batchnorm._BatchNorm)))
     return any(getattr(norm, "running_mean", None) is None for norm in norms)
+
+
+def _hear_of_examples(learner: Any, incompatible: Any) -> None:
+    learner._has_examples = bool(learner.counts.any())
+    learner.train(learner.training)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lifelong.compute.runner import TaskRunner
 from lifelong.learners.features import full_precision
-from lifelong.learners.running_means import RunningMeans
+from lifelong.learners.running_means import RunningMeans, Trained, Transform
 from lifelong.utilities.ranges import check_number
 
 
@@ -30,6 +30,8 @@ class StreamingLDA(RunningMeans):
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or with a head.
         shrinkage: ``ε``.
+        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
+        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
 
     Raises:
         ValueError: when the shrinkage is not above 0 and at most 1, or a strategy has nothing to protect.
@@ -50,8 +52,15 @@ class StreamingLDA(RunningMeans):
     scatter: Tensor
     """``(D, D)`` the sum of squares around the class means."""
 
-    def __init__(self, network: nn.Module, *, shrinkage: float = 1e-4) -> None:
-        super().__init__(network)
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        shrinkage: float = 1e-4,
+        transform: Transform = "none",
+        train_embedding: Trained = False,
+    ) -> None:
+        super().__init__(network, transform=transform, train_embedding=train_embedding)
         check_number("--model.shrinkage", shrinkage, above=0, most=1, hint=", 1e-4 as a rule")
         self.shrinkage = shrinkage
         self._rule: tuple[Tensor, Tensor] | None = None
@@ -62,7 +71,7 @@ class StreamingLDA(RunningMeans):
         super().make_room(n_classes, n_features)
         self.register_buffer("scatter", self.means.new_zeros(n_features, n_features))
 
-    def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner) -> None:
+    def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner, x: Tensor | None = None) -> None:
         """Take some examples into means and scatter: what is around their own means, and how far these are off."""
         self._rule = None
         sums, counts = (runner.sum(total) for total in self.totals(features, numbers))

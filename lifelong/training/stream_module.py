@@ -82,6 +82,7 @@ class StreamModule(L.LightningModule):
         self.runner = self.strategies.bind(learner, runner or TaskRunner())
         self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
         self._position: Position | None = None
+        self._has_gradients = True
         self._losses = UncheckedLosses()
         self._settings: list[dict[str, Any]] = []
         self._settings_before: list[dict[str, Any]] = []
@@ -191,7 +192,9 @@ class StreamModule(L.LightningModule):
         position = self._position = self.data.position(self.trainer.current_epoch, batch_idx)
         logs = is_logged(self.trainer, learner, batch_idx)
         params = learner.meta_parameters()
-        if (outputs := learner.learn(params, batch, runner)) is not None:
+        outputs = learner.learn(params, batch, runner)
+        self._has_gradients = outputs is None
+        if outputs is not None:
             nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
             if logs:
                 self._log_step(Step(batch, params, outputs, nothing, position), None)
@@ -217,6 +220,10 @@ class StreamModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Let the strategies see, and change, the gradients of the whole batch, over all ranks."""
+        if not self._has_gradients:  # zeros, where processes share them: momentum and decay would still move weights
+            for parameter in self.parameters():
+                parameter.grad = None
+            return
         if not self.strategies.overrides("observe", "project"):
             return
         # Strategies know the learner's parameters by the learner's own names.

@@ -60,10 +60,12 @@ LEARNERS: dict[str, dict[str, str]] = {
     "MetaSGD": GRADIENT | {"inner_clip": POSITIVE},
     "ProtoNet": {"temperature": POSITIVE},
     "R2D2": {"regulariser": POSITIVE, "scale": REAL},
+    "RanPAC": {"n_projections": COUNT, "strength": POSITIVE},
     "RelationNet": {"width": COUNT, "n_hidden": COUNT},
     "Reptile": GRADIENT,
     "SimpleShot": {"n_centre_tasks": COUNT},
     "StreamingLDA": {"shrinkage": "0 < real <= 1"},
+    "StreamingRidge": {"strength": POSITIVE},
     "TransductiveProtoNet": {"n_refinements": STEPS, "query_weight": RATE, "temperature": POSITIVE},
 }
 STRATEGIES: dict[str, dict[str, str]] = {

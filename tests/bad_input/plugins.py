@@ -27,10 +27,12 @@ LEARNERS: dict[str, dict[str, list[str]]] = {
     "MetaSGD": {"n_inner_steps": ["-1"], "inner_rate": ["-1"]},
     "ProtoNet": {"temperature": ["-1", "0", ".nan"]},
     "R2D2": {"regulariser": ["0"], "scale": [".nan"]},
+    "RanPAC": {"n_projections": ["0", "1.5"], "strength": ["0", "-1"]},
     "RelationNet": {"width": ["0"], "n_hidden": ["0"], "aggregate": ["xyz"]},
     "Reptile": {"inner_rate": ["-1"]},
     "SimpleShot": {"n_centre_tasks": ["0"], "transform": ["xyz"]},
     "StreamingLDA": {"shrinkage": ["0", "2", ".nan"]},
+    "StreamingRidge": {"strength": ["0", "-1", ".nan"], "transform": ["xyz"]},
     "TransductiveProtoNet": {"n_refinements": ["-1"], "query_weight": ["-1"]},
 }
 NETWORK = ("--model.network=MLP", "--model.network.n_inputs=64", "--model.network.n_outputs=3")

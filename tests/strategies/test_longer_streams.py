@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
-from lifelong.learners import Classifier, NearestClassMean, SimpleShot, StreamingLDA
+from lifelong.learners import Classifier, NearestClassMean, RanPAC, SimpleShot, StreamingLDA, StreamingRidge
 from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.training.checkpoint import StreamCheckpoint
@@ -103,7 +104,7 @@ def test_few_shot_learners_equal_it_too(name: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("make", [NearestClassMean, StreamingLDA])
+@pytest.mark.parametrize("make", [NearestClassMean, StreamingLDA, StreamingRidge, partial(RanPAC, n_projections=9)])
 def test_class_statistics_equal_it_too(make: Any, tmp_path: Path) -> None:
     def learner() -> Learner:
         torch.manual_seed(0)

@@ -22,7 +22,13 @@ FEW |= {"n_eval_tasks": 2, "split": (3, 3)}
 ONE_KIND = dict(CASES)
 """For each strategy one kind of stream that it is made for."""
 EXAMPLES: dict[str, Any] = {"batch_size": 8, "steps_per_experience": 2, "split": (0.2, 0.2)}
-OF_EXAMPLES = ["Classifier", "NearestClassMean", "StreamingLDA"]
+OF_EXAMPLES: dict[str, dict[str, Any]] = {
+    "Classifier": {},
+    "NearestClassMean": {},
+    "RanPAC": {"n_projections": 9},
+    "StreamingLDA": {},
+    "StreamingRidge": {},
+}
 
 
 class Typed(Toy):
@@ -71,7 +77,7 @@ def test_every_learner_of_tasks_takes_double_precision(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*returned `None`", "ignore:.*in eval mode")
 @pytest.mark.parametrize("name", OF_EXAMPLES)
 def test_every_learner_of_examples_takes_double_precision(name: str) -> None:
-    learner = getattr(learners, name)(MLP(n_inputs=4, hidden=[8], n_outputs=8))
+    learner = getattr(learners, name)(MLP(n_inputs=4, hidden=[8], n_outputs=8), **OF_EXAMPLES[name])
     assert fit(learner, examples(torch.float64)).matrix().shape[:2] == (2, 2)
 
 

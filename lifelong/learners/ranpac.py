@@ -1,0 +1,77 @@
+"""RanPAC: ridge regression on random projections of features, for streams of labelled examples.
+
+Shapes: ``n`` examples, ``F`` features, ``M`` projections, ``C`` classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.learners.features import full_precision
+from lifelong.learners.running_means import Trained, Transform
+from lifelong.learners.streaming_ridge import StreamingRidge
+from lifelong.utilities.ranges import check_number
+
+
+class RanPAC(StreamingRidge):
+    """Regress one-hot labels on random projections: :class:`StreamingRidge` of ``φ(x) = max(0, Pᵀ f(x))``.
+
+    ``P`` has independent standard normal entries, is drawn once and never changes; products of features, which the
+    non-linearity makes, separate classes that are not linearly separable. Time and memory grow with ``M²``: two
+    matrices of 100 MB at 5,000 in single precision, one where the strength is given. Take large batches
+    (``--data.batch_size 500``). With ``train_embedding: first`` the network is trained in the first experience and
+    stands still from then on (first-session adaptation).
+
+    Args:
+        network: ``(n, *X)`` to ``(n, F)``, or with a head.
+        n_projections: ``M``.
+        strength: ``λ``; None has it chosen on held-out training examples.
+        transform: of the features before the projection: ``none``, ``l2`` to unit length, or ``sqrt``.
+        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+
+    Raises:
+        ValueError: as :class:`StreamingRidge`; and when there is no projection.
+
+    Reference:
+        McDonnell et al., "RanPAC: Random Projections and Pre-trained Models for Continual Learning", NeurIPS 2023.
+        Differences: the strength is chosen on examples held out of all experiences so far, not of the last one, and
+        relative to the features' size; 5,000 projections and not 10,000, which take four times the memory; the first
+        session trains what the network leaves trainable (LoRA, or all of it).
+
+    Example:
+        >>> learner = RanPAC(nn.Flatten(), n_projections=50, strength=1.0)
+        >>> learner.make_room(n_classes=2, n_features=3)
+        >>> learner.represent(torch.ones(4, 3)).shape
+        torch.Size([4, 50])
+    """
+
+    projection: Tensor
+    """``(F, M)``."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        n_projections: int = 5_000,
+        strength: float | None = None,
+        transform: Transform = "none",
+        train_embedding: Trained = False,
+    ) -> None:
+        super().__init__(network, strength=strength, transform=transform, train_embedding=train_embedding)
+        check_number("--model.n_projections", n_projections, least=1, whole=True)
+        self.n_projections = n_projections
+        # Drawn now: until the projection is made, a launch on several devices resets the random numbers.
+        self._seed_of_projection = int(torch.randint(2**31, ()))
+
+    def make_room(self, n_classes: int, n_features: int) -> None:
+        """Draw the projection, and register means and second moments."""
+        generator = torch.Generator().manual_seed(self._seed_of_projection)
+        projection = torch.randn(n_features, self.n_projections, generator=generator)
+        super().make_room(n_classes, self.n_projections)
+        self.register_buffer("projection", projection.to(self.means))
+
+    def represent(self, features: Tensor) -> Tensor:
+        """Return ``max(0, Pᵀ f)`` ``(n, M)``."""
+        with full_precision(features):
+            return (features @ self.projection.to(features)).relu()
