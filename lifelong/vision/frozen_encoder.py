@@ -226,7 +226,7 @@ def _check_alone(features: Callable[[Tensor], Tensor], shape: tuple[int, int, in
     if not (beside - alone).norm() <= LARGEST_DIFFERENCE * alone.norm():
         raise ValueError(
             f"{name} computes other features of an image alone than beside another one (batch statistics, or chance), "
-            "so they cannot be kept: give it group or layer norms (--….network.norm group), or running statistics"
+            "so they cannot be kept: give it group or layer norms (norm: group), or running statistics"
         )
 
 
