@@ -54,7 +54,7 @@ class Encoded(SourceWrapper):
 
     def _encoded(self, domains: list[Domain]) -> list[Domain]:
         kinds = {(domain.x.shape[1:], domain.x.dtype) for domain in domains}
-        if len(kinds) > 1 or sum(domain.x.nbytes for domain in domains) > RESIDENT_BYTES:
+        if len(domains) == 1 or len(kinds) > 1 or sum(domain.x.nbytes for domain in domains) > RESIDENT_BYTES:
             return [replace(domain, x=self.encoder.encode(domain.x)) for domain in domains]
         # In one go: there is one bar of how far it is.
         x = self.encoder.encode(torch.cat([domain.x for domain in domains]))

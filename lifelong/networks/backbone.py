@@ -105,9 +105,9 @@ class Backbone(Recorded, nn.Module):
 
 def _by_channel(name: str, values: Sequence[float], in_channels: int) -> Tensor:
     for value in values:
-        check_number(f"--model.network.{name}", value, above=0 if name == "std" else None)
+        check_number(f"Backbone's {name}", value, above=0 if name == "std" else None)
     if len(values) not in (1, in_channels):
-        raise ValueError(f"--model.network.{name} has {len(values)} values: give 1, or {in_channels}, one per channel")
+        raise ValueError(f"Backbone's {name} has {len(values)} values: give 1, or {in_channels}, one per channel")
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
 
 
@@ -117,7 +117,7 @@ def _load(network: nn.Module, path: Path) -> None:
     if (wrong := next(names, None)) is not None:
         raise ValueError(
             f"the weights in {path} are not those of {type(network).__name__}: {wrong} is {_shape(theirs, wrong)} "
-            f"there and {_shape(ours, wrong)} here; give --model.network.network the arguments of its training"
+            f"there and {_shape(ours, wrong)} here; give its network the arguments that it was trained with"
         )
     network.load_state_dict(theirs)
 
@@ -133,7 +133,7 @@ def read_weights(path: Path, who: str) -> dict[str, Tensor]:
         ValueError: when there is no such file, or it holds anything but weights.
     """
     if not path.is_file():
-        raise ValueError(f"{who} finds no weights in {path}: give --model.network.weights the path of a file")
+        raise ValueError(f"{who} finds no weights in {path}: give its weights the path of a file")
     try:
         if path.suffix == ".safetensors":
             content: Any = imported("safetensors.torch", who, "vision").load_file(path)
@@ -142,7 +142,7 @@ def read_weights(path: Path, who: str) -> dict[str, Tensor]:
     except Exception as error:  # whatever torch and safetensors meet in a damaged file, or one of another kind
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"the weights in {path} cannot be read ({reason}): give --model.network.weights a file of safetensors, or "
+            f"the weights in {path} cannot be read ({reason}): give its weights a file of safetensors, or "
             "of torch.save(network.state_dict(), …)"
         ) from error
     for name in INSIDE:
@@ -161,5 +161,5 @@ def _take_out(network: nn.Module, name: str) -> None:
     names = dict(network.named_modules())
     if name not in names or not name:
         top = ", ".join(child for child, _ in network.named_children())
-        raise ValueError(f"--model.network.without is {name!r}: {type(network).__name__} has the modules {top}")
+        raise ValueError(f"Backbone's without is {name!r}: {type(network).__name__} has the modules {top}")
     setattr(names[parent], last, nn.Identity())

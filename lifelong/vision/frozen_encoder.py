@@ -200,7 +200,7 @@ def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 def _images(x: Tensor, chosen: Sequence[int], shape: tuple[int, int, int], device: torch.device) -> Tensor:
     """Return some images as the network takes them."""
     # index_select takes whole rows at a tenth of the time that x[index] needs for bytes.
-    images = as_input(x.index_select(0, torch.tensor(chosen)).to(device))
+    images = as_input(x.index_select(0, torch.tensor(chosen, device=x.device)).to(device))
     if x.dtype != torch.uint8 and not (images.amin() >= 0 and images.amax() <= 1):
         raise ValueError(
             f"FrozenEncoder takes images with values from 0 to 1, but the data has {images.amin():g} to "
@@ -214,7 +214,7 @@ def _image_keys(x: Tensor) -> list[bytes]:
     kind = f"{x.dtype}:{tuple(x.shape[1:])}".encode()
     keys = []
     for chunk in torch.split(x, KEPT_AT_ONCE):
-        rows = chunk.detach().cpu().contiguous().numpy()
+        rows = chunk.detach().cpu().contiguous().flatten(1).view(torch.uint8).numpy()  # numpy has no bfloat16
         keys += [hashlib.blake2b(row, digest_size=16, key=kind).digest() for row in rows]
     return keys
 
@@ -226,7 +226,7 @@ def _check_alone(features: Callable[[Tensor], Tensor], shape: tuple[int, int, in
     if not (beside - alone).norm() <= LARGEST_DIFFERENCE * alone.norm():
         raise ValueError(
             f"{name} computes other features of an image alone than beside another one (batch statistics, or chance), "
-            "so they cannot be kept: give it group or layer norms (--….network.norm group), or running statistics"
+            "so they cannot be kept: give it group or layer norms (norm: group), or running statistics"
         )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-PLAIN = (bool, int, float, str, type(None), torch.Size)
-NO_SETTINGS = {*vars(nn.Module()), "name_or_path"}
-"""Attributes of modules that change no output in evaluation mode: what all modules have, and where weights were."""
+PLAIN = (bool, int, float, str, type(None), torch.Size, torch.dtype)
+NO_SETTINGS = {*vars(nn.Module()), "name_or_path", "_name_or_path", "_given", "_made_by"}
+"""Attributes that change no output in evaluation mode: what all modules have, where weights were, how it was made."""
 KNOWN_BY_VERSION = ("lifelong", "torch", "timm", "transformers", "efficientnet_lite_pytorch")
 """Packages whose code is trusted to compute the same from one version to the next; any other code is in the hash."""
 
@@ -19,9 +22,9 @@ KNOWN_BY_VERSION = ("lifelong", "torch", "timm", "transformers", "efficientnet_l
 def network_digest(network: nn.Module) -> str:
     """Compute the SHA-256 of all that a network's output depends on, as hexadecimal digits.
 
-    That is its parameters and buffers, the plain attributes of its modules (strides, sizes, names of modes), and the
-    source of classes that are a person's own, so that an edit of their ``forward`` makes another network. The ``head``
-    of a network that has ``features`` is no part of it.
+    That is its parameters and buffers, the attributes of its modules (strides, sizes, names of modes, and objects that
+    hold such), and the source of classes that are a person's own, so that an edit of their ``forward`` makes another
+    network. The ``head`` of a network that has ``features`` is no part of it.
 
     Args:
         network: any module.
@@ -33,36 +36,67 @@ def network_digest(network: nn.Module) -> str:
         (True, False)
     """
     digest = hashlib.sha256()
+    describe = _Description(network)
+    has_features = hasattr(network, "features")
     for name, module in network.named_modules():
-        if f"{name}.".startswith("head.") and hasattr(network, "features"):
+        if f"{name}.".startswith("head.") and has_features:
             continue
-        digest.update(f"{name}:{type(module).__module__}.{type(module).__qualname__}:{_settings(module)}\n".encode())
-    for kind in sorted({type(module) for module in network.modules()}, key=lambda kind: kind.__qualname__):
-        digest.update(_source(kind))
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        digest.update(f"{name}:{kind}:{describe.settings(module)}\n".encode())
+    for own in sorted({type(module) for module in network.modules()}, key=lambda kind: kind.__qualname__):
+        digest.update(_source(own))
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-        if name.startswith("head.") and hasattr(network, "features"):
+        if name.startswith("head.") and has_features:
             continue
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()
 
 
-def _settings(module: nn.Module) -> list[tuple[str, Any]]:
-    settings = vars(module).items()
-    return sorted((name, _plain(value)) for name, value in settings if name not in NO_SETTINGS and _is_plain(value))
+class _Description:
+    """Describe values as text that is the same in another process: without addresses, each object once.
+
+    Args:
+        network: whose modules are described elsewhere.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        # Kept, so that no other object takes the place in memory of one that was described.
+        self.known: dict[int, Any] = {id(module): module for module in network.modules()}
+
+    def settings(self, owner: Any) -> list[tuple[str, str]]:
+        """Return the attributes of an object, but those without a setting in them."""
+        named = ((name, self(value)) for name, value in _attributes(owner).items() if name not in NO_SETTINGS)
+        return sorted((name, text) for name, text in named if text)
+
+    def __call__(self, value: Any) -> str:
+        """Return a value as text; nothing for what has no content that could be compared."""
+        if isinstance(value, PLAIN):
+            return repr(value)
+        if isinstance(value, (tuple, list)):
+            return f"({', '.join(map(self, value))})"
+        if inspect.isroutine(value) or isinstance(value, type):
+            return str(value.__qualname__)
+        if isinstance(value, (Tensor, np.ndarray)):
+            content = torch.as_tensor(value)
+            return f"{content.dtype}{tuple(content.shape)}{hashlib.sha256(_bytes(content)).hexdigest()}"
+        if id(value) in self.known:
+            return ""
+        self.known[id(value)] = value
+        if isinstance(value, nn.Module):  # in a list, or behind another object: no submodule
+            return network_digest(value)
+        if isinstance(value, functools.partial):
+            return self((value.func, value.args, value.keywords))
+        if isinstance(value, Mapping):
+            return str(sorted((str(key), self(part)) for key, part in value.items()))
+        if isinstance(value, (set, frozenset)):
+            return str(sorted(map(self, value)))
+        return f"{type(value).__qualname__}{self.settings(value)}" if _attributes(value) else ""
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(_is_plain(part) for part in value)
-    return isinstance(value, (*PLAIN, torch.dtype)) or inspect.isfunction(value) or inspect.isbuiltin(value)
-
-
-def _plain(value: Any) -> str:
-    """Return a value as text that is the same in another process: a function has no address."""
-    if isinstance(value, (tuple, list)):
-        return f"({', '.join(map(_plain, value))})"
-    return value.__qualname__ if callable(value) and not isinstance(value, torch.dtype) else repr(value)
+def _attributes(owner: Any) -> dict[str, Any]:
+    slots = getattr(type(owner), "__slots__", ())
+    return {name: getattr(owner, name) for name in slots if hasattr(owner, name)} | getattr(owner, "__dict__", {})
 
 
 def _source(kind: type[nn.Module]) -> bytes:

@@ -62,13 +62,13 @@ def test_features_are_those_of_each_domains_images() -> None:
 def test_all_domains_are_encoded_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together, network = encoded(Some())
     whole = [domain.x for domain in together.domains()]
-    assert network.sizes["seen"] == [16]
+    assert list(network.seen) == [16]
     monkeypatch.setattr(module, "RESIDENT_BYTES", 8 * 48)
     monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "another"))
     apart, network = encoded(Some())
     for one, other in zip(whole, (domain.x for domain in apart.domains()), strict=True):
         torch.testing.assert_close(one, other)
-    assert network.sizes["seen"] == [8, 8]
+    assert list(network.seen) == [8, 8]
 
 
 def test_images_of_different_sizes_go_to_one_length() -> None:

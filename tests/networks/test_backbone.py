@@ -108,8 +108,8 @@ def test_files_that_hold_no_weights_are_named(tmp_path: Path) -> None:
 
 def test_settings_that_do_not_fit_are_named() -> None:
     assert "without is 'fb': Classifier has the modules stem, fc" in refusal(without="fb")
-    assert "--model.network.mean has 2 values: give 1, or 3, one per channel" in refusal(mean=[0.1, 0.2])
-    assert "--model.network.std is 0.0: it must be above 0" in refusal(std=[0.0])
+    assert "Backbone's mean has 2 values: give 1, or 3, one per channel" in refusal(mean=[0.1, 0.2])
+    assert "Backbone's std is 0.0: it must be above 0" in refusal(std=[0.0])
     assert "Backbone cannot take images of 2×2 pixels" in refusal(image_size=2)
     with pytest.raises(ValueError, match=r"Flat returns \(2,\): vectors \(n, D\), tokens .* were expected"):
         Backbone(Flat())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import torch
@@ -29,20 +30,20 @@ class Counting(nn.Module):
             draw = torch.Generator().manual_seed(seed)
             for parameter in self.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=draw))
-        # In a list and a mapping, so that neither is a setting of the network.
-        self.sizes: dict[str, list[int]] = {"seen": []}
-        self.fails: dict[str, int] = {}
+        # Queues, which are no settings of the network.
+        self.seen: deque[int] = deque()
+        self.fails_at: deque[int] = deque()
 
     @property
     def n_images(self) -> int:
         """Return how many images were encoded."""
-        return sum(self.sizes["seen"])
+        return sum(self.seen)
 
     def forward(self, x: Tensor) -> Tensor:
         if not is_check(x):
-            if self.n_images >= self.fails.get("at", sys.maxsize):
+            if self.fails_at and self.n_images >= self.fails_at[0]:
                 raise KeyboardInterrupt
-            self.sizes["seen"].append(len(x))
+            self.seen.append(len(x))
         return self.linear(x.flatten(1)).tanh()  # type: ignore[no-any-return]
 
 
@@ -52,14 +53,15 @@ def is_check(x: Tensor) -> bool:
     return torch.equal(x[0], noise)
 
 
-class Slow(Counting):
-    """Takes a while for each batch, and writes into a file that it began one."""
+class Holding(Counting):
+    """Writes the size of each batch into a file, and from ``HOLD_AT`` images on waits for the file ``HOLD_UNTIL``."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not is_check(x):
-            with Path(os.environ["SLOW_LOG"]).open("a") as file:
+            while self.n_images >= int(os.environ["HOLD_AT"]) and not Path(os.environ["HOLD_UNTIL"]).exists():
+                time.sleep(0.01)
+            with Path(os.environ["HOLD_LOG"]).open("a") as file:
                 file.write(f"{len(x)}\n")
-            time.sleep(float(os.environ["SLOW_SECONDS"]))
         return super().forward(x)
 
 
@@ -70,5 +72,5 @@ def images(n: int, seed: int = 0, shape: tuple[int, int, int] = (3, 4, 4)) -> Te
 
 
 if __name__ == "__main__":
-    features = FrozenEncoder(network=Slow(), batch_size=4, device="cpu").encode(images(int(sys.argv[1])))
+    features = FrozenEncoder(network=Holding(), batch_size=4, device="cpu").encode(images(int(sys.argv[1])))
     torch.save(features.clone(), sys.argv[2])

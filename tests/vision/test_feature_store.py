@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lifelong.vision import feature_store
 from lifelong.vision.feature_store import ENTRY, FeatureStore
 
 KEYS = [bytes([letter]) * 16 for letter in b"abcdef"]
@@ -83,6 +84,22 @@ def test_rows_of_another_length_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there are 2 features of an image, 3 were expected"):
         store.keep(KEYS[:1], np.zeros((1, 2), np.float32))
     assert not store.rows.exists()
+
+
+def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of(tmp_path, 2)
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk, store.locked():
+        disk.setattr(feature_store.os, "fsync", full)
+        with pytest.raises(ValueError, match=r"No space left on device\): remove it, or name a folder with room for"):
+            store.keep([KEYS[2]], row(2)[None])
+    assert FeatureStore(store.folder, 3).find(KEYS[:3]).tolist() == [0, 1, -1]
+    with store.locked():
+        store.keep([KEYS[2]], row(2)[None])
+    assert read(tmp_path, KEYS[:3]) == expected(0, 1, 2)
 
 
 def test_readers_take_no_lock_and_make_nothing(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,19 @@ from lifelong.vision.network_digest import network_digest
 def small(stride: int = 1, act: type[nn.Module] = nn.ReLU, **settings: Any) -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3, stride=stride, **settings), nn.BatchNorm2d(4), act())
+
+
+@dataclass
+class Reader:
+    mean: tuple[float, ...] = (0.0, 1.0)
+    inside: dict[str, Any] = field(default_factory=dict)
+
+
+class Slots:
+    __slots__ = ("value",)
+
+    def __init__(self, value: int) -> None:
+        self.value = value
 
 
 def changed(change: Callable[[nn.Module], Any]) -> nn.Module:
@@ -47,10 +62,27 @@ def test_equal_networks_have_equal_digests() -> None:
         changed(lambda net: setattr(net[2], "scale", 2.0)),
         changed(lambda net: setattr(net[2], "function", torch.relu)),
         changed(lambda net: setattr(net[1], "eps", 1e-3)),
+        changed(lambda net: setattr(net, "options", {"pooling": "mean"})),
+        changed(lambda net: setattr(net, "reader", Reader())),
+        changed(lambda net: setattr(net, "scale", torch.ones(2))),
+        changed(lambda net: setattr(net, "hidden", [nn.Linear(1, 1)])),
+        changed(lambda net: setattr(net, "call", functools.partial(torch.add, alpha=2))),
     ],
 )
 def test_whatever_changes_the_output_changes_the_digest(other: nn.Module) -> None:
     assert network_digest(other) != network_digest(small())
+
+
+def test_settings_behind_an_object_count_and_its_place_does_not() -> None:
+    def digest(reader: Any) -> str:
+        return network_digest(changed(lambda net: setattr(net, "reader", reader)))
+
+    assert digest(Reader()) == digest(Reader())
+    others = [Reader(mean=(0.5,)), Reader(inside={"pooling": Reader()}), Reader(inside={"pooling": Slots(1)})]
+    assert len({digest(reader) for reader in (Reader(), *others, Reader(inside={"pooling": Slots(2)}))}) == 5
+    circle = Reader()
+    circle.inside["itself"] = circle
+    assert digest(circle) != digest(Reader())
 
 
 def test_a_head_is_no_part_of_features() -> None:
