@@ -67,13 +67,14 @@ MAKERS: dict[str, Callable[[], Strategy]] = {
     "ICaRL": lambda: strategies.ICaRL(budget=Budget(per_class=5)),
     "LwF": strategies.LwF,
     "MAS": strategies.MAS,
+    "OSF": strategies.OSF,
     "PackNet": strategies.PackNet,
     "Replay": lambda: strategies.Replay(**MEMORY),
     "SI": strategies.SI,
     "TUNA": strategies.TUNA,
     "WeightAveraging": strategies.WeightAveraging,
 }
-"""Every strategy: a memory of 200 examples where it has one, else its defaults."""
+"""Every strategy but PromptPool: a memory of 200 examples where it has one, else its defaults."""
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:

@@ -5,7 +5,11 @@ Shapes: ``n`` examples, ``F`` features, ``M`` projections, ``C`` classes.
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.learners.features import full_precision
@@ -18,23 +22,29 @@ class RanPAC(StreamingRidge):
     """Regress one-hot labels on random projections: :class:`StreamingRidge` of ``φ(x) = max(0, Pᵀ f(x))``.
 
     ``P`` has independent standard normal entries, is drawn once and never changes; products of features, which the
-    non-linearity makes, separate classes that are not linearly separable. Time and memory grow with ``M²``: two
-    matrices of 100 MB at 5,000 in single precision, one where the strength is given. Take large batches
-    (``--data.batch_size 500``). With ``train_embedding: first`` the network is trained in the first experience and
-    stands still from then on (first-session adaptation).
+    non-linearity makes, separate classes that are not linearly separable. With ``activation: cosine``, ``φ(x) =
+    cos(Pᵀ f(x) / (σ ‖f(x)‖) + b)`` with phases ``b`` uniform on ``[0, 2π)``, the random Fourier features of a Gaussian
+    kernel of width ``σ`` on unit vectors: kernel ridge regression, in closed form and without a stored example.
+
+    Time and memory grow with ``M²``: two matrices of 100 MB at 5,000 in single precision, one where the strength is
+    given. Take large batches (``--data.batch_size 500``). With ``train_embedding: first`` the network is trained in the
+    first experience and stands still from then on (first-session adaptation).
 
     Args:
         network: ``(n, *X)`` to ``(n, F)``, or with a head.
         n_projections: ``M``.
+        activation: ``relu``, as in the paper, or ``cosine``.
+        kernel_width: ``σ``, of the cosine's kernel.
         strength: ``λ``; None has it chosen on held-out training examples.
         transform: of the features before the projection: ``none``, ``l2`` to unit length, or ``sqrt``.
         train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
 
     Raises:
-        ValueError: as :class:`StreamingRidge`; and when there is no projection.
+        ValueError: as :class:`StreamingRidge`; and when there is no projection, or a kernel has no width.
 
     Reference:
-        McDonnell et al., "RanPAC: Random Projections and Pre-trained Models for Continual Learning", NeurIPS 2023.
+        McDonnell et al., "RanPAC: Random Projections and Pre-trained Models for Continual Learning", NeurIPS 2023;
+        Rahimi & Recht, "Random Features for Large-Scale Kernel Machines", NeurIPS 2007 (cosine).
         Differences: the strength is chosen on examples held out of all experiences so far, not of the last one, and
         relative to the features' size; 5,000 projections and not 10,000, which take four times the memory; the first
         session trains what the network leaves trainable (LoRA, or all of it).
@@ -48,19 +58,24 @@ class RanPAC(StreamingRidge):
 
     projection: Tensor
     """``(F, M)``."""
+    phases: Tensor
+    """``(M,)``; none but for the cosine."""
 
     def __init__(
         self,
         network: nn.Module,
         *,
         n_projections: int = 5_000,
+        activation: Literal["relu", "cosine"] = "relu",
+        kernel_width: float = 2.0,
         strength: float | None = None,
         transform: Transform = "none",
         train_embedding: Trained = False,
     ) -> None:
         super().__init__(network, strength=strength, transform=transform, train_embedding=train_embedding)
         check_number("--model.n_projections", n_projections, least=1, whole=True)
-        self.n_projections = n_projections
+        check_number("--model.kernel_width", kernel_width, above=0)
+        self.n_projections, self.activation, self.kernel_width = n_projections, activation, kernel_width
         # Drawn now: until the projection is made, a launch on several devices resets the random numbers.
         self._seed_of_projection = int(torch.randint(2**31, ()))
 
@@ -70,8 +85,13 @@ class RanPAC(StreamingRidge):
         projection = torch.randn(n_features, self.n_projections, generator=generator)
         super().make_room(n_classes, self.n_projections)
         self.register_buffer("projection", projection.to(self.means))
+        phases = 2 * math.pi * torch.rand(self.n_projections if self.activation == "cosine" else 0, generator=generator)
+        self.register_buffer("phases", phases.to(self.means))
 
     def represent(self, features: Tensor) -> Tensor:
-        """Return ``max(0, Pᵀ f)`` ``(n, M)``."""
+        """Return ``φ`` ``(n, M)`` for features ``f`` ``(n, F)``."""
         with full_precision(features):
-            return (features @ self.projection.to(features)).relu()
+            if self.activation == "relu":
+                return (features @ self.projection.to(features)).relu()
+            scaled = F.normalize(features, dim=-1) / self.kernel_width
+            return (scaled @ self.projection.to(features) + self.phases.to(features)).cos()

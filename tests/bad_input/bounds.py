@@ -61,7 +61,7 @@ LEARNERS: dict[str, dict[str, str]] = {
     "MetaSGD": GRADIENT | {"inner_clip": POSITIVE},
     "ProtoNet": {"temperature": POSITIVE},
     "R2D2": {"regulariser": POSITIVE, "scale": REAL},
-    "RanPAC": {"n_projections": COUNT, "strength": POSITIVE},
+    "RanPAC": {"n_projections": COUNT, "strength": POSITIVE, "kernel_width": POSITIVE},
     "RelationNet": {"width": COUNT, "n_hidden": COUNT},
     "Reptile": GRADIENT,
     "SimpleShot": {"n_centre_tasks": COUNT},

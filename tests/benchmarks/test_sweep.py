@@ -321,6 +321,7 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = [*sorted((ROOT / "benchmarks").glob("*.yaml")), ROOT / "benchmarks" / "sentiment" / "sweep.yaml"]
 MISSING = (
     "cvxpylayers, which is not installed",
+    "needs the package efficientnet_lite_pytorch",
     "learn2learn cannot be imported",
     "the checkpoint runs/sentiment/heads",
 )

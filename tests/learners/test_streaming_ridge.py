@@ -24,8 +24,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*configure_optimizers. returned .None.*"),  # there is nothing to optimize
     pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training.*"),  # the embedding stands still
 ]
-LEARNERS: list[Any] = [StreamingRidge, partial(RanPAC, n_projections=20)]
-NAMES = ["StreamingRidge", "RanPAC"]
+LEARNERS: list[Any] = [
+    StreamingRidge,
+    partial(RanPAC, n_projections=20),
+    partial(RanPAC, n_projections=60, activation="cosine", kernel_width=0.5),
+]
+NAMES = ["StreamingRidge", "RanPAC", "RanPAC-cosine"]
 
 
 def learner_of(make: Any = StreamingRidge, network: nn.Module | None = None, **settings: Any) -> StreamingRidge:
@@ -125,6 +129,15 @@ def test_projections_are_drawn_once_and_kept_in_the_state() -> None:
     third.load_state_dict(learner.state_dict())
     torch.testing.assert_close(third.compare(third.represent(x)), learner.compare(learner.represent(x)))
     torch.testing.assert_close(learner.represent(x), (x @ learner.projection).clamp_min(0))
+
+
+def test_cosines_of_projections_are_a_gaussian_kernel() -> None:
+    learner = bare(partial(RanPAC, n_projections=40_000, activation="cosine", kernel_width=0.7, strength=1.0))
+    x = torch.randn(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    phi, unit = learner.represent(x), x / x.norm(dim=1, keepdim=True)
+    kernel = torch.exp(-torch.cdist(unit, unit).square() / (2 * 0.7**2))
+    torch.testing.assert_close(2 * phi @ phi.T / 40_000, kernel, rtol=0, atol=0.02)
+    torch.testing.assert_close(learner.represent(3 * x), phi)
 
 
 def test_projections_separate_what_is_not_linear() -> None:
