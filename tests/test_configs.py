@@ -28,7 +28,7 @@ FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4"]
 CLASSICAL = ("cifar10_features", "clinc150", "fading_mnist", "permuted_mnist", "rotated_mnist", "split_mnist")
 """Configs whose units are labelled examples, learnt by an MLP."""
 PHOTOS = ("photos_vit_coda_prompt", "photos_vit_dual_prompt", "photos_vit_l2p", "photos_vit_lora")
-PRE_TRAINED = ("clinc150_osf", *PHOTOS)
+PRE_TRAINED = ("clinc150_osf", "reviews_lora", *PHOTOS)
 """The same, learnt by a pre-trained model."""
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
@@ -64,6 +64,7 @@ CHANGES = {
     "photos_vit_dual_prompt": ["--data.sources.root=photos", "--data.sources.image_size=16"],
     "photos_vit_l2p": ["--data.sources.root=photos", "--data.sources.image_size=16"],
     "photos_vit_lora": ["--data.sources.root=photos", "--data.sources.image_size=16"],
+    "reviews_lora": [],
     "sentiment_adaptation": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "sentiment_lora": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
     "robot_car": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
