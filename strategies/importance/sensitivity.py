@@ -98,10 +98,11 @@ def _of_linear_layers(
     """Compute the same from one pass over labelled examples; None where they have to be taken one by one.
 
     Each layer must have seen one row for each example. Examples that are trained on in one pass do not see each other.
+    A layer does not see how a route has made its parameters.
     """
     layers = _trained_linear_layers(learner)
     of_outputs = type(learner).likelihood_outputs is Learner.likelihood_outputs
-    if learner.unit != "examples" or not of_outputs or len(batch) == 1 or not layers:
+    if learner.unit != "examples" or not of_outputs or len(batch) == 1 or not layers or runner.is_routed:
         return None
     outputs, passes = _watched(learner, batch, layers, runner)
     if sorted(name for name, *_ in passes) != sorted(layers):
