@@ -31,10 +31,9 @@ def difference(first: Sequence[Results], second: Sequence[Results]) -> Estimate:
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"found {len(first)} runs to compare with {len(second)}: give one of each for each seed")
-    for one, other in zip(first, second, strict=True):
-        ours, theirs = ((r.domains, r.setting.part, r.setting.split_hash) for r in (one, other))
-        if ours != theirs:
-            raise ValueError(f"runs were not judged on the same units: {ours} and {theirs}")
+    units = [(run.domains, run.setting.part, run.setting.split_hash) for run in (*first, *second)]
+    if others := [of_run for of_run in units if of_run != units[0]]:
+        raise ValueError(f"runs were not judged on the same units: {units[0]} and {others[0]}")
     pairs = zip(first, second, strict=True)
     of_seeds = [one.scores()[-1] - other.scores()[-1] for one, other in pairs]
     return sum_of_means(*mean_and_variance(sum(of_seeds[1:], of_seeds[0]) / len(of_seeds))).scaled(
