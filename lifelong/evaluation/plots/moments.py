@@ -63,6 +63,6 @@ def moments_figure(
     axes.set_xlabel("optimizer steps (dotted: an experience begins)")
     axes.set_ylabel(with_unit(score_name, percent))
     if len(domains) <= 13:
-        axes.legend(loc="lower left", fontsize=8)
+        figure.legend(loc="outside right upper", fontsize=8)  # beside the curves, which may be anywhere
     title_above(figure, title)
     return figure
