@@ -103,10 +103,12 @@ class StabilityGap(AfterEvaluation):
         if not self.gaps:
             return
         part, objective = stream_data(trainer).evaluate_on, module.learner.objective
-        listed = ", ".join(f"{name} {gap:.3f}" for name, gap in self.gaps.items())
+        factor, places, unit = (100, 1, " %") if objective.percent else (1, 3, "")
+        listed = ", ".join(f"{name} {factor * gap:.{places}f}{unit}" for name, gap in self.gaps.items())
+        last = factor * list(self.worst_case.values())[-1]
         print(
             f"stability gap while each was learnt: {listed}; worst-case {objective.score_name} at the end "
-            f"{list(self.worst_case.values())[-1]:.3f}"
+            f"{last:.{places}f}{unit}"
         )
         figure = plots.moments_figure(
             self.moments,
