@@ -255,7 +255,7 @@ def _metric(results: list[dict[str, Any]], name: str, spread: str) -> str:
 
 
 def _cost(results: list[dict[str, Any]]) -> Iterator[str]:
-    yield f"{max(sum(r['strategy_bytes'].values()) for r in results) / 1e6:.2f} MB"
+    yield f"{max(r.get('learner_bytes', 0) + sum(r['strategy_bytes'].values()) for r in results) / 1e6:.2f} MB"
     yield f"{statistics.mean(r['wall_seconds'] for r in results) / 60:.1f}"
 
 

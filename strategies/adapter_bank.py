@@ -19,7 +19,7 @@ from lifelong.learners.objective import one_hot
 from lifelong.utilities.checkpoint_file import read_checkpoint
 from lifelong.utilities.ranges import check_number
 from strategies.adapters.answers import EntryAnswers
-from strategies.adapters.base import Adapters, outputs_with
+from strategies.adapters.base import ROUTING, WITH_RIGHT_ENTRY, Adapters, outputs_with
 from strategies.adapters.class_gaussians import ClassGaussians, class_statistics
 from strategies.adapters.embedded import embed, embedded_experience
 from strategies.adapters.entry import add_entry, stacked, unstacked
@@ -207,20 +207,17 @@ class AdapterBank(Adapters):
 
     # -- measures -----------------------------------------------------------------------------------------------------
 
-    def diagnose(
+    @property
+    def routing_measures(self) -> tuple[str, ...]:
+        """Return the names of both measures; a merged bank routes nothing."""
+        return (WITH_RIGHT_ENTRY,) if self.router in MERGED else (ROUTING, WITH_RIGHT_ENTRY)
+
+    def measure_routing(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
         """Measure whether each unit was routed to its own entry, and the score that its own entry gives."""
-        if not self.entries:
-            return {}
-        if domain >= len(self.entries):
-            unknown = torch.full_like(batch.weight, torch.nan)
-            names = (
-                ("score_with_right_entry",) if self.router in MERGED else ("routing_accuracy", "score_with_right_entry")
-            )
-            return dict.fromkeys(names, unknown)
         if learner.unit == "examples":
-            return self._diagnose_examples(learner, params, batch, domain, runner)
+            return self._routing_of_examples(learner, params, batch, domain, runner)
 
         def is_right(task: Task) -> Tensor:
             weights = self.weigh(learner, params, task.support_x, task.support_y)
@@ -228,17 +225,17 @@ class AdapterBank(Adapters):
 
         entry = {key: stack[domain] for key, stack in self.stack(batch.support_x).items()}
         scores = runner.rerouted(lambda p, sx, sy: add_entry(p, entry)).scores(learner, params, batch)
-        return {"routing_accuracy": runner.map(is_right, learner, batch), "score_with_right_entry": scores}
+        return {ROUTING: runner.map(is_right, learner, batch), WITH_RIGHT_ENTRY: scores}
 
-    def _diagnose_examples(
+    def _routing_of_examples(
         self, learner: Learner, params: Params, batch: Episode, domain: int, runner: TaskRunner
     ) -> dict[str, Tensor]:
         answers = self.answers(learner, params, batch, runner)
-        with_id = {"score_with_right_entry": learner.scores_of(answers.of_entry(domain)[:, None], batch)}
+        with_id = {WITH_RIGHT_ENTRY: learner.scores_of(answers.of_entry(domain)[:, None], batch)}
         if self.router in MERGED:
             return with_id
         best = answers.best(self._example_distances(learner, params, batch, answers))
-        return {"routing_accuracy": (best == domain).to(batch.weight)} | with_id
+        return {ROUTING: (best == domain).to(batch.weight)} | with_id
 
     # -- checkpoint ---------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""EASE: a subspace for each experience, prototypes in all of them, and those of old classes mapped into new ones.
+"""EASE: a subspace for each experience, prototypes in all of them, and old ones mapped into new subspaces.
 
-Shapes: ``B`` examples, ``N`` ways, ``E`` subspaces, ``D`` features, ``C`` classes of the stream, ``K`` classes so far.
+Shapes: ``B`` examples, ``N`` ways, ``E`` subspaces, ``D`` features, ``C`` classes, ``K`` prototypes so far.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ class EASE(Adapters):
     """Answer by cosines to class prototypes in the subspaces of all entries (expandable subspace ensemble, EASE).
 
     ``o_c(x) = Σ_e w_ce cos(φ_e(x), p_ce)`` with ``φ_e`` the trunk's embedding with entry ``e``, ``p_ce`` the mean of
-    class ``c`` in it, and ``w_ce = 1`` in the subspace of the class's own experience, ``α`` in all others.
+    class ``c`` in it, and ``w_ce = 1`` in the subspace of the class's own experience, ``α`` in all others. A class that
+    comes back, as in the domain scenario, has a prototype from each of its experiences; the nearest one answers.
 
     A class cannot be embedded by entries that come after its examples are gone. Its prototype in a new subspace ``b``
-    is put together from those of the new classes ``n``, by how similar they are to it in its own subspace ``t``:
-    ``p_cb = Σ_n softmax_n(cos(p_ct, p_nt)) p_nb``. For class-incremental streams alone.
+    is put together from those of the new experience ``n``, by how similar they are to it in its own subspace ``t``:
+    ``p_cb = Σ_n softmax_n(cos(p_ct, p_nt)) p_nb``.
 
     An entry is trained with its rows of the head, which take no part in the answers. To let the new classes alone
     compete in training, as in the paper, set ``--data.classes current``.
@@ -58,21 +59,21 @@ class EASE(Adapters):
         0
     """
 
-    streams: ClassVar[frozenset[StreamKind]] = frozenset(("class",))
+    streams: ClassVar[frozenset[StreamKind]] = frozenset(("class", "domain"))
 
     def __init__(self, *, rank: int = 4, alpha: float = 0.1, frozen_from_start: bool = False) -> None:
         super().__init__(rank=rank, frozen_from_start=frozen_from_start)
         check_number("EASE's alpha", alpha, least=0, hint=", 0.1 as a rule")
         self.alpha = alpha
         self.numbers = torch.zeros(0, dtype=torch.int64)
-        """``(K,)`` the classes that have prototypes."""
+        """``(K,)`` the class of each prototype; a class has one from each of its experiences."""
         self.owners = torch.zeros(0, dtype=torch.int64)
         """``(K,)`` for each the entry of its own experience."""
         self.prototypes = torch.zeros(0, 0, 0)
         """``(K, E, D)``."""
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep the entry, compute the new classes' prototypes, and map those of old classes into its subspace."""
+        """Keep the entry, compute the prototypes of its classes, and map the old ones into its subspace."""
         super().end(learner, visit, runner=runner)
         means = self._class_means(learner, visit, runner)
         own, newest = self.own.to(learner.device), len(self.entries) - 1
@@ -80,12 +81,9 @@ class EASE(Adapters):
         if newest:
             mapped = map_prototypes(self.prototypes, self.owners, means)
             self.prototypes = torch.cat([self.prototypes, mapped[:, None]], 1)
-        again = torch.isin(own, self.numbers)  # a stream may bring a class once more
-        for number, mean in zip(own[again], means[again], strict=True):
-            self.prototypes[self.numbers == number] = mean
-        self.prototypes = torch.cat([self.prototypes, means[~again]]) if newest else means
-        self.numbers = torch.cat([self.numbers, own[~again]])
-        self.owners = torch.cat([self.owners, torch.full_like(own[~again], newest)])
+        self.prototypes = torch.cat([self.prototypes, means]) if newest else means
+        self.numbers = torch.cat([self.numbers, own])
+        self.owners = torch.cat([self.owners, torch.full_like(own, newest)])
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
         """Return the weighted sum of cosines ``(B, 1, N)``, −∞ for a way without prototypes; None at first."""
@@ -100,7 +98,8 @@ class EASE(Adapters):
             with full_precision(features):
                 subspace = F.normalize(self.prototypes[:, number].to(features), dim=-1)
                 known = known + weights * (F.normalize(features, dim=-1) @ subspace.T)
-        outputs = known.new_full((len(batch), learner.n_classes), -torch.inf).index_copy(1, self.numbers, known)
+        outputs = known.new_full((len(batch), learner.n_classes), -torch.inf)
+        outputs = outputs.scatter_reduce(1, self.numbers.expand_as(known), known, "amax")
         ways = batch.classes
         return outputs.gather(1, ways.clamp_min(0)).masked_fill(ways < 0, -torch.inf)[:, None]
 
@@ -135,12 +134,12 @@ class EASE(Adapters):
 
 
 def map_prototypes(old: Tensor, owners: Tensor, new: Tensor) -> Tensor:
-    """Return the prototypes ``(K, D)`` of old classes in a new subspace, put together from those of new classes.
+    """Return old prototypes ``(K, D)`` in a new subspace, put together from the new ones.
 
     Args:
-        old: ``(K, E, D)`` of the old classes in the old subspaces.
+        old: ``(K, E, D)`` in the old subspaces.
         owners: ``(K,)`` the subspace of each one's own experience.
-        new: ``(n, E + 1, D)`` of the new classes in all subspaces, the new one last.
+        new: ``(n, E + 1, D)`` in all subspaces, the new one last.
 
     Example:
         >>> old, new = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [4.0, 0.0]], [[3.0, 0.0], [0.0, 2.0]]])

@@ -22,7 +22,7 @@ from lifelong.learners.features import full_precision
 from lifelong.strategy import Step
 from lifelong.utilities.ranges import check_number
 from strategies.adapters.answers import EntryAnswers, entropy
-from strategies.adapters.base import Adapters, outputs_with
+from strategies.adapters.base import ROUTING, WITH_RIGHT_ENTRY, Adapters, outputs_with
 from strategies.adapters.class_gaussians import ClassGaussians, class_statistics
 from strategies.adapters.embedded import embed
 from strategies.adapters.entry import squared_projections
@@ -110,20 +110,20 @@ class TUNA(Adapters):
         surest, _ = _surest(self.answers(learner, params, batch, runner))
         return self._with_universal(learner, params, batch, runner, surest)
 
-    def diagnose(
+    @property
+    def routing_measures(self) -> tuple[str, ...]:
+        """Return the names of both measures."""
+        return ROUTING, WITH_RIGHT_ENTRY
+
+    def measure_routing(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
         """Measure whether the surest entry was that of the example's experience, and the score with that entry."""
-        if not self.entries:
-            return {}
-        if domain >= len(self.entries):
-            unknown = torch.full_like(batch.weight, torch.nan)
-            return {"routing_accuracy": unknown, "score_with_right_entry": unknown}
         answers = self.answers(learner, params, batch, runner)
         right = self._with_universal(learner, params, batch, runner, answers.of_entry(domain))
         return {
-            "routing_accuracy": (_surest(answers)[1] == domain).to(batch.weight),
-            "score_with_right_entry": learner.scores_of(right, batch),
+            ROUTING: (_surest(answers)[1] == domain).to(batch.weight),
+            WITH_RIGHT_ENTRY: learner.scores_of(right, batch),
         }
 
     def answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:

@@ -32,6 +32,7 @@ class Setting:
         strategies: names of their classes.
         plan: how the tasks of a batch were run.
         parameters: how many numbers are trained.
+        learner_bytes: memory of the learner beside its network and parameters, such as the sums of a closed form.
         strategy_bytes: memory of each strategy.
         split_hash: which classes or examples are in which part.
         finished: the Trainer came to its end.
@@ -57,6 +58,7 @@ class Setting:
     strategies: tuple[str, ...] = ()
     plan: str = ""
     parameters: int = 0
+    learner_bytes: int = 0
     strategy_bytes: Mapping[str, int] = field(default_factory=dict)
     split_hash: str = ""
     finished: bool = False

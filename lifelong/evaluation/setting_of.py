@@ -44,6 +44,7 @@ def setting_of(trainer: L.Trainer, *, seconds: float = 0.0, finished: bool = Fal
         strategies=tuple(module.strategies.names),
         plan=str(module.runner.plan_for(learner, module.device)),
         parameters=sum(p.numel() for p in learner.meta_parameters().values()),
+        learner_bytes=learner.memory_bytes(),
         strategy_bytes={type(s).__name__: s.memory_bytes() for s in module.strategies},
         split_hash=stream.fingerprint,
         finished=finished,

@@ -194,6 +194,16 @@ class Learner(Recorded, nn.Module):
         """Tell whether an answer depends on the queries asked with it, by the learner or by its network's norm."""
         return self.sees_other_queries or any(getattr(m, "sees_other_examples", False) for m in self.network.modules())
 
+    def memory_bytes(self) -> int:
+        """Return the bytes of what it carries from experience to experience beside its network and parameters.
+
+        Example:
+            >>> from lifelong.learners import ProtoNet
+            >>> ProtoNet(torch.nn.Identity()).memory_bytes()
+            0
+        """
+        return sum(b.nbytes for name, b in self.named_buffers() if not name.startswith("network."))
+
     @property
     def device(self) -> torch.device:
         """Return the device of its parameters."""

@@ -26,6 +26,9 @@ from strategies.adapters.embedded import classes_of
 from strategies.adapters.entry import DOWN, Entry, add_entry, empty_entry, joined, parted, stacked, unstacked
 from strategies.adapters.head_rows import HEAD
 
+ROUTING, WITH_RIGHT_ENTRY = "routing_accuracy", "score_with_right_entry"
+"""Measures of a bank: whether a unit was routed to the entry of its own domain, and the score that this entry gives."""
+
 
 class Adapters(Strategy):
     """Train the trunk in the first experience, or never, and beside it an entry in each experience from then on.
@@ -182,6 +185,29 @@ class Adapters(Strategy):
     def moved_entries(self, device: torch.device) -> list[Entry]:
         """Return the entries on a device: those of a checkpoint are loaded on the CPU."""
         return [{key: value.to(device) for key, value in entry.items()} for entry in self.entries]
+
+    # -- measures -----------------------------------------------------------------------------------------------------
+
+    @property
+    def routing_measures(self) -> tuple[str, ...]:
+        """Return the names of what :meth:`measure_routing` measures; empty where nothing is routed."""
+        return ()
+
+    def measure_routing(
+        self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Measure how a batch of a domain that has an entry was routed, each measure ``(B,)``."""
+        return {}
+
+    def diagnose(
+        self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
+    ) -> dict[str, Tensor]:
+        """Measure the routing; not a number for a domain that has no entry yet."""
+        if not self.entries:
+            return {}
+        if domain >= len(self.entries):
+            return dict.fromkeys(self.routing_measures, torch.full_like(batch.weight, torch.nan))
+        return self.measure_routing(learner, params, batch, domain, runner=runner)
 
     # -- checkpoint ---------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from lifelong.networks import MLP
 from strategies import EWC
 from tests.command_line import QUIET, run_apart
 from tests.interrupted import fit_twice
-from tests.toys import FewClasses, fit, make_classifier, same, toy_examples, weights
+from tests.toys import FewClasses, fit, make_classifier, module_of, same, toy_examples, weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*configure_optimizers. returned .None.*"),  # there is nothing to optimize
@@ -133,6 +133,18 @@ def test_projections_are_drawn_once_and_kept_in_the_state() -> None:
     third.load_state_dict(learner.state_dict())
     torch.testing.assert_close(third.compare(third.represent(x)), learner.compare(learner.represent(x)))
     torch.testing.assert_close(learner.represent(x), (x @ learner.projection).clamp_min(0))
+
+
+def test_its_memory_is_that_of_sums_and_projections() -> None:
+    data = toy_examples("class", 1)
+    learner = RanPAC(nn.Identity(), n_projections=7)
+    results = fit(module_of(learner), data).results
+    n_classes, n_features, size = data.n_classes, 4, 4
+    sums = 7 * 7 + n_classes * 7
+    numbers = 2 * sums + n_features * 7  # of all examples and of those held out, and the projection
+    counted = learner.memory_bytes() - numbers * size
+    assert 0 <= counted <= (n_classes + 2) * 8 + 7 * size
+    assert results.setting.learner_bytes == learner.memory_bytes()
 
 
 def test_cosines_of_projections_are_a_gaussian_kernel() -> None:

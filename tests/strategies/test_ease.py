@@ -112,15 +112,32 @@ def test_an_answer_does_not_depend_on_the_batch() -> None:
         torch.testing.assert_close(respond(module, batch.take(some)), whole[some], rtol=1e-4, atol=1e-5)
 
 
-def test_classes_that_come_again_are_learnt_anew() -> None:
+def test_classes_that_come_again_have_several_prototypes() -> None:
     ease, data = EASE(rank=1), toy_examples("class", 2, cumulative=True)
     module = learnt(ease, data)
-    assert sorted(ease.numbers.tolist()) == list(range(8))
-    assert ease.owners.tolist() == [0] * 4 + [1] * 4
+    assert ease.numbers.tolist() == [*range(4), *range(8)]
+    assert ease.owners.tolist() == [0] * 4 + [1] * 8
     x, y = train_examples(data, 1)
     features = subspace(module, ease, 1, x)
-    row = ease.prototypes[ease.numbers == 0][0, 1]
-    torch.testing.assert_close(row, features[y == 0].mean(0), rtol=1e-4, atol=1e-5)
+    rows = ease.prototypes[ease.numbers == 0]
+    torch.testing.assert_close(rows[1, 1], features[y == 0].mean(0), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(rows[0, 1], rows[1, 1])
+
+
+def test_the_nearest_prototype_of_a_class_answers() -> None:
+    ease, data = EASE(rank=1, alpha=0.5), toy_examples("domain", 3)
+    module = learnt(ease, data)
+    batch = evaluated(data, 0)
+    n_classes = len(set(ease.numbers.tolist()))
+    assert len(ease.numbers) == 3 * n_classes
+    scores = torch.zeros(len(batch), len(ease.numbers))
+    for number in range(3):
+        queries = subspace(module, ease, number, batch.query_x[:, 0])
+        for place in range(len(ease.numbers)):
+            weight = 1.0 if ease.owners[place] == number else 0.5
+            scores[:, place] += weight * F.cosine_similarity(queries, ease.prototypes[place, number][None], dim=-1)
+    expected = torch.stack([scores[:, ease.numbers == c].amax(1) for c in range(n_classes)], 1)
+    torch.testing.assert_close(respond(module, batch)[:, 0], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("classes", ["seen", "current"])
