@@ -172,14 +172,20 @@ class Learner(Recorded, nn.Module):
     def learn(self, params: Params, batch: Episode, runner: TaskRunner) -> Tensor | None:
         """Learn from a batch without gradients and return its outputs ``(B, Q, …)`` from before.
 
-        None, the default, where an optimizer trains the learner on its losses.
+        None where an optimizer trains the learner on its losses; by default there is nothing else to learn.
         """
-        return None
+        if self.is_trained:
+            return None
+        with torch.no_grad():
+            return runner.outputs(self, params, batch)
 
     @property
     def is_trained(self) -> bool:
-        """Tell whether an optimizer trains its parameters; a learner in closed form says no and overrides ``learn``."""
-        return True
+        """Tell whether an optimizer trains its parameters: where it has any.
+
+        A learner in closed form says no and overrides ``learn``.
+        """
+        return next(self.parameters(), None) is not None
 
     def finish(self, visit: Visit, runner: TaskRunner) -> None:
         """Hear that an experience ended, before its strategies end and it is evaluated; neutral by default."""

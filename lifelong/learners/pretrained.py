@@ -65,6 +65,11 @@ class Pretrained(Learner):
         if hasattr(self, "classifier") and self.classifier.out_features < n_outputs:
             self.classifier = longer_layer(self.classifier, n_outputs)
 
+    @property
+    def is_trained(self) -> bool:
+        """Tell that an optimizer trains the classifier, whatever the network has."""
+        return True
+
     def features(self, params: Params, x: Tensor) -> Tensor:
         """Return ``f(x)`` ``(n, D)``."""
         return self.apply_network(params, x).flatten(1)

@@ -1,11 +1,14 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
-from lifelong.learners import ProtoNet
-from tests.toys import make_learner, random_episode
+from lifelong.learners import MatchingNet, ProtoNet
+from strategies import EWC
+from tests.toys import fit, make_learner, module_of, random_episode, toy_data
 
 
 def test_prototypes_are_class_means_on_unbalanced_support() -> None:
@@ -46,3 +49,21 @@ def test_only_batch_norm_lets_queries_see_each_other(norm: str, inductive: bool)
     (_, one), (_, two) = (TaskRunner().losses_and_outputs(learner, params, b) for b in (batch, changed))
     assert torch.allclose(one[0, 0], two[0, 0], atol=1e-5) is inductive
     assert not torch.allclose(one[0, 1:], two[0, 1:], atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*configure_optimizers. returned .None.*")
+@pytest.mark.parametrize("make", [ProtoNet, MatchingNet])
+def test_a_network_without_parameters_needs_no_training(make: Any) -> None:
+    data = toy_data(2)
+    learner = make(nn.Identity())
+    module = module_of(learner)
+    results = fit(module, data).results
+    assert not learner.is_trained
+    batch = data.draw_for_evaluation("val", 1, range(8)).gather(torch.device("cpu"))
+    scores = TaskRunner().scores(learner, {}, batch)
+    assert results.matrix[1, 1] == pytest.approx(scores.mean().item(), abs=1e-6)
+
+
+def test_a_strategy_has_nothing_to_protect_without_parameters() -> None:
+    with pytest.raises(ValueError, match="ProtoNet trains nothing here, so EWC has nothing to protect"):
+        fit(module_of(ProtoNet(nn.Identity()), [EWC(strength=1.0)]), toy_data(2))
