@@ -6,7 +6,7 @@ A *unit* is one of the ``B`` things that a batch holds and that has a loss and a
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -134,24 +134,33 @@ class StreamData(Recorded):
             loaded = [(source, _domains(source, self.seed)) for source in given]
             n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
             domains = same_shape([domain for _, domains in loaded for domain in domains])
-            stream = build_stream(
-                domains[:n_learnt],
-                unseen=domains[n_learnt:],
-                split=self.split,
-                split_seed=self.split_seed,
-                joint=self.joint,
-                cumulative=self.cumulative,
-                shared_classes=self.kind == "domain",
-                fixed_ways=self.fixed_ways,
-                # No one can name a class that was never taught.
-                hold_out_examples=self.unit == "examples" or self.fixed_ways,
-            )
+            stream = self.build(domains[:n_learnt], unseen=domains[n_learnt:])
             self.check(stream)
             places = [place for place, (_, domains) in enumerate(loaded) for _ in domains]
             records = [replace(r, source=place) for r, place in zip(stream.records, places, strict=True)]
             self._stream = replace(stream, records=tuple(records))
             self._origins = [(source, number) for source, domains in loaded for number in range(len(domains))]
         return self._stream
+
+    def build(self, domains: Sequence[Domain], **settings: Any) -> Stream:
+        """Build the stream of some domains.
+
+        Args:
+            domains: that are learnt.
+            settings: more of :func:`~lifelong.data.stream.build_stream`.
+        """
+        return build_stream(
+            domains,
+            split=self.split,
+            split_seed=self.split_seed,
+            joint=self.joint,
+            cumulative=self.cumulative,
+            shared_classes=self.kind == "domain",
+            fixed_ways=self.fixed_ways,
+            # No one can name a class that was never taught.
+            hold_out_examples=self.unit == "examples" or self.fixed_ways,
+            **settings,
+        )
 
     def reseed(self, seed: int) -> None:
         """Draw the training units by another seed; where a source follows the run's seed, the stream is loaded anew."""
