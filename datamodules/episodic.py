@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from lifelong.data.augmentation import Augmentation
 from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
 from lifelong.data.kinds import Part, StreamKind, Support, Unit
@@ -51,6 +52,8 @@ class EpisodicDataModule(StreamDataModule):
             queries are held out in both; a domain that holds out classes has support and queries of those.
         small_classes: ``refuse`` a class that has too few examples for the tasks, or ``leave_out`` all such, and name
             them in one line.
+        augmentation: changes the images of training tasks at random, and never those of evaluation or those that
+            strategies ask for (:class:`~lifelong.vision.PhotoAugmentation`); None leaves them as they are.
         tasks_per_batch: tasks in one optimizer step, over all devices together.
         steps_per_experience: optimizer steps spent on each experience.
         n_eval_tasks: fixed evaluation tasks per domain, the same for every method, seed and row of the matrix.
@@ -88,6 +91,7 @@ class EpisodicDataModule(StreamDataModule):
         eval_n_query: int | None = None,
         eval_support: Support = "held_out",
         small_classes: Literal["refuse", "leave_out"] = "refuse",
+        augmentation: Augmentation | None = None,
         tasks_per_batch: int = 4,
         steps_per_experience: int = 100,
         n_eval_tasks: int = 200,
@@ -111,6 +115,7 @@ class EpisodicDataModule(StreamDataModule):
             joint=joint,
             cumulative=cumulative,
             seed=seed,
+            augmentation=augmentation,
         )
         self.fixed_ways = fixed_ways
         self.shape = TaskShape(n_way, n_shot, n_query)

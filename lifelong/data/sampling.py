@@ -34,6 +34,7 @@ PURPOSES = (
     "fade",
     "drive",
     "head",
+    "augment",
 )
 """Purposes of random numbers; each has a stream of its own."""
 

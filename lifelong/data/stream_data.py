@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from lifelong.data.augmentation import Augmentation, Augmented, check_augmentable
 from lifelong.data.checked import checked
 from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
@@ -42,6 +43,7 @@ class StreamData(Recorded):
         cumulative: train each experience on its own domain and all before it: the upper bound for every row. Steps are
             as usual.
         seed: decides the training units.
+        augmentation: changes the images of the stream's own training units at random; None leaves them as they are.
     """
 
     unit: ClassVar[Unit]
@@ -66,6 +68,7 @@ class StreamData(Recorded):
         cumulative: bool,
         seed: int,
         evaluate_every: int,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         self.evaluate_every = positive("evaluate_every", evaluate_every)
@@ -79,6 +82,7 @@ class StreamData(Recorded):
         self.units_per_eval_batch = units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
+        self.augmentation = augmentation
         self._stream: Stream | None = None
         self._origins: list[tuple[Source, int]] = []
 
@@ -102,7 +106,14 @@ class StreamData(Recorded):
         """Draw units of an experience for a purpose (``train``, ``fisher``, …) from its training pools."""
 
     def draw_for_training(self, experience: int, indices: Sequence[int]) -> Drawn:
-        """Draw the stream's own units of an experience."""
+        """Draw the stream's own units of an experience, augmented where that is asked for."""
+        drawn = self.draw_from_stream(experience, indices)
+        if self.augmentation is None:
+            return drawn
+        return Augmented(drawn, self.augmentation, (self.seed, experience), indices)
+
+    def draw_from_stream(self, experience: int, indices: Sequence[int]) -> Drawn:
+        """Draw the stream's own units of an experience, as they are."""
         return self.draw(self.stream.experiences[experience], "train", indices)
 
     @abstractmethod
@@ -134,6 +145,8 @@ class StreamData(Recorded):
             loaded = [(source, _domains(source, self.seed)) for source in given]
             n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
             domains = same_shape([domain for _, domains in loaded for domain in domains])
+            if self.augmentation is not None:
+                check_augmentable(domains[:n_learnt])
             stream = self.build(domains[:n_learnt], unseen=domains[n_learnt:])
             self.check(stream)
             places = [place for place, (_, domains) in enumerate(loaded) for _ in domains]
