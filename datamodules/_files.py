@@ -28,6 +28,8 @@ SHOW_PROGRESS_FROM = 2000
 """Fewer images than this are decoded in turn before a progress bar could be read."""
 SHOW_CHECK_FROM = 1 << 30
 """Bytes; a smaller cache is checked before a progress bar could be read."""
+LONGEST_NAME = 100
+"""Bytes of a cache file's name, besides its key; file systems take 255."""
 PART = 1 << 20
 """Bytes that are checked at once."""
 VERSION = 2
@@ -103,7 +105,8 @@ def cached_images(
     Raises:
         ValueError: when the cache folder cannot be written.
     """
-    path = cache_folder() / f"{name}-{_key(settings, files)}.npy"
+    beginning = name.encode()[:LONGEST_NAME].decode(errors="ignore")
+    path = cache_folder() / f"{beginning}-{_key(settings, files)}.npy"
     array = _cached(
         path,
         shape,

@@ -108,9 +108,7 @@ def decode_image(file: Path, image_size: int, channels: int) -> np.ndarray:
 
 def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:
     """Return an image, turned as its camera was held, as uint8 ``(C, H, W)``: ``channels`` 1 grey, 3 colour."""
-    from PIL import ImageOps
-
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(image)
     pixels = np.asarray(resized(_opaque(_of_8_bits(upright)).convert("L" if channels == 1 else "RGB"), size))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
@@ -127,6 +125,17 @@ def n_cores() -> int:
     """Return how many cores this process may use."""
     allowed: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)  # Linux alone
     return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _upright(image: Image) -> Image:
+    """Turn an image as its camera was held; one whose EXIF data is damaged stays as it is."""
+    from PIL import ImageOps
+
+    image.load()  # so that what is raised below is of the EXIF data alone
+    try:
+        return ImageOps.exif_transpose(image)
+    except BROKEN:
+        return image
 
 
 def _of_8_bits(image: Image) -> Image:

@@ -137,7 +137,7 @@ def test_a_missing_root_is_named(tmp_path):
 
 def test_a_root_without_experiences_is_named(tmp_path):
     (tmp_path / "photo.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"has no experience folder: expected .*/<experience>/<class>/<image>.png"):
+    with pytest.raises(ValueError, match=r"has no experience folder: expected .*/<site>/<class>/<photo>.jpg"):
         ImageFolder(root=str(tmp_path)).domains()
 
 
@@ -150,7 +150,7 @@ def test_an_empty_experience_is_named_before_anything_is_decoded(root, tmp_path)
 
 def test_a_class_without_images_is_named(root):
     (root / "zoo" / "owl").mkdir()
-    (root / "zoo" / "owl" / "owl.svg").write_bytes(b"")
+    (root / "zoo" / "owl" / "notes.txt").write_bytes(b"")
     with pytest.raises(ValueError, match=r"the class .*owl has no image: expected files that end in .jpg, .jpeg, .png"):
         ImageFolder(root=str(root)).domains()
 
