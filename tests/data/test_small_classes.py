@@ -127,6 +127,11 @@ def test_small_classes_are_left_out_in_one_line(support: Any, caplog: pytest.Log
     assert {int(c) for _, c, _ in rows(queries)} == {0, 2, 3}
 
 
+def test_what_cannot_be_asked_about_is_not_trained_on() -> None:
+    made = data((30, 7, 30, 30), n_shot=2, eval_n_shot=2, small_classes="leave_out")
+    assert made.stream.experiences[0].pools[0].names == ["c0", "c2", "c3"]
+
+
 def test_nothing_is_left_out_without_being_asked() -> None:
     with pytest.raises(ValueError, match=r"class 'c1' of site 0 .*\(--data.small_classes leave_out\)$"):
         data((60, 4, 70, 50)).load()
