@@ -26,7 +26,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of more than 8 bits a pixel, all of them grey."""
 FINER = 2
-"""A JPEG is decoded at no less than this many times the size it is needed at, which takes a fraction of the time."""
+"""A JPEG is decoded at no less than this many times the size it is needed at: 12 megapixels then take a twelfth."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 """What Pillow raises for broken files."""
 
