@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from lifelong.networks import MLP
 from lifelong.vision import FrozenEncoder
 from strategies import Replay
 from tests.datamodules.drawn import CPU, loader
-from tests.toys import fit, module_of
+from tests.interrupted import fit_twice
+from tests.toys import fit, module_of, same, weights
 
 
 class Added(Augmentation):
@@ -129,6 +131,17 @@ def test_a_stream_with_replay_is_learnt() -> None:
     learner = Classifier(MLP(n_inputs=16, hidden=[8], n_outputs=8))
     data = EXAMPLES([Grey()], augmentation=Added())
     assert np.isfinite(fit(module_of(learner, [Replay()]), data).matrix()).all()
+
+
+@pytest.mark.parametrize("step", [2, 5])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, step: int) -> None:
+    def learner() -> Classifier:
+        torch.manual_seed(0)
+        return Classifier(MLP(n_inputs=16, hidden=[8], n_outputs=8))
+
+    data = partial(EXAMPLES, [Grey()], augmentation=Added())
+    (whole, _), (resumed, _) = fit_twice(learner, data, lambda: [Replay()], tmp_path, step)
+    assert same(weights(whole), weights(resumed))
 
 
 def test_what_is_no_image_is_refused() -> None:
