@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 
+from lifelong.data.augmentation import Augmentation
+from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
-from lifelong.data.kinds import Part, StreamKind, Unit
+from lifelong.data.kinds import Part, StreamKind, Support, Unit
 from lifelong.data.loaders import Drawn
 from lifelong.data.pool import TaskShape
 from lifelong.data.sampling import Draw, draw_task, gather, generator
@@ -44,6 +46,14 @@ class EpisodicDataModule(StreamDataModule):
         eval_n_way: ways of the evaluation tasks; as in training where None.
         eval_n_shot: shots of the evaluation tasks; as in training where None.
         eval_n_query: queries per class of the evaluation tasks; as in training where None.
+        eval_support: where the support sets of evaluation tasks are drawn from in domains that hold out examples:
+            ``held_out`` from the part that is evaluated, as the queries are, so that the learner has seen neither;
+            ``train`` from the training examples, as a person would who has few of them and asks about new ones. The
+            queries are held out in both; a domain that holds out classes has support and queries of those.
+        small_classes: ``refuse`` a class that has too few examples for the tasks, or ``leave_out`` all such, and name
+            them in one line.
+        augmentation: changes the images of training tasks at random, and never those of evaluation or those that
+            strategies ask for (:class:`~lifelong.vision.PhotoAugmentation`); None leaves them as they are.
         tasks_per_batch: tasks in one optimizer step, over all devices together.
         steps_per_experience: optimizer steps spent on each experience.
         n_eval_tasks: fixed evaluation tasks per domain, the same for every method, seed and row of the matrix.
@@ -79,6 +89,9 @@ class EpisodicDataModule(StreamDataModule):
         eval_n_way: int | None = None,
         eval_n_shot: int | None = None,
         eval_n_query: int | None = None,
+        eval_support: Support = "held_out",
+        small_classes: Literal["refuse", "leave_out"] = "refuse",
+        augmentation: Augmentation | None = None,
         tasks_per_batch: int = 4,
         steps_per_experience: int = 100,
         n_eval_tasks: int = 200,
@@ -102,6 +115,7 @@ class EpisodicDataModule(StreamDataModule):
             joint=joint,
             cumulative=cumulative,
             seed=seed,
+            augmentation=augmentation,
         )
         self.fixed_ways = fixed_ways
         self.shape = TaskShape(n_way, n_shot, n_query)
@@ -109,10 +123,16 @@ class EpisodicDataModule(StreamDataModule):
         for name, value in asked.items():
             check_number(f"--data.{name}", value, least=1, whole=True, hint=", or null for as many as in training")
         self.eval_shape = TaskShape(eval_n_way or n_way, eval_n_shot or n_shot, eval_n_query or n_query)
+        self.eval_support, self.small_classes = eval_support, small_classes
         self.steps = positive("steps_per_experience", steps_per_experience)
         self.n_eval_tasks = positive("n_eval_tasks", n_eval_tasks)
         at_once = tasks_per_batch if eval_tasks_per_batch is None else eval_tasks_per_batch
         self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once, MOST_AT_ONCE)
+
+    def build(self, domains: Sequence[Domain], **settings: Any) -> Stream:
+        """Build the stream; classes that are too small for the tasks may be left out."""
+        least = (self.shape, self.eval_shape) if self.small_classes == "leave_out" else None
+        return super().build(domains, support=self.eval_support, least=least, **settings)
 
     def check(self, stream: Stream) -> None:
         """Refuse a class with too few examples, and a part with too few classes unless it is empty.
@@ -153,8 +173,10 @@ class EpisodicDataModule(StreamDataModule):
 
     def about_evaluation(self, part: Part) -> str:
         """Return number and shape of the tasks."""
-        return f"{self.n_eval_tasks} {part} tasks a domain, {self.eval_shape}"
+        support = ", support from the training part" if self.eval_support == "train" else ""
+        return f"{self.n_eval_tasks} {part} tasks a domain, {self.eval_shape}{support}"
 
     def evaluation_name(self, part: Part) -> str:
-        """Return part, ways and shots."""
-        return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot"
+        """Return part, ways and shots, and where the support is from unless it is that part."""
+        support = "_train_support" if self.eval_support == "train" else ""
+        return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot{support}"

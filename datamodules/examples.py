@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from lifelong.data.augmentation import Augmentation
 from lifelong.data.deck import Deck, DrawnExamples
 from lifelong.data.fading import Fading
 from lifelong.data.kinds import Part, Unit
@@ -40,6 +41,8 @@ class ExampleDataModule(StreamDataModule):
             given (one head for each).
         classes: in the ``class`` scenario, which of them compete: ``all`` classes of the stream, those ``seen`` so far,
             or while training those of the ``current`` experience (and the seen ones in evaluation).
+        augmentation: changes the images of training examples at random, and never those of evaluation or those that
+            strategies ask for (:class:`~lifelong.vision.PhotoAugmentation`); None leaves them as they are.
         batch_size: examples in one optimizer step, over all devices together.
         steps_per_experience: optimizer steps spent on each experience; None counts passes.
         passes: passes over each experience's examples; 1 is the online mode, in which each is seen once.
@@ -76,6 +79,7 @@ class ExampleDataModule(StreamDataModule):
         unseen: list[Source] | None = None,
         scenario: Scenario = "class",
         classes: Classes = "seen",
+        augmentation: Augmentation | None = None,
         batch_size: int = 128,
         steps_per_experience: int | None = None,
         passes: int = 1,
@@ -100,6 +104,7 @@ class ExampleDataModule(StreamDataModule):
             joint=joint,
             cumulative=cumulative,
             seed=seed,
+            augmentation=augmentation,
         )
         self.kind, self.classes = scenario, classes
         self.steps = None if steps_per_experience is None else positive("steps_per_experience", steps_per_experience)
@@ -215,7 +220,7 @@ class ExampleDataModule(StreamDataModule):
         places = self._places(experience, purpose, np.asarray(indices))
         return self._drawn(self.deck(experience), places, experience.index, self.classes)
 
-    def draw_for_training(self, experience: int, indices: Sequence[int]) -> DrawnExamples:
+    def draw_from_stream(self, experience: int, indices: Sequence[int]) -> DrawnExamples:
         """Draw the stream's own examples; where it fades, the next ones of each domain in its random order."""
         if self.fade is None:
             return self.draw(self.stream.experiences[experience], "train", indices)

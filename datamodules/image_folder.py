@@ -1,30 +1,34 @@
-"""Images in folders: ``root/<experience>/<class>/<image>``, one experience per first-level folder.
+"""Photos in folders: ``root/<site>/<class>/<photo>``, one experience per first-level folder.
 
 Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 """
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from datamodules._files import cached_images, check_image_size, square_pixels
+from datamodules._files import cached_images, check_image_size
+from datamodules._photo_folders import list_photos
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision.decoding import decode_into
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+DECODING = 1
+"""Of how photos are decoded; those that were decoded otherwise are decoded anew."""
 
 
 class ImageFolder(Source):
-    """Read your own images: a folder per experience, in it a folder per class, in it the images.
+    """Read your own photos: a folder per experience (a site), in it a folder per class, in it the photos.
+
+    Photos of any size and mode are read (.jpg, .png, .webp, .bmp, .tif, .gif), turned as the camera was held.
 
     Args:
         root: the folder of the experiences, which follow each other in alphabetical order; hidden files are ignored.
-        image_size: height and width in pixels; other images are cropped to a centred square and resampled.
+        image_size: height and width in pixels; photos are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
         holdout: in few-shot streams ``examples`` tests the same classes on images not trained on; ``classes`` tests
             classes not trained on.
@@ -58,70 +62,20 @@ class ImageFolder(Source):
 
     def domains(self) -> list[Domain]:
         """Load one domain per experience folder, in alphabetical order."""
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise ValueError(
-                f"the image folder {root} does not exist: set root to the folder that holds the experience folders"
-            )
-        if not (experiences := _folders(root)):
-            raise ValueError(
-                f"{root} has no experience folder: expected {root}/<experience>/<class>/<image>.png or .jpg"
-            )
-        classes = {experience: _classes(experience) for experience in experiences}  # fails before the first is decoded
-        return [self._domain(experience, files) for experience, files in classes.items()]
+        photos = list_photos(Path(self.root).expanduser())  # fails before the first is decoded
+        return [self._domain(experience, classes) for experience, classes in photos.items()]
 
     def _domain(self, experience: Path, classes: dict[str, list[Path]]) -> Domain:
         files = [file for members in classes.values() for file in members]
         shape = (len(files), self.channels, self.image_size, self.image_size)
-        settings = (self.image_size, self.channels)
+        settings = (self.image_size, self.channels, DECODING)
         x = cached_images(
             experience.name,
             settings,
             files,
             shape,
-            lambda i: _decode(files[i], self.image_size, self.channels),
+            lambda pixels: decode_into(pixels, files, f"decoding {experience.name}"),
             memory_map=int(np.prod(shape)) > self.cache_bytes,
         )
         y = np.repeat(np.arange(len(classes)), [len(members) for members in classes.values()])
         return Domain(experience.name, x, y, list(classes), holdout=self.holdout)
-
-
-def _folders(parent: Path) -> list[Path]:
-    return sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _classes(experience: Path) -> dict[str, list[Path]]:
-    """Return the image files of each class."""
-    if not (folders := _folders(experience)):
-        raise ValueError(
-            f"the experience {experience} has no class folder: expected {experience}/<class>/<image>.png or .jpg; "
-            f"add its classes or remove the folder"
-        )
-    return {folder.name: _images(folder) for folder in folders}
-
-
-def _images(folder: Path) -> list[Path]:
-    images = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-    if others := [p for p in images if not p.is_file()]:  # to read a pipe would wait for its writer
-        raise ValueError(f"{others[0]} is named as an image and is no file: rename or remove it")
-    if not images:
-        raise ValueError(
-            f"the class {folder} has no image: expected files that end in {', '.join(SUFFIXES)}; "
-            f"add some or remove the folder"
-        )
-    return sorted(images)
-
-
-def _decode(file: Path, image_size: int, channels: int) -> np.ndarray:
-    """Decode an image as uint8 ``(C, H, W)``."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            return square_pixels(image, image_size, channels)
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"the image {file} is larger than any photograph ({error}): make it smaller, or remove it"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:  # what Pillow raises for broken files
-        raise ValueError(f"the image {file} cannot be decoded ({error}): replace or remove it") from error

@@ -15,7 +15,7 @@ from strategies import Replay
 
 if __name__ == "__main__":  # a Trainer with several devices starts this script again
     lifelong.seed_everything(0)  # before the first network is built
-    learner = ProtoNet(Conv4(n_filters=32))
+    learner = ProtoNet(Conv4(n_filters=32, norm="group"))
     run = lifelong.fit(learner, EpisodicDataModule([Glyphs()]), strategies=[Replay()], seed=0)
 
     print(run)  # the tables that the command line prints; in a notebook `run` alone shows them as HTML

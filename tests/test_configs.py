@@ -30,18 +30,25 @@ CLASSICAL = ("cifar10_features", "clinc150", "fading_mnist", "permuted_mnist", "
 PHOTOS = ("photos_vit_coda_prompt", "photos_vit_dual_prompt", "photos_vit_l2p", "photos_vit_lora")
 PRE_TRAINED = ("clinc150_osf", "reviews_lora", *PHOTOS)
 """The same, learnt by a pre-trained model."""
+EXAMPLES = (*CLASSICAL, *PRE_TRAINED, "my_photos_classes")
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
 SLIDER += ["--data.sources.n_robots=10", "--data.sources.segment_length=12", "--data.n_shot=4", "--data.n_query=2"]
 CHANGES = {
     "default": [*SHAPE, "--model.network.n_filters=4"],
-    "image_folder": [*SHAPE, "--data.sources.root=photos", "--model.network.n_filters=4"],
+    "my_photos": [*SHAPE, "--data.eval_n_shot=2", "--data.sources.root=photos", "--model.network.n_filters=4"],
+    "my_photos_classes": ["--data.sources.root=photos", "--model.network.n_filters=4"],
     "fading_mnist": [],
     "permuted_mnist": ["--data.sources.n_domains=3"],
     "rotated_mnist": ["--data.sources.angles=[0, 9, 90]"],
     "split_mnist": [],
-    "photos_features": [*SHAPE, "--data.sources.source.root=photos", "--data.sources.source.image_size=16"],
+    "photos_features": [
+        *SHAPE,
+        "--data.eval_n_shot=2",
+        "--data.sources.source.root=photos",
+        "--data.sources.source.image_size=16",
+    ],
     "maml_glyphs": [*SHAPE, "--model.network.n_outputs=2", "--model.network.n_filters=4"],
     "maml_sinusoids": ["--data.n_way=1"],
     "omniglot_5w1s": [*SHAPE, "--model.network.n_filters=4"],
@@ -73,6 +80,8 @@ CHANGES = {
     "robot_stream": [*SLIDER, "--trainer.callbacks.n_robots=2"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
+INDUCTIVE = ("default", "my_photos", "my_photos_classes")
+"""What a newcomer runs first: an answer does not depend on the other queries."""
 STAND_INS = {
     "datamodules.MetaWorld": "tests.control.arms.Arms",
     "datamodules.robots.Car": "tests.robots.Slider",
@@ -105,13 +114,14 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_config_runs(config: Path) -> None:
-    few = FEW_EXAMPLES if config.stem in (*CLASSICAL, *PRE_TRAINED) else FEW_TASKS
+    few = FEW_EXAMPLES if config.stem in EXAMPLES else FEW_TASKS
     few = [*few, "--model.network.hidden=[8]"] if config.stem in CLASSICAL else few
     run_here("fit", f"--config={_with_stand_ins(config)}", *SMALL, *few, *CHANGES[config.stem])
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert len(results["matrix"]) == len(results["experiences"]) > 0
     assert np.isfinite(np.array(results["matrix"])).all()
+    assert not (results["transductive"] and config.stem in INDUCTIVE)
 
 
 def _with_stand_ins(config: Path) -> Path:

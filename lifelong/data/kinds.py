@@ -8,6 +8,8 @@ Part = Literal["val", "test"]
 """The part of a domain that is evaluated."""
 Split = Literal["train", "val", "test"]
 """The parts that a domain is split into."""
+Support = Literal["held_out", "train"]
+"""Where the support sets of evaluation tasks are drawn from: the part that is evaluated, or the training part."""
 Unit = Literal["tasks", "examples"]
 """Few-shot tasks, or labelled examples."""
 StreamKind = Literal["few-shot", "class", "domain", "task"]

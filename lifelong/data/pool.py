@@ -57,6 +57,8 @@ class Pool:
         fixed_ways: every task has all classes in the order of their numbers, so that a way is the same class always.
         ordered: the examples of a class follow each other in time, as ``members`` lists them: a task is a window of
             consecutive ones, the support first.
+        support: for each class the indices of the examples that support sets are drawn from, none of them among the
+            members, which are then queries alone; None draws both from the members.
 
     Example:
         >>> pool = Pool(torch.zeros(6, 2), [np.arange(3), np.arange(3, 6)], ["a", "b"], name="toy")
@@ -76,6 +78,7 @@ class Pool:
         numbers: np.ndarray | None = None,
         fixed_ways: bool = False,
         ordered: bool = False,
+        support: Sequence[np.ndarray] | None = None,
     ) -> None:
         self.x = x
         self.members = [np.asarray(m, dtype=np.int64) for m in members]
@@ -86,6 +89,7 @@ class Pool:
         self.numbers = np.arange(len(self.members)) // n_variants if numbers is None else np.asarray(numbers)
         self.fixed_ways = fixed_ways
         self.ordered = ordered
+        self.support = None if support is None else [np.asarray(m, dtype=np.int64) for m in support]
         self._resident: dict[torch.device, Tensor] = {}
 
     def __len__(self) -> int:
@@ -120,13 +124,30 @@ class Pool:
                 f"{self.name} has {self.n_classes} classes, but the tasks are {shape}: "
                 f"set --data.n_way to at most {self.n_classes}, or give this part more classes (--data.split)"
             )
-        for name, members in zip(self.names, self.members, strict=True):
-            if len(members) < shape.per_class:
+        for number in range(len(self.members)):
+            if lack := self.lack(number, shape):
                 raise ValueError(
-                    f"class {name!r} of {self.name} has {len(members)} examples, but the tasks are {shape} and need "
-                    f"{shape.per_class}: lower --data.n_shot or --data.n_query, hold less out (--data.split) or leave "
-                    "the class out"
+                    f"{lack}: lower --data.n_shot or --data.n_query (of evaluation tasks --data.eval_n_shot, "
+                    "--data.eval_n_query), hold less out (--data.split) or leave the class out "
+                    "(--data.small_classes leave_out)"
                 )
+
+    def lack(self, number: int, shape: TaskShape) -> str:
+        """Return what a class lacks for tasks of this shape, as a sentence; an empty one where it lacks nothing.
+
+        Args:
+            number: of the class, which counts each variant.
+            shape: of the tasks.
+        """
+        name, n_members = f"class {self.names[number]!r} of {self.name}", len(self.members[number])
+        if self.support is None:
+            if n_members < shape.per_class:
+                return f"{name} has {n_members} examples, but the tasks are {shape} and need {shape.per_class}"
+        elif n_members < shape.n_query:
+            return f"{name} has {n_members} examples, but the tasks are {shape} and need {shape.n_query} queries"
+        elif (n_support := len(self.support[number])) < shape.n_shot:
+            return f"{name} has {n_support} training examples, but the tasks are {shape} and need {shape.n_shot}"
+        return ""
 
     def take(self, classes: Sequence[int], name: str) -> Pool:
         """Return the pool of some classes (indices that count each variant), sharing the memory of the examples."""
@@ -140,6 +161,7 @@ class Pool:
             numbers=self.numbers[list(classes)],
             fixed_ways=self.fixed_ways,
             ordered=self.ordered,
+            support=None if self.support is None else [self.support[c] for c in classes],
         )
 
     def gather(self, indices: np.ndarray, device: torch.device) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from typing_extensions import Self
 
+from lifelong.data.kinds import Split
 from lifelong.data.pool import Pool
 
 
@@ -44,7 +45,7 @@ class DomainRecord:
     is_learnt: bool = True
 
     @classmethod
-    def of(cls, name: str, parts: Mapping[str, Pool], *, is_learnt: bool = True) -> Self:
+    def of(cls, name: str, parts: Mapping[Split, Pool], *, is_learnt: bool = True) -> Self:
         """Return the record of a domain.
 
         Args:
@@ -80,7 +81,7 @@ class DomainRecord:
         return cls(**{**content, "classes": tuple(content["classes"]), "shape": tuple(content["shape"])})
 
 
-def fingerprint(parts: Mapping[str, Pool]) -> str:
+def fingerprint(parts: Mapping[Split, Pool]) -> str:
     """Return a hash of a domain's split: which classes or examples are in which part.
 
     Args:
@@ -91,7 +92,7 @@ def fingerprint(parts: Mapping[str, Pool]) -> str:
     return digest.hexdigest()[:16]
 
 
-def update(digest: Any, parts: Mapping[str, Pool]) -> None:
+def update(digest: Any, parts: Mapping[Split, Pool]) -> None:
     """Take the split of a domain into a hash.
 
     Args:

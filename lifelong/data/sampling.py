@@ -34,6 +34,7 @@ PURPOSES = (
     "fade",
     "drive",
     "head",
+    "augment",
 )
 """Purposes of random numbers; each has a stream of its own."""
 
@@ -76,7 +77,8 @@ class Draw:
 def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator) -> Draw:
     """Draw one task from one of the pools; ways, and examples within a way, never repeat inside a task.
 
-    The examples of an ordered pool are consecutive, the support before the query.
+    The examples of an ordered pool are consecutive, the support before the query. Where a pool has examples for support
+    sets alone, the support is drawn from those.
     """
     pool = pools[int(rng.integers(len(pools)))] if len(pools) > 1 else pools[0]
     if pool.fixed_ways:
@@ -85,12 +87,17 @@ def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator)
         classes = rng.choice(pool.n_classes, shape.n_way, replace=False) * pool.n_variants
     if pool.n_variants > 1:
         classes = classes + rng.integers(pool.n_variants, size=shape.n_way)
-    picked = np.stack([_pick(pool, pool.members[c], shape.per_class, rng) for c in classes], axis=1)
+    picked = np.stack([_pick(pool, int(c), shape, rng) for c in classes], axis=1)
     support, query = picked[: shape.n_shot].reshape(-1), picked[shape.n_shot :].reshape(-1)
     return Draw(pool, support, query, pool.numbers[classes])
 
 
-def _pick(pool: Pool, members: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def _pick(pool: Pool, number: int, shape: TaskShape, rng: np.random.Generator) -> np.ndarray:
+    """Draw the examples of one class, the support first."""
+    members, n = pool.members[number], shape.per_class
+    if pool.support is not None:
+        support = rng.choice(pool.support[number], shape.n_shot, replace=False)
+        return np.concatenate([support, rng.choice(members, shape.n_query, replace=False)])
     if pool.ordered:
         start = int(rng.integers(len(members) - n + 1))
         return members[start : start + n]

@@ -8,14 +8,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from lifelong.data.domain import Domain, members_by_class
+from lifelong.data.kinds import Split, Support
 from lifelong.data.pool import Pool
 from lifelong.data.sampling import generator
 
-SPLITS = ("train", "val", "test")
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
-def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: int) -> dict[str, Pool]:
-    """Return the train, val and test pools of a domain, a pure function of its origin or name and the split seed."""
+def split_domain(
+    domain: Domain, name: str, split: tuple[float, float], seed: int, support: Support = "held_out"
+) -> dict[Split, Pool]:
+    """Return the train, val and test pools of a domain, a pure function of its origin or name and the split seed.
+
+    Args:
+        domain: what is split.
+        name: its name in the stream.
+        split: share or number of the classes, or examples of each class, held out for val and test.
+        seed: of the split.
+        support: where the support sets of val and test are drawn from, where examples are held out.
+
+    Raises:
+        ValueError: when variants of one class differ in size, or examples that follow each other in time are to be
+            drawn from two parts.
+    """
     members = members_by_class(domain.y, len(domain.class_names))
     pool = Pool(
         domain.x,
@@ -29,13 +44,14 @@ def split_domain(domain: Domain, name: str, split: tuple[float, float], seed: in
     rng = generator(seed, "split", _number(domain.origin or name))
     together = max(domain.n_variants, domain.siblings)
     if domain.holdout == "examples":
-        return _split_examples(pool, together, domain.in_test, split, rng)
+        parts = _split_examples(pool, together, domain.in_test, split, rng)
+        return parts if support == "held_out" else _with_training_support(parts)
     return _split_classes(pool, together, domain.splits, split, rng)
 
 
 def _split_classes(
     pool: Pool, together: int, given: Sequence[str] | None, split: tuple[float, float], rng: np.random.Generator
-) -> dict[str, Pool]:
+) -> dict[Split, Pool]:
     n_families = len(pool.members) // together
     if given is None:
         order, counts = rng.permutation(n_families), _counts(split, n_families)
@@ -50,8 +66,8 @@ def _split_classes(
 
 def _split_examples(
     pool: Pool, together: int, in_test: np.ndarray | None, split: tuple[float, float], rng: np.random.Generator
-) -> dict[str, Pool]:
-    parts: dict[str, list[np.ndarray]] = {s: [] for s in SPLITS}
+) -> dict[Split, Pool]:
+    parts: dict[Split, list[np.ndarray]] = {s: [] for s in SPLITS}
     order = np.zeros(0, dtype=np.int64)
     for number, members in enumerate(pool.members):
         given = members[:0] if in_test is None else members[in_test[members]]
@@ -81,6 +97,19 @@ def _split_examples(
         )
         for part, pieces in parts.items()
     }
+
+
+def _with_training_support(parts: dict[Split, Pool]) -> dict[Split, Pool]:
+    """Let the support sets of held-out parts be drawn from the training part."""
+    train = parts["train"]
+    if train.ordered:
+        raise ValueError(
+            f"the examples of {train.name} follow each other in time, and a support set of its training part would not "
+            "come right before its queries: set --data.eval_support held_out"
+        )
+    for part in SPLITS[1:]:
+        parts[part].support = train.members
+    return parts
 
 
 def _part(pool: Pool, part: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from lifelong.data.domain import Domain
-from lifelong.data.kinds import Part, Split
-from lifelong.data.pool import Pool
+from lifelong.data.kinds import Part, Split, Support
+from lifelong.data.pool import Pool, TaskShape
 from lifelong.data.record import DomainRecord, update
+from lifelong.data.small_classes import tell_left_out, without_small_classes
 from lifelong.data.splits import SPLITS, split_domain
 
 
@@ -91,6 +92,8 @@ def build_stream(
     shared_classes: bool = False,
     fixed_ways: bool = False,
     hold_out_examples: bool = False,
+    support: Support = "held_out",
+    least: tuple[TaskShape, TaskShape] | None = None,
 ) -> Stream:
     """Split every domain into train, val and test, and line the training parts up as experiences.
 
@@ -106,6 +109,9 @@ def build_stream(
         fixed_ways: and every task has all of them, in this order.
         hold_out_examples: evaluate on other examples of the trained classes, also where a domain would keep classes
             apart.
+        support: where the support sets of evaluation tasks are drawn from, where examples are held out.
+        least: shapes of the training and the evaluation tasks: classes that are too small for them are left out, in one
+            line that names them; None keeps them.
 
     Raises:
         ValueError: when there is nothing to learn from, two upper bounds are asked for, or one of them of domains whose
@@ -123,7 +129,9 @@ def build_stream(
         _check_same_classes(domains, names)
     if hold_out_examples:
         domains = [replace(domain, holdout="examples") for domain in domains]
-    parts = [split_domain(d, name, split, split_seed) for d, name in zip(domains, names, strict=True)]
+    parts = [split_domain(d, name, split, split_seed, support) for d, name in zip(domains, names, strict=True)]
+    if least is not None:
+        parts = _large_enough(domains, parts, least, n_learnt)
     whole_parts = [dict(part) for part in parts]
     for part in parts[n_learnt:]:
         part["train"] = part["train"].take([], part["train"].name)
@@ -147,6 +155,22 @@ def build_stream(
         records,
         absent,
     )
+
+
+def _large_enough(
+    domains: Sequence[Domain], parts: Sequence[dict[Split, Pool]], least: tuple[TaskShape, TaskShape], n_learnt: int
+) -> list[dict[Split, Pool]]:
+    """Leave out the classes that are too small for the tasks of the parts that are used."""
+    kept, left_out = [], []
+    for number, (domain, pools) in enumerate(zip(domains, parts, strict=True)):
+        shapes: dict[Split, TaskShape] = {"val": least[1], "test": least[1]}
+        if number < n_learnt:
+            shapes["train"] = least[0]
+        large, names = without_small_classes(pools, shapes, same_classes=domain.holdout == "examples")
+        kept.append(large)
+        left_out += names
+    tell_left_out(left_out)
+    return kept
 
 
 def _check_at_hand(names: Sequence[str], absent: frozenset[int], *, joint: bool, cumulative: bool) -> None:
@@ -177,7 +201,7 @@ def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None
             )
 
 
-def _number_classes(parts: Sequence[dict[str, Pool]], shared: bool) -> int:
+def _number_classes(parts: Sequence[dict[Split, Pool]], shared: bool) -> int:
     """Number the classes of the stream, training classes first, and return how many of those there are."""
     numbers: dict[tuple[int, str | int], int] = {}
     n_train = 0
@@ -202,7 +226,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _fingerprint(parts: Sequence[dict[str, Pool]], records: Sequence[DomainRecord]) -> str:
+def _fingerprint(parts: Sequence[dict[Split, Pool]], records: Sequence[DomainRecord]) -> str:
     """The hash of all splits; by the domains' own hashes where some examples are not at hand."""
     digest = hashlib.sha256()
     for record in records:

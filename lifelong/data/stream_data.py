@@ -6,13 +6,14 @@ A *unit* is one of the ``B`` things that a batch holds and that has a loss and a
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from lifelong.data.augmentation import Augmentation, Augmented, check_augmentable
 from lifelong.data.checked import checked
 from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
@@ -42,6 +43,7 @@ class StreamData(Recorded):
         cumulative: train each experience on its own domain and all before it: the upper bound for every row. Steps are
             as usual.
         seed: decides the training units.
+        augmentation: changes the images of the stream's own training units at random; None leaves them as they are.
     """
 
     unit: ClassVar[Unit]
@@ -66,6 +68,7 @@ class StreamData(Recorded):
         cumulative: bool,
         seed: int,
         evaluate_every: int,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         self.evaluate_every = positive("evaluate_every", evaluate_every)
@@ -79,6 +82,7 @@ class StreamData(Recorded):
         self.units_per_eval_batch = units_per_batch
         self.evaluate_on, self.split, self.split_seed = evaluate_on, split, split_seed
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
+        self.augmentation = augmentation
         self._stream: Stream | None = None
         self._origins: list[tuple[Source, int]] = []
 
@@ -102,7 +106,14 @@ class StreamData(Recorded):
         """Draw units of an experience for a purpose (``train``, ``fisher``, …) from its training pools."""
 
     def draw_for_training(self, experience: int, indices: Sequence[int]) -> Drawn:
-        """Draw the stream's own units of an experience."""
+        """Draw the stream's own units of an experience, augmented where that is asked for."""
+        drawn = self.draw_from_stream(experience, indices)
+        if self.augmentation is None:
+            return drawn
+        return Augmented(drawn, self.augmentation, (self.seed, experience), indices)
+
+    def draw_from_stream(self, experience: int, indices: Sequence[int]) -> Drawn:
+        """Draw the stream's own units of an experience, as they are."""
         return self.draw(self.stream.experiences[experience], "train", indices)
 
     @abstractmethod
@@ -134,24 +145,35 @@ class StreamData(Recorded):
             loaded = [(source, _domains(source, self.seed)) for source in given]
             n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
             domains = same_shape([domain for _, domains in loaded for domain in domains])
-            stream = build_stream(
-                domains[:n_learnt],
-                unseen=domains[n_learnt:],
-                split=self.split,
-                split_seed=self.split_seed,
-                joint=self.joint,
-                cumulative=self.cumulative,
-                shared_classes=self.kind == "domain",
-                fixed_ways=self.fixed_ways,
-                # No one can name a class that was never taught.
-                hold_out_examples=self.unit == "examples" or self.fixed_ways,
-            )
+            if self.augmentation is not None:
+                check_augmentable(domains[:n_learnt])
+            stream = self.build(domains[:n_learnt], unseen=domains[n_learnt:])
             self.check(stream)
             places = [place for place, (_, domains) in enumerate(loaded) for _ in domains]
             records = [replace(r, source=place) for r, place in zip(stream.records, places, strict=True)]
             self._stream = replace(stream, records=tuple(records))
             self._origins = [(source, number) for source, domains in loaded for number in range(len(domains))]
         return self._stream
+
+    def build(self, domains: Sequence[Domain], **settings: Any) -> Stream:
+        """Build the stream of some domains.
+
+        Args:
+            domains: that are learnt.
+            settings: more of :func:`~lifelong.data.stream.build_stream`.
+        """
+        return build_stream(
+            domains,
+            split=self.split,
+            split_seed=self.split_seed,
+            joint=self.joint,
+            cumulative=self.cumulative,
+            shared_classes=self.kind == "domain",
+            fixed_ways=self.fixed_ways,
+            # No one can name a class that was never taught.
+            hold_out_examples=self.unit == "examples" or self.fixed_ways,
+            **settings,
+        )
 
     def reseed(self, seed: int) -> None:
         """Draw the training units by another seed; where a source follows the run's seed, the stream is loaded anew."""

@@ -8,6 +8,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
 """Where configs lie: inside the package where it was installed from a wheel, beside it in a checkout."""
 
+RENAMED = {"image_folder": "my_photos"}
+"""The old name of a config and the new one."""
+
 
 def find_config(name: str) -> Path:
     """Return the path of a config: an existing file wins, else the one of that bare name that ships with lifelong.
@@ -30,6 +33,8 @@ def find_config(name: str) -> Path:
             for shipped in (folder / name, folder / f"{name}.yaml"):
                 if shipped.is_file():
                     return shipped
+    if (old := path.name.removesuffix(".yaml")) in RENAMED:
+        raise ValueError(f"the config {old} is {RENAMED[old]} now: give --config {RENAMED[old]}")
     raise ValueError(f"there is no config {name}: give the path of a file, or one of {', '.join(shipped_configs())}")
 
 

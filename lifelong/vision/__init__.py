@@ -1,5 +1,6 @@
-"""Images: their features by a network that never changes, computed once."""
+"""Photos: decoded, changed at random for training, and their features by a network that never changes."""
 
 from lifelong.vision.frozen_encoder import FrozenEncoder
+from lifelong.vision.photo_augmentation import PhotoAugmentation
 
-__all__ = ["FrozenEncoder"]
+__all__ = ["FrozenEncoder", "PhotoAugmentation"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.bad_input import arrays, checkpoints, configs, extensions, images, options, plugins, texts
+from tests.bad_input import arrays, checkpoints, configs, extensions, images, options, photos, plugins, texts
 from tests.bad_input.case import Case
 
 GROUPS: dict[str, list[Case]] = {
@@ -12,6 +12,7 @@ GROUPS: dict[str, list[Case]] = {
     "plug-ins": plugins.CASES,
     "arrays": arrays.CASES,
     "images": images.CASES,
+    "photos": photos.CASES,
     "texts": texts.CASES,
     "configs": configs.CASES,
     "checkpoints": checkpoints.CASES,

@@ -113,7 +113,7 @@ FOLDERS = [
     _folder("no pixels", folder(lambda: NEW.write_bytes(png(8, 8))), str(NEW), "replace or remove"),
     _folder("missing", None, "the image folder d", "set root"),
     _folder("a file as root", lambda: Path("d").touch(), "the image folder d", "set root"),
-    _folder("nothing in it", lambda: Path("d").mkdir(), "no experience folder", "d/<experience>/<class>/<image>"),
+    _folder("nothing in it", lambda: Path("d").mkdir(), "no experience folder", "d/<site>/<class>/<photo>"),
     _folder("no class", folder(Path("d/c").mkdir), "d/c", "no class folder", "remove the folder"),
     _folder("no image", folder(Path("d/a/w").mkdir), "d/a/w", "no image", "remove the folder"),
     _folder("one class", lambda: [image(f"d/a/x/{i}.png") for i in range(8)], "a (train)", "--data.n_way"),
