@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import numpy as np
@@ -23,13 +22,10 @@ from torch import Tensor
 from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.ranges import check_number
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 LARGEST_IMAGE = 1 << 14
 """Pixels of a side: one image of so many takes 768 MiB."""
 SHOW_PROGRESS_FROM = 2000
-"""Fewer images than this are decoded before a progress bar could be read."""
+"""Fewer images than this are decoded in turn before a progress bar could be read."""
 SHOW_CHECK_FROM = 1 << 30
 """Bytes; a smaller cache is checked before a progress bar could be read."""
 PART = 1 << 20
@@ -85,7 +81,7 @@ def cached_images(
     settings: Sequence[object],
     files: Iterable[Path],
     shape: tuple[int, ...],
-    decode: Callable[[int], np.ndarray],
+    fill: Callable[[np.ndarray], None],
     *,
     memory_map: bool = False,
 ) -> Tensor:
@@ -98,7 +94,7 @@ def cached_images(
         settings: all else that the pixels depend on.
         files: what is decoded; their names, sizes and times of change are part of the key.
         shape: ``(M, C, H, W)``.
-        decode: gives image ``i`` as uint8 ``(C, H, W)``.
+        fill: writes the pixels into an array of this shape, uint8; see :func:`in_turn`.
         memory_map: leave the pixels on disk and read them when they are indexed.
 
     Returns:
@@ -111,7 +107,7 @@ def cached_images(
     array = _cached(
         path,
         shape,
-        lambda part: _decode_all(part, shape, decode, f"decoding {name}"),
+        lambda part: _fill(part, shape, fill),
         int(np.prod(shape)),
         memory_map=memory_map,
     )
@@ -203,12 +199,26 @@ def _written_checksum(path: Path) -> bytes:
         return file.read()
 
 
-def _decode_all(path: Path, shape: tuple[int, ...], decode: Callable[[int], np.ndarray], description: str) -> None:
+def in_turn(decode: Callable[[int], np.ndarray], description: str) -> Callable[[np.ndarray], None]:
+    """Return what fills an array with one image after another, with a bar where there are many.
+
+    Args:
+        decode: gives image ``i`` as uint8 ``(C, H, W)``.
+        description: of the bar.
+    """
+
+    def fill(pixels: np.ndarray) -> None:
+        quiet = len(pixels) < SHOW_PROGRESS_FROM
+        for i in track(range(len(pixels)), description, transient=True, disable=quiet):
+            pixels[i] = decode(i)
+
+    return fill
+
+
+def _fill(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    quiet = shape[0] < SHOW_PROGRESS_FROM
     try:
-        for i in track(range(shape[0]), description, transient=True, disable=quiet):
-            array[i] = decode(i)
+        fill(array)
         array.flush()
     finally:
         del array  # closes the file: Windows neither renames nor removes one that is open, not even after an error
@@ -238,20 +248,3 @@ def check_image_size(source: str, size: int | None) -> None:
         ValueError: naming the source.
     """
     check_number(f"{source}'s image_size", size, least=1, most=LARGEST_IMAGE, whole=True, hint=" pixels")
-
-
-def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:
-    """Return an image, turned as its camera was held, as uint8 ``(C, H, W)``: ``channels`` 1 grey, 3 colour."""
-    from PIL import ImageOps
-
-    upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(resized(upright, size))
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-def resized(image: Image, size: int) -> Image:
-    """Return a square image of ``size`` pixels a side: centre crop to a square, then Lanczos resampling."""
-    from PIL import Image as pillow
-    from PIL import ImageOps
-
-    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), pillow.Resampling.LANCZOS)

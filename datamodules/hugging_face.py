@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from datamodules._files import cached_images, check_image_size, square_pixels
+from datamodules._files import cached_images, check_image_size, in_turn
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.text import TextEncoding
 from lifelong.text.model_folder import imported
 from lifelong.utilities.ranges import check_number
+from lifelong.vision.decoding import square_pixels
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ class HuggingFace(Source):
             settings,
             [],
             shape,
-            self._decoder(table, rows),
+            in_turn(self._decoder(table, rows), f"decoding {title}"),
             memory_map=int(np.prod(shape)) > self.cache_bytes,
         )
 

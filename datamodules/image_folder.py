@@ -5,18 +5,19 @@ Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from datamodules._files import cached_images, check_image_size, square_pixels
+from datamodules._files import cached_images, check_image_size
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision.decoding import SUFFIXES, decode_into
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+DECODING = 1
+"""Of how photos are decoded; those that were decoded otherwise are decoded anew."""
 
 
 class ImageFolder(Source):
@@ -73,13 +74,13 @@ class ImageFolder(Source):
     def _domain(self, experience: Path, classes: dict[str, list[Path]]) -> Domain:
         files = [file for members in classes.values() for file in members]
         shape = (len(files), self.channels, self.image_size, self.image_size)
-        settings = (self.image_size, self.channels)
+        settings = (self.image_size, self.channels, DECODING)
         x = cached_images(
             experience.name,
             settings,
             files,
             shape,
-            lambda i: _decode(files[i], self.image_size, self.channels),
+            lambda pixels: decode_into(pixels, files, f"decoding {experience.name}"),
             memory_map=int(np.prod(shape)) > self.cache_bytes,
         )
         y = np.repeat(np.arange(len(classes)), [len(members) for members in classes.values()])
@@ -110,18 +111,3 @@ def _images(folder: Path) -> list[Path]:
             f"add some or remove the folder"
         )
     return sorted(images)
-
-
-def _decode(file: Path, image_size: int, channels: int) -> np.ndarray:
-    """Decode an image as uint8 ``(C, H, W)``."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            return square_pixels(image, image_size, channels)
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"the image {file} is larger than any photograph ({error}): make it smaller, or remove it"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:  # what Pillow raises for broken files
-        raise ValueError(f"the image {file} cannot be decoded ({error}): replace or remove it") from error

@@ -17,10 +17,11 @@ import torch
 
 from datamodules._archives import opened, read_up_to
 from datamodules._download import Download, fetch
-from datamodules._files import check_counts, check_image_size, data_root, resized
+from datamodules._files import check_counts, check_image_size, data_root
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision.decoding import resized
 
 HALVES = ("train", "t10k")
 COUNTS = {"train": 60_000, "t10k": 10_000}

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from datamodules._archives import open_zip, read_entry
 from datamodules._download import Download, fetch
-from datamodules._files import cached_images, check_counts, check_image_size, data_root, resized
+from datamodules._files import cached_images, check_counts, check_image_size, data_root, in_turn
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision.decoding import resized
 
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/"
 HASHES = {
@@ -197,7 +198,8 @@ def _read(place: Path, image_size: int) -> tuple[np.ndarray, Tensor]:
                 f"the drawing {drawings[i]} in {place} is damaged ({error}): remove {place} to download it again"
             ) from error
 
-    x = cached_images("omniglot", (place.name, image_size), files, (len(drawings), 1, image_size, image_size), decode)
+    shape = (len(drawings), 1, image_size, image_size)
+    x = cached_images("omniglot", (place.name, image_size), files, shape, in_turn(decode, "decoding omniglot"))
     return np.array(["/".join(PurePosixPath(d).parts[-3:-1]) for d in drawings]), x
 
 

@@ -14,7 +14,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from lifelong.compute.evaluating import evaluating
@@ -25,6 +24,7 @@ from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 from lifelong.vision.feature_store import FeatureStore
 from lifelong.vision.network_digest import network_digest
+from lifelong.vision.progress import progress
 
 Item = TypeVar("Item")
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -32,8 +32,6 @@ KEPT_AT_ONCE = 512
 """Images whose features are written together: what an interruption costs at most."""
 KEPT_AFTER = 60.0
 """Seconds after which fewer are written, where a network is slow."""
-SHOW_PROGRESS_FROM = 256
-"""Fewer images than this are encoded before a progress bar could be read."""
 VERSION = 1
 """Of how images are resized; features of another one are computed anew."""
 LARGEST_DIFFERENCE = 0.05
@@ -150,7 +148,7 @@ class FrozenEncoder(Recorded):
 
     def _compute(self, store: FeatureStore, x: Tensor, first: dict[bytes, int], shape: tuple[int, int, int]) -> None:
         """Compute the features of some images, given by key and number, and keep them some at a time."""
-        with self._ready() as features, _progress(len(first)) as advance:
+        with self._ready() as features, progress(len(first), "encoding images") as advance:
             _check_alone(features, shape, type(self.network).__name__)
             waiting: dict[bytes, Tensor] = {}
             began = time.monotonic()
@@ -228,12 +226,3 @@ def _check_alone(features: Callable[[Tensor], Tensor], shape: tuple[int, int, in
             f"{name} computes other features of an image alone than beside another one (batch statistics, or chance), "
             "so they cannot be kept: give it group or layer norms (norm: group), or running statistics"
         )
-
-
-@contextmanager
-def _progress(n_images: int) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    quiet = n_images < SHOW_PROGRESS_FROM
-    with Progress(*columns, TimeRemainingColumn(), transient=True, disable=quiet) as progress:
-        bar = progress.add_task("encoding images", total=n_images)
-        yield lambda n: progress.update(bar, advance=n)

@@ -17,7 +17,6 @@ import torch
 import yaml
 from PIL import Image
 
-from datamodules.image_folder import _decode
 from datamodules.mnist import read_idx
 from datamodules.tensors import Tensors
 from lifelong.cli.main import option_sentence
@@ -28,6 +27,7 @@ from lifelong.run.options import RunOptions
 from lifelong.text.table import read_table
 from lifelong.utilities.checkpoint_file import read_checkpoint, write_checkpoint
 from lifelong.utilities.plain_yaml import read_yaml
+from lifelong.vision.decoding import decode_image
 from tests.bad_input.bounds import NOT_IN_RANGES, OTHERS, PLUG_INS, SETTINGS, Setting, numbers
 from tests.command_line import TINY
 
@@ -161,7 +161,7 @@ def test_any_bytes_are_an_image_or_one_sentence(data: bytes, place: int, value: 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                assert _decode(path, 4, 3).shape == (3, 4, 4)
+                assert decode_image(path, 4, 3).shape == (3, 4, 4)
         except ValueError as error:
             refused(error, path)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules._files import cached_images, data_root, written_whole
+from datamodules._files import cached_images, data_root, in_turn, written_whole
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,8 @@ def test_what_another_process_holds_open_stays(tmp_path: Path, monkeypatch: pyte
 
 
 def decoded(**settings: Any) -> Any:
-    return cached_images("some", (), [], (3, 1, 2, 2), lambda i: np.full((1, 2, 2), i, np.uint8), **settings)
+    fill = in_turn(lambda i: np.full((1, 2, 2), i, np.uint8), "decoding")
+    return cached_images("some", (), [], (3, 1, 2, 2), fill, **settings)
 
 
 def test_images_that_another_process_has_cached_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_decoded_images_are_reused_until_a_file_changes(root, tmp_path, monkeypa
     source = ImageFolder(root=str(root), image_size=8, cache_bytes=cache_bytes)
     first = source.domains()
     with monkeypatch.context() as patch:
-        patch.setattr("datamodules.image_folder._decode", lambda *_: pytest.fail("decoded again"))
+        patch.setattr("datamodules.image_folder.decode_into", lambda *_: pytest.fail("decoded again"))
         assert all(torch.equal(a.x, b.x) for a, b in zip(first, source.domains(), strict=True))
     _save(root / "farm" / "emu" / "0.png", np.full((8, 8, 3), 9))
     changed = source.domains()[0].x
@@ -112,7 +112,7 @@ def test_decoded_images_are_reused_until_a_file_changes(root, tmp_path, monkeypa
 def test_each_size_has_its_own_cache(root, monkeypatch):
     sources = [ImageFolder(root=str(root), image_size=size) for size in (8, 4)]
     assert [s.domains()[0].x.shape[-1] for s in sources] == [8, 4]
-    monkeypatch.setattr("datamodules.image_folder._decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("datamodules.image_folder.decode_into", lambda *_: pytest.fail("decoded again"))
     assert [s.domains()[0].x.shape[-1] for s in sources] == [8, 4]
 
 
@@ -150,8 +150,8 @@ def test_an_empty_experience_is_named_before_anything_is_decoded(root, tmp_path)
 
 def test_a_class_without_images_is_named(root):
     (root / "zoo" / "owl").mkdir()
-    (root / "zoo" / "owl" / "owl.tiff").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"the class .*owl has no image: expected files that end in .png, .jpg, .jpeg"):
+    (root / "zoo" / "owl" / "owl.svg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"the class .*owl has no image: expected files that end in .jpg, .jpeg, .png"):
         ImageFolder(root=str(root)).domains()
 
 

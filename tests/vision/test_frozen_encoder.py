@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.networks import Conv4
-from lifelong.vision import FrozenEncoder, frozen_encoder
+from lifelong.vision import FrozenEncoder, frozen_encoder, progress
 from lifelong.vision.feature_store import ENTRY
 from tests.vision.networks import Counting, Holding, images
 
@@ -354,13 +354,13 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 def test_only_many_images_show_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[bool] = []
 
-    class Watched(frozen_encoder.Progress):  # type: ignore[misc]
+    class Watched(progress.Progress):  # type: ignore[misc]
         def __init__(self, *columns: Any, disable: bool, **settings: Any) -> None:
             shown.append(not disable)
             super().__init__(*columns, disable=True, **settings)
 
-    monkeypatch.setattr(frozen_encoder, "Progress", Watched)
-    monkeypatch.setattr(frozen_encoder, "SHOW_PROGRESS_FROM", 6)
+    monkeypatch.setattr(progress, "Progress", Watched)
+    monkeypatch.setattr(progress, "SHOW_PROGRESS_FROM", 6)
     for n in (4, 4, 9, 20):
         encoder(Counting()).encode(images(n))
     assert shown == [False, False, True]
