@@ -14,6 +14,7 @@ from datamodules._files import cached_images, check_image_size
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 from lifelong.vision.decoding import SUFFIXES, decode_into
 
 DECODING = 1
@@ -70,6 +71,10 @@ class ImageFolder(Source):
             )
         classes = {experience: _classes(experience) for experience in experiences}  # fails before the first is decoded
         return [self._domain(experience, files) for experience, files in classes.items()]
+
+    def reader(self) -> ImageReader:
+        """Return what reads a photo as those of the folders."""
+        return ImageReader(image_size=self.image_size, channels=self.channels)
 
     def _domain(self, experience: Path, classes: dict[str, list[Path]]) -> Domain:
         files = [file for members in classes.values() for file in members]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lifelong.cli.parser import option_value, parse
-from lifelong.run import plugins
 from lifelong.run.configs import find_config
+from lifelong.utilities import plugins
 from tests.command_line import QUIET, run_here
 
 ROOT = Path(__file__).parent.parent

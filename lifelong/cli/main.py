@@ -18,7 +18,6 @@ from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import AnswerWriter, TextsToAnswer
 from lifelong.cli.wrong_value import wrong_value
-from lifelong.run import plugins
 from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
@@ -26,9 +25,10 @@ from lifelong.run.folder import find_last
 from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import check_seed
 from lifelong.run.sentences import in_one_sentence
-from lifelong.run.trust import limits_of
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities import plugins
+from lifelong.utilities.trust import limits_of
 
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
 """How the lines begin in which the parser lists everything that it tried."""

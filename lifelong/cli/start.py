@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from lifelong.run.plugins import GROUPS
+from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
 usage: python -m lifelong [-h] {fit,extend,validate,test,predict} [-c CONFIG] ...
