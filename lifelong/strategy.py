@@ -310,6 +310,11 @@ def overrides(strategy: Strategy, hook: str) -> bool:
     return getattr(type(strategy), hook) is not getattr(Strategy, hook)
 
 
+def has_part_in_answers(strategy: Strategy) -> bool:
+    """Tell whether an answer depends on a strategy, and not only on what it did while the learner was trained."""
+    return overrides(strategy, "route") or overrides(strategy, "respond")
+
+
 def has_extra_state(module: nn.Module) -> bool:
     """Tell whether a module keeps state beside parameters and buffers."""
     return type(module).get_extra_state is not nn.Module.get_extra_state

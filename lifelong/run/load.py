@@ -11,6 +11,7 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
 from lifelong.run.folder import find_last
+from lifelong.run.hub import ALONE
 from lifelong.run.mirror import local_run
 from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
@@ -23,8 +24,6 @@ from lifelong.utilities.plain_yaml import read_yaml
 from lifelong.utilities.trust import limits_of
 
 WAY_OUT = "give load(…, trust=True) if you trust its author"
-ALONE = "model.ckpt"
-"""How a checkpoint is called in a folder of a model alone, which ``save_pretrained`` writes."""
 
 
 def load(

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lifelong.data.reader import Kind
 from lifelong.data.stream_record import StreamRecord
+from lifelong.evaluation.results import Results
 from lifelong.run.answers import Answers
+from lifelong.run.card import write_card
 from lifelong.run.fitted import Fitted
+from lifelong.run.hub import ALONE, fetch, push, save
 from lifelong.run.inputs import Inputs, Items
 from lifelong.training.stream_module import StreamModule
-from lifelong.utilities.trust import Limits
+from lifelong.utilities.trust import Limits, limits_of
 
 
 class Model:
@@ -29,6 +34,8 @@ class Model:
     Args:
         module: the learner with its strategies, trained or loaded from a checkpoint.
         limits: of what the description of its reader may import.
+        results: what was measured, for its card; None where that is not known.
+        name: of the model, for its card.
 
     Raises:
         ValueError: when nobody knows what it was taught, or that were real targets and no classes.
@@ -48,7 +55,14 @@ class Model:
         ['white', 'white', 'black']
     """
 
-    def __init__(self, module: StreamModule, *, limits: Limits = nullcontext) -> None:
+    def __init__(
+        self,
+        module: StreamModule,
+        *,
+        limits: Limits = nullcontext,
+        results: Results | None = None,
+        name: str = "model",
+    ) -> None:
         if "stream" not in module.taught:
             raise ValueError(
                 "the checkpoint does not say what it was taught, as an earlier version has written it: load it in its "
@@ -61,6 +75,7 @@ class Model:
             raise ValueError(
                 "the model was taught real numbers and no classes: ask its learner itself (run.learner.adapt, .predict)"
             )
+        self.results, self.name = results, name
         self._limits = limits
         self._inputs: Inputs | None = None
 
@@ -77,6 +92,14 @@ class Model:
         record = self._record
         pairs = zip(record.learnt_experiences, record.classes_of, strict=False)
         return {name: tuple(record.classes[number] for number in numbers) for name, numbers in pairs}
+
+    @property
+    def unit(self) -> str:
+        """Return what it was trained on, in words."""
+        record = self._record
+        return (
+            f"{record.n_way}-way {record.n_shot}-shot tasks" if record.n_way else f"labelled {self.reads or 'examples'}"
+        )
 
     @property
     def needs_support(self) -> bool:
@@ -107,14 +130,78 @@ class Model:
         return self
 
     def __repr__(self) -> str:
-        record, names = self._record, ", ".join(self.classes[:8])
-        shots = f", {record.n_way}-way {record.n_shot}-shot tasks" if record.n_way else ""
+        names = ", ".join(self.classes[:8])
         more = ", …" if len(self.classes) > 8 else ""
         strategies = "".join(f" + {name}" for name in self.module.strategies.names)
         return (
             f"Model({type(self.module.learner).__name__}{strategies}, taught {len(self.classes)} classes in "
-            f"{record.n_learnt} experiences{shots}: {names}{more})"
+            f"{self._record.n_learnt} experiences by {self.unit}: {names}{more})"
         )
+
+    # -- elsewhere ------------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write it alone into a folder: a checkpoint that answers, and a card (``README.md``).
+
+        What a strategy remembers of the training data is left out, unless answers are made of it (``ICaRL``).
+
+        Args:
+            folder: a new or empty one, or one of a model that is replaced.
+
+        Raises:
+            ValueError: when the folder holds anything else.
+        """
+        content = self.module.to_answer()
+        save(content, self._card(content, self.name), Path(folder).expanduser())
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Copy what :meth:`save_pretrained` writes into a repository of Hugging Face's hub (extra ``hub``).
+
+        Args:
+            repo_id: ``owner/name``, made where it is not there.
+            private: whether others cannot see a new one; None is as the owner's account has it.
+            token: of the account; None takes the one that is logged in.
+
+        Returns:
+            The address of what was written.
+        """
+        content = self.module.to_answer()
+        card = self._card(content, repo_id.rpartition("/")[2])
+        return push(content, card, repo_id, private=private, token=token)
+
+    def _card(self, content: Mapping[str, Any], name: str) -> str:
+        return write_card(
+            name,
+            content["lifelong"]["config"],
+            self.experiences,
+            reads=self.reads,
+            unit=self.unit,
+            needs_support=self.needs_support,
+            results=self.results,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, token: str | None = None, trust: bool = False
+    ) -> Model:
+        """Load what :meth:`save_pretrained` or :meth:`push_to_hub` wrote.
+
+        Args:
+            name: a folder, a checkpoint, or ``owner/name`` on the hub (extra ``hub``).
+            revision: of the repository.
+            token: of an account that may read it.
+            trust: import every class that it names, and not those of installed plug-ins alone.
+
+        Raises:
+            ValueError: when there is none, or something in it cannot be made again.
+        """
+        place = fetch(str(name), revision=revision, token=token)
+        file = place / ALONE if (place / ALONE).is_file() else place
+        module = StreamModule.load_from_checkpoint(file, trust=trust)
+        module.eval()
+        read = {"reader": module.taught.get("reader")}
+        limits = limits_of(file, read, "runs", trust, "give trust=True if you trust its author")
+        return cls(module, limits=limits, name=place.stem)
 
     # -- answers --------------------------------------------------------------------------------------------------
 

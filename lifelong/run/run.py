@@ -75,7 +75,7 @@ class Run:
         if self._model is None:
             if "stream" not in self.module.taught and self._data is not None:  # of an earlier version
                 self.module.note_stream(self._data)
-            self._model = Model(self.module, limits=self._limits)
+            self._model = Model(self.module, limits=self._limits, results=self._results, name=self.folder.name)
         return self._model
 
     @property

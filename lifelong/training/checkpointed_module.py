@@ -18,7 +18,7 @@ from typing_extensions import Self
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
-from lifelong.strategy import Chain, Strategy
+from lifelong.strategy import Chain, Strategy, has_part_in_answers
 from lifelong.training.description import describe_parts, describe_stream, parts_of
 from lifelong.training.growth import check_domains, grow_heads, lengthen, with_grown_heads
 from lifelong.training.identity import check_identity, describe_example, make_example, misfit
@@ -26,6 +26,9 @@ from lifelong.training.making import made_parts
 from lifelong.utilities.checkpoint_file import MapLocation, read_run_checkpoint
 from lifelong.utilities.recording import filled
 from lifelong.utilities.trust import limits_of
+
+MEMBERS = "strategies.members."
+"""How a checkpoint calls what strategies keep."""
 
 
 class CheckpointedModule(L.LightningModule):
@@ -65,7 +68,7 @@ class CheckpointedModule(L.LightningModule):
         self._config = {} if config is None else parts_of(config)
         self._parts: dict[str, Any] | None = None
         self.taught: dict[str, Any] = {}
-        """What it was taught (``stream``), how inputs are read (``reader``) and their shape (``example``).
+        """What it was taught (``stream``, ``domains``), how inputs are read (``reader``), their shape (``example``).
 
         As of the last checkpoint, or the end of training; empty where nobody knows.
         """
@@ -102,7 +105,8 @@ class CheckpointedModule(L.LightningModule):
         """
         number = len(data.stream.experiences) if n_learnt is None else n_learnt
         stream = describe_stream(data, number, self.taught.get("reader"))
-        self.taught = stream | {"example": describe_example(self._example(data))}
+        example = {"example": describe_example(self._example(data))}
+        self.taught = stream | example | {"domains": data.stream.plain_records}
 
     def describe_parts(self, unrecorded: list[str], *, to_load: bool = False) -> dict[str, Any]:
         """Write down how learner, strategies, optimizer and runner were made.
@@ -116,12 +120,29 @@ class CheckpointedModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what the checkpoint belongs to, how it is made and what it was taught."""
-        if self._parts is None:  # once: how it was made does not change
-            self._parts = filled(self.describe_parts([], to_load=True), self._config)
         is_learning = self.trainer.state.status == TrainerStatus.RUNNING  # else the experience was not begun
         self.note_stream(self.data, self.trainer.current_epoch + is_learning)
-        record = {"domains": self.data.stream.plain_records, "optimizer": self._settings, "config": self._parts}
-        checkpoint["lifelong"] = self.identity() | {"n_classes": self.learner.n_classes} | record | self.taught
+        checkpoint["lifelong"] = self._record() | {"optimizer": self._settings}
+
+    def _record(self) -> dict[str, Any]:
+        if self._parts is None:  # once: how it was made does not change
+            self._parts = filled(self.describe_parts([], to_load=True), self._config)
+        return self.identity() | {"n_classes": self.learner.n_classes, "config": self._parts} | self.taught
+
+    def to_answer(self) -> dict[str, Any]:
+        """Return a checkpoint of what answers: without optimizer, loops, and strategies that do nothing in an answer.
+
+        So what a memory keeps of the training data is not in it, unless an answer is made of it.
+        """
+        record, state = self._record(), self.state_dict()
+        places = [n for n, member in enumerate(self.strategies) if has_part_in_answers(member)]
+        config = {**record["config"], "strategies": [record["config"]["strategies"][n] for n in places]}
+        record |= {"strategies": [record["strategies"][n] for n in places], "config": config}
+        new_places = {f"{MEMBERS}{old}.": f"{MEMBERS}{new}." for new, old in enumerate(places)}
+        kept = {name: value for name, value in state.items() if not name.startswith(MEMBERS)}
+        for old, new in new_places.items():
+            kept |= {new + name.removeprefix(old): v for name, v in state.items() if name.startswith(old)}
+        return {"state_dict": kept, "lifelong": record, "pytorch-lightning_version": L.__version__}
 
     # -- loading --------------------------------------------------------------------------------------------------
 
@@ -139,7 +160,7 @@ class CheckpointedModule(L.LightningModule):
             check_identity(theirs, self.identity())
             return
         self._settings_before = theirs.get("optimizer", [])
-        self.taught = {name: theirs[name] for name in ("stream", "reader", "example") if name in theirs}
+        self.taught = {name: theirs[name] for name in ("stream", "reader", "example", "domains") if name in theirs}
         if not self._has_stream:
             self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
         else:
