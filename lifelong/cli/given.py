@@ -12,6 +12,9 @@ from lifelong.text.table import SUFFIXES as TABLES
 from lifelong.text.table import Table, read_table
 from lifelong.vision.decoding import SUFFIXES as PHOTOS
 
+LONGEST_SHOWN = 200
+"""Characters of a path that a sentence repeats."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -91,7 +94,9 @@ def read_query(given: str, kind: Kind, columns: Columns) -> Query:
 
 
 def _existing(given: str, option: str) -> Path:
-    path = Path(given).expanduser()
+    if not given.strip():
+        raise ValueError(f"{option} is empty: give the path of a folder or a file")
+    path, given = Path(given).expanduser(), given[:LONGEST_SHOWN]
     try:
         is_there = path.exists()
     except OSError as error:  # a loop of links, a name that is too long

@@ -84,7 +84,7 @@ def predict(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when something cannot be read, or does not fit the model.
     """
-    asked = _parse(args)
+    asked = parse_questions(args)
     device = _device(asked.device)
     torch.manual_seed(0)  # a learner that draws a head draws the same one each time
     path = asked.ckpt_path
@@ -114,7 +114,16 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def _parse(args: Sequence[str]) -> Asked:
+def parse_questions(args: Sequence[str]) -> Asked:
+    """Understand what follows ``predict``.
+
+    Args:
+        args: the options.
+
+    Raises:
+        ArgumentError: when an option is unknown.
+        ValueError: when one is missing.
+    """
     parser = make_parser()
     given = ["--trust=true" if arg == "--trust" else arg for arg in args]
     if {"-h", "--help"} & set(args):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tests.bad_input.case import FEW_SHOT, MLP, QUIET, TINY, Case, answer
+from tests.bad_input.case import FEW_SHOT, QUIET, TINY, Case, answer
 from tests.bad_input.checkpoints import FOREIGN, Code
 from tests.bad_input.images import cut, image, png
 from tests.bad_input.texts import CSV
@@ -21,7 +21,12 @@ WORDS = (
     "--data.sources=[{class_path: tests.text.words.Words, init_args: {encoding: {class_path: "
     "lifelong.text.HashedWords, init_args: {max_length: 8}}}}]"
 )
-FIXED = (*MLP, "--model.network.n_inputs=8", *QUIET, WORDS, *FEW_SHOT, "--data.split=[2, 2]", "--data.fixed_ways=true")
+BODY = (
+    "{class_path: lifelong.networks.WithHead, init_args: {n_features: 8, n_outputs: 2, body: {class_path: "
+    "torch.nn.EmbeddingBag, init_args: {num_embeddings: 32768, embedding_dim: 8, padding_idx: 0}}}}"
+)
+FIXED = ("--model=ProtoNet", f"--model.network={BODY}", *QUIET, WORDS, *FEW_SHOT, "--data.split=[2, 2]")
+FIXED = (*FIXED, "--data.fixed_ways=true")
 FLAT = (
     "--data=datamodules.ExampleDataModule",
     "--model=lifelong.learners.Classifier",
@@ -146,7 +151,7 @@ CASES = [
     ask("support none", None, "learns from a support set", "--support", support=None),
     ask("support empty folder", folder("e"), "--support e has no class folder", support="e"),
     ask("support an empty class", folder("s/rotten"), "s/rotten has no photo", "add some"),
-    ask("support one class", None, "has 1 classes", "two at least", support="q"),
+    ask("support one class", lambda: image("o/one/1.png"), "has 1 classes", "two at least", support="o"),
     ask("support photos in no class", lambda: image("s/1.png"), "s/1.png is in no class folder"),
     ask("support no image", text("s/ripe/3.png", "hello"), "s/ripe/3.png", "cannot be decoded"),
     ask("support a folder named .jpg", folder("s/ripe/3.jpg"), "s/ripe/3.jpg", "is no file"),

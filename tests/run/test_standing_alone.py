@@ -127,6 +127,32 @@ def test_a_class_of_ones_own_is_made_again_where_it_is_trusted(monkeypatch: pyte
     sys.modules.pop("stranger")
 
 
+@pytest.mark.parametrize("strange", ["stranger.Reader", {"class_path": "stranger.Reader"}, "reader", "config"])
+def test_a_reader_of_a_stranger_is_not_imported(strange: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("stranger.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    lifelong.fit(protonet(), glyphs(), run="runs/a", max_epochs=1, **QUIET)
+
+    def change(content: dict[str, Any]) -> None:
+        theirs = content["lifelong"]
+        if strange == "reader":  # inside a reader of ours
+            theirs["reader"] = {
+                "class_path": "lifelong.text.TextReader",
+                "init_args": {"encoding": "stranger.Encoding"},
+            }
+        elif strange == "config":
+            theirs["config"]["model"]["init_args"]["network"] = "stranger.Net"
+        else:
+            theirs["reader"] = strange
+
+    alone = elsewhere("runs/a", change)
+    for load in (lambda: lifelong.load(alone).model, lambda: lifelong.Model.from_pretrained(alone)):
+        with pytest.raises(ValueError, match=r"^stranger\.\w+ in .* is of no installed plug-in, so it is not imported"):
+            load().reads  # noqa: B018
+    assert not Path("ran").exists()
+    assert "stranger" not in sys.modules
+
+
 def test_what_could_not_be_recorded_is_asked_for() -> None:
     own = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8))
     run = lifelong.fit(ProtoNet(own), glyphs(), run="runs/own", **QUIET)

@@ -204,7 +204,7 @@ def test_a_class_on_the_command_line_is_trusted(capsys: pytest.CaptureFixture[st
     Path("posts.csv").write_text("text\n")
     Path("posts.py").write_text(STRANGER)
     change("given/ours", NETWORK, {"class_path": "posts.Net"})
-    code, message = error_of(capsys, *command_line("predict", "given/ours"), "--texts.query=posts.csv")
+    code, message = error_of(capsys, "predict", "--ckpt_path=given/ours", "--query=posts.csv", "--support=posts.csv")
     assert code == 1
     assert "posts.Net in " in message
     assert not Path("ran").exists()
