@@ -20,6 +20,7 @@ from datamodules._files import cached_bytes, check_counts, data_root
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 
 BINARY = ("cifar-10", "cifar-10-binary.tar.gz")
 JPEG = ("cifar10-jpeg", "cifar10-jpeg.tar.xz")
@@ -88,6 +89,10 @@ class CIFAR10(Source):
             x, y, in_test = x[kept], y[kept], in_test[kept]
         fixed = in_test if self.holdout == "examples" else None
         return [Domain("CIFAR-10", torch.from_numpy(x), y, CLASSES, holdout=self.holdout, in_test=fixed)]
+
+    def reader(self) -> ImageReader:
+        """Return what reads a colour image as those of the data set."""
+        return ImageReader(image_size=SIDE, channels=3)
 
     def _locate(self) -> Path:
         root = data_root(self.root)

@@ -12,7 +12,7 @@ import torch
 from lifelong.data.domain import Domain
 from lifelong.data.pool import RESIDENT_BYTES
 from lifelong.data.source import Source, SourceWrapper
-from lifelong.vision import FrozenEncoder
+from lifelong.vision import EncodedReader, FrozenEncoder
 
 
 class Encoded(SourceWrapper):
@@ -51,6 +51,11 @@ class Encoded(SourceWrapper):
                     "(channels, height, width) were expected"
                 )
         return self._encoded(domains)
+
+    def reader(self) -> EncodedReader | None:
+        """Return what computes the features of an image that the source can read."""
+        reader = self.source.reader()
+        return None if reader is None else EncodedReader(reader, encoder=self.encoder)
 
     def _encoded(self, domains: list[Domain]) -> list[Domain]:
         kinds = {(domain.x.shape[1:], domain.x.dtype) for domain in domains}

@@ -148,6 +148,11 @@ class EpisodicDataModule(StreamDataModule):
                 pool.check(self.eval_shape)
 
     @property
+    def task_shape(self) -> TaskShape:
+        """Return ways, shots and queries of a training task."""
+        return self.shape
+
+    @property
     def steps_per_experience(self) -> int:
         """Return the optimizer steps of one experience; the joint bound spends those of the whole stream on it."""
         return self.steps * (self.stream.n_learnt if self.joint else 1)

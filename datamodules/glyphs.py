@@ -16,6 +16,7 @@ from torch import Tensor
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 
 CHUNK = 1 << 18
 """Distances between pixels and points computed at once; bounds the memory of drawing."""
@@ -72,6 +73,10 @@ class Glyphs(Source):
     def domains(self) -> list[Domain]:
         """Draw one domain per style; what a domain holds does not depend on which others are drawn."""
         return [self._domain(style) for style in self.styles]
+
+    def reader(self) -> ImageReader:
+        """Return what reads a grey image as those that are drawn."""
+        return ImageReader(image_size=self.image_size, channels=1)
 
     def _domain(self, style: str) -> Domain:
         key = np.random.SeedSequence([self.seed, *style.encode()]).generate_state(1)[0]

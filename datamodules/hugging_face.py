@@ -16,10 +16,12 @@ from torch import Tensor
 
 from datamodules._files import cached_images, check_image_size, in_turn
 from lifelong.data.domain import Domain
+from lifelong.data.reader import Reader
 from lifelong.data.source import Source
-from lifelong.text import TextEncoding
+from lifelong.text import TextEncoding, TextReader
 from lifelong.text.model_folder import imported
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 from lifelong.vision.decoding import square_pixels
 
 log = logging.getLogger(__name__)
@@ -121,6 +123,12 @@ class HuggingFace(Source):
             )
         _warn_of_mixed_classes(domains)
         return domains
+
+    def reader(self) -> Reader:
+        """Return what reads an image file, or encodes a text, as those of the data set."""
+        if self.encoding is not None:
+            return TextReader(self.encoding)
+        return ImageReader(image_size=self.image_size, channels=self.channels)
 
     # -- loading --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from datamodules._photo_folders import list_photos
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 from lifelong.vision.decoding import decode_into
 
 DECODING = 1
@@ -64,6 +65,10 @@ class ImageFolder(Source):
         """Load one domain per experience folder, in alphabetical order."""
         photos = list_photos(Path(self.root).expanduser())  # fails before the first is decoded
         return [self._domain(experience, classes) for experience, classes in photos.items()]
+
+    def reader(self) -> ImageReader:
+        """Return what reads a photo as those of the folders."""
+        return ImageReader(image_size=self.image_size, channels=self.channels)
 
     def _domain(self, experience: Path, classes: dict[str, list[Path]]) -> Domain:
         files = [file for members in classes.values() for file in members]

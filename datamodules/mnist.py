@@ -21,6 +21,7 @@ from datamodules._files import check_counts, check_image_size, data_root
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 from lifelong.vision.decoding import resized
 
 HALVES = ("train", "t10k")
@@ -79,6 +80,10 @@ class _IdxSource(Source):
         images, labels = torch.from_numpy(x)[:, None], y.astype(np.int64)
         fixed = in_test if self.official_test else None
         return [Domain(self.NAME, images, labels, self.CLASSES, holdout="examples", in_test=fixed)]
+
+    def reader(self) -> ImageReader:
+        """Return what reads a grey image, bright on dark as in the data set."""
+        return ImageReader(image_size=self.image_size, channels=1)
 
     def _locate(self) -> list[tuple[Path, str]]:
         """Return the folder of each half that is there; all of it is downloaded when none is."""

@@ -22,6 +22,7 @@ from datamodules._files import cached_images, check_counts, check_image_size, da
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.utilities.ranges import check_number
+from lifelong.vision import ImageReader
 from lifelong.vision.decoding import resized
 
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/"
@@ -92,6 +93,10 @@ class Omniglot(Source):
         names = np.concatenate([drawn for drawn, _ in parts])
         images = torch.cat([x for _, x in parts])
         return [self._domain(name, alphabets, names, images) for name, alphabets in self._plan(names).items()]
+
+    def reader(self) -> ImageReader:
+        """Return what reads a drawing, dark on light, as those of the data set."""
+        return ImageReader(image_size=self.image_size, channels=1, inverted=True)
 
     def _plan(self, names: np.ndarray) -> dict[str, list[str]]:
         """Return the alphabets of each domain, from the class name of each drawing."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from datamodules._files import check_image_size
 from lifelong.data.domain import Domain
 from lifelong.data.images import CHUNK, fit_images
+from lifelong.data.reader import Reader
 from lifelong.data.source import Source, SourceWrapper
 from lifelong.utilities.ranges import check_number
 
@@ -59,6 +60,10 @@ class Rotated(SourceWrapper):
         """Load all domains of the source at the first angle, then at the next."""
         upright = [self._squared(domain) for domain in self.source.domains()]
         return [_turned(domain, angle) for angle in self.angles for domain in upright]
+
+    def reader(self) -> Reader | None:
+        """Return the reader of the source where upright images are among the domains; None where they are not."""
+        return self.source.reader() if any(angle % 360 == 0 for angle in self.angles) else None
 
     def _squared(self, domain: Domain) -> Domain:
         shape = tuple(domain.x.shape[1:])

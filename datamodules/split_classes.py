@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from lifelong.data.domain import Domain
+from lifelong.data.reader import Reader
 from lifelong.data.sampling import generator
 from lifelong.data.source import Source, SourceWrapper
 from lifelong.utilities.ranges import check_number
@@ -83,6 +84,10 @@ class SplitClasses(SourceWrapper):
         ):
             if value not in (None, implied):
                 raise ValueError(f"SplitClasses has {name} {value}, but sizes make {implied}: leave {name} out")
+
+    def reader(self) -> Reader | None:
+        """Return the reader of the source."""
+        return self.source.reader()
 
     def _parts(self, domain: Domain) -> list[Domain]:
         order = self._order(domain)

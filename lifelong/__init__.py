@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lifelong.learners.base import Learner
     from lifelong.run.fit import fit
     from lifelong.run.load import load
+    from lifelong.run.model import Model
     from lifelong.run.run import Run
     from lifelong.strategy import Chain, Strategy
     from lifelong.training.stream_module import StreamModule
@@ -31,6 +32,7 @@ __all__ = [
     "Episode",
     "Evaluator",
     "Learner",
+    "Model",
     "Results",
     "Run",
     "Source",
@@ -50,6 +52,7 @@ PLACES = {
     "Episode": "lifelong.data.episode",
     "Evaluator": "lifelong.evaluation.evaluator",
     "Learner": "lifelong.learners.base",
+    "Model": "lifelong.run.model",
     "Results": "lifelong.evaluation.results",
     "Run": "lifelong.run.run",
     "Source": "lifelong.data.source",

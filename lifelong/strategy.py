@@ -121,6 +121,10 @@ class Strategy(Recorded, nn.Module):
         """Tell whether it answers in the learner's place on streams of a unit: where it overrides ``respond``."""
         return overrides(self, "respond")
 
+    def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return the number ``(B,)`` of the experience whose own parameters answer each task; None where none does."""
+        return None
+
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
@@ -242,6 +246,11 @@ class Chain(Strategy):
         answers = (member.respond(learner, params, batch, runner=runner) for member in self)
         return next((answer for answer in answers if answer is not None), None)
 
+    def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return what the one member says that has parameters for each experience."""
+        numbers = (member.answered_by(learner, params, batch, runner=runner) for member in self)
+        return next((number for number in numbers if number is not None), None)
+
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
@@ -299,6 +308,11 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
 def overrides(strategy: Strategy, hook: str) -> bool:
     """Tell whether a strategy steps in at a hook."""
     return getattr(type(strategy), hook) is not getattr(Strategy, hook)
+
+
+def has_part_in_answers(strategy: Strategy) -> bool:
+    """Tell whether an answer depends on a strategy, and not only on what it did while the learner was trained."""
+    return overrides(strategy, "route") or overrides(strategy, "respond")
 
 
 def has_extra_state(module: nn.Module) -> bool:

@@ -18,6 +18,7 @@ from lifelong.learners.base import Learner
 from lifelong.learners.objective import one_hot
 from lifelong.utilities.checkpoint_file import read_checkpoint
 from lifelong.utilities.ranges import check_number
+from lifelong.utilities.recorded import init_arguments
 from strategies.adapters.answers import EntryAnswers
 from strategies.adapters.base import ROUTING, WITH_RIGHT_ENTRY, Adapters, outputs_with
 from strategies.adapters.class_gaussians import ClassGaussians, class_statistics
@@ -99,6 +100,11 @@ class AdapterBank(Adapters):
         self.gaussians, self.heads = ClassGaussians(), HeadRows()
         """Of labelled examples."""
         self._merged: Params | None = None
+
+    def arguments_to_load(self) -> dict[str, Any]:
+        """Return the arguments without the trunk's file, for a bank that is given its state afterwards."""
+        has_trunk = self.trunk is not None
+        return init_arguments(self) | ({"trunk": None, "frozen_from_start": True} if has_trunk else {})
 
     # -- life of an entry ---------------------------------------------------------------------------------------------
 
@@ -190,6 +196,19 @@ class AdapterBank(Adapters):
         """Return the trunk's parameters with an entry added, and its rows in the head."""
         changed = super().with_entry(params, number)
         return self.heads.in_head(changed, number, self.classes[number]) if self.heads.of_entries else changed
+
+    def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
+        """Return the entry ``(B,)`` that the router takes, or that weighs most; None where it merges all."""
+        if not self.entries or self.router in MERGED:
+            return None
+        if learner.unit == "examples":
+            answers = self.answers(learner, params, batch, runner)
+            return answers.best(self._example_distances(learner, params, batch, answers))
+
+        def chosen(task: Task) -> Tensor:
+            return self.weigh(learner, params, task.support_x, task.support_y).argmax()
+
+        return runner.map(chosen, learner, batch)  # type: ignore[no-any-return]
 
     def _merged_answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
         """Return the answers of all entries merged into one, which knows what any of them knows."""

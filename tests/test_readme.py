@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lifelong.cli.parser import option_value, parse
-from lifelong.run import plugins
+from lifelong.cli.predict import is_asked, parse_questions
 from lifelong.run.configs import find_config
+from lifelong.utilities import plugins
 from tests.command_line import QUIET, run_here
 
 ROOT = Path(__file__).parent.parent
@@ -109,5 +110,9 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
     write_examples(monkeypatch)
     plugins.load()
     command, *options = shlex.split(line)
-    if "--help" not in options:
+    if "--help" in options:
+        return
+    if command == "predict" and is_asked(options):
+        parse_questions(options)
+    else:
         parse(command, [option for option in options if option != "--print_config"], config_of_run(options))

@@ -16,19 +16,21 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
-from lifelong.cli.predict import AnswerWriter, TextsToAnswer
+from lifelong.cli.predict import is_asked, predict
+from lifelong.cli.predict import make_parser as make_answer_parser
 from lifelong.cli.wrong_value import wrong_value
-from lifelong.run import plugins
 from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
 from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import check_seed
+from lifelong.run.renamed import check_options
 from lifelong.run.sentences import in_one_sentence
-from lifelong.run.trust import limits_of
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities import plugins
+from lifelong.utilities.trust import limits_of
 
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
 """How the lines begin in which the parser lists everything that it tried."""
@@ -45,7 +47,7 @@ def main(args: Sequence[str] | None = None) -> None:
             )
         run(command, rest)
     except ArgumentError as error:
-        print(f"error: {option_sentence(str(error))}", file=sys.stderr)
+        print(f"error: {option_sentence(str(error), command, rest)}", file=sys.stderr)
         sys.exit(2)
     except RecursionError as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
@@ -70,6 +72,10 @@ def run(command: str, args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when a setting is wrong.
     """
+    if command == "predict" and is_asked(args):
+        check_options(args)
+        predict(args)
+        return
     plugins.load()
     checkpoint = None if command == "extend" else _checkpoint(args)
     saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
@@ -82,9 +88,6 @@ def run(command: str, args: Sequence[str]) -> None:
         L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
         made = parsed.parser.instantiate(parsed.config).as_dict()
     made.pop("trust")
-    texts = made.pop("texts")
-    if command != "predict" and texts.query is not None:
-        raise ValueError(f"--texts.query is what predict answers, and {command} does not: leave it out")
     settings: dict[str, Any] = {
         "config": parsed.kept_config(),
         "run": made.pop("run"),
@@ -99,11 +102,7 @@ def run(command: str, args: Sequence[str]) -> None:
     made.pop("checkpoint")
     data.reseed(seed)
     module = StreamModule(learner, made.pop("strategies"), **made)
-    if texts.query is None:
-        evaluate(command, module, data, **settings)
-    else:
-        answers = TextsToAnswer(texts, data)
-        evaluate(command, module, answers.loader(), writer=AnswerWriter(answers), **settings)
+    evaluate(command, module, data, **settings)
 
 
 def _without_defaults(parsed: Parsed, trainer: dict[str, Any]) -> dict[str, Any]:
@@ -139,20 +138,27 @@ def _limits(args: Sequence[str], saved: Path | None) -> AbstractContextManager[N
     return limits_of(saved, config, root, "--trust" in args, way_out, [*args, *texts])()
 
 
-def option_sentence(message: str) -> str:
+def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()) -> str:
     """Return what the parser found, without its listing of everything that it tried.
+
+    Args:
+        message: of the parser.
+        command: that it was given.
+        args: what followed it.
 
     Example:
         >>> option_sentence("Unrecognized arguments: --xyzzy")
         'there is no option --xyzzy; python -m lifelong fit --help lists every option'
     """
-    options = make_parser("fit").get_defaults().keys()
+    answers = command == "predict" and is_asked(args)
+    options = (make_answer_parser() if answers else make_parser("fit")).get_defaults().keys()
+    listing = f"python -m lifelong {'predict' if answers else 'fit'} --help lists every option"
     answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
     if answer is not None:
-        return f"{answer} python -m lifelong fit --help lists every option"
+        return f"{answer} {listing}"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
-    return f"{' '.join(kept)}; python -m lifelong fit --help lists every option"
+    return f"{' '.join(kept)}; {listing}"
 
 
 def sentence(error: BaseException) -> str:

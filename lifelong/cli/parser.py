@@ -14,7 +14,6 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from lifelong.cli.nulls import with_nulls
-from lifelong.cli.predict import Texts
 from lifelong.cli.swaps import without_replaced
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.stream_datamodule import StreamDataModule
@@ -30,7 +29,7 @@ from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 from lifelong.utilities.plain_yaml import check_aliases, read_yaml
 
 COMMANDS = ("fit", "extend", "validate", "test", "predict")
-NOT_KEPT = ("ckpt_path", "run", "texts", "trust")
+NOT_KEPT = ("ckpt_path", "run", "trust")
 """Options of one command, which are no part of a run's config."""
 
 
@@ -73,7 +72,6 @@ def make_parser(command: str) -> ArgumentParser:
     parser.add_class_arguments(RunOptions, "run")
     parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint; last is the newest run's")
     parser.add_argument("--trust", action="store_true", help="import every class that a checkpoint's config names")
-    parser.add_argument("--texts", type=Texts, default=Texts(), help="texts of your own, for predict")
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True)
     parser.set_defaults({f"trainer.{name}": value for name, value in DEFAULTS.items()})
     parser.set_defaults({"trainer.logger": {"class_path": "lifelong.run.loggers.WandB"}, "trainer.callbacks": []})
@@ -126,7 +124,7 @@ def _parse(parser: ArgumentParser, configs: Sequence[dict[str, Any]], options: S
 
 def _leaves(config: dict[str, Any]) -> list[tuple[str, Any]]:
     """The options of a config, by dotted names: groups are taken apart, values of one option stay together."""
-    groups = ("runner", "checkpoint", "run", "trainer", "texts")
+    groups = ("runner", "checkpoint", "run", "trainer")
     leaves: list[tuple[str, Any]] = []
     for key, value in config.items():
         inner = value.items() if key in groups and isinstance(value, dict) else None

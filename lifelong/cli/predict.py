@@ -1,223 +1,240 @@
-"""Answers for a person's own texts: a file of them, and a file of labelled ones to learn from.
-
-Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples, ``N`` classes.
-"""
+"""``python -m lifelong predict --query …``: answers about a person's own photos or texts."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-import numpy as np
 import torch
+from jsonargparse import ArgumentParser
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
-from torch import Tensor
-from torch.utils.data import DataLoader
 
-from lifelong.data.episode import Episode
-from lifelong.data.loaders import Drawn
-from lifelong.data.source import Source
-from lifelong.data.stream_datamodule import StreamDataModule
-from lifelong.run.folder import RunFolder
-from lifelong.text.encoding import TextEncoding
-from lifelong.text.source import TextSource
-from lifelong.text.table import Table, read_table
+from lifelong.cli.given import Columns, Query, read_query, read_support, shown_text
+from lifelong.data.reader import Kind
+from lifelong.run.answers import SHOWN, Answers
+from lifelong.run.fitted import Fitted
+from lifelong.run.folder import find_last
+from lifelong.run.load import load
+from lifelong.run.model import Model
+from lifelong.run.run import Run
+from lifelong.utilities.files import write_whole
+from lifelong.vision.progress import progress
 
-AT_ONCE = 256
-"""Texts answered together."""
-SHOWN = 8
-"""Answers that are printed; the file has all."""
+OPTIONS = ("query", "support")
+"""Options by which ``predict`` answers a person's own inputs, and not the test tasks of the stream."""
+NAME = "answers.csv"
+ENTRY = "answered by"
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Name the texts that ``predict`` answers, in place of the test tasks.
+class Asked:
+    """Hold the options.
 
     Args:
-        query: a file of texts: CSV, TSV, JSON, JSON lines or Parquet.
-        support: a file of labelled texts to learn from; None where nothing is learnt from a support set.
-        text_column: where the texts are, in both files.
-        label_column: where the labels are.
-        charset: the character encoding of the files.
+        ckpt_path: a run folder, a checkpoint, a folder of a model alone, or ``last`` for the newest run below runs/.
+        query: what is asked about: a folder (all photos below it), a photo, or a table with a column of texts or files.
+        support: what is learnt from: a folder with a folder of photos for each class, or a table with labels; left out
+            for a model that was trained on labelled examples.
+        out: the file or folder that the answers are written to; ``answers.csv`` in the run folder where None, else in
+            the current one. A file that is there is never replaced.
+        text_column: of tables of texts.
+        file_column: of tables of photos: their paths, from the table's folder.
+        label_column: the classes, in a support table.
+        charset: the character encoding of tables.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+        trust: import every class that the run's config names.
     """
 
-    query: str | None = None
+    ckpt_path: str
+    query: str
     support: str | None = None
+    out: str | None = None
     text_column: str = "text"
+    file_column: str = "file"
     label_column: str = "label"
     charset: str = "utf-8"
+    device: str = "auto"
+    trust: bool = False
 
 
-class DrawnTexts(Drawn):
-    """Texts to be answered, with the support set that they are answered from.
+def is_asked(args: Sequence[str]) -> bool:
+    """Tell whether a command line of ``predict`` asks about a person's own inputs.
 
-    Args:
-        support_x: ``(S, *X)``.
-        support_y: ``(S,)``.
-        query_x: ``(Q, *X)``.
-        n_way: ``N``.
-        alone: each text is a task of its own, as labelled examples are.
+    Example:
+        >>> is_asked(["--query=posts.csv"]), is_asked(["--ckpt_path", "last"])
+        (True, False)
     """
-
-    def __init__(self, support_x: Tensor, support_y: Tensor, query_x: Tensor, n_way: int, alone: bool) -> None:
-        self.support, self.query_x, self.n_way, self.alone = (support_x, support_y), query_x, n_way, alone
-
-    def gather(self, device: torch.device) -> Episode:
-        """Return one task; or as many as texts, without a support set."""
-        query_x = (self.query_x[:, None] if self.alone else self.query_x[None]).to(device)
-        support_x, support_y = (part.to(device) for part in self.support)
-        if self.alone:
-            support_x, support_y = query_x[:, :0], torch.zeros(len(query_x), 0, dtype=torch.int64, device=device)
-        else:
-            support_x, support_y = support_x[None], support_y[None]
-        query_y = torch.zeros(query_x.shape[:2], dtype=torch.int64, device=device)
-        weight = torch.ones(len(query_x), device=device)
-        classes = torch.arange(self.n_way, device=device).repeat(len(query_x), 1)
-        return Episode(support_x, support_y, query_x, query_y, weight, self.n_way, classes)
+    names = {arg.partition("=")[0] for arg in args}
+    return bool(names & {*(f"--{name}" for name in OPTIONS), "-h", "--help"})
 
 
-class TextsToAnswer:
-    """Read a person's own texts, encoded as those that the learner was trained on, in parts for ``predict``.
+def predict(args: Sequence[str]) -> None:
+    """Answer what a command line asks about, write the answers, and show how they begin.
 
     Args:
-        texts: the files.
-        data: what the learner was trained on.
+        args: what follows ``predict``.
 
     Raises:
-        ValueError: when a file cannot be read, a label is none of the classes, or the data had no texts.
+        ArgumentError: when an option is unknown.
+        ValueError: when something cannot be read, or does not fit the model.
     """
-
-    def __init__(self, texts: Texts, data: StreamDataModule) -> None:
-        self.unit = data.unit
-        assert texts.query is not None
-        encoding = find_encoding(data.sources)
-        self.table = read_table(Path(texts.query), texts.charset)
-        self.texts = self.table.column(texts.text_column, "--texts.text_column")
-        self.query_x = encoding.encode(self.texts)
-        self.class_names = _names(data)
-        self.support_x, self.support_y = self.query_x[:0], torch.zeros(0, dtype=torch.int64)
-        if texts.support is not None:
-            self._read_support(texts, encoding, fixed=data.fixed_ways)
-        elif data.unit == "tasks":
-            raise ValueError("the learner learns from a support set: give --texts.support a file of labelled texts")
-
-    def _read_support(self, texts: Texts, encoding: TextEncoding, *, fixed: bool) -> None:
-        if self.unit == "examples":
-            raise ValueError(
-                "the learner was trained on labelled examples and learns nothing from a support set: leave "
-                "--texts.support out, or choose the checkpoint of a few-shot learner"
-            )
-        table = read_table(Path(str(texts.support)), texts.charset)
-        labels = table.column(texts.label_column, "--texts.label_column")
-        if not fixed:
-            self.class_names = sorted(set(labels))
-        self.support_y = torch.tensor(_ways(labels, self.class_names, table))
-        self.support_x = encoding.encode(table.column(texts.text_column, "--texts.text_column"))
-
-    def loader(self) -> DataLoader[Any]:
-        """Return some texts at a time, each time with the whole support set."""
-        n_way, alone = len(self.class_names), self.unit == "examples"
-        parts = self.query_x.split(AT_ONCE)  # type: ignore[no-untyped-call]
-        drawn: Any = [DrawnTexts(self.support_x, self.support_y, part, n_way, alone) for part in parts]
-        return DataLoader(drawn, batch_size=None, collate_fn=_gather)
+    asked = parse_questions(args)
+    device = _device(asked.device)
+    torch.manual_seed(0)  # a learner that draws a head draws the same one each time
+    path = asked.ckpt_path
+    if path == "last":
+        print(f"--ckpt_path last is {(path := find_last('runs', None))}")
+    run = load(path, trust=asked.trust, way_out="give --trust if you trust its author")
+    model, kind = run.model, _kind(run.model)
+    columns = Columns(asked.text_column, asked.file_column, asked.label_column, asked.charset)
+    target = _target(asked.out, run)
+    query = read_query(asked.query, kind, columns)
+    fitted = _fitted(model.to(device), asked.support, kind, columns)
+    taken = [name for name in query.columns if name in _added(fitted, has_entry=True)]
+    if taken:
+        raise ValueError(f"{asked.query} has a column {taken[0]!r}, which the answers have as well: rename it")
+    _answer(fitted, query, target, kind)
 
 
-class AnswerWriter(L.Callback):
-    """Writes ``answers.csv``: what the file of texts has, and for each text the likeliest label and all probabilities.
+def make_parser() -> ArgumentParser:
+    """Make the parser of the command."""
+    parser = ArgumentParser(
+        prog="python -m lifelong predict",
+        exit_on_error=False,
+        description="Answer about photos or texts of your own. Without --query and --support the test tasks of the "
+        "stream are answered, from its data: then all options of fit are taken.",
+    )
+    parser.add_class_arguments(Asked)
+    return parser
 
-    It writes into the Trainer's ``default_root_dir``, the run folder.
+
+def parse_questions(args: Sequence[str]) -> Asked:
+    """Understand what follows ``predict``.
 
     Args:
-        data: the texts.
-    """
-
-    def __init__(self, data: TextsToAnswer) -> None:
-        self.data = data
-        self._parts: list[Tensor] = []
-
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the answers of some texts."""
-        self._parts.append(outputs.flatten(0, 1).cpu())
-
-    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the file whole, and show how it begins."""
-        data = self.data
-        probabilities = torch.cat(self._parts).numpy()
-        labels = [data.class_names[place] for place in probabilities.argmax(1)]
-        path = RunFolder(trainer.default_root_dir).write(
-            "answers.csv", lambda part: _write(part, data, labels, probabilities)
-        )
-        _show(data, labels, probabilities)
-        print(f"written: {path} ({len(labels)} answers)")
-
-
-def _gather(texts: Any) -> Episode:
-    return texts.gather(torch.device("cpu"))  # type: ignore[no-any-return]
-
-
-def find_encoding(sources: Iterable[Source]) -> TextEncoding:
-    """Return the encoding of the first source of texts, also inside another source.
+        args: the options.
 
     Raises:
-        ValueError: when there is none.
+        ArgumentError: when an option is unknown.
+        ValueError: when one is missing.
     """
-    for source in sources:
-        inner: Any = source
-        while isinstance(inner, Source):
-            encoding = getattr(inner, "encoding", None)
-            if isinstance(inner, TextSource) or isinstance(encoding, TextEncoding):
-                return inner.encoding  # type: ignore[no-any-return, attr-defined]
-            inner = getattr(inner, "source", None)
-    raise ValueError("the learner was not trained on texts, so it cannot answer any: leave --texts.query out")
+    parser = make_parser()
+    given = ["--trust=true" if arg == "--trust" else arg for arg in args]
+    if {"-h", "--help"} & set(args):
+        parser.print_help()
+        raise SystemExit(0)
+    for name in ("ckpt_path", "query"):
+        if not any(arg.partition("=")[0] == f"--{name}" for arg in given):
+            what = "a run folder, a checkpoint or last" if name == "ckpt_path" else "photos or texts to answer about"
+            raise ValueError(f"predict has no --{name}: give it {what}")
+    return Asked(**parser.instantiate(parser.parse_args(given)).as_dict())
 
 
-def _names(data: StreamDataModule) -> list[str]:
-    """The names of the stream's classes in the order of their numbers."""
-    pools = [pool for experience in data.stream.experiences for pool in experience.pools]
-    names = {int(n): name for pool in pools for n, name in zip(pool.numbers, pool.names, strict=True)}
-    return [names[number] for number in sorted(names)]
+def _kind(model: Model) -> Kind:
+    if (kind := model.reads) is None:
+        model.inputs("", "the query")  # says why
+        raise AssertionError
+    return kind
 
 
-def _ways(labels: Sequence[str], classes: Sequence[str], table: Table) -> list[int]:
-    for number, label in enumerate(labels):
-        if label not in classes:
-            raise ValueError(
-                f"{table.where(number)}: the label {label!r} is none of {', '.join(classes)}: rename it, or "
-                "leave it out"
-            )
-    if missing := [name for name in classes if name not in labels]:
-        raise ValueError(f"{table.path} has no example of {', '.join(missing)}: add one of each class at least")
-    return [classes.index(label) for label in labels]
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"--device {name} is not at hand: give auto, cpu or one that this machine has") from error
 
 
-def _write(path: Path, data: Any, labels: Sequence[str], probabilities: np.ndarray) -> None:
-    columns = list(dict.fromkeys(key for row in data.table.rows for key in row))
-    added = ["answer", *(f"probability of {name}" for name in data.class_names)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*columns, *added])
-        for row, label, p in zip(data.table.rows, labels, probabilities, strict=True):
-            writer.writerow([*(row.get(c, "") for c in columns), label, *(f"{value:.6f}" for value in p)])
+def _fitted(model: Model, support: str | None, kind: Kind, columns: Columns) -> Fitted:
+    if support is None:
+        return model.knowing()
+    return model.adapt(read_support(support, kind, columns) if model.needs_support else {})
 
 
-def _show(data: Any, labels: Sequence[str], probabilities: np.ndarray) -> None:
+def _target(out: str | None, run: Run) -> Path:
+    """Return the file that is written: one that is not there yet, so that nobody's work is lost."""
+    if out is None:
+        is_run = (run.folder / "config.yaml").is_file()
+        return _unused((run.folder if is_run else Path()) / NAME)
+    path = Path(out).expanduser()
+    if path.is_dir() or path.suffix.lower() != ".csv":
+        return _unused(path / NAME)
+    if path.exists():
+        raise ValueError(f"--out {path} is there already, and is not replaced: name another file, or a folder")
+    return path
+
+
+def _unused(path: Path) -> Path:
+    numbered = (path if n == 1 else path.with_name(f"{path.stem}_{n}{path.suffix}") for n in count(1))
+    return next(candidate for candidate in numbered if not candidate.exists())
+
+
+def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
+    """Write a row for each query as soon as it is answered, and show the first ones."""
+    first: list[Answers] = []
+
+    def write(part: Path) -> None:
+        n_done = 0
+        with (
+            part.open("w", newline="", encoding="utf-8") as file,
+            progress(len(query.items), f"answering {kind}") as told,
+        ):
+            writer = csv.writer(file)
+            for answers in fitted.in_batches(query.items):
+                if not first:
+                    first.append(answers)
+                    writer.writerow([*query.columns, *_added(fitted, has_entry=answers.entries is not None)])
+                writer.writerows(_rows(query, answers, n_done))
+                n_done += len(answers)
+                told(len(answers))
+
+    try:
+        write_whole(target, write)
+    except OSError as error:
+        raise ValueError(
+            f"the answers cannot be written to {target} ({error.strerror}): choose another place by --out"
+        ) from error
+    _show(query, first[0])
+    _tell_left_out(query.left_out)
+    print(f"written: {target} ({len(query.items)} answers)")
+
+
+def _added(fitted: Fitted, *, has_entry: bool) -> list[str]:
+    return ["answer", *(f"probability of {name}" for name in fitted.classes), *([ENTRY] if has_entry else [])]
+
+
+def _rows(query: Query, answers: Answers, start: int) -> Iterator[list[Any]]:
+    given = query.rows[start : start + len(answers)]
+    entries = [[name] for name in answers.entries] if answers.entries else [[]] * len(answers)
+    for row, label, values, entry in zip(given, answers.labels, answers.probabilities.tolist(), entries, strict=True):
+        yield [*(row.get(c, "") for c in query.columns), label, *(f"{value:.6f}" for value in values), *entry]
+
+
+def _show(query: Query, answers: Answers) -> None:
     table = RichTable(box=None, padding=(0, 2, 0, 0))
-    table.add_column("text", no_wrap=True, overflow="ellipsis", max_width=60)
+    table.add_column("query", no_wrap=True, overflow="ellipsis", max_width=60)
     table.add_column("answer")
     table.add_column("probability", justify="right")
-    for text, label, p in zip(data.texts[:SHOWN], labels, probabilities, strict=False):
-        table.add_row(" ".join(text.split()).replace("[", "\\["), label, f"{p.max():.3f}")
+    if answers.entries:
+        table.add_column(ENTRY)
+    entries = [[name] for name in answers.entries] if answers.entries else [[]] * len(answers)
+    for item, label, values, entry in zip(
+        query.items[:SHOWN], answers.labels, answers.probabilities, entries, strict=False
+    ):
+        shown = [escape(" ".join(shown_text(text).split())) for text in (item, label, *entry)]
+        table.add_row(*shown[:2], f"{values.max():.3f}", *shown[2:])
     Console().print(table)
+
+
+def _tell_left_out(left_out: Sequence[Path]) -> None:
+    if left_out:
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        print(f"left out, as they are no photos: {shown_text(left_out[0])}{more}")

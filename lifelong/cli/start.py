@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from lifelong.run.plugins import GROUPS
+from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
 usage: python -m lifelong [-h] {fit,extend,validate,test,predict} [-c CONFIG] ...
@@ -22,7 +22,7 @@ Learners that keep learning from few examples, one domain after another, without
   extend RUN            learn further experiences after those of a finished run (--data.sources+=…)
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
-  predict               answer test tasks, or texts of your own (--texts.query)
+  predict               answer about photos or texts of your own (--query), or test tasks
 
 options:
   -h, --help            show this page; after a command, every option of it

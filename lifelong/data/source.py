@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from typing_extensions import Self
 
 from lifelong.data.domain import Domain
+from lifelong.data.reader import Reader
 from lifelong.utilities.recorded import Recorded
 
 
@@ -28,6 +29,10 @@ class Source(Recorded, ABC):
     @abstractmethod
     def domains(self) -> list[Domain]:
         """Load the domains, in the order of the stream."""
+
+    def reader(self) -> Reader | None:
+        """Return how what a person has becomes an example of its domains; None, the default, where nothing does."""
+        return None
 
 
 @runtime_checkable

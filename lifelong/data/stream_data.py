@@ -20,9 +20,12 @@ from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
 from lifelong.data.kinds import Part, StreamKind, Unit
 from lifelong.data.loaders import Drawn
+from lifelong.data.pool import TaskShape
 from lifelong.data.position import Position, Visit
+from lifelong.data.reader import Reader
 from lifelong.data.source import Source, with_seed
 from lifelong.data.stream import Experience, Stream, build_stream
+from lifelong.data.stream_record import StreamRecord
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded, init_arguments, made_by
 
@@ -84,6 +87,7 @@ class StreamData(Recorded):
         self.joint, self.cumulative, self.seed = joint, cumulative, seed
         self.augmentation = augmentation
         self._stream: Stream | None = None
+        self._record: tuple[Stream, StreamRecord] | None = None
         self._origins: list[tuple[Source, int]] = []
 
     # -- decided by a subclass ----------------------------------------------------------------------------------
@@ -209,9 +213,33 @@ class StreamData(Recorded):
         """Return how many training classes a classifier of the whole stream needs an output for."""
         return self.stream.n_classes
 
+    @property
+    def task_shape(self) -> TaskShape | None:
+        """Return ways, shots and queries of a training task; None for labelled examples."""
+        return None
+
     def ways(self, experience: Experience) -> np.ndarray | None:
         """Return ``(N,)`` the classes that compete for an experience's examples once it is learnt; None for tasks."""
         return None
+
+    def reader(self) -> Reader | None:
+        """Return how what a person has becomes an example of the stream: by the first source that says so."""
+        readers = (source.reader() for source in self.sources)
+        return next((reader for reader in readers if reader is not None), None)
+
+    def record(self, n_learnt: int) -> StreamRecord:
+        """Return what the stream teaches, by name.
+
+        Args:
+            n_learnt: so many of its experiences are begun.
+        """
+        stream = self.stream
+        if self._record is None or self._record[0] is not stream:
+            # Once: a checkpoint of a long stream is written often.
+            own = [replace(e, pools=e.pools[-1:]) if self.cumulative else e for e in stream.experiences]
+            made = StreamRecord.of(own, self.unit, self.kind, fixed_ways=self.fixed_ways, shape=self.task_shape)
+            self._record = (stream, made)
+        return replace(self._record[1], n_learnt=min(n_learnt, len(stream.experiences)))
 
     # -- where training stands ------------------------------------------------------------------------------------
 

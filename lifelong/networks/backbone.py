@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.text.model_folder import imported
 from lifelong.utilities.ranges import check_number
-from lifelong.utilities.recorded import Recorded
+from lifelong.utilities.recorded import Recorded, init_arguments
 
 WHO = "lifelong.networks.Backbone"
 INSIDE = ("state_dict", "model")
@@ -81,6 +81,10 @@ class Backbone(Recorded, nn.Module):
         self.body = network
         self.n_features = count_features(self, self.features, self.input_shape)
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
+
+    def arguments_to_load(self) -> dict[str, Any]:
+        """Return the arguments without the file of weights, for a network that is given its state afterwards."""
+        return init_arguments(self) | {"weights": None}
 
     def features(self, x: Tensor) -> Tensor:
         """Map ``(n, C, H, W)`` to ``(n, D)``."""

@@ -62,7 +62,7 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
     network.load_state_dict(ours | fitting)
     if frozen:
         _freeze(network)
-    record_as(network, FromCheckpoint, arguments)
+    record_as(network, FromCheckpoint, arguments, without_state=arguments["network"])
     return network
 
 

@@ -12,11 +12,11 @@ import yaml
 
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.run.folder import RunFolder
-from lifelong.run.recording import record, record_factory
 from lifelong.run.trainer import DEFAULTS
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.plain_yaml import read_yaml
+from lifelong.utilities.recording import record
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,12 @@ def describe(
     unrecorded: list[str] = []
     data_record = record(data, "data", unrecorded)
     data_record["init_args"].pop("seed", None)
-    runner = module.runner
+    parts = module.describe_parts(unrecorded)
     content = {
         "seed": data.seed,
-        "model": record(module.learner, "model", unrecorded),
+        "model": parts.pop("model"),
         "data": data_record,
-        "strategies": [record(s, f"strategies[{n}]", unrecorded) for n, s in enumerate(module.strategies)],
-        "optimizer": record_factory(module.optimizer, "optimizer", unrecorded),
-        "lr_scheduler": record_factory(module.lr_scheduler, "lr_scheduler", unrecorded),
-        "reset_optimizer": module.reset_optimizer,
-        "runner": record(runner, "runner", unrecorded),
+        **parts,
         "checkpoint": record(checkpoint, "checkpoint", unrecorded)["init_args"],
         "trainer": _describe_trainer(trainer, unrecorded),
     }

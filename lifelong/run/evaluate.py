@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,11 @@ from lifelong.training.stream_module import StreamModule
 def evaluate(
     command: str,
     module: StreamModule,
-    data: StreamDataModule | Iterable[Any],
+    data: StreamDataModule,
     *,
     run: RunOptions | str | Path | None = None,
     ckpt_path: str | None = None,
     config: Mapping[str, Any] | None = None,
-    writer: L.Callback | None = None,
     **trainer: Any,
 ) -> Results | None:
     """Evaluate a module, and write what comes of it into a run folder.
@@ -39,11 +38,10 @@ def evaluate(
     Args:
         command: ``validate``, ``test`` or ``predict``.
         module: with the learner.
-        data: the stream; for ``predict`` batches as well.
+        data: the stream.
         run: the run folder, or how it is chosen; that of the checkpoint where there is one.
         ckpt_path: loaded first; None evaluates the module as it is.
         config: what ``results.json`` says of the run.
-        writer: writes the answers of ``predict``; ``predictions.csv`` where None.
         trainer: arguments of Lightning's Trainer.
 
     Returns:
@@ -58,11 +56,10 @@ def evaluate(
     with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
         report = Report(folder.path, dict(config or {}))
         evaluator = Evaluator(report)
-        callbacks = [evaluator, writer or PredictionWriter()]
+        callbacks: list[L.Callback] = [evaluator, PredictionWriter()]
         made = make_trainer({**trainer, "logger": False}, callbacks, str(folder.path))
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
-        source = {"datamodule" if isinstance(data, StreamDataModule) else "dataloaders": data}
         with with_others(), in_one_sentence():
-            deed(module, **source, ckpt_path=ckpt_path, weights_only=True, **extra)
+            deed(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **extra)
         return evaluator.evaluation

@@ -14,9 +14,9 @@ from lifelong.data.record import DomainRecord
 from lifelong.data.source import Source
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import RESULTS
-from lifelong.run.recording import record
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
+from lifelong.utilities.recording import record
 
 
 class Learnt:

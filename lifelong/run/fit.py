@@ -95,6 +95,7 @@ def fit(
         lr_scheduler=lr_scheduler,
         reset_optimizer=reset_optimizer,
         runner=runner,
+        config=config,
     )
     checkpoint = checkpoint or StreamCheckpoint()
     described = describe(module, data, checkpoint, trainer)

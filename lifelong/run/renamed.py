@@ -18,6 +18,11 @@ OPTIONS = {
     "strategies.budget_examples": "strategies.budget.examples",
     "strategies.budget_bytes": "strategies.budget.bytes",
     "strategies.budget_per_class": "strategies.budget.per_class",
+    "texts.query": "query (of predict)",
+    "texts.support": "support (of predict)",
+    "texts.text_column": "text_column (of predict)",
+    "texts.label_column": "label_column (of predict)",
+    "texts.charset": "charset (of predict)",
 }
 """The old name of an option and the new one; what follows the name (``.lr``) follows the new one."""
 PATHS = {

@@ -16,12 +16,13 @@ from lifelong.learners.base import Learner
 from lifelong.run.configuration import describe_longer
 from lifelong.run.evaluate import evaluate
 from lifelong.run.extension import Learnt, check_extends, objects_of_longer
-from lifelong.run.making import make_checkpoint, make_trainer_arguments
+from lifelong.run.model import Model
 from lifelong.run.options import RunOptions
 from lifelong.run.train import train
-from lifelong.run.trust import Limits
 from lifelong.strategy import Chain
+from lifelong.training.making import make_checkpoint, make_trainer_arguments
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.trust import Limits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,22 +57,36 @@ class Run:
         checkpoint: Path | None = None,
     ) -> None:
         self.folder, self.config = folder, dict(config)
-        self.model = module
-        """What answers: the learner with its strategies."""
+        self.module = module
+        """What Lightning trains: the learner with its strategies."""
         self._results, self._data, self._trainer, self._limits = results, data, dict(trainer), limits
         self._checkpoint = checkpoint
+        self._model: Model | None = None
 
     # -- what was learnt ------------------------------------------------------------------------------------------
 
     @property
+    def model(self) -> Model:
+        """Return what answers about a person's own photos, texts or tensors, by name.
+
+        Raises:
+            ValueError: when the checkpoint does not say what was taught and there is no stream at hand that does.
+        """
+        if self._model is None:
+            if "stream" not in self.module.taught and self._data is not None:  # of an earlier version
+                self.module.note_stream(self._data)
+            self._model = Model(self.module, limits=self._limits, results=self._results, name=self.folder.name)
+        return self._model
+
+    @property
     def learner(self) -> Learner:
         """Return the trained learner, in evaluation mode."""
-        return self.model.learner
+        return self.module.learner
 
     @property
     def strategies(self) -> Chain:
         """Return its strategies, with what they remember."""
-        return self.model.strategies
+        return self.module.strategies
 
     @property
     def data(self) -> StreamDataModule:
@@ -127,7 +142,8 @@ class Run:
         return f"{self._results or 'no evaluation yet'}\nrun folder: {self.folder}"
 
     def _repr_html_(self) -> str:
-        return f"{self.results._repr_html_()}<p>run folder: <code>{self.folder}</code></p>"
+        table = "<p>no evaluation yet</p>" if self._results is None else self._results._repr_html_()
+        return f"{table}<p>run folder: <code>{self.folder}</code></p>"
 
     # -- further ---------------------------------------------------------------------------------------------------
 
@@ -179,13 +195,13 @@ class Run:
         data = self.data.with_sources(objects_of_longer(self.data.sources, sources, keep_old, self.folder))
         data.load()  # what cannot be loaded is refused before anything is changed
         self.learner.grow(data.n_classes)
-        self.model.train()
+        self.module.train()
         with self._limits():
             settings = {**(self._trainer or make_trainer_arguments(self.config, trainer)), **trainer}
         start, saves, options = Learnt(self.folder).checkpoint, make_checkpoint(self.config), RunOptions()
         configuration = describe_longer(self.config, data, trainer)
-        _, results = train(self.model, data, options, start, saves, configuration, settings, extends=True)
-        return Run(self.folder, self.model, results, data=data, config=configuration.content, trainer=settings)
+        _, results = train(self.module, data, options, start, saves, configuration, settings, extends=True)
+        return Run(self.folder, self.module, results, data=data, config=configuration.content, trainer=settings)
 
     def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
         kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained
@@ -193,6 +209,6 @@ class Run:
         # A checkpoint of a shorter stream is given the rows of classes that it does not know when it is loaded.
         is_older = self._checkpoint is not None and data is self._data and self.learner.n_classes < data.n_classes
         start = str(self._checkpoint) if is_older else None
-        results = evaluate(command, self.model, data, ckpt_path=start, run=self.folder, config=self.config, **settings)
+        results = evaluate(command, self.module, data, ckpt_path=start, run=self.folder, config=self.config, **settings)
         assert results is not None, "validate and test measure"
         return results

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from lifelong.utilities.recorded import Recorded
 
-class TextEncoding(ABC):
+
+class TextEncoding(Recorded, ABC):
     """Turn texts into numbers, each text alone: an embedding, or the tokens that a network embeds itself.
 
     Example:

@@ -16,6 +16,7 @@ import torch
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.text.encoding import TextEncoding
+from lifelong.text.reader import TextReader
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class TextSource(Source):
 
     def __init__(self, encoding: TextEncoding) -> None:
         self.encoding = encoding
+
+    def reader(self) -> TextReader:
+        """Return what encodes a person's texts as those of the domains."""
+        return TextReader(self.encoding)
 
     @abstractmethod
     def text_domains(self) -> list[TextDomain]:

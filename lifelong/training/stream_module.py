@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor
 
@@ -18,13 +17,11 @@ from lifelong.compute.plan import Plan
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
 from lifelong.data.position import Position
-from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.learners.base import Learner
-from lifelong.strategy import Chain, Step, Strategy
+from lifelong.strategy import Step, Strategy
+from lifelong.training.checkpointed_module import CheckpointedModule
 from lifelong.training.compatibility import check_compatible, check_example
 from lifelong.training.finite_loss import UncheckedLosses
-from lifelong.training.growth import check_domains, grow_heads, lengthen, with_grown_heads
-from lifelong.training.identity import check_identity, describe_example, make_example, misfit
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
     OptimizerCallable,
@@ -43,7 +40,7 @@ from lifelong.training.step_log import is_logged, step_measures
 log = logging.getLogger(__name__)
 
 
-class StreamModule(L.LightningModule):
+class StreamModule(CheckpointedModule):
     """Train a learner on a stream of experiences, with strategies against forgetting; one epoch is one experience.
 
     It ends the stream itself: a larger ``max_epochs`` of the Trainer ends there, a smaller one ends early and says so.
@@ -55,6 +52,7 @@ class StreamModule(L.LightningModule):
         lr_scheduler: makes the schedule of its learning rate, which moves on after every optimizer step; None keeps it.
         reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
         runner: how the tasks of a batch are run.
+        config: says how parts are made that do not record it, for checkpoints.
 
     Raises:
         ValueError: when two strategies cannot be combined.
@@ -74,29 +72,22 @@ class StreamModule(L.LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         reset_optimizer: bool = False,
         runner: TaskRunner | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-        self.learner = learner
-        self.strategies = Chain(strategies)
-        self.strategies.attach(learner)
-        self.runner = self.strategies.bind(learner, runner or TaskRunner())
-        self.optimizer, self.lr_scheduler, self.reset_optimizer = optimizer, lr_scheduler, reset_optimizer
+        super().__init__(
+            learner,
+            strategies,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            reset_optimizer=reset_optimizer,
+            runner=runner,
+            config=config,
+        )
         self._position: Position | None = None
         self._has_gradients = True
         self._losses = UncheckedLosses()
-        self._settings: list[dict[str, Any]] = []
-        self._settings_before: list[dict[str, Any]] = []
 
     # -- preparing ------------------------------------------------------------------------------------------------
-
-    @property
-    def data(self) -> StreamDataModule:
-        """Return the DataModule that the Trainer trains on."""
-        return stream_data(self.trainer)
-
-    @property
-    def _has_stream(self) -> bool:
-        return self._trainer is not None and isinstance(getattr(self._trainer, "datamodule", None), StreamDataModule)
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
@@ -117,18 +108,12 @@ class StreamModule(L.LightningModule):
                 type(self.learner).__name__,
             )
         self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
-        example = self._example()
+        example = self._example(data)
         check_example(self.learner, example, data.stream.domains[0])
         self.learner.prepare(data.n_classes, example)
         if not self.learner.is_trained:
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
             self.learner.network.requires_grad_(True)
-
-    def _example(self) -> Tensor:
-        """Return two inputs of the stream, as the network takes them."""
-        weight = next(self.learner.network.parameters(), torch.empty(0))
-        x = self.data.example(weight.device)
-        return x.to(self.learner.dtype) if x.is_floating_point() else x
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""
@@ -259,6 +244,7 @@ class StreamModule(L.LightningModule):
         """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
         self.runner = self.runner.without_graphs()
         done, n = self.trainer.current_epoch, len(self.data.stream.experiences)
+        self.note_stream(self.data, done)
         if self.trainer.max_epochs == done < n:
             log.warning("the Trainer's max_epochs %d ended the stream after %d of its %d experiences", done, done, n)
 
@@ -314,37 +300,7 @@ class StreamModule(L.LightningModule):
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
-    def identity(self) -> dict[str, Any]:
-        """Return what must agree before a checkpoint can be loaded: class, strategies, shapes."""
-        return self.learner.signature() | {"strategies": self.strategies.names}
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note what the checkpoint belongs to; none is written after a loss that is not finite."""
+        """Write none after a loss that is not finite; note what the checkpoint belongs to."""
         self._check_losses()
-        size = {"n_classes": self.learner.n_classes, "example": describe_example(self._example())}
-        checkpoint["lifelong"] = self.identity() | size | {"domains": self.data.stream.plain_records}
-        checkpoint["lifelong"]["optimizer"] = self._settings
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take weights, and what strategies keep, from a checkpoint; refuse what does not fit in one sentence."""
-        try:
-            return super().load_state_dict(state_dict, strict=strict, assign=assign)
-        except RuntimeError as error:
-            raise ValueError(misfit(error)) from error
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""
-        theirs = checkpoint.get("lifelong")
-        if theirs is None:
-            check_identity(theirs, self.identity())
-            return
-        self._settings_before = theirs.get("optimizer", [])
-        if not self._has_stream:
-            self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
-        else:
-            check_domains(theirs.get("domains", ()), self.data.stream)
-        if grow_heads(checkpoint, self.learner):
-            check_identity(with_grown_heads(theirs, self.learner), self.identity())
-            lengthen(checkpoint, self.learner, self.strategies, list(self.parameters()), self.data.seed)
-        else:
-            check_identity(theirs, self.identity())
+        super().on_save_checkpoint(checkpoint)

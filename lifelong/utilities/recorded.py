@@ -43,13 +43,14 @@ class Recorded:
         return made
 
 
-def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any]) -> None:
+def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any], *, without_state: Any = None) -> None:
     """Record an object as what a function made of some arguments, in place of its own constructor's.
 
     Args:
         made: the object.
         factory: a function that returns it.
         arguments: what the function was given, by name.
+        without_state: an object that becomes the same when it is given the state of ``made``, where there is another.
 
     Example:
         >>> class Point(Recorded):
@@ -60,6 +61,7 @@ def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any])
         (<built-in function len>, {'x': 2})
     """
     object.__setattr__(made, "_made_by", (factory, arguments))
+    object.__setattr__(made, "_without_state", without_state)
 
 
 def is_recorded(made: Any) -> bool:
@@ -85,3 +87,21 @@ def init_arguments(made: Any) -> dict[str, Any]:
     bound = inspect.signature(type(made)).bind(*args, **kwargs)
     bound.apply_defaults()
     return dict(bound.arguments)
+
+
+def arguments_to_load(made: Any) -> dict[str, Any]:
+    """Return the arguments of the constructor for an object that is given the state of this one afterwards.
+
+    They are those of the constructor, unless the object says others by a method ``arguments_to_load``: files of weights
+    need not be there, as the state has them.
+
+    Example:
+        >>> class Network(Recorded):
+        ...     def __init__(self, weights: str | None = None) -> None: ...
+        ...     def arguments_to_load(self):
+        ...         return {"weights": None}
+        >>> arguments_to_load(Network("weights.pt"))
+        {'weights': None}
+    """
+    own: Callable[[], dict[str, Any]] | None = getattr(made, "arguments_to_load", None)
+    return init_arguments(made) if own is None else own()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.bad_input import arrays, checkpoints, configs, extensions, images, options, photos, plugins, texts
+from tests.bad_input import arrays, checkpoints, configs, extensions, images, options, photos, plugins, questions, texts
 from tests.bad_input.case import Case
 
 GROUPS: dict[str, list[Case]] = {
@@ -17,6 +17,7 @@ GROUPS: dict[str, list[Case]] = {
     "configs": configs.CASES,
     "checkpoints": checkpoints.CASES,
     "extensions": extensions.CASES,
+    "questions": questions.CASES,
 }
 """By what is bad."""
 CASES: list[Case] = [case for cases in GROUPS.values() for case in cases]

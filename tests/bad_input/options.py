@@ -54,7 +54,7 @@ RUN = [
     case("ckpt_path=.", "the checkpoint .", "--ckpt_path"),
     case("ckpt_path=nowhere.ckpt", "nowhere.ckpt", "--ckpt_path", command="test"),
     case("ckpt_path=last", "--ckpt_path last", command="predict"),
-    case("texts.query=here", "--texts.query", "leave it out"),
+    case("texts.query=here", "--texts.query is now --query"),
     case("texts.query=here", "--texts.query", command="test"),
     case("xyzzy=1", "--xyzzy", HELP),
     case("optimzer.lr=1", "--optimzer.lr", "did you mean --optimizer.lr?"),

@@ -6,7 +6,7 @@ import pytest
 
 from lifelong.cli.nulls import with_nulls
 from lifelong.cli.parser import parse
-from lifelong.run import plugins
+from lifelong.utilities import plugins
 
 plugins.load()
 

@@ -14,8 +14,8 @@ import datamodules
 import strategies
 from lifelong import learners, networks
 from lifelong.cli.parser import parse
-from lifelong.run import plugins
 from lifelong.strategy import Strategy
+from lifelong.utilities import plugins
 
 plugins.load()
 

@@ -14,8 +14,8 @@ import torch
 from datamodules.episodic import EpisodicDataModule
 from lifelong.control import ClosedLoop
 from lifelong.control.closed_loop_table import closed_loop_table
-from lifelong.run.recording import record
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.recording import record
 from strategies import WeightAveraging
 from tests.control.driving import QUICK, data_of, module_for
 from tests.control.points import Points

@@ -13,7 +13,7 @@ from datamodules.robots import Car
 from lifelong.control.cem import CEM
 from lifelong.control.model_predictive import ModelPredictive
 from lifelong.data.domain import Domain
-from lifelong.run.recording import record
+from lifelong.utilities.recording import record
 from tests.robots import Slider, SliderSimulation, needs_robot
 
 CPU = torch.device("cpu")

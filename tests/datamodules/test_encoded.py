@@ -16,7 +16,7 @@ from datamodules import encoded as module
 from lifelong.data.domain import Domain
 from lifelong.data.source import Source
 from lifelong.networks import Backbone
-from lifelong.run.recording import record
+from lifelong.utilities.recording import record
 from lifelong.vision import FrozenEncoder
 from tests.vision.networks import Counting, images
 

@@ -13,8 +13,8 @@ from torch.func import functional_call, grad, vmap
 
 from lifelong.compute.plan import takes_vmap
 from lifelong.networks import Transformer
-from lifelong.run.making import make
-from lifelong.run.recording import record
+from lifelong.training.making import make
+from lifelong.utilities.recording import record
 from tests.networks.tiny_models import Images, save_vision_model
 from tests.text.tiny import needs_extra, save_model
 from tests.toys import fit, module_of

@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonargparse import set_parsing_settings
 
-from lifelong.run.plugins import GROUPS
+from lifelong.utilities.plugins import GROUPS
 
 try:
     from jsonargparse._common import parsing_settings

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn
 
 import lightning as L
 from jsonargparse import ArgumentParser
 
 from lifelong.compute.runner import TaskRunner
+from lifelong.learners.base import Learner
+from lifelong.strategy import Strategy
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+from lifelong.utilities import plugins
 
 
 def make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
@@ -37,7 +40,7 @@ def make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
     except Exception as error:  # whatever the class of a person's own raises
         reason = " ".join(str(error).split())[-300:]
         raise ValueError(
-            f"{name} cannot be made from config.yaml ({reason}): give it as load(…, {argument}=…)"
+            f"{name} cannot be made from its config ({reason}): give it as load(…, {argument}=…)"
         ) from error
 
 
@@ -57,6 +60,27 @@ def missing_parts(value: Any, name: str) -> list[str]:
     else:
         return []
     return [missing for inner, part in parts for missing in missing_parts(part, inner)]
+
+
+def made_parts(
+    config: Mapping[str, Any], learner: Learner | None = None, strategies: Sequence[Strategy] | None = None
+) -> dict[str, Any]:
+    """Make the parts of a stream module, by the names of its arguments.
+
+    Args:
+        config: what a config, or a checkpoint, says of them.
+        learner: taken in place of the config's where given.
+        strategies: likewise.
+
+    Raises:
+        ValueError: when one cannot be made.
+    """
+    plugins.load()
+    return {
+        "learner": make(Learner, "model", config, "learner") if learner is None else learner,
+        "strategies": make(list[Strategy], "strategies", config, "strategies") if strategies is None else strategies,
+        **make_training(config),
+    }
 
 
 def make_training(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,5 +145,5 @@ class _Unrecorded:
 
     def __call__(self, *_: Any) -> NoReturn:
         raise ValueError(
-            f"{self.part} could not be recorded when the run was started: set it on run.model before going on"
+            f"{self.part} could not be recorded when the run was started: set it on run.module before going on"
         )

@@ -7,37 +7,39 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lifelong.utilities.recorded import init_arguments, is_recorded, made_by
+from lifelong.utilities.recorded import arguments_to_load, init_arguments, is_recorded, made_by
 
-PLAIN = (bool, int, float, str, type(None))
+PLAIN = (bool, int, float, str)
 
 
-def record(value: Any, where: str, unrecorded: list[str]) -> Any:
+def record(value: Any, where: str, unrecorded: list[str], *, to_load: bool = False) -> Any:
     """Return a value as plain data: numbers and texts as they are, objects as ``class_path`` and ``init_args``.
 
     Args:
         value: a setting of a run.
         where: its name in the config, such as ``model.network``.
         unrecorded: collects the names of what cannot be written down, which stands as ``unrecorded``.
+        to_load: the objects that are made of it are given the state of these, so files of weights are left out.
 
     Example:
         >>> from strategies import Budget, Replay
         >>> record(Replay(budget=Budget(examples=5)), "strategies", [])["init_args"]["budget"]
         {'examples': 5, 'bytes': None, 'per_class': None}
     """
-    if isinstance(value, PLAIN):
-        return value
+    if value is None or isinstance(value, PLAIN):
+        return _plain(value)
     if isinstance(value, Path):
         return str(value)
     if is_recorded(value):
-        return _record_object(value, where, unrecorded)
+        return _record_object(value, where, unrecorded, to_load)
     if isinstance(value, Mapping):
-        return {str(name): record(part, f"{where}.{name}", unrecorded) for name, part in value.items()}
+        return {str(name): record(part, f"{where}.{name}", unrecorded, to_load=to_load) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [record(part, f"{where}[{place}]", unrecorded) for place, part in enumerate(value)]
+        return [record(part, f"{where}[{n}]", unrecorded, to_load=to_load) for n, part in enumerate(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         if any(dataclasses.is_dataclass(parent) for parent in type(value).__mro__[1:]):
             return _record_config(value, where, unrecorded)
@@ -85,9 +87,24 @@ def class_path(made: Callable[..., Any]) -> str:
     parts = made.__module__.split(".")
     for length in range(1, len(parts) + 1):
         package = ".".join(parts[:length])
-        if package != "lifelong" and getattr(importlib.import_module(package), made.__qualname__, None) is made:
+        if package != "lifelong" and getattr(_imported(package), made.__qualname__, None) is made:
             return f"{package}.{made.__qualname__}"
     return f"{made.__module__}.{made.__qualname__}"
+
+
+def _imported(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:  # of a class that was defined in no module that could be found again
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a type of its own (numpy's floats, members of an enumeration) as the plain one that it is."""
+    if value is None or type(value) in PLAIN:
+        return value
+    value = value.value if isinstance(value, Enum) else value
+    return next(kind(value) for kind in PLAIN if isinstance(value, kind))
 
 
 def _record_config(value: Any, where: str, unrecorded: list[str]) -> dict[str, Any]:
@@ -106,7 +123,32 @@ def _missing(kind: str, where: str, unrecorded: list[str]) -> dict[str, str]:
     return {"unrecorded": kind}
 
 
-def _record_object(value: Any, where: str, unrecorded: list[str]) -> dict[str, Any]:
-    arguments = init_arguments(value)
-    parts = {name: record(part, f"{where}.{name}", unrecorded) for name, part in arguments.items()}
+def _record_object(value: Any, where: str, unrecorded: list[str], to_load: bool) -> dict[str, Any]:
+    if to_load and (other := value.__dict__.get("_without_state")) is not None:
+        return record(other, where, unrecorded, to_load=True)  # type: ignore[no-any-return]
+    arguments = arguments_to_load(value) if to_load else init_arguments(value)
+    parts = {name: record(part, f"{where}.{name}", unrecorded, to_load=to_load) for name, part in arguments.items()}
     return {"class_path": class_path(made_by(value)), "init_args": parts}
+
+
+def filled(content: Any, config: Any) -> Any:
+    """Return plain data in which what could not be recorded is as a config has it in the same place.
+
+    Args:
+        content: as :func:`record` returns it.
+        config: what a person wrote; None where there is nothing.
+
+    Example:
+        >>> filled({"network": {"unrecorded": "Net"}, "n": 2}, {"network": {"class_path": "mine.Net"}, "n": 1})
+        {'network': {'class_path': 'mine.Net'}, 'n': 2}
+    """
+    if config is None:
+        return content
+    if isinstance(content, Mapping):
+        if set(content) == {"unrecorded"}:
+            return config
+        named = config if isinstance(config, Mapping) else {}
+        return {name: filled(part, named.get(name)) for name, part in content.items()}
+    if isinstance(content, list) and isinstance(config, list) and len(content) == len(config):
+        return [filled(*parts) for parts in zip(content, config, strict=True)]
+    return content

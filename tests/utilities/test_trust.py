@@ -14,8 +14,8 @@ from jsonargparse._common import parsing_settings
 
 import lifelong
 from datamodules import Glyphs
-from lifelong.run import trust
-from lifelong.run.trust import only_plugins
+from lifelong.utilities import trust
+from lifelong.utilities.trust import only_plugins
 from tests.command_line import QUIET, TINY, error_of, run_here
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -155,7 +155,7 @@ STRANGE = {
     "a callback": ("trainer.callbacks", [{"class_path": "stranger.Callback"}]),
     "a callback as text": ("trainer.callbacks", ["stranger.Callback"]),
     "a distribution strategy": ("trainer.strategy", "stranger.Net"),
-    "a module inside ours": (NETWORK, "lifelong.run.plugins.importlib.import_module"),
+    "a module inside ours": (NETWORK, "lifelong.utilities.plugins.importlib.import_module"),
     "Python's own": ("optimizer", {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", "ran"]}}),
 }  # fmt: skip
 
@@ -204,7 +204,7 @@ def test_a_class_on_the_command_line_is_trusted(capsys: pytest.CaptureFixture[st
     Path("posts.csv").write_text("text\n")
     Path("posts.py").write_text(STRANGER)
     change("given/ours", NETWORK, {"class_path": "posts.Net"})
-    code, message = error_of(capsys, *command_line("predict", "given/ours"), "--texts.query=posts.csv")
+    code, message = error_of(capsys, "predict", "--ckpt_path=given/ours", "--query=posts.csv", "--support=posts.csv")
     assert code == 1
     assert "posts.Net in " in message
     assert not Path("ran").exists()

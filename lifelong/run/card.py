@@ -1,0 +1,87 @@
+"""The model card: what a model is, what it was taught, how well, and how to load it, as Hugging Face reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from lifelong.data.reader import Kind
+from lifelong.evaluation.results import Results
+from lifelong.utilities.versions import installed_version
+
+TASKS: Mapping[Kind | None, str] = {"images": "image-classification", "texts": "text-classification"}
+"""What Hugging Face calls what a model does, by what it reads."""
+MOST_CLASSES = 50
+"""Of an experience; more are counted."""
+
+
+def write_card(
+    name: str,
+    config: Mapping[str, Any],
+    experiences: Mapping[str, Sequence[str]],
+    *,
+    reads: Kind | None,
+    unit: str,
+    needs_support: bool,
+    results: Results | None,
+) -> str:
+    """Return the text of a card, with its header of YAML.
+
+    Args:
+        name: of the model.
+        config: how learner and strategies are made.
+        experiences: what was learnt, with its classes.
+        reads: what the model reads.
+        unit: what it was trained on, in words.
+        needs_support: whether it answers from a support set.
+        results: what was measured; None where that is not known.
+    """
+    learner = _short(config["model"])
+    strategies = [_short(strategy) for strategy in config.get("strategies", ())]
+    tags = ["lifelong", "few-shot", "continual-learning", learner, *strategies]
+    header = {"library_name": "lifelong", "tags": tags, **({"pipeline_tag": TASKS[reads]} if reads in TASKS else {})}
+    call = (
+        'model.adapt({"apple": ["a.jpg", …], "grape": ["b.jpg", …]}).predict(["new.jpg"])'
+        if needs_support
+        else 'model.predict(["new.jpg"])'
+    )
+    support = "--support FOLDER " if needs_support else ""
+    taught = "\n".join(f"- **{_text(e)}**: {_listed(classes)}" for e, classes in experiences.items())
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
+        f"# {_text(name)}",
+        f"{learner}{''.join(f' with {s}' for s in strategies)}, trained by Lifelong {installed_version('lifelong')} on "
+        f"{unit}, one experience after the other. It reads {reads or 'tensors'}.",
+        f"## What it was taught\n\n{taught}",
+        f'## How to use it\n\n```python\nimport lifelong\n\nmodel = lifelong.Model.from_pretrained("PATH_OR_NAME")\n'
+        f"print({call})\n```\n\n```sh\npython -m lifelong predict --ckpt_path PATH {support}--query FOLDER\n```",
+        f"## How it was trained\n\n```yaml\n{yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)}```",
+    ]
+    if results is not None:
+        parts.append(f"## How well\n\n{_matrix(results)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _matrix(results: Results) -> str:
+    names = [_text(domain).replace("|", "\\|") for domain in results.domains]
+    lines = [f"| after | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for name, row in zip(names, results.matrix, strict=False):
+        cells = ["" if value != value else f"{100 * value:.1f}" for value in row.tolist()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "Scores in % (rows: after learning; columns: evaluated on).\n\n" + "\n".join(lines)
+
+
+def _short(made: Any) -> str:
+    path = made.get("class_path", made.get("unrecorded", "")) if isinstance(made, Mapping) else str(made)
+    return str(path).rpartition(".")[2]
+
+
+def _listed(classes: Sequence[str]) -> str:
+    more = f", … ({len(classes)} in all)" if len(classes) > MOST_CLASSES else ""
+    return ", ".join(_text(name) for name in classes[:MOST_CLASSES]) + more
+
+
+def _text(name: str) -> str:
+    return " ".join(str(name).split())

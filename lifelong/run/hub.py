@@ -1,0 +1,66 @@
+"""A model alone in a folder, with its card, as Hugging Face's hub keeps it (extra ``hub``)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lifelong.text.model_folder import imported
+from lifelong.utilities.checkpoint_file import write_checkpoint
+from lifelong.utilities.files import write_whole
+
+WHO = "a model on the hub"
+ALONE = "model.ckpt"
+"""How the checkpoint of a model alone is called."""
+CARD = "README.md"
+
+
+def save(content: dict[str, Any], card: str, folder: Path) -> None:
+    """Write a model alone: its checkpoint and its card.
+
+    Args:
+        content: of the checkpoint.
+        card: its text.
+        folder: an empty or new one, or one that holds a model alone, which is replaced.
+
+    Raises:
+        ValueError: when the folder holds anything else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: give a folder for the model")
+    held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if held and ALONE not in held:
+        raise ValueError(f"{folder} holds other files ({sorted(held)[0]}): give an empty folder, or a new one")
+    write_checkpoint(content, folder / ALONE)
+    write_whole(folder / CARD, lambda part: part.write_text(card, encoding="utf-8"))
+
+
+def push(content: dict[str, Any], card: str, repo_id: str, *, private: bool | None, token: str | None) -> str:
+    """Copy a model alone into a repository of the hub, which is made where it is not there; return its address."""
+    hub: Any = imported("huggingface_hub", WHO, "hub")
+    api = hub.HfApi(token=token)
+    repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    with tempfile.TemporaryDirectory() as folder:
+        save(content, card, Path(folder))
+        return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="A model of Lifelong"))
+
+
+def fetch(name: str, *, revision: str | None, token: str | None) -> Path:
+    """Return the folder of a model alone: the local one, or one that is fetched from the hub.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    if Path(name).expanduser().exists():
+        return Path(name).expanduser()
+    hub: Any = imported("huggingface_hub", WHO, "hub")
+    try:
+        file = hub.hf_hub_download(name, ALONE, revision=revision, token=token)
+    except Exception as error:  # of the net, of names, of rights
+        first = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{name} is no folder, and no model of that name could be fetched from the hub ({first}): give the path of "
+            "a folder, or a name such as owner/model"
+        ) from error
+    return Path(file)

@@ -1,0 +1,127 @@
+"""What a person asks a model about: files of images, texts or tensors, as its network takes them.
+
+Shapes: ``M`` items, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.data.checked import check_inputs
+from lifelong.data.images import fit_images
+from lifelong.data.pool import as_input
+from lifelong.data.reader import Kind, Reader
+from lifelong.training.making import make, missing_parts
+from lifelong.utilities.trust import Limits
+
+Items: TypeAlias = "str | Path | Tensor | np.ndarray | Sequence[str | Path | Tensor | np.ndarray]"
+"""Files of images, texts, or tensors: one, several, or ``(M, *X)``."""
+
+
+class Inputs:
+    """Read a person's items as the examples of the stream that a model was taught.
+
+    Args:
+        taught: ``reader`` (how it is made; None where there is none) and ``example`` (shape and type of two inputs).
+        limits: of what the reader's description may import.
+
+    Raises:
+        ValueError: when the reader cannot be made again.
+    """
+
+    def __init__(self, taught: Mapping[str, Any], limits: Limits) -> None:
+        example = taught["example"]
+        self.shape: tuple[int, ...] = tuple(example["shape"][1:])
+        """Of one input."""
+        self._is_real = getattr(torch, example["dtype"]).is_floating_point
+        self._reader, self._missing = _make_reader(taught.get("reader"), limits)
+
+    @property
+    def kind(self) -> Kind | None:
+        """Return what is read: images or texts; None where tensors alone are taken."""
+        return None if self._reader is None else self._reader.kind
+
+    def __call__(self, items: Items, what: str) -> Tensor:
+        """Return items as ``(M, *X)``, as the network takes them.
+
+        Args:
+            items: one or several.
+            what: they are, for messages.
+
+        Raises:
+            ValueError: when there is none, or one of them cannot be read or is not of the shape that was learnt.
+        """
+        listed = self.listed(items)
+        tensors = _as_tensors(listed)
+        x = self._read(listed, what) if tensors is None else tensors
+        if not len(x):
+            raise ValueError(f"{what} has nothing in it: give at least one")
+        return self._fitted(x, what)
+
+    def listed(self, items: Items) -> Any:
+        """Return items as something with a length, of which a part can be taken: a single one as a list of it."""
+        if isinstance(items, (str, Path)):
+            return [items]
+        if isinstance(items, np.ndarray) and items.dtype.kind not in "USO":
+            items = torch.from_numpy(items)
+        is_single = isinstance(items, Tensor) and items.dim() == len(self.shape)
+        return items[None] if is_single else items  # type: ignore[call-overload]
+
+    def _read(self, items: Sequence[str | Path], what: str) -> Tensor:
+        if not items:
+            raise ValueError(f"{what} has nothing in it: give at least one")
+        if self._reader is None:
+            raise ValueError(f"{what} cannot be read: {self._missing}, so give tensors of shape {self.shape}")
+        if self._reader.kind == "texts" and (paths := [item for item in items if isinstance(item, Path)]):
+            raise ValueError(f"{what} has the path {paths[0]}, and the model reads texts: give the texts themselves")
+        if self._reader.kind == "images":
+            for item in items:
+                if not Path(item).is_file():  # to read a pipe would wait for its writer
+                    found = "is no file" if Path(item).exists() else "is not there"
+                    raise ValueError(f"the image {item} {found}: give the path of an image")
+        return self._reader.read([str(item) for item in items])
+
+    def _fitted(self, x: Tensor, what: str) -> Tensor:
+        shape = tuple(x.shape[1:])
+        are_images = all(len(s) == 3 and s[0] in (1, 3) for s in (shape, self.shape))
+        if shape != self.shape and not are_images:
+            raise ValueError(f"{what} has inputs of shape {shape}, and the model was taught {self.shape}: give such")
+        x = check_inputs(x, what)
+        x = as_input(x if shape == self.shape else fit_images(x, self.shape))  # bytes stay bytes, as in the stream
+        if x.is_floating_point() != self._is_real:
+            taught, given = ("real numbers", x.dtype) if self._is_real else ("tokens (whole numbers)", x.dtype)
+            raise ValueError(f"{what} has inputs of {given}, and the model was taught {taught}: give such")
+        return x
+
+
+def _as_tensors(items: Any) -> Tensor | None:
+    """Return items that are tensors or arrays as one ``(M, *X)``; None where they are files or texts."""
+    if isinstance(items, Tensor):
+        return items
+    given = [torch.from_numpy(item) if isinstance(item, np.ndarray) else item for item in items]
+    if not any(isinstance(item, Tensor) for item in given):
+        return None
+    shapes = {tuple(item.shape) if isinstance(item, Tensor) else type(item).__name__ for item in given}
+    if len(shapes) > 1:
+        raise ValueError(f"items of different kinds are given together ({', '.join(map(str, shapes))}): give one kind")
+    return torch.stack(given)
+
+
+def _make_reader(content: Mapping[str, Any] | None, limits: Limits) -> tuple[Reader | None, str]:
+    """Return the reader, or why there is none."""
+    if content is None:
+        return None, "the model was taught inputs that no file stands for"
+    if missing := missing_parts(content, "reader"):
+        return None, f"{missing[0]} could not be recorded when the model was trained"
+    with limits():
+        try:
+            reader: Reader = make(Reader, "reader", {"reader": content}, "reader")
+        except ValueError as error:
+            raise ValueError(str(error).replace("give it as load(…, reader=…)", "give what it needs")) from error
+    return reader, ""

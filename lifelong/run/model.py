@@ -1,0 +1,291 @@
+"""A model: what was learnt, standing on its own, and answering about a person's own photos, texts or tensors.
+
+Shapes: ``S`` support and ``M`` query examples, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lifelong.data.reader import Kind
+from lifelong.data.stream_record import StreamRecord
+from lifelong.evaluation.results import Results
+from lifelong.run.answers import Answers
+from lifelong.run.card import write_card
+from lifelong.run.fitted import Fitted
+from lifelong.run.hub import ALONE, fetch, push, save
+from lifelong.run.inputs import Inputs, Items
+from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.trust import Limits, limits_of
+
+
+class Model:
+    """Answer by name: a learner with its strategies, what it was taught, and how inputs are read.
+
+    A few-shot learner is adapted to a support set first; a learner of labelled examples answers among the classes that
+    it was taught. Class numbers appear nowhere.
+
+    Args:
+        module: the learner with its strategies, trained or loaded from a checkpoint.
+        limits: of what the description of its reader may import.
+        results: what was measured, for its card; None where that is not known.
+        name: of the model, for its card.
+
+    Raises:
+        ValueError: when nobody knows what it was taught, or that were real targets and no classes.
+
+    Example:
+        >>> import lifelong, tempfile
+        >>> from datamodules import EpisodicDataModule, Glyphs
+        >>> from lifelong.learners import ProtoNet
+        >>> from lifelong.networks import MLP
+        >>> glyphs = Glyphs(styles=["strokes"], n_classes=24, n_examples=10, image_size=8)
+        >>> data = EpisodicDataModule([glyphs], n_way=3, n_shot=1, n_query=2, steps_per_experience=2, n_eval_tasks=3)
+        >>> learner = ProtoNet(MLP(n_inputs=64, hidden=[8], n_outputs=8))
+        >>> run = lifelong.fit(learner, data, run=tempfile.mkdtemp() + "/run", logger=False)  # doctest: +ELLIPSIS
+        experience 1/1 'strokes' learnt ...
+        >>> black, white = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
+        >>> run.model.adapt({"black": [black], "white": [white]}).predict([white, white, black]).labels
+        ['white', 'white', 'black']
+    """
+
+    def __init__(
+        self,
+        module: StreamModule,
+        *,
+        limits: Limits = nullcontext,
+        results: Results | None = None,
+        name: str = "model",
+    ) -> None:
+        if "stream" not in module.taught:
+            raise ValueError(
+                "the checkpoint does not say what it was taught, as an earlier version has written it: load it in its "
+                "run folder and with its data, by lifelong.load(folder), or train it again"
+            )
+        self.module = module
+        """The learner with its strategies."""
+        self._record = StreamRecord.from_dict(module.taught["stream"])
+        if self._record.is_regression:
+            raise ValueError(
+                "the model was taught real numbers and no classes: ask its learner itself (run.learner.adapt, .predict)"
+            )
+        self.results, self.name = results, name
+        self._limits = limits
+        self._inputs: Inputs | None = None
+
+    # -- what it knows --------------------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the classes that it was taught so far."""
+        return tuple(self._record.classes[number] for number in self._record.learnt_classes)
+
+    @property
+    def experiences(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the experiences that it has learnt so far, each with those of its classes."""
+        record = self._record
+        pairs = zip(record.learnt_experiences, record.classes_of, strict=False)
+        return {name: tuple(record.classes[number] for number in numbers) for name, numbers in pairs}
+
+    @property
+    def unit(self) -> str:
+        """Return what it was trained on, in words."""
+        record = self._record
+        return (
+            f"{record.n_way}-way {record.n_shot}-shot tasks" if record.n_way else f"labelled {self.reads or 'examples'}"
+        )
+
+    @property
+    def needs_support(self) -> bool:
+        """Tell whether it answers from a support set, and not by what it was taught alone."""
+        return self._record.unit == "tasks"
+
+    @property
+    def fixed_classes(self) -> tuple[str, ...] | None:
+        """Return the classes that every support set must have; None where a support set brings its own."""
+        return self.classes if self._record.fixed_ways else None
+
+    @property
+    def reads(self) -> Kind | None:
+        """Return what it reads, ``images`` or ``texts``; None where it takes tensors alone."""
+        return self.inputs.kind
+
+    @property
+    def inputs(self) -> Inputs:
+        """Return what reads a person's items, made on first use: an encoder may be large."""
+        if self._inputs is None:
+            self._inputs = Inputs(self.module.taught, self._limits)
+        return self._inputs
+
+    def to(self, device: torch.device | str) -> Model:
+        """Move it to a device, where it answers from then on."""
+        self.module.to(device)
+        self.module.runner.lay_out(self.module.learner, torch.device(device))
+        return self
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.classes[:8])
+        more = ", …" if len(self.classes) > 8 else ""
+        strategies = "".join(f" + {name}" for name in self.module.strategies.names)
+        return (
+            f"Model({type(self.module.learner).__name__}{strategies}, taught {len(self.classes)} classes in "
+            f"{self._record.n_learnt} experiences by {self.unit}: {names}{more})"
+        )
+
+    # -- elsewhere ------------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write it alone into a folder: a checkpoint that answers, and a card (``README.md``).
+
+        What a strategy remembers of the training data is left out, unless answers are made of it (``ICaRL``).
+
+        Args:
+            folder: a new or empty one, or one of a model that is replaced.
+
+        Raises:
+            ValueError: when the folder holds anything else.
+        """
+        content = self.module.to_answer()
+        save(content, self._card(content, self.name), Path(folder).expanduser())
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Copy what :meth:`save_pretrained` writes into a repository of Hugging Face's hub (extra ``hub``).
+
+        Args:
+            repo_id: ``owner/name``, made where it is not there.
+            private: whether others cannot see a new one; None is as the owner's account has it.
+            token: of the account; None takes the one that is logged in.
+
+        Returns:
+            The address of what was written.
+        """
+        content = self.module.to_answer()
+        card = self._card(content, repo_id.rpartition("/")[2])
+        return push(content, card, repo_id, private=private, token=token)
+
+    def _card(self, content: Mapping[str, Any], name: str) -> str:
+        return write_card(
+            name,
+            content["lifelong"]["config"],
+            self.experiences,
+            reads=self.reads,
+            unit=self.unit,
+            needs_support=self.needs_support,
+            results=self.results,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, token: str | None = None, trust: bool = False
+    ) -> Model:
+        """Load what :meth:`save_pretrained` or :meth:`push_to_hub` wrote.
+
+        Args:
+            name: a folder, a checkpoint, or ``owner/name`` on the hub (extra ``hub``).
+            revision: of the repository.
+            token: of an account that may read it.
+            trust: import every class that it names, and not those of installed plug-ins alone.
+
+        Raises:
+            ValueError: when there is none, or something in it cannot be made again.
+        """
+        place = fetch(str(name), revision=revision, token=token)
+        file = place / ALONE if (place / ALONE).is_file() else place
+        module = StreamModule.load_from_checkpoint(file, trust=trust)
+        module.eval()
+        read = {"reader": module.taught.get("reader")}
+        limits = limits_of(file, read, "runs", trust, "give trust=True if you trust its author")
+        return cls(module, limits=limits, name=place.stem)
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def adapt(self, support: Mapping[str, Items]) -> Fitted:
+        """Learn classes from a few examples of each; the model itself does not change.
+
+        Args:
+            support: for each class its examples: files of images, texts or tensors ``(*X,)``.
+
+        Raises:
+            ValueError: when it learns nothing from a support set, an example cannot be read, or the classes are not
+                those that it must have.
+        """
+        if not self.needs_support:
+            raise ValueError(
+                "the model was trained on labelled examples and learns nothing from a support set: leave the support "
+                "set out, or choose a model of few-shot tasks"
+            )
+        given = {str(name): items for name, items in support.items()}
+        names = self._check_classes(list(given))
+        parts = [self.inputs(given[name], f"the class {name!r}") for name in names]
+        x = torch.cat(parts)
+        y = torch.arange(len(names)).repeat_interleave(torch.tensor([len(part) for part in parts]))
+        return self.fit_tensors(x, y, names)
+
+    def fit_tensors(self, x: Tensor, y: Tensor, names: Sequence[str]) -> Fitted:
+        """Learn from a support set that is read already.
+
+        Args:
+            x: ``(S, *X)`` as the network takes it.
+            y: ``(S,)`` the place of each example's class among the names.
+            names: of the classes.
+        """
+        fitted = Fitted(self.module, self.inputs, names, experiences=self._record.learnt_experiences, support=(x, y))
+        if len(names) != self._record.n_way:
+            self._check_ways(fitted, x)
+        return fitted
+
+    def predict(self, queries: Items) -> Answers:
+        """Answer among the classes that were taught.
+
+        Args:
+            queries: files of images, texts or tensors: one, several, or ``(M, *X)``.
+
+        Raises:
+            ValueError: when it answers from a support set, or a query cannot be read.
+        """
+        return self.knowing().predict(queries)
+
+    def knowing(self) -> Fitted:
+        """Return what answers among the classes that were taught, without a support set.
+
+        Raises:
+            ValueError: when it answers from a support set.
+        """
+        if self.needs_support:
+            raise ValueError(
+                "the model learns from a support set: give it some examples of each class, by "
+                "model.adapt({'class': [files]}) or --support"
+            )
+        numbers, names = self._record.learnt_classes, self._record.learnt_experiences
+        return Fitted(self.module, self.inputs, self.classes, experiences=names, numbers=numbers)
+
+    def _check_classes(self, names: Sequence[str]) -> list[str]:
+        fixed = self.fixed_classes
+        if fixed is None:
+            if len(names) < 2:
+                raise ValueError(f"the support set has {len(names)} classes: give examples of two at least")
+            return list(names)
+        if unknown := [name for name in names if name not in fixed]:
+            raise ValueError(
+                f"the support set has the class {unknown[0]!r}, and the model was taught {', '.join(fixed)} alone: "
+                "rename it, or leave it out"
+            )
+        if missing := [name for name in fixed if name not in names]:
+            raise ValueError(f"the support set has no example of {', '.join(missing)}: add one of each class at least")
+        return list(fixed)
+
+    def _check_ways(self, fitted: Fitted, x: Tensor) -> None:
+        """Refuse a number of classes that the learner's network has no outputs for, before all queries are read."""
+        try:
+            fitted.predict(x[:2])
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"the support set has {len(fitted.classes)} classes, and {type(self.module.learner).__name__} was "
+                f"trained on tasks of {self._record.n_way}, for which its network has outputs: give so many"
+            ) from error

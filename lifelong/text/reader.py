@@ -1,0 +1,41 @@
+"""The reader of texts: encoded as a source has encoded its own.
+
+Shapes: ``M`` texts, ``*X`` one text as a network takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lifelong.data.reader import Reader
+from lifelong.text.encoding import TextEncoding
+
+
+class TextReader(Reader):
+    """Read texts by an encoding.
+
+    Args:
+        encoding: what a network sees of a text.
+
+    Raises:
+        ValueError: when a text is empty.
+
+    Example:
+        >>> from lifelong.text import HashedWords
+        >>> TextReader(HashedWords(max_length=4)).read(["so good"]).shape
+        torch.Size([1, 4])
+    """
+
+    kind = "texts"
+
+    def __init__(self, encoding: TextEncoding) -> None:
+        self.encoding = encoding
+
+    def read(self, items: Sequence[str]) -> Tensor:
+        """Return the texts as ``(M, *X)``."""
+        for number, text in enumerate(items):
+            if not text.strip():
+                raise ValueError(f"text {number} (counted from 0) is empty: fill it, or leave it out")
+        return self.encoding.encode(items)

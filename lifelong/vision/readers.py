@@ -1,0 +1,63 @@
+"""Readers of photos: as pixels, and as the features of a frozen network.
+
+Shapes: ``M`` photos of ``C`` channels, ``H`` rows and ``W`` columns, ``D`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from lifelong.data.reader import Reader
+from lifelong.vision.decoding import decode_images
+from lifelong.vision.frozen_encoder import FrozenEncoder
+
+
+class ImageReader(Reader):
+    """Read files of images as :func:`~lifelong.vision.decoding.decode_images` does: upright squares of one size.
+
+    Args:
+        image_size: height and width in pixels.
+        channels: 1 for grey, 3 for colour.
+        inverted: white paper is 0 and black ink 255, as in data sets of drawings.
+
+    Example:
+        >>> ImageReader(image_size=28, channels=1).kind
+        'images'
+    """
+
+    kind = "images"
+
+    def __init__(self, *, image_size: int, channels: Literal[1, 3], inverted: bool = False) -> None:
+        self.image_size, self.channels, self.inverted = image_size, channels, inverted
+
+    def read(self, items: Sequence[str]) -> Tensor:
+        """Return the files as ``(M, C, H, W)``, uint8."""
+        pixels = decode_images([Path(item) for item in items], self.image_size, self.channels)
+        return 255 - pixels if self.inverted else pixels
+
+
+class EncodedReader(Reader):
+    """Read files of images as the features of a frozen network.
+
+    Args:
+        reader: reads the images.
+        encoder: computes the features.
+
+    Example:
+        >>> from torch import nn
+        >>> EncodedReader(ImageReader(image_size=8, channels=1), encoder=FrozenEncoder(network=nn.Flatten())).kind
+        'images'
+    """
+
+    kind = "images"
+
+    def __init__(self, reader: Reader, *, encoder: FrozenEncoder) -> None:
+        self.reader, self.encoder = reader, encoder
+
+    def read(self, items: Sequence[str]) -> Tensor:
+        """Return the files as ``(M, D)``."""
+        return self.encoder.encode(self.reader.read(items))
