@@ -13,6 +13,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lifelong.cli.drive import drive, drive_parser
 from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
@@ -38,14 +39,14 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command line; a person's mistake is one sentence, exit code 1 (or 2 for the options themselves)."""
     command, *rest = list(sys.argv[1:] if args is None else args) or [""]
     try:
-        if command not in COMMANDS:
+        if command not in (*COMMANDS, "drive"):
             raise ValueError(
-                f"there is no command {command or '(none was given)'}: give one of {', '.join(COMMANDS)}; "
+                f"there is no command {command or '(none was given)'}: give one of {', '.join(COMMANDS)}, drive; "
                 "python -m lifelong --help says what each does"
             )
         run(command, rest)
     except ArgumentError as error:
-        print(f"error: {option_sentence(str(error))}", file=sys.stderr)
+        print(f"error: {option_sentence(str(error), command)}", file=sys.stderr)
         sys.exit(2)
     except RecursionError as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
@@ -71,6 +72,10 @@ def run(command: str, args: Sequence[str]) -> None:
         ValueError: when a setting is wrong.
     """
     plugins.load()
+    if command == "drive":
+        with in_one_sentence():
+            drive(args)
+        return
     checkpoint = None if command == "extend" else _checkpoint(args)
     saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
     with _limits(args, saved), in_one_sentence():
@@ -139,20 +144,26 @@ def _limits(args: Sequence[str], saved: Path | None) -> AbstractContextManager[N
     return limits_of(saved, config, root, "--trust" in args, way_out, [*args, *texts])()
 
 
-def option_sentence(message: str) -> str:
+def option_sentence(message: str, command: str = "fit") -> str:
     """Return what the parser found, without its listing of everything that it tried.
+
+    Args:
+        message: of the parser.
+        command: whose options they are.
 
     Example:
         >>> option_sentence("Unrecognized arguments: --xyzzy")
         'there is no option --xyzzy; python -m lifelong fit --help lists every option'
     """
-    options = make_parser("fit").get_defaults().keys()
+    command = command if command == "drive" else "fit"  # all others have the same options
+    options = (drive_parser() if command == "drive" else make_parser("fit")).get_defaults().keys()
     answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
+    listing = f"python -m lifelong {command} --help lists every option"
     if answer is not None:
-        return f"{answer} python -m lifelong fit --help lists every option"
+        return f"{answer} {listing}"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
-    return f"{' '.join(kept)}; python -m lifelong fit --help lists every option"
+    return f"{' '.join(kept)}; {listing}"
 
 
 def sentence(error: BaseException) -> str:
