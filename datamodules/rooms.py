@@ -85,7 +85,7 @@ class Rooms(Dynamics):
             segment_length=segment_length,
             told=told,
             seed=seed,
-            planner=planner or MPPI(n_candidates=128, horizon=15, deviation=0.7, correlation=0.7),
+            planner=planner or MPPI(n_candidates=64, horizon=12, deviation=0.7, correlation=0.7),
             adapt_every=adapt_every,
             model=model,
         )
@@ -121,7 +121,13 @@ class Rooms(Dynamics):
         ]
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """Make ``n`` robots of a domain, each in a room of its own; the first are the same however many there are."""
+        """Make ``n`` robots of a domain, each in a room of its own; the first are the same however many there are.
+
+        Raises:
+            ValueError: when there is no such domain.
+        """
+        if not 0 <= domain < len(self.rooms):
+            raise ValueError(f"Rooms has {len(self.rooms)} domains, counted from 0, and no domain {domain}")
         return [self._robot_in_room(self.families[domain], self.rooms[domain], rng) for _ in range(n)]
 
     def _robot_in_room(self, family: str, room: str, rng: np.random.Generator) -> RoomSimulation:

@@ -7,6 +7,7 @@ left and of the right wheel) in metres, radians and seconds.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ class CarSimulation(MuJoCoSimulation):
         self.car = car
         model.geom("goal").size[0] = car.tolerance
         self._qpos, self._qvel = self.data.qpos, self.data.qvel
-        self._upright, self._scratch = float(self._qpos[2]), mujoco.MjData(model)
+        self._scratch = mujoco.MjData(model)
         self._rollout = imported("mujoco.rollout", "Car").rollout
         self.reset(rng)
 
@@ -222,11 +223,18 @@ class CarSimulation(MuJoCoSimulation):
         """Return position, heading and speeds of the car and its wheels."""
         return _states(self._qpos[None], self._qvel[None])[0]
 
+    @cached_property
+    def _resting_height(self) -> float:
+        """The height at which the car rests on its wheels, which are a little soft."""
+        data = self.mujoco.MjData(self.model)
+        self.mujoco.mj_step(self.model, data, nstep=50)
+        return float(data.qpos[2])
+
     def follow(self, state: Array, action: Array) -> Array:
         """Return the states ``(N, 8)`` that follow others by actions ``(N, 2)``, whatever the car does itself."""
         physics = np.zeros((len(state), 1 + self.model.nq + self.model.nv))  # the time, positions, velocities
         heading, (cos, sin) = state[:, 2], (np.cos(state[:, 2]), np.sin(state[:, 2]))
-        physics[:, 1:3], physics[:, 3] = state[:, :2], self._upright
+        physics[:, 1:3], physics[:, 3] = state[:, :2], self._resting_height
         physics[:, 4], physics[:, 7] = np.cos(heading / 2), np.sin(heading / 2)
         speeds = physics[:, 1 + self.model.nq :]
         speeds[:, 0] = cos * state[:, 3] - sin * state[:, 4]

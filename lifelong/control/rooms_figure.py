@@ -82,7 +82,8 @@ def _look(obstacle: Obstacle) -> dict[str, Any]:
 
 def _draw_way(axes: Axes, drive: Drive, number: int, colour: str, style: str) -> None:
     assert drive.positions is not None, "robots in rooms have positions"
-    way = drive.positions[number] + np.array(drive.rooms[number].start)
+    places = drive.positions[number]
+    way = places - places[0] + np.array(drive.rooms[number].start)
     axes.plot(way[:, 0], way[:, 1], style, color=colour, linewidth=1.4, gid="way")
     if drive.scores[number] < 1:
         last = way[np.isfinite(way).all(axis=-1)][-1]

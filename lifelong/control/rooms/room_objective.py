@@ -24,8 +24,11 @@ MARGIN = 0.06
 """Metres beside the robot's disc that are to stay free: half a cell, and what a model errs."""
 COMFORT = 0.5
 """Metres of clearance from which on nothing is gained."""
-TOUCH = 5.0
+TOUCH = 15.0
 """What a step costs in which the disc touches something, in metres of way; less the less of its margin is touched."""
+
+INSIDE = 0.06
+"""Metres of clearance below which the middle of the robot would be inside of something, whatever a map errs."""
 
 
 class RoomObjective:
@@ -33,7 +36,8 @@ class RoomObjective:
 
     ``cost(s) = way(p) + TOUCH · min(max(1 − (c(p) − radius) / MARGIN, 0), 1)`` at the position ``p`` of a state, with
     the clearance ``c`` and the length of the way to the goal from the map; see
-    :class:`~lifelong.control.rooms.way.WayFinder`.
+    :class:`~lifelong.control.rooms.way.WayFinder`. Where ``c < INSIDE`` the cost is infinite: no plan goes through a wall,
+    however long the way round it is.
 
     Args:
         simulations: the ``R`` robots in their rooms.
@@ -54,7 +58,6 @@ class RoomObjective:
         self._given_maps: dict[int, tuple[bytes, Cells]] = {}
         self._known: list[Cells | None] = [None] * len(simulations)
         self._fields = torch.zeros(len(simulations), 2, *shape)
-        self._starts = torch.tensor(np.array([s.room.start for s in simulations]), dtype=torch.float32)
 
     def __call__(self, state: Tensor, goal: Tensor) -> Cost:
         """Return the cost of one step, from what is known of the rooms by now.
@@ -66,13 +69,15 @@ class RoomObjective:
         for number, simulation in enumerate(self.simulations):
             if not simulation.is_over:
                 self._look(number, simulation)
-        fields, starts = self._fields.to(state.device), self._starts.to(state.device)[:, None]
+        fields = self._fields.to(state.device)
+        offsets = torch.from_numpy(np.stack([s.offset for s in self.simulations])[:, None]).to(state)
 
         def cost(following: Tensor, action: Tensor) -> Tensor:
             moved = self.robot.positions(following)
             assert moved is not None, "robots in rooms have positions"
-            way, clearance = at(fields, starts + moved).unbind(1)
-            return way + TOUCH * (1 - (clearance - self.robot.radius) / MARGIN).clamp(0, 1)
+            way, clearance = at(fields, moved + offsets).unbind(1)
+            touched = way + TOUCH * (1 - (clearance - self.robot.radius) / MARGIN).clamp(0, 1)
+            return torch.where(clearance < INSIDE, torch.inf, touched)
 
         return cost
 

@@ -25,13 +25,13 @@ class RoomSimulation(Simulation):
 
     The robot counts as a disc of its ``radius``. A room has no effect on how it moves: the episode is over, and lost,
     once the disc touches an obstacle or a wall. It is won once the robot is within ``tolerance`` of the goal, and lost
-    when its time is up. State and goal are those of the robot, with its start at the origin.
+    when its time is up. State and goal are in the robot's own coordinates, whatever its position after a reset.
 
     Measures: ``success``; ``collided``; ``seconds`` until the goal, only where it was reached; ``metres`` driven.
 
     Args:
-        robot: describes the robot; its positions are in metres from where it starts.
-        simulation: of one such robot, at the origin after a reset.
+        robot: describes the robot; its positions are in metres.
+        simulation: of one such robot.
         room: where it drives.
         tolerance: metres.
 
@@ -52,10 +52,7 @@ class RoomSimulation(Simulation):
     @property
     def position(self) -> Points:
         """Return the robot's (x, y) in the room."""
-        moved = self.robot.positions(torch.from_numpy(np.asarray(self.inner.state)))
-        if moved is None:
-            raise ValueError(f"{self.robot.name} has no position in a plane, so it cannot drive in a room")
-        place: Points = np.array(self.room.start) + moved.double().numpy()
+        place: Points = self._own_position() + self.offset
         return place
 
     @property
@@ -115,11 +112,19 @@ class RoomSimulation(Simulation):
     def _begin(self) -> None:
         self._n_steps, self._metres, self.collided, self.reached = 0, 0.0, False, False
         self.present = self.room.present(0)
-        self.goal = (np.array(self.room.goal) - np.array(self.room.start)).astype(np.float32)
+        self.offset: Points = np.array(self.room.start) - self._own_position()
+        """What is added to the robot's own positions to have those in the room, ``(2,)``."""
+        self.goal = (np.array(self.room.goal) - self.offset).astype(np.float32)
         self._places = [self.position]
         self.state = self.inner.state
         if self.is_in_room:
             self._visit()
+
+    def _own_position(self) -> Points:
+        place = self.robot.positions(torch.from_numpy(np.asarray(self.inner.state)))
+        if place is None:
+            raise ValueError(f"{self.robot.name} has no position in a plane, so it cannot drive in a room")
+        return place.double().numpy()  # type: ignore[no-any-return]
 
     def _follow_room(self) -> None:
         due = self.room.present(self.seconds)
