@@ -221,7 +221,8 @@ class CarSimulation(MuJoCoSimulation):
 
     def observe(self) -> Array:
         """Return position, heading and speeds of the car and its wheels."""
-        return _states(self._qpos[None], self._qvel[None])[0]
+        state: Array = _states(self._qpos[None], self._qvel[None])[0]
+        return state
 
     @cached_property
     def _resting_height(self) -> float:

@@ -66,5 +66,5 @@ def plan_view(
     if len(places) > 1:
         pen.line([pixel(x, y) for x, y in places.tolist()], fill=INK["way"], width=3)
     size_of_robot = max(radius, 0.05)
-    pen.ellipse(box(*here.tolist(), size_of_robot, size_of_robot), fill=INK["robot"])
+    pen.ellipse(box(float(here[0]), float(here[1]), size_of_robot, size_of_robot), fill=INK["robot"])
     return np.asarray(image)

@@ -36,8 +36,8 @@ class RoomObjective:
 
     ``cost(s) = way(p) + TOUCH · min(max(1 − (c(p) − radius) / MARGIN, 0), 1)`` at the position ``p`` of a state, with
     the clearance ``c`` and the length of the way to the goal from the map; see
-    :class:`~lifelong.control.rooms.way.WayFinder`. Where ``c < INSIDE`` the cost is infinite: no plan goes through a wall,
-    however long the way round it is.
+    :class:`~lifelong.control.rooms.way.WayFinder`. Where ``c < INSIDE`` the cost is infinite: no plan goes through a
+    wall, however long the way round it is.
 
     Args:
         simulations: the ``R`` robots in their rooms.

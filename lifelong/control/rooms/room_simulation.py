@@ -124,7 +124,7 @@ class RoomSimulation(Simulation):
         place = self.robot.positions(torch.from_numpy(np.asarray(self.inner.state)))
         if place is None:
             raise ValueError(f"{self.robot.name} has no position in a plane, so it cannot drive in a room")
-        return place.double().numpy()  # type: ignore[no-any-return]
+        return place.double().numpy()
 
     def _follow_room(self) -> None:
         due = self.room.present(self.seconds)

@@ -26,24 +26,25 @@ def clearances(occupied: Cells) -> NDArray[np.float32]:
     Example:
         >>> row = np.zeros((9, 9), dtype=bool)
         >>> row[:, 8] = True
-        >>> clearances(row)[4].round(2).tolist()
-        [0.05, 0.15, 0.25, 0.35, 0.35, 0.25, 0.15, 0.05, 0.0]
+        >>> (100 * clearances(row)[4]).round().tolist()
+        [5.0, 15.0, 25.0, 35.0, 35.0, 25.0, 15.0, 5.0, 0.0]
     """
     transform = imported("scipy.ndimage", "a robot in a room").distance_transform_edt
     padded = np.pad(~occupied, 1)
     metres = transform(padded)[1:-1, 1:-1] * CELL - CELL / 2
-    return np.maximum(metres, 0).astype(np.float32)
+    free: NDArray[np.float32] = np.maximum(metres, 0).astype(np.float32)
+    return free
 
 
 class WayFinder:
     """Find the shortest ways to a goal on a grid of one shape.
 
     The length of a way counts metres times ``1 + NARROW · (1 − c / c₀)²`` where the clearance ``c`` is below
-    ``c₀ = comfort``, and times ``BLOCKED`` where it is below ``radius``.
+    ``c₀ = comfort``, and times ``BLOCKED`` where it is at most ``radius``.
 
     Args:
         shape: ``(H, W)``.
-        radius: of the robot in metres.
+        radius: of the robot in metres; a knight's move would pass walls of one cell by a robot without any.
         comfort: clearance in metres from which on nothing is gained.
 
     Reference:
@@ -52,8 +53,8 @@ class WayFinder:
     Example:
         >>> walls = np.zeros((20, 20), dtype=bool)
         >>> walls[:15, 10] = True
-        >>> metres = WayFinder((20, 20), radius=0.0, comfort=0.05).metres(clearances(walls), np.array([1.55, 0.25]))
-        >>> bool(1.5 < metres[2, 5] / 1.0 < 3.2), bool(metres[2, 15] < 0.1)
+        >>> metres = WayFinder((20, 20), radius=0.1, comfort=0.2).metres(clearances(walls), np.array([1.55, 0.25]))
+        >>> bool(2.5 < metres[2, 5] < 5), bool(metres[2, 15] < 0.1)
         (True, True)
     """
 
@@ -79,7 +80,7 @@ class WayFinder:
         sparse = imported("scipy.sparse", "a robot in a room")
         graphs = imported("scipy.sparse.csgraph", "a robot in a room")
         crowded = np.maximum(1 - clearance / self.comfort, 0)
-        counts = np.where(clearance < self.radius, BLOCKED, 1 + NARROW * crowded**2).ravel()
+        counts = np.where(clearance <= self.radius, BLOCKED, 1 + NARROW * crowded**2).ravel()
         first, second = self._edges
         weights = self._lengths * np.maximum(counts[first], counts[second])
         graph = sparse.csr_matrix((weights, (first, second)), shape=(counts.size, counts.size))

@@ -35,4 +35,4 @@ def test_a_way_goes_round_what_the_robot_does_not_fit_through() -> None:
 def test_a_narrow_way_counts_more() -> None:
     finder = WayFinder((40, 60), radius=0.0, comfort=0.5)
     near, far = (finder.metres(clearances(FREE), np.array([5.05, y])) for y in (0.05, 2.05))
-    assert near[0, 30] > 2 * far[20, 30]
+    assert near[0, 30] > 1.5 * far[20, 30]  # though it leaves the wall on the way
