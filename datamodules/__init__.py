@@ -16,6 +16,7 @@ from datamodules.meta_world import MetaWorld
 from datamodules.mnist import MNIST, FashionMNIST
 from datamodules.omniglot import Omniglot
 from datamodules.permuted import Permuted
+from datamodules.rooms import Rooms
 from datamodules.rotated import Rotated
 from datamodules.semeval2017 import SemEval2017
 from datamodules.sentfin import SEntFiN
@@ -41,6 +42,7 @@ __all__ = [
     "MetaWorld",
     "Omniglot",
     "Permuted",
+    "Rooms",
     "Rotated",
     "SEntFiN",
     "SemEval2017",

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from datamodules._arrays import load_arrays, save_arrays
 from lifelong.control.control_source import ControlSource
-from lifelong.control.model_predictive import ModelPredictive
+from lifelong.control.model_predictive import Model, ModelPredictive
 from lifelong.control.planner import Planner
 from lifelong.control.robot import Robot
 from lifelong.control.simulation import Array, Simulation
@@ -143,6 +143,7 @@ class Dynamics(ControlSource):
         seed: of robots and their excitation; together with a family and a robot's number it decides all of them.
         planner: of the controller; None is MPPI with its defaults.
         adapt_every: the controller adapts anew every so many control steps; None adapts once, to a calibration.
+        model: what the controller's planner follows: ``learnt``, or ``true``, the simulation itself, for comparison.
 
     Raises:
         ValueError: when a number or a family is wrong and, once data are needed, when the extra is missing, a
@@ -170,6 +171,7 @@ class Dynamics(ControlSource):
         seed: int = 0,
         planner: Planner | None = None,
         adapt_every: int | None = None,
+        model: Model = "learnt",
     ) -> None:
         for name, value in (("n_robots", n_robots), ("n_segments", n_segments), ("segment_length", segment_length)):
             check_number(f"Dynamics' {name}", value, least=1, whole=True)
@@ -186,7 +188,7 @@ class Dynamics(ControlSource):
             robot.draw(family, np.random.default_rng(0))  # refuses an unknown family
         self.n_robots, self.n_segments, self.segment_length = n_robots, n_segments, segment_length
         self.told, self.seed = told, seed
-        self.planner, self.adapt_every = planner, adapt_every
+        self.planner, self.adapt_every, self.model = planner, adapt_every, model
 
     @cached_property
     def space(self) -> DynamicsSpace:
@@ -202,11 +204,11 @@ class Dynamics(ControlSource):
     @property
     def controller(self) -> ModelPredictive:
         """Return a controller that plans with the adapted model."""
-        return ModelPredictive(self.space, planner=self.planner, adapt_every=self.adapt_every)
+        return ModelPredictive(self.space, planner=self.planner, adapt_every=self.adapt_every, model=self.model)
 
     def domains(self) -> list[Domain]:
         """Return one domain per family; the class index of a transition is its segment."""
-        return [self._domain(family) for family in self.families]
+        return [self._domain(family, family, self.seed) for family in self.families]
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
         """Make ``n`` robots of a family, drawn by the generator and thus others than those of the data."""
@@ -215,20 +217,21 @@ class Dynamics(ControlSource):
         robots = [self.robot.draw(self.families[domain], rng) for _ in range(n)]
         return [self.robot.simulation(dynamics, rng) for dynamics in robots]
 
-    def _domain(self, family: str) -> Domain:
-        settings = (self.n_robots, self.n_segments, self.segment_length, self.seed)
+    def _domain(self, family: str, name: str, seed: int) -> Domain:
+        """Return the transitions of a family's robots, which the seed decides, under a name."""
+        settings = (self.n_robots, self.n_segments, self.segment_length, seed)
         seen, change, parameters = _transitions(self.robot, collect(self.robot, family, *settings))
         x = (seen - self.space.mean) / self.space.deviation
         x = torch.cat([x, parameters] if self.told else [x], dim=-1).clamp(-BOUND, BOUND)
         n_segments = self.n_robots * self.n_segments
         return Domain(
-            family,
+            name,
             x,
             np.repeat(np.arange(n_segments), self.segment_length),
             [f"robot {i // self.n_segments + 1}, segment {i % self.n_segments + 1}" for i in range(n_segments)],
             targets=self.space.target(change),
             siblings=self.n_segments,
-            origin=f"{self.robot.name}: {family}",
+            origin=f"{self.robot.name}: {name}",
             ordered=True,
         )
 

@@ -35,6 +35,8 @@ SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
 SLIDER += ["--data.sources.n_robots=10", "--data.sources.segment_length=12", "--data.n_shot=4", "--data.n_query=2"]
+POINT = ["--data.sources.robot=tests.control.rooms.points_in_rooms.WidePoint", "--data.sources.families=[nominal]"]
+POINT += ["--model.network.n_inputs=4", "--model.network.n_outputs=2", "--data.sources.seconds=0.3"]
 CHANGES = {
     "default": [*SHAPE, "--model.network.n_filters=4"],
     "my_photos": [*SHAPE, "--data.eval_n_shot=2", "--data.sources.root=photos", "--model.network.n_filters=4"],
@@ -77,6 +79,7 @@ CHANGES = {
     "robot_car": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
     "robot_cheetah": [*SLIDER, "--data.sources.robot=tests.robots.Slider", "--trainer.callbacks.n_robots=2"],
     "robot_reacher": [*SLIDER, "--data.sources.families=[nominal]", "--trainer.callbacks.n_robots=2"],
+    "robot_rooms": [*SLIDER, *POINT, "--trainer.callbacks.n_robots=2"],
     "robot_stream": [*SLIDER, "--trainer.callbacks.n_robots=2"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }

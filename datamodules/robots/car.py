@@ -7,11 +7,13 @@ left and of the right wheel) in metres, radians and seconds.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family
@@ -40,6 +42,7 @@ FAMILIES: dict[str, dict[str, tuple[float, float]]] = {
     "slope": {"slope": (6.0, 10.0)},
 }
 ANY = "any"
+CHANGED = "changed"
 
 
 class Car(Robot):
@@ -48,7 +51,8 @@ class Car(Robot):
     Its dynamics: ``left`` and ``right``, the gain of each motor, negative where it is reversed; ``friction`` of the
     tyres; ``payload`` in kilograms; ``slope`` in degrees, falling towards ``downhill`` in radians. Each robot draws
     them from its family's ranges. The family ``any`` (which a stream has only where it is asked for) draws motors of
-    either sign, any friction from ice to rubber, payload and slope, so that it covers the others.
+    either sign, any friction from ice to rubber, payload and slope, so that it covers the others; ``changed`` draws
+    motors, friction and payload likewise, each so that the car can still go everywhere, on level ground.
 
     A goal counts as reached within ``tolerance``, and the next one appears at once. Measures: ``success``, whether at
     least one goal was reached in the episode; ``goals_per_10_s``; ``distance`` to the goal at the end in metres.
@@ -76,6 +80,7 @@ class Car(Robot):
     families = tuple(FAMILIES)
     parameters = ("left", "right", "log friction", "payload", "slope x", "slope y")
     seconds_per_step = 0.1
+    radius = 0.18
     # A car that grips does not move sideways, so that speeds share the scale of the forward one.
     feature_units = ("cos", "sin", "m/s", "m/s", "yaw rate", "wheel", "wheel")
     change_units = ("m", "m", "turn", "m/s", "m/s", "yaw rate", "wheel", "wheel")
@@ -101,7 +106,7 @@ class Car(Robot):
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
         """Draw gains, friction, payload and slope of one car."""
-        check_family("Car", family, (*self.families, ANY))
+        check_family("Car", family, (*self.families, ANY, CHANGED))
         downhill = rng.uniform(-math.pi, math.pi)
         if family == ANY:
             signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.4, 1.1, size=2)
@@ -109,6 +114,11 @@ class Car(Robot):
             drawn["friction"] = math.exp(rng.uniform(math.log(0.06), 0.0))
             steepest = 10 * min(1, drawn["friction"] / 0.5)  # a car must not slide away whatever it does
             drawn |= {"payload": rng.uniform(0, 4), "slope": rng.uniform(0, steepest)}
+        elif family == CHANGED:
+            signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.5, 1.1, size=2)
+            drawn = {"left": signs[0] * gains[0], "right": signs[1] * gains[1]}
+            drawn["friction"] = math.exp(rng.uniform(math.log(0.12), 0.0))
+            drawn |= {"payload": rng.uniform(0, 4), "slope": rng.uniform(0, 1)}
         else:
             drawn = {name: rng.uniform(*limits) for name, limits in (NOMINAL | FAMILIES[family]).items()}
         return {name: float(value) for name, value in (drawn | {"downhill": downhill}).items()}
@@ -186,6 +196,8 @@ class CarSimulation(MuJoCoSimulation):
         self.car = car
         model.geom("goal").size[0] = car.tolerance
         self._qpos, self._qvel = self.data.qpos, self.data.qvel
+        self._scratch = mujoco.MjData(model)
+        self._rollout = imported("mujoco.rollout", "Car").rollout
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -209,11 +221,29 @@ class CarSimulation(MuJoCoSimulation):
 
     def observe(self) -> Array:
         """Return position, heading and speeds of the car and its wheels."""
-        x, y, _, w, i, j, k = self._qpos[:7].tolist()
-        vx, vy, _, _, _, yaw, left, right = self._qvel[:8].tolist()
-        heading = math.atan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
-        cos, sin = math.cos(heading), math.sin(heading)
-        return np.array([x, y, heading, cos * vx + sin * vy, cos * vy - sin * vx, yaw, left, right], dtype=np.float32)
+        state: Array = _states(self._qpos[None], self._qvel[None])[0]
+        return state
+
+    @cached_property
+    def _resting_height(self) -> float:
+        """The height at which the car rests on its wheels, which are a little soft."""
+        data = self.mujoco.MjData(self.model)
+        self.mujoco.mj_step(self.model, data, nstep=50)
+        return float(data.qpos[2])
+
+    def follow(self, state: Array, action: Array) -> Array:
+        """Return the states ``(N, 8)`` that follow others by actions ``(N, 2)``, whatever the car does itself."""
+        physics = np.zeros((len(state), 1 + self.model.nq + self.model.nv))  # the time, positions, velocities
+        heading, (cos, sin) = state[:, 2], (np.cos(state[:, 2]), np.sin(state[:, 2]))
+        physics[:, 1:3], physics[:, 3] = state[:, :2], self._resting_height
+        physics[:, 4], physics[:, 7] = np.cos(heading / 2), np.sin(heading / 2)
+        speeds = physics[:, 1 + self.model.nq :]
+        speeds[:, 0] = cos * state[:, 3] - sin * state[:, 4]
+        speeds[:, 1] = sin * state[:, 3] + cos * state[:, 4]
+        speeds[:, 5:8] = state[:, 5:8]
+        controls = np.repeat(action.clip(-1, 1)[:, None].astype(np.float64), self.n_substeps, axis=1)
+        states, _ = self._rollout(self.model, self._scratch, physics, controls)
+        return _states(states[:, -1, 1 : 1 + self.model.nq], states[:, -1, 1 + self.model.nq :])
 
     def measures(self) -> dict[str, float]:
         """Return success, goals per 10 s, and the distance to the goal."""
@@ -241,6 +271,15 @@ class CarSimulation(MuJoCoSimulation):
             [distance * math.cos(direction), distance * math.sin(direction)], dtype=np.float32
         )
         self.data.mocap_pos[0, :2] = self.goal
+
+
+def _states(positions: NDArray[np.float64], velocities: NDArray[np.float64]) -> Array:
+    """Return states ``(N, 8)`` of MuJoCo's positions ``(N, 9)`` and velocities ``(N, 8)``."""
+    x, y, _, w, i, j, k = positions[:, :7].T
+    heading = np.arctan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
+    (cos, sin), (vx, vy) = (np.cos(heading), np.sin(heading)), velocities[:, :2].T
+    columns = (x, y, heading, cos * vx + sin * vy, cos * vy - sin * vx, *velocities[:, 5:8].T)
+    return np.stack(columns, axis=-1).astype(np.float32)
 
 
 def _set_dynamics(model: Any, dynamics: Dynamics) -> None:

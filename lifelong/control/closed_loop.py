@@ -18,7 +18,7 @@ from lifelong.control.closed_loop_files import ClosedLoopFiles
 from lifelong.control.closed_loop_result import ClosedLoopMatrix, ClosedLoopResult, measured_intervals
 from lifelong.control.closed_loop_table import closed_loop_table
 from lifelong.control.drive import Drive
-from lifelong.control.robot_domains import RobotDomains
+from lifelong.control.robot_domains import RobotDomains, check_answers
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import tables
@@ -93,12 +93,7 @@ class ClosedLoop(AfterEvaluation, Recorded):
         if stage == "predict":
             return
         robots = self._robots(trainer)
-        for strategy in stream_module(trainer).strategies:
-            if strategy.responds("tasks"):
-                raise ValueError(
-                    f"{type(strategy).__name__} answers whole tasks in the learner's place, which a controller cannot "
-                    "ask for at every step: leave ClosedLoop out, or the strategy"
-                )
+        check_answers(stream_module(trainer).strategies)
         robots.check_support_sizes(robots.support_sizes(self.support_sizes))
 
     def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:

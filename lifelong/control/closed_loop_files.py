@@ -12,6 +12,7 @@ from lifelong.control.closed_loop_result import ClosedLoopResult
 from lifelong.control.drive import Drive
 from lifelong.control.figures import score_figure, support_curve_figure, trajectories_figure
 from lifelong.control.film import film_suffix, side_by_side, write_film
+from lifelong.control.rooms_figure import rooms_figure
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.plots import save_figure
 from lifelong.utilities.files import write_whole
@@ -34,7 +35,7 @@ class ClosedLoopFiles:
     def write_pictures(
         self, data: StreamDataModule, before: Sequence[Drive | None], after: Sequence[Drive]
     ) -> list[str]:
-        """Write the heat map, and trajectories and support curve where there are any; return the files' names.
+        """Write the heat map, and where there are any trajectories, rooms and support curve; return the files' names.
 
         Args:
             data: the stream.
@@ -45,8 +46,11 @@ class ClosedLoopFiles:
         figures = {"closed_loop": score_figure(result, data, title=self.title)}
         drives = zip(result.domains, before, after, strict=True)
         drawable = [(name, first, second) for name, first, second in drives if second.positions is not None]
-        if drawable:
-            figures["trajectories"] = trajectories_figure(drawable, title=f"{self.title}: {part} robots")
+        in_rooms, on_open_ground = ([d for d in drawable if bool(d[2].rooms) is inside] for inside in (True, False))
+        if in_rooms:
+            figures["rooms"] = rooms_figure(in_rooms, title=f"{self.title}: {part} robots")
+        if on_open_ground:
+            figures["trajectories"] = trajectories_figure(on_open_ground, title=f"{self.title}: {part} robots")
         if result.support_curve is not None:
             figures["support_curve"] = support_curve_figure(
                 result.support_curve, result.domains, title=f"{self.title}: model error on {part} windows"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 
 from lifelong.control.simulation import Array, Simulation
 from lifelong.utilities.progress_bar import show_progress
+
+if TYPE_CHECKING:
+    from lifelong.control.rooms.room import Room
 
 Frames = list[NDArray[np.uint8]]
 Policy = Callable[[Tensor, Tensor], Tensor]
@@ -30,10 +34,11 @@ class Drive:
         states: ``(R, T + 1, S)``, NaN after the end of an episode.
         actions: ``(R, T, A)``, NaN after the end.
         goals: ``(R, T + 1, G)``, NaN after the end.
-        failures: why the robots failed whose simulation became unstable, one sentence each.
+        failures: why robots failed whose simulation became unstable or says how it was lost, one sentence each.
         frames: pictures ``(height, width, 3)`` of the first robot, one more than it made steps; empty if not filmed.
         positions: ``(R, T + 1, 2)``, or None where a robot has none that could be drawn.
         seconds_per_step: of a control step.
+        rooms: that they drove in, one each; empty on open ground.
     """
 
     measures: dict[str, NDArray[np.float64]]
@@ -44,6 +49,7 @@ class Drive:
     frames: Frames = field(default_factory=list)
     positions: Array | None = None
     seconds_per_step: float = 0.1
+    rooms: tuple[Room, ...] = ()
 
     @property
     def score_name(self) -> str:
@@ -137,6 +143,10 @@ class _RobotEpisode:
         self.state, self.goal = self.simulation.state, self.simulation.goal
         self.actions[number], self.states[number + 1], self.goals[number + 1] = action, self.state, self.goal
 
+    @property
+    def failure(self) -> str | None:
+        return self.simulation.failure if self.error is None else str(self.error)
+
     def measures(self) -> dict[str, float]:
         measures = self.simulation.measures()
         if self.error is None:
@@ -166,8 +176,9 @@ def _recorded(
         states,
         np.stack([episode.actions for episode in episodes]),
         np.stack([episode.goals for episode in episodes]),
-        tuple(f"robot {n + 1}: {episode.error}" for n, episode in enumerate(episodes) if episode.error),
+        tuple(f"robot {n + 1}: {episode.failure}" for n, episode in enumerate(episodes) if episode.failure),
         frames,
         None if places is None else places.numpy(),
         seconds_per_step,
+        tuple(episode.simulation.room for episode in episodes if episode.simulation.room is not None),
     )

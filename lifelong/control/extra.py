@@ -53,7 +53,7 @@ def drawn(who: str, draw: Callable[[], T]) -> T:
     except Exception as error:
         raise ValueError(
             f"{who} cannot be drawn here (MUJOCO_GL={os.environ.get('MUJOCO_GL', '')}: {error}): install EGL "
-            "(libegl1), set MUJOCO_GL to egl, osmesa or glfw, or do without films (video: false)"
+            "(libegl1), set MUJOCO_GL to egl, osmesa or glfw, or do without films (video: false; drive has --view plan)"
         ) from error
 
 

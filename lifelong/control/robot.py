@@ -36,6 +36,8 @@ class Robot(Recorded, ABC):
     episode_steps: int
     """Control steps of an episode that is evaluated."""
     seconds_per_step: float
+    radius: float = 0.0
+    """Metres of the smallest disc that holds the robot in the plane of its positions; in rooms nothing may touch it."""
     feature_units: ClassVar[tuple[str, ...]] = ()
     """The unit of each feature, by any names: features of one unit share a scale. Empty gives each its own."""
     change_units: ClassVar[tuple[str, ...]] = ()

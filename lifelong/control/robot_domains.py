@@ -5,17 +5,20 @@ Shapes: ``R`` robots of a domain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 
 from lifelong.compute.evaluating import evaluating
 from lifelong.control.control_source import ControlSource
 from lifelong.control.drive import Drive
+from lifelong.control.simulation import Dynamics, Simulation
 from lifelong.control.support_curve import SupportCurve, default_sizes, errors_by_size, evaluation_shape, windows
 from lifelong.data.kinds import Part
 from lifelong.data.sampling import generator
 from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.progress_bar import show_progress
 
@@ -40,8 +43,8 @@ class RobotDomains:
         sources = {number: (source, i) for number, (source, i) in origins if isinstance(source, ControlSource)}
         if not sources or data.unit != "tasks":
             raise ValueError(
-                "ClosedLoop drives robots, but the stream has no few-shot tasks of any (a ControlSource): leave it out "
-                "of --trainer.callbacks, or give --data.sources one, such as datamodules.Dynamics"
+                "there are no robots to drive: the stream has no few-shot tasks of any (a ControlSource); leave "
+                "ClosedLoop out of --trainer.callbacks, or give --data.sources one, such as datamodules.Dynamics"
             )
         names = data.stream.domains
         if domains is not None:
@@ -67,22 +70,71 @@ class RobotDomains:
                 for number in show_progress(self.numbers, title)
             ]
 
+    def drive_last(
+        self, module: StreamModule, part: Part, *, seed: int | None = None, adapt: bool = True, film: bool = False
+    ) -> tuple[Drive, Dynamics]:
+        """Drive the last of the ``R`` robots of the first domain, alone.
+
+        Args:
+            module: the learner with its strategies.
+            part: evaluation tasks that its support set comes from.
+            seed: of other robots than those of the evaluation; None is these.
+            adapt: False drives without adaptation.
+            film: take pictures of it.
+
+        Returns:
+            The drive, and the parameters of the robot's dynamics.
+        """
+        with evaluating(module):
+            simulations = self._simulations(self.numbers[0], part, seed)
+            try:
+                last = range(self.n_robots - 1, self.n_robots)
+                drive = self._drive(self.numbers[0], module, part, simulations, last, seed, adapt=adapt, film=film)
+                return drive, simulations[-1].dynamics
+            finally:
+                _close(simulations)
+
     def _drive_in(self, number: int, module: StreamModule, part: Part, *, adapt: bool, film: bool) -> Drive:
-        source, domain = self._sources[number]
-        data, learner = self.data, module.learner
-        # Two generators for every part, so that test robots are none of those that settings were chosen on.
-        robots, episodes = (generator(data.split_seed, "drive", number, 2 * (part == "test") + i) for i in (0, 1))
-        n_tasks = data.n_eval_units(part, number)
-        units = [i % n_tasks for i in range(self.n_robots)]
-        support = data.draw_for_evaluation(part, number, units).gather(learner.device)
-        simulations = source.simulations(domain, self.n_robots, robots)
+        simulations = self._simulations(number, part)
         try:
-            return source.controller.drive(
-                learner, simulations, support, episodes, runner=module.runner, adapt=adapt, film=film
-            )
+            robots = range(self.n_robots)
+            return self._drive(number, module, part, simulations, robots, adapt=adapt, film=film)
         finally:
-            for simulation in simulations:
-                simulation.close()
+            _close(simulations)
+
+    def _simulations(self, number: int, part: Part, seed: int | None = None) -> list[Simulation]:
+        source, domain = self._sources[number]
+        return source.simulations(domain, self.n_robots, self._generator(number, part, 0, seed))
+
+    def _drive(
+        self,
+        number: int,
+        module: StreamModule,
+        part: Part,
+        simulations: Sequence[Simulation],
+        robots: range,
+        seed: int | None = None,
+        *,
+        adapt: bool,
+        film: bool,
+    ) -> Drive:
+        """Drive some of the robots of a domain."""
+        source, _ = self._sources[number]
+        n_tasks = self.data.n_eval_units(part, number)
+        units = [i % n_tasks for i in robots]
+        support = self.data.draw_for_evaluation(part, number, units).gather(module.learner.device)
+        chosen, episodes = [simulations[i] for i in robots], self._generator(number, part, 1, seed)
+        return source.controller.drive(
+            module.learner, chosen, support, episodes, runner=module.runner, adapt=adapt, film=film
+        )
+
+    def _generator(self, number: int, part: Part, purpose: int, seed: int | None) -> np.random.Generator:
+        """Return what decides the robots (0) or their episodes (1) of a domain.
+
+        There are two for every part, so that test robots are none of those that settings were chosen on.
+        """
+        place = 2 * (part == "test") + purpose
+        return generator(self.data.split_seed, "drive", number, place if seed is None else 4 + 4 * seed + place)
 
     def support_curve(self, module: StreamModule, part: Part, sizes: list[int]) -> SupportCurve:
         """Measure the model's error in every domain by the size of the support set."""
@@ -112,8 +164,27 @@ class RobotDomains:
                 windows(self.data, part, number, max(*sizes, 1), 1, torch.device("cpu"))
 
 
+def check_answers(strategies: Iterable[Strategy]) -> None:
+    """Refuse strategies that answer whole tasks in the learner's place.
+
+    Raises:
+        ValueError: naming the strategy.
+    """
+    for strategy in strategies:
+        if strategy.responds("tasks"):
+            raise ValueError(
+                f"{type(strategy).__name__} answers whole tasks in the learner's place, which a controller cannot "
+                "ask for at every step: leave ClosedLoop out, or the strategy"
+            )
+
+
+def _close(simulations: Sequence[Simulation]) -> None:
+    for simulation in simulations:
+        simulation.close()
+
+
 def _check_names(chosen: Sequence[str], known: Sequence[str]) -> None:
     missing = [name for name in chosen if name not in known]
     if missing or not chosen:
-        problem = f"found no robots in {', '.join(missing)}" if missing else "has an empty list of domains"
-        raise ValueError(f"ClosedLoop {problem}: choose domains from {', '.join(known)}")
+        problem = f"has no robots in {', '.join(missing)}" if missing else "has an empty list of domains"
+        raise ValueError(f"what is to be driven {problem}: choose domains from {', '.join(known)}")

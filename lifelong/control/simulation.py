@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lifelong.control.rooms.room import Room
 
 Array = NDArray[np.float32]
 Dynamics = Mapping[str, Any]
@@ -28,6 +31,8 @@ class Simulation(ABC):
     """``(S,)`` as it is now."""
     goal: Array
     """``(G,)`` as it is now."""
+    room: Room | None = None
+    """Where it drives; None is open ground."""
 
     def __init__(self, dynamics: Dynamics | None = None) -> None:
         self.dynamics: Dynamics = {} if dynamics is None else dynamics
@@ -51,6 +56,25 @@ class Simulation(ABC):
     @abstractmethod
     def is_over(self) -> bool:
         """Tell whether the episode ended by itself (the robot fell); acting on needs a ``reset``."""
+
+    @property
+    def failure(self) -> str | None:
+        """Return how the episode was lost, in one clause; None where it was not, or nothing is known of it."""
+        return None
+
+    def follow(self, state: Array, action: Array) -> Array:
+        """Return the states ``(N, S)`` that follow states ``(N, S)`` by actions ``(N, A)`` in truth.
+
+        The robot itself stays as it is. A planner that is told the whole truth follows it, for comparison.
+
+        Args:
+            state: ``(N, S)``.
+            action: ``(N, A)``; values beyond [−1, 1] are clipped.
+
+        Raises:
+            ValueError: where a simulation cannot be asked for it.
+        """
+        raise ValueError(f"a {type(self).__name__} cannot be planned with: leave the source's model at learnt")
 
     @abstractmethod
     def measures(self) -> dict[str, float]:

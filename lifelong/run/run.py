@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lifelong.control.robot_drive import RobotDrive, View, drive_robot
+from lifelong.data.kinds import Part
 from lifelong.data.source import Source
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
@@ -171,6 +173,44 @@ class Run:
             trainer: arguments of Lightning's Trainer.
         """
         return self._evaluate("test", data, trainer)
+
+    def drive(
+        self,
+        domain: str | None = None,
+        *,
+        robot: int = 1,
+        seed: int | None = None,
+        part: Part = "test",
+        compare: bool = True,
+        view: View = "scene",
+        film: str | Path | None = None,
+    ) -> tuple[RobotDrive, list[Path]]:
+        """Drive one robot of a domain, and write a film of it with the numbers beside it.
+
+        Args:
+            domain: its name; None is the first that has robots.
+            robot: its number among those that the closed-loop evaluation drives there, from 1.
+            seed: decides other robots than those; None is these.
+            part: ``val`` or ``test``.
+            compare: drive it without adaptation as well.
+            view: ``scene``, as the simulator draws it, or ``plan``, the way from above.
+            film: a path that ends in ``.mp4`` or ``.gif``; None is in the run folder.
+
+        Returns:
+            What it did, and the files that were written.
+        """
+        return drive_robot(
+            self.module,
+            self.data,
+            self.folder,
+            domain=domain,
+            robot=robot,
+            seed=seed,
+            part=part,
+            compare=compare,
+            view=view,
+            film=film,
+        )
 
     def extend(self, sources: Sequence[Source], *, keep_old: bool = True, **trainer: Any) -> Run:
         """Learn further experiences, which come after those of the finished stream; the matrix grows with them.

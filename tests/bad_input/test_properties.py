@@ -43,7 +43,7 @@ quick = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-HAVE_NO_RANGE = {"HuggingFace", "Learn2LearnTasks", "Dynamics", "MetaOptNet", "Learn2Learn", "FashionMNIST"}
+HAVE_NO_RANGE = {"HuggingFace", "Learn2LearnTasks", "Dynamics", "Rooms", "MetaOptNet", "Learn2Learn", "FashionMNIST"}
 """Plug-ins that need a package, a robot or a file to be made; the corpus tries some of them."""
 ANYTHING = st.one_of(
     st.integers(-(10**12), 10**12),

@@ -18,6 +18,7 @@ from datamodules import (
     Glyphs,
     ImageFolder,
     Permuted,
+    Rooms,
     Rotated,
     Sinusoids,
     SplitClasses,
@@ -27,6 +28,7 @@ from lifelong.data.images import same_shape
 from lifelong.data.source import Source
 from lifelong.data.stream import build_stream
 from lifelong.vision import FrozenEncoder
+from tests.control.rooms.points_in_rooms import WidePoint
 from tests.datamodules.test_cifar10 import binary
 from tests.robots import Slider
 from tests.vision.networks import Counting
@@ -64,6 +66,7 @@ def encoded() -> Encoded:
 MAKERS: dict[str, Callable[[Path], Source]] = {
     "CIFAR10": archive,
     "Dynamics": lambda _: Dynamics(robot=Slider(), n_robots=4, n_segments=1, segment_length=8),
+    "Rooms": lambda _: Rooms(robot=WidePoint(), rooms=["open", "clutter"], n_robots=4, n_segments=1, segment_length=8),
     "Encoded": lambda _: encoded(),
     "Glyphs": lambda _: glyphs(),
     "ImageFolder": lambda folder: photos(folder / "photos"),

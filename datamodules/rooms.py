@@ -1,0 +1,138 @@
+"""Robots in rooms with obstacles, for learners whose adapted models find the way.
+
+Shapes: ``R`` robots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast, get_args
+
+import numpy as np
+
+from datamodules.dynamics import Dynamics
+from lifelong.control.model_predictive import Model, ModelPredictive, Objective
+from lifelong.control.mppi import MPPI
+from lifelong.control.planner import Planner
+from lifelong.control.robot import Robot
+from lifelong.control.rooms import FAMILIES, RoomObjective, RoomSimulation, draw_room
+from lifelong.control.rooms.room_objective import Sees
+from lifelong.control.simulation import Simulation
+from lifelong.data.domain import Domain
+from lifelong.utilities.ranges import check_number
+
+
+class Rooms(Dynamics):
+    """Drive robots with changed dynamics to a goal in rooms with obstacles; a domain is a family of rooms and robots.
+
+    What is learnt is what :class:`datamodules.Dynamics` collects on open ground, of other robots in each domain. In
+    closed loop, each robot is calibrated on open ground, put into a room of its own that it has never seen, and
+    planned for by its adapted model; success is the goal without a collision. See :mod:`lifelong.control.rooms`.
+
+    Args:
+        robot: with positions in a plane, such as ``datamodules.robots.Car``.
+        rooms: the family of rooms of each domain: ``open``, ``corridor``, ``clutter`` or ``changing``.
+        families: the family of robots of each domain; one stands for all, and None is the robot's first.
+        sees: ``map``, each robot knows its room as it is, or ``ranges``, it builds a map from range readings.
+        seconds: that an episode lasts at most.
+        n_robots: drawn for each domain.
+        n_segments: of each robot.
+        segment_length: transitions, at least the shots and queries of a task together.
+        told: append the true parameters of the dynamics to the inputs, for comparison with a model that adapts instead.
+        seed: of robots and their excitation.
+        planner: of the controller; None is one that has been found to suit a car in rooms.
+        adapt_every: the controller adapts anew every so many control steps; None adapts once, to a calibration.
+        model: what the controller's planner follows: ``learnt``, or ``true``, the simulation itself, for comparison.
+
+    Raises:
+        ValueError: as ``Dynamics``, or when there is no such family of rooms, or other numbers of rooms than robots.
+
+    Example:
+        >>> from datamodules.robots import Car
+        >>> source = Rooms(robot=Car(), rooms=["open", "clutter"], families=["ice"])
+        >>> source.names
+        ('open, ice', 'clutter, ice')
+    """
+
+    def __init__(
+        self,
+        *,
+        robot: Robot,
+        rooms: Sequence[str] = tuple(FAMILIES),
+        families: Sequence[str] | None = None,
+        sees: Sees = "ranges",
+        seconds: float = 30.0,
+        n_robots: int = 200,
+        n_segments: int = 2,
+        segment_length: int = 64,
+        told: bool = False,
+        seed: int = 0,
+        planner: Planner | None = None,
+        adapt_every: int | None = None,
+        model: Model = "learnt",
+    ) -> None:
+        given = robot.families[:1] if families is None else tuple(families)
+        if len(given) not in (1, len(rooms)):
+            raise ValueError(
+                f"Rooms has {len(rooms)} families of rooms and {len(given)} of robots: give as many, or one of robots "
+                "for all rooms"
+            )
+        super().__init__(
+            robot=robot,
+            families=given * len(rooms) if len(given) == 1 else given,
+            n_robots=n_robots,
+            n_segments=n_segments,
+            segment_length=segment_length,
+            told=told,
+            seed=seed,
+            planner=planner or MPPI(n_candidates=64, horizon=12, deviation=0.7, correlation=0.7),
+            adapt_every=adapt_every,
+            model=model,
+        )
+        for family in rooms:
+            draw_room(family, np.random.default_rng(0))  # refuses an unknown family
+        if sees not in get_args(Sees):
+            raise ValueError(f"Rooms has sees {sees!r}: choose from {', '.join(get_args(Sees))}")
+        check_number("Rooms' seconds", seconds, above=0)
+        self.rooms, self.sees, self.seconds = tuple(rooms), sees, seconds
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the name of each domain: its rooms, and its robots."""
+        return tuple(f"{room}, {family}" for room, family in zip(self.rooms, self.families, strict=True))
+
+    @property
+    def controller(self) -> ModelPredictive:
+        """Return a controller that plans with the adapted model, round what it knows of the room."""
+        return ModelPredictive(
+            self.space,
+            planner=self.planner,
+            adapt_every=self.adapt_every,
+            objective=self._objective,
+            model=self.model,
+            episode_steps=round(self.seconds / self.robot.seconds_per_step),
+        )
+
+    def domains(self) -> list[Domain]:
+        """Return one domain for each family of rooms, with robots of its own."""
+        return [
+            self._domain(family, name, 1000 * self.seed + number)
+            for number, (family, name) in enumerate(zip(self.families, self.names, strict=True))
+        ]
+
+    def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
+        """Make ``n`` robots of a domain, each in a room of its own; the first are the same however many there are.
+
+        Raises:
+            ValueError: when there is no such domain.
+        """
+        if not 0 <= domain < len(self.rooms):
+            raise ValueError(f"Rooms has {len(self.rooms)} domains, counted from 0, and no domain {domain}")
+        return [self._robot_in_room(self.families[domain], self.rooms[domain], rng) for _ in range(n)]
+
+    def _robot_in_room(self, family: str, room: str, rng: np.random.Generator) -> RoomSimulation:
+        robot = self.robot.simulation(self.robot.draw(family, rng), np.random.default_rng(rng.integers(2**62)))
+        return RoomSimulation(self.robot, robot, draw_room(room, np.random.default_rng(rng.integers(2**62))))
+
+    def _objective(self, simulations: Sequence[Simulation]) -> Objective:
+        return RoomObjective(cast(Sequence[RoomSimulation], simulations), sees=self.sees)
