@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lifelong.data.domain import Domain
 from lifelong.data.pool import RESIDENT_BYTES
+from lifelong.data.source import Source, with_seed
 
 CHUNK_BYTES = 64 << 20
 """Checked at a time, so that a memory map is not read into memory."""
@@ -43,6 +44,19 @@ def checked(domain: Domain, source: str) -> Domain:
     x = check_inputs(domain.x, where)
     targets = None if domain.targets is None else check_inputs(domain.targets, where, "targets")
     return replace(domain, x=_single(x), targets=None if targets is None else _single(targets))
+
+
+def checked_domains(source: Source, seed: int) -> list[Domain]:
+    """Load the domains of a source, as a run of this seed sees it, and check them.
+
+    Args:
+        source: the data set.
+        seed: of the run.
+
+    Raises:
+        ValueError: as :func:`checked`.
+    """
+    return [checked(domain, type(source).__name__) for domain in with_seed(source, seed).domains()]
 
 
 def check_inputs(x: Tensor, where: str, what: str = "inputs") -> Tensor:

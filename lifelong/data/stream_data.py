@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from lifelong.data.augmentation import Augmentation, Augmented, check_augmentable
-from lifelong.data.checked import checked
+from lifelong.data.checked import checked_domains
 from lifelong.data.domain import Domain
 from lifelong.data.episode import Episode
 from lifelong.data.images import same_shape
@@ -146,7 +146,7 @@ class StreamData(Recorded):
         """
         if self._stream is None:
             given = [*self.sources, *self.unseen]
-            loaded = [(source, _domains(source, self.seed)) for source in given]
+            loaded = [(source, checked_domains(source, self.seed)) for source in given]
             n_learnt = sum(len(domains) for _, domains in loaded[: len(self.sources)])
             domains = same_shape([domain for _, domains in loaded for domain in domains])
             if self.augmentation is not None:
@@ -331,11 +331,6 @@ class StreamData(Recorded):
     def current_experience(self) -> int:
         """Return the experience that is learnt now."""
         return 0
-
-
-def _domains(source: Source, seed: int) -> list[Domain]:
-    """Load the domains of a source, as a run of this seed sees it, and check them."""
-    return [checked(domain, type(source).__name__) for domain in with_seed(source, seed).domains()]
 
 
 MOST_AT_ONCE = 1 << 20
