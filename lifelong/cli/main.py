@@ -1,19 +1,23 @@
-"""The command line: ``fit``, ``validate``, ``test`` and ``predict``, a thin layer over ``lifelong.run``."""
+"""The command line: a thin layer over ``lifelong.run``."""
 
 from __future__ import annotations
 
 import os
 import sys
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lifelong.cli.adapt import Adapt, adapt
 from lifelong.cli.extend import find_run, parse_extension
+from lifelong.cli.loaded import make_run_parser
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import is_asked, predict
@@ -32,6 +36,11 @@ from lifelong.training.stream_module import StreamModule
 from lifelong.utilities import plugins
 from lifelong.utilities.trust import limits_of
 
+OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], ArgumentParser]]] = {
+    "predict": (predict, make_answer_parser),
+    "adapt": (adapt, partial(make_run_parser, "adapt", Adapt)),
+}
+"""Commands that take a trained model, with the parser of each."""
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
 """How the lines begin in which the parser lists everything that it tried."""
 
@@ -72,9 +81,9 @@ def run(command: str, args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when a setting is wrong.
     """
-    if command == "predict" and is_asked(args):
+    if _is_of_model(command, args):
         check_options(args)
-        predict(args)
+        OF_MODELS[command][0](args)
         return
     plugins.load()
     checkpoint = None if command == "extend" else _checkpoint(args)
@@ -103,6 +112,11 @@ def run(command: str, args: Sequence[str]) -> None:
     data.reseed(seed)
     module = StreamModule(learner, made.pop("strategies"), **made)
     evaluate(command, module, data, **settings)
+
+
+def _is_of_model(command: str, args: Sequence[str]) -> bool:
+    """Tell whether a command has options of its own, and not those of ``fit``."""
+    return command in OF_MODELS and (command != "predict" or is_asked(args))
 
 
 def _without_defaults(parsed: Parsed, trainer: dict[str, Any]) -> dict[str, Any]:
@@ -150,9 +164,9 @@ def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()
         >>> option_sentence("Unrecognized arguments: --xyzzy")
         'there is no option --xyzzy; python -m lifelong fit --help lists every option'
     """
-    answers = command == "predict" and is_asked(args)
-    options = (make_answer_parser() if answers else make_parser("fit")).get_defaults().keys()
-    listing = f"python -m lifelong {'predict' if answers else 'fit'} --help lists every option"
+    has_own = _is_of_model(command, args)
+    options = (OF_MODELS[command][1]() if has_own else make_parser("fit")).get_defaults().keys()
+    listing = f"python -m lifelong {command if has_own else 'fit'} --help lists every option"
     answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
     if answer is not None:
         return f"{answer} {listing}"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt} [-c CONFIG] ...
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -23,6 +23,7 @@ Learners that keep learning from few examples, one domain after another, without
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
   predict               answer about photos or texts of your own (--query), or test tasks
+  adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
 
 options:
   -h, --help            show this page; after a command, every option of it
