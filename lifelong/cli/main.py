@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lifelong.cli.adapt import Adapt, adapt
+from lifelong.cli.export import Export, export
 from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.loaded import make_run_parser
 from lifelong.cli.nearest import unknown_class, unknown_option
@@ -39,6 +40,7 @@ from lifelong.utilities.trust import limits_of
 OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], ArgumentParser]]] = {
     "predict": (predict, make_answer_parser),
     "adapt": (adapt, partial(make_run_parser, "adapt", Adapt)),
+    "export": (export, partial(make_run_parser, "export", Export)),
 }
 """Commands that take a trained model, with the parser of each."""
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")

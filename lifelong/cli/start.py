@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export} [-c CONFIG] ...
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -24,6 +24,7 @@ Learners that keep learning from few examples, one domain after another, without
   test                  evaluate on test tasks, one row of the accuracy matrix
   predict               answer about photos or texts of your own (--query), or test tasks
   adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
+  export RUN            write a model as ONNX or as a program of torch.export
 
 options:
   -h, --help            show this page; after a command, every option of it

@@ -16,9 +16,12 @@ from lifelong.compute.evaluating import evaluating
 from lifelong.data.episode import Episode
 from lifelong.run.adapted import Adapted, adapted_checkpoint
 from lifelong.run.answers import Answers
+from lifelong.run.exported import export
+from lifelong.run.graph import Behind, graph_of
 from lifelong.run.inputs import Inputs, Items
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.checkpoint_file import write_checkpoint
+from lifelong.utilities.versions import installed_version
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +104,26 @@ class Fitted:
             content = adapted_checkpoint(content, adapted, self.classes)
         write_checkpoint(content, target)
         return target
+
+    def export(self, path: str | Path) -> Path:
+        """Write a program that answers without this library (extra ``export``): ONNX, or one of ``torch.export``.
+
+        It takes inputs ``(M, *X)`` of any number (images from 0 to 1, before a frozen network where there is one) and
+        returns probabilities ``(M, N)``. Class names and preprocessing are in the file, and beside it as
+        ``<file>.json``.
+
+        Args:
+            path: a new file that ends in ``.onnx`` or ``.pt2``.
+
+        Raises:
+            ValueError: when answers depend on more than the query, or an operation cannot be expressed.
+        """
+        graph, inputs = graph_of(self._module, self.adapted, self._numbers), self._inputs
+        if (encoder := inputs.encoder) is not None:
+            graph = Behind(encoder, graph)
+        about = {"classes": list(self.classes), "learner": type(self._module.learner).__name__}
+        about |= {"preprocessing": inputs.describe(), "lifelong": installed_version("lifelong")}
+        return export(graph.cpu(), inputs.probe(5), about, Path(path).expanduser())
 
     def predict(self, queries: Items) -> Answers:
         """Answer queries.
