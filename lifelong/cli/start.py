@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve} [-c CONFIG] ...
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -25,6 +25,7 @@ Learners that keep learning from few examples, one domain after another, without
   predict               answer about photos or texts of your own (--query), or test tasks
   adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
   export RUN            write a model as ONNX or as a program of torch.export
+  serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
 
 options:
   -h, --help            show this page; after a command, every option of it
