@@ -176,7 +176,7 @@ def shown_text(path: str | Path) -> str:
     """Return a path as text that every file can hold: bytes that are no UTF-8 are written out.
 
     Example:
-        >>> shown_text("caf\udce9.jpg")
-        'caf\\\\xe9.jpg'
+        >>> print(shown_text(os.fsdecode(bytes([0x63, 0x61, 0x66, 0xE9]))))
+        caf\\xe9
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -143,7 +143,11 @@ class Fitted:
             queries: as for :meth:`predict`.
         """
         listed = self._inputs.listed(queries)
-        batches = [listed[start : start + AT_ONCE] for start in range(0, len(listed), AT_ONCE)] or [listed]
+        n_batches = max(-(-len(listed) // AT_ONCE), 1)
+        size = max(
+            -(-len(listed) // n_batches), 1
+        )  # of nearly one size: a last one of a single photo has no statistics
+        batches = [listed[start : start + size] for start in range(0, len(listed), size)] or [listed]
         if len(batches) > 1 and self._module.learner.transductive:
             log.warning(
                 "an answer depends on those that are asked with it, here %d at a time (%s): %s",

@@ -80,8 +80,9 @@ class Inputs:
         Raises:
             ValueError: when there is none, or one of them cannot be read or is not of the shape that was learnt.
         """
-        tensors = _as_tensors(self.listed(items))
-        x = self._read([str(item) for item in self.listed(items)], what) if tensors is None else tensors
+        listed = self.listed(items)
+        tensors = _as_tensors(listed)
+        x = self._read(listed, what) if tensors is None else tensors
         if not len(x):
             raise ValueError(f"{what} has nothing in it: give at least one")
         return self._fitted(x, what)
@@ -95,28 +96,31 @@ class Inputs:
         is_single = isinstance(items, Tensor) and items.dim() == len(self.shape)
         return items[None] if is_single else items  # type: ignore[call-overload]
 
-    def _read(self, items: Sequence[str], what: str) -> Tensor:
+    def _read(self, items: Sequence[str | Path], what: str) -> Tensor:
         if not items:
             raise ValueError(f"{what} has nothing in it: give at least one")
         if self._reader is None:
             raise ValueError(f"{what} cannot be read: {self._missing}, so give tensors of shape {self.shape}")
+        if self._reader.kind == "texts" and (paths := [item for item in items if isinstance(item, Path)]):
+            raise ValueError(f"{what} has the path {paths[0]}, and the model reads texts: give the texts themselves")
         if self._reader.kind == "images":
             for item in items:
                 if not Path(item).is_file():  # to read a pipe would wait for its writer
                     found = "is no file" if Path(item).exists() else "is not there"
                     raise ValueError(f"the image {item} {found}: give the path of an image")
-        return self._reader.read(items)
+        return self._reader.read([str(item) for item in items])
 
     def _fitted(self, x: Tensor, what: str) -> Tensor:
         shape = tuple(x.shape[1:])
         are_images = all(len(s) == 3 and s[0] in (1, 3) for s in (shape, self.shape))
         if shape != self.shape and not are_images:
             raise ValueError(f"{what} has inputs of shape {shape}, and the model was taught {self.shape}: give such")
-        x = as_input(check_inputs(x, what))
+        x = check_inputs(x, what)
+        x = as_input(x if shape == self.shape else fit_images(x, self.shape))  # bytes stay bytes, as in the stream
         if x.is_floating_point() != self._is_real:
             taught, given = ("real numbers", x.dtype) if self._is_real else ("tokens (whole numbers)", x.dtype)
             raise ValueError(f"{what} has inputs of {given}, and the model was taught {taught}: give such")
-        return x if shape == self.shape else fit_images(x, self.shape)
+        return x
 
 
 def _as_tensors(items: Any) -> Tensor | None:

@@ -54,9 +54,12 @@ def load(
         ValueError: when there is no such run, or something in it cannot be made again.
     """
     folder, checkpoint = _find(path)
+    config, source = _config_of_run(folder, checkpoint), folder / "config.yaml"
     state = read_run_checkpoint(checkpoint, trains=False)
-    complete = learner is not None and strategies is not None
-    config, source = _config(folder, checkpoint, state, complete)
+    if config is None:
+        complete = learner is not None and strategies is not None
+        config, source = config_of(state, checkpoint, complete=complete), checkpoint
+        check_config(config, str(source))
     given = {"model": learner, "strategies": strategies, "data": data}
     read = {name: part for name, part in config.items() if given.get(name) is None}
     limits = limits_of(source, read, "runs", trust, way_out)
@@ -82,17 +85,16 @@ def _find(path: str | Path) -> tuple[Path, Path]:
     return (resolved.parent.parent if is_in_run else resolved.parent), checkpoint
 
 
-def _config(folder: Path, checkpoint: Path, state: Mapping[str, Any], complete: bool) -> tuple[dict[str, Any], Path]:
-    """Return how the parts of a run are made, and the file that says it."""
+def _config_of_run(folder: Path, checkpoint: Path) -> dict[str, Any] | None:
+    """Return what the config of a run folder says; None for a checkpoint that lies elsewhere."""
     file = folder / "config.yaml"
     if checkpoint.resolve().parent == folder or not file.is_file():
-        config, file = config_of(state, checkpoint, complete=complete), checkpoint
-    else:
-        config = read_yaml(file)
+        return None
+    config = read_yaml(file)
     if not isinstance(config, dict):
         raise ValueError(f"{file} has no options: give load(…, learner=…), or the config.yaml that the run has written")
     check_config(config, str(file))
-    return config, file
+    return config
 
 
 def _stream(config: Mapping[str, Any]) -> StreamDataModule | None:

@@ -231,8 +231,9 @@ class Model:
                 "the model was trained on labelled examples and learns nothing from a support set: leave the support "
                 "set out, or choose a model of few-shot tasks"
             )
-        names = self._check_classes([str(name) for name in support])
-        parts = [self.inputs(support[name], f"the class {name!r}") for name in names]
+        given = {str(name): items for name, items in support.items()}
+        names = self._check_classes(list(given))
+        parts = [self.inputs(given[name], f"the class {name!r}") for name in names]
         x = torch.cat(parts)
         y = torch.arange(len(names)).repeat_interleave(torch.tensor([len(part) for part in parts]))
         return self.fit_tensors(x, y, names)

@@ -142,7 +142,8 @@ class Run:
         return f"{self._results or 'no evaluation yet'}\nrun folder: {self.folder}"
 
     def _repr_html_(self) -> str:
-        return f"{self.results._repr_html_()}<p>run folder: <code>{self.folder}</code></p>"
+        table = "<p>no evaluation yet</p>" if self._results is None else self._results._repr_html_()
+        return f"{table}<p>run folder: <code>{self.folder}</code></p>"
 
     # -- further ---------------------------------------------------------------------------------------------------
 

@@ -161,6 +161,7 @@ def test_many_queries_are_read_some_at_a_time(folder: Path, monkeypatch: Any) ->
     parts = list(fit.in_batches(files))
     assert [len(part) for part in parts] == [AT_ONCE, AT_ONCE]
     assert Answers.cat(parts).labels == ["a", "b"] * AT_ONCE
+    assert [len(part) for part in fit.in_batches(files[: AT_ONCE + 1])] == [AT_ONCE // 2 + 1, AT_ONCE // 2]
     assert "… and 248 more" in repr(Answers.cat(parts))
 
 
@@ -202,6 +203,8 @@ def test_texts_with_fixed_ways_have_their_classes(tmp_path: Path, monkeypatch: A
         model.adapt({"good": ["a"], "bat": ["b"]})
     with pytest.raises(ValueError, match="has no example of bad: add one of each class"):
         model.adapt({"good": ["a"]})
+    with pytest.raises(ValueError, match="has the path a, and the model reads texts: give the texts themselves"):
+        model.adapt({"good": [Path("a")], "bad": ["b"]})
     with pytest.raises(ValueError, match="is empty"):
         model.adapt({"good": ["a"], "bad": [" "]})
 

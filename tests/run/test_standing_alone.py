@@ -71,6 +71,7 @@ def test_a_checkpoint_alone_is_loaded_with_all_it_knows() -> None:
     assert again.model.classes == tuple(pool for e in run.data.stream.experiences for pool in e.pools[0].names)
     assert again.model.reads == "images"
     assert "no evaluation yet" in str(again)
+    assert "no evaluation yet" in again._repr_html_()
     with pytest.raises(ValueError, match=r"the stream of .* is not at hand"):
         again.data  # noqa: B018
 

@@ -207,3 +207,22 @@ def test_a_bank_is_saved_as_one_tensor_for_each_key() -> None:
     assert [e["a-full"].tolist() for e in again.entries] == [[float(i)] * 2 for i in range(3)]
     assert [s["mean"].tolist() for s in again.signatures.of_experiences] == [[float(i)] * 4 for i in range(3)]
     assert all(isinstance(value, torch.Tensor) for value in bank.get_extra_state()["entries"].values())
+
+
+def test_it_says_which_entry_answers_a_task() -> None:
+    module = module_of(make_learner("ProtoNet"), [bank()])
+    data = toy_data(3, shift=10.0)
+    runner, params = module.runner, module.learner.meta_parameters()
+    batch = data.draw_for_evaluation("test", 0, range(4)).gather(torch.device("cpu"))
+    assert module.strategies.answered_by(module.learner, params, batch, runner=runner) is None  # no entry yet
+    evaluator = fit(module, data)
+    module.eval()
+    right = []
+    for domain in range(3):
+        batch = data.draw_for_evaluation("val", domain, range(8)).gather(torch.device("cpu"))
+        chosen = module.strategies.answered_by(module.learner, params, batch, runner=module.runner)
+        assert chosen is not None
+        right.append((chosen == domain).double().mean().item())
+    measured = evaluator.matrix("AdapterBank/routing_accuracy")[-1]
+    assert right == [float(torch.as_tensor(row).mean()) for row in measured] == [1, 1, 1]
+    assert Chain([]).answered_by(module.learner, params, batch, runner=runner) is None
