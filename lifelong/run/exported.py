@@ -50,6 +50,8 @@ def export(graph: nn.Module, probe: Tensor, about: Mapping[str, Any], path: Path
     for file in (path, beside):
         if file.exists():
             raise ValueError(f"{file} is there already, and is not replaced: name another file")
+    if not hasattr(torch.export, "default_decompositions"):
+        raise ValueError(f"export needs torch 2.6 or newer, and {torch.__version__} is installed: update it")
     if path.suffix == ".onnx":
         for package in ("onnx", "onnxscript", "onnxruntime"):  # before minutes are spent
             imported(package, WHO, "export")
@@ -136,7 +138,7 @@ def _without_distances() -> dict[Any, Any]:
         assert p == 2
         return (a[..., :, None, :] - b[..., None, :, :]).square().sum(-1).sqrt()
 
-    table: dict[Any, Any] = torch.export.default_decompositions()  # type: ignore[no-untyped-call, assignment]
+    table: dict[Any, Any] = torch.export.default_decompositions()
     table[torch.ops.aten._cdist_forward.default] = cdist
     return table
 

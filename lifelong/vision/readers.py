@@ -76,7 +76,8 @@ class EncodedReader(Reader):
     def image_shape(self) -> tuple[int, int, int]:
         """Return the shape ``(C, H, W)`` of the images that the network takes."""
         size, channels = getattr(self.reader, "image_size", 0), getattr(self.reader, "channels", 3)
-        own = (channels, *[self.encoder.image_size or size] * 2)
+        side = self.encoder.image_size or size
+        own: tuple[int, int, int] = (channels, side, side)
         shape: tuple[int, int, int] = getattr(self.encoder.network, "input_shape", own)
         return shape
 

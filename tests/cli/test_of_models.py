@@ -63,10 +63,16 @@ def test_an_adapted_file_answers_as_the_run_and_its_support(capsys: Any, tmp_pat
     assert "3 classes: brick, melon, slate" in capsys.readouterr().out
     run_here("predict", f"--ckpt_path={tmp_path}/fruit.model", "--query=new", f"--out={tmp_path}/alone.csv")
     run_here("predict", "--ckpt_path=runs/few", "--support=new", "--query=new", f"--out={tmp_path}/with.csv")
-    assert answers(f"{tmp_path}/alone.csv") == answers(f"{tmp_path}/with.csv")
+    alone, beside = answers(f"{tmp_path}/alone.csv"), answers(f"{tmp_path}/with.csv")
+    names = ("file", "answer", "answered by")
+    assert [[row[name] for name in names] for row in alone] == [[row[name] for name in names] for row in beside]
+    for name in FRESH:
+        column = f"probability of {name}"
+        values = [float(row[column]) for row in alone]
+        assert values == pytest.approx([float(row[column]) for row in beside], abs=1e-4)
 
 
-def test_an_adapted_file_is_written_into_the_run_and_never_replaced(capsys: Any) -> None:
+def test_an_adapted_file_is_in_the_run_and_never_replaced(capsys: Any) -> None:
     for _ in range(2):
         run_here("adapt", "runs/few", "--support=new")
     assert {file.name for file in Path("runs/few").glob("*.model")} == {"adapted.model", "adapted_2.model"}

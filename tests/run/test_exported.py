@@ -21,7 +21,10 @@ from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
 from tests.toys import LEARNERS, fit, make_classifier, make_learner, module_of, random_episode, toy_examples
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(not hasattr(torch.export, "default_decompositions"), reason="export needs torch 2.6 or newer"),
+]
 ABOUT: dict[str, Any] = {"classes": ["ash", "elm", "oak"]}
 INDUCTIVE = [name for name in LEARNERS if name != "TransductiveProtoNet"]
 
@@ -123,6 +126,15 @@ def test_learners_of_labelled_examples_are_exported(kind: str) -> None:
     program = traced(graph, probe()).module()
     for n in (1, 5):
         assert torch.allclose(program(probe()[:n]), wanted[:n], atol=1e-4)
+
+
+def test_distances_are_computed_of_operations_that_onnx_has(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    pytest.importorskip("onnxscript", reason="the extra export is not installed")
+    graph = graph_of(taught(learners.NearestClassMean(net())), None, range(12))
+    path = export(graph, probe(), {"classes": list("abcdefghijkl")}, tmp_path / "means.onnx")
+    (answers,) = runtime.InferenceSession(str(path)).run(None, {"x": probe().numpy()})
+    assert torch.allclose(torch.from_numpy(answers), graph(probe()), atol=1e-4)
 
 
 def test_what_is_no_function_of_the_query_is_refused() -> None:
