@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,7 +122,7 @@ class Fitted:
         graph, inputs = graph_of(self._module, self.adapted, self._numbers), self._inputs
         if (encoder := inputs.encoder) is not None:
             graph = Behind(encoder, graph)
-        about = {"classes": list(self.classes), "learner": type(self._module.learner).__name__}
+        about: dict[str, Any] = {"classes": list(self.classes), "learner": type(self._module.learner).__name__}
         about |= {"preprocessing": inputs.describe(), "lifelong": installed_version("lifelong")}
         return export(graph.cpu(), inputs.probe(5), about, Path(path).expanduser())
 
