@@ -91,14 +91,14 @@ class EASE(Adapters):
             return None
         self._move(batch.weight.device)
         assert batch.classes is not None
-        known = batch.weight.new_zeros(len(batch), len(self.numbers))
+        known = batch.weight.new_zeros(batch.weight.shape[0], len(self.numbers))
         for number in range(len(self.entries)):
             features = embed(learner, self.with_entry(params, number), batch)
             weights = (self.owners == number).to(features) * (1 - self.alpha) + self.alpha
             with full_precision(features):
                 subspace = F.normalize(self.prototypes[:, number].to(features), dim=-1)
                 known = known + weights * (F.normalize(features, dim=-1) @ subspace.T)
-        outputs = known.new_full((len(batch), learner.n_classes), -torch.inf)
+        outputs = known.new_full((known.shape[0], learner.n_classes), -torch.inf)
         outputs = outputs.scatter_reduce(1, self.numbers.expand_as(known), known, "amax")
         ways = batch.classes
         return outputs.gather(1, ways.clamp_min(0)).masked_fill(ways < 0, -torch.inf)[:, None]

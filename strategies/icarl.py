@@ -147,7 +147,7 @@ class ICaRL(Rehearsal):
         features = _embed(learner, params, batch)
         exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
         distances = torch.cdist(features, self.means.to(features.dtype), compute_mode=exact)
-        outputs = features.new_full((len(batch), learner.n_classes), -torch.inf)
+        outputs = features.new_full((features.shape[0], learner.n_classes), -torch.inf)
         outputs[:, self.classes] = -distances.square()
         at_ways = outputs.gather(1, batch.classes.clamp_min(0)).masked_fill(batch.classes < 0, -torch.inf)
         return at_ways[:, None]

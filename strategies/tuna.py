@@ -149,7 +149,7 @@ class TUNA(Adapters):
         if not self.align or len(self.entries) < 2:
             return outputs_with(learner, params, batch, runner)
         features = F.normalize(embed(learner, params, batch), dim=-1)
-        outputs = features.new_full((len(batch), learner.n_classes), -torch.inf)
+        outputs = features.new_full((features.shape[0], learner.n_classes), -torch.inf)
         with full_precision(features):
             for classes, (weight, bias) in zip(self.classes, self._rule(), strict=True):
                 outputs[:, classes.to(outputs.device)] = features @ weight.to(features).T + bias.to(features)

@@ -22,6 +22,7 @@ ORDER = (
     "evaluation",
     "control",
     "run",
+    "serve",
     "cli",
 )
 """The rooms of ``lifelong``: a later one may import an earlier one, never back."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lifelong.cli.main import OF_MODELS
 from lifelong.cli.parser import option_value, parse
 from lifelong.cli.predict import is_asked, parse_questions
 from lifelong.run.configs import find_config
@@ -40,7 +41,9 @@ def command_of(name: str) -> list[str]:
 def commands_in(text: str) -> list[list[str]]:
     """Return the words of every ``python -m lifelong`` command that stands on a line of its own."""
     whole = re.sub(r"\\\n", " ", text)
-    lines = re.findall(r"^(?:# |    )?python -m lifelong ((?:fit|validate|test|predict)\b.*)$", whole, flags=re.M)
+    lines = re.findall(
+        r"^(?:# |    )?python -m lifelong ((?:fit|validate|test|predict|adapt|export|serve)\b.*)$", whole, flags=re.M
+    )
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -114,5 +117,7 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
         return
     if command == "predict" and is_asked(options):
         parse_questions(options)
+    elif command in ("adapt", "export", "serve"):
+        OF_MODELS[command][1]().parse_args(options)
     else:
         parse(command, [option for option in options if option != "--print_config"], config_of_run(options))

@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ import lightning as L
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lifelong.cli.adapt import Adapt, adapt
 from lifelong.cli.drive import drive, drive_parser
+from lifelong.cli.export import Export, export
 from lifelong.cli.extend import find_run, parse_extension
+from lifelong.cli.loaded import make_run_parser
 from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import is_asked, predict
 from lifelong.cli.predict import make_parser as make_answer_parser
+from lifelong.cli.serve import Serve, serve
 from lifelong.cli.wrong_value import wrong_value
 from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
@@ -36,6 +41,9 @@ from lifelong.utilities.trust import limits_of
 
 OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], ArgumentParser]]] = {
     "predict": (predict, make_answer_parser),
+    "adapt": (adapt, partial(make_run_parser, "adapt", Adapt)),
+    "export": (export, partial(make_run_parser, "export", Export)),
+    "serve": (serve, partial(make_run_parser, "serve", Serve)),
     "drive": (drive, drive_parser),
 }
 """Commands that take a trained model, with the parser of each."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from lifelong.cli.given import Columns, Query, read_query, read_support, shown_text
+from lifelong.cli.given import Columns, Query, read_query, shown_text
+from lifelong.cli.loaded import device_of, fit_support, kind_of, unused
 from lifelong.data.reader import Kind
 from lifelong.run.answers import SHOWN, Answers
 from lifelong.run.fitted import Fitted
 from lifelong.run.folder import find_last
 from lifelong.run.load import load
-from lifelong.run.model import Model
 from lifelong.run.run import Run
 from lifelong.utilities.files import write_whole
 from lifelong.vision.progress import progress
@@ -85,17 +84,17 @@ def predict(args: Sequence[str]) -> None:
         ValueError: when something cannot be read, or does not fit the model.
     """
     asked = parse_questions(args)
-    device = _device(asked.device)
+    device = device_of(asked.device)
     torch.manual_seed(0)  # a learner that draws a head draws the same one each time
     path = asked.ckpt_path
     if path == "last":
         print(f"--ckpt_path last is {(path := find_last('runs', None))}")
     run = load(path, trust=asked.trust, way_out="give --trust if you trust its author")
-    model, kind = run.model, _kind(run.model)
+    model, kind = run.model, kind_of(run.model)
     columns = Columns(asked.text_column, asked.file_column, asked.label_column, asked.charset)
     target = _target(asked.out, run)
     query = read_query(asked.query, kind, columns)
-    fitted = _fitted(model.to(device), asked.support, kind, columns)
+    fitted = fit_support(model.to(device), asked.support, kind, columns)
     taken = [name for name in query.columns if name in _added(fitted, has_entry=True)]
     if taken:
         raise ValueError(f"{asked.query} has a column {taken[0]!r}, which the answers have as well: rename it")
@@ -136,45 +135,17 @@ def parse_questions(args: Sequence[str]) -> Asked:
     return Asked(**parser.instantiate(parser.parse_args(given)).as_dict())
 
 
-def _kind(model: Model) -> Kind:
-    if (kind := model.reads) is None:
-        model.inputs("", "the query")  # says why
-        raise AssertionError
-    return kind
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-        return torch.device(name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"--device {name} is not at hand: give auto, cpu or one that this machine has") from error
-
-
-def _fitted(model: Model, support: str | None, kind: Kind, columns: Columns) -> Fitted:
-    if support is None:
-        return model.knowing()
-    return model.adapt(read_support(support, kind, columns) if model.needs_support else {})
-
-
 def _target(out: str | None, run: Run) -> Path:
     """Return the file that is written: one that is not there yet, so that nobody's work is lost."""
     if out is None:
         is_run = (run.folder / "config.yaml").is_file()
-        return _unused((run.folder if is_run else Path()) / NAME)
+        return unused((run.folder if is_run else Path()) / NAME)
     path = Path(out).expanduser()
     if path.is_dir() or path.suffix.lower() != ".csv":
-        return _unused(path / NAME)
+        return unused(path / NAME)
     if path.exists():
         raise ValueError(f"--out {path} is there already, and is not replaced: name another file, or a folder")
     return path
-
-
-def _unused(path: Path) -> Path:
-    numbered = (path if n == 1 else path.with_name(f"{path.stem}_{n}{path.suffix}") for n in count(1))
-    return next(candidate for candidate in numbered if not candidate.exists())
 
 
 def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,drive} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive} [-c CONFIG] ...
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -23,6 +23,9 @@ Learners that keep learning from few examples, one domain after another, without
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
   predict               answer about photos or texts of your own (--query), or test tasks
+  adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
+  export RUN            write a model as ONNX or as a program of torch.export
+  serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
 
 options:

@@ -42,3 +42,7 @@ class Reader(Recorded, ABC):
         Raises:
             ValueError: when one cannot be read; it is named.
         """
+
+    def steps(self) -> list[str]:
+        """Say in words what is done to an item, one step after another, for programs that do it elsewhere."""
+        return [f"as {type(self).__module__}.{type(self).__qualname__} reads it"]

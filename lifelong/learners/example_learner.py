@@ -78,7 +78,7 @@ class ExampleLearner(Learner):
                 f"the network has {outputs.shape[-1]} outputs, but the stream has {self.n_classes} classes: set "
                 f"--model.network.n_outputs {self.n_classes}"
             )
-        ways = ways.expand(len(outputs), -1)
+        ways = ways.expand(outputs.shape[0], -1)  # not len(), which an export takes for a constant
         return outputs.gather(-1, ways.clamp_min(0)).masked_fill(ways < 0, -torch.inf)
 
     def _losses(self, outputs: Tensor, labels: Tensor) -> Tensor:

@@ -88,13 +88,13 @@ class RelationNet(Learner):
         """Return relation scores ``(Q, N)`` in 0 … 1."""
         features = self.apply_network(params, query_x)
         pairs = [
-            state.expand(len(features), *state.shape),
-            features[:, None].expand(-1, len(state), *[-1] * (state.dim() - 1)),
+            state.expand(features.shape[0], *state.shape),
+            features[:, None].expand(-1, state.shape[0], *[-1] * (state.dim() - 1)),
         ]
         relation_params = parameters_of(params, "relation")
         stacked = torch.cat(pairs, dim=2).flatten(0, 1)
         scores: Tensor = torch.func.functional_call(self.relation, relation_params, (stacked,))
-        return scores.to(features.dtype).sigmoid().reshape(len(features), len(state))
+        return scores.to(features.dtype).sigmoid().reshape(features.shape[0], state.shape[0])
 
 
 def _map_relation(shape: Sequence[int], width: int, n_hidden: int, norm: Norm) -> nn.Sequential:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lifelong.compute.evaluating import evaluating
 from lifelong.data.episode import Episode
+from lifelong.run.adapted import Adapted, adapted_checkpoint
 from lifelong.run.answers import Answers
+from lifelong.run.exported import export
+from lifelong.run.graph import Behind, graph_of
 from lifelong.run.inputs import Inputs, Items
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.checkpoint_file import write_checkpoint
+from lifelong.utilities.versions import installed_version
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +40,7 @@ class Fitted:
         numbers: their numbers in the stream; None for those of a support set.
         experiences: names of what was learnt, in order.
         support: ``(S, *X)`` and labels ``(S,)``; None for a learner of labelled examples.
+        adapted: what was learnt from a support set that is gone.
     """
 
     def __init__(
@@ -44,16 +52,79 @@ class Fitted:
         experiences: Sequence[str],
         numbers: Sequence[int] | None = None,
         support: tuple[Tensor, Tensor] | None = None,
+        adapted: Adapted | None = None,
     ) -> None:
         self.classes = tuple(classes)
         """Names of the classes, in the order of the probabilities."""
         self._module, self._inputs, self._experiences, self._support = module, inputs, tuple(experiences), support
         self._numbers = list(range(len(classes)) if numbers is None else numbers)
+        self._adapted = adapted
 
     def __repr__(self) -> str:
         names = ", ".join(self.classes[:8]) + (", …" if len(self.classes) > 8 else "")
         n_support = "" if self._support is None else f", from {len(self._support[1])} examples"
         return f"Fitted({type(self._module.learner).__name__} of {len(self.classes)} classes: {names}{n_support})"
+
+    @property
+    def adapted(self) -> Adapted | None:
+        """Return what was learnt from the support set, once for all queries.
+
+        None without one, or where a strategy answers in the learner's place: what it makes of the support set is seen
+        in its answers alone.
+        """
+        module = self._module
+        answers_itself = any(member.responds(module.learner.unit) for member in module.strategies)
+        if self._adapted is None and self._support is not None and not answers_itself:
+            x = self._support[0][:1].to(module.learner.device)
+            self._adapted = Adapted.of(module, self._episode(x), self._experiences)
+        return self._adapted
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file that answers on its own: the network, what was learnt from the support set, the class names.
+
+        ``lifelong.load(path).model.predict(…)`` and ``python -m lifelong predict --ckpt_path FILE`` answer by it. The
+        support set itself is not in it, nor are the optimizer and what strategies remember of the training data.
+
+        Args:
+            path: a new file.
+
+        Raises:
+            ValueError: when it is there already, or what was learnt cannot be kept in a file.
+        """
+        target = Path(path).expanduser()
+        if target.exists():
+            raise ValueError(f"{target} is there already, and is not replaced: name another file")
+        content = self._module.to_answer()
+        if self._support is not None or self._adapted is not None:
+            if (adapted := self.adapted) is None:
+                member = next(m for m in self._module.strategies if m.responds(self._module.learner.unit))
+                raise ValueError(
+                    f"{type(member).__name__} answers in the learner's place, so what was learnt from the support set "
+                    "cannot be kept in a file: keep the checkpoint, and give the support set each time"
+                )
+            content = adapted_checkpoint(content, adapted, self.classes)
+        write_checkpoint(content, target)
+        return target
+
+    def export(self, path: str | Path) -> Path:
+        """Write a program that answers without this library (extra ``export``): ONNX, or one of ``torch.export``.
+
+        It takes inputs ``(M, *X)`` of any number (images from 0 to 1, before a frozen network where there is one) and
+        returns probabilities ``(M, N)``. Class names and preprocessing are in the file, and beside it as
+        ``<file>.json``.
+
+        Args:
+            path: a new file that ends in ``.onnx`` or ``.pt2``.
+
+        Raises:
+            ValueError: when answers depend on more than the query, or an operation cannot be expressed.
+        """
+        graph, inputs = graph_of(self._module, self.adapted, self._numbers), self._inputs
+        if (encoder := inputs.encoder) is not None:
+            graph = Behind(encoder, graph)
+        about: dict[str, Any] = {"classes": list(self.classes), "learner": type(self._module.learner).__name__}
+        about |= {"preprocessing": inputs.describe(), "lifelong": installed_version("lifelong")}
+        return export(graph.cpu(), inputs.probe(5), about, Path(path).expanduser())
 
     def predict(self, queries: Items) -> Answers:
         """Answer queries.
@@ -90,6 +161,10 @@ class Fitted:
 
     def _answer(self, x: Tensor) -> Answers:
         module = self._module
+        if (adapted := self.adapted) is not None:
+            outputs = adapted.outputs(module, x.to(module.learner.device))
+            probabilities = module.learner.objective.prediction(outputs).float().cpu()
+            return Answers(self.classes, probabilities, None if adapted.entry is None else (adapted.entry,) * len(x))
         episode = self._episode(x.to(module.learner.device))
         with evaluating(module):
             outputs = module.predict_step(episode, 0)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.data.checked import check_inputs
 from lifelong.data.images import fit_images
@@ -19,6 +19,7 @@ from lifelong.data.pool import as_input
 from lifelong.data.reader import Kind, Reader
 from lifelong.training.making import make, missing_parts
 from lifelong.utilities.trust import Limits
+from lifelong.vision.readers import EncodedReader
 
 Items: TypeAlias = "str | Path | Tensor | np.ndarray | Sequence[str | Path | Tensor | np.ndarray]"
 """Files of images, texts, or tensors: one, several, or ``(M, *X)``."""
@@ -40,12 +41,34 @@ class Inputs:
         self.shape: tuple[int, ...] = tuple(example["shape"][1:])
         """Of one input."""
         self._is_real = getattr(torch, example["dtype"]).is_floating_point
+        self._record = taught.get("reader")
         self._reader, self._missing = _make_reader(taught.get("reader"), limits)
 
     @property
     def kind(self) -> Kind | None:
         """Return what is read: images or texts; None where tensors alone are taken."""
         return None if self._reader is None else self._reader.kind
+
+    @property
+    def encoder(self) -> nn.Module | None:
+        """Return the frozen network whose features are taken for images; None where there is none."""
+        return self._reader.encoder.network if isinstance(self._reader, EncodedReader) else None
+
+    def probe(self, n: int) -> Tensor:
+        """Return inputs ``(n, *X)`` such as a program takes that reads items itself: images before a frozen network.
+
+        Args:
+            n: so many, of noise; tokens are zeros.
+        """
+        shape = self._reader.image_shape if isinstance(self._reader, EncodedReader) else self.shape
+        noise = torch.rand(n, *shape, generator=torch.Generator().manual_seed(0))
+        return noise if self._is_real else torch.zeros(n, *shape, dtype=torch.int64)
+
+    def describe(self) -> dict[str, Any]:
+        """Return how an item becomes an input: what it is, the steps in words, and how its reader is made."""
+        if self._reader is None:
+            return {"kind": "tensors", "steps": [], "reader": None}
+        return {"kind": self._reader.kind, "steps": self._reader.steps(), "reader": self._record}
 
     def __call__(self, items: Items, what: str) -> Tensor:
         """Return items as ``(M, *X)``, as the network takes them.

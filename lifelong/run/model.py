@@ -16,6 +16,7 @@ from torch import Tensor
 from lifelong.data.reader import Kind
 from lifelong.data.stream_record import StreamRecord
 from lifelong.evaluation.results import Results
+from lifelong.run.adapted import read_adapted
 from lifelong.run.answers import Answers
 from lifelong.run.card import write_card
 from lifelong.run.fitted import Fitted
@@ -75,6 +76,7 @@ class Model:
             raise ValueError(
                 "the model was taught real numbers and no classes: ask its learner itself (run.learner.adapt, .predict)"
             )
+        self._adapted = read_adapted(module.taught, module)
         self.results, self.name = results, name
         self._limits = limits
         self._inputs: Inputs | None = None
@@ -83,7 +85,9 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Return the names of the classes that it was taught so far."""
+        """Return the names of the classes that it answers among: of its support set, or that it was taught so far."""
+        if self._adapted is not None:
+            return self._adapted[0]
         return tuple(self._record.classes[number] for number in self._record.learnt_classes)
 
     @property
@@ -104,7 +108,7 @@ class Model:
     @property
     def needs_support(self) -> bool:
         """Tell whether it answers from a support set, and not by what it was taught alone."""
-        return self._record.unit == "tasks"
+        return self._record.unit == "tasks" and self._adapted is None
 
     @property
     def fixed_classes(self) -> tuple[str, ...] | None:
@@ -133,6 +137,8 @@ class Model:
         names = ", ".join(self.classes[:8])
         more = ", …" if len(self.classes) > 8 else ""
         strategies = "".join(f" + {name}" for name in self.module.strategies.names)
+        if self._adapted is not None:
+            return f"Model({type(self.module.learner).__name__}, adapted to {len(self.classes)} classes: {names}{more})"
         return (
             f"Model({type(self.module.learner).__name__}{strategies}, taught {len(self.classes)} classes in "
             f"{self._record.n_learnt} experiences by {self.unit}: {names}{more})"
@@ -215,6 +221,11 @@ class Model:
             ValueError: when it learns nothing from a support set, an example cannot be read, or the classes are not
                 those that it must have.
         """
+        if self._adapted is not None:
+            raise ValueError(
+                f"the model has learnt its classes ({', '.join(self.classes)}) from a support set that is gone: leave "
+                "the support set out, or adapt the checkpoint that it was made of"
+            )
         if not self.needs_support:
             raise ValueError(
                 "the model was trained on labelled examples and learns nothing from a support set: leave the support "
@@ -262,6 +273,10 @@ class Model:
                 "the model learns from a support set: give it some examples of each class, by "
                 "model.adapt({'class': [files]}) or --support"
             )
+        if self._adapted is not None:
+            classes, adapted = self._adapted
+            names = self._record.learnt_experiences
+            return Fitted(self.module, self.inputs, classes, experiences=names, adapted=adapted)
         numbers, names = self._record.learnt_classes, self._record.learnt_experiences
         return Fitted(self.module, self.inputs, self.classes, experiences=names, numbers=numbers)
 

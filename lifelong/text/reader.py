@@ -39,3 +39,8 @@ class TextReader(Reader):
             if not text.strip():
                 raise ValueError(f"text {number} (counted from 0) is empty: fill it, or leave it out")
         return self.encoding.encode(items)
+
+    def steps(self) -> list[str]:
+        """Say in words what is done to a text."""
+        kind = type(self.encoding)
+        return [f"encode it by {kind.__module__}.{kind.__qualname__}, made as `reader` says"]

@@ -27,6 +27,8 @@ from lifelong.utilities.checkpoint_file import MapLocation, read_run_checkpoint
 from lifelong.utilities.recording import filled
 from lifelong.utilities.trust import limits_of
 
+TAUGHT = ("stream", "reader", "example", "domains", "adapted")
+"""What a checkpoint says of what was taught; ``adapted`` is what was learnt from a support set that is gone."""
 MEMBERS = "strategies.members."
 """How a checkpoint calls what strategies keep."""
 
@@ -160,7 +162,7 @@ class CheckpointedModule(L.LightningModule):
             check_identity(theirs, self.identity())
             return
         self._settings_before = theirs.get("optimizer", [])
-        self.taught = {name: theirs[name] for name in ("stream", "reader", "example", "domains") if name in theirs}
+        self.taught = {name: theirs[name] for name in TAUGHT if name in theirs}
         if not self._has_stream:
             self.learner.prepare(int(theirs["n_classes"]), make_example(theirs["example"]))
         else:

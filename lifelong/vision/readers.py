@@ -39,6 +39,16 @@ class ImageReader(Reader):
         pixels = decode_images([Path(item) for item in items], self.image_size, self.channels)
         return 255 - pixels if self.inverted else pixels
 
+    def steps(self) -> list[str]:
+        """Say in words what is done to a photo."""
+        return [
+            "turn it as its camera was held (EXIF) and lay what is transparent on white",
+            "make it grey of 8 bits (ITU-R 601)" if self.channels == 1 else "make it RGB of 8 bits",
+            f"crop it to its centred square and resample it to {self.image_size} x {self.image_size} pixels (Lanczos)",
+            *(["invert it: 255 - value"] if self.inverted else []),
+            "divide by 255",
+        ]
+
 
 class EncodedReader(Reader):
     """Read files of images as the features of a frozen network.
@@ -61,3 +71,24 @@ class EncodedReader(Reader):
     def read(self, items: Sequence[str]) -> Tensor:
         """Return the files as ``(M, D)``."""
         return self.encoder.encode(self.reader.read(items))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Return the shape ``(C, H, W)`` of the images that the network takes."""
+        size, channels = getattr(self.reader, "image_size", 0), getattr(self.reader, "channels", 3)
+        side = self.encoder.image_size or size
+        own: tuple[int, int, int] = (channels, side, side)
+        shape: tuple[int, int, int] = getattr(self.encoder.network, "input_shape", own)
+        return shape
+
+    def steps(self) -> list[str]:
+        """Say in words what is done to a photo before the network."""
+        channels, height, width = self.image_shape
+        resized = f"resize it to {height} x {width} pixels (bicubic, antialiased) and clamp it to 0 … 1"
+        is_resized = (height, width) != (getattr(self.reader, "image_size", None),) * 2
+        is_converted = channels != getattr(self.reader, "channels", channels)
+        return [
+            *self.reader.steps(),
+            *([resized] if is_resized else []),
+            *([f"make it an image of {channels} channels"] if is_converted else []),
+        ]

@@ -42,7 +42,7 @@ class EntryAnswers:
     def able(self) -> Tensor:
         """Tell whether an entry knows one of an example's ways, ``(E, B)``; at least one is true for each example."""
         known = self.known.float()
-        asked = known.new_zeros(len(self.batch), known.shape[1] + 1)
+        asked = known.new_zeros(self.ways.shape[0], known.shape[1] + 1)
         asked.scatter_(1, self.ways.where(self.ways >= 0, known.shape[1]), 1.0)
         able = known @ asked[:, :-1].T > 0
         return able | ~able.any(0)

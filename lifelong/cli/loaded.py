@@ -1,0 +1,132 @@
+"""What the commands share that take a trained model: which one, where it answers, what it is adapted to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from jsonargparse import ArgumentParser
+
+from lifelong.cli.given import Columns, read_support
+from lifelong.data.reader import Kind
+from lifelong.run.fitted import Fitted
+from lifelong.run.folder import find_last
+from lifelong.run.load import load
+from lifelong.run.model import Model
+from lifelong.run.run import Run
+
+Options = TypeVar("Options")
+
+
+def make_run_parser(command: str, options: type[object]) -> ArgumentParser:
+    """Make the parser of a command that takes a run.
+
+    Args:
+        command: its name.
+        options: a dataclass, whose first field ``run`` is the run and whose docstring says what the command does.
+    """
+    parser = ArgumentParser(
+        prog=f"python -m lifelong {command}",
+        usage=f"python -m lifelong {command} RUN [options]",
+        description=(options.__doc__ or "").strip().splitlines()[0],
+        exit_on_error=False,
+    )
+    what = "a run folder, a checkpoint, a file that adapt wrote, or last for the newest run"
+    parser.add_argument("run", type=str, help=what)
+    parser.add_class_arguments(options, skip={"run"})
+    return parser
+
+
+def parse_run(command: str, options: type[Options], args: Sequence[str]) -> Options:
+    """Understand what follows a command that takes a run.
+
+    Args:
+        command: its name.
+        options: a dataclass of its options.
+        args: what follows it.
+
+    Raises:
+        ArgumentError: when an option is unknown.
+        ValueError: when no run is named.
+    """
+    parser = make_run_parser(command, options)
+    if {"-h", "--help"} & set(args):
+        parser.print_help()
+        raise SystemExit(0)
+    if not args or args[0].startswith("-"):
+        raise ValueError(f"{command} takes a run, and none is named: python -m lifelong {command} runs/name, or last")
+    switches = {f"--{field.name}" for field in fields(options) if field.type == "bool"}  # type: ignore[arg-type]
+    given = [f"{arg}=true" if arg in switches else arg for arg in args]
+    return options(**parser.instantiate(parser.parse_args(given)).as_dict())
+
+
+def load_run(path: str, trust: bool) -> Run:
+    """Load a run; ``last`` is the newest one below ``runs``."""
+    if path == "last":
+        print(f"last is {(path := find_last('runs', None))}")
+    return load(path, trust=trust, way_out="give --trust if you trust its author")
+
+
+def kind_of(model: Model) -> Kind:
+    """Return what a model reads.
+
+    Raises:
+        ValueError: when it takes tensors alone.
+    """
+    if (kind := model.reads) is None:
+        model.inputs("", "the query")  # says why
+        raise AssertionError
+    return kind
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is an accelerator where there is one.
+
+    Raises:
+        ValueError: when it is not at hand.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"--device {name} is not at hand: give auto, cpu or one that this machine has") from error
+
+
+def fit_support(model: Model, support: str | None, kind: Kind, columns: Columns) -> Fitted:
+    """Return what answers: adapted to a support set, or by what was taught where none is given."""
+    if support is None:
+        return model.knowing()
+    return model.adapt(read_support(support, kind, columns) if model.needs_support else {})
+
+
+def new_file(out: str | None, run: Run, name: str) -> Path:
+    """Return the file that is written: one that is not there yet, so that nobody's work is lost.
+
+    Args:
+        out: a file or a folder; None is the run folder, or the current one for a checkpoint elsewhere.
+        run: the run.
+        name: of the file where a folder is meant.
+
+    Raises:
+        ValueError: when the file is there already.
+    """
+    if out is None:
+        return unused((run.folder if (run.folder / "config.yaml").is_file() else Path()) / name)
+    path = Path(out).expanduser()
+    if path.is_dir():
+        return unused(path / name)
+    if path.exists():
+        raise ValueError(f"--out {path} is there already, and is not replaced: name another file, or a folder")
+    return path
+
+
+def unused(path: Path) -> Path:
+    """Return a path with a number where there is a file already."""
+    numbered = (path if n == 1 else path.with_name(f"{path.stem}_{n}{path.suffix}") for n in count(1))
+    return next(candidate for candidate in numbered if not candidate.exists())

@@ -1,0 +1,127 @@
+"""What was learnt from one support set, kept: asked again and again, saved alone, exported.
+
+Shapes: ``S`` support and ``M`` query examples, ``N`` classes, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from typing_extensions import Self
+
+from lifelong.compute.evaluating import evaluating
+from lifelong.compute.params import Params
+from lifelong.data.episode import Episode
+from lifelong.training.stream_module import StreamModule
+
+KEY = "adapted"
+"""Where a checkpoint keeps it."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Hold what a learner made of one support set, which answers without it.
+
+    Args:
+        params: the parameters that the strategies chose for the support set.
+        state: what ``adapt`` returned: nested tensors.
+        entry: the experience whose parameters answer; None where none is chosen.
+    """
+
+    params: Params
+    state: Any
+    entry: str | None = None
+
+    @classmethod
+    def of(cls, module: StreamModule, episode: Episode, experiences: tuple[str, ...]) -> Self:
+        """Adapt to a support set once.
+
+        Args:
+            module: the learner with its strategies.
+            episode: one task with the support set, and any query.
+            experiences: names of what was learnt, in order.
+        """
+        learner, runner = module.learner, module.runner
+        with evaluating(module), torch.inference_mode(False), torch.no_grad():
+            own = learner.meta_parameters()
+            task = episode.to(learner.dtype)
+            x, y = task.support_x[0], learner.objective.encode(task.support_y, task.n_way)[0].to(learner.dtype)
+            params = runner.route(own, x, y)
+            chosen = module.strategies.answered_by(learner, own, episode, runner=runner)
+            state = learner.adapt(params, x, y)
+        state = pytree.tree_map_only(Tensor, Tensor.detach, state)
+        params = {name: p.detach() for name, p in params.items()}
+        return cls(params, state, None if chosen is None else experiences[int(chosen[0])])
+
+    def outputs(self, module: StreamModule, x: Tensor) -> Tensor:
+        """Return the learner's outputs ``(M, N)``.
+
+        Args:
+            module: the learner with its strategies.
+            x: ``(M, *X)``, on the learner's device.
+        """
+        learner, device = module.learner, module.learner.device
+        params, state = pytree.tree_map_only(Tensor, lambda part: part.to(device), (self.params, self.state))
+        x = x.to(learner.dtype) if x.is_floating_point() else x
+        with evaluating(module), torch.inference_mode(False), torch.no_grad():
+            return learner.predict(params, state, x)
+
+
+def adapted_checkpoint(content: dict[str, Any], adapted: Adapted, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the checkpoint of a model alone with what it learnt from a support set, and nothing it chose it from.
+
+    Args:
+        content: the checkpoint of the model alone.
+        adapted: what was learnt.
+        classes: names of the classes.
+
+    Raises:
+        ValueError: when the learner's state is more than nested tensors.
+    """
+    check_plain(adapted.state)
+    weights = {name: tensor for name, tensor in content["state_dict"].items() if name.startswith("learner.")}
+    weights |= {f"learner.{name}": p for name, p in adapted.params.items()}
+    # The support set has chosen among what strategies keep: their part is in the weights.
+    record: dict[str, Any] = {**content["lifelong"], "strategies": []}
+    record["config"] = {**record["config"], "strategies": []}
+    record[KEY] = {"classes": list(classes), "state": adapted.state, "entry": adapted.entry}
+    content = {**content, "state_dict": weights, "lifelong": record}
+    return pytree.tree_map_only(Tensor, lambda tensor: tensor.cpu(), content)  # type: ignore[no-any-return]
+
+
+def read_adapted(taught: Mapping[str, Any], module: StreamModule) -> tuple[tuple[str, ...], Adapted] | None:
+    """Return the classes and what was learnt from a support set, where a checkpoint has it.
+
+    Args:
+        taught: what the checkpoint says of what was taught.
+        module: the learner, with the weights of the checkpoint.
+
+    Raises:
+        ValueError: when it was changed after it was written.
+    """
+    if (content := taught.get(KEY)) is None:
+        return None
+    classes, entry = content.get("classes"), content.get("entry")
+    is_whole = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and "state" in content
+    if not is_whole or not isinstance(entry, str | None):
+        raise ValueError("what the checkpoint says of its support set was changed after it was written: adapt it again")
+    check_plain(content["state"])
+    return tuple(classes), Adapted(dict(module.learner.meta_parameters()), content["state"], entry)
+
+
+def check_plain(state: Any) -> None:
+    """Refuse a state that a checkpoint cannot hold: anything but tensors and numbers in dicts, lists and tuples."""
+    if state is None or isinstance(state, (bool, int, float, str, Tensor)):
+        return
+    if type(state) not in (dict, list, tuple):
+        raise ValueError(
+            f"the learner's adapt returns a {type(state).__name__}, which no file of a model can hold: return tensors "
+            "in dicts, lists and tuples"
+        )
+    for part in state.values() if isinstance(state, dict) else state:
+        check_plain(part)

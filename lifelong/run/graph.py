@@ -1,0 +1,124 @@
+"""Answers as a plain function of the inputs, ``(M, *X)`` to probabilities ``(M, N)``: what can be exported.
+
+Shapes: ``M`` queries, ``N`` classes, ``*X`` one input.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from lifelong.data.episode import Episode
+from lifelong.run.adapted import Adapted
+from lifelong.training.stream_module import StreamModule
+
+
+class AdaptedGraph(nn.Module):
+    """Answer by what was learnt from a support set, whose state is buffers.
+
+    Args:
+        module: the learner with its strategies.
+        adapted: what was learnt.
+    """
+
+    def __init__(self, module: StreamModule, adapted: Adapted) -> None:
+        super().__init__()
+        self.learner = copy.deepcopy(module.learner)
+        self.learner.load_state_dict({**self.learner.state_dict(), **adapted.params})
+        leaves, self._nesting = pytree.tree_flatten(adapted.state)
+        self.state = nn.Module()
+        for number, leaf in enumerate(leaves):
+            self.state.register_buffer(str(number), leaf.clone() if isinstance(leaf, Tensor) else torch.tensor(leaf))
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return probabilities ``(M, N)``."""
+        state = pytree.tree_unflatten(list(self.state.buffers()), self._nesting)
+        learner = self.learner
+        return learner.objective.prediction(learner.predict(learner.meta_parameters(), state, x))
+
+
+class TaughtGraph(nn.Module):
+    """Answer among the classes that a learner of labelled examples was taught, strategies included.
+
+    Args:
+        module: the learner with its strategies.
+        numbers: of the classes in the stream.
+    """
+
+    numbers: Tensor
+
+    def __init__(self, module: StreamModule, numbers: Sequence[int]) -> None:
+        super().__init__()
+        # The learner is a part of no strategy, so both are copied apart.
+        self.learner, self.strategies = copy.deepcopy(module.learner), copy.deepcopy(module.strategies)
+        self._runner = self.strategies.bind(self.learner, module.runner)
+        self.register_buffer("numbers", torch.tensor(numbers))
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return probabilities ``(M, N)``."""
+        n, query_x = x.shape[0], x[:, None]
+        none = torch.zeros(n, 0, dtype=torch.int64)
+        ways = self.numbers.expand(n, -1)
+        queries = torch.zeros(n, 1, dtype=torch.int64)
+        batch = Episode(query_x[:, :0], none, query_x, queries, torch.ones(n), self.numbers.shape[0], ways)
+        learner, params = self.learner, self.learner.meta_parameters()
+        outputs = self.strategies.respond(learner, params, batch, runner=self._runner)
+        if outputs is None:
+            outputs = self._runner.outputs(learner, params, batch)
+        return learner.objective.prediction(outputs[:, 0])
+
+
+class Behind(nn.Module):
+    """Answer about what a frozen network makes of images.
+
+    Args:
+        encoder: of images, ``(M, C, H, W)`` to ``(M, D)``.
+        graph: answers about its features.
+    """
+
+    def __init__(self, encoder: nn.Module, graph: nn.Module) -> None:
+        super().__init__()
+        # Not called graph: a program of torch.export has one of that name.
+        self.encoder, self.answering = copy.deepcopy(encoder), graph
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return probabilities ``(M, N)``."""
+        features: Tensor = getattr(self.encoder, "features", self.encoder)(x)
+        answers: Tensor = self.answering(features)
+        return answers
+
+
+def graph_of(module: StreamModule, adapted: Adapted | None, numbers: Sequence[int]) -> nn.Module:
+    """Return the answers among some classes as a function of the inputs alone.
+
+    Args:
+        module: the learner with its strategies.
+        adapted: what was learnt from a support set; None for a learner of labelled examples.
+        numbers: of the classes in the stream, for a learner of labelled examples.
+
+    Raises:
+        ValueError: when answers depend on more than the query.
+    """
+    learner = module.learner
+    if learner.transductive:
+        raise ValueError(
+            f"{type(learner).__name__} answers a query by those that are asked with it, which no exported program of "
+            "one query does: choose an inductive learner (ProtoNet), or a network with another norm "
+            "(--model.network.norm group)"
+        )
+    if adapted is not None:
+        return AdaptedGraph(module, adapted)
+    if learner.unit == "examples":
+        return TaughtGraph(module, numbers)
+    member = next(member for member in module.strategies if member.responds(learner.unit))
+    raise ValueError(
+        f"{type(member).__name__} answers in the learner's place, by the support set itself, which an exported program "
+        "does not have: train without it to export, or answer by lifelong.load"
+    )

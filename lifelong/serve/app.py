@@ -1,0 +1,149 @@
+"""The web application: a thin layer of HTTP over a session, for a browser on this machine (extra ``serve``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lifelong.serve.session import Session
+from lifelong.serve.uploads import check_size
+from lifelong.text.model_folder import imported
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PAGE = Path(__file__).parent / "page"
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HEADERS = {
+    # The page may load nothing from anywhere else, be shown in no other page, and send nothing elsewhere.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
+    """Make the application.
+
+    Args:
+        session: what the page is about.
+        host: that it is reached at; at this machine's own names, requests under any other are refused.
+
+    Raises:
+        ValueError: when the extra is missing.
+    """
+    imported("starlette", "serve", "serve")
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    def answering(act: Callable[[Request, bytes], Any]) -> Callable[[Request], Any]:
+        """Answer by what a function of the request and its body returns; a person's mistake is one sentence."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                made = await run_in_threadpool(act, request, await _body(request))
+            except ValueError as error:
+                return JSONResponse({"error": " ".join(str(error).split())}, status_code=422)
+            return made if isinstance(made, Response) else JSONResponse(made)
+
+        return endpoint
+
+    def number(request: Request) -> int:
+        return int(request.path_params["number"])
+
+    def then_state(act: Callable[[Request, bytes], object]) -> Callable[[Request, bytes], Any]:
+        def acted(request: Request, body: bytes) -> Any:
+            act(request, body)
+            return session.state()
+
+        return acted
+
+    def page(request: Request, body: bytes) -> Response:
+        name, kind = FILES[request.url.path]
+        return Response((PAGE / name).read_bytes(), media_type=kind)
+
+    changes: Mapping[tuple[str, str], Callable[[Request, bytes], object]] = {
+        ("POST", "/classes"): lambda request, body: session.add_class(_name(body)),
+        ("POST", "/classes/{number:int}/name"): lambda r, body: session.rename_class(number(r), _name(body)),
+        ("DELETE", "/classes/{number:int}"): lambda request, _: session.remove_class(number(request)),
+        ("POST", "/classes/{number:int}/examples"): lambda r, body: session.add_example(number(r), body),
+        ("DELETE", "/examples/{number:int}"): lambda request, _: session.remove_example(number(request)),
+    }
+    reads: Mapping[tuple[str, str], Callable[[Request, bytes], Any]] = {
+        **{("GET", path): page for path in FILES},
+        ("GET", "/state"): lambda *_: session.state(),
+        ("GET", "/examples/{number:int}"): lambda r, _: Response(session.picture(number(r)), media_type="image/jpeg"),
+        ("GET", "/model"): lambda *_: Response(session.model_file(), media_type="application/octet-stream"),
+        ("POST", "/ask"): lambda _, body: session.ask(body),
+    }
+    every = {**reads, **{key: then_state(act) for key, act in changes.items()}}
+    routes = [Route(path, answering(act), methods=[method]) for (method, path), act in every.items()]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, host=host)])
+
+
+async def _body(request: Request) -> bytes:
+    """Return what was sent, and stop listening where it is too large."""
+    check_size(int(request.headers.get("content-length", "0")))
+    parts: list[bytes] = []
+    async for chunk in request.stream():
+        parts.append(chunk)
+        check_size(sum(len(part) for part in parts))
+    return b"".join(parts)
+
+
+def _name(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
+class Guard:
+    """Answer to this page alone: other pages in the same browser can neither read nor change anything.
+
+    Args:
+        app: what is guarded.
+        host: that the page is reached at.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self.app = app
+        self.names = LOOPBACK if host in LOOPBACK else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request under another name or of another page, else pass it on."""
+        from starlette.responses import JSONResponse
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        host, origin = headers.get("host", ""), headers.get("origin")
+
+        async def send_safely(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *added]
+            await send(message)
+
+        # A name that somebody else points at this machine (DNS rebinding), and a form of another page.
+        is_known = self.names is None or urlsplit(f"//{host}").hostname in self.names
+        is_own = origin is None or urlsplit(origin).netloc == host
+        if is_known and is_own:
+            await self.app(scope, receive, send_safely)
+        else:
+            refused = JSONResponse({"error": "this request comes from another page, and is refused"}, status_code=403)
+            await refused(scope, receive, send_safely)
