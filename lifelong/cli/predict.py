@@ -28,7 +28,7 @@ from lifelong.vision.progress import progress
 OPTIONS = ("query", "support")
 """Options by which ``predict`` answers a person's own inputs, and not the test tasks of the stream."""
 NAME = "answers.csv"
-ENTRY = "answered by"
+ENTRY, FAR, KNOWN = "answered by", "distance", "known"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def predict(args: Sequence[str]) -> None:
     target = _target(asked.out, run)
     query = read_query(asked.query, kind, columns)
     fitted = fit_support(model.to(device), asked.support, kind, columns)
-    taken = [name for name in query.columns if name in _added(fitted, has_entry=True)]
+    taken = [name for name in query.columns if name in (*_added(fitted), ENTRY, KNOWN, FAR)]
     if taken:
         raise ValueError(f"{asked.query} has a column {taken[0]!r}, which the answers have as well: rename it")
     _answer(fitted, query, target, kind)
@@ -162,7 +162,7 @@ def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
             for answers in fitted.in_batches(query.items):
                 if not first:
                     first.append(answers)
-                    writer.writerow([*query.columns, *_added(fitted, has_entry=answers.entries is not None)])
+                    writer.writerow([*query.columns, *_added(fitted), *_notes(answers)])
                 writer.writerows(_rows(query, answers, n_done))
                 n_done += len(answers)
                 told(len(answers))
@@ -178,15 +178,29 @@ def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
     print(f"written: {target} ({len(query.items)} answers)")
 
 
-def _added(fitted: Fitted, *, has_entry: bool) -> list[str]:
-    return ["answer", *(f"probability of {name}" for name in fitted.classes), *([ENTRY] if has_entry else [])]
+def _added(fitted: Fitted) -> list[str]:
+    return ["answer", *(f"probability of {name}" for name in fitted.classes)]
+
+
+def _notes(answers: Answers) -> dict[str, Sequence[str]]:
+    """Return what is said of each answer beside it, by column."""
+    notes: dict[str, Sequence[str]] = {} if answers.entries is None else {ENTRY: answers.entries}
+    if answers.far is None or answers.known is None:
+        return notes
+    return notes | {
+        KNOWN: ["yes" if knows else "no" for knows in answers.known],
+        FAR: [f"{distance:.3f}" for distance in answers.far.tolist()],
+    }
 
 
 def _rows(query: Query, answers: Answers, start: int) -> Iterator[list[Any]]:
     given = query.rows[start : start + len(answers)]
-    entries = [[name] for name in answers.entries] if answers.entries else [[]] * len(answers)
-    for row, label, values, entry in zip(given, answers.labels, answers.probabilities.tolist(), entries, strict=True):
-        yield [*(row.get(c, "") for c in query.columns), label, *(f"{value:.6f}" for value in values), *entry]
+    notes = list(_notes(answers).values())
+    for place, (row, label, values) in enumerate(
+        zip(given, answers.labels, answers.probabilities.tolist(), strict=True)
+    ):
+        beside = [column[place] for column in notes]
+        yield [*(row.get(c, "") for c in query.columns), label, *(f"{value:.6f}" for value in values), *beside]
 
 
 def _show(query: Query, answers: Answers) -> None:
@@ -194,13 +208,13 @@ def _show(query: Query, answers: Answers) -> None:
     table.add_column("query", no_wrap=True, overflow="ellipsis", max_width=60)
     table.add_column("answer")
     table.add_column("probability", justify="right")
-    if answers.entries:
-        table.add_column(ENTRY)
-    entries = [[name] for name in answers.entries] if answers.entries else [[]] * len(answers)
-    for item, label, values, entry in zip(
-        query.items[:SHOWN], answers.labels, answers.probabilities, entries, strict=False
-    ):
-        shown = [escape(" ".join(shown_text(text).split())) for text in (item, label, *entry)]
+    notes = {name: column for name, column in _notes(answers).items() if name != FAR}
+    for name in notes:
+        table.add_column(name)
+    beginning = zip(query.items[:SHOWN], answers.labels, answers.probabilities, strict=False)
+    for place, (item, label, values) in enumerate(beginning):
+        texts = (item, label, *(column[place] for column in notes.values()))
+        shown = [escape(" ".join(shown_text(text).split())) for text in texts]
         table.add_row(*shown[:2], f"{values.max():.3f}", *shown[2:])
     Console().print(table)
 

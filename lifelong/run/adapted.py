@@ -6,7 +6,7 @@ Shapes: ``S`` support and ``M`` query examples, ``N`` classes, ``*X`` one input.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from typing_extensions import Self
 from lifelong.compute.evaluating import evaluating
 from lifelong.compute.params import Params
 from lifelong.data.episode import Episode
+from lifelong.run.familiarity import Familiarity
 from lifelong.training.stream_module import StreamModule
 
 KEY = "adapted"
@@ -31,11 +32,13 @@ class Adapted:
         params: the parameters that the strategies chose for the support set.
         state: what ``adapt`` returned: nested tensors.
         entry: the experience whose parameters answer; None where none is chosen.
+        familiarity: tells whether a query is far from all classes; None where nobody can tell.
     """
 
     params: Params
     state: Any
     entry: str | None = None
+    familiarity: Familiarity | None = None
 
     @classmethod
     def of(cls, module: StreamModule, episode: Episode, experiences: tuple[str, ...]) -> Self:
@@ -56,7 +59,8 @@ class Adapted:
             state = learner.adapt(params, x, y)
         state = pytree.tree_map_only(Tensor, Tensor.detach, state)
         params = {name: p.detach() for name, p in params.items()}
-        return cls(params, state, None if chosen is None else experiences[int(chosen[0])])
+        entry = None if chosen is None else experiences[int(chosen[0])]
+        return cls(params, state, entry, Familiarity.of(learner, params, task.support_x[0], task.support_y[0]))
 
     def outputs(self, module: StreamModule, x: Tensor) -> Tensor:
         """Return the learner's outputs ``(M, N)``.
@@ -89,7 +93,8 @@ def adapted_checkpoint(content: dict[str, Any], adapted: Adapted, classes: tuple
     # The support set has chosen among what strategies keep: their part is in the weights.
     record: dict[str, Any] = {**content["lifelong"], "strategies": []}
     record["config"] = {**record["config"], "strategies": []}
-    record[KEY] = {"classes": list(classes), "state": adapted.state, "entry": adapted.entry}
+    familiarity = None if adapted.familiarity is None else asdict(adapted.familiarity)
+    record[KEY] = {"classes": list(classes), "state": adapted.state, "entry": adapted.entry, "familiarity": familiarity}
     content = {**content, "state_dict": weights, "lifelong": record}
     return pytree.tree_map_only(Tensor, lambda tensor: tensor.cpu(), content)  # type: ignore[no-any-return]
 
@@ -108,10 +113,18 @@ def read_adapted(taught: Mapping[str, Any], module: StreamModule) -> tuple[tuple
         return None
     classes, entry = content.get("classes"), content.get("entry")
     is_whole = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and "state" in content
-    if not is_whole or not isinstance(entry, str | None):
+    if not is_whole or not isinstance(entry, str | None) or not _is_familiarity(content.get("familiarity")):
         raise ValueError("what the checkpoint says of its support set was changed after it was written: adapt it again")
     check_plain(content["state"])
-    return tuple(classes), Adapted(dict(module.learner.meta_parameters()), content["state"], entry)
+    familiarity = None if (told := content.get("familiarity")) is None else Familiarity(**told)
+    return tuple(classes), Adapted(dict(module.learner.meta_parameters()), content["state"], entry, familiarity)
+
+
+def _is_familiarity(content: Any) -> bool:
+    if content is None:
+        return True
+    is_whole = isinstance(content, dict) and set(content) == {"means", "threshold"}
+    return is_whole and isinstance(content["means"], Tensor) and isinstance(content["threshold"], float)
 
 
 def check_plain(state: Any) -> None:

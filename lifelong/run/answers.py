@@ -25,6 +25,9 @@ class Answers:
         probabilities: ``(M, N)``.
         entries: for each query the name of the experience whose parameters answered; None where nothing is chosen.
 
+        far: ``(M,)`` how far each query is from the nearest class; above 1 it is farther than examples of the classes
+            are (:class:`~lifelong.run.familiarity.Familiarity`). None where nobody can tell.
+
     Example:
         >>> answers = Answers(("apple", "grape"), torch.tensor([[0.9, 0.1]]))
         >>> answers.labels
@@ -37,11 +40,17 @@ class Answers:
     classes: tuple[str, ...]
     probabilities: Tensor
     entries: tuple[str, ...] | None = None
+    far: Tensor | None = None
 
     @property
     def labels(self) -> list[str]:
         """Return the likeliest class of each query."""
         return [self.classes[place] for place in self.probabilities.argmax(1).tolist()]
+
+    @property
+    def known(self) -> list[bool] | None:
+        """Tell of each query whether it looks like one of the classes; None where nobody can tell."""
+        return None if self.far is None else (self.far <= 1).tolist()
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -54,8 +63,10 @@ class Answers:
         lines = [f"{len(self)} {noun} among {len(self.classes)} classes"]
         width = max((len(label) for label in self.labels[:SHOWN]), default=0)
         entries: Sequence[str] = self.entries or [""] * len(self)
-        for label, row, entry in zip(self.labels[:SHOWN], self.probabilities, entries, strict=False):
-            lines.append(f"  {label:<{width}}  {row.max():.3f}" + (f"  (by {entry})" if entry else ""))
+        known = self.known or [True] * len(self)
+        for label, row, entry, knows in zip(self.labels[:SHOWN], self.probabilities, entries, known, strict=False):
+            notes = [f"by {entry}"] * bool(entry) + ["far from every class"] * (not knows)
+            lines.append(f"  {label:<{width}}  {row.max():.3f}" + (f"  ({', '.join(notes)})" if notes else ""))
         return "\n".join(lines + ([f"  … and {len(self) - SHOWN} more"] if len(self) > SHOWN else []))
 
     @staticmethod
@@ -64,4 +75,6 @@ class Answers:
         given = list(parts)
         entries = [part.entries for part in given]
         joined = None if None in entries else tuple(chain.from_iterable(entry or () for entry in entries))
-        return Answers(given[0].classes, torch.cat([part.probabilities for part in given]), joined)
+        far = [part.far for part in given if part.far is not None]
+        distances = torch.cat(far) if len(far) == len(given) else None
+        return Answers(given[0].classes, torch.cat([part.probabilities for part in given]), joined, distances)

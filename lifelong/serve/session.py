@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lifelong.compute.evaluating import evaluating
+from lifelong.run.familiarity import embed
 from lifelong.run.fitted import Fitted
 from lifelong.run.model import Model
 from lifelong.serve.uploads import PhotoFile, check_photo, check_size, read_text, small_picture
@@ -205,6 +205,7 @@ class Session:
                 "label": answers.labels[0],
                 "probabilities": [{"name": answers.classes[n], "value": probabilities[n]} for n in order],
                 "entry": answers.entries[0] if answers.entries else None,
+                "far": None if answers.far is None else float(answers.far[0]),
                 "nearest": self._nearest(fitted, x),
             }
 
@@ -241,10 +242,7 @@ class Session:
             return []
         learner = self.model.module.learner
         params = learner.meta_parameters() if fitted.adapted is None else fitted.adapted.params
-        inputs = torch.cat([x, *(example.x for _, _, example in examples)]).to(learner.device)
-        inputs = inputs.to(learner.dtype) if inputs.is_floating_point() else inputs
-        with evaluating(learner), torch.no_grad():
-            features = torch.cat([learner.embed(params, part) for part in torch.split(inputs, 128)])
+        features = embed(learner, params, torch.cat([x, *(example.x for _, _, example in examples)]))
         distances = torch.linalg.vector_norm(features[1:] - features[0], dim=1).tolist()
         ranked = sorted(zip(distances, examples, strict=True), key=lambda pair: pair[0])[:N_NEAREST]
         return [{"id": n, "class": name, "text": e.text, "distance": d} for d, (name, n, e) in ranked]

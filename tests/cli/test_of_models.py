@@ -64,7 +64,7 @@ def test_an_adapted_file_answers_as_the_run_and_its_support(capsys: Any, tmp_pat
     run_here("predict", f"--ckpt_path={tmp_path}/fruit.model", "--query=new", f"--out={tmp_path}/alone.csv")
     run_here("predict", "--ckpt_path=runs/few", "--support=new", "--query=new", f"--out={tmp_path}/with.csv")
     alone, beside = answers(f"{tmp_path}/alone.csv"), answers(f"{tmp_path}/with.csv")
-    names = ("file", "answer", "answered by")
+    names = ("file", "answer", "answered by", "known", "distance")
     assert [[row[name] for name in names] for row in alone] == [[row[name] for name in names] for row in beside]
     for name in FRESH:
         column = f"probability of {name}"

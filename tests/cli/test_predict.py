@@ -111,12 +111,14 @@ def test_photos_are_answered_by_a_checkpoint_alone(capsys: pytest.CaptureFixture
     ask = predict("usb/fruit.ckpt", "--support=support", query="new")
     run_here(*ask)
     found = answers("answers.csv")
-    assert list(found[0]) == ["file", "answer", "probability of melon", "probability of tile", "answered by"]
+    names = ["file", "answer", "probability of melon", "probability of tile", "answered by", "known", "distance"]
+    assert list(found[0]) == names
     assert [row["file"] for row in found] == [
         f"new/2026/{kind}/{n}.PNG" for kind in ("melon", "tile") for n in (10, 11)
     ]
     assert [row["answer"] for row in found] == ["melon", "melon", "tile", "tile"]
     assert {row["answered by"] for row in found} == {"fruit"}
+    assert [row["known"] for row in found] == [("no", "yes")[float(row["distance"]) <= 1] for row in found]
     assert "left out, as they are no photos: new/notes.txt" in capsys.readouterr().out
     # Nothing that is there is replaced.
     before = Path("answers.csv").read_bytes()

@@ -107,6 +107,24 @@ def test_the_bank_says_which_experience_answered(folder: Path, monkeypatch: Any)
     ]
 
 
+def test_photos_of_other_classes_are_far(folder: Path, monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.chdir(folder)
+    model = lifelong.load("runs/few").model
+    kinds = ("banana", "tile")
+    of = {kind: sorted(Path("photos", "fruit", kind).glob("*.jpg")) for kind in (*kinds, "grape")}
+    adapted = model.adapt({kind: of[kind][:5] for kind in kinds})
+    answers = adapted.predict([*of["banana"][5:], *of["tile"][5:], *of["grape"]])
+    assert answers.far is not None
+    known, other = answers.far[:14], answers.far[14:]
+    assert other.mean() > known.mean()
+    assert answers.known == [bool(value <= 1) for value in answers.far]
+    alone = lifelong.load(adapted.save(tmp_path / "fruit.model")).model.predict(of["grape"])
+    assert alone.far is not None
+    torch.testing.assert_close(alone.far, other)
+    assert adapted.predict(of["tile"][5:]).far is not None
+    assert model.adapt({kind: of[kind][:1] for kind in kinds}).predict(of["grape"]).known is None
+
+
 def test_labelled_examples_are_answered_without_support(folder: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LIFELONG_CACHE", str(folder / "cache"))

@@ -140,6 +140,8 @@ async function answer(content) {
   const said = await response.json();
   at("answer").hidden = false;
   at("label").textContent = said.label;
+  at("far").hidden = said.far === null || said.far <= 1;
+  at("far").textContent = `Like none of the classes: ${Number(said.far).toFixed(1)} times as far as their own examples are.`;
   at("entry").hidden = said.entry === null;
   at("entry").textContent = `Answered with what was learnt in “${said.entry}”.`;
   at("bars").replaceChildren(...said.probabilities.slice(0, 10).map(showBar));

@@ -1,0 +1,85 @@
+"""Measures how well a model tells photos of classes it was never shown from those of the classes in its support set.
+
+``python -m benchmarks.far_queries runs/letters unseen/Armenian``
+
+The folder has a folder of photos for each class. In every trial some classes are the support set, with a few photos
+each; their other photos are known, those of all other classes are far. Printed are the area under the ROC curve of
+:class:`lifelong.run.familiarity.Familiarity`, and what its calibrated threshold does; intervals are over trials.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torchmetrics.functional.classification import binary_auroc
+
+import lifelong
+from lifelong.data.sampling import generator
+from lifelong.evaluation.estimate import Estimate
+from lifelong.evaluation.intervals import interval
+from lifelong.run.model import Model
+from lifelong.vision.decoding import SUFFIXES
+
+MEASURES = ("area under the ROC curve", "known queries that are told known", "far queries that are told far")
+
+
+def photos(folder: Path) -> dict[str, list[Path]]:
+    """Return the photos of each class.
+
+    Args:
+        folder: with a folder of photos for each class.
+    """
+    classes = {path.name: sorted(path.iterdir()) for path in sorted(folder.iterdir()) if path.is_dir()}
+    return {name: [f for f in files if f.suffix.lower() in SUFFIXES] for name, files in classes.items()}
+
+
+def trial(model: Model, classes: Mapping[str, Sequence[Path]], n_way: int, n_shot: int, number: int) -> list[float]:
+    """Return the measures of one choice of classes and support photos.
+
+    Args:
+        model: of few-shot tasks.
+        classes: photos by class.
+        n_way: classes of the support set.
+        n_shot: photos of each.
+        number: of the trial, which decides the choice.
+
+    Raises:
+        ValueError: when the model cannot tell what is far.
+    """
+    rng = generator(0, "test", 0, number)
+    chosen = rng.permutation(list(classes))[:n_way].tolist()
+    order = {name: rng.permutation(len(classes[name])).tolist() for name in chosen}
+    fitted = model.adapt({name: [classes[name][n] for n in order[name][:n_shot]] for name in chosen})
+    known = [classes[name][n] for name in chosen for n in order[name][n_shot:]]
+    far = [file for name, files in classes.items() if name not in chosen for file in files]
+    answers = fitted.predict([*known, *far])
+    if answers.far is None:
+        raise ValueError("the model cannot tell what is far: it needs two photos a class, and an inductive network")
+    is_far = torch.arange(len(answers)) >= len(known)
+    told = answers.far > 1
+    area = binary_auroc(answers.far, is_far.int()).item()
+    return [area, (~told[~is_far]).double().mean().item(), told[is_far].double().mean().item()]
+
+
+def main(args: list[str] | None = None) -> None:
+    """Print the measures in percent."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.far_queries", description=__doc__)
+    parser.add_argument("run", help="a run folder or a checkpoint")
+    parser.add_argument("folder", type=Path, help="with a folder of photos for each class")
+    for name, default in (("n_way", 5), ("n_shot", 5), ("n_trials", 20)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args(args)
+    model, classes = lifelong.load(given.run).model, photos(given.folder)
+    rows = [trial(model, classes, given.n_way, given.n_shot, n) for n in track(range(given.n_trials), "trials")]
+    means, half_widths = interval(np.array(rows).T)
+    for name, mean, half_width in zip(MEASURES, means, half_widths, strict=True):
+        print(f"{name}: {Estimate(float(mean), float(half_width)).scaled(100)} %")
+
+
+if __name__ == "__main__":
+    main()
