@@ -15,7 +15,7 @@ def test_the_threshold_is_that_of_examples_left_out_by_hand() -> None:
     x = torch.tensor([[0.0], [2.0], [7.0], [10.0], [11.0], [50.0]])
     familiarity = Familiarity.of(ProtoNet(nn.Identity()), {}, x, torch.tensor([0, 0, 0, 1, 1, 2]))
     assert familiarity is not None
-    # Left out: 0 from 4.5, 2 from 3.5, 7 from 1, times √(1 − 1/9); 10 from 11 and back, times √(1 − 1/4). 50 has no other.
+    # Left out: 0 from 4.5, 2 from 3.5, 7 from 1, times √(1 − 1/9); 10 from 11 and back, times √(1 − 1/4); not 50.
     farthest, second = 6 * (8 / 9) ** 0.5, 4.5 * (8 / 9) ** 0.5
     assert familiarity.threshold == pytest.approx(second + 0.8 * (farthest - second))  # 95 % of the way of five
     assert familiarity.means.flatten().tolist() == [3.0, 10.5, 50.0]
