@@ -27,7 +27,7 @@ SIZE = (7.0, 4.6)
 
 @dataclass(frozen=True)
 class Method:
-    """Both measures of a method, over its seeds.
+    """Both measures of a method, with intervals over its seeds; over evaluation units where it has one.
 
     Args:
         divergence: nats, the mean over experiences after the first.
@@ -47,7 +47,7 @@ def measure(folders: Sequence[Path]) -> dict[str, Method]:
     Raises:
         ValueError: when a run has no divergence, or forgets nothing as it learnt one experience.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[tuple[Estimate, Estimate]]] = {}
     for folder in folders:
         results = Results.load(folder)
         found.setdefault(re.sub(r"-\d+$", "", folder.name), []).append((_divergence(folder), _forgetting(results)))
@@ -96,24 +96,26 @@ def main(args: list[str] | None = None) -> None:
     print(f"written: {given.picture}")
 
 
-def _divergence(folder: Path) -> float:
+def _divergence(folder: Path) -> Estimate:
     files = sorted(folder.glob("divergence_*.json"))
     if not files:
         raise ValueError(
             f"{folder} has no divergence: train it with --trainer.callbacks+=lifelong.evaluation.Divergence"
         )
-    values = list(json.loads(files[0].read_text(encoding="utf-8"))["experiences"].values())
-    return float(np.mean([mean for mean, _ in values[1:]]))
+    values = np.array(list(json.loads(files[0].read_text(encoding="utf-8"))["experiences"].values()))[1:]
+    return Estimate(float(values[:, 0].mean()), float(np.sqrt((values[:, 1] ** 2).sum()) / len(values)))
 
 
-def _forgetting(results: Results) -> float:
+def _forgetting(results: Results) -> Estimate:
     if (metric := results.metrics.get("forgetting")) is None:
         raise ValueError("a run forgets where it learnt two experiences or more: leave the others out")
-    return float(metric.value)
+    return Estimate(metric.value, metric.half_width)
 
 
-def _over_seeds(values: Sequence[float]) -> Estimate:
-    mean, half_width = interval(np.array([values]))
+def _over_seeds(values: Sequence[Estimate]) -> Estimate:
+    if len(values) == 1:
+        return values[0]
+    mean, half_width = interval(np.array([[estimate.value for estimate in values]]))
     return Estimate(float(mean[0]), float(half_width[0]))
 
 

@@ -34,6 +34,7 @@ def test_methods_are_means_over_seeds_by_hand(tmp_path: Path, capsys: pytest.Cap
     assert found["none"].forgetting.value == pytest.approx(0.5)
     assert found["none"].divergence.half_width == pytest.approx(12.706, rel=1e-3)  # of 2 ± 1, t with one degree
     assert found["EWC-strong"].forgetting.value == pytest.approx(0.0)
+    assert found["EWC-strong"].divergence.half_width == pytest.approx(0.1)  # of one run, over its units
     main([*map(str, runs), "--picture", str(tmp_path / "both.png")])
     assert "none: divergence 3.000" in capsys.readouterr().out
     assert (tmp_path / "both.png").read_bytes()[1:4] == b"PNG"
