@@ -21,7 +21,7 @@ from benchmarks.performance import suite
 from benchmarks.performance.suite import Row, Settings, Suite
 
 RESULTS = Path(__file__).parent / "results" / "performance"
-SUITES = ("throughput", "overhead", "startup", "memory", "scale", "ablations", "features")
+SUITES = ("throughput", "overhead", "startup", "memory", "scale", "ablations", "features", "answers")
 
 
 def main(args: list[str] | None = None) -> None:

@@ -96,6 +96,13 @@ class Learner(Recorded, nn.Module):
         """Return the embedding ``(n, D)`` of ``x (n, *X)``: the network's features, or its output."""
         return apply_embedding(self.network, params, x)
 
+    def predict_embedded(self, params: Params, state: Any, features: Tensor) -> Tensor | None:
+        """Return what :meth:`predict` returns for queries whose embeddings ``(Q, D)`` are known, without the network.
+
+        None, the default, where an answer is made of more than :meth:`embed` returns.
+        """
+        return None
+
     def answer(self, params: Params, task: Task) -> Tensor:
         """Return the outputs for the queries of ONE task: adapt to its support set, then predict.
 

@@ -68,7 +68,10 @@ class LinearProbe(Pretrained):
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
         """Return logits ``(Q, N)``."""
-        features = self.embed(params, query_x)
+        return self.predict_embedded(params, state, self.embed(params, query_x))
+
+    def predict_embedded(self, params: Params, state: Params, features: Tensor) -> Tensor:
+        """Return the same of embeddings."""
         with full_precision(features):
             return F.linear(features, state["weight"], state["bias"])
 

@@ -69,8 +69,11 @@ class Mahalanobis(Learner):
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
         """Return logits ``(Q, N)``: negative squared distances times the temperature."""
+        return self.predict_embedded(params, state, self.embed(params, query_x))
+
+    def predict_embedded(self, params: Params, state: tuple[Tensor, Tensor], features: Tensor) -> Tensor:
+        """Return the same of embeddings."""
         means, factors = state
-        features = self.embed(params, query_x)
         with full_precision(features):
             difference = (precise(features) - means[:, None]).mT
             whitened: Tensor = torch.linalg.solve_triangular(factors, difference, upper=False)

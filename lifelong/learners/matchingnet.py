@@ -53,10 +53,13 @@ class MatchingNet(Learner):
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
         """Return log-probabilities ``(Q, N)``, from below clamped to the logarithm of the smallest normal number."""
+        return self.predict_embedded(params, state, self.embed(params, query_x))
+
+    def predict_embedded(self, params: Params, state: tuple[Tensor, Tensor], features: Tensor) -> Tensor:
+        """Return the same of embeddings."""
         support, labels = state
-        query = self.embed(params, query_x)
-        with full_precision(query):
-            log_attention = (self.temperature * query @ support.T).log_softmax(-1)
+        with full_precision(features):
+            log_attention = (self.temperature * features @ support.T).log_softmax(-1)
         # Summed as logarithms: a clamp of the sum itself would cut the gradient of confident mistakes.
         log_labels = labels.clamp_min(torch.finfo(labels.dtype).tiny).log()
         return torch.logsumexp(log_attention[:, :, None] + log_labels, dim=1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import class_means, full_precision
+from lifelong.networks.heads import has_head
 from lifelong.utilities.ranges import check_number
 
 
@@ -66,6 +67,11 @@ class ProtoNet(Learner):
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Return logits ``(Q, N)``: negative distances times the temperature."""
         return self.compare(self.apply_network(params, query_x).flatten(1), state)
+
+    def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor | None:
+        """Return the same of embeddings; None where a head makes something else of them."""
+        is_output = not has_head(self.network) or isinstance(self.network.head, nn.Identity)
+        return self.compare(features.flatten(1), state) if is_output else None
 
     def compare(self, features: Tensor, means: Tensor) -> Tensor:
         """Return logits ``(Q, N)`` of features ``(Q, D)`` by class means ``(N, D)``."""

@@ -80,7 +80,10 @@ class R2D2(Learner):
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Return logits ``(Q, N)`` or values ``(Q, *Y)``."""
-        features = self.embed(params, query_x)
+        return self.predict_embedded(params, state, self.embed(params, query_x))
+
+    def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor:
+        """Return the same of embeddings."""
         with full_precision(features):
             values: Tensor = torch.tensordot(_with_ones(features), state, dims=1)
             return params["scale"] * values + params["bias"]

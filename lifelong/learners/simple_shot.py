@@ -90,7 +90,11 @@ class SimpleShot(Pretrained):
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
         """Return logits ``(Q, N)``: negative squared distances."""
-        return -(self.embed(params, query_x)[:, None] - state[None]).square().sum(-1)
+        return self.predict_embedded(params, state, self.embed(params, query_x))
+
+    def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor:
+        """Return the same of embeddings."""
+        return -(features[:, None] - state[None]).square().sum(-1)
 
     def _mean_feature(self, visit: Visit, runner: TaskRunner) -> Tensor:
         params = self.meta_parameters()

@@ -5,7 +5,7 @@ Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -70,6 +70,10 @@ class TransductiveProtoNet(ProtoNet):
         features = self.apply_network(params, query_x).flatten(1)
         means, _ = self.refine(state, features)
         return self.compare(features, means)
+
+    def predict_embedded(self, params: Params, state: Any, features: Tensor) -> Tensor | None:
+        """Return None: the queries that are asked together belong together."""
+        return None
 
     def refine(self, state: tuple[Tensor, Tensor], features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the state after ``n_refinements`` with the features ``(Q, D)`` of unlabelled examples."""

@@ -17,6 +17,7 @@ from typing_extensions import Self
 from lifelong.compute.evaluating import evaluating
 from lifelong.compute.params import Params
 from lifelong.data.episode import Episode
+from lifelong.learners.features import precise
 from lifelong.run.familiarity import Familiarity
 from lifelong.training.stream_module import StreamModule
 
@@ -62,8 +63,8 @@ class Adapted:
         entry = None if chosen is None else experiences[int(chosen[0])]
         return cls(params, state, entry, Familiarity.of(learner, params, task.support_x[0], task.support_y[0]))
 
-    def outputs(self, module: StreamModule, x: Tensor) -> Tensor:
-        """Return the learner's outputs ``(M, N)``.
+    def answer(self, module: StreamModule, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the learner's outputs ``(M, N)``, and how far each query is from all classes ``(M,)``, where known.
 
         Args:
             module: the learner with its strategies.
@@ -73,7 +74,12 @@ class Adapted:
         params, state = pytree.tree_map_only(Tensor, lambda part: part.to(device), (self.params, self.state))
         x = x.to(learner.dtype) if x.is_floating_point() else x
         with evaluating(module), torch.inference_mode(False), torch.no_grad():
-            return learner.predict(params, state, x)
+            if self.familiarity is None:
+                return learner.predict(params, state, x), None
+            features = learner.embed(params, x)
+            outputs = learner.predict_embedded(params, state, features)  # the network's part is done once
+            outputs = learner.predict(params, state, x) if outputs is None else outputs
+            return outputs, self.familiarity.far(precise(features).flatten(1))
 
 
 def adapted_checkpoint(content: dict[str, Any], adapted: Adapted, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from lifelong.data.episode import Episode
 from lifelong.run.adapted import Adapted, adapted_checkpoint
 from lifelong.run.answers import Answers
 from lifelong.run.exported import export
-from lifelong.run.familiarity import embed
 from lifelong.run.graph import Behind, graph_of
 from lifelong.run.inputs import Inputs, Items
 from lifelong.training.stream_module import StreamModule
@@ -161,16 +160,12 @@ class Fitted:
             yield self._answer(self._inputs(batch, "the query"))
 
     def _answer(self, x: Tensor) -> Answers:
-        probabilities, entries = self._probabilities(x)
-        return Answers(self.classes, probabilities, entries, self._far(x))
-
-    def _probabilities(self, x: Tensor) -> tuple[Tensor, tuple[str, ...] | None]:
-        """Return ``(M, N)``, and for each query the experience whose parameters answered."""
         module = self._module
         if (adapted := self.adapted) is not None:
-            outputs = adapted.outputs(module, x.to(module.learner.device))
+            outputs, far = adapted.answer(module, x.to(module.learner.device))
             probabilities = module.learner.objective.prediction(outputs).float().cpu()
-            return probabilities, None if adapted.entry is None else (adapted.entry,) * len(x)
+            entries = None if adapted.entry is None else (adapted.entry,) * len(x)
+            return Answers(self.classes, probabilities, entries, far)
         episode = self._episode(x.to(module.learner.device))
         with evaluating(module):
             outputs = module.predict_step(episode, 0)
@@ -179,14 +174,9 @@ class Fitted:
                 chosen = module.strategies.answered_by(module.learner, params, episode, runner=module.runner)
         probabilities = outputs.flatten(0, 1).float().cpu()
         if chosen is None:
-            return probabilities, None
+            return Answers(self.classes, probabilities)
         names = [self._experiences[number] for number in chosen.tolist()]
-        return probabilities, tuple(names * (len(x) // len(names)))
-
-    def _far(self, x: Tensor) -> Tensor | None:
-        if (adapted := self.adapted) is None or adapted.familiarity is None:
-            return None
-        return adapted.familiarity.far(embed(self._module.learner, adapted.params, x))
+        return Answers(self.classes, probabilities, tuple(names * (len(x) // len(names))))
 
     def _episode(self, x: Tensor) -> Episode:
         """Return one task with all queries; or as many as queries, without a support set."""

@@ -39,6 +39,24 @@ def test_vmap_equals_the_loop(name: str, kind: str, norm: str) -> None:
         torch.testing.assert_close(gradients, reference[1], rtol=1e-7, atol=1e-9)
 
 
+BY_EMBEDDINGS = {"LinearProbe", "Mahalanobis", "MatchingNet", "R2D2", "SimpleShot"}
+"""Learners whose answers are made of embeddings alone; ProtoNet's are where its network has no head."""
+
+
+@pytest.mark.parametrize("kind", ["vector", "image"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_answers_of_embeddings_are_those_of_inputs(name: str, kind: str) -> None:
+    learner = make_learner(name, kind).double().eval()
+    task = random_episode(kind, n_tasks=1).to(torch.float64)
+    params, y = learner.meta_parameters(), learner.objective.encode(task.support_y, task.n_way)[0].double()
+    with torch.no_grad():
+        state = learner.adapt(params, task.support_x[0], y)
+        found = learner.predict_embedded(params, state, learner.embed(params, task.query_x[0]))
+        assert (found is not None) == (name in BY_EMBEDDINGS)
+        if found is not None:
+            torch.testing.assert_close(found, learner.predict(params, state, task.query_x[0]))
+
+
 @pytest.mark.parametrize("kind", ["vector", "image"])
 @pytest.mark.parametrize(
     ("name", "settings"),

@@ -6,7 +6,8 @@ from torch import nn
 
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
-from lifelong.learners import MatchingNet, ProtoNet
+from lifelong.learners import MatchingNet, ProtoNet, TransductiveProtoNet
+from lifelong.networks import MLP
 from strategies import EWC
 from tests.toys import fit, make_learner, module_of, random_episode, toy_data
 
@@ -67,3 +68,14 @@ def test_a_network_without_parameters_needs_no_training(make: Any) -> None:
 def test_a_strategy_has_nothing_to_protect_without_parameters() -> None:
     with pytest.raises(ValueError, match="ProtoNet trains nothing here, so EWC has nothing to protect"):
         fit(module_of(ProtoNet(nn.Identity()), [EWC(strength=1.0)]), toy_data(2))
+
+
+def test_without_a_head_embeddings_are_answered() -> None:
+    query, prototypes = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 0.0]])
+    plain = ProtoNet(nn.Identity())
+    found = plain.predict_embedded({}, prototypes, query)
+    assert found is not None
+    assert torch.equal(found, plain.predict({}, prototypes, query))
+    headed = ProtoNet(MLP(n_inputs=2, hidden=[], n_outputs=2))
+    assert headed.predict_embedded(headed.meta_parameters(), prototypes, query) is None
+    assert TransductiveProtoNet(nn.Identity()).predict_embedded({}, (prototypes, torch.ones(2)), query) is None

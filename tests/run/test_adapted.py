@@ -45,7 +45,7 @@ def test_a_kept_state_answers_as_the_support_set_does(name: str) -> None:
     module = module_of(make_learner(name))
     episode = random_episode(n_tasks=1)
     kept = Adapted.of(module, episode, ())
-    outputs = module.learner.objective.prediction(kept.outputs(module, episode.query_x[0]))
+    outputs = module.learner.objective.prediction(kept.answer(module, episode.query_x[0])[0])
     assert torch.allclose(outputs, module.eval().predict_step(episode, 0)[0], atol=1e-5)
     check_plain(kept.state)
 

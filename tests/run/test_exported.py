@@ -37,7 +37,7 @@ def adapted_graph(name: str) -> tuple[nn.Module, Tensor]:
     """What a learner answers that was adapted, as a graph, and its own answers to the probe."""
     module = module_of(make_learner(name))
     kept = Adapted.of(module, random_episode(n_tasks=1), ())
-    wanted = module.learner.objective.prediction(kept.outputs(module, probe()))
+    wanted = module.learner.objective.prediction(kept.answer(module, probe())[0])
     return graph_of(module, kept, []), wanted
 
 
