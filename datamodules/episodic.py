@@ -124,6 +124,11 @@ class EpisodicDataModule(StreamDataModule):
             check_number(f"--data.{name}", value, least=1, whole=True, hint=", or null for as many as in training")
         self.eval_shape = TaskShape(eval_n_way or n_way, eval_n_shot or n_shot, eval_n_query or n_query)
         self.eval_support, self.small_classes = eval_support, small_classes
+        if fixed_ways and small_classes == "leave_out":
+            raise ValueError(
+                "--data.fixed_ways needs every class in every domain, so that none can be left out: set "
+                "--data.small_classes refuse, or --data.fixed_ways false"
+            )
         self.steps = positive("steps_per_experience", steps_per_experience)
         self.n_eval_tasks = positive("n_eval_tasks", n_eval_tasks)
         at_once = tasks_per_batch if eval_tasks_per_batch is None else eval_tasks_per_batch

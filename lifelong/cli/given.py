@@ -136,14 +136,27 @@ def _class_folders(root: Path) -> dict[str, list[str]]:
         raise ValueError(f"{shown_text(loose[0])} is in no class folder: move it into {root}/<class>/, or remove it")
     if not folders:
         raise ValueError(f"--support {root} has no class folder: expected {root}/<class>/<photo>.jpg")
-    support = {folder.name: [str(file) for file in _photos(folder, [])] for folder in folders}
+    left_out: list[Path] = []
+    support = {folder.name: [str(file) for file in _photos(folder, left_out)] for folder in folders}
     for name, files in support.items():
         if not files:
             raise ValueError(
                 f"the class folder {root / name} has no photo: expected files that end in {', '.join(PHOTOS)}; add "
                 "some, or remove the folder"
             )
+    tell_left_out(left_out)
     return support
+
+
+def tell_left_out(left_out: Sequence[Path]) -> None:
+    """Print which files are no photos that can be read, in one line.
+
+    Args:
+        left_out: the files.
+    """
+    if left_out:
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        print(f"left out, as they are no photos: {shown_text(left_out[0])}{more}")
 
 
 def _photos(folder: Path, left_out: list[Path], inside: tuple[Path, ...] = ()) -> Iterator[Path]:

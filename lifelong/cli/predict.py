@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from lifelong.cli.given import Columns, Query, read_query, shown_text
+from lifelong.cli.given import Columns, Query, read_query, shown_text, tell_left_out
 from lifelong.cli.loaded import device_of, fit_support, kind_of, unused
 from lifelong.data.reader import Kind
 from lifelong.run.answers import SHOWN, Answers
@@ -174,7 +174,7 @@ def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
             f"the answers cannot be written to {target} ({error.strerror}): choose another place by --out"
         ) from error
     _show(query, first[0])
-    _tell_left_out(query.left_out)
+    tell_left_out(query.left_out)
     print(f"written: {target} ({len(query.items)} answers)")
 
 
@@ -217,9 +217,3 @@ def _show(query: Query, answers: Answers) -> None:
         shown = [escape(" ".join(shown_text(text).split())) for text in texts]
         table.add_row(*shown[:2], f"{values.max():.3f}", *shown[2:])
     Console().print(table)
-
-
-def _tell_left_out(left_out: Sequence[Path]) -> None:
-    if left_out:
-        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        print(f"left out, as they are no photos: {shown_text(left_out[0])}{more}")

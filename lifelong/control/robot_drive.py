@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -91,6 +92,8 @@ class RobotDrive:
             ValueError: when the film has another ending.
         """
         check_film(film)
+        if (numbers := film.with_suffix(".json")).exists() and not _is_of_drive(numbers):
+            raise ValueError(f"{numbers} is there already and is of no drive: give --film another name")
         drives = list(self.drives.values())
         films = [drive.frames for drive in drives] if view == "scene" else plan_films(drives)
         captions = [f"{self.domain}: {name}" for name in self.drives]
@@ -102,6 +105,14 @@ class RobotDrive:
     @staticmethod
     def _n_frames(drive: Drive) -> int:
         return int(np.isfinite(drive.states[0]).all(axis=-1).sum())
+
+
+def _is_of_drive(file: Path) -> bool:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and {"domain", "dynamics"} <= content.keys()
 
 
 def check_film(film: Path) -> None:
@@ -129,8 +140,8 @@ def drive_robot(
 ) -> tuple[RobotDrive, list[Path]]:
     """Drive one robot by a trained learner, and write a film of it with the numbers beside it.
 
-    The robot, its room and its goal are those that the closed-loop evaluation gives this number; its calibration is one
-    of its own, as it is driven alone.
+    The robot's dynamics, its room and the goal in it are those that the closed-loop evaluation gives this number; its
+    calibration, its first state, and without a room its goal are its own, as it is driven alone.
 
     Args:
         module: the learner with its strategies.

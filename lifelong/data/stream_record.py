@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -81,7 +82,11 @@ class StreamRecord:
             any(pool.is_regression for experience in experiences for pool in experience.pools),
             None if shape is None else shape.n_way,
             None if shape is None else shape.n_shot,
-            tuple(" or ".join(names.get(number, ("",))) for number in range(max(names, default=-1) + 1)),
+            _told_apart(
+                [" or ".join(names.get(number, ("",))) for number in range(max(names, default=-1) + 1)],
+                experiences,
+                numbers,
+            ),
             tuple(experience.name for experience in experiences),
             tuple(tuple(sorted(some)) for some in numbers),
             len(experiences),
@@ -105,5 +110,20 @@ class StreamRecord:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Make a record of what :meth:`to_dict` returned."""
-        lists = {name: tuple(content[name]) for name in ("classes", "experiences")}
-        return cls(**{**content, **lists, "classes_of": tuple(tuple(some) for some in content["classes_of"])})
+        try:
+            lists = {name: tuple(content[name]) for name in ("classes", "experiences")}
+            return cls(**{**content, **lists, "classes_of": tuple(tuple(some) for some in content["classes_of"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"what the checkpoint says of its stream cannot be read ({error}): it was changed, or a newer version "
+                "has written it; give another checkpoint, or install that version"
+            ) from error
+
+
+def _told_apart(
+    classes: Sequence[str], experiences: Sequence[Experience], numbers: Sequence[set[int]]
+) -> tuple[str, ...]:
+    """Return the names of classes, with the experience where several classes have the same one."""
+    several = {name for name, n in Counter(classes).items() if n > 1}
+    first = {n: e.name for e, some in reversed(list(zip(experiences, numbers, strict=True))) for n in some}
+    return tuple(f"{name} ({first[n]})" if name in several and n in first else name for n, name in enumerate(classes))

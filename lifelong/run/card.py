@@ -67,9 +67,9 @@ def write_card(
 def _matrix(results: Results) -> str:
     names = [_text(domain).replace("|", "\\|") for domain in results.domains]
     lines = [f"| after | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for name, row in zip(names, results.matrix, strict=False):
+    for name, row in zip(results.experiences, results.matrix, strict=False):
         cells = ["" if value != value else f"{100 * value:.1f}" for value in row.tolist()]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {_text(name).replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
     return "Scores in % (rows: after learning; columns: evaluated on).\n\n" + "\n".join(lines)
 
 

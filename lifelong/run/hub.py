@@ -30,8 +30,8 @@ def save(content: dict[str, Any], card: str, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give a folder for the model")
     held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if held and ALONE not in held:
-        raise ValueError(f"{folder} holds other files ({sorted(held)[0]}): give an empty folder, or a new one")
+    if others := sorted(held - {ALONE, CARD}) or (sorted(held) if held and ALONE not in held else []):
+        raise ValueError(f"{folder} holds other files ({others[0]}): give an empty folder, or a new one")
     write_checkpoint(content, folder / ALONE)
     write_whole(folder / CARD, lambda part: part.write_text(card, encoding="utf-8"))
 

@@ -277,6 +277,11 @@ class Model:
             classes, adapted = self._adapted
             names = self._record.learnt_experiences
             return Fitted(self.module, self.inputs, classes, experiences=names, adapted=adapted)
+        if self._record.kind == "task":
+            raise ValueError(
+                "the model was taught in the task scenario, where whoever asks names the task, and cannot tell which "
+                "of them a query belongs to: train it with --data.scenario class, or ask its learner (run.learner)"
+            )
         numbers, names = self._record.learnt_classes, self._record.learnt_experiences
         return Fitted(self.module, self.inputs, self.classes, experiences=names, numbers=numbers)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +101,10 @@ def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
 
 async def _body(request: Request) -> bytes:
     """Return what was sent, and stop listening where it is too large."""
-    check_size(int(request.headers.get("content-length", "0")))
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal():
+        raise ValueError("the size that was announced is no number: send it again")
+    check_size(int(length[:20]))
     parts: list[bytes] = []
     async for chunk in request.stream():
         parts.append(chunk)
@@ -121,7 +126,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self.app = app
-        self.names = LOOPBACK if host in LOOPBACK else None
+        machine = socket.gethostname().lower()
+        self.names = {*LOOPBACK, host, machine, f"{machine}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request under another name or of another page, else pass it on."""
@@ -139,11 +145,26 @@ class Guard:
                 message["headers"] = [*message.get("headers", []), *added]
             await send(message)
 
-        # A name that somebody else points at this machine (DNS rebinding), and a form of another page.
-        is_known = self.names is None or urlsplit(f"//{host}").hostname in self.names
-        is_own = origin is None or urlsplit(origin).netloc == host
-        if is_known and is_own:
+        if self._is_own(host, origin):
             await self.app(scope, receive, send_safely)
         else:
             refused = JSONResponse({"error": "this request comes from another page, and is refused"}, status_code=403)
             await refused(scope, receive, send_safely)
+
+    def _is_own(self, host: str, origin: str | None) -> bool:
+        """Refuse a name that somebody else points at this machine (DNS rebinding), and a form of another page."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            is_own_page = origin is None or urlsplit(origin).netloc == host
+        except ValueError:  # no name at all
+            return False
+        return (name in self.names or _is_address(name)) and is_own_page
+
+
+def _is_address(name: str) -> bool:
+    """Tell whether a name is an IP address: nobody else can point it elsewhere."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

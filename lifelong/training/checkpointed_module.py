@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from torch import Tensor
 from typing_extensions import Self
 
@@ -122,8 +122,9 @@ class CheckpointedModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what the checkpoint belongs to, how it is made and what it was taught."""
-        is_learning = self.trainer.state.status == TrainerStatus.RUNNING  # else the experience was not begun
-        self.note_stream(self.data, self.trainer.current_epoch + is_learning)
+        if self.trainer.state.fn == TrainerFn.FITTING:  # an evaluation teaches nothing
+            is_learning = self.trainer.state.status == TrainerStatus.RUNNING  # else the experience was not begun
+            self.note_stream(self.data, self.trainer.current_epoch + is_learning)
         checkpoint["lifelong"] = self._record() | {"optimizer": self._settings}
 
     def _record(self) -> dict[str, Any]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 """Endings of the files that are read, in small letters."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""Pillow's names of these, whatever a file is called: others may start programs (EPS starts Ghostscript)."""
 DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of more than 8 bits a pixel, all of them grey."""
 FINER = 2
@@ -95,7 +97,7 @@ def decode_image(file: Path, image_size: int, channels: int) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             image.draft(None, (FINER * image_size, FINER * image_size))  # JPEG alone
             return square_pixels(image, image_size, channels)
     except Image.DecompressionBombError as error:

@@ -76,6 +76,7 @@ def test_another_seed_or_part_is_another_robot() -> None:
         (["runs/c", "--domain=lava"], "has no robots in lava: choose domains from nominal, x reversed"),
         (["runs/c", "--robot=0"], "--robot is 0"),
         (["runs/c", "--film=one.avi"], "one.avi has no ending of a film: give it .mp4"),
+        (["runs/c", "--film=runs/c/results.gif"], "results.json is there already and is of no drive"),
         (["runs/c", "--robots=2"], "no option --robots: did you mean --robot? python -m lifelong drive --help"),
     ],
 )

@@ -97,7 +97,9 @@ def test_a_classifier_answers_without_a_support_set(capsys: pytest.CaptureFixtur
     assert "--texts.query is now --query (of predict)" in told
 
 
-def test_photos_are_answered_by_a_checkpoint_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_photos_are_answered_by_a_checkpoint_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_photos(Path("taught/fruit"), ["apple", "banana", "grape", "lime"], range(6))
     run_here("fit", *PHOTOS, "--run.name=fruit")
     Path("usb").mkdir()
@@ -120,6 +122,13 @@ def test_photos_are_answered_by_a_checkpoint_alone(capsys: pytest.CaptureFixture
     assert {row["answered by"] for row in found} == {"fruit"}
     assert [row["known"] for row in found] == [("no", "yes")[float(row["distance"]) <= 1] for row in found]
     assert "left out, as they are no photos: new/notes.txt" in capsys.readouterr().out
+    monkeypatch.setattr("lifelong.run.fitted.AT_ONCE", 1)
+    run_here(*ask)
+    again = answers("answers_2.csv")  # a photo at a time: the answers stand beside the same files
+    assert [(row["file"], row["answer"]) for row in again] == [(row["file"], row["answer"]) for row in found]
+    Path("support/melon/one.heic").write_bytes(b"of another camera")
+    run_here(*ask)
+    assert "left out, as they are no photos: support/melon/one.heic" in capsys.readouterr().out
     # Nothing that is there is replaced.
     before = Path("answers.csv").read_bytes()
     run_here(*ask)

@@ -172,3 +172,8 @@ def test_the_unused_training_part_of_unseen_domains_is_free() -> None:
     made = data((20, 20, 20), unseen=unseen, small_classes="leave_out", n_shot=4, eval_n_shot=3, eval_n_query=1)
     assert made.stream.test[1].n_classes == 3
     assert replace(made.stream.records[1], name="").n_examples["train"] == 12
+
+
+def test_fixed_ways_leave_no_class_out() -> None:
+    with pytest.raises(ValueError, match="fixed_ways needs every class in every domain"):
+        EpisodicDataModule([], fixed_ways=True, small_classes="leave_out")

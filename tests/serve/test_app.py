@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -92,7 +93,11 @@ def test_the_own_page_is_answered_under_every_name(models: Callable[[str], Model
     for host in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000"):
         assert request(app, "POST", "/classes", host.encode(), host=host, origin=f"http://{host}").status == 200
     shared = make_app(Session(models("images")), host="0.0.0.0")
-    assert request(shared, "GET", "/state", host="my-machine:8000").status == 200
+    for host in (f"{socket.gethostname()}:8000", "192.168.1.5:8000", "[::1]:8000"):
+        assert request(shared, "GET", "/state", host=host.lower()).status == 200
+    for host in ("evil.example:8000", "[", ""):  # a name that somebody points at this machine, and none at all
+        assert request(shared, "GET", "/state", host=host).status == 403
+    assert request(shared, "GET", "/state", host="192.168.1.5", origin="http://[").status == 403
 
 
 def test_the_page_loads_nothing_from_elsewhere(app: Any) -> None:

@@ -131,3 +131,9 @@ def test_the_first_broken_photo_is_named(tmp_path: Path) -> None:
         files[number].write_text("no photo")
     with pytest.raises(ValueError, match=r"the image .*7.png cannot be decoded .*: replace or remove it"):
         decode_images(files, 8, 3)
+
+
+def test_other_formats_are_not_opened_whatever_their_name(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n")
+    with pytest.raises(ValueError, match=r"cannot be decoded .*cannot identify"):
+        decode_images([tmp_path / "photo.jpg"], 8, 3)
