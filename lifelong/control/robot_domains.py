@@ -43,8 +43,8 @@ class RobotDomains:
         sources = {number: (source, i) for number, (source, i) in origins if isinstance(source, ControlSource)}
         if not sources or data.unit != "tasks":
             raise ValueError(
-                "there are no robots to drive: the stream has no few-shot tasks of any (a ControlSource); leave "
-                "ClosedLoop out of --trainer.callbacks, or give --data.sources one, such as datamodules.Dynamics"
+                "there are no robots to drive: the stream has no few-shot tasks of any (a ControlSource); choose a "
+                "run of robots (--config robot_car makes one), or leave ClosedLoop out of --trainer.callbacks"
             )
         names = data.stream.domains
         if domains is not None:

@@ -145,6 +145,7 @@ def test_its_memory_is_that_of_sums_and_projections() -> None:
     counted = learner.memory_bytes() - numbers * size
     assert 0 <= counted <= (n_classes + 2) * 8 + 7 * size
     assert results.setting.learner_bytes == learner.memory_bytes()
+    assert NearestClassMean(nn.BatchNorm1d(3)).memory_bytes() == 0  # what belongs to the network is no memory
 
 
 def test_cosines_of_projections_are_a_gaussian_kernel() -> None:
