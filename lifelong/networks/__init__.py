@@ -4,6 +4,7 @@ from lifelong.networks.backbone import Backbone
 from lifelong.networks.conv4 import Conv4
 from lifelong.networks.efficientnet_lite import EfficientNetLite
 from lifelong.networks.from_checkpoint import FromCheckpoint
+from lifelong.networks.frozen import Frozen
 from lifelong.networks.mlp import MLP
 from lifelong.networks.prompted_transformer import PromptedTransformer
 from lifelong.networks.prompts import L2P, CODAPrompt, DualPrompt
@@ -22,6 +23,7 @@ __all__ = [
     "DualPrompt",
     "EfficientNetLite",
     "FromCheckpoint",
+    "Frozen",
     "PromptedTransformer",
     "ResNet12",
     "Timm",

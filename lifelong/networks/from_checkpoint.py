@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lifelong.networks.frozen import HEAD, Frozen
 from lifelong.utilities.checkpoint_file import read_checkpoint
 from lifelong.utilities.recorded import record_as
 
 log = logging.getLogger(__name__)
 
-HEAD = "head."
 PREFIX = "learner.network."
 """How a checkpoint calls the parameters of a learner's network."""
 
@@ -60,9 +60,10 @@ def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Mo
             )
     _tell_of_head(network, theirs, fitting, path)
     network.load_state_dict(ours | fitting)
+    without_weights = arguments["network"]
     if frozen:
-        _freeze(network)
-    record_as(network, FromCheckpoint, arguments, without_state=arguments["network"])
+        without_weights = copy.copy(Frozen(network))
+    record_as(network, FromCheckpoint, arguments, without_state=without_weights)
     return network
 
 
@@ -100,14 +101,3 @@ def _tell_of_head(network: nn.Module, theirs: dict[str, Tensor], fitting: dict[s
                 _shape(ours, name),
             )
             return
-
-
-def _freeze(network: nn.Module) -> None:
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith(HEAD))
-    # Not once: the Trainer and others put modules into training mode again.
-    network.register_forward_pre_hook(_evaluate)
-
-
-def _evaluate(network: nn.Module, inputs: Any) -> None:
-    network.eval()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, type(None), torch.Size, torch.dtype)
-NO_SETTINGS = {*vars(nn.Module()), "name_or_path", "_name_or_path", "_given", "_made_by"}
+NO_SETTINGS = {*vars(nn.Module()), "name_or_path", "_name_or_path", "_given", "_made_by", "_without_state"}
 """Attributes that change no output in evaluation mode: what all modules have, where weights were, how it was made."""
 KNOWN_BY_VERSION = ("lifelong", "torch", "timm", "transformers", "efficientnet_lite_pytorch")
 """Packages whose code is trusted to compute the same from one version to the next; any other code is in the hash."""

@@ -104,7 +104,10 @@ def test_files_of_weights_may_be_gone() -> None:
     run = lifelong.fit(ProtoNet(body), glyphs(), strategies=[AdapterBank(trunk=str(trunk))], run="runs/a", **QUIET)
     alone = elsewhere("runs/a")
     shutil.rmtree("runs/trunk")
-    assert torch.equal(outputs(lifelong.load(alone).learner), outputs(run.learner))
+    again = lifelong.load(alone).learner
+    assert torch.equal(outputs(again), outputs(run.learner))
+    trained = [name for name, parameter in again.network.named_parameters() if parameter.requires_grad]
+    assert trained == ["head.weight", "head.bias"]
 
 
 def test_a_class_of_ones_own_is_made_again_where_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
