@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,21 +151,23 @@ def _target(out: str | None, run: Run) -> Path:
 def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
     """Write a row for each query as soon as it is answered, and show the first ones."""
     first: list[Answers] = []
+    unreadable: dict[int, str] = {}
 
     def write(part: Path) -> None:
-        n_done = 0
+        places = iter(range(len(query.items)))
         with (
             part.open("w", newline="", encoding="utf-8") as file,
             progress(len(query.items), f"answering {kind}") as told,
         ):
             writer = csv.writer(file)
-            for answers in fitted.in_batches(query.items):
+            for answers in fitted.in_batches(query.items, unreadable):
                 if not first:
                     first.append(answers)
                     writer.writerow([*query.columns, *_added(fitted), *_notes(answers)])
-                writer.writerows(_rows(query, answers, n_done))
-                n_done += len(answers)
+                writer.writerows(_rows(query, answers, places, unreadable))
                 told(len(answers))
+            empty = [""] * _n_added(first[0])
+            writer.writerows([*_row(query, place), *empty] for place in places)  # the last ones, which cannot be read
 
     try:
         write_whole(target, write)
@@ -173,13 +175,21 @@ def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
         raise ValueError(
             f"the answers cannot be written to {target} ({error.strerror}): choose another place by --out"
         ) from error
-    _show(query, first[0])
+    _show(query, first[0], unreadable)
     tell_left_out(query.left_out)
-    print(f"written: {target} ({len(query.items)} answers)")
+    if unreadable:
+        n, n_all = len(unreadable), len(query.items)
+        print(f"{n} of {n_all} cannot be read, and have a row without an answer: {next(iter(unreadable.values()))}")
+    print(f"written: {target} ({len(query.items) - len(unreadable)} answers)")
 
 
 def _added(fitted: Fitted) -> list[str]:
     return ["answer", *(f"probability of {name}" for name in fitted.classes)]
+
+
+def _n_added(answers: Answers) -> int:
+    """Return how many columns an answer fills: itself, the probabilities, and the notes beside it."""
+    return 1 + len(answers.classes) + len(_notes(answers))
 
 
 def _notes(answers: Answers) -> dict[str, Sequence[str]]:
@@ -193,17 +203,22 @@ def _notes(answers: Answers) -> dict[str, Sequence[str]]:
     }
 
 
-def _rows(query: Query, answers: Answers, start: int) -> Iterator[list[Any]]:
-    given = query.rows[start : start + len(answers)]
+def _rows(query: Query, answers: Answers, places: Iterator[int], unreadable: Mapping[int, str]) -> Iterator[list[Any]]:
+    """Yield a row for each answer, and one without an answer for what cannot be read before it."""
     notes = list(_notes(answers).values())
-    for place, (row, label, values) in enumerate(
-        zip(given, answers.labels, answers.probabilities.tolist(), strict=True)
-    ):
-        beside = [column[place] for column in notes]
-        yield [*(row.get(c, "") for c in query.columns), label, *(f"{value:.6f}" for value in values), *beside]
+    for number, (label, values) in enumerate(zip(answers.labels, answers.probabilities.tolist(), strict=True)):
+        while (place := next(places)) in unreadable:
+            yield [*_row(query, place), *[""] * _n_added(answers)]
+        beside = [column[number] for column in notes]
+        yield [*_row(query, place), label, *(f"{value:.6f}" for value in values), *beside]
 
 
-def _show(query: Query, answers: Answers) -> None:
+def _row(query: Query, place: int) -> list[str]:
+    """Return what a query's row begins with: what was given."""
+    return [query.rows[place].get(column, "") for column in query.columns]
+
+
+def _show(query: Query, answers: Answers, unreadable: Mapping[int, str]) -> None:
     table = RichTable(box=None, padding=(0, 2, 0, 0))
     table.add_column("query", no_wrap=True, overflow="ellipsis", max_width=60)
     table.add_column("answer")
@@ -211,7 +226,8 @@ def _show(query: Query, answers: Answers) -> None:
     notes = {name: column for name, column in _notes(answers).items() if name != FAR}
     for name in notes:
         table.add_column(name)
-    beginning = zip(query.items[:SHOWN], answers.labels, answers.probabilities, strict=False)
+    asked = (item for place, item in enumerate(query.items) if place not in unreadable)
+    beginning = zip(asked, answers.labels[:SHOWN], answers.probabilities, strict=False)
     for place, (item, label, values) in enumerate(beginning):
         texts = (item, label, *(column[place] for column in notes.values()))
         shown = [escape(" ".join(shown_text(text).split())) for text in texts]

@@ -137,27 +137,51 @@ class Fitted:
         """
         return Answers.cat(self.in_batches(queries))
 
-    def in_batches(self, queries: Items) -> Iterator[Answers]:
+    def in_batches(self, queries: Items, unreadable: dict[int, str] | None = None) -> Iterator[Answers]:
         """Answer queries some at a time, each read only when it is its turn.
 
         Args:
             queries: as for :meth:`predict`.
+            unreadable: takes the places of files that cannot be read, each with the reason, before the answers to those
+                about them are returned, which leave them out; None refuses such files.
+
+        Raises:
+            ValueError: when one cannot be read; where ``unreadable`` is given, when none can.
         """
         listed = self._inputs.listed(queries)
         n_batches = max(-(-len(listed) // AT_ONCE), 1)
         size = max(
             -(-len(listed) // n_batches), 1
         )  # of nearly one size: a last one of a single photo has no statistics
-        batches = [listed[start : start + size] for start in range(0, len(listed), size)] or [listed]
-        if len(batches) > 1 and self._module.learner.transductive:
+        starts = range(0, len(listed), size) or range(1)
+        if len(starts) > 1 and self._module.learner.transductive:
             log.warning(
                 "an answer depends on those that are asked with it, here %d at a time (%s): %s",
                 AT_ONCE,
                 type(self._module.learner).__name__,
                 "train with an inductive norm (--model.network.norm group)",
             )
-        for batch in batches:
-            yield self._answer(self._inputs(batch, "the query"))
+        for start in starts:
+            x = self._readable(listed[start : start + size], start, unreadable)
+            if x is not None:
+                yield self._answer(x)
+        if unreadable and len(unreadable) == len(listed):
+            raise ValueError(f"no query can be read: {next(iter(unreadable.values()))}")
+
+    def _readable(self, batch: Any, start: int, unreadable: dict[int, str] | None) -> Tensor | None:
+        """Return the items of a batch that can be read, None where none can, and note the others."""
+        try:
+            return self._inputs(batch, "the query")
+        except ValueError:
+            if unreadable is None or self._inputs.kind != "images":
+                raise
+        for place, item in enumerate(batch, start):
+            try:
+                self._inputs([item], "the query")
+            except ValueError as error:
+                unreadable[place] = str(error)
+        kept = [item for place, item in enumerate(batch, start) if place not in unreadable]
+        return self._inputs(kept, "the query") if kept else None
 
     def _answer(self, x: Tensor) -> Answers:
         module = self._module

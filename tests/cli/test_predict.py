@@ -157,6 +157,31 @@ def test_photos_are_answered_by_a_checkpoint_alone(
     assert [(row["file"], row["answer"]) for row in answers("s.csv")] == [("caf\\xe9, 'x'\n.jpg", "tile")]
 
 
+@pytest.mark.parametrize("at_once", [128, 2, 1])
+def test_a_photo_that_cannot_be_read_costs_no_other_answer(
+    at_once: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifelong.run.fitted.AT_ONCE", at_once)
+    write_photos(Path("taught/fruit"), ["apple", "banana", "grape", "lime"], range(6))
+    run_here("fit", *PHOTOS, "--run.name=fruit")
+    write_photos(Path("support"), ["melon", "tile"], range(3))
+    write_photos(Path("new"), ["melon", "tile"], range(10, 12))
+    for broken in ("new/a.jpg", "new/melon/10b.jpg", "new/z.jpg"):
+        Path(broken).write_text("half a download")
+    run_here(*predict("runs/fruit", "--support=support", "--out=a.csv", query="new"))
+    rows = answers("a.csv")
+    assert [row["answer"] for row in rows] == ["", "melon", "", "melon", "tile", "tile", ""]
+    assert [row["file"] for row in rows if not row["probability of tile"]] == [
+        "new/a.jpg",
+        "new/melon/10b.jpg",
+        "new/z.jpg",
+    ]
+    assert not any(None in row or None in row.values() for row in rows)
+    told = capsys.readouterr().out
+    assert "3 of 7 cannot be read, and have a row without an answer: the image new/a.jpg cannot be decoded" in told
+    assert "written: a.csv (4 answers)" in told
+
+
 def test_labels_of_ones_own_are_the_classes_where_ways_are_drawn() -> None:
     run_here("fit", "--model=lifelong.learners.ProtoNet", *FEW_SHOT, "--run.name=drawn")
     Path("own.csv").write_text("text,label\na lovely drill,yes\na poor drill,no\na plot,hm\n", encoding="utf-8")
