@@ -13,6 +13,12 @@ from lifelong.utilities.versions import installed_version
 
 TASKS: Mapping[Kind | None, str] = {"images": "image-classification", "texts": "text-classification"}
 """What Hugging Face calls what a model does, by what it reads."""
+QUESTIONS: Mapping[Kind | None, tuple[str, tuple[str, str, str]]] = {
+    "images": ("FOLDER", ('"a.jpg"', '"b.jpg"', '"new.jpg"')),
+    "texts": ("TABLE", ('"crisp and sweet"', '"full of juice"', '"green, and from the vine"')),
+    None: ("", ("a", "b", "new")),  # tensors, which the command line does not read
+}
+"""What a model is asked about, on the command line and in Python: examples of two classes and a query."""
 MOST_CLASSES = 50
 """Of an experience; more are counted."""
 
@@ -25,6 +31,7 @@ def write_card(
     reads: Kind | None,
     unit: str,
     needs_support: bool,
+    adapted_to: Sequence[str] | None,
     results: Results | None,
 ) -> str:
     """Return the text of a card, with its header of YAML.
@@ -36,18 +43,19 @@ def write_card(
         reads: what the model reads.
         unit: what it was trained on, in words.
         needs_support: whether it answers from a support set.
+        adapted_to: the classes of the support set that it was adapted to; None where it was not.
         results: what was measured; None where that is not known.
     """
     learner = _short(config["model"])
     strategies = [_short(strategy) for strategy in config.get("strategies", ())]
     tags = ["lifelong", "few-shot", "continual-learning", learner, *strategies]
     header = {"library_name": "lifelong", "tags": tags, **({"pipeline_tag": TASKS[reads]} if reads in TASKS else {})}
-    call = (
-        'model.adapt({"apple": ["a.jpg", …], "grape": ["b.jpg", …]}).predict(["new.jpg"])'
-        if needs_support
-        else 'model.predict(["new.jpg"])'
+    question, (apple, grape, query) = QUESTIONS[reads]
+    support = f'adapt({{"apple": [{apple}, …], "grape": [{grape}, …]}}).' if needs_support else ""
+    options = f"--support {question} " if needs_support else ""
+    command = (
+        f"\n\n```sh\npython -m lifelong predict --ckpt_path PATH {options}--query {question}\n```" if reads else ""
     )
-    support = "--support FOLDER " if needs_support else ""
     taught = "\n".join(f"- **{_text(e)}**: {_listed(classes)}" for e, classes in experiences.items())
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
@@ -56,11 +64,15 @@ def write_card(
         f"{unit}, one experience after the other. It reads {reads or 'tensors'}.",
         f"## What it was taught\n\n{taught}",
         f'## How to use it\n\n```python\nimport lifelong\n\nmodel = lifelong.Model.from_pretrained("PATH_OR_NAME")\n'
-        f"print({call})\n```\n\n```sh\npython -m lifelong predict --ckpt_path PATH {support}--query FOLDER\n```",
+        f"print(model.{support}predict([{query}]))\n```{command}",
         f"## How it was trained\n\n```yaml\n{yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)}```",
     ]
+    if adapted_to is not None:
+        parts[3:3] = [
+            f"## What it answers\n\nIt was adapted to a support set, and answers among {_listed(adapted_to)}."
+        ]
     if results is not None:
-        parts.append(f"## How well\n\n{_matrix(results)}")
+        parts.append(f"## How well{' before it was adapted' * (adapted_to is not None)}\n\n{_matrix(results)}")
     return "\n\n".join(parts) + "\n"
 
 

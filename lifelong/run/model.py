@@ -183,6 +183,7 @@ class Model:
             reads=self.reads,
             unit=self.unit,
             needs_support=self.needs_support,
+            adapted_to=None if self._adapted is None else self.classes,
             results=self.results,
         )
 
