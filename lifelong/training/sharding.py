@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from torch import nn
 
 SHARDED = (FSDPStrategy, DeepSpeedStrategy, ModelParallelStrategy)
 NAMES = ("fsdp", "deepspeed")
@@ -31,4 +32,26 @@ def check_not_sharded(strategy: Any) -> None:
         raise ValueError(
             f"--trainer.strategy {name} keeps a part of the weights in each process, and no run goes on exactly from a "
             "checkpoint of that: set --trainer.strategy ddp"
+        )
+
+
+def check_has_parameters(learner: nn.Module, strategies: nn.Module, n_processes: int) -> None:
+    """Refuse several processes where nothing has a gradient that they could share, as torch's DDP needs one.
+
+    Args:
+        learner: as it is trained.
+        strategies: that may have parameters of their own.
+        n_processes: that train it.
+
+    Raises:
+        ValueError: when there is none.
+
+    Example:
+        >>> check_has_parameters(nn.Identity(), nn.Linear(2, 1), 8)
+    """
+    parameters = (*learner.parameters(), *strategies.parameters())
+    if n_processes > 1 and not any(parameter.requires_grad for parameter in parameters):
+        raise ValueError(
+            f"{type(learner).__name__} has no parameter with a gradient that {n_processes} processes could share, and "
+            "is learnt from sums alone: set --trainer.devices 1"
         )

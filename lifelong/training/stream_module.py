@@ -34,7 +34,7 @@ from lifelong.training.optimizer import (
     set_gradients,
 )
 from lifelong.training.running_statistics import average_running_statistics, check_shared_batches
-from lifelong.training.sharding import check_not_sharded
+from lifelong.training.sharding import check_has_parameters, check_not_sharded
 from lifelong.training.step_log import is_logged, step_measures
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,8 @@ class StreamModule(CheckpointedModule):
         if not self.learner.is_trained:
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
             self.learner.network.requires_grad_(True)
+        if stage == "fit":
+            check_has_parameters(self.learner, self.strategies, self.trainer.world_size)
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 
 import lifelong
-from lifelong.training.sharding import check_not_sharded
+from lifelong.learners import StreamingRidge
+from lifelong.training.sharding import check_has_parameters, check_not_sharded
 from tests.command_line import TINY, error_of
 from tests.toys import make_learner, module_of, toy_data
 
@@ -36,6 +37,16 @@ def test_the_command_line_refuses_them(
     assert code == 1
     assert "error: --trainer.strategy deepspeed_stage_3 keeps a part of the weights" in message
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_several_processes_share_a_gradient() -> None:
+    learner = StreamingRidge(torch.nn.Flatten())
+    module = lifelong.StreamModule(learner)
+    module.trainer = L.Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+    with pytest.raises(ValueError, match=r"StreamingRidge has no .* 2 processes .* set --trainer\.devices 1"):
+        check_has_parameters(learner, module.strategies, module.trainer.world_size)
+    check_has_parameters(learner, module.strategies, 1)
+    check_has_parameters(make_learner("ProtoNet"), module.strategies, 2)
 
 
 def test_a_trainer_of_your_own_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
