@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import nn
 
 SHARDED = (FSDPStrategy, DeepSpeedStrategy, ModelParallelStrategy)
@@ -35,23 +35,23 @@ def check_not_sharded(strategy: Any) -> None:
         )
 
 
-def check_has_parameters(learner: nn.Module, strategies: nn.Module, n_processes: int) -> None:
-    """Refuse several processes where nothing has a gradient that they could share, as torch's DDP needs one.
+def check_has_parameters(learner: nn.Module, strategies: nn.Module, strategy: Any) -> None:
+    """Refuse processes that share gradients where nothing has one, as torch's DDP does in words of its own.
 
     Args:
         learner: as it is trained.
         strategies: that may have parameters of their own.
-        n_processes: that train it.
+        strategy: of Lightning's Trainer.
 
     Raises:
         ValueError: when there is none.
 
     Example:
-        >>> check_has_parameters(nn.Identity(), nn.Linear(2, 1), 8)
+        >>> check_has_parameters(nn.Identity(), nn.Linear(2, 1), DDPStrategy())
     """
     parameters = (*learner.parameters(), *strategies.parameters())
-    if n_processes > 1 and not any(parameter.requires_grad for parameter in parameters):
+    if isinstance(strategy, DDPStrategy) and not any(parameter.requires_grad for parameter in parameters):
         raise ValueError(
-            f"{type(learner).__name__} has no parameter with a gradient that {n_processes} processes could share, and "
-            "is learnt from sums alone: set --trainer.devices 1"
+            f"{type(learner).__name__} has no parameter whose gradient processes could share, and is learnt from sums "
+            "alone: set --trainer.strategy auto and --trainer.devices 1"
         )

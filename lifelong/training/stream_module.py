@@ -115,7 +115,7 @@ class StreamModule(CheckpointedModule):
             # DDP asks for a parameter with a gradient; without an optimizer none moves.
             self.learner.network.requires_grad_(True)
         if stage == "fit":
-            check_has_parameters(self.learner, self.strategies, self.trainer.world_size)
+            check_has_parameters(self.learner, self.strategies, self.trainer.strategy)
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""
