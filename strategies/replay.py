@@ -21,7 +21,8 @@ class Replay(Rehearsal):
 
     Args:
         budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first.
+        policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first. Where training images
+            are augmented, a reservoir keeps them as they were seen, and the others keep the images themselves.
         n_replay: rehearsed units per step over all devices; as many as current ones where None.
         weighting: ``experience``, ``equal`` or a number.
 
