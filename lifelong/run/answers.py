@@ -24,9 +24,9 @@ class Answers:
         classes: names of the classes, in the order of the probabilities.
         probabilities: ``(M, N)``.
         entries: for each query the name of the experience whose parameters answered; None where nothing is chosen.
-
         far: ``(M,)`` how far each query is from the nearest class; above 1 it is farther than examples of the classes
-            are (:class:`~lifelong.run.familiarity.Familiarity`). None where nobody can tell.
+            are (:class:`~lifelong.run.familiarity.Familiarity`), or, without a support set, answered with less
+            confidence (:func:`~lifelong.run.familiarity.unsure`). None where nobody can tell.
 
     Example:
         >>> answers = Answers(("apple", "grape"), torch.tensor([[0.9, 0.1]]))

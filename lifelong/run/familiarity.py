@@ -76,6 +76,24 @@ class Familiarity:
         return torch.cdist(features.cpu(), self.means).amin(1) / self.threshold
 
 
+def unsure(probabilities: Tensor, threshold: float) -> Tensor:
+    """Return how unsure answers are, ``(1 − max_c p_c) / (1 − t)``: above 1 less sure than those to known examples.
+
+    Args:
+        probabilities: ``(M, N)``.
+        threshold: ``t``, the probability that 95 % of held-out examples of known classes are answered with, or more.
+
+    Reference:
+        Hendrycks & Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples", ICLR 2017.
+
+    Example:
+        >>> unsure(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), threshold=0.75).round(decimals=2)
+        tensor([2.0000, 0.4000])
+    """
+    smallest = torch.finfo(probabilities.dtype).eps
+    return (1 - probabilities.amax(1)) / max(1 - threshold, smallest)
+
+
 def embed(learner: Learner, params: Params, x: Tensor) -> Tensor:
     """Return embeddings ``(M, D)``, some at a time.
 

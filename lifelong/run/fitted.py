@@ -18,6 +18,7 @@ from lifelong.data.episode import Episode
 from lifelong.run.adapted import Adapted, adapted_checkpoint
 from lifelong.run.answers import Answers
 from lifelong.run.exported import export
+from lifelong.run.familiarity import unsure
 from lifelong.run.graph import Behind, graph_of
 from lifelong.run.inputs import Inputs, Items
 from lifelong.training.stream_module import StreamModule
@@ -41,6 +42,8 @@ class Fitted:
         experiences: names of what was learnt, in order.
         support: ``(S, *X)`` and labels ``(S,)``; None for a learner of labelled examples.
         adapted: what was learnt from a support set that is gone.
+        confidence: of answers without a support set, the largest probability below which one is not known; None where
+            nobody can tell.
     """
 
     def __init__(
@@ -53,12 +56,13 @@ class Fitted:
         numbers: Sequence[int] | None = None,
         support: tuple[Tensor, Tensor] | None = None,
         adapted: Adapted | None = None,
+        confidence: float | None = None,
     ) -> None:
         self.classes = tuple(classes)
         """Names of the classes, in the order of the probabilities."""
         self._module, self._inputs, self._experiences, self._support = module, inputs, tuple(experiences), support
         self._numbers = list(range(len(classes)) if numbers is None else numbers)
-        self._adapted = adapted
+        self._adapted, self._confidence = adapted, confidence
 
     def __repr__(self) -> str:
         names = ", ".join(self.classes[:8]) + (", …" if len(self.classes) > 8 else "")
@@ -197,10 +201,11 @@ class Fitted:
                 params = module.learner.meta_parameters()
                 chosen = module.strategies.answered_by(module.learner, params, episode, runner=module.runner)
         probabilities = outputs.flatten(0, 1).float().cpu()
+        far = None if self._confidence is None else unsure(probabilities, self._confidence)
         if chosen is None:
-            return Answers(self.classes, probabilities)
+            return Answers(self.classes, probabilities, None, far)
         names = [self._experiences[number] for number in chosen.tolist()]
-        return Answers(self.classes, probabilities, tuple(names * (len(x) // len(names))))
+        return Answers(self.classes, probabilities, tuple(names * (len(x) // len(names))), far)
 
     def _episode(self, x: Tensor) -> Episode:
         """Return one task with all queries; or as many as queries, without a support set."""

@@ -284,7 +284,9 @@ class Model:
                 "of them a query belongs to: train it with --data.scenario class, or ask its learner (run.learner)"
             )
         numbers, names = self._record.learnt_classes, self._record.learnt_experiences
-        return Fitted(self.module, self.inputs, self.classes, experiences=names, numbers=numbers)
+        told = self.module.taught.get("confidence")
+        threshold = told if isinstance(told, float) else None
+        return Fitted(self.module, self.inputs, self.classes, experiences=names, numbers=numbers, confidence=threshold)
 
     def _check_classes(self, names: Sequence[str]) -> list[str]:
         fixed = self.fixed_classes

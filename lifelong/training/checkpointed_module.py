@@ -27,8 +27,12 @@ from lifelong.utilities.checkpoint_file import MapLocation, read_run_checkpoint
 from lifelong.utilities.recording import filled
 from lifelong.utilities.trust import limits_of
 
-TAUGHT = ("stream", "reader", "example", "domains", "adapted")
-"""What a checkpoint says of what was taught; ``adapted`` is what was learnt from a support set that is gone."""
+TAUGHT = ("stream", "reader", "example", "domains", "confidence", "adapted")
+"""What a checkpoint says of what was taught.
+
+``confidence`` is the largest probability that 95 % of held-out examples are answered with, or more; ``adapted`` is
+what was learnt from a support set that is gone.
+"""
 MEMBERS = "strategies.members."
 """How a checkpoint calls what strategies keep."""
 
@@ -108,7 +112,8 @@ class CheckpointedModule(L.LightningModule):
         number = len(data.stream.experiences) if n_learnt is None else n_learnt
         stream = describe_stream(data, number, self.taught.get("reader"))
         example = {"example": describe_example(self._example(data))}
-        self.taught = stream | example | {"domains": data.stream.plain_records}
+        kept = {name: self.taught[name] for name in ("confidence",) if name in self.taught}
+        self.taught = stream | example | {"domains": data.stream.plain_records} | kept
 
     def describe_parts(self, unrecorded: list[str], *, to_load: bool = False) -> dict[str, Any]:
         """Write down how learner, strategies, optimizer and runner were made.

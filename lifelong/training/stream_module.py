@@ -21,6 +21,7 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
 from lifelong.training.checkpointed_module import CheckpointedModule
 from lifelong.training.compatibility import check_compatible, check_example
+from lifelong.training.confidences import Confidences
 from lifelong.training.finite_loss import UncheckedLosses
 from lifelong.training.optimizer import (
     LRSchedulerCallable,
@@ -86,6 +87,7 @@ class StreamModule(CheckpointedModule):
         self._position: Position | None = None
         self._has_gradients = True
         self._losses = UncheckedLosses()
+        self._confidences = Confidences()
 
     # -- preparing ------------------------------------------------------------------------------------------------
 
@@ -235,6 +237,26 @@ class StreamModule(CheckpointedModule):
     def on_validation_start(self) -> None:
         """Evaluate nothing after a loss that is not finite, wherever in an experience that is."""
         self._check_losses()
+        self._confidences.clear()
+
+    def on_validation_epoch_end(self) -> None:
+        """Note how sure the answers to held-out examples are, by which the checkpoint tells what it knows."""
+        if not self._calibrates:
+            return
+        data, number = self.data, self.data.current_experience + 1
+        learnt = range(len(data.stream.domains) - data.stream.n_unseen if data.joint else number)
+        units = {domain: data.n_eval_units("val", domain) for domain in learnt if domain not in data.stream.absent}
+        if (threshold := self._confidences.threshold(units, self.runner)) is not None:
+            self.taught["confidence"] = threshold
+
+    @property
+    def _calibrates(self) -> bool:
+        """Tell whether an evaluation of labelled examples is on held-out ones that no result is reported on."""
+        trainer = self._trainer
+        if trainer is None or not self._has_stream or self.learner.unit == "tasks" or self.data.evaluate_on != "val":
+            return False
+        is_fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
+        return is_fitting and self.learner.objective.task == "classification" and self.data.kind != "task"
 
     def on_train_epoch_end(self) -> None:
         """End the stream after its last experience."""
@@ -297,7 +319,11 @@ class StreamModule(CheckpointedModule):
             learner, runner = self.learner, self.runner
             batch, params = batch.clone(), learner.meta_parameters()
             responses = self.strategies.respond(learner, params, batch, runner=runner)
+            if responses is None and self._calibrates:
+                responses = runner.outputs(learner, params, batch)
             scores = runner.scores(learner, params, batch) if responses is None else learner.scores_of(responses, batch)
+            if responses is not None and self._calibrates:
+                self._confidences.add(domain, learner.objective.prediction(responses).flatten(0, 1))
             return {"score": scores} | self.strategies.diagnose(learner, params, batch, domain, runner=runner)
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
