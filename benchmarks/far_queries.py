@@ -1,10 +1,14 @@
-"""Measures how well a model tells photos of classes it was never shown from those of the classes in its support set.
+"""Measures how well a model tells photos of classes it was never shown from those of classes that it knows.
 
 ``python -m benchmarks.far_queries runs/letters unseen/Armenian``
 
+``python -m benchmarks.far_queries runs/classes-? unseen/Armenian --known held_out``
+
 The folder has a folder of photos for each class. In every trial some classes are the support set, with a few photos
-each; their other photos are known, those of all other classes are far. Printed are the area under the ROC curve of
-:class:`lifelong.run.familiarity.Familiarity`, and what its calibrated threshold does; intervals are over trials.
+each; their other photos are known, those of all other classes are far. Models of labelled examples have no support
+set: ``--known`` is a folder of other photos of the classes that they were taught. Printed are the area under the ROC
+curve of what is called ``distance`` in answers, and what its calibrated threshold does; intervals are over trials, or
+over models.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ from torchmetrics.functional.classification import binary_auroc
 
 import lifelong
 from lifelong.data.sampling import generator
-from lifelong.evaluation.estimate import Estimate
 from lifelong.evaluation.intervals import interval
+from lifelong.run.answers import Answers
 from lifelong.run.model import Model
 from lifelong.vision.decoding import SUFFIXES
 
@@ -57,10 +61,25 @@ def trial(model: Model, classes: Mapping[str, Sequence[Path]], n_way: int, n_sho
     fitted = model.adapt({name: [classes[name][n] for n in order[name][:n_shot]] for name in chosen})
     known = [classes[name][n] for name in chosen for n in order[name][n_shot:]]
     far = [file for name, files in classes.items() if name not in chosen for file in files]
-    answers = fitted.predict([*known, *far])
+    return measures(fitted.predict([*known, *far]), len(known))
+
+
+def measures(answers: Answers, n_known: int) -> list[float]:
+    """Return the measures of answers to known photos, and then to far ones.
+
+    Args:
+        answers: to all of them.
+        n_known: so many are known.
+
+    Raises:
+        ValueError: when the model cannot tell what is far.
+    """
     if answers.far is None:
-        raise ValueError("the model cannot tell what is far: it needs two photos a class, and an inductive network")
-    is_far = torch.arange(len(answers)) >= len(known)
+        raise ValueError(
+            "the model cannot tell what is far: it needs two photos a class and an inductive network, or, of labelled "
+            "examples, validation photos"
+        )
+    is_far = torch.arange(len(answers)) >= n_known
     told = answers.far > 1
     area = binary_auroc(answers.far, is_far.int()).item()
     return [area, (~told[~is_far]).double().mean().item(), told[is_far].double().mean().item()]
@@ -69,16 +88,26 @@ def trial(model: Model, classes: Mapping[str, Sequence[Path]], n_way: int, n_sho
 def main(args: list[str] | None = None) -> None:
     """Print the measures in percent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.far_queries", description=__doc__)
-    parser.add_argument("run", help="a run folder or a checkpoint")
+    parser.add_argument("runs", nargs="+", help="run folders or checkpoints")
     parser.add_argument("folder", type=Path, help="with a folder of photos for each class")
+    parser.add_argument("--known", type=Path, help="the same of classes that models of labelled examples were taught")
     for name, default in (("n_way", 5), ("n_shot", 5), ("n_trials", 20)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args(args)
-    model, classes = lifelong.load(given.run).model, photos(given.folder)
-    rows = [trial(model, classes, given.n_way, given.n_shot, n) for n in track(range(given.n_trials), "trials")]
+    classes, rows = photos(given.folder), []
+    for run in given.runs:
+        model = lifelong.load(run).model
+        if given.known is None:
+            trials = track(range(given.n_trials), "trials")
+            rows += [trial(model, classes, given.n_way, given.n_shot, n) for n in trials]
+        else:
+            known, far = (
+                [file for files in some.values() for file in files] for some in (photos(given.known), classes)
+            )
+            rows.append(measures(model.predict([*known, *far]), len(known)))
     means, half_widths = interval(np.array(rows).T)
-    for name, mean, half_width in zip(MEASURES, means, half_widths, strict=True):
-        print(f"{name}: {Estimate(float(mean), float(half_width)).scaled(100)} %")
+    for name, mean, half_width in zip(MEASURES, means.tolist(), half_widths.tolist(), strict=True):
+        print(f"{name}: {100 * mean:.1f}" + (f" ± {100 * half_width:.1f} %" if len(rows) > 1 else " %"))
 
 
 if __name__ == "__main__":

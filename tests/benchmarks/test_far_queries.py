@@ -9,8 +9,8 @@ import pytest
 
 import lifelong
 from benchmarks.far_queries import MEASURES, main, photos, trial
-from datamodules import EpisodicDataModule, ImageFolder
-from lifelong.learners import ProtoNet
+from datamodules import EpisodicDataModule, ExampleDataModule, ImageFolder
+from lifelong.learners import Classifier, ProtoNet
 from lifelong.networks import Conv4
 from tests.drawn_photos import FRUIT, write_photos
 
@@ -38,3 +38,23 @@ def test_a_run_is_measured_on_a_folder(tmp_path: Path, monkeypatch: Any, capsys:
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[-3:]] == list(MEASURES)
     with pytest.raises(ValueError, match="cannot tell what is far"):
         trial(run.model, classes, 3, 1, 0)
+
+
+def test_labelled_examples_are_measured_on_two_folders(
+    tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_photos(Path("photos/fruit"), list(FRUIT)[:3], range(12))
+    write_photos(Path("known"), list(FRUIT)[:3], range(20, 23))
+    write_photos(Path("far"), list(FRUIT)[4:7], range(4))
+    data = ExampleDataModule([ImageFolder(root="photos", image_size=16)], steps_per_experience=60, batch_size=8)
+    learner = Classifier(Conv4(n_filters=8, norm="group", in_channels=3, image_size=16, n_outputs=3))
+    run = lifelong.fit(learner, data, run="runs/flat", logger=False, enable_progress_bar=False)
+    main(["runs/flat", "far", "--known", "known"])
+    area, known, far = (float(line.split()[-2]) for line in capsys.readouterr().out.splitlines()[-3:])
+    files = [file for folder in ("known", "far") for some in photos(Path(folder)).values() for file in some]
+    answers = run.model.predict(files)
+    assert known == pytest.approx(100 * sum((answers.known or [])[:9]) / 9, abs=0.06)
+    assert far == pytest.approx(100 - 100 * sum((answers.known or [])[9:]) / 12, abs=0.06)
+    wins = (answers.far[9:, None] > answers.far[None, :9]).double() + (answers.far[9:, None] == answers.far[:9]) / 2
+    assert area == pytest.approx(100 * wins.mean().item(), abs=0.06)
