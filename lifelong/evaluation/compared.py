@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
+from typing_extensions import Self
 
 from lifelong.evaluation.estimate import Estimate
+from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.results import Results
 
+Metric: TypeAlias = Callable[[Results], Estimate | float]
+"""A further metric: of the results of a run, a number or an estimate; it raises ValueError where it is not defined."""
 IntervalKind = Literal["percentile", "bca", "t"]
 """How the interval of a paired difference is computed; see :mod:`lifelong.evaluation.significance`."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedRun:
+    """Hold what was measured in a run, and which one it is.
+
+    Args:
+        name: for people: that of its folder.
+        results: what was measured.
+    """
+
+    name: str
+    results: Results
+
+    @property
+    def seed(self) -> int | None:
+        """Return the seed of the run; None where its config does not say it."""
+        seed = self.results.setting.config.get("seed")
+        return seed if isinstance(seed, int) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +62,32 @@ class Method:
     memory_bytes: Estimate
     seconds: Estimate
 
+    @classmethod
+    def of(cls, label: str, runs: Sequence[NamedRun], metrics: Mapping[str, Metric] | None = None) -> Self:
+        """Put the runs of a method together.
+
+        Args:
+            label: of the method.
+            runs: one or more.
+            metrics: further metrics by name.
+
+        Raises:
+            ValueError: when a further metric fails, or has the name of another.
+        """
+        runs = sorted(runs, key=lambda run: -1 if run.seed is None else run.seed)
+        measured = [_measured(run, metrics or {}) for run in runs]
+        names = dict.fromkeys(name for of_run in measured for name in of_run)
+        settings = [run.results.setting for run in runs]
+        return cls(
+            label,
+            tuple(run.results for run in runs),
+            tuple(run.name for run in runs),
+            tuple(run.seed for run in runs),
+            {name: _over_runs([of_run.get(name, MISSING) for of_run in measured]) for name in names},
+            _over_runs([_number(s.learner_bytes + sum(s.strategy_bytes.values())) for s in settings]),
+            _over_runs([_number(s.wall_seconds) for s in settings]),
+        )
+
     @property
     def over(self) -> Literal["seeds", "units"]:
         """Return what the intervals are over."""
@@ -62,20 +112,20 @@ class Difference:
         reason: why there is no difference; empty where there is one.
 
     Example:
-        >>> Difference("Replay", "no strategy", reason="other split").reason
-        'other split'
+        >>> Difference("Replay", "no strategy", reason="another split").reason
+        'another split'
     """
 
     label: str
     against: str
-    value: float = np.nan
-    low: float = np.nan
-    high: float = np.nan
-    p: float = np.nan
-    adjusted_p: float = np.nan
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    adjusted_p: float = math.nan
     exact: bool = False
     n_units: int = 0
-    seeds: tuple[int | None, ...] = field(default=())
+    seeds: tuple[int | None, ...] = ()
     reason: str = ""
 
 
@@ -92,3 +142,50 @@ class Procedure:
     interval: IntervalKind = "percentile"
     n_resamples: int = 9999
     seed: int = 0
+
+
+MISSING = Estimate(math.nan, math.nan, "not measured")
+
+
+def _measured(run: NamedRun, metrics: Mapping[str, Metric]) -> dict[str, Estimate]:
+    """Return all metrics of a run by name."""
+    measured = dict(run.results.metrics)
+    for name, metric in metrics.items():
+        if name in measured:
+            raise ValueError(f"there is a metric {name} already: give yours another name")
+        try:
+            value = metric(run.results)
+        except ValueError as error:
+            measured[name] = Estimate(math.nan, math.nan, str(error))
+            continue
+        except Exception as error:  # a function of a person's own
+            raise ValueError(f"the metric {name} failed on {run.name}: {type(error).__name__}: {error}") from error
+        measured[name] = _estimate(name, value)
+    return measured
+
+
+def _estimate(name: str, value: object) -> Estimate:
+    if isinstance(value, Estimate):
+        return value
+    if np.ndim(value) != 0 or isinstance(value, str | bool) or value is None:  # type: ignore[arg-type]
+        raise ValueError(
+            f"the metric {name} returned a {type(value).__name__}: it must return a number or an Estimate, or raise "
+            "ValueError where it is not defined"
+        )
+    number = float(value)  # type: ignore[arg-type]
+    return Estimate(number, math.nan, "not a number" if math.isnan(number) else "")
+
+
+def _number(value: float) -> Estimate:
+    return Estimate(float(value), math.nan)
+
+
+def _over_runs(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the mean over runs with its interval; that of a single run as it is."""
+    if len(estimates) == 1:
+        return estimates[0]
+    reasons = dict.fromkeys(estimate.reason for estimate in estimates if estimate.reason)
+    if reasons:
+        return Estimate(math.nan, math.nan, "; ".join(reasons))
+    mean, half_width = interval(np.array([estimate.value for estimate in estimates]))
+    return Estimate(float(mean), float(half_width))
