@@ -1,0 +1,151 @@
+"""What differs between the configs of runs, as text by dotted keys.
+
+Configs are read as plain data: no class that they name is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lifelong.evaluation.results import Results
+
+Flat = Mapping[str, str]
+"""The options of a config by dotted key, as text."""
+
+NO_METHOD = ("seed", "run", "ckpt_path", "trust", "trainer.logger", "trainer.default_root_dir")
+"""Options in which the runs of one method may differ: which run it is, where it is kept, and who is told of it."""
+NONE = "none"
+"""The strategies of a run that has none."""
+
+
+def described(results: Results) -> dict[str, str]:
+    """Return what a run was started with, by dotted key; where its config says nothing of it, as its results say it.
+
+    Args:
+        results: of the run.
+
+    Example:
+        >>> from lifelong.evaluation.setting import Setting
+        >>> described(Results(Setting(("a",), ("a",), learner="MAML", strategies=("Replay", "EWC")), {}))
+        {'model': 'MAML', 'strategies': 'Replay + EWC', 'data.joint': 'false'}
+    """
+    setting = results.setting
+    measured = {
+        "model": setting.learner,
+        "strategies": " + ".join(setting.strategies) or NONE,
+        "data.joint": _text(setting.joint),
+    }
+    options = flat(setting.config)
+    if options.get("strategies") in ("[]", "null"):
+        options["strategies"] = NONE
+    return measured | options
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, str]:
+    """Return the options of a config by dotted key, as text.
+
+    A class is its name, and its arguments stand below it; those of a class in a list stand below its name.
+
+    Args:
+        config: plain data, as ``results.json`` has it.
+        prefix: of the keys.
+
+    Example:
+        >>> ewc = {"class_path": "strategies.EWC", "init_args": {"strength": 100.0}}
+        >>> flat({"seed": 0, "strategies": [ewc], "optimizer": {"class_path": "torch.optim.Adam"}})
+        {'seed': '0', 'strategies': 'EWC', 'strategies.EWC.strength': '100', 'optimizer': 'Adam'}
+    """
+    options: dict[str, str] = {}
+    if isinstance(config, Mapping):
+        if (name := _class_name(config)) is not None and prefix:
+            options[prefix] = name
+            config = {**_mapping(config.get("init_args")), **_mapping(config.get("dict_kwargs"))}
+        for key, value in config.items():
+            options |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(config, list) and config and all(_class_name(item) for item in config):
+        names = [str(_class_name(item)) for item in config]
+        options[prefix] = " + ".join(names)
+        for place, (name, item) in enumerate(zip(names, config, strict=True)):
+            nth = names[: place + 1].count(name)
+            inner = flat(item, f"{prefix}.{name}" if nth == 1 else f"{prefix}.{name}{nth}")
+            options |= dict(list(inner.items())[1:])  # the first says the name
+    elif prefix:
+        options[prefix] = _text(config)
+    return options
+
+
+def of_method(options: Flat) -> dict[str, str]:
+    """Leave out the options in which the runs of one method may differ, and those that are not set.
+
+    ``null`` is what an option is that an older version did not have.
+
+    Example:
+        >>> of_method({"seed": "0", "model": "MAML", "trainer.logger": "WandB", "trainer.logger.project": "birds"})
+        {'model': 'MAML'}
+    """
+    return {
+        key: value
+        for key, value in options.items()
+        if value != "null" and not any(key == name or key.startswith(f"{name}.") for name in NO_METHOD)
+    }
+
+
+def differing(methods: Sequence[Sequence[Flat]]) -> dict[str, list[str]]:
+    """Return the keys in which methods differ, each with the value of every method as text.
+
+    Args:
+        methods: the options of the runs of each.
+
+    Example:
+        >>> differing([[{"lr": "0.1", "n": "5"}], [{"lr": "0.2", "n": "5"}, {"lr": "0.3", "n": "5"}]])
+        {'lr': ['0.1', '0.2 / 0.3']}
+    """
+    keys = dict.fromkeys(key for runs in methods for options in runs for key in options)
+    values = {key: [" / ".join(dict.fromkeys(o.get(key, "") for o in runs)) for runs in methods] for key in keys}
+    return {key: of_key for key, of_key in values.items() if len(set(of_key)) > 1}
+
+
+def find_key(given: str, known: Sequence[str]) -> str:
+    """Return the key that a person means: its name, or its end where no other key ends like this.
+
+    Args:
+        given: what they wrote.
+        known: all keys.
+
+    Raises:
+        ValueError: when there is no such key, or several; with the nearest.
+
+    Example:
+        >>> find_key("strength", ["seed", "strategies.EWC.strength"])
+        'strategies.EWC.strength'
+    """
+    ends = [given] if given in known else [key for key in known if key.endswith(f".{given}")]
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise ValueError(f"--by {given} is the end of several options: write one of {', '.join(ends)}")
+    by_end = {key.rpartition(".")[2]: key for key in known} | {key: key for key in known}
+    nearest = difflib.get_close_matches(given, by_end, 1)
+    way_out = f"did you mean {by_end[nearest[0]]}?" if nearest else f"known are {', '.join(known[:8])}, …"
+    raise ValueError(f"--by {given} is no option in the configs of these runs: {way_out}")
+
+
+def _class_name(value: Any) -> str | None:
+    path = value.get("class_path") if isinstance(value, Mapping) else None
+    return path.rpartition(".")[2] if isinstance(path, str) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    """Write a plain value; whole numbers alike whether they were written 1 or 1.0."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False, default=str)
