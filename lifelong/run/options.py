@@ -25,6 +25,7 @@ class RunOptions:
             named run, or starts it where there is none; ``must`` refuses to start.
         allow_changes: go on with a run by other settings than its own, such as another seed, model or optimizer; its
             ``config.yaml`` of before is kept as ``config-NN.yaml``, by the experience.
+        report: write ``report.html`` at the end, a page of 5 MB that a person can show.
 
     Raises:
         ValueError: when a run is to go on that has no name.
@@ -38,6 +39,7 @@ class RunOptions:
     name: str | None = None
     resume: Resume = "never"
     allow_changes: bool = False
+    report: bool = True
 
     def __post_init__(self) -> None:
         _check_name(self.name)
