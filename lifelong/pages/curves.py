@@ -195,7 +195,7 @@ def apart(wanted: Sequence[float], gap: float, room: float) -> list[float]:
     Example:
         >>> apart([0.0, 1.0, 50.0], 10, 100)
         [0.0, 10.0, 50.0]
-        >>> apart([95.0, 99.0], 10, 100)
+        >>> apart([95.0, 99.0], 10.0, 100.0)
         [90.0, 100.0]
     """
     places: list[float] = []

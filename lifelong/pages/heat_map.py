@@ -140,8 +140,8 @@ def _layout(view: View) -> dict[str, Any]:
     rows, columns = ([label(name) for name in names] for names in (view.rows, view.columns))
     angle = -90 if n_columns > MOST_NUMBERED else -50 if letters(view.columns) > cell else 0
     left, below = letters(view.rows) + 18, letters(view.columns) * (0.0 if angle == 0 else 0.9) + 24
-    axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "showline": False}
-    axis |= {"ticks": "outside", "ticklen": 5, "tickcolor": TRANSPARENT}  # a little air
+    air = {"ticks": "outside", "ticklen": 5, "tickcolor": TRANSPARENT}
+    axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "showline": False, **air}
     size = 12 if n_columns <= MOST_NUMBERED else 10
     return {
         "height": int(n_rows * high + below + 24),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from lifelong.utilities.files import as_json, write_whole
 from lifelong.utilities.versions import installed_version
@@ -36,7 +35,7 @@ def render(template: str, **content: Any) -> str:
     )
     environment.filters["data"] = as_json  # JSON has no word for NaN
     version = installed_version("lifelong")
-    return environment.get_template(template).render(**content, version=version, plotly=Markup(plotly_script()))
+    return environment.get_template(template).render(**content, version=version, plotly=plotly_script())
 
 
 @functools.cache

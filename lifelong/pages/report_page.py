@@ -154,10 +154,10 @@ def _domains(results: Results, places: int) -> list[list[str]]:
 def _measures(results: Results) -> list[dict[str, Any]]:
     """What strategies report: the mean after the last experience, and a heat map where there is a stream."""
     shown = []
-    for number, (name, last) in enumerate(results.last_measures.items()):
+    for place, (name, last) in enumerate(results.last_measures.items()):
         view = measure_view(results, name)
         caption = "Empty cells were not measured." if np.isnan(view.values).any() else ""
-        drawing = figure(f"measure-{number}", name, heat_map(view), caption)
+        drawing = figure(f"measure-{place}", name, heat_map(view), caption)
         shown.append({"name": name, "last": last.text(3), "figure": None if view.one_row else drawing})
     return shown
 
