@@ -1,4 +1,4 @@
-"""The tables of results as HTML, for notebooks."""
+"""The tables of results and of comparisons as HTML, for notebooks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from lifelong.evaluation.estimate import Array, Estimate
+from lifelong.evaluation.sheets import Sheet
 from lifelong.evaluation.tables import GAP, MAX_ROWS, MEANINGS, ends, places, unit
 
 RIGHT = ' style="text-align: right"'
@@ -75,6 +76,21 @@ def metrics_html(metrics: Mapping[str, Estimate], *, percent: bool, score_name: 
         name, meaning = (text.format(score=score_name) for text in MEANINGS[key])
         rows.append(_row([name, estimate.scaled(unit(percent)).text(shown)], left=estimate.reason or meaning))
     return _table("", ["metric", f"{'%' if percent else 'value'} ± 95 % CI", "meaning"], rows)
+
+
+def sheet_html(sheet: Sheet, lines: Sequence[str]) -> str:
+    """Make an HTML table of a sheet, with sentences below it.
+
+    Args:
+        sheet: heads and cells.
+        lines: the sentences.
+
+    Example:
+        >>> "<li>in %</li>" in sheet_html(Sheet(("method", "score"), (("EWC", "75.0"),)), ["in %"])
+        True
+    """
+    sentences = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"{_table('', sheet.heads, [_row(row) for row in sheet.rows])}<ul>{sentences}</ul>"
 
 
 def _with_gap(items: list[Any], size: int, *, head: int = 1, gap: Any = GAP) -> list[Any]:

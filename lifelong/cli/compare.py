@@ -1,0 +1,173 @@
+"""``python -m lifelong compare RUN…``: runs beside each other in one table, with paired differences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from lifelong.evaluation.comparison import Comparison
+from lifelong.run.compare import checked_interval, find_metrics
+from lifelong.run.compare import compare as compare_runs
+from lifelong.utilities.files import write_whole
+
+FORMATS = {"text": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv"}
+"""The formats, with the ending of files of each."""
+WIDE = 200
+"""Columns of text in a file."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Put runs beside each other in one table: a row for each method, over its seeds, and paired differences.
+
+    Args:
+        by: config keys whose values make a method, separated by commas: strategies,optimizer.lr; without it runs that
+            differ in the seed alone are one.
+        against: label of the method that the others are compared with, or name of a run of it; the first without it.
+        metric: further metrics, separated by commas: paths of functions (module.function) that take the results of a
+            run and return a number or an estimate.
+        interval: of paired differences: percentile or bca (bootstrap), or t (Student's t).
+        n_resamples: of the bootstrap, and of the sign-flip test.
+        seed: of both.
+        format: text, markdown, latex or csv; without it by the ending of the output file, else text.
+        output: the file to write, such as table.tex; a file that is there is never replaced. Without it the table is
+            printed.
+    """
+
+    by: str | None = None
+    against: str | None = None
+    metric: str | None = None
+    interval: str = "percentile"
+    n_resamples: int = 9999
+    seed: int = 0
+    format: str | None = None
+    output: str | None = None
+
+
+def compare(args: Sequence[str]) -> None:
+    """Compare runs, and print the table or write it.
+
+    Args:
+        args: what follows ``compare``.
+
+    Raises:
+        ArgumentError: when an option is unknown.
+        ValueError: when runs cannot be read, or something that is named is not there.
+    """
+    if {"-h", "--help"} & set(args):
+        make_parser().print_help()
+        raise SystemExit(0)
+    runs, options = split_runs(args)
+    parser = make_parser()
+    asked = Compare(**parser.instantiate(parser.parse_args(options)).as_dict())
+    form, target = _format(asked), _new(asked.output)
+    comparison = compare_runs(
+        runs,
+        by=asked.by,
+        against=asked.against,
+        metrics=find_metrics(_listed(asked.metric)),
+        interval=checked_interval(asked.interval),
+        n_resamples=asked.n_resamples,
+        seed=asked.seed,
+    )
+    if target is None:
+        _show(comparison, form)
+        return
+    text = _text(comparison, form)
+    write_whole(target, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+    for warning in comparison.warnings:
+        print(f"! {warning}.")
+    n_runs = sum(len(row.runs) for row in comparison.rows)
+    print(f"written: {target} ({len(comparison.rows)} methods, {n_runs} runs)")
+
+
+def make_parser() -> ArgumentParser:
+    """Make the parser of the command's options; :func:`split_runs` takes the runs."""
+    parser = ArgumentParser(
+        prog="python -m lifelong compare",
+        usage="python -m lifelong compare RUN RUN … [options]",
+        description=f"{(Compare.__doc__ or '').splitlines()[0]} RUN is a run folder, a checkpoint in one, last, or a "
+        "folder of run folders.",
+        exit_on_error=False,
+    )
+    parser.add_class_arguments(Compare)
+    return parser
+
+
+def split_runs(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide a command line into runs and options, which each have a value.
+
+    Args:
+        args: what follows ``compare``.
+
+    Example:
+        >>> split_runs(["runs/a", "--by", "strategies", "runs/b", "--format=csv"])
+        (['runs/a', 'runs/b'], ['--by', 'strategies', '--format=csv'])
+    """
+    runs: list[str] = []
+    options: list[str] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        if not arg.startswith("-"):
+            runs.append(arg)
+            continue
+        options.append(arg)
+        if "=" not in arg and rest:
+            options.append(rest.pop(0))
+    return runs, options
+
+
+def _format(asked: Compare) -> str:
+    """Return the format that is asked for, by name or by the ending of the file."""
+    if asked.format is not None:
+        if asked.format not in FORMATS:
+            raise ValueError(f"there is no format {asked.format!r}: give {', '.join(FORMATS)}")
+        return asked.format
+    if asked.output is None:
+        return "text"
+    ending = Path(asked.output).suffix.lower()
+    names = {end: name for name, end in FORMATS.items()}
+    if ending not in names:
+        raise ValueError(
+            f"--output {asked.output} does not say its format: end it in {', '.join(names)}, or give --format"
+        )
+    return names[ending]
+
+
+def _new(output: str | None) -> Path | None:
+    """Return the file that is written: one that is not there yet, so that nobody's work is lost."""
+    if output is None:
+        return None
+    path = Path(output).expanduser()
+    if path.exists():
+        raise ValueError(f"--output {output} is there already, and is not replaced: name another file")
+    return path
+
+
+def _show(comparison: Comparison, form: str) -> None:
+    """Print a table: with colours in a terminal, else as it stands in a file."""
+    if form == "text":
+        console = Console(highlight=False)
+        console.print(comparison.renderable(console.width))
+        return
+    print(_text(comparison, form))
+    if form == "csv":  # which has no room for sentences
+        for warning in comparison.warnings:
+            print(f"! {warning}.", file=sys.stderr)
+
+
+def _text(comparison: Comparison, form: str) -> str:
+    if form == "text":
+        return comparison.to_text(WIDE)
+    writers = {"markdown": comparison.to_markdown, "latex": comparison.to_latex, "csv": comparison.to_csv}
+    return writers[form]()
+
+
+def _listed(text: str | None) -> list[str]:
+    return [] if text is None else [part.strip() for part in text.split(",")]

@@ -1,0 +1,59 @@
+"""Which runs are of one method: those whose configs differ in the seed alone, or agree in the options named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lifelong.evaluation.compared import NamedRun
+from lifelong.evaluation.config_differences import described, differing, find_key, labels, named_by, of_method
+
+Groups = Mapping[str, Sequence[NamedRun]]
+"""The runs of each method, by its label."""
+
+
+def grouped(runs: Sequence[NamedRun], by: Sequence[str] | None = None) -> dict[str, list[NamedRun]]:
+    """Group runs to methods, in the order of their first runs, with a short label for each.
+
+    Args:
+        runs: one or more.
+        by: the options whose values make a method, by dotted key or its end; None is all that are not of a single run.
+
+    Raises:
+        ValueError: when no run has such an option; with the nearest.
+    """
+    options = [described(run.results) for run in runs]
+    known = list(dict.fromkeys(key for of_run in options for key in of_run))
+    keys = None if by is None else [find_key(key, known) for key in by]
+    methods: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for place, of_run in enumerate(options):
+        kept = of_method(of_run) if keys is None else {key: of_run.get(key, "") for key in keys}
+        methods.setdefault(tuple(sorted(kept.items())), []).append(place)
+    places = list(methods.values())
+    first = [options[of_method_[0]] for of_method_ in places]
+    if keys is None:
+        values = differing([[of_method(options[place]) for place in of_method_] for of_method_ in places])
+        names = labels(values, [of_first["strategies"].replace("none", "no strategy") for of_first in first])
+    else:
+        values = {key: [of_first.get(key, "") for of_first in first] for key in keys}
+        names = named_by(keys, values, [", ".join(f"{key}={o.get(key, 'not set')}" for key in keys) for o in first])
+    return {name: [runs[place] for place in of_name] for name, of_name in zip(names, places, strict=True)}
+
+
+def config_differences(groups: Groups) -> dict[str, dict[str, str]]:
+    """Return what differs between the configs of methods: by dotted key, then by label, as text.
+
+    Args:
+        groups: the runs of each method.
+    """
+    options = [[of_method(described(run.results)) for run in runs] for runs in groups.values()]
+    return {key: dict(zip(groups, values, strict=True)) for key, values in differing(options).items()}
+
+
+def varying(runs: Sequence[NamedRun]) -> dict[str, str]:
+    """Return what differs between the configs of the runs of one method beside their seeds, as text.
+
+    Args:
+        runs: of the method.
+    """
+    options = [[of_method(described(run.results))] for run in runs]
+    return {key: " / ".join(dict.fromkeys(values)) for key, values in differing(options).items()}

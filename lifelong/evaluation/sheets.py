@@ -1,0 +1,256 @@
+"""A table of texts in several formats: for a terminal, in Markdown, in LaTeX, and as comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+WIDEST_LABEL = 36
+PADDING = 3
+"""Characters between columns."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Hold a table of texts.
+
+    Args:
+        heads: of the columns; the first is that of the labels.
+        rows: the cells of each row.
+    """
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def columns(self) -> list[list[str]]:
+        """Return the cells of each column, without its head."""
+        return [[row[j] for row in self.rows] for j in range(len(self.heads))]
+
+
+@dataclass(frozen=True)
+class Below:
+    """Hold what is said below a table.
+
+    Args:
+        caption: sentences on what the numbers are.
+        notes: on what is not there, and how runs were found.
+        warnings: on what makes rows not comparable.
+    """
+
+    caption: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """Return caption, notes and warnings."""
+        return self.caption, self.notes, self.warnings
+
+
+def plain_text(sheet: Sheet, below: Below, *, width: int) -> str:
+    """Write a table for a terminal; columns that do not fit go below the others, each block with the labels.
+
+    Args:
+        sheet: the table.
+        below: what is said below it; warnings are marked.
+        width: most characters in a line.
+
+    Example:
+        >>> print(plain_text(Sheet(("method", "score"), (("EWC", "75.0"),)), Below(warnings=("unfinished",)), width=30))
+         method   score
+        ────────────────
+         EWC       75.0
+        ! unfinished.
+    """
+    memory = io.StringIO()
+    console = Console(file=memory, color_system=None, highlight=False, width=width)
+    console.print(tables(sheet, below, width=width))
+    return "\n".join(line.rstrip() for line in memory.getvalue().splitlines()).strip("\n")
+
+
+def tables(sheet: Sheet, below: Below, *, width: int) -> RenderableType:
+    """Make what :func:`plain_text` writes, for a terminal with colours.
+
+    Args:
+        sheet: the table.
+        below: what is said below it; warnings are marked.
+        width: most characters in a line.
+    """
+    parts: list[RenderableType] = []
+    for block in _blocks(sheet, width):
+        parts += [_table(sheet, block, width), ""]
+    parts += [Text(_sentence(line), "dim") for line in (*below.caption, *below.notes)]
+    parts += [Text(f"! {_sentence(line)}", "yellow") for line in below.warnings]
+    return Group(*parts)
+
+
+def markdown_text(sheet: Sheet, below: Below) -> str:
+    """Write a table in Markdown.
+
+    Args:
+        sheet: the table.
+        below: what is said below it; warnings are a list of their own.
+
+    Example:
+        >>> print(markdown_text(Sheet(("method", "score"), (("a|b", "75.0"),)), Below(caption=("In %",))))
+        | method | score |
+        |---|---:|
+        | a\\|b | 75.0 |
+        <BLANKLINE>
+        In %.
+    """
+    heads, *rows = [f"| {' | '.join(map(_in_markdown, row))} |" for row in (sheet.heads, *sheet.rows)]
+    caption, notes, warnings = ([_in_markdown(_sentence(line)) for line in lines] for lines in below.parts)
+    paragraphs = ["\n".join([heads, f"|---|{'---:|' * (len(sheet.heads) - 1)}", *rows])]
+    paragraphs += [" ".join(lines) for lines in (caption, notes) if lines]
+    if warnings:
+        paragraphs.append("\n".join(f"- **{line}**" for line in warnings))
+    return "\n\n".join(paragraphs)
+
+
+def latex_text(sheet: Sheet, below: Below) -> str:
+    """Write a table in LaTeX, for the package booktabs; warnings stand below it, notes are comments.
+
+    Args:
+        sheet: the table.
+        below: its caption, notes and warnings.
+
+    Example:
+        >>> print(latex_text(Sheet(("method", "score ↑"), (("a_b", "75.0 ± 1.2"),)), Below(caption=("In %",))))
+        % needs \\usepackage{booktabs}
+        \\begin{table}
+          \\centering
+          \\caption{In \\%.}
+          \\begin{tabular}{lr}
+            \\toprule
+            method & score $\\uparrow$ \\\\
+            \\midrule
+            a\\_b & $75.0 \\pm 1.2$ \\\\
+            \\bottomrule
+          \\end{tabular}
+        \\end{table}
+    """
+    heads, *rows = [" & ".join(map(_in_latex, row)) + r" \\" for row in (sheet.heads, *sheet.rows)]
+    caption, notes, warnings = ([_sentence(line) for line in lines] for lines in below.parts)
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            *(f"% {' '.join(line.split())}" for line in notes),
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{_in_latex(' '.join(caption))}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(sheet.heads) - 1)}}}",
+            r"    \toprule",
+            f"    {heads}",
+            r"    \midrule",
+            *(f"    {row}" for row in rows),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            *(rf"  \par\smallskip\footnotesize {_in_latex(line)}" for line in warnings),
+            r"\end{table}",
+        ]
+    )
+
+
+def csv_text(sheet: Sheet) -> str:
+    r"""Write a table as comma-separated values.
+
+    Example:
+        >>> csv_text(Sheet(("method", "score"), (("EWC, strength=1", "0.5"),)))
+        'method,score\n"EWC, strength=1",0.5'
+    """
+    memory = io.StringIO()
+    csv.writer(memory, lineterminator="\n").writerows([sheet.heads, *sheet.rows])
+    return memory.getvalue().rstrip("\n")
+
+
+def _blocks(sheet: Sheet, width: int) -> list[list[int]]:
+    """Divide the columns but the first into blocks that fit the width beside it."""
+    label = _label_width(sheet, width) + PADDING
+    blocks: list[list[int]] = [[]]
+    room = width - label
+    for j in range(1, len(sheet.heads)):
+        needed = _column_width(sheet, j) + PADDING
+        if blocks[-1] and needed > room:
+            blocks.append([])
+            room = width - label
+        blocks[-1].append(j)
+        room -= needed
+    return blocks
+
+
+def _table(sheet: Sheet, columns: Sequence[int], width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column(Text(sheet.heads[0]), width=_label_width(sheet, width))
+    for j in columns:
+        table.add_column(Text(sheet.heads[j]), justify="right", width=_column_width(sheet, j))
+    for row in sheet.rows:
+        table.add_row(*(Text(row[j]) for j in (0, *columns)))
+    return table
+
+
+def _label_width(sheet: Sheet, width: int) -> int:
+    longest = max(len(text) for text in (sheet.heads[0], *sheet.columns[0]))
+    return min(longest, WIDEST_LABEL, max(width // 3, 8))
+
+
+def _column_width(sheet: Sheet, column: int) -> int:
+    """Return the width of the cells, and of the longest word of the head, which may have two lines."""
+    return max(len(text) for text in (*sheet.heads[column].split(), *sheet.columns[column]))
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _in_markdown(text: str) -> str:
+    for sign in "\\|*_<>[]`":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ")
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "…": r"\dots{}",
+    "\n": " ",
+}
+
+
+BETWEEN = re.compile(r"[-+]?[\d.]+( \[[-+]?[\d.]+, [-+]?[\d.]+\])?")
+"""A number, and one with the ends of its interval."""
+
+
+def _in_latex(text: str) -> str:
+    """Escape a text; an estimate is a formula, so that its signs are those of mathematics."""
+    value, sign, half_width = text.partition(" ± ")
+    if sign and _is_number(value) and _is_number(half_width):
+        return rf"${value} \pm {half_width}$"
+    if BETWEEN.fullmatch(text):
+        return f"${text}$"
+    return "".join(LATEX.get(letter, letter) for letter in text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

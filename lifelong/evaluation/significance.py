@@ -1,0 +1,195 @@
+"""Significance of paired differences: bootstrap intervals, sign-flip permutation tests, Holm's correction.
+
+Every function takes the differences of units as one array ``(n_j,)`` for each of ``D`` domains, and is about
+``1/D · Σ_j mean(differences_j)``: domains weigh alike, as in the average score, and units are drawn within
+their domain. (SciPy has these tests for one sample; domains of unequal size make several, and it is
+needed for nothing else here.)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from lifelong.evaluation.compared import IntervalKind
+from lifelong.evaluation.estimate import Array
+from lifelong.evaluation.intervals import LEVEL, mean_and_variance, ragged, sum_of_means
+
+Differences = Sequence[Array]
+"""Differences of units ``(n_j,)`` of each domain."""
+
+MOST_FLIPPED = 14
+"""Units whose sign flips are all counted: 2¹⁴ of them; of more units flips are drawn."""
+AT_ONCE = 1 << 22
+"""Numbers that are drawn at once, for memory."""
+ROUNDING = 1e-9
+"""Share of the mean absolute difference by which sums of the same numbers in another order may differ."""
+
+
+def mean_difference(differences: Differences) -> float:
+    """Compute the mean over units and domains.
+
+    Example:
+        >>> mean_difference([np.array([1.0, 0.0]), np.array([0.0, 0.0, 0.0])])
+        0.25
+    """
+    return float(np.mean([of_domain.mean() for of_domain in differences]))
+
+
+def t_interval(differences: Differences) -> tuple[float, float]:
+    """Compute the 95 % interval by Student's t, with the degrees of freedom of Welch and Satterthwaite.
+
+    Example:
+        >>> low, high = t_interval([np.array([1.0, 0.0, 0.5, 0.0])])
+        >>> round(low, 3), round(high, 3)
+        (-0.387, 1.137)
+    """
+    estimate = sum_of_means(*mean_and_variance(ragged(list(differences)))).scaled(1 / len(differences))
+    return estimate.value - estimate.half_width, estimate.value + estimate.half_width
+
+
+def percentile_interval(differences: Differences, *, n_resamples: int = 9999, seed: int = 0) -> tuple[float, float]:
+    """Compute the 95 % interval between the 2.5 and 97.5 % quantiles of means of bootstrap resamples.
+
+    Args:
+        differences: ``(n_j,)`` of each domain.
+        n_resamples: how often as many units of each domain are drawn, with replacement.
+        seed: of the draws.
+
+    Reference:
+        Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+
+    Example:
+        >>> low, high = percentile_interval([np.array([1.0, 0.0, 1.0, 1.0])])
+        >>> low, high
+        (0.25, 1.0)
+    """
+    means = _resampled(differences, n_resamples, seed)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def bca_interval(differences: Differences, *, n_resamples: int = 9999, seed: int = 0) -> tuple[float, float]:
+    """Compute the 95 % bootstrap interval corrected for bias and for skewness (BCa).
+
+    The ends are the quantiles ``Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))`` of resampled means with ``z = ± 1.96``, where
+    ``Φ(z₀)`` is the share of them below the mean (ties count half) and ``a = Σ l³ / (6 (Σ l²)^1.5)`` is that of the
+    influences ``l = (d_ij − mean_j) / (D n_j)``. Without a unit that differs from another it has no width.
+
+    Args:
+        differences: ``(n_j,)`` of each domain.
+        n_resamples: how often as many units of each domain are drawn, with replacement.
+        seed: of the draws.
+
+    Reference:
+        Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
+
+    Example:
+        >>> bca_interval([np.full(5, 0.5)])
+        (0.5, 0.5)
+    """
+    mean = mean_difference(differences)
+    influence = np.concatenate([(d - d.mean()) / (len(differences) * len(d)) for d in differences])
+    spread = float((influence**2).sum())
+    if spread == 0:
+        return mean, mean
+    means = _resampled(differences, n_resamples, seed)
+    near = ROUNDING * float(np.abs(means).mean())
+    share = float((means < mean - near).mean() + (means <= mean + near).mean()) / 2
+    normal = NormalDist()
+    bias = normal.inv_cdf(min(max(share, 1 / (2 * n_resamples)), 1 - 1 / (2 * n_resamples)))
+    skew = float((influence**3).sum()) / (6 * spread**1.5)
+    ends = [bias + normal.inv_cdf(end) for end in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
+    low, high = np.quantile(means, [normal.cdf(bias + z / (1 - skew * z)) for z in ends])
+    return float(low), float(high)
+
+
+INTERVALS: dict[IntervalKind, tuple[str, Callable[[Differences, int, int], tuple[float, float]]]] = {
+    "percentile": ("percentile bootstrap", lambda d, n, seed: percentile_interval(d, n_resamples=n, seed=seed)),
+    "bca": ("BCa bootstrap", lambda d, n, seed: bca_interval(d, n_resamples=n, seed=seed)),
+    "t": ("Student's t", lambda d, n, seed: t_interval(d)),
+}
+"""The intervals by name: what people call each, and the function of differences, resamples and seed."""
+
+
+def sign_flip_test(differences: Differences, *, n_resamples: int = 9999, seed: int = 0) -> tuple[float, bool]:
+    """Compute the two-sided p value of no difference: how often a mean is as far from 0 with signs drawn at random.
+
+    Where two methods are alike, the difference of a unit has either sign with the same probability. With up to 14 units
+    that differ at all, ``p`` is the share of all ``2^m`` flips of their signs whose mean is as far from 0 as the one
+    that was found; with more, flips are drawn, and ``p = (1 + as far) / (1 + drawn)``.
+
+    Args:
+        differences: ``(n_j,)`` of each domain.
+        n_resamples: flips that are drawn.
+        seed: of the draws.
+
+    Returns:
+        ``p``, and whether all flips were counted.
+
+    Reference:
+        Fisher, "The Design of Experiments", 1935, section 21; Phipson & Smyth, "Permutation P-values Should Never Be
+        Zero", 2010, for the 1 that is added.
+
+    Example:
+        >>> sign_flip_test([np.array([1.0, 1.0, 1.0, 0.0])])
+        (0.25, True)
+    """
+    weighted = np.concatenate([of_domain / len(of_domain) for of_domain in differences])
+    sizes, counts = np.unique(np.abs(weighted[weighted != 0]), return_counts=True)
+    least = abs(weighted.sum()) - ROUNDING * float(np.abs(weighted).sum())
+    if counts.sum() <= MOST_FLIPPED:
+        flips = np.array(list(itertools.product((-1.0, 1.0), repeat=int(counts.sum()))))
+        sums = flips @ np.repeat(sizes, counts)
+        return float((np.abs(sums) >= least).mean()), True
+    rng, n_as_far = np.random.default_rng(seed), 0
+    for n_drawn in _portions(n_resamples, len(sizes)):
+        # The sum of the signs of m units of one size is 2 k − m with a binomial k: one draw for all of them.
+        signs = 2.0 * rng.binomial(counts, 0.5, size=(n_drawn, len(sizes))) - counts
+        n_as_far += int((np.abs(signs @ sizes) >= least).sum())
+    return (1 + n_as_far) / (1 + n_resamples), False
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p values for their number, so that any false finding among them is as rare as one of a single test.
+
+    The ``i``-th smallest of ``m`` (from 1) becomes the largest of ``(m − k + 1) · p_k`` over ``k ≤ i``, and 1 at most.
+
+    Reference:
+        Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 1979.
+
+    Example:
+        >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted.tolist()
+
+
+def _resampled(differences: Differences, n_resamples: int, seed: int) -> Array:
+    """Return the means ``(n_resamples,)`` of resampled units."""
+    rng = np.random.default_rng(seed)
+    means: Array = np.mean([_resampled_means(of_domain, n_resamples, rng) for of_domain in differences], axis=0)
+    return means
+
+
+def _resampled_means(values: Array, n_resamples: int, rng: np.random.Generator) -> Array:
+    """Return the means ``(n_resamples,)`` of as many values, drawn with replacement."""
+    n = len(values)
+    distinct, counts = np.unique(values, return_counts=True)
+    if 8 * len(distinct) < n:  # differences of right and wrong have few values: how often each is drawn says it all
+        return rng.multinomial(n, counts / n, size=n_resamples) @ distinct / n
+    portions = [values[rng.integers(n, size=(n_drawn, n))].mean(-1) for n_drawn in _portions(n_resamples, n)]
+    return np.concatenate(portions)
+
+
+def _portions(n_resamples: int, size: int) -> list[int]:
+    """Divide resamples of ``size`` numbers into portions that fit the memory."""
+    most = max(AT_ONCE // max(size, 1), 1)
+    return [min(most, n_resamples - start) for start in range(0, n_resamples, most)]
