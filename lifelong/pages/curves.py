@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from lifelong.evaluation.estimate import Array
 from lifelong.evaluation.plots.style import COLOURS
 from lifelong.pages.heat_map import FONT, TRANSPARENT
-from lifelong.pages.view import View, label, letters, whole
+from lifelong.pages.view import LABEL, View, label, letters, whole
 
 MOST_COLOURED = 6
 """Domains beyond which curves share one hue, and the one that is pointed at stands out."""
@@ -52,7 +52,12 @@ def domain_curves(view: View) -> dict[str, Any]:
     drawn = [value for trace in traces for value in trace["y"] if value is not None]
     low, high = _limits(view.values, view.widths) if few else _limits(np.array(drawn), None)
     layout = _stream_layout(view, low, high, right=letters(view.columns) + 24)
-    layout["annotations"] = _labels(view, low, high, layout, few)
+    ends = {}
+    for j in range(n_columns):
+        known = np.flatnonzero(np.isfinite(view.values[:, j]))
+        if len(known):
+            ends[j] = float(view.values[known[-1], j])
+    layout["annotations"] = end_labels(ends, view.columns, low, high, layout, COLOURS if few else None)
     layout["meta"]["highlight"] = not few
     return {"data": traces, "layout": layout}
 
@@ -103,11 +108,11 @@ def domain_points(view: View) -> dict[str, Any]:
         "error_x": {"type": "data", "array": _plain(view.widths[0, known]), "thickness": 1.2, "width": 3},
         "showlegend": False,
     }
-    layout = _layout(int(22 * n_columns + 90), left=letters(view.columns) + 16, right=20, below=44)
+    layout = framed(int(22 * n_columns + 90), left=letters(view.columns) + 16, right=20, below=44)
     names = [label(name) for name in view.columns]
     ticks = {"tickvals": list(range(n_columns)), "ticktext": names, "tickfont": {"size": 11}}
-    layout["xaxis"] = {**_axis(), "range": [low, high], "title": {"text": whole(view.score)}}
-    layout["yaxis"] = {**_axis(), "range": [n_columns - 0.5, -0.5], **ticks}
+    layout["xaxis"] = {**axis(), "range": [low, high], "title": {"text": whole(view.score)}}
+    layout["yaxis"] = {**axis(), "range": [n_columns - 0.5, -0.5], **ticks}
     return {"data": [trace], "layout": layout}
 
 
@@ -152,24 +157,42 @@ def _limits(values: Array, widths: Array | None) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _labels(view: View, low: float, high: float, layout: dict[str, Any], few: bool) -> list[dict[str, Any]]:
-    """Names at the ends of curves, moved apart where they would cover each other."""
-    ends = {}
-    for j in range(len(view.columns)):
-        known = np.flatnonzero(np.isfinite(view.values[:, j]))
-        if len(known):
-            ends[j] = float(view.values[known[-1], j])
-    order = sorted(ends, key=ends.__getitem__)
-    if len(order) > MOST_LABELLED:  # the others are named where one points
+def limits_of(values: Sequence[float]) -> tuple[float, float]:
+    """Return the range of an axis that shows some values, and a little more."""
+    return _limits(np.array(values, dtype=float), None)
+
+
+def end_labels(
+    ends: Mapping[int, float],
+    names: Sequence[str],
+    low: float,
+    high: float,
+    layout: Mapping[str, Any],
+    colours: Sequence[str] | None,
+    length: int = LABEL,
+) -> list[dict[str, Any]]:
+    """Return names for the ends of curves, moved apart where they would cover each other.
+
+    Of more than can be read, those of the lowest and of the highest curves are named; the others where one points.
+
+    Args:
+        ends: the last value of each curve, by its number.
+        names: of all curves.
+        low: end of the axis.
+        high: end of the axis.
+        layout: of the figure.
+        colours: of the curves; None where they share one.
+        length: characters of a name.
+    """
+    order = sorted(ends, key=lambda j: ends[j])
+    if len(order) > MOST_LABELLED:
         order = [*order[: MOST_LABELLED // 4], *order[-MOST_LABELLED // 4 :]]
     pixels = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
-    wanted = [(ends[j] - low) / (high - low) * pixels for j in order]
-    places = apart(wanted, LABEL_PIXELS, pixels)
+    places = apart([(ends[j] - low) / (high - low) * pixels for j in order], LABEL_PIXELS, pixels)
+    dots = ["" if colours is None else f"<span style='color:{colours[j]}'>●</span> " for j in order]
     return [
         {
-            "text": f"<span style='color:{COLOURS[j]}'>●</span> {label(view.columns[j])}"
-            if few
-            else label(view.columns[j]),
+            "text": f"{dot}{label(names[j], length)}",
             "x": 1,
             "xref": "paper",
             "xanchor": "left",
@@ -180,7 +203,7 @@ def _labels(view: View, low: float, high: float, layout: dict[str, Any], few: bo
             "showarrow": False,
             "font": {"size": 11},
         }
-        for j, place in zip(order, places, strict=True)
+        for j, dot, place in zip(order, dots, places, strict=True)
     ]
 
 
@@ -212,22 +235,31 @@ def _stream_layout(view: View, low: float, high: float, *, right: float) -> dict
     """The layout of a figure whose x axis is the stream."""
     last, named = int(view.times[-1]), len(view.rows) <= MOST_NAMED
     below = letters(view.rows) * 0.72 + 30 if named else 48
-    layout = _layout(int(HEIGHT + below), left=62, right=right, below=below)
-    x: dict[str, Any] = {**_axis(), "range": [1 - 0.02 * last, last * 1.02], "showgrid": False}
+    layout = framed(int(HEIGHT + below), left=62, right=right, below=below)
+    x: dict[str, Any] = {**axis(), "range": [1 - 0.02 * last, last * 1.02], "showgrid": False}
     if named:
         x |= {"tickvals": view.times.tolist(), "ticktext": [label(name) for name in view.rows], "tickangle": -50}
     else:
         x |= {"title": {"text": "experience learnt last"}, "nticks": 12}
     layout["xaxis"] = x
-    layout["yaxis"] = {**_axis(), "range": [low, high], "title": {"text": whole(view.score)}}
+    layout["yaxis"] = {**axis(), "range": [low, high], "title": {"text": whole(view.score)}}
     return layout
 
 
-def _axis() -> dict[str, Any]:
+def axis() -> dict[str, Any]:
+    """Return what all axes of curves share."""
     return {"zeroline": False, "fixedrange": True, "gridcolor": "var(--grid)", "linecolor": "var(--grid)"}
 
 
-def _layout(height: int, *, left: float, right: float, below: float) -> dict[str, Any]:
+def framed(height: int, *, left: float, right: float, below: float) -> dict[str, Any]:
+    """Return the layout of a figure.
+
+    Args:
+        height: of the whole figure, in pixels.
+        left: pixels left of the axes.
+        right: pixels right of them.
+        below: pixels below them.
+    """
     return {
         "height": height,
         "margin": {"l": int(left), "r": int(right), "t": 20, "b": int(below)},

@@ -11,25 +11,27 @@ from lifelong.pages.view import View, label, letters, whole
 
 MOST_NUMBERED = 20
 """Columns beyond which numbers do not fit into cells."""
-MOST_WITH_WIDTHS = 10
+MOST_WITH_WIDTHS, MOST_NUMBERED_BESIDE = 10, 8
 FONT = {"color": "var(--text)", "size": 12}
 TRANSPARENT = "rgba(0,0,0,0)"
 DARK_SHARE = 0.6
 """Of the colour scale: below it, cells are so dark that their numbers are white."""
 
 
-def heat_map(view: View, limits: tuple[float, float] | None = None) -> dict[str, Any]:
+def heat_map(view: View, limits: tuple[float, float] | None = None, *, compact: bool = False) -> dict[str, Any]:
     """Draw the matrix: a row for each experience, a column for each domain; what is not learnt yet is veiled.
 
     Args:
         view: the scores.
         limits: least and largest score of the colour scale; those of the view where None.
+        compact: one of several beside each other: smaller, with fewer numbers.
 
     Returns:
         ``data`` and ``layout`` for plotly.js; colours are variables of the page's style.
     """
     n_rows, n_columns = view.values.shape
     low, high = limits or colour_limits([view.values])
+    numbered = max(n_rows, n_columns) <= (MOST_NUMBERED_BESIDE if compact else MOST_NUMBERED)
     cells: dict[str, Any] = {
         "type": "heatmap",
         "z": _finite(view.values),
@@ -38,8 +40,9 @@ def heat_map(view: View, limits: tuple[float, float] | None = None) -> dict[str,
         "zmin": low,
         "zmax": high,
         "colorscale": "Viridis",
-        "xgap": 1 if n_columns <= MOST_NUMBERED else 0,
-        "ygap": 1 if n_columns <= MOST_NUMBERED else 0,
+        "xgap": 1 if numbered else 0,
+        "ygap": 1 if numbered else 0,
+        "showscale": n_rows > 1,  # beside a single row there is no room for one
         "colorbar": {
             "title": {"text": whole(view.score), "side": "right"},
             "thickness": 12,
@@ -48,9 +51,12 @@ def heat_map(view: View, limits: tuple[float, float] | None = None) -> dict[str,
         },
     }
     traces = [cells, *_veil(view)]
-    if n_columns <= MOST_NUMBERED and n_rows <= MOST_NUMBERED:
-        traces.append(_numbers(view, low, high))
-    return {"data": traces, "layout": _layout(view)}
+    if numbered:
+        traces.append(_numbers(view, low, high, with_widths=n_columns <= MOST_WITH_WIDTHS and not compact))
+    cell = 30 if numbered else 15
+    if n_columns <= MOST_WITH_WIDTHS and not compact:
+        cell = 44
+    return {"data": traces, "layout": _layout(view, cell)}
 
 
 def colour_limits(matrices: list[Array]) -> tuple[float, float]:
@@ -105,15 +111,14 @@ def _points(points: list[tuple[float, float]]) -> dict[str, list[float]]:
     return {"x": [x for x, _ in points], "y": [y for _, y in points]}
 
 
-def _numbers(view: View, low: float, high: float) -> dict[str, Any]:
+def _numbers(view: View, low: float, high: float, *, with_widths: bool) -> dict[str, Any]:
     """The scores in their cells; the veil lets those of the page's text colour stand out, the scale others."""
     n_rows, n_columns = view.values.shape
-    shows_widths = n_columns <= MOST_WITH_WIDTHS
     x, y, texts, colours = [], [], [], []
     for i in range(n_rows):
         for j in range(n_columns):
             value, width = float(view.values[i, j]), float(view.widths[i, j])
-            small = shows_widths and np.isfinite(width)
+            small = with_widths and np.isfinite(width)
             below = f"<br><span style='font-size:9px'>± {number(width, view.places)}</span>" if small else ""
             x.append(j)
             y.append(i)
@@ -133,9 +138,9 @@ def _numbers(view: View, low: float, high: float) -> dict[str, Any]:
     }
 
 
-def _layout(view: View) -> dict[str, Any]:
+def _layout(view: View, cell: int) -> dict[str, Any]:
+    """The layout for cells of so many pixels at least."""
     n_rows, n_columns = view.values.shape
-    cell = 44 if n_columns <= MOST_WITH_WIDTHS else 30 if n_columns <= MOST_NUMBERED else 15
     high = max(cell, min(44, 160 // n_rows))
     rows, columns = ([label(name) for name in names] for names in (view.rows, view.columns))
     angle = -90 if n_columns > MOST_NUMBERED else -50 if letters(view.columns) > cell else 0

@@ -143,9 +143,9 @@ def whole(name: str) -> str:
     return escape(" ".join(name.split()), quote=False)
 
 
-def letters(names: Sequence[str], size: float = 6.6) -> float:
-    """Estimate how many pixels the longest name takes."""
-    return size * max((min(len(name), LABEL) for name in names), default=0)
+def letters(names: Sequence[str], length: int = LABEL) -> float:
+    """Estimate how many pixels the longest name takes, shortened to a length."""
+    return 6.6 * max((min(len(name), length) for name in names), default=0)
 
 
 def _taught(n_rows: int, n_ever: int, one_row: bool) -> np.ndarray:

@@ -60,7 +60,7 @@ class Page(HTMLParser):
         self.figures: dict[str, Any] = {}
         self.tables: dict[str, list[list[str]]] = {}
         self.texts: dict[str, list[str]] = {}
-        self._tag, self._id, self._table, self._script = "", "", "", ""
+        self._tag, self._table, self._script, self._in_cell = "", "", "", False
         self.feed(text)
         self.close()
 
@@ -75,13 +75,15 @@ class Page(HTMLParser):
             self.tables[self._table].append([])
         if tag in ("td", "th"):
             self.tables[self._table][-1].append("")
+            self._in_cell = True
         self._script = given.get("id", "") if tag == "script" else ""
 
     def handle_endtag(self, tag: str) -> None:
-        self._tag = "" if tag in ("td", "th", "script") else self._tag
+        self._tag = "" if tag == "script" else self._tag
+        self._in_cell = self._in_cell and tag not in ("td", "th")
 
     def handle_data(self, data: str) -> None:
-        if self._tag in ("td", "th"):
+        if self._in_cell:
             self.tables[self._table][-1][-1] += data
         elif self._tag == "script":
             if self._script:

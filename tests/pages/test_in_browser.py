@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from lifelong.evaluation.results import Results
+from lifelong.pages.comparison_page import comparison_html
 from lifelong.pages.report_page import report_html
+from tests.pages.compared import compared
 from tests.pages.drawn import EVIL, drawn, in_one_row
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -89,3 +91,33 @@ def test_the_command_is_copied(show: Callable[..., Any]) -> None:
     page.click("button[data-copy]")
     page.wait_for_function("document.querySelector('button[data-copy]').textContent !== 'Copy'")
     assert page.evaluate("getSelection().toString()") in ("", "python -m lifelong fit --config runs/birds/config.yaml")
+
+
+def test_the_table_is_sorted_and_filtered(show: Callable[..., Any]) -> None:
+    page = show(comparison_html(compared(apart=True)))
+    names = "rows => rows.filter(row => !row.hidden).map(row => row.cells[0].textContent)"
+
+    def shown() -> list[str]:
+        return list(page.eval_on_selector_all("#methods tbody tr", names))
+
+    assert shown() == ["none", "Replay", "EWC", "joint", "</script>"]
+    heading = page.locator("#methods thead button", has_text="average accuracy")
+    heading.click()
+    assert page.locator("#methods th[aria-sort=descending]").count() == 1
+    best = shown()
+    assert best[-1] == "</script>"
+    heading.click()
+    assert shown() == best[::-1]
+    page.locator("#methods thead button", has_text="forgetting").click()
+    assert shown()[-1] == "joint"  # what has no number comes last
+    page.locator("#methods thead button", has_text="forgetting").click()
+    assert shown()[-1] == "joint"
+    page.fill("input[type=search]", "repl")
+    assert shown() == ["Replay"]
+
+
+def test_a_method_says_what_it_took(show: Callable[..., Any]) -> None:
+    page = show(comparison_html(compared()), width=400, scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    x, y = page.evaluate("(({ x, y }) => [x[2], y[2]])(document.querySelector('#bytes-plot').data[1])")
+    assert "40 kB" in point_at(page, "#bytes-plot", x, y)

@@ -67,9 +67,7 @@ def test_names_do_no_harm() -> None:
     assert page.figures["measure-0"]["data"][0]["colorbar"]["title"]["text"].startswith("&lt;/script")
 
 
-@pytest.mark.parametrize(
-    "folder", ["runs/birds", "runs/two words", ""], ids=lambda folder: folder or "no folder"
-)
+@pytest.mark.parametrize("folder", ["runs/birds", "runs/two words", ""], ids=lambda folder: folder or "no folder")
 def test_the_same_results_give_the_same_bytes(folder: str, tmp_path: Path) -> None:
     results = drawn(3, seed=4)
     results.save(tmp_path)
@@ -80,7 +78,9 @@ def test_the_same_results_give_the_same_bytes(folder: str, tmp_path: Path) -> No
 
 
 def test_the_command_can_be_copied_into_a_shell() -> None:
-    assert "python -m lifelong fit --config &#39;runs/two words/config.yaml&#39;" in report_html(drawn(2), "runs/two words")
+    assert "python -m lifelong fit --config &#39;runs/two words/config.yaml&#39;" in report_html(
+        drawn(2), "runs/two words"
+    )
     assert "--config" not in report_html(drawn(2))
 
 

@@ -67,7 +67,8 @@
     const key = (row, n) => row.cells[n].dataset.value ?? row.cells[n].textContent.trim().toLowerCase();
     table.querySelectorAll("thead th").forEach((head, n) => {
       head.querySelector("button")?.addEventListener("click", () => {
-        const sign = head.getAttribute("aria-sort") === "descending" ? 1 : -1;
+        const now = head.getAttribute("aria-sort"); // numbers begin with the largest, names with A
+        const sign = now ? (now === "descending" ? 1 : -1) : head.hasAttribute("data-number") ? -1 : 1;
         table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
         const number = (row) => (key(row, n) === "" ? NaN : Number(key(row, n)));
