@@ -73,7 +73,9 @@ def write_report(results: Results, folder: str | Path, path: str | Path | None =
     Raises:
         ValueError: when there is a file of that name that is no page of ours.
     """
-    return write_page(Path(folder) / REPORT if path is None else path, report_html(results, folder))
+    folder, here = Path(folder), Path.cwd()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder  # as a person here would type it
+    return write_page(folder / REPORT if path is None else path, report_html(results, shown))
 
 
 def _metrics(results: Results) -> list[dict[str, str]]:

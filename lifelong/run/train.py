@@ -75,7 +75,7 @@ def train(
         changes = extends or goes_on_otherwise
         results = _fit(module, data, folder, checkpoint, configuration, start, trainer, report, changes)
     module.eval()
-    return folder.path, results
+    return folder.path, results.with_config(configuration.content)
 
 
 class KeepConfig(L.Callback):
