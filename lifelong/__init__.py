@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from lifelong.data.domain import Domain
     from lifelong.data.episode import Episode, Task
     from lifelong.data.source import Source
+    from lifelong.evaluation.comparison import Comparison
     from lifelong.evaluation.evaluator import Evaluator
     from lifelong.evaluation.results import Results
     from lifelong.learners.base import Learner
+    from lifelong.run.compare import compare
     from lifelong.run.fit import fit
     from lifelong.run.load import load
     from lifelong.run.model import Model
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Chain",
+    "Comparison",
     "Domain",
     "Episode",
     "Evaluator",
@@ -41,6 +44,7 @@ __all__ = [
     "Task",
     "TaskRunner",
     "__version__",
+    "compare",
     "fit",
     "load",
     "seed_everything",
@@ -48,6 +52,7 @@ __all__ = [
 
 PLACES = {
     "Chain": "lifelong.strategy",
+    "Comparison": "lifelong.evaluation.comparison",
     "Domain": "lifelong.data.domain",
     "Episode": "lifelong.data.episode",
     "Evaluator": "lifelong.evaluation.evaluator",
@@ -60,6 +65,7 @@ PLACES = {
     "StreamModule": "lifelong.training.stream_module",
     "Task": "lifelong.data.episode",
     "TaskRunner": "lifelong.compute.runner",
+    "compare": "lifelong.run.compare",
     "fit": "lifelong.run.fit",
     "load": "lifelong.run.load",
     "seed_everything": "lightning",

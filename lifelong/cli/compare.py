@@ -66,7 +66,9 @@ def compare(args: Sequence[str]) -> None:
         raise SystemExit(0)
     runs, options = split_runs(args)
     parser = make_parser()
-    asked = Compare(**parser.instantiate(parser.parse_args(options)).as_dict())
+    given = parser.instantiate(parser.parse_args(options)).as_dict()
+    given.pop("runs")
+    asked = Compare(**given)
     form, target = _format(asked), _new(asked.output)
     comparison = compare_runs(
         runs,
@@ -89,14 +91,15 @@ def compare(args: Sequence[str]) -> None:
 
 
 def make_parser() -> ArgumentParser:
-    """Make the parser of the command's options; :func:`split_runs` takes the runs."""
+    """Make the parser of the command."""
     parser = ArgumentParser(
         prog="python -m lifelong compare",
         usage="python -m lifelong compare RUN RUN … [options]",
-        description=f"{(Compare.__doc__ or '').splitlines()[0]} RUN is a run folder, a checkpoint in one, last, or a "
-        "folder of run folders.",
+        description=(Compare.__doc__ or "").splitlines()[0],
         exit_on_error=False,
     )
+    what = "run folders, checkpoints in them, folders of run folders, or last for the newest run below runs/"
+    parser.add_argument("runs", nargs="*", type=str, help=what)
     parser.add_class_arguments(Compare)
     return parser
 

@@ -16,6 +16,8 @@ from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lifelong.cli.adapt import Adapt, adapt
+from lifelong.cli.compare import compare
+from lifelong.cli.compare import make_parser as make_compare_parser
 from lifelong.cli.drive import drive, drive_parser
 from lifelong.cli.export import Export, export
 from lifelong.cli.extend import find_run, parse_extension
@@ -47,6 +49,7 @@ OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], Argumen
     "serve": (serve, partial(make_run_parser, "serve", Serve)),
     "drive": (drive, drive_parser),
     "report": (report, partial(make_run_parser, "report", Report)),
+    "compare": (compare, make_compare_parser),
 }
 """Commands that take a run, with the parser of each."""
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")

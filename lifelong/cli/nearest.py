@@ -7,8 +7,6 @@ import importlib.metadata
 import re
 from collections.abc import Iterable
 
-from lifelong.networks import __all__ as NETWORKS
-
 UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE)
 UNKNOWN_CLASS = re.compile(
     r"""Parser key "([\w.]+)":[^"]*"""
@@ -56,10 +54,16 @@ def unknown_class(message: str) -> str | None:
     option, module, name = match.groups()
     last = option.rpartition(".")[2]
     announced = importlib.metadata.entry_points(group=f"lifelong.{GROUPS.get(last, '')}")
-    known = NETWORKS if last == "network" else [entry.name for entry in announced]
+    known = _networks() if last == "network" else [entry.name for entry in announced]
     nearest = difflib.get_close_matches(name.rpartition(".")[2], known, 1)
     path = f"{module}.{name}" if module else name
     return f"there is no class {path} for {option}{_question(nearest)}"
+
+
+def _networks() -> list[str]:
+    from lifelong.networks import __all__ as names  # imports torch, which takes seconds
+
+    return names
 
 
 def _question(nearest: list[str]) -> str:

@@ -11,10 +11,12 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from lifelong.cli.light import LIGHT
+from lifelong.cli.light import run as run_light
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive,report} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive,report,compare} [options]
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -28,6 +30,7 @@ Learners that keep learning from few examples, one domain after another, without
   serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
   report RUN            write report.html, a page that a person can show, from the results of a run
+  compare RUN RUN …     put runs beside each other: one table, with intervals and paired differences
 
 options:
   -h, --help            show this page; after a command, every option of it
@@ -43,6 +46,9 @@ def main(args: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if args is None else args)
     if given[:1] in (["-h"], ["--help"]):
         print(page(), end="")
+        return
+    if given and given[0] in LIGHT:
+        run_light(given[0], given[1:])
         return
     importlib.import_module("lifelong.cli.main").main(given)
 

@@ -74,11 +74,12 @@ def captions(
     setting = next(row for row in rows if row.label == against).runs[0].setting
     scores = dict.fromkeys(f"{row.runs[0].setting.score_name}{' in %' * row.runs[0].setting.percent}" for row in rows)
     over = {row.over for row in rows}
-    of_one = "over evaluation units where there is one" if "seeds" in over else "over evaluation units"
+    both = "over seeds where a method has several runs, over evaluation units where it has one"
+    what_over = both if len(over) > 1 else f"over {'seeds' if 'seeds' in over else 'evaluation units'}"
     what = " or ".join(scores)
     lines = [
         f"{what[0].upper()}{what[1:]}{f' on {setting.evaluation}' if setting.evaluation else ''}",
-        f"± 95 % interval by Student's t, {'over seeds where a method has several runs, ' * ('seeds' in over)}{of_one}",
+        f"± 95 % interval by Student's t, {what_over}",
         "Memory: that of learner and strategies beside the network; time: of a run; both means over runs",
     ]
     if paired := [difference for difference in differences if not difference.reason]:
@@ -91,10 +92,8 @@ def captions(
             f"evaluation units, averaged over seeds; 95 % interval by {kind} over units within their domains"
             f"{'' if procedure.interval == 't' else f' ({drawn})'}"
         )
-        lines.append(
-            f"p: two-sided sign-flip permutation test ({flips}), corrected for {len(paired)} comparisons by Holm's "
-            "method"
-        )
+        corrected = f", corrected for {len(paired)} comparisons by Holm's method" if len(paired) > 1 else ""
+        lines.append(f"p: two-sided sign-flip permutation test ({flips}){corrected}")
     return lines
 
 
@@ -155,7 +154,7 @@ def _pairs(rows: Sequence[Method], differences: Sequence[Difference], against: s
     by_label = {difference.label: difference for difference in differences}
     factors = {row.label: unit(row.runs[0].setting.percent) for row in rows}
     shown = places([d.value for d in differences], any(factor != 1 for factor in factors.values()))
-    columns = [[f"difference from {against}"], ["p (Holm)"]]
+    columns = [[f"difference from {against}"], ["p (Holm)" if sum(not d.reason for d in differences) > 1 else "p"]]
     for row in rows:
         difference, factor = by_label.get(row.label), factors[row.label]
         if difference is None:

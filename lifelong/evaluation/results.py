@@ -316,7 +316,7 @@ class Results:
             raise ValueError(f"{path} is no results.json of a run ({error}): give the folder of another") from error
         rows: dict[str, list[Scores]] = {}
         if scores.is_file():
-            with np.load(scores, allow_pickle=False) as arrays:
+            with scores.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 names = dict.fromkeys(name.rpartition("/")[0] for name in arrays.files)
                 parts = ("shape", "n_units", "cells", "scores")
                 rows = {name: unpack({part: arrays[f"{name}/{part}"] for part in parts}) for name in names}

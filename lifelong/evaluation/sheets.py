@@ -69,6 +69,7 @@ def plain_text(sheet: Sheet, below: Below, *, width: int) -> str:
          method   score
         ────────────────
          EWC       75.0
+        <BLANKLINE>
         ! unfinished.
     """
     memory = io.StringIO()

@@ -139,17 +139,17 @@ def sign_flip_test(differences: Differences, *, n_resamples: int = 9999, seed: i
         (0.25, True)
     """
     weighted = np.concatenate([of_domain / len(of_domain) for of_domain in differences])
-    sizes, counts = np.unique(np.abs(weighted[weighted != 0]), return_counts=True)
-    least = abs(weighted.sum()) - ROUNDING * float(np.abs(weighted).sum())
-    if counts.sum() <= MOST_FLIPPED:
-        flips = np.array(list(itertools.product((-1.0, 1.0), repeat=int(counts.sum()))))
-        sums = flips @ np.repeat(sizes, counts)
-        return float((np.abs(sums) >= least).mean()), True
+    weighted = weighted[weighted != 0]  # another sign of 0 is no other sum
+    total = float(weighted.sum())
+    least = abs(total) - ROUNDING * float(np.abs(weighted).sum())
+    if len(weighted) <= MOST_FLIPPED:
+        flips = np.array(list(itertools.product((-1.0, 1.0), repeat=len(weighted))))
+        return float((np.abs(flips @ weighted) >= least).mean()), True
     rng, n_as_far = np.random.default_rng(seed), 0
-    for n_drawn in _portions(n_resamples, len(sizes)):
-        # The sum of the signs of m units of one size is 2 k − m with a binomial k: one draw for all of them.
-        signs = 2.0 * rng.binomial(counts, 0.5, size=(n_drawn, len(sizes))) - counts
-        n_as_far += int((np.abs(signs @ sizes) >= least).sum())
+    for n_drawn in _portions(n_resamples, len(weighted)):
+        words = rng.integers(1 << 64, size=(n_drawn, -(-len(weighted) // 64)), dtype=np.uint64)
+        kept = np.unpackbits(words.view(np.uint8), axis=1, count=len(weighted))  # a bit for each sign
+        n_as_far += int((np.abs(2 * (kept @ weighted) - total) >= least).sum())
     return (1 + n_as_far) / (1 + n_resamples), False
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union, cast
 from lifelong.evaluation.compared import IntervalKind, Metric, NamedRun, Procedure
 from lifelong.evaluation.comparison import Comparison, compare_methods
 from lifelong.evaluation.grouping import grouped
-from lifelong.evaluation.results import RESULTS, Results
+from lifelong.evaluation.results import RESULTS, SCORES, Results
 from lifelong.evaluation.significance import INTERVALS
 from lifelong.utilities.plain_yaml import read_yaml
 
@@ -116,7 +116,7 @@ def find_metrics(paths: Sequence[str]) -> dict[str, Metric]:
         module, _, name = path.rpartition(".")
         try:
             metric = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:  # of a module of a person's own, anything
             raise ValueError(
                 f"there is no function {path} ({error}): give its dotted path, module.function, from this folder or an "
                 "installed package"
@@ -185,19 +185,22 @@ def _folders(path: str | Path, said: _Said) -> list[Path]:
 
 
 def _newest() -> Path:
-    """Return the folder of the run with the newest checkpoint below ``runs``, as elsewhere."""
-    checkpoints = sorted(Path("runs").glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not checkpoints:
-        raise ValueError("last found no runs/*/checkpoints/last.ckpt: name the run folder")
-    return checkpoints[-1].parent.parent
+    """Return the folder of the run below ``runs`` with the newest results."""
+    found = sorted(Path("runs").glob(f"*/{RESULTS}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ValueError(f"last found no runs/*/{RESULTS}: name the run folder")
+    return found[-1].parent
 
 
 def _on_this_machine(path: str | Path) -> Path:
     if "://" not in str(path):
         return Path(path).expanduser()
-    from lifelong.run.mirror import local_run  # imports Lightning, which takes seconds
+    from lifelong.run.mirror import Mirror  # imports Lightning, which takes seconds
 
-    return local_run(path)
+    mirror = Mirror(str(path).rpartition("/checkpoints/")[0] if str(path).endswith(".ckpt") else str(path))
+    for name in (RESULTS, SCORES):
+        mirror.fetch_file(name)
+    return mirror.folder
 
 
 def _read(folder: Path) -> NamedRun:

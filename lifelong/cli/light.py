@@ -1,0 +1,37 @@
+"""Commands that need neither torch nor Lightning, and so begin at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from argparse import ArgumentError
+from collections.abc import Sequence
+
+from lifelong.cli.nearest import unknown_option
+from lifelong.cli.wrong_value import wrong_value
+
+LIGHT = {"compare": "lifelong.cli.compare"}
+"""The module of each: its function of the same name takes the command line, and ``make_parser`` makes the parser."""
+
+
+def run(command: str, args: Sequence[str]) -> None:
+    """Run a command; a person's mistake is one sentence, exit code 1 (or 2 for the options themselves).
+
+    Args:
+        command: one of ``LIGHT``.
+        args: what follows it.
+    """
+    module = importlib.import_module(LIGHT[command])
+    try:
+        getattr(module, command)(args)
+    except ArgumentError as error:
+        options = module.make_parser().get_defaults().keys()
+        answer = unknown_option(str(error), options) or wrong_value(str(error)) or f"{' '.join(str(error).split())};"
+        print(f"error: {answer} python -m lifelong {command} --help lists every option", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, OSError, RecursionError) as error:
+        if os.environ.get("LIFELONG_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)

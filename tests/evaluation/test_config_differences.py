@@ -1,0 +1,127 @@
+"""Configs as text by dotted keys, and the labels that are made of what differs."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+
+from lifelong.evaluation import config_differences
+from lifelong.evaluation.config_differences import described, differing, find_key, flat, labels, named_by, of_method
+from tests.toy_runs import config_of, make_run
+
+
+def label_all(*configs: dict[str, str]) -> list[str]:
+    return labels(differing([[config] for config in configs]), [config.get("strategies", "") for config in configs])
+
+
+def test_classes_are_names_and_their_arguments_stand_below() -> None:
+    options = flat(config_of(strategy="Replay", budget={"examples": 160.0, "bytes": None}))
+    assert options["model"] == "MAML"
+    assert options["model.inner_lr"] == "0.4"
+    assert options["strategies"] == "Replay"
+    assert options["strategies.Replay.budget.examples"] == "160"
+    assert options["strategies.Replay.budget.bytes"] == "null"
+    assert options["data.joint"] == "false"
+    assert options["optimizer.betas"] == "[0.9, 0.999]"
+
+
+def test_several_strategies_are_told_apart() -> None:
+    two = [{"class_path": "strategies.EWC", "init_args": {"strength": s}} for s in (1, 2)]
+    options = flat({"strategies": two})
+    assert options == {
+        "strategies": "EWC + EWC",
+        "strategies.EWC.strength": "1",
+        "strategies.EWC2.strength": "2",
+    }
+
+
+def test_whole_numbers_are_alike_however_they_are_written() -> None:
+    assert flat({"a": 1000.0, "b": 1000, "c": 1e-08, "d": True, "e": "x", "f": None}) == {
+        "a": "1000",
+        "b": "1000",
+        "c": "1e-08",
+        "d": "true",
+        "e": "x",
+        "f": "null",
+    }
+
+
+@pytest.mark.parametrize(
+    "config", [None, "text", 3, [1, 2], {"class_path": 5}, {"a": {"class_path": None}}, {1: {2: 3}}]
+)
+def test_a_config_that_is_none_is_no_error(config: object) -> None:
+    assert all(isinstance(key, str) for key in flat(config))
+
+
+def test_what_is_of_a_single_run_is_left_out() -> None:
+    kept = of_method(flat(config_of(seed=3)))
+    assert kept == of_method(flat(config_of(seed=4)))
+    assert not {key for key in kept if key.startswith(("seed", "trainer.logger"))}
+    assert kept["optimizer.lr"] == "0.1"
+
+
+def test_null_is_what_an_older_version_did_not_have() -> None:
+    assert of_method({"model.transform": "null", "model": "MAML"}) == of_method({"model": "MAML"})
+
+
+def test_results_without_a_config_are_described_by_their_setting() -> None:
+    options = described(make_run(config={}, strategies=("EWC",), joint=True).results)
+    assert options == {"model": "MAML", "strategies": "EWC", "data.joint": "true"}
+    assert described(make_run(config=config_of(strategy=None)).results)["strategies"] == "none"
+
+
+def test_labels_have_the_strategies_and_little_else() -> None:
+    ewc = {"strategies": "EWC", "data.joint": "false", "optimizer.lr": "1"}
+    found = label_all(
+        {**ewc, "strategies.EWC.strength": "1"},
+        {**ewc, "strategies.EWC.strength": "2"},
+        {**ewc, "strategies": "Replay", "optimizer.lr": "3"},
+        {**ewc, "strategies": "none"},
+        {**ewc, "strategies": "none", "data.joint": "true"},
+    )
+    assert found == ["EWC, strength=1", "EWC, strength=2", "Replay", "no strategy", "joint"]
+
+
+def test_labels_name_the_learner_where_it_tells_methods_apart() -> None:
+    grid = [{"model": m, "strategies": s} for m in ("MAML", "ANIL") for s in ("EWC", "none")]
+    assert label_all(*grid) == ["MAML, EWC", "MAML, no strategy", "ANIL, EWC", "ANIL, no strategy"]
+    assert label_all({"model": "MAML", "strategies": "none"}, {"model": "ANIL", "strategies": "none"}) == [
+        "MAML",
+        "ANIL",
+    ]
+
+
+def test_keys_that_end_alike_are_written_out() -> None:
+    grid = [{"optimizer.lr": a, "model.lr": b} for a in ("1", "2") for b in ("1", "2")]
+    assert label_all(*grid)[1] == "model.lr=2, optimizer.lr=1"
+
+
+def test_labels_are_unique_whatever_is_shortened() -> None:
+    long = "a" * 60
+    found = label_all({"data.root": f"/x/{long}1"}, {"data.root": f"/x/{long}1 "}, {"data.root": f"/y/{long}1"})
+    assert len(set(found)) == 3
+    assert all(len(label) < 40 for label in found)
+
+
+def test_a_single_method_has_the_label_of_its_strategies() -> None:
+    assert labels({}, ["EWC"]) == ["EWC"]
+    assert named_by(["lr"], {"lr": ["", ""]}, ["lr not set", "lr not set"]) == ["lr not set", "lr not set (2)"]
+
+
+def test_a_key_is_found_by_its_end_and_else_the_nearest_is_named() -> None:
+    known = ["strategies", "strategies.EWC.strength", "optimizer.lr", "model.lr"]
+    assert find_key("optimizer.lr", known) == "optimizer.lr"
+    assert find_key("strength", known) == "strategies.EWC.strength"
+    for given, message in (
+        ("lr", "is the end of several options: write one of optimizer.lr, model.lr"),
+        ("strategis", r"did you mean strategies\?"),
+        ("strenth", r"did you mean strategies.EWC.strength\?"),
+        ("xyz", "known are strategies, "),
+    ):
+        with pytest.raises(ValueError, match=message):
+            find_key(given, known)
+
+
+def test_examples_in_docstrings_run() -> None:
+    assert doctest.testmod(config_differences).failed == 0
