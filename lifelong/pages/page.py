@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from lifelong.utilities.files import as_json, write_whole
 from lifelong.utilities.versions import installed_version
 
@@ -26,6 +24,8 @@ def render(template: str, **content: Any) -> str:
         template: its name in ``templates``.
         content: what it takes.
     """
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # `compare` prints most of its tables without it
+
     environment = Environment(
         loader=PackageLoader("lifelong.pages"),
         autoescape=True,
