@@ -54,7 +54,9 @@ def _folder(run: str) -> str:
             raise ValueError(f"last found no runs/*/{RESULTS}: name the folder of a run")
         print(f"last is {found[-1].parent}")
         return str(found[-1].parent)
-    return run.rpartition("/checkpoints/")[0] if run.endswith(".ckpt") and "/checkpoints/" in run else run
+    if not run.endswith(".ckpt"):
+        return run
+    return run.rpartition("/checkpoints/")[0] if is_remote(run) else str(Path(run).parent.parent)
 
 
 def _fetched(mirror: Mirror) -> Path:

@@ -9,10 +9,11 @@ from typing import Any
 from lifelong.evaluation.comparison import Comparison
 from lifelong.evaluation.comparison_sheet import bytes_text, captions, seconds_text, sheet
 from lifelong.evaluation.tables import unit
-from lifelong.pages.comparison_figures import BYTES, SECONDS, averages_figure, differences_figure, pareto_figure
+from lifelong.pages.comparison_figures import averages_figure, differences_figure
 from lifelong.pages.heat_map import colour_limits, heat_map
 from lifelong.pages.methods import Shown, shown_methods
 from lifelong.pages.page import figure, render
+from lifelong.pages.pareto import BYTES, SECONDS, pareto_figure
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "s": 1, "min": 60, "h": 3600}
 MOST_MATRICES = 24

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lifelong.evaluation.estimate import Array
 from lifelong.evaluation.plots.style import COLOURS
+from lifelong.pages.end_labels import end_labels
 from lifelong.pages.heat_map import FONT, TRANSPARENT
-from lifelong.pages.view import LABEL, View, label, letters, whole
+from lifelong.pages.view import View, label, letters, whole
 
 MOST_COLOURED = 6
 """Domains beyond which curves share one hue, and the one that is pointed at stands out."""
-MOST_LABELLED = 20
 MOST_NAMED = 24
 """Experiences beyond which the axis has their numbers."""
-LABEL_PIXELS = 14
-"""Height of a label at the end of a curve."""
 HEIGHT = 360
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x")
 
@@ -160,75 +158,6 @@ def _limits(values: Array, widths: Array | None) -> tuple[float, float]:
 def limits_of(values: Sequence[float]) -> tuple[float, float]:
     """Return the range of an axis that shows some values, and a little more."""
     return _limits(np.array(values, dtype=float), None)
-
-
-def end_labels(
-    ends: Mapping[int, float],
-    names: Sequence[str],
-    low: float,
-    high: float,
-    layout: Mapping[str, Any],
-    colours: Sequence[str] | None,
-    length: int = LABEL,
-) -> list[dict[str, Any]]:
-    """Return names for the ends of curves, moved apart where they would cover each other.
-
-    Of more than can be read, those of the lowest and of the highest curves are named; the others where one points.
-
-    Args:
-        ends: the last value of each curve, by its number.
-        names: of all curves.
-        low: end of the axis.
-        high: end of the axis.
-        layout: of the figure.
-        colours: of the curves; None where they share one.
-        length: characters of a name.
-    """
-    order = sorted(ends, key=lambda j: ends[j])
-    if len(order) > MOST_LABELLED:
-        order = [*order[: MOST_LABELLED // 4], *order[-MOST_LABELLED // 4 :]]
-    pixels = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
-    places = apart([(ends[j] - low) / (high - low) * pixels for j in order], LABEL_PIXELS, pixels)
-    dots = ["" if colours is None else f"<span style='color:{colours[j]}'>●</span> " for j in order]
-    return [
-        {
-            "text": f"{dot}{label(names[j], length)}",
-            "x": 1,
-            "xref": "paper",
-            "xanchor": "left",
-            "xshift": 6,
-            "y": place / pixels,
-            "yref": "paper",
-            "yanchor": "middle",
-            "showarrow": False,
-            "font": {"size": 11},
-        }
-        for j, dot, place in zip(order, dots, places, strict=True)
-    ]
-
-
-def apart(wanted: Sequence[float], gap: float, room: float) -> list[float]:
-    """Move places apart, as little as it takes from below and then from above.
-
-    Args:
-        wanted: places in ascending order.
-        gap: least distance of neighbours.
-        room: the last place is no further than this, unless they do not fit.
-
-    Example:
-        >>> apart([0.0, 1.0, 50.0], 10, 100)
-        [0.0, 10.0, 50.0]
-        >>> apart([95.0, 99.0], 10.0, 100.0)
-        [90.0, 100.0]
-    """
-    places: list[float] = []
-    for place in wanted:
-        places.append(max(place, places[-1] + gap) if places else place)
-    ceiling = room
-    for i in reversed(range(len(places))):
-        places[i] = min(places[i], ceiling)
-        ceiling = places[i] - gap
-    return places
 
 
 def _stream_layout(view: View, low: float, high: float, *, right: float) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from lifelong.evaluation.results import Results
 from lifelong.evaluation.tables import unit
 from lifelong.pages.view import View, view_of
 
+LENGTH = 28
+"""Characters of the label of a method, whose end tells it from others."""
+
 
 @dataclass(frozen=True)
 class Shown:

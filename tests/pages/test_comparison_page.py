@@ -10,8 +10,8 @@ import pytest
 
 from lifelong.cli.compare import compare
 from lifelong.evaluation.comparison_sheet import sheet
-from lifelong.pages.comparison_figures import SECONDS, cost_axis, front
 from lifelong.pages.comparison_page import comparison_html, is_number, sort_value
+from lifelong.pages.pareto import SECONDS, cost_axis, front
 from tests.pages.compared import compared, run
 from tests.pages.drawn import Page
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lifelong.evaluation.plots.style import COLOURS
-from lifelong.pages.curves import apart, average_curve, domain_curves
+from lifelong.pages.curves import average_curve, domain_curves
+from lifelong.pages.end_labels import apart
 from lifelong.pages.heat_map import colour_limits, heat_map
 from lifelong.pages.view import view_of
 from tests.pages.drawn import drawn, in_one_row
