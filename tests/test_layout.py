@@ -20,6 +20,7 @@ ORDER = (
     "strategy",
     "training",
     "evaluation",
+    "pages",
     "control",
     "run",
     "serve",

@@ -119,7 +119,7 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
         return
     if command == "predict" and is_asked(options):
         parse_questions(options)
-    elif command in ("adapt", "export", "serve", "compare"):
+    elif command in ("adapt", "export", "serve", "compare", "report"):
         OF_MODELS[command][1]().parse_args(options)
     else:
         parse(command, [option for option in options if option != "--print_config"], config_of_run(options))

@@ -11,11 +11,12 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from lifelong.evaluation.comparison import Comparison
+from lifelong.pages.comparison_page import comparison_html
 from lifelong.run.compare import checked_interval, find_metrics
 from lifelong.run.compare import compare as compare_runs
 from lifelong.utilities.files import write_whole
 
-FORMATS = {"text": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv"}
+FORMATS = {"text": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 """The formats, with the ending of files of each."""
 WIDE = 200
 """Columns of text in a file."""
@@ -34,7 +35,8 @@ class Compare:
         interval: of paired differences: percentile or bca (bootstrap), or t (Student's t).
         n_resamples: of the bootstrap, and of the sign-flip test.
         seed: of both.
-        format: text, markdown, latex or csv; without it by the ending of the output file, else text.
+        format: text, markdown, latex, csv or html (a page with figures); without it by the ending of the output file,
+            else text.
         output: the file to write, such as table.tex; a file that is there is never replaced. Without it the table is
             printed.
     """
@@ -169,7 +171,7 @@ def _text(comparison: Comparison, form: str) -> str:
     if form == "text":
         return comparison.to_text(WIDE)
     writers = {"markdown": comparison.to_markdown, "latex": comparison.to_latex, "csv": comparison.to_csv}
-    return writers[form]()
+    return comparison_html(comparison) if form == "html" else writers[form]()
 
 
 def _listed(text: str | None) -> list[str]:

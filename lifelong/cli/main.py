@@ -26,6 +26,7 @@ from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import is_asked, predict
 from lifelong.cli.predict import make_parser as make_answer_parser
+from lifelong.cli.report import Report, report
 from lifelong.cli.serve import Serve, serve
 from lifelong.cli.wrong_value import wrong_value
 from lifelong.run.configs import find_config
@@ -47,9 +48,10 @@ OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], Argumen
     "export": (export, partial(make_run_parser, "export", Export)),
     "serve": (serve, partial(make_run_parser, "serve", Serve)),
     "drive": (drive, drive_parser),
+    "report": (report, partial(make_run_parser, "report", Report)),
     "compare": (compare, make_compare_parser),
 }
-"""Commands that take a trained model, with the parser of each."""
+"""Commands that take a run, with the parser of each."""
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
 """How the lines begin in which the parser lists everything that it tried."""
 

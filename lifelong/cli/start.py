@@ -16,7 +16,7 @@ from lifelong.cli.light import run as run_light
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive,compare} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive,report,compare} [options]
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -29,6 +29,7 @@ Learners that keep learning from few examples, one domain after another, without
   export RUN            write a model as ONNX or as a program of torch.export
   serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
+  report RUN            write report.html, a page that a person can show, from the results of a run
   compare RUN RUN …     put runs beside each other: one table, with intervals and paired differences
 
 options:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -34,10 +35,16 @@ class Report:
     Args:
         folder: where files go.
         config: what the run was started with, for ``results.json``.
+        write_page: writes a page about results into the folder at the end; None for no page.
     """
 
-    def __init__(self, folder: str | Path, config: Mapping[str, Any] | None = None) -> None:
-        self.folder, self.config = Path(folder), dict(config or {})
+    def __init__(
+        self,
+        folder: str | Path,
+        config: Mapping[str, Any] | None = None,
+        write_page: Callable[[Results, Path], Path] | None = None,
+    ) -> None:
+        self.folder, self.config, self.write_page = Path(folder), dict(config or {}), write_page
         self._write_now_and_then, self._draw_now_and_then = Sparingly(), Sparingly()
 
     def row(self, results: Results, trainer: L.Trainer) -> None:
@@ -54,10 +61,11 @@ class Report:
             return
         results.with_config(self.config).save(self.folder)
         self._draw(results, trainer)
+        page = self._page(results.with_config(self.config))
         console = _console()
         console.print()
         self._print_tables(results, console)
-        self._print_files(console)
+        self._print_files(console, page)
 
     def evaluation(self, results: Results, trainer: L.Trainer) -> None:
         """Print and write the row of a checkpoint, from ``validate`` or ``test``."""
@@ -77,14 +85,26 @@ class Report:
             if isinstance(logger, LogsMatrix):
                 logger.log_matrix(results.matrix, results.domains, self.folder / MATRIX, trainer.global_step)
 
+    def _page(self, results: Results) -> Path | None:
+        """Write the page; what keeps it from being written is no reason to lose the run."""
+        if self.write_page is None:
+            return None
+        try:
+            return self.write_page(results, self.folder)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            warnings.warn(f"the run is whole, but its page was not written: {reason}", stacklevel=2)
+            return None
+
     def _print_tables(self, results: Results, console: Console) -> None:
         for table in results.tables(console.width):
             console.print(table, highlight=False)
 
-    def _print_files(self, console: Console) -> None:
+    def _print_files(self, console: Console, page: Path | None) -> None:
         console.print(f"\nrun folder: {self.folder}", highlight=False, soft_wrap=True)
         config, last = self.folder / "config.yaml", self.folder / "checkpoints" / "last.ckpt"
         for name, content in (
+            *(((page.name, "all of it as a page, for a browser"),) if page else ()),
             (RESULTS, "matrix, intervals, metrics, config, versions"),
             (MATRIX, "the matrix as a heat map"),
             (CURVES, "each domain's score as the stream went by"),

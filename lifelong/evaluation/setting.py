@@ -39,6 +39,7 @@ class Setting:
         wall_seconds: of the run, its earlier parts included.
         peak_memory: bytes of the process and of the accelerator.
         versions: of packages.
+        machine: system, processor, cores and accelerator; empty where an earlier version of lifelong wrote the results.
         config: what the run was started with.
     """
 
@@ -65,6 +66,7 @@ class Setting:
     wall_seconds: float = 0.0
     peak_memory: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -88,5 +90,6 @@ class Setting:
         Raises:
             KeyError: when an entry is missing.
         """
+        content = {"machine": {}, **content}  # what earlier versions did not write
         values: dict[str, Any] = {f.name: content[f.name] for f in fields(cls)}
         return cls(**(values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)}))

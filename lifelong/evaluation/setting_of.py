@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 
 import lightning as L
+import torch
 
 from lifelong.data.kinds import DISJOINT_STREAMS
 from lifelong.data.stream_datamodule import stream_data
@@ -51,7 +53,19 @@ def setting_of(trainer: L.Trainer, *, seconds: float = 0.0, finished: bool = Fal
         wall_seconds=seconds,
         peak_memory=peak_memory(),
         versions=_versions(),
+        machine=_machine(module.device),
     )
+
+
+def _machine(device: torch.device) -> dict[str, str]:
+    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": platform.processor() or platform.machine(),
+        "cores": str(os.cpu_count()),
+        "threads of torch": str(torch.get_num_threads()),
+        "device": "cpu, no accelerator" if accelerator == "cpu" else accelerator,
+    }
 
 
 @functools.cache

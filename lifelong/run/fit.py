@@ -34,6 +34,7 @@ def fit(
     run: RunOptions | str | Path | None = None,
     resume: Resume = "never",
     allow_changes: bool = False,
+    report: bool = True,
     ckpt_path: str | Path | None = None,
     seed: int | None = None,
     checkpoint: StreamCheckpoint | None = None,
@@ -56,6 +57,7 @@ def fit(
         run: the run folder; ``runs/<time>`` where None.
         resume: ``auto`` goes on from the last checkpoint in ``run`` where there is one, ``must`` refuses to start.
         allow_changes: go on by other settings than those that the run was begun with, which is refused otherwise.
+        report: write ``report.html`` into the run folder at the end, a page of 5 MB that a person can show.
         ckpt_path: go on from this checkpoint.
         seed: decides the training tasks; the data's own where None.
         checkpoint: how often checkpoints are saved.
@@ -101,6 +103,6 @@ def fit(
     described = describe(module, data, checkpoint, trainer)
     configuration = described if config is None else Configuration(dict(config))
     given = None if ckpt_path is None else str(ckpt_path)
-    options = run_options(run, resume, allow_changes=allow_changes)
+    options = run_options(run, resume, allow_changes=allow_changes, report=report)
     folder, results = train(module, data, options, given, checkpoint, configuration, trainer, extends=extends)
     return Run(folder, module, results, data=data, config=configuration.content, trainer=trainer)

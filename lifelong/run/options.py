@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ class RunOptions:
             named run, or starts it where there is none; ``must`` refuses to start.
         allow_changes: go on with a run by other settings than its own, such as another seed, model or optimizer; its
             ``config.yaml`` of before is kept as ``config-NN.yaml``, by the experience.
+        report: write ``report.html`` at the end, a page of 5 MB that a person can show.
 
     Raises:
         ValueError: when a run is to go on that has no name.
@@ -38,6 +39,7 @@ class RunOptions:
     name: str | None = None
     resume: Resume = "never"
     allow_changes: bool = False
+    report: bool = True
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -92,7 +94,11 @@ def check_seed(seed: int | None) -> None:
 
 
 def run_options(
-    run: RunOptions | str | Path | None, resume: Resume = "never", *, allow_changes: bool = False
+    run: RunOptions | str | Path | None,
+    resume: Resume = "never",
+    *,
+    allow_changes: bool = False,
+    report: bool = True,
 ) -> RunOptions:
     """Return the options that a folder stands for.
 
@@ -100,16 +106,17 @@ def run_options(
         run: the options themselves, the path of the folder, or None for one named for the time.
         resume: whether the run goes on.
         allow_changes: whether it may go on by other settings than its own.
+        report: whether a page is written at its end.
 
     Example:
         >>> run_options("runs/birds", "auto").name
         'birds'
     """
     if isinstance(run, RunOptions):
-        return run
+        return replace(run, report=run.report and report)
     if run is None:
-        return RunOptions(resume=resume, allow_changes=allow_changes)
+        return RunOptions(resume=resume, allow_changes=allow_changes, report=report)
     root, _, name = (
         str(run).rstrip("/").rpartition("/") if is_remote(run) else (str(Path(run).parent), "", Path(run).name)
     )
-    return RunOptions(root, name, resume, allow_changes)
+    return RunOptions(root, name, resume, allow_changes, report)

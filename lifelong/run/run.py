@@ -15,6 +15,7 @@ from lifelong.data.source import Source
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
+from lifelong.pages.report_page import write_report
 from lifelong.run.configuration import describe_longer
 from lifelong.run.evaluate import evaluate
 from lifelong.run.extension import Learnt, check_extends, objects_of_longer
@@ -139,6 +140,17 @@ class Run:
     def plot(self) -> Figure:
         """Draw the matrix."""
         return self.results.plot()
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write a page that a person can show, and return where it is.
+
+        Args:
+            path: of the page; ``report.html`` in the run folder where None.
+
+        Raises:
+            ValueError: when there is a file of that name that is no such page.
+        """
+        return write_report(self.results, self.folder, path)
 
     def __str__(self) -> str:
         return f"{self._results or 'no evaluation yet'}\nrun folder: {self.folder}"

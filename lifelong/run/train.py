@@ -13,6 +13,7 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
+from lifelong.pages.report_page import write_report
 from lifelong.run.changes import changed_settings, check_unchanged, without_sources
 from lifelong.run.configuration import Configuration, read_config
 from lifelong.run.extension import say_what_is_learnt
@@ -70,9 +71,11 @@ def train(
         if extends:
             say_what_is_learnt(data)
             _check_limits(trainer, data)
-        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, extends or goes_on_otherwise)
+        report = Report(folder.path, configuration.content, write_report if options.report else None)
+        changes = extends or goes_on_otherwise
+        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, report, changes)
     module.eval()
-    return folder.path, results
+    return folder.path, results.with_config(configuration.content)
 
 
 class KeepConfig(L.Callback):
@@ -108,9 +111,10 @@ def _fit(
     configuration: Configuration,
     start: str | None,
     trainer: Mapping[str, Any],
+    report: Report,
     changes: bool,
 ) -> Results:
-    evaluator = Evaluator(Report(folder.path, configuration.content))
+    evaluator = Evaluator(report)
     callbacks: list[L.Callback] = [evaluator, checkpoint, StopOnSignal(checkpoint)]
     if changes:
         callbacks.append(KeepConfig(folder, configuration))

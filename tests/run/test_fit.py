@@ -18,6 +18,7 @@ from datamodules import EpisodicDataModule, Glyphs
 from lifelong.data.position import Position
 from lifelong.learners import MAML, ProtoNet
 from lifelong.networks import MLP
+from lifelong.run.options import RunOptions
 from strategies import EWC, Budget, Replay
 from tests.command_line import run_here
 
@@ -166,3 +167,29 @@ def test_the_same_seed_gives_the_same_numbers_twice() -> None:
 
 def test_position_says_which_rows_are_the_streams_own() -> None:
     assert [Position(0, n_tasks=5, rank=rank, world=3).n_own for rank in range(3)] == [2, 2, 1]
+
+
+def test_a_page_is_written_unless_it_is_not_wanted() -> None:
+    run = lifelong.fit(protonet(), glyphs(), run="runs/a", **QUIET)
+    page = Path("runs/a/report.html")
+    before = page.read_bytes()
+    assert run.report() == page
+    assert page.read_bytes() == before  # the same results, the same bytes
+    assert lifelong.load("runs/a").report("other.html").read_bytes() == before
+    lifelong.fit(protonet(), glyphs(), run="runs/b", report=False, **QUIET)
+    lifelong.fit(protonet(), glyphs(), run=RunOptions(name="c", report=False), **QUIET)
+    run_here("fit", "--config=runs/a/config.yaml", "--run.name=d", "--run.report=false")
+    assert not [name for name in "bcd" if Path("runs", name, "report.html").exists()]
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_page_that_fails_loses_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("no such template")
+
+    monkeypatch.setattr("lifelong.pages.report_page.render", broken)
+    with pytest.warns(UserWarning, match="the run is whole, but its page was not written: 'no such template'"):
+        run = lifelong.fit(protonet(), glyphs(), run="runs/a", **QUIET)
+    assert run.matrix.shape == (3, 3)
+    assert Path("runs/a/results.json").is_file()
+    assert not Path("runs/a/report.html").exists()

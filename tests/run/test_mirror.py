@@ -56,7 +56,8 @@ def another_machine() -> None:
 def test_a_run_lies_where_its_root_is(root: str, tmp_path: Path) -> None:
     run_here("fit", *TINY, f"--run.root={root}", "--run.name=a", "--checkpoint.every_n_steps=2")
     url = f"{root}/a"
-    assert names(url) >= {"config.yaml", "results.json", "metrics.csv", "checkpoints/last.ckpt", "scores.npz"}
+    written = {"config.yaml", "results.json", "metrics.csv", "checkpoints/last.ckpt", "scores.npz", "report.html"}
+    assert names(url) >= written
     assert not {name for name in names(url) if ".part" in name or ".lock" in name}
     for name in names(url):
         assert content(url, name) == (Mirror(url).folder / name).read_bytes(), name

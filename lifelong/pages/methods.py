@@ -1,0 +1,84 @@
+"""Methods as the figures of a comparison show them: one matrix and one average over their runs.
+
+Shapes: ``T`` rows (experiences), ``D`` columns (domains).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lifelong.evaluation.comparability import obstacles
+from lifelong.evaluation.compared import Method
+from lifelong.evaluation.comparison import Comparison
+from lifelong.evaluation.estimate import Estimate
+from lifelong.evaluation.intervals import interval
+from lifelong.evaluation.results import Results
+from lifelong.evaluation.tables import unit
+from lifelong.pages.view import View, view_of
+
+LENGTH = 28
+"""Characters of the label of a method, whose end tells it from others."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Hold a method as it is drawn.
+
+    Args:
+        label: of the method.
+        view: the mean of its runs' matrices, with 95 % intervals over seeds; those of the run where there is one.
+        final: the average after the last experience, in the unit of the score.
+        n_bytes: memory of learner and strategies.
+        seconds: time of a run.
+        apart: why it is not comparable with the method that the others are compared with; empty where it is.
+        remark: on its runs, for captions.
+    """
+
+    label: str
+    view: View
+    final: Estimate
+    n_bytes: float
+    seconds: float
+    apart: str
+    remark: str
+
+
+def shown_methods(comparison: Comparison) -> list[Shown]:
+    """Return the methods of a comparison as they are drawn, in its order."""
+    reference = next(row for row in comparison.rows if row.label == comparison.against)
+    return [_shown(row, reference) for row in comparison.rows]
+
+
+def _shown(row: Method, reference: Method) -> Shown:
+    view, remark = _mean_view(row.runs)
+    # Every run counts: of a method with a run that answers another question, no mean is drawn beside the others.
+    apart = dict.fromkeys(str(o) for run in row.runs for o in obstacles(reference.runs[0], run))
+    average = row.estimates.get("average_score", Estimate(np.nan, np.nan, "not measured"))
+    return Shown(
+        row.label,
+        view,
+        average.scaled(unit(row.runs[0].setting.percent)),
+        row.memory_bytes.value,
+        row.seconds.value,
+        "; ".join(apart),
+        remark,
+    )
+
+
+def _mean_view(runs: Sequence[Results]) -> tuple[View, str]:
+    """The mean matrix of runs of one shape, else that of the first run, and a sentence on which it is."""
+    views = [view_of(run) for run in runs]
+    if len(runs) == 1:
+        return views[0], ""
+    if len({view.values.shape for view in views}) > 1:
+        return views[0], f"Of {len(runs)} runs, which have different shapes, the first."
+    values, widths = interval(np.stack([view.values for view in views], axis=-1))
+    averages = []
+    for at_row in zip(*(view.averages for view in views), strict=True):
+        mean, half_width = interval(np.array([average.value for average in at_row]))
+        averages.append(Estimate(float(mean), float(half_width)))
+    mean_view = replace(views[0], values=values, widths=widths, averages=tuple(averages))
+    return mean_view, f"Mean of {len(runs)} runs; ± 95 % interval over seeds."

@@ -1,0 +1,155 @@
+"""Scores against what they took, with the front of what no method beats in both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from lifelong.pages.curves import axis, framed, limits_of
+from lifelong.pages.end_labels import MOST_LABELLED
+from lifelong.pages.methods import LENGTH, Shown
+from lifelong.pages.view import label, whole
+
+BYTES, SECONDS = (1e9, 1e6, 1e3, 1.0), (3600.0, 60.0, 1.0)
+"""Sizes of units, the largest first."""
+
+
+def pareto_figure(
+    methods: Sequence[Shown],
+    cost: Callable[[Shown], float],
+    text: Callable[[float], str],
+    units: Sequence[float],
+) -> dict[str, Any]:
+    """Draw the score after the last experience against a cost, with the front: what no method beats in both.
+
+    The axis of the cost is logarithmic where costs span a decade or more; zero, which has no logarithm, has a place
+    of its own at its left. Methods without a stream are bounds: hollow, and no part of the front.
+
+    Args:
+        methods: that are comparable.
+        cost: of a method.
+        text: writes a cost.
+        units: sizes of the units of the cost, the largest first.
+
+    Returns:
+        ``data`` and ``layout`` for plotly.js.
+    """
+    known = [m for m in methods if math.isfinite(m.final.value) and math.isfinite(cost(m))]
+    costs, scores = [cost(m) for m in known], [m.final.value for m in known]
+    places, ticks = cost_axis(costs, text, units)
+    bounds = {i for i, m in enumerate(known) if m.view.one_row}
+    best = front(costs, scores, bounds)
+    start, end = min(places, default=0.0), max(places, default=1.0)
+    margin = 0.12 * (end - start) or 0.5
+    heights = [scores[i] for i in best]
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [*(places[i] for i in best), end + margin],
+        "y": [*heights, *heights[-1:]],
+        "line": {"color": "var(--accent)", "width": 1.5, "shape": "hv", "dash": "dash"},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    low, high = limits_of(scores)
+    layout = framed(380, left=62, right=40, below=44)
+    layout["xaxis"] = {**axis(), "range": [start - margin, end + margin], **ticks}
+    layout["yaxis"] = {**axis(), "range": [low - 0.1 * (high - low), high + 0.1 * (high - low)]}
+    layout["yaxis"]["title"] = {"text": whole(methods[0].view.score)}
+    texts = [
+        f"{whole(m.view.score)}: {m.final.text(m.view.places)}<br>{text(c)}" for m, c in zip(known, costs, strict=True)
+    ]
+    return {"data": [line, _named_points(known, places, scores, texts, set(best), bounds)], "layout": layout}
+
+
+def _named_points(
+    methods: Sequence[Shown],
+    places: Sequence[float],
+    scores: Sequence[float],
+    texts: Sequence[str],
+    best: set[int],
+    bounds: set[int],
+) -> dict[str, Any]:
+    """Points with their names, above and below in turn, so that those of neighbours do not cover each other."""
+    order = sorted(range(len(methods)), key=lambda i: (places[i], scores[i]))
+    position = {i: ("top center", "bottom center")[n % 2] for n, i in enumerate(order)}
+    return {
+        "type": "scatter",
+        "mode": "markers+text" if len(methods) <= MOST_LABELLED else "markers",
+        "x": list(places),
+        "y": list(scores),
+        "text": [label(m.label, LENGTH) for m in methods],
+        "textposition": [position[i] for i in range(len(methods))],
+        "textfont": {"size": 11, "color": "var(--text)"},
+        "customdata": [f"<b>{whole(m.label)}</b><br>{text}" for m, text in zip(methods, texts, strict=True)],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "marker": {
+            "size": 10,
+            "color": ["var(--accent)" if i in best else "var(--soft)" for i in range(len(methods))],
+            "symbol": ["circle-open" if i in bounds else "circle" for i in range(len(methods))],
+        },
+        "cliponaxis": False,
+        "showlegend": False,
+    }
+
+
+def front(costs: Sequence[float], scores: Sequence[float], left_out: Collection[int] = ()) -> list[int]:
+    """Return which points no other beats: no other is as cheap and better, or cheaper and as good; by rising cost.
+
+    Args:
+        costs: of each point.
+        scores: of each point.
+        left_out: points that do not count.
+
+    Example:
+        >>> front([1, 2, 3, 4], [5, 7, 6, 8])
+        [0, 1, 3]
+        >>> front([1, 1, 2], [5, 6, 6])
+        [1]
+    """
+    best, chosen = -math.inf, []
+    for i in sorted(set(range(len(costs))) - set(left_out), key=lambda i: (costs[i], -scores[i])):
+        if scores[i] > best:
+            best = scores[i]
+            chosen.append(i)
+    return chosen
+
+
+def cost_axis(
+    costs: Sequence[float], text: Callable[[float], str], units: Sequence[float]
+) -> tuple[list[float], dict[str, Any]]:
+    """Return where costs stand on an axis, and its ticks.
+
+    Args:
+        costs: 0 or more each.
+        text: writes a cost.
+        units: sizes of the units of the cost, the largest first.
+
+    Example:
+        >>> places, ticks = cost_axis([0.0, 1000.0, 100_000.0], str, BYTES)
+        >>> places, ticks["ticktext"]
+        ([2.0, 3.0, 5.0], ['0', '1000.0', '10000.0', '100000.0'])
+        >>> places, ticks = cost_axis([200.0, 500.0], str, SECONDS)
+        >>> places, ticks["tickvals"]
+        ([200.0, 500.0], [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 420.0, 480.0])
+    """
+    some = [cost for cost in costs if cost > 0]
+    if not some or max(some) < 10 * min(some):
+        top = max(some, default=1.0)
+        size = next((size for size in units if size <= top), units[-1])
+        step = size * _round_step(top / size / 10)
+        ticks = [step * n for n in range(int(top / step) + 1)]
+        return list(costs), {"tickvals": ticks, "ticktext": [text(tick) if tick else "0" for tick in ticks]}
+    least, most = math.floor(math.log10(min(some))), math.ceil(math.log10(max(some)))
+    places = [math.log10(cost) if cost > 0 else least - 1.0 for cost in costs]
+    decades = list(range(least, most + 1))
+    zero = [least - 1] if len(some) < len(costs) else []
+    names = ["0"] * len(zero) + [text(10.0**decade) for decade in decades]
+    return places, {"tickvals": [*zero, *decades], "ticktext": names}
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, … (and of 0.1, 0.2, 0.5) that is no smaller."""
+    decade = 10.0 ** math.floor(math.log10(least))
+    return next(factor * decade for factor in (1, 2, 5, 10) if factor * decade >= least * 0.999)

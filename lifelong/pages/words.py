@@ -1,0 +1,162 @@
+"""What was run, in plain words, read off the results and the first lines of docstrings."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lifelong.evaluation.results import Results
+from lifelong.evaluation.setting import Setting
+from lifelong.utilities.plugins import GROUPS
+
+MOST_NAMES = 12
+"""Names of domains in a sentence; of more the first and the last are named."""
+PARTS = {"val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A class with what it does.
+
+    Args:
+        name: of the class.
+        does: a sentence; empty where no installed plug-in has that name.
+    """
+
+    name: str
+    does: str = ""
+
+
+def title(results: Results) -> str:
+    """Return a title: who learnt, and with what against forgetting."""
+    setting = results.setting
+    learner = setting.learner or "A learner"
+    return f"{learner} with {_joined(setting.strategies)}" if setting.strategies else f"{learner}, without a strategy"
+
+
+def lead(results: Results) -> str:
+    """Return what was learnt in a sentence."""
+    setting, n = results.setting, len(results.domains) - results.setting.n_unseen
+    domains = f"{n} domain{'s' if n != 1 else ''}"
+    if setting.checkpoint:
+        return f"A checkpoint, evaluated on {domains}."
+    if setting.joint:
+        return f"{domains}, all learnt at once: no stream, and so nothing to forget."
+    done, total = len(results.experiences), len(setting.experiences)
+    progress = "" if done == total else f" So far {done} of {total} experiences are learnt."
+    return f"{domains}, learnt one after the other in {total} experience{'s' if total != 1 else ''}.{progress}"
+
+
+def facts(results: Results) -> list[tuple[str, list[Named]]]:
+    """Return what was run: a heading, and what stands behind it."""
+    setting, config = results.setting, results.setting.config
+    strategies = _classes(config.get("strategies"))
+    data = config.get("data")
+    options = data.get("init_args", {}) if isinstance(data, Mapping) else {}
+    given: list[tuple[str, list[Named]]] = [
+        ("Learner", [_named(setting.learner, _path(config.get("model")))]),
+        ("Strategies", [_named(name, strategies.get(name, "")) for name in setting.strategies] or [_no_strategy()]),
+        ("Data", [_named(_short(path), path) for path in [_path(data), *_sources(options)] if path]),
+        ("Domains", [Named(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
+        ("Only evaluated, never learnt", [Named(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
+        ("Evaluated on", [Named(_evaluated(setting))]),
+        ("Answers", [Named(_answers(setting))]),
+    ]
+    return [(heading, items) for heading, items in given if items and items[0].name]
+
+
+def plain_words(text: str) -> str:
+    """Return a line of a docstring without the marks of reStructuredText.
+
+    Example:
+        >>> plain_words("Train a :class:`~lifelong.networks.Conv4` by ``x``.")
+        'Train a Conv4 by x.'
+    """
+    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
+    return text.replace("``", "")
+
+
+def _named(name: str, path: str) -> Named:
+    return Named(name, _first_line(path or name))
+
+
+def _first_line(path: str) -> str:
+    """What the docstring of an installed plug-in begins with; nothing else is imported for a page.
+
+    Args:
+        path: of the class, or its name alone.
+    """
+    for group in GROUPS:
+        for entry in importlib.metadata.entry_points(group=group):
+            if path in (entry.name, entry.value.replace(":", ".")):
+                try:
+                    doc = entry.load().__doc__ or ""
+                except Exception:  # whatever the code of another package raises; plugins.load warns of it
+                    return ""
+                paragraph = " ".join(doc.strip().split("\n\n")[0].split())
+                return plain_words(paragraph)
+    return ""
+
+
+def _path(made: Any) -> str:
+    """The class path in a config."""
+    return str(made.get("class_path", "")) if isinstance(made, Mapping) else made if isinstance(made, str) else ""
+
+
+def _short(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _classes(made: Any) -> dict[str, str]:
+    paths = [_path(item) for item in made] if isinstance(made, (list, tuple)) else []
+    return {_short(path): path for path in paths}
+
+
+def _sources(options: Mapping[str, Any]) -> Iterator[str]:
+    """The class paths of sources and of those in them, each once."""
+    seen: dict[str, None] = {}
+
+    def visit(made: Any) -> None:
+        if isinstance(made, (list, tuple)):
+            for item in made:
+                visit(item)
+        elif path := _path(made):
+            seen.setdefault(path)
+            if isinstance(made, Mapping):
+                inner = made.get("init_args") or {}
+                visit([inner[name] for name in ("source", "sources") if inner.get(name)])
+
+    visit([options.get("sources") or [], options.get("unseen") or []])
+    yield from seen
+
+
+def _no_strategy() -> Named:
+    return Named("none", "Plain fine-tuning: nothing is done against forgetting.")
+
+
+def _evaluated(setting: Setting) -> str:
+    counts = setting.n_eval_units
+    units = ""
+    if counts:
+        number = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+        units = f" ({number} for each domain)"
+    return f"the {PARTS[setting.part]} part: {setting.evaluation or 'its units'}{units}"
+
+
+def _answers(setting: Setting) -> str:
+    if setting.transductive:
+        return "transductive: an answer depends on the queries that are asked with it"
+    return "inductive: an answer does not depend on the other queries"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 2])}, … {names[-1]} ({len(names)} in all)"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
