@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 
 from lifelong.data.stream_datamodule import stream_data
+from lifelong.evaluation.logged import log_picture, log_table
 from lifelong.evaluation.plots import save_figure
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.utilities.files import write_json
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MATRIX, CURVES = "accuracy_matrix.png", "forgetting_curves.png"
-
-
-@runtime_checkable
-class LogsMatrix(Protocol):
-    """A logger that shows the accuracy matrix."""
-
-    def log_matrix(self, matrix: Any, domains: Any, picture: Path, step: int) -> None:
-        """Log the matrix as a table and as a picture."""
 
 
 class Report:
@@ -45,14 +38,16 @@ class Report:
         if not trainer.is_global_zero:
             return
         _print(trainer, results.line())
-        self._write_now_and_then(lambda: results.with_config(self.config).save(self.folder))
+        results = self._of_run(results)
+        self._write_now_and_then(lambda: results.save(self.folder))
         self._draw_now_and_then(lambda: self._draw(results, trainer))
 
     def finish(self, results: Results, trainer: L.Trainer) -> None:
         """Write all files at the end, print the matrix and the metrics as tables, and where everything is."""
         if not trainer.is_global_zero:
             return
-        results.with_config(self.config).save(self.folder)
+        results = self._of_run(results)
+        results.save(self.folder)
         self._draw(results, trainer)
         console = _console()
         console.print()
@@ -60,7 +55,7 @@ class Report:
         self._print_files(console)
 
     def evaluation(self, results: Results, trainer: L.Trainer) -> None:
-        """Print and write the row of a checkpoint, from ``validate`` or ``test``."""
+        """Print, write and log the row of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
         setting, console = results.setting, _console()
@@ -69,13 +64,23 @@ class Report:
         content |= {"domains": setting.domains, "mean": results.matrix[0], "half_width": results.half_widths[0]}
         path = self.folder / f"{stream_data(trainer).evaluation_name(setting.part)}.json"
         console.print(f"written: {write_json(path, content)}", highlight=False, soft_wrap=True)
+        rows = zip(setting.domains, results.matrix[0].tolist(), results.half_widths[0].tolist(), strict=True)
+        table = [list(row) for row in rows]
+        for logger in trainer.loggers:
+            logger.log_metrics(results.scalars())
+            log_table(logger, "scores", ["domain", setting.score, "half width"], table)
 
     def _draw(self, results: Results, trainer: L.Trainer) -> None:
         save_figure(results.plot_matrix(), self.folder / MATRIX)
         save_figure(results.plot_curves(), self.folder / CURVES)
+        table = [[i + 1, *row] for i, row in enumerate(results.matrix.tolist())]
         for logger in trainer.loggers:
-            if isinstance(logger, LogsMatrix):
-                logger.log_matrix(results.matrix, results.domains, self.folder / MATRIX, trainer.global_step)
+            log_table(logger, "matrix", ["after experience", *results.domains], table, trainer.global_step)
+            log_picture(logger, "heat map", self.folder / MATRIX, trainer.global_step)
+            log_picture(logger, "curves", self.folder / CURVES, trainer.global_step)
+
+    def _of_run(self, results: Results) -> Results:
+        return results.of_run(self.folder.resolve().name, self.config)
 
     def _print_tables(self, results: Results, console: Console) -> None:
         for table in results.tables(console.width):

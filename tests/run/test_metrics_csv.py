@@ -11,7 +11,7 @@ import pytest
 
 import lifelong
 from lifelong.run.folder import RunFolder
-from lifelong.run.loggers import MetricsCSV
+from lifelong.run.metrics_csv import MetricsCSV
 from lifelong.training.checkpoint import StreamCheckpoint
 from tests.toys import fit, make_classifier, toy_examples
 
