@@ -74,10 +74,11 @@ class Report:
         save_figure(results.plot_matrix(), self.folder / MATRIX)
         save_figure(results.plot_curves(), self.folder / CURVES)
         table = [[i + 1, *row] for i, row in enumerate(results.matrix.tolist())]
+        step = max(trainer.global_step - 1, 0)  # as Lightning numbers the step of the scalars
         for logger in trainer.loggers:
-            log_table(logger, "matrix", ["after experience", *results.domains], table, trainer.global_step)
-            log_picture(logger, "heat map", self.folder / MATRIX, trainer.global_step)
-            log_picture(logger, "curves", self.folder / CURVES, trainer.global_step)
+            log_table(logger, "matrix", ["after experience", *results.domains], table, step)
+            log_picture(logger, "heat map", self.folder / MATRIX, step)
+            log_picture(logger, "curves", self.folder / CURVES, step)
 
     def _of_run(self, results: Results) -> Results:
         return results.of_run(self.folder.resolve().name, self.config)

@@ -26,6 +26,8 @@ PER_EXPERIENCE = ("val/", "test/")
 """How the names of numbers begin that are measured once after each experience."""
 KEPT = "wandb.json"
 """The file in the run folder that says which W&B run goes on there."""
+LEAST_ROW_BYTES = 50
+"""Bytes of a row in an offline file, which has its time and the names of its values."""
 LONGEST_TAG = 64
 """Characters; W&B refuses longer ones."""
 VARIABLES = {
@@ -118,6 +120,7 @@ class WandB(Recorded, WandbLogger):
         self._experiment: Any = None
         self._attach_id: str | None = None
         self._on_experiences: set[str] = set()
+        self._first_row: int | None = None
 
     # -- the run --------------------------------------------------------------------------------------------------
 
@@ -184,7 +187,8 @@ class WandB(Recorded, WandbLogger):
                 if name.startswith(PER_EXPERIENCE) and "*" not in name:  # W&B would take it for a pattern
                     run.define_metric(name, step_metric=EXPERIENCE, step_sync=True)
                     self._on_experiences.add(name)
-        run.log(values if step is None else {**values, STEP: step})
+        run.log(values if step is None else {**values, STEP: step}, step=self._first_row, commit=True)
+        self._first_row = None
 
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     def finalize(self, status: str) -> None:
@@ -219,9 +223,16 @@ class WandB(Recorded, WandbLogger):
         run.define_metric("*", step_metric=STEP, step_sync=True)
         if self.labels.job_type in ("fit", "extend"):
             write_json(self.folder / KEPT, {"id": run.id, "project": run.project, "entity": run.entity})
-        if run.url:
+        if run.offline:
+            self._first_row = self._rows_before(run.id)
+        elif run.url:
             print(f"Weights & Biases: {run.url}", flush=True)
         return run
+
+    def _rows_before(self, run_id: str) -> int | None:
+        """As many rows as earlier parts of an offline run have, or more: uploaded rows of the same number are lost."""
+        files = (self.folder / "wandb").glob(f"offline-run-*-{run_id}/*.wandb")
+        return sum(file.stat().st_size for file in files) // LEAST_ROW_BYTES or None
 
     def _arguments(self) -> dict[str, Any]:
         labels = self.labels
