@@ -41,7 +41,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 @quiet
-def test_two_loggers_at_once_have_scalars_pictures_and_the_matrix(tmp_path: Path) -> None:
+def test_two_loggers_at_once_have_scalars_and_pictures(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -72,7 +72,7 @@ def test_two_loggers_at_once_have_scalars_pictures_and_the_matrix(tmp_path: Path
 
 
 @quiet
-def test_mlflow_has_scalars_pictures_and_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_has_scalars_and_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlflow", reason="mlflow is not installed")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     logger = MLFlowLogger(tracking_uri=f"file:{tmp_path / 'mlruns'}")
