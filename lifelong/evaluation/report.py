@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 
 from lifelong.data.stream_datamodule import stream_data
+from lifelong.evaluation.logged import log_picture, log_table
 from lifelong.evaluation.plots import save_figure
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.utilities.files import write_json
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MATRIX, CURVES = "accuracy_matrix.png", "forgetting_curves.png"
-
-
-@runtime_checkable
-class LogsMatrix(Protocol):
-    """A logger that shows the accuracy matrix."""
-
-    def log_matrix(self, matrix: Any, domains: Any, picture: Path, step: int) -> None:
-        """Log the matrix as a table and as a picture."""
 
 
 class Report:
@@ -52,23 +45,25 @@ class Report:
         if not trainer.is_global_zero:
             return
         _print(trainer, results.line())
-        self._write_now_and_then(lambda: results.with_config(self.config).save(self.folder))
+        results = self._of_run(results)
+        self._write_now_and_then(lambda: results.save(self.folder))
         self._draw_now_and_then(lambda: self._draw(results, trainer))
 
     def finish(self, results: Results, trainer: L.Trainer) -> None:
         """Write all files at the end, print the matrix and the metrics as tables, and where everything is."""
         if not trainer.is_global_zero:
             return
-        results.with_config(self.config).save(self.folder)
+        results = self._of_run(results)
+        results.save(self.folder)
         self._draw(results, trainer)
-        page = self._page(results.with_config(self.config))
+        page = self._page(results)
         console = _console()
         console.print()
         self._print_tables(results, console)
         self._print_files(console, page)
 
     def evaluation(self, results: Results, trainer: L.Trainer) -> None:
-        """Print and write the row of a checkpoint, from ``validate`` or ``test``."""
+        """Print, write and log the row of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
         setting, console = results.setting, _console()
@@ -77,13 +72,24 @@ class Report:
         content |= {"domains": setting.domains, "mean": results.matrix[0], "half_width": results.half_widths[0]}
         path = self.folder / f"{stream_data(trainer).evaluation_name(setting.part)}.json"
         console.print(f"written: {write_json(path, content)}", highlight=False, soft_wrap=True)
+        rows = zip(setting.domains, results.matrix[0].tolist(), results.half_widths[0].tolist(), strict=True)
+        table = [list(row) for row in rows]
+        for logger in trainer.loggers:
+            logger.log_metrics(results.scalars())
+            log_table(logger, "scores", ["domain", setting.score, "half width"], table)
 
     def _draw(self, results: Results, trainer: L.Trainer) -> None:
         save_figure(results.plot_matrix(), self.folder / MATRIX)
         save_figure(results.plot_curves(), self.folder / CURVES)
+        table = [[i + 1, *row] for i, row in enumerate(results.matrix.tolist())]
+        step = max(trainer.global_step - 1, 0)  # as Lightning numbers the step of the scalars
         for logger in trainer.loggers:
-            if isinstance(logger, LogsMatrix):
-                logger.log_matrix(results.matrix, results.domains, self.folder / MATRIX, trainer.global_step)
+            log_table(logger, "matrix", ["after experience", *results.domains], table, step)
+            log_picture(logger, "heat map", self.folder / MATRIX, step)
+            log_picture(logger, "curves", self.folder / CURVES, step)
+
+    def _of_run(self, results: Results) -> Results:
+        return results.of_run(self.folder.resolve().name, self.config)
 
     def _page(self, results: Results) -> Path | None:
         """Write the page; what keeps it from being written is no reason to lose the run."""

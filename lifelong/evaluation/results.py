@@ -42,6 +42,7 @@ class Results:
         rows: the scores ``(D, n)`` after each experience, by measure; ``score`` is that of the learner, others are what
             strategies report. Empty where results were loaded without them.
         untrained: ``(D, n)`` scores of the untrained learner on the same units, or None.
+        name: of the run, for titles; that of its folder.
 
     Example:
         >>> results = Results(Setting(("a", "b"), ("a", "b")), {"score": [np.eye(2, 3), np.ones((2, 3))]})
@@ -54,6 +55,7 @@ class Results:
     setting: Setting
     rows: Mapping[str, Sequence[Scores]] = field(repr=False)
     untrained: Scores | None = field(default=None, repr=False)
+    name: str = ""
 
     # -- numbers --------------------------------------------------------------------------------------------------
 
@@ -208,7 +210,7 @@ class Results:
 
     def plot_matrix(self) -> Figure:
         """Draw the matrix as a heat map."""
-        return plots.accuracy_matrix_figure(*self._named_matrix(), **self._style())
+        return plots.accuracy_matrix_figure(*self._named_matrix(), averages=self.averages, **self._style())
 
     def plot_curves(self) -> Figure:
         """Draw the score of every domain over the stream."""
@@ -219,7 +221,7 @@ class Results:
 
     def _style(self) -> Any:
         setting = self.setting
-        style = {"title": setting.title, "score_name": setting.score_name, "percent": setting.percent}
+        style = {"title": setting.title_of(self.name), "score_name": setting.score_name, "percent": setting.percent}
         return style | {"joint": self._in_one_row, "n_unseen": setting.n_unseen}
 
     @property
@@ -231,9 +233,9 @@ class Results:
 
     # -- files ----------------------------------------------------------------------------------------------------
 
-    def with_config(self, config: Mapping[str, Any]) -> Results:
-        """Return the results with what their run was started with."""
-        return replace(self, setting=replace(self.setting, config=dict(config)))
+    def of_run(self, name: str, config: Mapping[str, Any]) -> Results:
+        """Return the results with the name of their run, and what it was started with."""
+        return replace(self, name=name, setting=replace(self.setting, config=dict(config)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the scores of single units, as ``results.json`` has it."""
@@ -255,6 +257,7 @@ class Results:
         content: Mapping[str, Any],
         rows: Mapping[str, Sequence[Scores]] | None = None,
         untrained: Scores | None = None,
+        name: str = "",
     ) -> Self:
         """Restore results from what :meth:`to_dict` returned, with the scores of single units where they are at hand.
 
@@ -262,12 +265,13 @@ class Results:
             content: also after it was JSON.
             rows: the scores after each experience, by measure.
             untrained: those of the untrained learner.
+            name: of the run.
 
         Raises:
             ValueError: when an entry is missing.
         """
         try:
-            results = cls(Setting.from_dict(content), rows or {}, untrained)
+            results = cls(Setting.from_dict(content), rows or {}, untrained, name)
             reasons = content["reasons"]
             numbers = {
                 "matrix": _array(content["matrix"]),
@@ -321,7 +325,8 @@ class Results:
                 parts = ("shape", "n_units", "cells", "scores")
                 rows = {name: unpack({part: arrays[f"{name}/{part}"] for part in parts}) for name in names}
         untrained = rows.pop(UNTRAINED, None)
-        return cls.from_dict(content, rows, None if untrained is None else untrained[0])
+        name = Path(folder).resolve().name
+        return cls.from_dict(content, rows, None if untrained is None else untrained[0], name)
 
 
 def _smaller(array: np.ndarray) -> np.ndarray:

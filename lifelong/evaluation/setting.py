@@ -10,6 +10,9 @@ from typing_extensions import Self
 
 from lifelong.data.kinds import Part
 
+MOST_SOURCES = 4
+"""Names of sources that a title has room for."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -73,6 +76,24 @@ class Setting:
     def title(self) -> str:
         """Return the names of learner and strategies."""
         return f"{self.learner}, {' + '.join(self.strategies) or 'no strategy'}"
+
+    def title_of(self, run: str) -> str:
+        """Return the run (its name, learner and strategies), and in a second line what it was evaluated on.
+
+        Args:
+            run: its name, or nothing.
+        """
+        about = ", ".join(filter(None, (" → ".join(self.sources), self.evaluation)))
+        return "\n".join(filter(None, (f"{run}: {self.title}" if run else self.title, about)))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the names of the classes that the stream's data come from, as the config has them; a few of many."""
+        data = self.config.get("data") or {}
+        given = (data.get("init_args") or {}).get("sources") or () if isinstance(data, Mapping) else ()
+        paths = [source.get("class_path") if isinstance(source, Mapping) else source for source in given]
+        names = tuple(dict.fromkeys(str(path).rpartition(".")[2] for path in paths if path))
+        return names if len(names) <= MOST_SOURCES else (*names[: MOST_SOURCES - 2], "…", names[-1])
 
     @property
     def score_name(self) -> str:

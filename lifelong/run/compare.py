@@ -216,7 +216,7 @@ def _read(folder: Path) -> NamedRun:
     except (KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"the results in {folder} cannot be read ({error}): leave it out, or run it again") from error
     if not results.setting.config and results.rows and (folder / "config.yaml").is_file():
-        results = results.with_config(read_yaml(folder / "config.yaml"))
+        results = results.of_run(folder.resolve().name, read_yaml(folder / "config.yaml"))
     if not isinstance(results.setting.config, dict):
         raise ValueError(f"the config in {folder / RESULTS} is no mapping: leave this run out, or run it again")
     return NamedRun(folder.resolve().name, results)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
+from lightning.pytorch.loggers import Logger
 
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.evaluator import Evaluator
@@ -14,6 +15,8 @@ from lifelong.evaluation.prediction_writer import PredictionWriter
 from lifelong.evaluation.report import Report
 from lifelong.evaluation.results import Results
 from lifelong.run.folder import launched_folder
+from lifelong.run.labels import labels_of
+from lifelong.run.loggers import WandB, placed
 from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import RunOptions, run_options
 from lifelong.run.sentences import in_one_sentence
@@ -24,7 +27,7 @@ from lifelong.training.stream_module import StreamModule
 
 
 def evaluate(
-    command: str,
+    command: Literal["validate", "test", "predict"],
     module: StreamModule,
     data: StreamDataModule,
     *,
@@ -42,7 +45,7 @@ def evaluate(
         run: the run folder, or how it is chosen; that of the checkpoint where there is one.
         ckpt_path: loaded first; None evaluates the module as it is.
         config: what ``results.json`` says of the run.
-        trainer: arguments of Lightning's Trainer.
+        trainer: arguments of Lightning's Trainer; without a ``logger`` nothing is logged.
 
     Returns:
         What was measured; None of ``predict``, which measures nothing.
@@ -57,9 +60,20 @@ def evaluate(
         report = Report(folder.path, dict(config or {}))
         evaluator = Evaluator(report)
         callbacks: list[L.Callback] = [evaluator, PredictionWriter()]
-        made = make_trainer({**trainer, "logger": False}, callbacks, str(folder.path))
+        loggers = placed(_given_loggers(command, trainer), folder.path, labels_of(module, data, folder, command))
+        made = make_trainer({**trainer, "logger": loggers or False}, callbacks, str(folder.path))
+        for logger in made.loggers:
+            logger.log_hyperparams(dict(config or {}))
         deed = getattr(made, command)
         extra = {} if command == "predict" else {"verbose": False}
         with with_others(), in_one_sentence():
             deed(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **extra)
         return evaluator.evaluation
+
+
+def _given_loggers(command: str, trainer: Mapping[str, Any]) -> Logger | Sequence[Logger] | Literal[False]:
+    """The loggers that are asked for: none where nothing is said, and where nothing is measured."""
+    given = trainer.get("logger")
+    if command == "predict" or trainer.get("barebones") or not given:
+        return False
+    return WandB() if given is True else given

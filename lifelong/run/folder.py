@@ -50,6 +50,11 @@ class RunFolder:
             ) from error
 
     @property
+    def name(self) -> str:
+        """Return the run's name: that of the folder, where it lies for others."""
+        return self.path.resolve().name if self.mirror is None else self.mirror.url.rpartition("/")[2]
+
+    @property
     def checkpoints(self) -> Path:
         """Return where checkpoints lie."""
         return self.path / "checkpoints"

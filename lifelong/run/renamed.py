@@ -51,7 +51,7 @@ PATHS = {
     "lifelong.learners.relation.RelationNet": "lifelong.learners.RelationNet",
     "lifelong.learners.ridge.R2D2": "lifelong.learners.R2D2",
     "lifelong.learners.transductive_prototypical.TransductiveProtoNet": "lifelong.learners.TransductiveProtoNet",
-    "lifelong.loggers.MetricsCSV": "lifelong.run.loggers.MetricsCSV",
+    "lifelong.loggers.MetricsCSV": "lifelong.run.metrics_csv.MetricsCSV",
     "lifelong.loggers.WandB": "lifelong.run.loggers.WandB",
     "lifelong.networks.pretrained_backbone.Timm": "lifelong.networks.Timm",
     "lifelong.networks.split.WithHead": "lifelong.networks.WithHead",

@@ -18,8 +18,10 @@ from lifelong.run.changes import changed_settings, check_unchanged, without_sour
 from lifelong.run.configuration import Configuration, read_config
 from lifelong.run.extension import say_what_is_learnt
 from lifelong.run.folder import RunFolder, launched_folder
+from lifelong.run.labels import RunLabels, labels_of
 from lifelong.run.launch import decided_by_first
-from lifelong.run.loggers import MetricsCSV, WandB
+from lifelong.run.loggers import WandB, placed
+from lifelong.run.metrics_csv import MetricsCSV
 from lifelong.run.mirror import CopyCheckpoints, local_checkpoint
 from lifelong.run.options import RunOptions
 from lifelong.run.sentences import in_one_sentence
@@ -71,11 +73,12 @@ def train(
         if extends:
             say_what_is_learnt(data)
             _check_limits(trainer, data)
+        labels = labels_of(module, data, folder, "extend" if extends else "fit", goes_on=start is not None)
         report = Report(folder.path, configuration.content, write_report if options.report else None)
         changes = extends or goes_on_otherwise
-        results = _fit(module, data, folder, checkpoint, configuration, start, trainer, report, changes)
+        results = _fit(module, data, folder, labels, checkpoint, configuration, start, trainer, report, changes)
     module.eval()
-    return folder.path, results.with_config(configuration.content)
+    return folder.path, results
 
 
 class KeepConfig(L.Callback):
@@ -107,6 +110,7 @@ def _fit(
     module: StreamModule,
     data: StreamDataModule,
     folder: RunFolder,
+    labels: RunLabels,
     checkpoint: StreamCheckpoint,
     configuration: Configuration,
     start: str | None,
@@ -121,7 +125,8 @@ def _fit(
     if folder.mirror is not None:
         callbacks.append(CopyCheckpoints(folder.mirror, checkpoint))
     settings = dict(trainer)
-    settings["logger"] = False if settings.get("barebones") else _loggers(settings.pop("logger", None), folder, start)
+    given = settings.pop("logger", None)
+    settings["logger"] = False if settings.get("barebones") else _loggers(given, folder, labels, start)
     if start is not None:
         settings["num_sanity_val_steps"] = 0  # the learner is not untrained any more
     made = make_trainer(settings, callbacks, str(folder.path))
@@ -137,7 +142,7 @@ def _fit(
             "the run ended before an experience was learnt and evaluated, so there is no accuracy matrix: give it more "
             "time (--trainer.max_time), or leave out what ends it (--trainer.callbacks)"
         )
-    return evaluator.results
+    return evaluator.results.of_run(folder.name, configuration.content)
 
 
 def _check_limits(trainer: Mapping[str, Any], data: StreamDataModule) -> None:
@@ -169,14 +174,9 @@ def _changes(folder: RunFolder, configuration: Configuration) -> bool:
     return folder.config.is_file() and bool(changed_settings(read_config(folder), configuration.content))
 
 
-def _loggers(given: Any, folder: RunFolder, start: str | None) -> list[Logger]:
+def _loggers(given: Any, folder: RunFolder, labels: RunLabels, start: str | None) -> list[Logger]:
     """The loggers that are asked for, W&B where nothing is said, and ``metrics.csv``."""
-    if given is None or given is True:
-        given = WandB()
-    loggers = [] if given is False else list(given) if isinstance(given, (list, tuple)) else [given]
-    for logger in loggers:
-        if isinstance(logger, WandB):
-            logger.place(folder.path)
+    loggers = placed(WandB() if given is None or given is True else given, folder.path, labels)
     n_done = None if start is None else int(read_run_checkpoint(start)["global_step"])
     return [*loggers, MetricsCSV(folder, start_step=n_done)]
 

@@ -24,6 +24,7 @@ from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.plots import adaptation_curve_figure
 from lifelong.learners.base import Learner
 from strategies import AdapterBank
+from tests.evaluation.plots.figures import ends_of
 from tests.toys import LEARNERS, fit, make_learner, module_of, random_episode, same, toy_data, weights
 
 STEPS = {
@@ -113,8 +114,8 @@ def test_the_picture_has_a_line_per_domain_a_band_and_labels(n_domains: int) -> 
     assert len(averages) == (n_domains > 1)  # of a single domain the average is its own line
     np.testing.assert_allclose(averages, [100 * scores.mean(0)] * len(averages))
     assert len(axes.collections) == {1: 1, 3: 4, 14: 1}[n_domains]
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend == {1: names, 3: ["average", *names], 14: ["average"]}[n_domains]
+    texts = axes.get_legend().get_texts() if n_domains <= 6 else ends_of(axes)
+    assert [text.get_text() for text in texts] == (names if n_domains == 1 else ["average", *names])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("inner steps", "accuracy (%)")
     # The first band is the average's (or that of the only domain): domains are independent.
     expected = np.sqrt((scores[:, 0] ** 2).sum()) / 20 / n_domains * 100

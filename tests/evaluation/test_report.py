@@ -22,19 +22,6 @@ DISJOINT = "the classes of the experiences are disjoint"
 quiet = pytest.mark.filterwarnings("ignore")
 
 
-class MatrixLogger(CSVLogger):
-    """Keeps the matrices that it is given."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.matrices: list[np.ndarray] = []
-
-    def log_matrix(self, matrix: np.ndarray, domains: Any, picture: Path, step: int) -> None:
-        assert picture.is_file()
-        assert len(domains) == matrix.shape[1]
-        self.matrices.append(matrix)
-
-
 def trainer_of(folder: Path, evaluator: Evaluator, **settings: Any) -> L.Trainer:
     defaults: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     defaults |= {"enable_model_summary": False, "accelerator": "cpu", "max_epochs": -1, "default_root_dir": folder}
@@ -43,7 +30,7 @@ def trainer_of(folder: Path, evaluator: Evaluator, **settings: Any) -> L.Trainer
 
 @quiet
 def test_a_run_writes_its_files_and_prints_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evaluator, logger = Evaluator(Report(tmp_path, {"seed": 3})), MatrixLogger(tmp_path / "log")
+    evaluator, logger = Evaluator(Report(tmp_path, {"seed": 3})), CSVLogger(tmp_path / "log")
     module = module_of(make_learner(), [AdapterBank()])
     trainer_of(tmp_path, evaluator, logger=logger).fit(module, toy_data(3))
     content = json.loads((tmp_path / "results.json").read_text())
@@ -55,7 +42,9 @@ def test_a_run_writes_its_files_and_prints_its_tables(tmp_path: Path, capsys: py
     assert content["plan"]
     np.testing.assert_array_equal(content["matrix"], evaluator.results.matrix)
     np.testing.assert_array_equal(Results.load(tmp_path).scores(), evaluator.matrix())
-    np.testing.assert_array_equal(logger.matrices[-1], evaluator.results.matrix)
+    shown = np.loadtxt(Path(logger.log_dir) / "matrix.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(shown[:, 1:], evaluator.results.matrix)
+    assert (Path(logger.log_dir) / "heat_map.png").read_bytes() == (tmp_path / "accuracy_matrix.png").read_bytes()
     for name in ("accuracy_matrix.png", "forgetting_curves.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.size[0] > 300

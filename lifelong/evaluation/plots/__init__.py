@@ -4,7 +4,8 @@ Figures are made without pyplot: nothing global is touched, no window opens, and
 Matplotlib is imported where it is used, so that a run without plots does not wait for it.
 """
 
-from lifelong.evaluation.plots.curves import adaptation_curve_figure, forgetting_curves_figure
+from lifelong.evaluation.plots.adaptation import adaptation_curve_figure
+from lifelong.evaluation.plots.curves import forgetting_curves_figure
 from lifelong.evaluation.plots.heat_map import accuracy_matrix_figure
 from lifelong.evaluation.plots.moments import moments_figure
 from lifelong.evaluation.plots.side_by_side import results_figure

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lifelong.evaluation.estimate import Array, number
+from lifelong.evaluation.estimate import Array, Estimate, number
 from lifelong.evaluation.plots.style import (
     INCH_PER_LETTER,
     TICK_INCHES,
@@ -23,12 +23,17 @@ from lifelong.evaluation.tables import places, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure, FigureBase
 
 MAX_NUMBERED = 20  # cells per side beyond which their numbers could not be read
 MAX_WITH_INTERVALS = 10
+MAX_NAMED = 57  # cells per side that have a name each in the same room
 FADE = 0.72  # share of white in the colour of a domain that is not learnt yet
-CELL_INCHES = ((5, 0.85), (MAX_WITH_INTERVALS, 0.66), (MAX_NUMBERED, 0.46), (50, TICK_INCHES))  # (up to n cells, side)
+GAP_INCHES = 0.12
+"""Between the matrix and its averages."""
+CELL_INCHES = ((5, 0.85), (MAX_WITH_INTERVALS, 0.66), (MAX_NUMBERED, 0.46), (MAX_NAMED, TICK_INCHES))
+"""Up to so many cells in a side, and the inches of each."""
 
 
 def accuracy_matrix_figure(
@@ -42,23 +47,26 @@ def accuracy_matrix_figure(
     percent: bool,
     joint: bool = False,
     n_unseen: int = 0,
+    averages: Sequence[Estimate] | None = None,
 ) -> Figure:
-    """Draw the accuracy matrix as a heat map: a row per experience learnt, a column per domain.
+    """Draw the accuracy matrix as a heat map: a row per experience learnt, a column per domain, and the average apart.
 
     Domains that are not learnt yet are pale, cells that were not evaluated are hatched. Up to 20 columns every cell
-    has its number, up to 10 the half width of its interval as well. Larger matrices leave out rows in which a learnt
-    domain was not evaluated, and from 50 cells on they grow no more, and not every cell has a name.
+    has its number, up to 10 the half width of its interval as well; the average has its number wherever each row has a
+    name. Larger matrices leave out rows in which a learnt domain was not evaluated, and from 50 cells on they grow no
+    more, and not every cell has a name.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
         half_widths: ``(T, D)`` of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        title: above the figure.
+        title: above the figure; a line break begins another line.
         score_name: what a score is: accuracy, return, …
         percent: show hundredths as percent.
         joint: all domains are learnt in the only row.
         n_unseen: so many of the domains, the last ones, are never learnt.
+        averages: of the domains learnt so far, one for each row; None draws no column of them.
 
     Example:
         >>> figure = accuracy_matrix_figure(
@@ -67,7 +75,9 @@ def accuracy_matrix_figure(
         >>> [text.get_text() for text in figure.axes[0].texts]
         ['100.0', '0.0', '0.0', '100.0']
     """
-    heat_map = HeatMap(matrix, half_widths, row_names, column_names, title, score_name, percent, joint, n_unseen)
+    heat_map = HeatMap(
+        matrix, half_widths, row_names, column_names, title, score_name, percent, joint, n_unseen, averages
+    )
     figure = make_figure(heat_map.size)
     heat_map.draw(figure)
     return figure
@@ -86,28 +96,58 @@ class HeatMap:
     percent: bool
     joint: bool
     n_unseen: int
+    averages: Sequence[Estimate] | None = None
 
     @property
     def size(self) -> tuple[float, float]:
         """Return width and height in inches."""
-        return _heat_map_size(self._rows, self._columns, self.title)
+        width, height = _heat_map_size(self._rows, self._columns, self.title)
+        return width + (0.0 if self.averages is None else GAP_INCHES + self._average_inches), height
 
     def draw(self, figure: FigureBase) -> None:
         """Draw on a figure, or on a part of one."""
-        values, percent = self.matrix * unit(self.percent), self.percent
+        values = self.matrix * unit(self.percent)
         axes = figure.add_subplot()
-        colours = _draw_cells(
-            axes,
-            values[self._chosen],
-            self._n_learnt[self._chosen],
-            score_name=with_unit(self.score_name, percent),
-        )
+        scale = _colour_scale(values[self._chosen])
+        colours = _draw_cells(axes, values[self._chosen], self._n_learnt[self._chosen], scale)
+        shows_widths = self.half_widths is not None and max(values.shape) <= MAX_WITH_INTERVALS
         if max(values.shape) <= MAX_NUMBERED:
-            shows_widths = self.half_widths is not None and max(values.shape) <= MAX_WITH_INTERVALS
-            widths = self.half_widths * unit(percent) if shows_widths and self.half_widths is not None else None
-            _draw_numbers(axes, values, widths, colours, places(self.matrix, percent))
+            widths = self.half_widths * unit(self.percent) if shows_widths and self.half_widths is not None else None
+            _draw_numbers(axes, values, widths, colours, self._places)
         _name_cells(axes, self._rows, self._columns)
+        if self.averages is not None:
+            self._draw_averages(axes, scale, shows_widths=shows_widths)
+        axes.figure.colorbar(scale, ax=axes, label=with_unit(self.score_name, self.percent), pad=0.02)
         title_above(figure, self.title, self.size[0])
+
+    def _draw_averages(self, axes: Axes, scale: ScalarMappable, *, shows_widths: bool) -> None:
+        """Draw the averages as a column of its own, behind a gap."""
+        assert self.averages is not None
+        (high, cell), n_columns = _cell_sides(len(self._rows), len(self._columns)), len(self._columns)
+        left = n_columns - 0.5 + GAP_INCHES / cell
+        right = left + self._average_inches / cell
+        chosen = [self.averages[i].scaled(unit(self.percent)) for i in self._chosen]
+        values = np.array([[average.value] for average in chosen])
+        colours = _colours(values, scale)
+        bottom = len(values) - 0.5
+        axes.imshow(colours, extent=(left, right, bottom, -0.5), aspect="auto", interpolation="nearest")
+        axes.set_xlim(-0.5, right)
+        axes.set_ylim(bottom, -0.5)
+        if high >= TICK_INCHES:  # each row has its name, and room for a number
+            widths = np.array([[average.half_width] for average in chosen]) if shows_widths else None
+            middle = (left + right) / 2
+            _draw_numbers(axes, values, widths, colours, self._places, first=middle, weight="bold")
+        names = [tick.get_text() for tick in axes.get_xticklabels()]
+        axes.set_xticks([*axes.get_xticks(), (left + right) / 2], [*names, "average"])
+
+    @property
+    def _average_inches(self) -> float:
+        """Width of the column of averages, which has room for a number however small the cells are."""
+        return max(_cell_sides(len(self._rows), len(self._columns))[1], 0.46)
+
+    @property
+    def _places(self) -> int:
+        return places(self.matrix, self.percent)
 
     @property
     def _n_learnt(self) -> np.ndarray:
@@ -167,17 +207,29 @@ def _rows_to_draw(values: Array, n_learnt: np.ndarray) -> np.ndarray:
     return np.arange(len(values)) if small else np.flatnonzero(whole)
 
 
-def _draw_cells(axes: Axes, values: Array, n_learnt: np.ndarray, *, score_name: str) -> Array:
-    """Paint the cells and the colour bar, and return the colours ``(T, D, 4)``."""
+def _colour_scale(values: Array) -> ScalarMappable:
+    """Return the scale from the lowest to the highest score; a constant matrix has one as well."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    margin = 0.0 if high > low else 0.02 * abs(high) or 1.0  # a constant matrix has a colour scale as well
-    scale = ScalarMappable(Normalize(low - margin, high + margin), colormaps["viridis"])
-    colours: Array = np.asarray(scale.to_rgba(np.where(np.isfinite(values), values, low)), dtype=float)
+    margin = 0.0 if high > low else 0.02 * abs(high) or 1.0
+    return ScalarMappable(Normalize(low - margin, high + margin), colormaps["viridis"])
+
+
+def _colours(values: Array, scale: ScalarMappable) -> Array:
+    """Return the colours ``(…, 4)`` of scores, white where there is none."""
+    known = np.isfinite(values)
+    colours: Array = np.asarray(scale.to_rgba(np.where(known, values, 0.0)), dtype=np.float64)
+    colours[~known] = 1.0
+    return colours
+
+
+def _draw_cells(axes: Axes, values: Array, n_learnt: np.ndarray, scale: ScalarMappable) -> Array:
+    """Paint the cells, and return their colours ``(T, D, 4)``."""
+    colours = _colours(values, scale)
     pale = np.arange(values.shape[1]) >= n_learnt[:, None]
     colours[pale, :3] = FADE + (1 - FADE) * colours[pale, :3]
     colours[~np.isfinite(values)] = 1.0
@@ -186,7 +238,6 @@ def _draw_cells(axes: Axes, values: Array, n_learnt: np.ndarray, *, score_name: 
         _hatch(axes, ~np.isfinite(values))
         if not np.isfinite(values).all():
             axes.set_title("hatched: not evaluated", fontsize="small", color="0.4", loc="right")
-    axes.figure.colorbar(scale, ax=axes, label=score_name, pad=0.02)
     return colours
 
 
@@ -198,25 +249,36 @@ def _hatch(axes: Axes, cells: np.ndarray) -> None:
         axes.add_patch(box)
 
 
-def _draw_numbers(axes: Axes, values: Array, widths: Array | None, colours: Array, n_places: int) -> None:
+def _draw_numbers(
+    axes: Axes,
+    values: Array,
+    widths: Array | None,
+    colours: Array,
+    n_places: int,
+    *,
+    first: float = 0.0,
+    weight: Literal["normal", "bold"] = "normal",
+) -> None:
     for (i, j), value in np.ndenumerate(values):
         if not np.isfinite(value):
             continue
         # Luminance as the eye weighs it (Rec. 709), so that the number stands out against its own cell.
         dark = colours[i, j, :3] @ np.array([0.2126, 0.7152, 0.0722]) < 0.5
         style: dict[str, Any] = {"color": "white" if dark else "black", "ha": "center"}
+        above, text = style | {"fontweight": weight}, number(value, n_places)
         if widths is None or np.isnan(widths[i, j]):
-            axes.text(j, i, number(value, n_places), va="center", fontsize=8, **style)
+            size = 8 if len(values) <= MAX_NUMBERED else 7
+            axes.text(first + j, i, text, va="center", fontsize=size, **above)
             continue
-        axes.text(j, i, number(value, n_places), va="bottom", fontsize=9, **style)
+        axes.text(first + j, i, text, va="bottom", fontsize=9, **above)
         half_width = f"±{number(float(widths[i, j]), n_places)}"
         below: dict[str, Any] = {"xytext": (0, -2), "textcoords": "offset points", "va": "top"}
-        axes.annotate(half_width, (j, i), fontsize=6.5, **below, **style)
+        axes.annotate(half_width, (first + j, i), fontsize=7, **below, **style)
 
 
 def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
     n_cells = max(len(rows), len(columns))
-    size = 9 if n_cells <= MAX_NUMBERED else 7.5
+    size = 9 if n_cells <= MAX_NUMBERED else 7
     down, across = (_every(inches) for inches in _cell_sides(len(rows), len(columns)))
     axes.set_xticks(
         range(0, len(columns), across), columns[::across], fontsize=size, rotation=90 if _are_upright(columns) else 0

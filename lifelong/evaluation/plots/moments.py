@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lifelong.evaluation.plots.style import COLOURS, label, make_figure, title_above, with_unit
+import numpy as np
+
+from lifelong.evaluation.plots.curves import axes_height
+from lifelong.evaluation.plots.key import End, add_key, key_inches, line_styles, line_width
+from lifelong.evaluation.plots.style import label, make_figure, title_above, with_unit
+from lifelong.evaluation.tables import unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,10 +40,12 @@ def moments_figure(
         >>> moments = {"b": ([3, 5], [[0.9], [0.4]])}
         >>> figure = moments_figure(moments, ["a", "b"], title="test", score_name="accuracy", percent=True)
     """
-    figure = make_figure((7.2, 3.8))
+    names, factor = [label(name) for name in domains[:-1]], unit(percent)
+    high = axes_height(names)
+    figure = make_figure((5.5 + key_inches(names, "")[0], high + 0.7))
     axes = figure.add_subplot()
-    factor = 100 if percent else 1
-    for domain, name in enumerate(domains[:-1]):
+    ends = []
+    for domain, (name, (colour, _)) in enumerate(zip(names, line_styles(len(names)), strict=True)):
         points = [
             (step, factor * scores[domain])
             for steps, rows in moments.values()
@@ -46,7 +53,9 @@ def moments_figure(
             if domain < len(scores)
         ]
         if points:
-            axes.plot(*zip(*points, strict=True), color=COLOURS[domain % len(COLOURS)], label=label(name))
+            axes.plot(*zip(*points, strict=True), color=colour, linewidth=line_width(len(names)))
+        x, y = points[-1] if points else (np.nan, np.nan)
+        ends.append(End(name, x, y, colour))
     for name, (steps, _) in moments.items():
         axes.axvline(steps[0], color="0.6", linewidth=0.8, linestyle=":")
         axes.annotate(
@@ -62,7 +71,6 @@ def moments_figure(
         )
     axes.set_xlabel("optimizer steps (dotted: an experience begins)")
     axes.set_ylabel(with_unit(score_name, percent))
-    if len(domains) <= 13:
-        figure.legend(loc="outside right upper", fontsize=8)  # beside the curves, which may be anywhere
+    add_key(axes, ends, None, high, len(names))
     title_above(figure, title)
     return figure

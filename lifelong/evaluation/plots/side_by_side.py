@@ -50,7 +50,7 @@ def results_figure(
         >>> [len(part.axes) for part in figure.subfigs]
         [2, 1]
     """
-    heat_map = HeatMap(matrix, half_widths, row_names, column_names, "", score_name, percent, joint, n_unseen)
+    heat_map = HeatMap(matrix, half_widths, row_names, column_names, "", score_name, percent, joint, n_unseen, averages)
     curves = Curves(matrix, half_widths, row_names, column_names, averages, "", score_name, percent, joint, n_unseen)
     widths, heights = zip(heat_map.size, curves.size, strict=True)
     figure = make_figure((sum(widths), max(heights) + 0.3))

@@ -10,6 +10,7 @@ from lifelong.evaluation.tables import shorten
 from lifelong.utilities.files import write_whole
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
 
 Colour: TypeAlias = str | tuple[float, float, float, float]
@@ -21,7 +22,7 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = "osD^vPX<>ph*"
 LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False, "borderaxespad": 0.2}
-TICK_INCHES = 0.24
+TICK_INCHES = 0.16
 """Room of a name."""
 INCH_PER_LETTER = 0.085
 """At the size of tick labels and titles, with a little air."""
@@ -83,5 +84,13 @@ def title_above(figure: FigureBase, title: str, inches: float | None = None) -> 
 
 
 def title_lines(title: str, inches: float) -> list[str]:
-    """Break a title into lines of a width."""
-    return textwrap.wrap(title.replace("$", r"\$"), max(int(inches / (1.15 * INCH_PER_LETTER)), 10))
+    """Break a title into lines of a width; those that it has stay apart."""
+    width = max(int(inches / (1.15 * INCH_PER_LETTER)), 10)
+    return [part for line in title.replace("$", r"\$").splitlines() for part in textwrap.wrap(line, width)]
+
+
+def integers_along(axes: Axes) -> None:
+    """Number the horizontal axis by whole numbers alone, a round distance apart."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from lifelong.evaluation.estimate import Array, Estimate
@@ -37,12 +37,26 @@ def averages_of(matrix: Array, half_widths: Array | None, joint: bool = False) -
     ]
 
 
-def heat_map(matrix: Array, *, joint: bool = False, widths: bool = True, percent: bool = True) -> Figure:
+def heat_map(
+    matrix: Array, *, joint: bool = False, widths: bool = True, percent: bool = True, averaged: bool = False
+) -> Figure:
     rows, columns = names_of(len(matrix)), names_of(matrix.shape[1])
     half_widths = matrix / 50 if widths else None
     return accuracy_matrix_figure(
-        matrix, half_widths, rows, columns, title=TITLE, score_name="accuracy", percent=percent, joint=joint
+        matrix,
+        half_widths,
+        rows,
+        columns,
+        title=TITLE,
+        score_name="accuracy",
+        percent=percent,
+        joint=joint,
+        averages=averages_of(matrix, half_widths, joint) if averaged else None,
     )
+
+
+def averaged_heat_map(matrix: Array, *, joint: bool = False) -> Figure:
+    return heat_map(matrix, joint=joint, averaged=True)
 
 
 def curves(matrix: Array, *, joint: bool = False, widths: bool = True) -> Figure:
@@ -81,6 +95,17 @@ def visible_texts(figure: Figure) -> list[Text]:
     others = [t for t in figure.findobj(Text) if id(t) not in ticks]
     drawn = others + [label for axes in figure.axes for label in tick_labels(axes)]
     return [t for t in drawn if isinstance(t, Text) and t.get_visible() and t.get_text().strip()]
+
+
+def boxes_of(figure: Figure) -> list[Bbox]:
+    """Where the visible texts are drawn, without the lines that lead to some."""
+    renderer = draw(figure).get_renderer()
+    return [Text.get_window_extent(text, renderer) for text in visible_texts(figure)]
+
+
+def ends_of(axes: Axes) -> list[Annotation]:
+    """The names at the ends of curves."""
+    return [text for text in axes.texts if isinstance(text, Annotation) and text.get_gid() == "end"]
 
 
 def overlapping(boxes: list[Bbox]) -> int:

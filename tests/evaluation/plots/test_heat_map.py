@@ -14,6 +14,7 @@ from lifelong.evaluation.plots import heat_map as module_heat_map
 from lifelong.evaluation.plots.style import label
 from tests.evaluation.plots.figures import (
     TITLE,
+    averages_of,
     cell_colours,
     draw,
     heat_map,
@@ -91,6 +92,36 @@ def test_large_heat_maps_leave_out_rows_that_are_not_whole() -> None:
     assert [tick.label1.get_text() for tick in axes.yaxis.get_major_ticks()] == [
         f"after {label(names_of(200)[i])}" for i in (49, 99, 149, 199)
     ]
+
+
+@pytest.mark.parametrize(("n_domains", "n_numbers"), [(1, 1), (5, 5), (16, 16), (50, 50), (130, 0)])
+def test_the_average_is_a_column_behind_a_gap(n_domains: int, n_numbers: int) -> None:
+    matrix = matrix_of(n_domains, n_domains)
+    figure, without = heat_map(matrix, averaged=True), heat_map(matrix)
+    axes = figure.axes[0]
+    cells, column = axes.images
+    left, right, bottom, top = column.get_extent()
+    assert cells.get_extent()[1] < left < right == axes.get_xlim()[1]
+    assert (bottom, top) == axes.get_ylim() == (n_domains - 0.5, -0.5)
+    assert axes.get_xticklabels()[-1].get_text() == "average"
+    assert left < axes.get_xticks()[-1] < right
+    numbers = [text for text in axes.texts if left < text.get_position()[0] < right]
+    assert len(numbers) == n_numbers
+    expected = [f"{100 * average.value:.1f}" for average in averages_of(matrix, None)]
+    bold = [text.get_text() for text in numbers if text.get_fontweight() == "bold"]
+    assert bold == (expected if n_numbers else [])
+    assert figure.get_figwidth() > without.get_figwidth()
+    assert len(without.axes[0].images) == 1
+
+
+def test_a_row_that_is_not_whole_has_no_average() -> None:
+    matrix = matrix_of(3, 3)
+    matrix[1, 0] = np.nan
+    axes = heat_map(matrix, averaged=True).axes[0]
+    colours = np.asarray(axes.images[1].get_array(), dtype=float)
+    assert (colours[1] == 1).all()
+    assert colours[[0, 2], 0, :3].min() < 0.9
+    assert "nan" not in {text.get_text() for text in axes.texts}
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -3.0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from matplotlib.figure import Figure
 
 from lifelong.evaluation.plots import accuracy_matrix_figure, forgetting_curves_figure, save_figure
 from lifelong.evaluation.plots import style as module_style
+from lifelong.evaluation.plots.style import title_lines
 from tests.evaluation.plots.figures import (
+    averaged_heat_map,
     averages_of,
+    boxes_of,
     curves,
-    draw,
     heat_map,
     matrix_of,
     overlapping,
@@ -23,7 +26,7 @@ from tests.evaluation.plots.figures import (
 )
 
 
-@pytest.mark.parametrize("make", [heat_map, curves])
+@pytest.mark.parametrize("make", [heat_map, averaged_heat_map, curves])
 @pytest.mark.parametrize(
     ("n_rows", "n_domains", "joint"),
     [
@@ -33,16 +36,19 @@ from tests.evaluation.plots.figures import (
         (4, 4, False),
         (10, 10, False),
         (16, 16, False),
+        (3, 7, False),
         (30, 30, False),
+        (50, 50, False),
+        (1, 50, True),
         (70, 130, False),
     ],
 )
-def test_no_text_overlaps_or_leaves_the_figure(make: object, n_rows: int, n_domains: int, joint: bool) -> None:
-    figure = (heat_map if make is heat_map else curves)(matrix_of(n_rows, n_domains), joint=joint)
-    canvas = draw(figure)
-    texts = visible_texts(figure)
-    assert len(texts) >= min(n_rows, 20) + 2  # beyond, not every cell has a name
-    boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
+def test_no_text_overlaps_or_leaves_the_figure(
+    make: Callable[..., Figure], n_rows: int, n_domains: int, joint: bool
+) -> None:
+    figure = make(matrix_of(n_rows, n_domains), joint=joint)
+    boxes = boxes_of(figure)
+    assert len(boxes) >= min(n_rows, 20) + 2  # beyond, not every cell has a name
     assert overlapping(boxes) == 0
     page = figure.bbox
     assert all(b.x0 > -1 and b.y0 > -1 and b.x1 < page.x1 + 1 and b.y1 < page.y1 + 1 for b in boxes)
@@ -52,8 +58,7 @@ def test_the_overlap_check_can_fail() -> None:
     figure = Figure()
     figure.text(0.5, 0.5, "Latin")
     figure.text(0.51, 0.5, "Greek")
-    canvas = draw(figure)
-    assert overlapping([text.get_window_extent(canvas.get_renderer()) for text in visible_texts(figure)]) == 1
+    assert overlapping(boxes_of(figure)) == 1
 
 
 @pytest.mark.parametrize("is_heat_map", [True, False])
@@ -65,11 +70,26 @@ def test_names_are_never_formulas_or_hidden(is_heat_map: bool) -> None:
     else:
         averages = averages_of(matrix, None)
         figure = forgetting_curves_figure(matrix, None, names, names, averages, **style, percent=False)
-    canvas = draw(figure)  # a formula that cannot be parsed would raise here
+    boxes = boxes_of(figure)  # a formula that cannot be parsed would raise here
     legend = figure.axes[0].get_legend()
     if legend is not None:
         assert [text.get_text().replace(r"\$", "$") for text in legend.get_texts()][1:] == names
-    assert overlapping([t.get_window_extent(canvas.get_renderer()) for t in visible_texts(figure)]) == 0
+    assert overlapping(boxes) == 0
+
+
+@pytest.mark.parametrize("n_domains", [5, 16, 50])
+def test_texts_can_be_read_at_the_width_of_a_page(n_domains: int) -> None:
+    # A page of 830 pixels: capitals of 5 pixels are the least that can be told apart.
+    for make in (averaged_heat_map, curves):
+        figure = make(matrix_of(n_domains, n_domains))
+        pixels_per_point = 830 / figure.get_figwidth() / 72
+        smallest = min(text.get_fontsize() for text in visible_texts(figure))
+        assert smallest * pixels_per_point * 0.73 > 4.2, (make, figure.get_size_inches())
+
+
+def test_lines_of_a_title_stay_apart() -> None:
+    assert title_lines("birds: ProtoNet, Replay\nGlyphs, 5-way", 8) == ["birds: ProtoNet, Replay", "Glyphs, 5-way"]
+    assert title_lines("birds: ProtoNet, Replay\nGlyphs", 1.8) == ["birds: ProtoNet,", "Replay", "Glyphs"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
