@@ -12,16 +12,22 @@ import textwrap
 from collections.abc import Sequence
 
 from lifelong.utilities.plugins import GROUPS
+from lifelong.utilities.versions import installed_version
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive} [-c CONFIG] ...
+usage: python -m lifelong [-h] [--version] COMMAND [-c CONFIG] [options]
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
+learn:
   fit                   learn a stream, experience by experience, and evaluate after each
   extend RUN            learn further experiences after those of a finished run (--data.sources+=…)
+
+evaluate:
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
+
+use what is learnt:
   predict               answer about photos or texts of your own (--query), or test tasks
   adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
   export RUN            write a model as ONNX or as a program of torch.export
@@ -29,7 +35,8 @@ Learners that keep learning from few examples, one domain after another, without
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
 
 options:
-  -h, --help            show this page; after a command, every option of it
+  -h, --help            show this page; after a command, its options
+  --version             print the version
   -c, --config CONFIG   after a command: a file of options, or the bare name of one in configs/; default without one
   --print_config        after a command: print every option with its value and do nothing
 
@@ -38,10 +45,13 @@ Classes are given by name (--model MAML), and their own help by python -m lifelo
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Print the page where it is asked for first of all, else run the command line."""
+    """Print the page or the version where it is asked for first of all, else run the command line."""
     given = list(sys.argv[1:] if args is None else args)
     if given[:1] in (["-h"], ["--help"]):
         print(page(), end="")
+        return
+    if given == ["--version"]:
+        print(f"lifelong {installed_version('lifelong')}")
         return
     importlib.import_module("lifelong.cli.main").main(given)
 
