@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lifelong.cli.adapt import Adapt, adapt
+from lifelong.cli.catalogue import print_list
 from lifelong.cli.drive import drive, drive_parser
 from lifelong.cli.export import Export, export
 from lifelong.cli.extend import find_run, parse_extension
@@ -87,6 +88,9 @@ def run(command: str, args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when a setting is wrong.
     """
+    if command == "list":
+        print_list(args)
+        return
     if _is_of_model(command, args):
         check_options(args)
         OF_MODELS[command][0](args)

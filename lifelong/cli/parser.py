@@ -38,6 +38,7 @@ COMMANDS = (
     "export",
     "serve",
     "drive",
+    "list",
 )
 NOT_KEPT = ("ckpt_path", "run", "trust")
 """Options of one command, which are no part of a run's config."""

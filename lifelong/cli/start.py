@@ -34,6 +34,9 @@ use what is learnt:
   serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
 
+look around:
+  list [KIND]           learners, networks, strategies, sources, configs, metrics: names, and what each is
+
 options:
   -h, --help            show this page; after a command, its options
   --version             print the version
@@ -45,7 +48,7 @@ Classes are given by name (--model MAML), and their own help by python -m lifelo
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Print the page or the version where it is asked for first of all, else run the command line."""
+    """Print the page, the version or a list where it is asked for first of all, else run the command line."""
     given = list(sys.argv[1:] if args is None else args)
     if given[:1] in (["-h"], ["--help"]):
         print(page(), end="")
@@ -53,7 +56,18 @@ def main(args: Sequence[str] | None = None) -> None:
     if given == ["--version"]:
         print(f"lifelong {installed_version('lifelong')}")
         return
+    if given[:1] == ["list"]:
+        _list(given[1:])
+        return
     importlib.import_module("lifelong.cli.main").main(given)
+
+
+def _list(args: Sequence[str]) -> None:
+    try:
+        importlib.import_module("lifelong.cli.catalogue").print_list(args)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def page() -> str:
