@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lifelong.evaluation.evaluator import Evaluator
     from lifelong.evaluation.results import Results
     from lifelong.learners.base import Learner
+    from lifelong.run.dry_run import dry_run
     from lifelong.run.fit import fit
     from lifelong.run.load import load
     from lifelong.run.model import Model
@@ -41,6 +42,7 @@ __all__ = [
     "Task",
     "TaskRunner",
     "__version__",
+    "dry_run",
     "fit",
     "load",
     "seed_everything",
@@ -60,6 +62,7 @@ PLACES = {
     "StreamModule": "lifelong.training.stream_module",
     "Task": "lifelong.data.episode",
     "TaskRunner": "lifelong.compute.runner",
+    "dry_run": "lifelong.run.dry_run",
     "fit": "lifelong.run.fit",
     "load": "lifelong.run.load",
     "seed_everything": "lightning",

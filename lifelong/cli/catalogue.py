@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from lifelong.cli.source_code import find_definition, first_line, module_tree, plain_line
+from lifelong.cli.source_code import exported, find_definition, first_line, module_tree, plain_line
 from lifelong.run.configs import find_config, shipped_configs
 
 SENTENCE_END = re.compile(r"(?<!et al)\.\s")
@@ -132,20 +132,6 @@ def _makes_streams(path: str) -> bool:
 def _networks() -> list[Named]:
     names = exported("lifelong.networks")
     return [Named(name, _says(f"lifelong.networks.{name}"), f"lifelong.networks.{name}") for name in names]
-
-
-def exported(module: str) -> list[str]:
-    """Return the names in a module's ``__all__``, without importing it.
-
-    Example:
-        >>> "MLP" in exported("lifelong.networks")
-        True
-    """
-    tree = module_tree(module)
-    for node in tree.body if tree else ():
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
-            return list(ast.literal_eval(node.value))
-    return []
 
 
 def _metrics() -> list[Named]:

@@ -81,6 +81,20 @@ def module_tree(module: str) -> ast.Module | None:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
+def exported(module: str) -> list[str]:
+    """Return the names in a module's ``__all__``, without importing it.
+
+    Example:
+        >>> "MLP" in exported("lifelong.networks")
+        True
+    """
+    tree = module_tree(module)
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            return list(ast.literal_eval(node.value))
+    return []
+
+
 def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> tuple[Definition, str] | None:
     if (module, name) in seen or (tree := module_tree(module)) is None:
         return None
