@@ -41,7 +41,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_it_tells_the_stream_and_the_sizes() -> None:
     forecast = lifelong.dry_run(
-        learner(), stream(evaluate_every=2), strategies=[Replay(budget=Budget(examples=20))], run="runs/a"
+        learner(), stream(evaluate_every=2), strategies=[Replay(budget=Budget(examples=90))], run="runs/a"
     )
     assert forecast.experiences == tuple(STYLES) == tuple(forecast.domains)
     assert (forecast.steps, forecast.units, forecast.eval_units) == (30, "4 tasks", (5, 5, 5))
@@ -50,7 +50,7 @@ def test_it_tells_the_stream_and_the_sizes() -> None:
     assert forecast.n_bytes["parameters"] == 4 * forecast.parameters
     assert 8 * forecast.parameters <= forecast.n_bytes["optimizer"] <= 8 * forecast.parameters + 100
     assert forecast.n_bytes["strategies after an experience"] > 0
-    assert forecast.budgets == {"Replay": "20 examples"}
+    assert forecast.budgets == {"Replay": "90 examples"}
     assert forecast.folder == "runs/a"
     assert forecast.device == "cpu" or torch.cuda.is_available()
 
