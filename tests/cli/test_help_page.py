@@ -40,7 +40,7 @@ def test_a_page_is_short_and_in_groups(command: str, capsys: pytest.CaptureFixtu
 
 def test_every_option_of_a_page_exists() -> None:
     known = {name.replace(".init_args", "") for name, _ in make_parser("fit").get_defaults().items()}
-    known |= {"model", "data", "model.network", "optimizer.lr", "strategies.NAME", "trainer.logger"}
+    known |= {"model", "data", "model.network", "optimizer", "optimizer.lr", "strategies.NAME", "trainer.logger"}
     for made in (EpisodicDataModule, ExampleDataModule):
         known |= {f"data.{name}" for name in arguments(f"datamodules.{made.__name__}")}
     names = [option.split()[0].removeprefix("--") for rows in GROUPS.values() for _, option, _ in rows]
