@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 from lifelong.cli.source_code import exported, find_definition, first_line, module_tree, plain_line
 from lifelong.run.configs import find_config, shipped_configs
@@ -29,15 +30,26 @@ class Named:
 
     Args:
         name: that is given there.
-        says: in one line, what it is.
         path: of the class, with dots; empty for what is none.
-        package: that brings it; empty for our own.
+        entry: by which a package announces it; None for what is none.
+        text: in one line, what it is, where its docstring does not say that.
     """
 
     name: str
-    says: str
     path: str = ""
-    package: str = ""
+    entry: importlib.metadata.EntryPoint | None = None
+    text: str = ""
+
+    @property
+    def package(self) -> str:
+        """Return the package that brings it; empty for our own."""
+        dist = None if self.entry is None else self.entry.dist
+        return "" if dist is None or dist.name == "lifelong" else dist.name
+
+    @cached_property
+    def says(self) -> str:
+        """Return in one line what it is; read when it is asked for, as names are asked for more often."""
+        return self.text or _says(self.path)
 
 
 def listed(kind: str) -> list[Named]:
@@ -71,7 +83,7 @@ def print_list(args: Sequence[str]) -> None:
     """
     if {"-h", "--help"} & set(args) or not args:
         print("usage: python -m lifelong list KIND\n")
-        _print([Named(kind, says) for kind, (says, _) in KINDS.items()])
+        _print([Named(kind, text=says) for kind, (says, _) in KINDS.items()])
         return
     if len(args) > 1:
         raise ValueError(f"list takes one kind, and {len(args)} are given ({' '.join(args)}): give one after the other")
@@ -95,15 +107,7 @@ def plug_ins(group: str) -> list[Named]:
         group: of entry points.
     """
     entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=group)}
-    return [
-        Named(name, _says(path := entry.value.replace(":", ".")), path, _foreign(entry))
-        for name, entry in entries.items()
-    ]
-
-
-def _foreign(entry: importlib.metadata.EntryPoint) -> str:
-    package = "" if entry.dist is None else entry.dist.name
-    return "" if package == "lifelong" else package
+    return [Named(name, entry.value.replace(":", "."), entry) for name, entry in entries.items()]
 
 
 def _says(path: str) -> str:
@@ -131,7 +135,7 @@ def _makes_streams(path: str) -> bool:
 
 def _networks() -> list[Named]:
     names = exported("lifelong.networks")
-    return [Named(name, _says(f"lifelong.networks.{name}"), f"lifelong.networks.{name}") for name in names]
+    return [Named(name, f"lifelong.networks.{name}") for name in names]
 
 
 def _metrics() -> list[Named]:
@@ -140,12 +144,12 @@ def _metrics() -> list[Named]:
     functions = [node for node in (tree.body if tree else ()) if isinstance(node, ast.FunctionDef)]
     of_scores = [f for f in functions if f.returns is not None and ast.unparse(f.returns) == "Estimate | None"]
     callbacks = [f"lifelong.evaluation.{name}" for name in exported("lifelong.evaluation")]
-    asked = [Named(path, f"{_says(path)} (asked for by --trainer.callbacks)", path) for path in callbacks]
-    return [*(Named(function.name, first_line(function)) for function in of_scores), *asked]
+    asked = [Named(path, path, text=f"{_says(path)} (asked for by --trainer.callbacks)") for path in callbacks]
+    return [*(Named(function.name, text=first_line(function)) for function in of_scores), *asked]
 
 
 def _configs() -> list[Named]:
-    return [Named(name, _comment(find_config(name).read_text(encoding="utf-8"))) for name in shipped_configs()]
+    return [Named(name, text=_comment(find_config(name).read_text(encoding="utf-8"))) for name in shipped_configs()]
 
 
 def _comment(text: str) -> str:

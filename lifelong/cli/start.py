@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -49,6 +51,9 @@ Classes are given by name (--model MAML), and their own help by python -m lifelo
 
 def main(args: Sequence[str] | None = None) -> None:
     """Print the page, the version or a list where it is asked for first of all, else run the command line."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks how a line may go on
+        importlib.import_module("lifelong.cli.completion").complete(commands())
+        return
     given = list(sys.argv[1:] if args is None else args)
     if given[:1] in (["-h"], ["--help"]):
         print(page(), end="")
@@ -68,6 +73,16 @@ def _list(args: Sequence[str]) -> None:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def commands() -> list[str]:
+    """Return the commands, which are those of the page.
+
+    Example:
+        >>> commands()[0]
+        'fit'
+    """
+    return re.findall(r"^  ([a-z]+)\b", PAGE, re.MULTILINE)
 
 
 def page() -> str:
