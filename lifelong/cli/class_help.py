@@ -121,7 +121,7 @@ def _imported(path: str, option: str) -> Any:
 def _argument_rows(made: Any, option: str, texts: dict[str, str]) -> list[Row]:
     """A row for each argument: its type, what it does, and its default."""
     try:
-        kinds = typing.get_type_hints(made.__init__ if isinstance(made, type) else made)
+        kinds = typing.get_type_hints(made.__init__ if isinstance(made, type) else made)  # type: ignore[misc]
     except Exception:  # names that exist for a type checker alone
         kinds = {}
     rows = []

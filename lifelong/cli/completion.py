@@ -97,7 +97,8 @@ def _options(command: str, words: Sequence[str]) -> dict[str, Iterable[str] | No
     if command not in CONFIGURED or "--query" in words:
         made = "Asked" if command == "predict" else command.capitalize()
         names = [name for name in arguments(f"lifelong.cli.{command}.{made}") if name != "run"]
-        return {"--help": None} | {f"--{name}": None for name in names}
+        own: dict[str, Iterable[str] | None] = dict.fromkeys(["--help", *(f"--{name}" for name in names)])
+        return own
     options: dict[str, Iterable[str] | None] = dict.fromkeys(SWITCHES)
     options |= {"--config": shipped_configs()}
     for rows in GROUPS.values():

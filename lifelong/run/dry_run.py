@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -234,7 +234,7 @@ def _rows(data: StreamDataModule, n: int, trainer: Mapping[str, Any]) -> Iterato
         yield here if is_whole else [domain for domain in here if number <= domain < number + 2]
 
 
-def _budgets(strategies: Sequence[Strategy]) -> dict[str, str]:
+def _budgets(strategies: Iterable[Strategy]) -> dict[str, str]:
     """What each strategy that has a budget may keep."""
     budgets = {type(s).__name__: vars(b) for s in strategies if hasattr(b := getattr(s, "budget", None), "__dict__")}
     return {
