@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lifelong.evaluation.results import Results
     from lifelong.learners.base import Learner
     from lifelong.run.compare import compare
+    from lifelong.run.dry_run import dry_run
     from lifelong.run.fit import fit
     from lifelong.run.load import load
     from lifelong.run.model import Model
@@ -45,6 +46,7 @@ __all__ = [
     "TaskRunner",
     "__version__",
     "compare",
+    "dry_run",
     "fit",
     "load",
     "seed_everything",
@@ -66,6 +68,7 @@ PLACES = {
     "Task": "lifelong.data.episode",
     "TaskRunner": "lifelong.compute.runner",
     "compare": "lifelong.run.compare",
+    "dry_run": "lifelong.run.dry_run",
     "fit": "lifelong.run.fit",
     "load": "lifelong.run.load",
     "seed_everything": "lightning",

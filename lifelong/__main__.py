@@ -1,4 +1,5 @@
 """``python -m lifelong``."""
+# PYTHON_ARGCOMPLETE_OK: the shell may ask it how a line goes on
 
 from lifelong.cli.start import main
 

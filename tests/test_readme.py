@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lifelong.cli.class_help import asked_class, class_page
 from lifelong.cli.main import OF_MODELS
 from lifelong.cli.parser import option_value, parse
 from lifelong.cli.predict import is_asked, parse_questions
@@ -115,6 +116,9 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
     write_examples(monkeypatch)
     plugins.load()
     command, *options = shlex.split(line)
+    if asked := asked_class(options):
+        assert class_page(*asked)
+        return
     if "--help" in options:
         return
     if command == "predict" and is_asked(options):

@@ -16,13 +16,15 @@ from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lifelong.cli.adapt import Adapt, adapt
+from lifelong.cli.catalogue import print_list
+from lifelong.cli.class_help import ALL, HELP, asked_class, class_page
 from lifelong.cli.compare import compare
 from lifelong.cli.compare import make_parser as make_compare_parser
 from lifelong.cli.drive import drive, drive_parser
 from lifelong.cli.export import Export, export
 from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.loaded import make_run_parser
-from lifelong.cli.nearest import unknown_class, unknown_option
+from lifelong.cli.nearest import nearest_name, unknown_class, unknown_option
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.predict import is_asked, predict
 from lifelong.cli.predict import make_parser as make_answer_parser
@@ -30,6 +32,7 @@ from lifelong.cli.report import Report, report
 from lifelong.cli.serve import Serve, serve
 from lifelong.cli.wrong_value import wrong_value
 from lifelong.run.configs import find_config
+from lifelong.run.dry_run import dry_run
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
 from lifelong.run.folder import find_last
@@ -61,8 +64,10 @@ def main(args: Sequence[str] | None = None) -> None:
     command, *rest = list(sys.argv[1:] if args is None else args) or [""]
     try:
         if command not in COMMANDS:
+            near = nearest_name(command, COMMANDS)
+            question = f"did you mean {near[0]}? There are" if near else "give one of"
             raise ValueError(
-                f"there is no command {command or '(none was given)'}: give one of {', '.join(COMMANDS)}; "
+                f"there is no command {command or '(none was given)'}: {question} {', '.join(COMMANDS)}; "
                 "python -m lifelong --help says what each does"
             )
         run(command, rest)
@@ -92,11 +97,19 @@ def run(command: str, args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when a setting is wrong.
     """
+    if command == "list":
+        print_list(args)
+        return
     if _is_of_model(command, args):
         check_options(args)
         OF_MODELS[command][0](args)
         return
+    if asked := asked_class(args):
+        print(class_page(*asked, whole=bool({*ALL} & {*args})), end="")
+        return
     plugins.load()
+    if command == "extend" and {*HELP, *ALL} & {*args}:
+        parse(command, args if args[0].startswith("-") else args[1:])
     checkpoint = None if command == "extend" else _checkpoint(args)
     saved = find_run(args) / "config.yaml" if command == "extend" else _saved_config(checkpoint, args)
     with _limits(args, saved), in_one_sentence():
@@ -108,6 +121,9 @@ def run(command: str, args: Sequence[str]) -> None:
         L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
         made = parsed.parser.instantiate(parsed.config).as_dict()
     made.pop("trust")
+    if made.pop("dry_run"):
+        _tell(command, made, checkpoint)
+        return
     settings: dict[str, Any] = {
         "config": parsed.kept_config(),
         "run": made.pop("run"),
@@ -123,6 +139,19 @@ def run(command: str, args: Sequence[str]) -> None:
     data.reseed(seed)
     module = StreamModule(learner, made.pop("strategies"), **made)
     evaluate(command, module, data, **settings)
+
+
+def _tell(command: str, made: dict[str, Any], checkpoint: str | None) -> None:
+    """Print what a run would be."""
+    if command != "fit" or checkpoint is not None:
+        what = f"{command} does" if command != "fit" else "a run that goes on from a checkpoint has"
+        raise ValueError(
+            f"--dry_run tells what a run of fit would be from its start, and {what} something else: leave it out"
+        )
+    for name in ("ckpt_path", "checkpoint"):
+        made.pop(name)
+    trainer = made.pop("trainer")
+    print(dry_run(made.pop("model"), made.pop("data"), **made, **trainer))
 
 
 def _is_of_model(command: str, args: Sequence[str]) -> bool:
@@ -173,14 +202,14 @@ def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()
 
     Example:
         >>> option_sentence("Unrecognized arguments: --xyzzy")
-        'there is no option --xyzzy; python -m lifelong fit --help lists every option'
+        'there is no option --xyzzy; python -m lifelong fit --help.all lists every option'
     """
     has_own = _is_of_model(command, args)
     options = (OF_MODELS[command][1]() if has_own else make_parser("fit")).get_defaults().keys()
-    listing = f"python -m lifelong {command if has_own else 'fit'} --help lists every option"
+    listing = f"python -m lifelong {f'{command} --help' if has_own else 'fit --help.all'} lists every option"
     answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
     if answer is not None:
-        return f"{answer} {listing}"
+        return answer if "python -m lifelong" in answer else f"{answer} {listing}"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(LISTING)]
     return f"{' '.join(kept)}; {listing}"

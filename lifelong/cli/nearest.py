@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import re
 from collections.abc import Iterable
 
+from lifelong.cli.classes import known_classes
+
 UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE)
+KEY = re.compile(r'Parser key "([\w.]+)":')
 UNKNOWN_CLASS = re.compile(
     r"""Parser key "([\w.]+)":[^"]*"""
     r"""(?:Expected a dot import path string: |module '([\w.]+)' has no attribute ')([\w.]+)"""
 )
-GROUPS = {"model": "learners", "strategies": "strategies", "data": "datamodules", "sources": "datamodules"}
-"""Where the classes of an option are announced, by the last part of its name."""
 
 
 def unknown_option(message: str, options: Iterable[str]) -> str | None:
@@ -46,24 +46,34 @@ def unknown_class(message: str) -> str | None:
         message: of the parser.
 
     Example:
-        >>> unknown_class('Parser key "strategies": Expected a dot import path string: Repaly')
-        'there is no class Repaly for strategies: did you mean Replay?'
+        >>> unknown_class('Parser key "strategies": Expected a dot import path string: Repaly').partition("?")[0]
+        'there is no class Repaly for strategies: did you mean Replay'
     """
     if (match := UNKNOWN_CLASS.search(message)) is None:
         return None
     option, module, name = match.groups()
-    last = option.rpartition(".")[2]
-    announced = importlib.metadata.entry_points(group=f"lifelong.{GROUPS.get(last, '')}")
-    known = _networks() if last == "network" else [entry.name for entry in announced]
-    nearest = difflib.get_close_matches(name.rpartition(".")[2], known, 1)
+    inner = KEY.findall(message)[-1]
+    nearest = nearest_name(name.rpartition(".")[2], known_classes(inner))
     path = f"{module}.{name}" if module else name
-    return f"there is no class {path} for {option}{_question(nearest)}"
+    option = ".".join(dict.fromkeys(KEY.findall(message)))
+    return (
+        f"there is no class {path} for {option}{_question(nearest)} python -m lifelong fit --{option}.help lists them"
+    )
 
 
-def _networks() -> list[str]:
-    from lifelong.networks import __all__ as names  # imports torch, which takes seconds
+def nearest_name(name: str, known: Iterable[str]) -> list[str]:
+    """Return the name that is most like another, whatever its capitals; nothing where none is like it.
 
-    return names
+    Args:
+        name: that there is not.
+        known: those that there are.
+
+    Example:
+        >>> nearest_name("protonet", ["ProtoNet", "MAML"]), nearest_name("xyzzy", ["MAML"])
+        (['ProtoNet'], [])
+    """
+    names = {known_name.lower(): known_name for known_name in known}
+    return [names[near] for near in difflib.get_close_matches(name.lower(), names, 1)]
 
 
 def _question(nearest: list[str]) -> str:

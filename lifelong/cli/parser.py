@@ -13,6 +13,9 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from lifelong.cli.class_help import ALL, HELP
+from lifelong.cli.help_page import help_page
+from lifelong.cli.lone import with_lists, with_lists_inside
 from lifelong.cli.nulls import with_nulls
 from lifelong.cli.swaps import without_replaced
 from lifelong.compute.runner import TaskRunner
@@ -28,8 +31,21 @@ from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 from lifelong.utilities.plain_yaml import check_aliases, read_yaml
 
-COMMANDS = ("fit", "extend", "validate", "test", "predict", "adapt", "export", "serve", "drive", "report", "compare")
-NOT_KEPT = ("ckpt_path", "run", "trust")
+COMMANDS = (
+    "fit",
+    "extend",
+    "validate",
+    "test",
+    "predict",
+    "adapt",
+    "export",
+    "serve",
+    "drive",
+    "report",
+    "compare",
+    "list",
+)
+NOT_KEPT = ("ckpt_path", "run", "trust", "dry_run")
 """Options of one command, which are no part of a run's config."""
 
 
@@ -72,6 +88,7 @@ def make_parser(command: str) -> ArgumentParser:
     parser.add_class_arguments(RunOptions, "run")
     parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint; last is the newest run's")
     parser.add_argument("--trust", action="store_true", help="import every class that a checkpoint's config names")
+    parser.add_argument("--dry_run", action="store_true", help="fit alone: tell what would run, and for how long")
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True)
     parser.set_defaults({f"trainer.{name}": value for name, value in DEFAULTS.items()})
     parser.set_defaults({"trainer.logger": {"class_path": "lifelong.run.loggers.WandB"}, "trainer.callbacks": []})
@@ -95,13 +112,16 @@ def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parse
     """
     parser = make_parser(command)
     files, options = split_configs(with_own_networks(args))
+    options = with_lists(options)
     check_options(options)
-    if not files:
-        files = [str(saved or find_config("default"))]
+    files = files or [str(saved or "default")]
     configs = [read_config(file) for file in files]
     check_values(options)
-    prints = "--print_config" in options
-    options = [option for option in options if option != "--print_config"]
+    if {*ALL} & {*options}:
+        parser.print_help()
+        raise SystemExit(0)
+    prints, helps = "--print_config" in options, bool({*HELP} & {*options})
+    options = [option for option in options if option not in ("--print_config", *HELP)]
     configs, options = with_nulls(configs, options)
     config = _parse(parser, configs, options)
     pruned = without_replaced(configs, config, options)
@@ -112,6 +132,9 @@ def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parse
     parsed = Parsed(parser, config)
     if prints:
         print(yaml.safe_dump(parsed.kept_config(), sort_keys=False), end="")
+        raise SystemExit(0)
+    if helps:
+        print(help_page(command, parsed.kept_config(), f"{', '.join(files)} and of this command line"), end="")
         raise SystemExit(0)
     return parsed
 
@@ -150,7 +173,7 @@ def read_config(file: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ValueError(f"the config {path} has no options: it must be a mapping such as 'model: ProtoNet'")
     check_config(content, str(path))
-    return _with_own_networks_inside(content)
+    return with_lists_inside(_with_own_networks_inside(content))
 
 
 def check_values(options: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -14,16 +16,22 @@ from collections.abc import Sequence
 from lifelong.cli.light import LIGHT
 from lifelong.cli.light import run as run_light
 from lifelong.utilities.plugins import GROUPS
+from lifelong.utilities.versions import installed_version
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive,report,compare} [options]
+usage: python -m lifelong [-h] [--version] COMMAND [-c CONFIG] [options]
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
+learn:
   fit                   learn a stream, experience by experience, and evaluate after each
   extend RUN            learn further experiences after those of a finished run (--data.sources+=…)
+
+evaluate:
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
+
+use what is learnt:
   predict               answer about photos or texts of your own (--query), or test tasks
   adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
   export RUN            write a model as ONNX or as a program of torch.export
@@ -32,8 +40,12 @@ Learners that keep learning from few examples, one domain after another, without
   report RUN            write report.html, a page that a person can show, from the results of a run
   compare RUN RUN …     put runs beside each other: one table, with intervals and paired differences
 
+look around:
+  list [KIND]           learners, networks, strategies, sources, configs, metrics: names, and what each is
+
 options:
-  -h, --help            show this page; after a command, every option of it
+  -h, --help            show this page; after a command, its options
+  --version             print the version
   -c, --config CONFIG   after a command: a file of options, or the bare name of one in configs/; default without one
   --print_config        after a command: print every option with its value and do nothing
 
@@ -42,15 +54,42 @@ Classes are given by name (--model MAML), and their own help by python -m lifelo
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Print the page where it is asked for first of all, else run the command line."""
+    """Print the page, the version or a list where it is asked for first of all, else run the command line."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks how a line may go on
+        importlib.import_module("lifelong.cli.completion").complete(commands())
+        return
     given = list(sys.argv[1:] if args is None else args)
     if given[:1] in (["-h"], ["--help"]):
         print(page(), end="")
+        return
+    if given == ["--version"]:
+        print(f"lifelong {installed_version('lifelong')}")
+        return
+    if given[:1] == ["list"]:
+        _list(given[1:])
         return
     if given and given[0] in LIGHT:
         run_light(given[0], given[1:])
         return
     importlib.import_module("lifelong.cli.main").main(given)
+
+
+def _list(args: Sequence[str]) -> None:
+    try:
+        importlib.import_module("lifelong.cli.catalogue").print_list(args)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def commands() -> list[str]:
+    """Return the commands, which are those of the page.
+
+    Example:
+        >>> commands()[0]
+        'fit'
+    """
+    return re.findall(r"^  ([a-z]+)\b", PAGE, re.MULTILINE)
 
 
 def page() -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import re
 
-KEY = re.compile(r'Parser key "([\w.]+)":')
+from lifelong.cli.nearest import KEY, nearest_name
+
 CLASS = re.compile(r"(?:given class_path|class_path=)\s*'([\w.]+)'")
 EXPECTED = re.compile(r"Expected an? (<class '[\w.]+'>|typing\.Literal\[.*?\]|tuple with \d+ elements)")
 OTHER_CLASS = re.compile(
@@ -91,9 +91,14 @@ def _class_name(message: str) -> str:
 
 
 def _unknown(option: str, name: str, classes: list[str]) -> str:
-    near = difflib.get_close_matches(name, _arguments(classes[-1]) if classes else [], 1)
-    question = f": did you mean --{option}.{near[0]}?" if near else ";"
-    return f"there is no option --{option}.{name}{question}"
+    owner = classes[-1].rpartition(".")[2] if classes else ""
+    known = _arguments(classes[-1]) if classes else []
+    if near := nearest_name(name, known):
+        answer = f"did you mean --{option}.{near[0]}?"
+    else:
+        answer = f"{owner} takes {', '.join(known) or 'no options'};" if owner else ""
+    listing = f" python -m lifelong fit --{option}.help {owner} says what each of its options does" if owner else ""
+    return f"there is no option --{option}.{name}{f': {answer}' if answer else ';'}{listing}"
 
 
 def _arguments(path: str) -> list[str]:

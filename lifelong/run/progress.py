@@ -1,60 +1,126 @@
-"""The progress bar of a stream: which experience, what is left of it, loss and score."""
+"""The progress bar of a stream: which experience, how long the whole stream still takes, loss and score."""
 
 from __future__ import annotations
 
+import logging
+import shutil
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lifelong.data.stream_datamodule import stream_data
+from lifelong.evaluation.tables import shorten
+from lifelong.run.time_left import TimeLeft, shown_left
 from lifelong.utilities.recorded import Recorded
+
+LOGGERS = ("", "lightning", "lightning.pytorch", "lightning.fabric", "lifelong")
+"""Loggers that may tell something while a bar is on the screen."""
+ROOM = 44
+"""Columns for what stands beside a name in a bar: percentage, a short bar, counts, loss and score."""
+LEAST = 6
+"""Letters that a name keeps, however narrow the terminal is."""
 
 
 class StreamProgress(Recorded, TQDMProgressBar):
-    """Show Lightning's bar with the experience's name and number; silent where nobody watches a terminal."""
+    """Show Lightning's bar with experience, time left and score on one line; silent where nobody watches it."""
+
+    BAR_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=5 if sys.stderr.isatty() or "ipykernel" in sys.modules else 0)
+        super().__init__(refresh_rate=5 if is_watched() else 0)
+        self._left: TimeLeft | None = None
+        self._shown = ""
+        self._since, self._of_untrained = 0.0, 0.0
 
     @property
     def sanity_check_description(self) -> str:
         """Name the evaluation before the first step, which is that of the untrained learner."""
-        return "Before learning"
+        return "before learning"
 
     @property
     def validation_description(self) -> str:
         """Name the evaluation after an experience."""
-        return "Evaluating"
+        return "evaluating"
+
+    def on_sanity_check_start(self, *args: Any) -> None:
+        """Time the evaluation of the untrained learner, by which those that follow are estimated."""
+        super().on_sanity_check_start(*args)
+        self._since = time.monotonic()
+
+    def on_sanity_check_end(self, *args: Any) -> None:
+        """Note what it took."""
+        super().on_sanity_check_end(*args)
+        self._of_untrained = time.monotonic() - self._since
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Name the experience."""
         super().on_train_epoch_start(trainer)
-        experiences = stream_data(trainer).stream.experiences
-        number = trainer.current_epoch
-        self.train_progress_bar.set_description(
-            f"Experience {number + 1}/{len(experiences)} {experiences[number].name}"
-        )
+        if self._left is None:
+            n, steps = stream_data(trainer).n_experiences_due, int(trainer.num_training_batches)
+            self._left = TimeLeft(n, steps, between=self._of_untrained)
+        self._left.begin(trainer.current_epoch)
+        self._describe(trainer)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Tell the time left now and then."""
+        assert self._left is not None, "an experience began before"
+        seconds = self._left.step(batch_idx + 1)
+        if self._should_update(batch_idx + 1, self.train_progress_bar.total):
+            self._shown = shown_left(seconds)
+            self._describe(trainer)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
         """Name the domain that is evaluated."""
         super().on_validation_batch_start(trainer, *args, **kwargs)
         description = self.sanity_check_description if trainer.sanity_checking else self.validation_description
-        self.val_progress_bar.set_description(f"{description}: {self._domain(trainer, *args, **kwargs)}")
+        self.val_progress_bar.set_description(f"{description} {self._domain(trainer, *args, **kwargs)}")
 
     def on_test_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
         """Name the domain that is tested."""
         super().on_test_batch_start(trainer, *args, **kwargs)
-        self.test_progress_bar.set_description(f"Testing: {self._domain(trainer, *args, **kwargs)}")
+        self.test_progress_bar.set_description(f"testing {self._domain(trainer, *args, **kwargs)}")
+
+    def _describe(self, trainer: L.Trainer) -> None:
+        experiences = stream_data(trainer).stream.experiences
+        number = trainer.current_epoch
+        head = f"stream {number + 1}/{len(experiences)}{self._shown}"
+        name = shorten(experiences[number].name, max(columns() - ROOM - len(head), LEAST))
+        self.train_progress_bar.set_description(f"{head}, {name}", refresh=False)
 
     @staticmethod
     def _domain(trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> str:
         data = stream_data(trainer)
-        name, due = data.stream.domains[dataloader_idx], data.domains_due
-        return f"{name} ({due.index(dataloader_idx) + 1}/{len(due)})" if dataloader_idx in due else name
+        name, due = shorten(data.stream.domains[dataloader_idx], max(columns() - ROOM, LEAST)), data.domains_due
+        return f"{due.index(dataloader_idx) + 1}/{len(due)}, {name}" if dataloader_idx in due else name
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Return loss and score without the logger's version number."""
+        """Return loss and score: what strategies log as well has no room on the line, and is in ``metrics.csv``."""
         values = super().get_metrics(trainer, pl_module)
-        return {name.removeprefix("train/"): v for name, v in values.items() if name.startswith("train/")}
+        return {name: values[f"train/{name}"] for name in ("loss", "score") if f"train/{name}" in values}
+
+
+def is_watched() -> bool:
+    """Tell whether somebody sees a bar: in a terminal, to which Lightning's bar goes by stdout, or in a notebook."""
+    return "ipykernel" in sys.modules or (sys.stdout is not None and sys.stdout.isatty())
+
+
+def columns() -> int:
+    """Return the columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+@contextmanager
+def told_above_the_bar() -> Iterator[None]:
+    """Let what loggers tell while the block runs stand above a bar, and not in the middle of its line."""
+    if not is_watched():
+        yield
+        return
+    with logging_redirect_tqdm([logger for name in LOGGERS if (logger := logging.getLogger(name)).handlers]):
+        yield

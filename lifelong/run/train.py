@@ -24,6 +24,7 @@ from lifelong.run.loggers import WandB, placed
 from lifelong.run.metrics_csv import MetricsCSV
 from lifelong.run.mirror import CopyCheckpoints, local_checkpoint
 from lifelong.run.options import RunOptions
+from lifelong.run.progress import told_above_the_bar
 from lifelong.run.sentences import in_one_sentence
 from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.run.trainer_values import check_trainer_values
@@ -135,7 +136,7 @@ def _fit(
         configuration.write(folder)
     for logger in made.loggers:
         logger.log_hyperparams(configuration.content)
-    with with_others(), in_one_sentence():
+    with with_others(), in_one_sentence(), told_above_the_bar():
         made.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
     if not evaluator.rows:
         raise ValueError(

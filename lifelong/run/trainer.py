@@ -87,6 +87,7 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     given = settings.get("callbacks") or []
     users = list(given) if isinstance(given, (list, tuple)) else [given]
     shows_progress = settings.get("enable_progress_bar") is not False
+    # The bar comes first, so that it has left the screen when others print.
     bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in users) else []
     plugins = settings.get("plugins") or []
     plugins = list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
@@ -98,7 +99,7 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     if any(isinstance(callback, Checkpoint) for callback in users):
         settings["enable_checkpointing"] = True
     with in_one_sentence("the Trainer cannot be made: "):
-        trainer = L.Trainer(**(settings | {"callbacks": [*callbacks, *bar, *users], "plugins": plugins}))
+        trainer = L.Trainer(**(settings | {"callbacks": [*bar, *callbacks, *users], "plugins": plugins}))
     check_processes(trainer)
     return trainer
 

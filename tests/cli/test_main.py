@@ -81,6 +81,17 @@ def test_fit_writes_everything_and_the_others_read_it(capsys: pytest.CaptureFixt
     assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 3 * 5 * 9
 
 
+def test_a_dry_run_tells_what_would_run(capsys: pytest.CaptureFixture[str]) -> None:
+    run_here("fit", *TINY, "--run.name=r", "--strategies=Replay", "--dry_run")
+    printed = capsys.readouterr().out
+    assert "3 experiences of 6 steps, each of 4 tasks" in printed
+    assert "strategies  Replay" in printed
+    assert "estimated time: 0:0" in printed
+    assert not Path("runs").exists()
+    code, message = error_of(capsys, "test", *TINY, "--dry_run")
+    assert (code, "--dry_run tells what a run of fit would be" in message) == (1, True)
+
+
 def test_maml_fits_validates_tests_and_predicts_by_default() -> None:
     maml = ["--model=MAML", "--model.n_inner_steps=2", *TINY_MODEL[1:4], "--model.network.n_outputs=3"]
     run_here("fit", *maml, *TINY_DATA, "--trainer.logger=false", "--run.name=m", "--strategies=[EWC]")

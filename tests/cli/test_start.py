@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+import lifelong
 from lifelong.cli import main as command_line
 from lifelong.cli import start
+from lifelong.cli.parser import COMMANDS
 
 
 @pytest.mark.slow
@@ -22,7 +24,12 @@ def test_the_first_page_imports_neither_torch_nor_lightning() -> None:
     assert done.stdout.endswith("set()\n")
 
 
-@pytest.mark.parametrize("name", ["fit", "validate", "test", "predict"])
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    start.main(["--version"])
+    assert capsys.readouterr().out == f"lifelong {lifelong.__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_first_page_names_every_command(name: str) -> None:
     assert f"\n  {name} " in start.page()
 

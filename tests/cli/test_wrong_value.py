@@ -10,6 +10,8 @@ from lifelong.cli.parser import parse
 from lifelong.cli.wrong_value import wrong_value
 from tests.command_line import TINY
 
+OF_PROTONET = " python -m lifelong fit --model.help ProtoNet says what each of its options does"
+
 
 @pytest.mark.parametrize(
     ("option", "sentence"),
@@ -21,8 +23,14 @@ from tests.command_line import TINY
         ("data.split=[0.25]", "--data.split is [0.25]: it must be a list of 2;"),
         ("optimizer.lr=nan", "--optimizer.lr is nan: it must be a number;"),
         ("model.network.hidden=abc", "--model.network.hidden is abc: it must be a list such as [a, b];"),
-        ("model.tempeature=1", "there is no option --model.tempeature: did you mean --model.temperature?"),
-        ("model.xyzzy=1", "there is no option --model.xyzzy;"),
+        (
+            "model.tempeature=1",
+            "there is no option --model.tempeature: did you mean --model.temperature?" + OF_PROTONET,
+        ),
+        (
+            "model.xyzzy=1",
+            "there is no option --model.xyzzy: ProtoNet takes network, distance, temperature;" + OF_PROTONET,
+        ),
         ("model=torch.nn.Linear", "--model is torch.nn.Linear, which is no Learner;"),
         ("optimizer=torch.nn.Linear", "--optimizer is torch.nn.Linear, which is no Optimizer;"),
         ("model=nothing.Here", "there is no class nothing.Here for model: no module of the name nothing is installed;"),

@@ -1,0 +1,284 @@
+"""``lifelong.dry_run``: what ``fit`` would do, and for how long; nothing is trained or written."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.stream_datamodule import StreamDataModule
+from lifelong.learners.base import Learner
+from lifelong.run.folder import choose_folder
+from lifelong.run.forecast import Costs, Forecast
+from lifelong.run.launch import find_launch
+from lifelong.run.mirror import is_remote
+from lifelong.run.options import RunOptions, check_seed, run_options
+from lifelong.run.sentences import in_one_sentence
+from lifelong.run.trainer import check_trainer_arguments, make_trainer
+from lifelong.run.trainer_values import check_trainer_values
+from lifelong.strategy import Strategy
+from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
+from lifelong.training.stream_module import StreamModule
+
+WARM_UP, MEASURED = 2, 6
+"""Steps of an experience that are taken first, and those that are measured."""
+EXPERIENCES = 2
+"""Steps are measured in the first two: in the second strategies have something to rehearse or to protect."""
+KEPT = (
+    "accelerator", "precision", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches",
+    "deterministic", "benchmark", "detect_anomaly",
+)  # fmt: skip
+"""Arguments of the Trainer on which the time of a step depends."""
+
+
+def dry_run(
+    learner: Learner,
+    data: StreamDataModule,
+    *,
+    strategies: Sequence[Strategy] = (),
+    optimizer: OptimizerCallable = torch.optim.Adam,
+    lr_scheduler: LRSchedulerCallable | None = None,
+    reset_optimizer: bool = False,
+    runner: TaskRunner | None = None,
+    run: RunOptions | str | Path | None = None,
+    seed: int | None = None,
+    **trainer: Any,
+) -> Forecast:
+    """Tell what ``fit`` would do with the same arguments, and about how long, without training or writing anything.
+
+    A few steps of copies of learner and strategies are measured, in the first two experiences, and one batch of
+    evaluation; the objects that are given stay as they are. Sources may fill their cache when they are loaded.
+
+    Args:
+        learner: what would be trained.
+        data: the stream.
+        strategies: plug-ins against forgetting.
+        optimizer: makes the outer optimizer.
+        lr_scheduler: makes its learning-rate schedule.
+        reset_optimizer: forget the optimizer's state at the start of each experience.
+        runner: how the tasks of a batch are run.
+        run: the run folder, which is checked and not made.
+        seed: decides the training tasks; the data's own where None.
+        trainer: arguments of Lightning's Trainer by keyword.
+
+    Returns:
+        What would run; printed, it is what the command line shows.
+
+    Raises:
+        ValueError: when settings do not fit together, as ``fit`` would.
+
+    Example:
+        >>> import lifelong
+        >>> from datamodules import EpisodicDataModule, Glyphs
+        >>> from lifelong.learners import ProtoNet
+        >>> from lifelong.networks import MLP
+        >>> glyphs = Glyphs(styles=["strokes"], n_classes=24, n_examples=10, image_size=8)
+        >>> data = EpisodicDataModule([glyphs], n_way=3, n_shot=1, n_query=2, steps_per_experience=2, n_eval_tasks=3)
+        >>> forecast = lifelong.dry_run(ProtoNet(MLP(n_inputs=64, hidden=[8], n_outputs=8)), data, run="runs/dry")
+        >>> forecast.experiences, forecast.steps, forecast.eval_units, forecast.parameters
+        (('strokes',), 2, (3,), 592)
+    """
+    check_trainer_arguments(trainer)
+    check_trainer_values("fit", trainer)
+    check_seed(seed)
+    if find_launch() is not None:
+        raise ValueError("a dry run measures in one process: start it without torchrun or srun")
+    folder = _folder(run_options(run))
+    with _left_as_they_are(data):
+        if seed is not None:
+            data.reseed(seed)
+        module = StreamModule(
+            copy.deepcopy(learner),
+            [copy.deepcopy(strategy) for strategy in strategies],
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            reset_optimizer=reset_optimizer,
+            runner=_by_rule(runner or TaskRunner()),
+        )
+        watch, made = _measure(module, data, trainer)
+        return _forecast(module, data, watch, made, trainer, folder, runner or TaskRunner())
+
+
+class Stopwatch(L.Callback):
+    """Time the steps of the first experiences and what follows them, evaluate a batch, and end the stream there."""
+
+    def __init__(self) -> None:
+        self.steps: list[list[float]] = []
+        self.ends: list[float] = []
+        self.unit = 0.0
+        self.bytes: dict[str, int] = {}
+        self._since = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin with the steps of an experience."""
+        self.steps.append([])
+        self._since = _now(pl_module.device)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Note the seconds of a step, drawing its units included."""
+        now = _now(pl_module.device)
+        self.steps[-1].append(now - self._since)
+        self._since = now
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note what learner and strategies took at the end of an experience, and evaluate."""
+        assert isinstance(pl_module, StreamModule)
+        self.ends.append(_now(pl_module.device) - self._since)
+        if not self.unit:
+            self.unit = _seconds_of_a_unit(pl_module, trainer)
+            state = [part for made in trainer.optimizers for part in made.state.values()]
+            tensors = [value for part in state for value in part.values() if isinstance(value, torch.Tensor)]
+            self.bytes = {
+                "parameters": sum(p.nbytes for p in pl_module.learner.parameters()),
+                "optimizer": sum(tensor.nbytes for tensor in tensors),
+            }
+        self.bytes["strategies after an experience"] = max(
+            pl_module.strategies.memory_bytes() // len(self.ends), self.bytes.get("strategies after an experience", 0)
+        )
+        if len(self.ends) == EXPERIENCES:
+            trainer.should_stop = True
+
+
+def _measure(module: StreamModule, data: StreamDataModule, trainer: Mapping[str, Any]) -> tuple[Stopwatch, L.Trainer]:
+    watch = Stopwatch()
+    settings = {name: trainer[name] for name in KEPT if name in trainer}
+    settings |= {"devices": 1, "logger": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
+    settings |= {"limit_train_batches": WARM_UP + MEASURED, "limit_val_batches": 0}
+    made = make_trainer(settings, [watch], str(Path.cwd()))
+    with in_one_sentence():
+        made.fit(module, datamodule=data)
+    return watch, made
+
+
+def _seconds_of_a_unit(module: StreamModule, trainer: L.Trainer) -> float:
+    """The seconds of an evaluation unit in a batch of them; the second batch counts, as the first warms up."""
+    data, seconds = module.data, 0.0
+    domain = next(d for d in range(len(data.stream.domains)) if d not in data.stream.absent)
+    n_units = min(data.units_per_eval_batch, data.n_eval_units(data.evaluate_on, domain))
+    module.eval()
+    for _ in range(2):
+        since = _now(module.device)
+        batch = data.draw_for_evaluation(data.evaluate_on, domain, range(n_units)).gather(module.device)
+        with trainer.precision_plugin.val_step_context():
+            module.measures(batch, domain)
+        seconds = _now(module.device) - since
+    module.train()
+    return seconds / n_units
+
+
+def _forecast(
+    module: StreamModule,
+    data: StreamDataModule,
+    watch: Stopwatch,
+    made: L.Trainer,
+    trainer: Mapping[str, Any],
+    folder: str,
+    runner: TaskRunner,
+) -> Forecast:
+    learner, stream, part = module.learner, data.stream, data.evaluate_on
+    limit = trainer.get("max_epochs")
+    n = len(stream.experiences) if limit is None or limit < 0 else min(limit, len(stream.experiences))
+    steps = _limited(data.steps_per_experience, trainer.get("limit_train_batches"))
+    measured = [sorted(times[WARM_UP:] or times) for times in watch.steps]
+    medians = [times[len(times) // 2] for times in measured]
+    begin = max(watch.steps[-1][0] - medians[-1], 0.0)  # what strategies do before the first step
+    unit = "tasks" if learner.unit == "tasks" else "examples"
+    return Forecast(
+        learner=f"{type(learner).__name__} ({type(learner.network).__name__})",
+        strategies=tuple(module.strategies.names),
+        experiences=tuple(experience.name for experience in stream.experiences[:n]),
+        examples=tuple(
+            f"{sum(pool.n_classes for pool in e.pools):,} classes, {sum(len(pool) for pool in e.pools):,} examples"
+            for e in stream.experiences[:n]
+        ),
+        steps=steps,
+        units=f"{data.units_per_batch} {unit}",
+        domains=stream.domains,
+        eval_units=tuple(data.n_eval_units(part, domain) for domain in range(len(stream.domains))),
+        rows=tuple(_rows(data, n, trainer)),
+        parameters=sum(p.numel() for p in learner.parameters()),
+        trained=sum(p.numel() for p in learner.parameters() if p.requires_grad) if learner.is_trained else 0,
+        n_bytes=watch.bytes,
+        budgets=_budgets(module.strategies),
+        device=str(made.strategy.root_device),
+        plan=str(module.runner.plan_for(learner, made.strategy.root_device)),
+        folder=folder,
+        costs=Costs(medians[0], medians[-1], begin + sum(watch.ends) / len(watch.ends), watch.unit),
+        notes=tuple(_notes(trainer, runner)),
+    )
+
+
+def _limited(number: int, limit: int | float | None) -> int:
+    """A number of batches under a limit of the Trainer: a share of them, or so many."""
+    if limit is None or limit == 1.0:
+        return number
+    return int(number * limit) if isinstance(limit, float) else min(number, limit)
+
+
+def _rows(data: StreamDataModule, n: int, trainer: Mapping[str, Any]) -> Iterator[list[int]]:
+    """The domains of each row of the matrix, that of the untrained learner first."""
+    here = [domain for domain in range(len(data.stream.domains)) if domain not in data.stream.absent]
+    if trainer.get("num_sanity_val_steps") != 0:
+        yield here
+    for number in range(n):
+        is_whole = (number + 1) % data.evaluate_every == 0 or number + 1 == n
+        yield here if is_whole else [domain for domain in here if number <= domain < number + 2]
+
+
+def _budgets(strategies: Iterable[Strategy]) -> dict[str, str]:
+    """What each strategy that has a budget may keep."""
+    budgets = {type(s).__name__: vars(b) for s in strategies if hasattr(b := getattr(s, "budget", None), "__dict__")}
+    return {
+        name: " or ".join(
+            f"{number:,} {bound.replace('per_class', 'examples of each class')}" for bound, number in given
+        )
+        for name, bounds in budgets.items()
+        if (given := [(bound, number) for bound, number in bounds.items() if isinstance(number, int)])
+    }
+
+
+def _notes(trainer: Mapping[str, Any], runner: TaskRunner) -> Iterator[str]:
+    yield "left out: loading data, loggers and pictures, further callbacks, and a machine that is busier later"
+    if trainer.get("devices") not in (None, "auto", 1, "1") or trainer.get("num_nodes") not in (None, 1):
+        yield "measured on one device, which takes the tasks of all: several take less"
+    if runner.plan == "measure":
+        yield "measured with --runner.plan auto: the fastest plan is found when the run begins"
+
+
+def _by_rule(runner: TaskRunner) -> TaskRunner:
+    """A runner that measures no plans, which are written into the cache."""
+    return replace(runner, plan="auto") if runner.plan == "measure" else runner
+
+
+def _folder(options: RunOptions) -> str:
+    """The folder of the run, which is refused where ``fit`` would refuse it, and is not made."""
+    if is_remote(options.root):
+        return f"{options.root.rstrip('/')}/{options.folder_name or '<the time of its start>'}"
+    return choose_folder(options, None)
+
+
+@contextmanager
+def _left_as_they_are(data: StreamDataModule) -> Iterator[None]:
+    """Put seeds, random states and the data's Trainer back afterwards."""
+    seed, trainer = data.seed, data.trainer
+    try:
+        with isolate_rng():
+            yield
+    finally:
+        data.reseed(seed)
+        data.trainer = trainer
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

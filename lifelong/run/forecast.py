@@ -1,0 +1,155 @@
+"""What a run would be: its stream, its sizes and how long it would take, as far as a few steps can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Hold seconds that were measured.
+
+    Args:
+        first_step: of a step in the first experience.
+        later_step: of a step in later ones, with all that strategies do by then.
+        end: of what learner and strategies do before the first step of an experience and after its last.
+        unit: of an evaluation unit, such as a task.
+    """
+
+    first_step: float
+    later_step: float
+    end: float
+    unit: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Hold what a run would learn and be evaluated on, what it would keep, and how long it would take.
+
+    Args:
+        learner: the names of learner and network.
+        strategies: their names.
+        experiences: names, in order.
+        examples: classes and examples to learn from, one text for each experience.
+        steps: optimizer steps of each experience.
+        units: what a step is made of, such as ``4 tasks``.
+        domains: names of what is evaluated.
+        eval_units: evaluation units of each domain.
+        rows: the domains that are evaluated after each experience, before the first step first.
+        parameters: of the learner.
+        trained: how many of them are trained.
+        n_bytes: by what they are for.
+        budgets: what strategies may keep at most, by their names.
+        device: that it would run on.
+        plan: how the tasks of a batch would run.
+        folder: where the run would be kept.
+        costs: what was measured.
+        notes: on what the estimate leaves out.
+
+    Example:
+        >>> Forecast.__name__
+        'Forecast'
+    """
+
+    learner: str
+    strategies: Sequence[str]
+    experiences: Sequence[str]
+    examples: Sequence[str]
+    steps: int
+    units: str
+    domains: Sequence[str]
+    eval_units: Sequence[int]
+    rows: Sequence[Sequence[int]]
+    parameters: int
+    trained: int
+    n_bytes: Mapping[str, int]
+    budgets: Mapping[str, str]
+    device: str
+    plan: str
+    folder: str
+    costs: Costs
+    notes: Sequence[str] = field(default=())
+
+    @property
+    def training_seconds(self) -> float:
+        """Return the estimated seconds of all steps and of what comes after each experience."""
+        n = len(self.experiences)
+        steps = self.steps * (self.costs.first_step + (n - 1) * self.costs.later_step)
+        return steps + n * self.costs.end
+
+    @property
+    def evaluation_seconds(self) -> float:
+        """Return the estimated seconds of all rows of the accuracy matrix."""
+        return self.costs.unit * sum(self.eval_units[domain] for row in self.rows for domain in row)
+
+    @property
+    def seconds(self) -> float:
+        """Return the estimated seconds of the run: an estimate, from a few steps on a machine as busy as it is now."""
+        return self.training_seconds + self.evaluation_seconds
+
+    def __str__(self) -> str:
+        """Return what would run, for a terminal."""
+        return "\n".join(
+            [
+                "dry run: nothing is trained and nothing is written; this is what would run",
+                f"  learner     {self.learner}: {self.parameters:,} parameters, {self.trained:,} of them trained",
+                f"  strategies  {', '.join(self.strategies) or 'none, plain fine-tuning'}",
+                f"  device      {self.device}; the tasks of a batch run {self.plan}",
+                f"  run folder  {self.folder}",
+                f"  bytes       {', '.join(f'{name} {in_units(n)}' for name, n in self.n_bytes.items())}",
+                *(f"              {name} may keep {budget}" for name, budget in self.budgets.items()),
+                "",
+                *self._stream(),
+                "",
+                *self._estimate(),
+            ]
+        )
+
+    def _stream(self) -> list[str]:
+        width = max(map(len, (*self.experiences, *self.domains)))
+        lines = [f"{len(self.experiences)} experiences of {self.steps:,} steps, each of {self.units}"]
+        lines += [
+            f"  {number:>3}  {name:<{width}}  {about}"
+            for number, (name, about) in enumerate(zip(self.experiences, self.examples, strict=True), start=1)
+        ]
+        lines.append(f"{len(self.domains)} domains, {len(self.rows)} rows of the accuracy matrix, evaluated on")
+        return lines + [
+            f"  {number:>3}  {name:<{width}}  {n:,} units"
+            for number, (name, n) in enumerate(zip(self.domains, self.eval_units, strict=True), start=1)
+        ]
+
+    def _estimate(self) -> list[str]:
+        costs = self.costs
+        return [
+            f"estimated time: {clock(self.seconds)}, of which {clock(self.training_seconds)} training and "
+            f"{clock(self.evaluation_seconds)} evaluation",
+            f"  an estimate: {1e3 * costs.first_step:.1f} ms a step, {1e3 * costs.later_step:.1f} ms in later "
+            f"experiences, {1e3 * costs.unit:.1f} ms a unit of evaluation, {costs.end:.1f} s between experiences",
+            *(f"  {note}" for note in self.notes),
+        ]
+
+
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds.
+
+    Example:
+        >>> clock(65), clock(4000), clock(0.4)
+        ('1:05', '1:06:40', '0:00')
+    """
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def in_units(n_bytes: int) -> str:
+    """Return a number of bytes in the largest unit that it fills.
+
+    Example:
+        >>> in_units(0), in_units(1500), in_units(2_300_000)
+        ('0 B', '1.5 kB', '2.3 MB')
+    """
+    size, units = float(n_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, _ = size / 1000, units.pop(0)
+    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

@@ -1,0 +1,77 @@
+"""How long the rest of a stream takes, by what its steps and evaluations have taken so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lifelong.run.forecast import clock
+
+ENOUGH = 5
+"""Steps of an experience after which its own time of a step counts, and no longer that of the one before."""
+
+
+class TimeLeft:
+    """Estimate the seconds that are left: of steps by those of this experience, of evaluations by those before.
+
+    Args:
+        n_experiences: that are learnt.
+        steps: optimizer steps of each.
+        between: seconds of an evaluation, as far as one is known before the first.
+        now: returns seconds; another clock for tests.
+
+    Example:
+        >>> seconds = iter([0.0, 2.0, 4.0])
+        >>> left = TimeLeft(2, 3, now=lambda: next(seconds))
+        >>> left.begin(0)
+        >>> left.step(1), left.step(2)
+        (None, 8.0)
+    """
+
+    def __init__(
+        self, n_experiences: int, steps: int, *, between: float = 0.0, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.n_experiences, self.steps, self._now = n_experiences, steps, now
+        self._between = between
+        self._experience, self._began, self._last = 0, 0.0, 0.0
+        self._of_a_step: float | None = None
+        self._is_done = False
+
+    def begin(self, experience: int) -> None:
+        """Note that an experience begins; what has passed since the last step was between two experiences.
+
+        Args:
+            experience: its number, from 0.
+        """
+        now = self._now()
+        if self._is_done:
+            self._between = now - self._last
+        self._experience, self._began, self._last, self._is_done = experience, now, now, False
+
+    def step(self, done: int) -> float | None:
+        """Return the seconds that are left after a step; None where nothing can be told yet.
+
+        Args:
+            done: steps of this experience that are done, from 1.
+        """
+        now = self._now()
+        if done == 1:
+            self._began = now  # the first one warms up
+        elif done > ENOUGH or self._of_a_step is None or self._experience == 0:
+            self._of_a_step = (now - self._began) / (done - 1)
+        self._last, self._is_done = now, done >= self.steps
+        if self._of_a_step is None:
+            return None
+        experiences = self.n_experiences - self._experience - 1
+        steps = max(self.steps - done, 0) + experiences * self.steps
+        return steps * self._of_a_step + (experiences + 1) * self._between
+
+
+def shown_left(seconds: float | None) -> str:
+    """Return the time left for a bar; nothing where none can be told.
+
+    Example:
+        >>> shown_left(250.2), shown_left(None)
+        (', 4:10 left', '')
+    """
+    return "" if seconds is None else f", {clock(seconds)} left"
