@@ -22,6 +22,7 @@ ORDER = (
     "evaluation",
     "control",
     "run",
+    "sweep",
     "serve",
     "cli",
 )

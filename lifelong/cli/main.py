@@ -25,6 +25,7 @@ from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, par
 from lifelong.cli.predict import is_asked, predict
 from lifelong.cli.predict import make_parser as make_answer_parser
 from lifelong.cli.serve import Serve, serve
+from lifelong.cli.sweep import sweep, sweep_parser
 from lifelong.cli.wrong_value import wrong_value
 from lifelong.run.configs import find_config
 from lifelong.run.evaluate import evaluate
@@ -45,8 +46,9 @@ OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], Argumen
     "export": (export, partial(make_run_parser, "export", Export)),
     "serve": (serve, partial(make_run_parser, "serve", Serve)),
     "drive": (drive, drive_parser),
+    "sweep": (sweep, sweep_parser),
 }
-"""Commands that take a trained model, with the parser of each."""
+"""Commands with options of their own, with the parser of each."""
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
 """How the lines begin in which the parser lists everything that it tried."""
 

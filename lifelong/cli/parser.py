@@ -28,7 +28,7 @@ from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 from lifelong.utilities.plain_yaml import check_aliases, read_yaml
 
-COMMANDS = ("fit", "extend", "validate", "test", "predict", "adapt", "export", "serve", "drive")
+COMMANDS = ("fit", "extend", "validate", "test", "predict", "adapt", "export", "serve", "drive", "sweep")
 NOT_KEPT = ("ckpt_path", "run", "trust")
 """Options of one command, which are no part of a run's config."""
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lifelong.utilities.plugins import GROUPS
 
 PAGE = """\
-usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive} [-c CONFIG] ...
+usage: python -m lifelong [-h] {fit,extend,validate,test,predict,adapt,export,serve,drive,sweep} [-c CONFIG] ...
 
 Learners that keep learning from few examples, one domain after another, without forgetting.
 
@@ -27,6 +27,7 @@ Learners that keep learning from few examples, one domain after another, without
   export RUN            write a model as ONNX or as a program of torch.export
   serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
+  sweep FILE            run a table of runs, or search for settings, on this machine or on a cluster
 
 options:
   -h, --help            show this page; after a command, every option of it
