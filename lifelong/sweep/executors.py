@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lifelong.sweep.names import check_keys
+from lifelong.sweep.requeued import Requeued
 from lifelong.text.model_folder import imported
 
 NAMES = ("local", "slurm", "ray")
@@ -117,25 +118,6 @@ def local(folder: Path, jobs: int | None) -> Executor:
         jobs: threads.
     """
     return ThreadPoolExecutor(jobs or DEFAULT_JOBS)
-
-
-class Requeued:
-    """Call a function in a job of SLURM, and again when the job was preempted or ran out of time.
-
-    Args:
-        function: goes on from where it was.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-
-    def __call__(self, *args: Any) -> Any:
-        """Call it."""
-        return self.function(*args)
-
-    def checkpoint(self, *args: Any) -> Any:
-        """Return what submitit is to call in the job that is queued again: the same."""
-        return imported("submitit", "the executor slurm", "slurm").helpers.DelayedSubmission(self, *args)
 
 
 class Slurm:

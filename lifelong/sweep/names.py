@@ -28,12 +28,26 @@ def check_keys(what: str, content: Any, known: Sequence[str], needed: Sequence[s
     if not isinstance(content, dict):
         raise ValueError(f"{what} is {content!r}: give it {', '.join(needed or known)}")
     for key in content:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            way_out = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
-            raise ValueError(f"{what} has no key {key}: {way_out}")
+        check_named(f"{what} has no key", key, known)
     if missing := [key for key in needed if key not in content]:
         raise ValueError(f"{what} has no {missing[0]}: give it {', '.join(needed)}")
+
+
+def check_named(sentence: str, name: Any, known: Sequence[str]) -> None:
+    """Refuse a name that stands for nothing, with the nearest one.
+
+    Args:
+        sentence: that the name goes on with.
+        name: that is given.
+        known: names that there are.
+
+    Raises:
+        ValueError: with the way out.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, 1)
+        way_out = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise ValueError(f"{sentence} {name}: {way_out}")
 
 
 def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from lifelong.sweep.executors import read_description
-from lifelong.sweep.names import check_keys
+from lifelong.sweep.names import check_named
 from lifelong.sweep.space import choices, suggest
 from lifelong.text.model_folder import imported
+from lifelong.utilities.locks import is_held
 
 STUDY, SEARCHERS = "study.log", "searchers"
 """Optuna's journal, and the folder with a lock for each living searcher."""
@@ -37,22 +38,24 @@ def optuna() -> Any:
     return package
 
 
-def make_sampler(description: Any, space: Mapping[str, Any], seed: int) -> Any:
+def make_sampler(description: Any, space: Mapping[str, Any], seed: int, number: int = 0) -> Any:
     """Make a sampler of Optuna's.
 
     Args:
         description: its name or class path, alone or as ``class_path`` with its ``init_args``.
         space: that it samples from.
-        seed: of what it draws.
+        seed: of the search.
+        number: of the trial that it is to choose for.
 
     Raises:
         ValueError: when there is none, or it does not take its arguments.
     """
-    settings: dict[str, Any] = {"seed": seed}
+    settings: dict[str, Any] = {"seed": seed + number}
     if read_description(description)[0].rpartition(".")[2] == "GridSampler":
         if ranges := [name for name, values in space.items() if not isinstance(values, list)]:
             raise ValueError(f"GridSampler takes choices alone, and {ranges[0]} has a range: give it a list")
-        settings["search_space"] = {name: choices(values) for name, values in space.items()}
+        # Its seed decides the order of the grid, which is one for all trials.
+        settings = {"seed": seed, "search_space": {name: choices(values) for name, values in space.items()}}
     return _made("sampler", optuna().samplers, "Sampler", description, settings)
 
 
@@ -72,8 +75,7 @@ def _made(kind: str, module: ModuleType, ending: str, description: Any, settings
     path, arguments = read_description(description)
     name = path.rpartition(".")[2]
     known = [each for each in module.__all__ if each.endswith(ending) and not each.startswith("Base")]
-    if name not in known:
-        check_keys(f"a {kind} of Optuna's", {name: None}, known)
+    check_named(f"Optuna has no {kind}", name, known)
     of_class: Callable[..., Any] = getattr(module, name)
     taken = inspect.signature(of_class).parameters
     given = {key: value for key, value in settings.items() if key in taken} | arguments
@@ -133,7 +135,7 @@ class Study:
             )
 
     def _make_sampler(self, number: int) -> Any:
-        return make_sampler(self._sampler, self._space, self._seed + number)
+        return make_sampler(self._sampler, self._space, self._seed, number)
 
     def close(self) -> None:
         """Leave the trials that are under way to other searchers."""
@@ -205,13 +207,7 @@ class Study:
             return False
         if searcher is None or not path.is_file():
             return True
-        lock = FileLock(path, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            return False
-        lock.release()
-        return True
+        return not is_held(path)
 
     def _lose(self, trial: Any) -> None:
         self._study.set_user_attr(LOST, [*self._lost, trial.number])

@@ -8,15 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from filelock import FileLock, Timeout
-
-from lifelong.run.folder import LOCK
+from lifelong.utilities.locks import RUN_LOCK, held, is_held
 
 QUIET = ["--trainer.logger", "false", "--checkpoint.every_n_steps", "0", "--checkpoint.keep_experiences", "0"]
 """``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
@@ -78,7 +74,7 @@ class Training:
     @property
     def is_held(self) -> bool:
         """Tell whether another process works on it, of a sweep or a training of its own."""
-        return _is_locked(self.beside("lock")) or _is_locked(self.folder / LOCK)
+        return is_held(self.beside("lock")) or is_held(self.folder / RUN_LOCK)
 
     def beside(self, kind: str) -> Path:
         """Return a file beside the folder: its ``log``, its ``lock``, its ``stop`` or its ``run``, the identity."""
@@ -94,8 +90,8 @@ def train(training: Training) -> Outcome:
         training: what is run.
     """
     training.folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(training.beside("lock")) as is_ours:
-        if not is_ours or _is_locked(training.folder / LOCK):
+    with held(training.beside("lock")) as is_ours:
+        if not is_ours or is_held(training.folder / RUN_LOCK):
             return Outcome("held")
         if training.results is not None:
             return Outcome("finished")
@@ -112,7 +108,7 @@ def _run(training: Training) -> Outcome:
     log, stop = training.beside("log"), training.beside("stop")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [*PROGRAM, *training.command]
-    with log.open("w", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8") as file:
         # In a session of its own, so that Ctrl-C in a terminal reaches it once, by the sweep.
         process = subprocess.Popen(
             command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=training.cwd, start_new_session=True
@@ -140,25 +136,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Hold a lock where nobody else does, and say whether it is ours."""
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _is_locked(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with _locked(path) as is_free:
-        return not is_free

@@ -11,7 +11,7 @@ from lifelong.sweep.names import check_keys
     ("content", "message"),
     [
         ({"rowss": 1}, r"a table has no key rowss: did you mean rows\?"),
-        ({"xyzzy": 1}, "a table has no key xyzzy: it takes name, rows"),
+        ({"xyzzy": 1}, "a table has no key xyzzy: there are name, rows"),
         ({"rows": 1}, "a table has no name: give it name"),
         ([1], r"a table is \[1\]: give it name"),
     ],
