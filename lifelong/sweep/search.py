@@ -173,8 +173,12 @@ def run_search(
         study.close()
     print(text)
     if make is not None:
-        write_whole(root / TABLES, lambda part: part.write_text(text, encoding="utf-8"))
+        _write(search, text)
     return failures
+
+
+def _write(search: Search, text: str) -> None:
+    write_whole(search.root / TABLES, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _text(search: Search, study: Study, runs: Sequence[PlannedRun]) -> str:
@@ -191,12 +195,14 @@ def _try_settings(
     failures: list[str] = []
     with make_bar() as progress, Pool(make()) as pool:
         bar = progress.add_task("trials", total=search.n_trials, left="")
-        trying = Trying(search, study, pool, journal)
+        trying, n_ended = Trying(search, study, pool, journal), 0
         while not (study.is_over and not trying.active):
             trying.start(jobs)
             trying.watch()
             failures += trying.end()
-            n_ended = sum(t.state.name != "RUNNING" for t in study.trials)
+            n_before, n_ended = n_ended, sum(t.state.name != "RUNNING" for t in study.trials)
+            if n_ended != n_before:
+                _write(search, _text(search, study, ()))
             best = study.best
             progress.update(bar, completed=n_ended, left="" if best is None else f"best so far {best.value:.4f}")
             time.sleep(POLL)
@@ -252,11 +258,11 @@ class Trying:
                 self._complete(trial, results)
                 if self._journal is not None:
                     self._journal.add(training.identity, results)
-            elif training in self._pruned:
+            elif outcome.state == "stopped":  # by this searcher's pruner, or another's that has the same settings
                 self._study.tell(trial, None, "PRUNED")
             else:
                 self._study.tell(trial, None, "FAIL")
-                failures.append(outcome.about or f"{training.name}: stopped ({training.beside('log')})")
+                failures.append(outcome.about)
         return failures
 
     def _complete(self, trial: Any, results: Mapping[str, Any]) -> None:

@@ -9,12 +9,15 @@ import pytest
 import yaml
 
 from lifelong.cli import main as command_line
+from lifelong.sweep.search import Search
 from lifelong.sweep.sweep import read_sweep
 from lifelong.sweep.table import PlannedRun, plan
 from tests.command_line import run_here
 
 ROOT = Path(__file__).parents[2]
-BENCHMARKS = [*sorted((ROOT / "benchmarks").glob("*.yaml")), ROOT / "benchmarks" / "sentiment" / "sweep.yaml"]
+FILES = [*sorted((ROOT / "benchmarks").glob("*.yaml")), ROOT / "benchmarks" / "sentiment" / "sweep.yaml"]
+BENCHMARKS = [path for path in FILES if "tables:" in path.read_text(encoding="utf-8")]
+SEARCHES = [path for path in FILES if path not in BENCHMARKS]
 MISSING = (
     "cvxpylayers, which is not installed",
     "needs the package efficientnet_lite_pytorch",
@@ -35,6 +38,21 @@ def _first_runs() -> list[Any]:
 def test_every_sweep_names_what_it_has(path: Path) -> None:
     runs = list(plan(read_sweep(path), Path("runs")))
     assert len({run.training.folder for run in runs}) == len(runs)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", SEARCHES, ids=lambda path: path.stem)
+def test_every_search_builds_what_it_tries(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(ROOT)
+    search = Search(read_sweep(path), tmp_path)
+    tried: list[Any] = []
+    monkeypatch.setattr(command_line, "fit", lambda _, data, **more: tried.append((data.evaluate_on, more)))
+    chosen = {name: values[0] for name, values in search.space.items()}
+    for training in (search.training(chosen), search.best_runs(chosen, None)[0].training):
+        run_here(*training.command, "--run.root", str(tmp_path))
+    assert [part for part, _ in tried] == ["val", "test"]
+    assert [more["strategies"][0].strength for _, more in tried] == [1, 1]
 
 
 @pytest.mark.filterwarnings("ignore")

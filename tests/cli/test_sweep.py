@@ -110,7 +110,7 @@ def test_a_sweep_that_is_interrupted_leaves_nothing_running(number: signal.Signa
 
 @pytest.mark.slow
 def test_what_was_killed_goes_on_from_its_last_experience(tmp_path: Path) -> None:
-    config = write_config(tmp_path / "tiny.yaml", steps_per_experience=400)
+    config = write_config(tmp_path / "tiny.yaml", steps_per_experience=150)
     table = {"name": "t", "config": str(config), "rows": {"none": "--strategies []"}}
     (tmp_path / "s.yaml").write_text(json.dumps({"seeds": [0, 1], "tables": [table]}))
     first = start_apart("sweep", "s.yaml", "--jobs", "1", cwd=tmp_path)
@@ -121,7 +121,7 @@ def test_what_was_killed_goes_on_from_its_last_experience(tmp_path: Path) -> Non
     (child,) = Path(f"/proc/{first.pid}/task/{_waiting_task(first.pid)}/children").read_text().split()
     first.kill()
     os.kill(int(child), signal.SIGKILL)
-    first.wait()
+    first.communicate()
     began = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "s" / "t").glob("none-0/results.json")}
     second = start_apart("sweep", "s.yaml", "--jobs", "1", cwd=tmp_path)
     out, error = second.communicate(timeout=300)

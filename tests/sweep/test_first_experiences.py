@@ -14,7 +14,7 @@ from tests.command_line import TINY, run_here
 @pytest.mark.parametrize("strategy", ["EWC", "Replay"])
 @pytest.mark.filterwarnings("ignore:.*num_workers.*")
 def test_the_first_experiences_are_those_of_the_whole_stream(strategy: str, tmp_path: Path) -> None:
-    keep = ["--checkpoint.keep_experiences=null", f"--strategies+={strategy}", f"--run.root={tmp_path}"]
+    keep = ["--checkpoint.keep_experiences=null", f"--strategies=[strategies.{strategy}]", f"--run.root={tmp_path}"]
     for name, cut in (("whole", []), ("first", ["--trainer.max_epochs=2"])):
         run_here("fit", *TINY, *keep, f"--run.name={name}", *cut)
     whole, first = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "first"))
