@@ -62,7 +62,7 @@ def test_a_search_that_was_stopped_chooses_as_if_it_had_not(tmp_path: Path) -> N
     assert choose(tmp_path / "one", 1) == choose(tmp_path / "three", 3)
 
 
-def test_trials_that_only_fail_end_a_search_until_it_is_restarte(tmp_path: Path) -> None:
+def test_trials_that_only_fail_end_a_search_until_restarted(tmp_path: Path) -> None:
     searcher = study(tmp_path, 20)
     values = []
     while asked := searcher.ask():
