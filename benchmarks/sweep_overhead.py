@@ -1,7 +1,7 @@
 """What an executor of sweeps adds to a run: ``python -m benchmarks.sweep_overhead --seconds 20``.
 
-Each executor calls a function that starts a process which sleeps. Its start is what goes by, once, until a first call that
-does not sleep has returned; its overhead is what goes by beyond the sleep from a second call to its result, for each run.
+Each executor calls a function that starts a process which sleeps. Its start is what goes by, once, until a first call
+that does not sleep has returned; its overhead is what goes by beyond the sleep from a second call to its result.
 """
 
 from __future__ import annotations
