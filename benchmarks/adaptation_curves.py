@@ -22,29 +22,36 @@ import numpy as np
 import yaml
 from rich.progress import track
 
-from benchmarks.sweep import Run, plan
 from lifelong.evaluation import plots
+from lifelong.sweep.table import PlannedRun, plan
 
 CURVE = "adaptation_curve_test.json"
 
 
-def adapts_in_steps(run: Run) -> bool:
+def adapts_in_steps(run: PlannedRun) -> bool:
     """Return whether the learner of a finished run has a ``trajectory``."""
-    config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((run.training.folder / "config.yaml").read_text(encoding="utf-8"))
     module, name = config["model"]["class_path"].rsplit(".", 1)
     return hasattr(getattr(importlib.import_module(module), name), "trajectory")
 
 
-def measure(run: Run, n_steps: int) -> dict[str, Any]:
+def measure(run: PlannedRun, n_steps: int) -> dict[str, Any]:
     """Load the curve of a finished run, or measure it where its file is missing or has another number of steps.
 
     Raises:
         RuntimeError: when the measurement fails, with the last line that it printed.
     """
-    path = run.folder / CURVE
+    path = run.training.folder / CURVE
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if found.get("steps") != list(range(n_steps + 1)):
-        command = [sys.executable, "-m", "lifelong", "test", "--ckpt_path", str(run.folder / "checkpoints/last.ckpt")]
+        command = [
+            sys.executable,
+            "-m",
+            "lifelong",
+            "test",
+            "--ckpt_path",
+            str(run.training.folder / "checkpoints/last.ckpt"),
+        ]
         flags = ["--trainer.callbacks+=lifelong.evaluation.AdaptationCurve", f"--trainer.callbacks.n_steps={n_steps}"]
         done = subprocess.run([*command, *flags, "--trainer.logger=false"], capture_output=True, text=True)
         if done.returncode:
@@ -53,7 +60,7 @@ def measure(run: Run, n_steps: int) -> dict[str, Any]:
     return found
 
 
-def name(run: Run, runs: Sequence[Run]) -> str:
+def name(run: PlannedRun, runs: Sequence[PlannedRun]) -> str:
     """Name a line: its row, its column, and its seed where there are several."""
     seed = f"seed {run.seed}" if len({run.seed for run in runs}) > 1 else ""
     return ", ".join(filter(None, (run.label, run.column, seed)))
@@ -93,7 +100,7 @@ def main() -> int:
         return 1
     runs = [run for run in runs if adapts_in_steps(run) and (not arguments.rows or run.label in arguments.rows)]
     if not runs:
-        print("no finished run of the sweep has a learner that adapts in steps: run benchmarks/sweep.py first")
+        print("no finished run of the sweep has a learner that adapts in steps: run python -m lifelong sweep first")
         return 1
     curves = [measure(run, arguments.n_steps) for run in track(runs, description="curves")]
     names = [name(run, runs) for run in runs]

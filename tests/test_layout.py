@@ -23,6 +23,7 @@ ORDER = (
     "pages",
     "control",
     "run",
+    "sweep",
     "serve",
     "cli",
 )

@@ -43,7 +43,7 @@ def commands_in(text: str) -> list[list[str]]:
     """Return the words of every ``python -m lifelong`` command that stands on a line of its own."""
     whole = re.sub(r"\\\n", " ", text)
     lines = re.findall(
-        r"^(?:# |    )?python -m lifelong ((?:fit|validate|test|predict|adapt|export|serve|compare)\b.*)$",
+        r"^(?:# |    )?python -m lifelong ((?:fit|validate|test|predict|adapt|export|serve|compare|report|sweep)\b.*)$",
         whole,
         flags=re.M,
     )
@@ -123,7 +123,7 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
         return
     if command == "predict" and is_asked(options):
         parse_questions(options)
-    elif command in ("adapt", "export", "serve", "compare", "report"):
+    elif command in ("adapt", "export", "serve", "compare", "report", "sweep"):
         OF_MODELS[command][1]().parse_args(options)
     else:
         parse(command, [option for option in options if option != "--print_config"], config_of_run(options))

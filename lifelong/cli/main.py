@@ -30,6 +30,7 @@ from lifelong.cli.predict import is_asked, predict
 from lifelong.cli.predict import make_parser as make_answer_parser
 from lifelong.cli.report import Report, report
 from lifelong.cli.serve import Serve, serve
+from lifelong.cli.sweep import sweep, sweep_parser
 from lifelong.cli.wrong_value import wrong_value
 from lifelong.run.configs import find_config
 from lifelong.run.dry_run import dry_run
@@ -53,8 +54,9 @@ OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], Argumen
     "drive": (drive, drive_parser),
     "report": (report, partial(make_run_parser, "report", Report)),
     "compare": (compare, make_compare_parser),
+    "sweep": (sweep, sweep_parser),
 }
-"""Commands that take a run, with the parser of each."""
+"""Commands with options of their own, with the parser of each."""
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
 """How the lines begin in which the parser lists everything that it tried."""
 

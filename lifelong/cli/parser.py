@@ -43,6 +43,7 @@ COMMANDS = (
     "drive",
     "report",
     "compare",
+    "sweep",
     "list",
 )
 NOT_KEPT = ("ckpt_path", "run", "trust", "dry_run")

@@ -26,10 +26,13 @@ Learners that keep learning from few examples, one domain after another, without
 learn:
   fit                   learn a stream, experience by experience, and evaluate after each
   extend RUN            learn further experiences after those of a finished run (--data.sources+=…)
+  sweep FILE            run a table of runs, or search for settings, on this machine or on a cluster
 
 evaluate:
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
+  report RUN            write report.html, a page that a person can show, from the results of a run
+  compare RUN RUN …     put runs beside each other: one table, with intervals and paired differences
 
 use what is learnt:
   predict               answer about photos or texts of your own (--query), or test tasks
@@ -37,8 +40,6 @@ use what is learnt:
   export RUN            write a model as ONNX or as a program of torch.export
   serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
   drive RUN             drive one robot with what a run has learnt: a film, and its numbers
-  report RUN            write report.html, a page that a person can show, from the results of a run
-  compare RUN RUN …     put runs beside each other: one table, with intervals and paired differences
 
 look around:
   list [KIND]           learners, networks, strategies, sources, configs, metrics: names, and what each is

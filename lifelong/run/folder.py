@@ -19,11 +19,12 @@ from lifelong.run.mirror import STATE, Mirror, is_remote, mirrored, url_of
 from lifelong.run.options import RunOptions
 from lifelong.utilities.checkpoint_file import newest_whole
 from lifelong.utilities.files import write_json, write_whole
+from lifelong.utilities.locks import RUN_LOCK
 
 FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
 """Tells the processes that a multi-device launch starts which folder the first one chose."""
-LOCK, FAILED = ".lock", "failed"
-"""A file and a folder in the run folder: held while a run trains, and what failed starts have left."""
+FAILED = "failed"
+"""A folder in the run folder: what failed starts have left."""
 
 
 class RunFolder:
@@ -154,7 +155,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: when another process trains there.
     """
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / RUN_LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -260,7 +261,7 @@ def _has_checkpoints(where: str) -> bool:
 
 
 def _left_in(folder: Path) -> list[Path]:
-    kept = ("checkpoints", LOCK, FAILED, STATE)
+    kept = ("checkpoints", RUN_LOCK, FAILED, STATE)
     return [path for path in folder.iterdir() if path.name not in kept] if folder.exists() else []
 
 

@@ -14,8 +14,8 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lifelong.training.checkpoint import StreamCheckpoint, is_finite
 from lifelong.utilities.slurm import job_id
 
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
-"""Windows has no SIGUSR1."""
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+"""Windows has no SIGUSR1; submitit warns its jobs by SIGUSR2 before their time is over."""
 
 
 class Stopped(SystemExit):
@@ -23,7 +23,7 @@ class Stopped(SystemExit):
 
 
 class StopOnSignal(L.Callback):
-    """Save and stop when SIGTERM, SIGINT (Ctrl-C) or SIGUSR1 arrives; a second one ends the process at once.
+    """Save and stop when SIGTERM, SIGINT (Ctrl-C), SIGUSR1 or SIGUSR2 arrives; a second one ends the process at once.
 
     In training the checkpoint is saved after the next optimizer step. An evaluation stops at its next batch and is
     repeated when the run goes on. Under SLURM with automatic requeue, its signal requeues the job as well.

@@ -11,11 +11,16 @@ import pytest
 import yaml
 
 from benchmarks import adaptation_curves
-from benchmarks.sweep import Run
+from lifelong.sweep.table import PlannedRun
+from lifelong.sweep.training import Training
 from tests.command_line import TINY_DATA, run_apart
 
 MODEL = ["--model.network=lifelong.networks.MLP", "--model.network.n_inputs=64", "--model.network.hidden=[8]"]
 ROWS = {"ProtoNet": [], "MAML": ["--model.network.n_outputs=3"], "MetaSGD": ["--model.network.n_outputs=3"]}
+
+
+def run(label: str, column: str, seed: int, folder: Path) -> PlannedRun:
+    return PlannedRun("t", label, column, seed, Training(label, (), folder, "", folder))
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_adaptation_curves_are_measured_once_and_drawn(
 def test_a_measurement_that_fails_is_told(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     with pytest.raises(RuntimeError, match=r"(?s)MAML: .*last.ckpt"):
-        adaptation_curves.measure(Run("t", "MAML", "", 0, [], tmp_path / "r", ""), 2)
+        adaptation_curves.measure(run("MAML", "", 0, tmp_path / "r"), 2)
 
 
 def test_a_sweep_without_runs_is_one_sentence(
@@ -67,9 +72,9 @@ def test_a_sweep_without_runs_is_one_sentence(
 
 
 def test_lines_are_told_apart_by_what_differs(tmp_path: Path) -> None:
-    one, other = (Run("t", "MAML", "five", seed, [], tmp_path, "") for seed in (0, 1))
+    one, other = (run("MAML", "five", seed, tmp_path) for seed in (0, 1))
     assert adaptation_curves.name(one, [one]) == "MAML, five"
-    assert [adaptation_curves.name(run, [one, other]) for run in (one, other)] == [
+    assert [adaptation_curves.name(each, [one, other]) for each in (one, other)] == [
         "MAML, five, seed 0",
         "MAML, five, seed 1",
     ]

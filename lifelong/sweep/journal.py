@@ -1,26 +1,27 @@
-"""The record of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
+"""The journal of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
 
-Run folders stay on the machine that they were made on. With ``sweep.py --record FILE`` every finished run adds a line
-to the file, and a run that has one is not run again, wherever the file is taken. A run is known by its flags and the
-text of its config: when one of them changes, it is run anew.
+Run folders stay on the machine that they were made on. With ``--journal FILE`` every finished run adds a line to the
+file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and the text of
+its config: when one of them changes, it is run anew.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 LEFT_OUT = ("config", "untrained")
-"""What a line does without: flags and config say what was run."""
+"""What a line does without: options and config say what was run."""
 DIGITS = 6
 
 
-class Record:
-    """The lines of a file, by what decides a run.
+class Journal:
+    """Keep the results of finished runs, by what decides a run.
 
     Args:
         path: of the file; made with its folder when the first run finishes.
@@ -31,7 +32,7 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._found: dict[str, dict[str, Any]] = {}
+        self._results: dict[str, dict[str, Any]] = {}
         self.read()
 
     def read(self) -> None:
@@ -41,35 +42,37 @@ class Record:
             if text.strip():
                 try:
                     line = json.loads(text)
-                    self._found[line["run"]] = line["results"]
+                    self._results[line["run"]] = line["results"]
                 except (ValueError, TypeError, KeyError) as error:
                     raise ValueError(f"{self.path}, line {number} is no record of a run: remove the line") from error
 
     def find(self, run: str) -> dict[str, Any] | None:
-        """Return the results of a run, None where it is not recorded."""
-        return self._found.get(run)
+        """Return the results of a run, None where it has no line."""
+        return self._results.get(run)
 
     def add(self, run: str, results: dict[str, Any]) -> None:
         """Append a line, once for the same run, also where two sweeps write to the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
             self.read()
-            if run not in self._found:
+            if run not in self._results:
                 kept = _rounded({name: value for name, value in results.items() if name not in LEFT_OUT})
-                self._found[run] = kept
-                file.write(json.dumps({"run": run, "results": kept}) + "\n")
+                self._results[run] = kept
+                line = json.dumps({"run": run, "results": kept}) + "\n"
+                # In one piece: a process that is killed leaves no half of a line.
+                with self.path.open("ab", buffering=0) as file:
+                    file.write(line.encode())
 
 
-def identity(flags: Sequence[str], config: Path) -> str:
-    """Return what decides a run: its flags and the text of its config.
+def identity(options: Sequence[str], config: Path) -> str:
+    """Return what decides a run: its options and the text of its config.
 
     Example:
         >>> identity(["--config", "a.yaml"], Path("absent"))
         '--config a.yaml (config e3b0c442)'
     """
     text = config.read_bytes() if config.is_file() else b""
-    return f"{' '.join(flags)} (config {hashlib.sha256(text).hexdigest()[:8]})"
+    return f"{' '.join(options)} (config {hashlib.sha256(text).hexdigest()[:8]})"
 
 
 def _rounded(value: Any) -> Any:

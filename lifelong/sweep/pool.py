@@ -1,0 +1,112 @@
+"""Trainings that are under way with an executor: started, come back to, stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from lifelong.sweep.executors import Executor, Future
+from lifelong.sweep.training import GRACE, POLL, Outcome, Training, train
+
+CANCEL_AFTER = 10.0
+"""Seconds that runs have to stop by themselves before they are cancelled."""
+
+
+class Pool:
+    """Keep trainings under way; leaving its ``with`` block stops them, and what waits is not begun.
+
+    Args:
+        executor: runs them.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._active: dict[Training, Future] = {}
+        self._held: list[Training] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._active) + len(self._held)
+
+    def start(self, trainings: Sequence[Training]) -> None:
+        """Start trainings, on a cluster as one array of jobs."""
+        for training in trainings:
+            training.beside("stop").unlink(missing_ok=True)
+        batch: Any = getattr(self._executor, "batch", nullcontext)
+        with batch() if len(trainings) > 1 else nullcontext():
+            for training in trainings:
+                self._active[training] = self._executor.submit(train, training)
+
+    def stop(self, training: Training) -> None:
+        """Let a training end soon."""
+        training.folder.parent.mkdir(parents=True, exist_ok=True)
+        training.beside("stop").touch()
+
+    def ended(self) -> list[tuple[Training, Outcome]]:
+        """Return those that have ended since the last look; what another process held is started once it is free."""
+        ended = []
+        for training, future in list(self._active.items()):
+            if future.done():
+                del self._active[training]
+                outcome = _outcome(training, future)
+                if outcome.state == "held":
+                    self._held.append(training)
+                else:
+                    training.beside("stop").unlink(missing_ok=True)
+                    ended.append((training, outcome))
+        for training in list(self._held):
+            if training.results is not None:
+                self._held.remove(training)
+                ended.append((training, Outcome("finished")))
+            elif not training.is_held:
+                self._held.remove(training)
+                self.start([training])
+        return ended
+
+    def wait(self) -> list[tuple[Training, Outcome]]:
+        """Return those that end next; none where nothing is under way."""
+        while not (ended := self.ended()) and len(self):
+            time.sleep(POLL)
+        return ended
+
+    def close(self) -> None:
+        """Stop everything, each run after it has saved."""
+        for training in self._active:
+            self.stop(training)
+        if not self._wait_for_all(CANCEL_AFTER):
+            for future in self._active.values():
+                if not future.done():
+                    future.cancel()
+            self._wait_for_all(GRACE)
+        for training in self._active:
+            training.beside("stop").unlink(missing_ok=True)
+        self._active, self._held = {}, []
+        if callable(shutdown := getattr(self._executor, "shutdown", None)):
+            shutdown()
+
+    def _wait_for_all(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not (is_done := all(future.done() for future in self._active.values())) and time.monotonic() < end:
+            time.sleep(POLL)
+        return is_done
+
+
+def _outcome(training: Training, future: Future) -> Outcome:
+    try:
+        outcome: Outcome = future.result()
+        return outcome
+    except Exception as error:  # whatever an executor raises: a lost node, a job that was cancelled
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return Outcome("failed", f"{training.name}: {lines[-1]} ({training.beside('log')})")

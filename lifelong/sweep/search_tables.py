@@ -1,0 +1,76 @@
+"""The tables of a search, as Markdown: its trials, and the best setting on the whole stream."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lifelong.sweep.tables import cell
+
+STATES = {"COMPLETE": "", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "under way"}
+
+
+def trials_table(
+    trials: Sequence[Any], best: Any, space: Mapping[str, Any], metric: str, experiences: int | None
+) -> str:
+    """Format the trials, in the order in which they were begun.
+
+    Args:
+        trials: of Optuna.
+        best: one of them, or None.
+        space: whose options have a column each.
+        metric: that they are compared by.
+        experiences: that they have learnt; all where None.
+    """
+    rows = [["trial", *space, metric, "minutes", ""]]
+    for trial in trials:
+        value = "" if trial.value is None else f"{trial.value:.4f}"
+        note = "best" if best is not None and trial.number == best.number else STATES.get(trial.state.name, "")
+        minutes = f"{trial.user_attrs['minutes']:.1f}" if "minutes" in trial.user_attrs else ""
+        chosen = (_short(trial.params.get(name, "")) for name in space)
+        rows.append([str(trial.number), *chosen, value, minutes, note])
+    what = "the whole stream" if experiences is None else f"the first {experiences} experiences"
+    return f"## trials\n\non validation data of {what}\n\n{_lines(rows)}"
+
+
+def best_table(results: Sequence[Mapping[str, Any]], experiences: int | None, n_seeds: int) -> str:
+    """Format the best setting on the whole stream, and apart on what the search saw and on what it never saw.
+
+    Args:
+        results: of its finished runs.
+        experiences: that the search has looked at; all where None.
+        n_seeds: how many runs there are.
+    """
+    header, row = ["run", "average", "forgetting"], ["best setting"]
+    for name in ("average_score", "forgetting"):
+        found = [r["metrics"][name] for r in results if r["metrics"].get(name)]
+        row.append(cell([f["value"] for f in found], [f["half_width"] for f in found]) if found else "n/a")
+    n = len(results[0]["matrix"])
+    if experiences is not None and experiences < n:
+        for title, first, last in (("first", 0, experiences), ("later", experiences, n)):
+            numbers = f"{first + 1}" if last == first + 1 else f"{first + 1} to {last}"
+            header.append(f"experiences {numbers}{' (never searched)' if title == 'later' else ''}")
+            row.append(cell([_mean(r, first, last) for r in results], [_half(r, first, last) for r in results]))
+    header, row = [*header, "seeds"], [*row, f"{len(results)} of {n_seeds}"]
+    return f"## best setting, on the whole stream\n\nafter the last experience\n\n{_lines([header, row])}"
+
+
+def _mean(results: Mapping[str, Any], first: int, last: int) -> float:
+    return float(statistics.mean(results["matrix"][-1][first:last]))
+
+
+def _half(results: Mapping[str, Any], first: int, last: int) -> float:
+    """Half the length of the interval of a mean over domains, which have tasks of their own."""
+    widths = results["half_width"][-1][first:last]
+    return math.sqrt(sum(width**2 for width in widths if width is not None)) / len(widths)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _lines(rows: list[list[str]]) -> str:
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

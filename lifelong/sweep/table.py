@@ -1,0 +1,168 @@
+"""Tables of runs as a YAML file describes them: every row with every seed, and in every column where there are some."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lifelong.run.configs import find_config
+from lifelong.sweep.journal import Journal, identity
+from lifelong.sweep.names import check_keys, check_names
+from lifelong.sweep.training import Training
+
+METRICS = {"average": "average_score", "learning": "learning_score", "forgetting": "forgetting"}
+SCORES = (*METRICS.values(), "unseen_score")
+"""What the cells of a table with columns may be."""
+SPREADS = {"interval": "95 % interval", "sem": "standard error"}
+KEYS = ("seeds", "flags", "spread", "tables", "executor")
+TABLE_KEYS = ("name", "config", "rows", "columns", "judged_by", "score", "published", "spread")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """Place a training in its table.
+
+    Args:
+        table: its name.
+        label: of the row.
+        column: its name; empty in a table without columns.
+        seed: of the run.
+        training: what is run.
+        journal: where its results may stand already.
+    """
+
+    table: str
+    label: str
+    column: str
+    seed: int
+    training: Training
+    journal: Journal | None = None
+
+    @property
+    def results(self) -> dict[str, Any] | None:
+        """Return its results, from the journal or its folder; None when it has not finished."""
+        kept = None if self.journal is None else self.journal.find(self.training.identity)
+        return kept or self.training.results
+
+    def keep(self) -> None:
+        """Give the journal the results that lie in its folder."""
+        if self.journal is not None and (results := self.training.results):
+            self.journal.add(self.training.identity, results)
+
+
+def plan(sweep: Mapping[str, Any], root: Path, journal: Journal | None = None) -> Iterator[PlannedRun]:
+    """List all runs of a sweep, one whole seed after the other.
+
+    Args:
+        sweep: ``seeds``, ``flags`` of all runs, and ``tables``.
+        root: where the run folders lie.
+        journal: where results may stand already.
+    """
+    for seed in sweep["seeds"]:
+        for table in sweep["tables"]:
+            for label, column, flags in cells(table):
+                name = folder_name(label, column, str(seed))
+                options = split_flags(sweep.get("flags", ""), flags, "--seed {seed}", seed=seed)
+                where = ", ".join(filter(None, (table["name"], label, column)))
+                made = make_training(f"{where}, seed {seed}", table["config"], options, root / table["name"] / name)
+                yield PlannedRun(table["name"], label, column, seed, made, journal)
+
+
+def make_training(name: str, config: str, options: Iterable[str], folder: Path) -> Training:
+    """Describe one run.
+
+    Args:
+        name: for people.
+        config: a file of options, or its bare name.
+        options: what comes after it.
+        folder: where the run lies.
+    """
+    own = ("--config", config, *options)
+    cwd = Path.cwd()
+    return Training(name, own, cwd / folder, identity(own, _path(config)), cwd)
+
+
+def _path(config: str) -> Path:
+    """Return the path of a config; a name that is none stays as it is, and is refused before anything is run."""
+    try:
+        return find_config(config)
+    except ValueError:
+        return Path(config)
+
+
+def split_flags(*parts: str, seed: int) -> list[str]:
+    """Split flags as a shell does, with ``{seed}`` filled in.
+
+    Example:
+        >>> split_flags("--a 'b c'", "--order {seed}", seed=3)
+        ['--a', 'b c', '--order', '3']
+    """
+    return [word for part in parts for word in shlex.split(part.replace("{seed}", str(seed)))]
+
+
+def folder_name(*parts: str) -> str:
+    """Join names to that of a folder.
+
+    Example:
+        >>> folder_name("rate 0.5", "", "3")
+        'rate-0.5-3'
+    """
+    return re.sub(r"[^\w.+]+", "-", "-".join(filter(None, parts))).strip("-")
+
+
+def cells(table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield row, column and flags of each cell; the one column of a table without columns is the empty string."""
+    columns = table.get("columns", {"": ""})
+    for label, row in table["rows"].items():
+        flags = row if isinstance(row, dict) else dict.fromkeys(columns, row)
+        yield from ((label, column, f"{columns[column]} {flags[column]}") for column in columns if column in flags)
+
+
+def check(sweep: Mapping[str, Any]) -> None:
+    """Refuse names that stand for nothing, before anything is run.
+
+    Args:
+        sweep: what the file says.
+
+    Raises:
+        ValueError: naming what there is.
+    """
+    check_keys("the sweep", sweep, KEYS, needed=("seeds", "tables"))
+    check_seeds(sweep["seeds"])
+    if not isinstance(sweep["tables"], list) or not sweep["tables"]:
+        raise ValueError("the sweep's tables are no list: give each table a name, a config and rows")
+    for table in sweep["tables"]:
+        check_keys("a table", table, TABLE_KEYS, needed=("name", "config", "rows"))
+        if not isinstance(table["rows"], dict) or not table["rows"]:
+            raise ValueError(f"the table {table['name']} has no rows: give it flags by label, such as 'none: \"\"'")
+        rows, columns, published = table["rows"], table.get("columns", {}), table.get("published", {})
+        named = [*rows.values(), *(published.values() if columns else ())]
+        check_names("column", {column for row in named if isinstance(row, dict) for column in row}, columns)
+        check_names("published row", published, rows)
+        check_names("score", {table.get("score", METRICS["average"])}, SCORES)
+        check_names("judge", {table.get("judged_by", "score")}, ("score", "closed loop"))
+        check_names("spread", {table.get("spread", sweep.get("spread", "interval"))}, SPREADS)
+
+
+def check_configs(sweep: Mapping[str, Any]) -> None:
+    """Refuse a config that is not there.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for table in sweep["tables"]:
+        find_config(table["config"])
+
+
+def check_seeds(seeds: Any) -> None:
+    """Refuse seeds that are no list of whole numbers.
+
+    Raises:
+        ValueError: with what was found.
+    """
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ValueError(f"the sweep's seeds are {seeds!r}: give a list of whole numbers, such as [0, 1, 2]")

@@ -1,0 +1,23 @@
+"""The journal of a sweep: once each, by two sweeps at once, and short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lifelong.sweep.journal import Journal
+
+
+def test_a_line_of_a_journal_has_no_config_and_six_digits(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    one, other = Journal(path), Journal(path)  # two sweeps at once
+    one.add("a\u2028b", {"config": {"a": 1}, "matrix": [[1 / 3]]})
+    other.add("a\u2028b", {"matrix": [[0.5]]})
+    other.add("c", {"matrix": []})
+    assert Journal(path).find("a\u2028b") == {"matrix": [[0.333333]]}
+    assert Journal(path).find("d") is None
+    assert len(path.read_text().splitlines()) == 2
+    path.write_text(path.read_text() + '{"run": "d", "resu')
+    with pytest.raises(ValueError, match=r"r\.jsonl, line 3 is no record of a run: remove the line"):
+        Journal(path)
