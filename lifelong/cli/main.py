@@ -140,6 +140,7 @@ def run(command: str, args: Sequence[str]) -> None:
     made.pop("checkpoint")
     data.reseed(seed)
     module = StreamModule(learner, made.pop("strategies"), **made)
+    assert command in ("validate", "test", "predict")
     evaluate(command, module, data, **settings)
 
 
