@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import lightning as L
 from jsonargparse import ArgumentParser
@@ -140,8 +140,7 @@ def run(command: str, args: Sequence[str]) -> None:
     made.pop("checkpoint")
     data.reseed(seed)
     module = StreamModule(learner, made.pop("strategies"), **made)
-    assert command in ("validate", "test", "predict")
-    evaluate(command, module, data, **settings)
+    evaluate(cast("Literal['validate', 'test', 'predict']", command), module, data, **settings)
 
 
 def _tell(command: str, made: dict[str, Any], checkpoint: str | None) -> None:
