@@ -61,16 +61,13 @@ class StreamProgress(Recorded, TQDMProgressBar):
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Name the experience."""
         super().on_train_epoch_start(trainer)
-        if self._left is None:
-            n, steps = stream_data(trainer).n_experiences_due, int(trainer.num_training_batches)
-            self._left = TimeLeft(n, steps, between=self._of_untrained)
-        self._left.begin(trainer.current_epoch)
-        self._describe(trainer)
+        self._begin(trainer)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tell the time left now and then."""
-        assert self._left is not None, "an experience began before"
-        seconds = self._left.step(batch_idx + 1)
+        if self._left is None:  # a run that goes on within an experience does not begin it
+            self.train_progress_bar.total = int(trainer.num_training_batches)
+        seconds = (self._left or self._begin(trainer)).step(batch_idx + 1)
         if self._should_update(batch_idx + 1, self.train_progress_bar.total):
             self._shown = shown_left(seconds)
             self._describe(trainer)
@@ -86,6 +83,14 @@ class StreamProgress(Recorded, TQDMProgressBar):
         """Name the domain that is tested."""
         super().on_test_batch_start(trainer, *args, **kwargs)
         self.test_progress_bar.set_description(f"testing {self._domain(trainer, *args, **kwargs)}")
+
+    def _begin(self, trainer: L.Trainer) -> TimeLeft:
+        if self._left is None:
+            n, steps = stream_data(trainer).n_experiences_due, int(trainer.num_training_batches)
+            self._left = TimeLeft(n, steps, between=self._of_untrained)
+        self._left.begin(trainer.current_epoch)
+        self._describe(trainer)
+        return self._left
 
     def _describe(self, trainer: L.Trainer) -> None:
         experiences = stream_data(trainer).stream.experiences

@@ -33,7 +33,7 @@ class TimeLeft:
     ) -> None:
         self.n_experiences, self.steps, self._now = n_experiences, steps, now
         self._between = between
-        self._experience, self._began, self._last = 0, 0.0, 0.0
+        self._experience, self._began, self._last, self._seen = 0, 0.0, 0.0, 0
         self._of_a_step: float | None = None
         self._is_done = False
 
@@ -46,19 +46,20 @@ class TimeLeft:
         now = self._now()
         if self._is_done:
             self._between = now - self._last
-        self._experience, self._began, self._last, self._is_done = experience, now, now, False
+        self._experience, self._began, self._last, self._seen, self._is_done = experience, now, now, 0, False
 
     def step(self, done: int) -> float | None:
         """Return the seconds that are left after a step; None where nothing can be told yet.
 
         Args:
-            done: steps of this experience that are done, from 1.
+            done: steps of this experience that are done, from 1; a run that goes on begins with a later one.
         """
         now = self._now()
-        if done == 1:
+        self._seen += 1
+        if self._seen == 1:
             self._began = now  # the first one warms up
-        elif done > ENOUGH or self._of_a_step is None or self._experience == 0:
-            self._of_a_step = (now - self._began) / (done - 1)
+        elif self._seen > ENOUGH or self._of_a_step is None or self._experience == 0:
+            self._of_a_step = (now - self._began) / (self._seen - 1)
         self._last, self._is_done = now, done >= self.steps
         if self._of_a_step is None:
             return None

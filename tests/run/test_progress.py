@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TextIO
 
 import lightning as L
@@ -81,6 +82,39 @@ def test_experiences_and_domains_are_named() -> None:
         "testing 1/2, domain 0",
         "testing 2/2, domain 1",
     ]
+
+
+class Break(L.Callback):
+    """End a run in the middle of its first experience, with a checkpoint."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == 2:
+            trainer.save_checkpoint(self.file)
+            raise KeyboardInterrupt
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_goes_on_in_mid_experience_has_a_bar(tmp_path: Path) -> None:
+    file, told = str(tmp_path / "middle.ckpt"), list[str]()
+    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu", "max_epochs": -1}
+    settings |= {"num_sanity_val_steps": 0}
+    with suppress(KeyboardInterrupt, SystemExit):
+        L.Trainer(**settings, enable_progress_bar=False, callbacks=[Break(file)]).fit(
+            module_of(make_learner("ProtoNet")), toy_data(2, steps_per_experience=4)
+        )
+    bar = StreamProgress()
+    watched = Watched(told)
+    for kind in ("train", "validation"):
+        setattr(bar, f"init_{kind}_tqdm", lambda: watched)
+    trainer = L.Trainer(**settings, callbacks=[bar])
+    trainer.fit(
+        module_of(make_learner("ProtoNet")), toy_data(2, steps_per_experience=4), ckpt_path=file, weights_only=True
+    )
+    assert told[0].startswith("stream 1/2")
+    assert trainer.global_step == 8
 
 
 class Screen(io.StringIO):

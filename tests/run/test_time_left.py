@@ -52,3 +52,9 @@ def test_nothing_is_left_at_the_end_but_the_last_evaluation() -> None:
     left = TimeLeft(1, 3, between=2.0, now=(clock := Clock()))
     left.begin(0)
     assert take(left, clock, range(1, 4), 1.0) == pytest.approx(2.0)
+
+
+def test_a_run_that_goes_on_counts_the_steps_that_it_takes() -> None:
+    left = TimeLeft(1, 100, now=(clock := Clock()))
+    left.begin(0)
+    assert take(left, clock, range(61, 66), 2.0) == pytest.approx(2.0 * (100 - 65))
