@@ -42,7 +42,9 @@ def commands_in(text: str) -> list[list[str]]:
     """Return the words of every ``python -m lifelong`` command that stands on a line of its own."""
     whole = re.sub(r"\\\n", " ", text)
     lines = re.findall(
-        r"^(?:# |    )?python -m lifelong ((?:fit|validate|test|predict|adapt|export|serve)\b.*)$", whole, flags=re.M
+        r"^(?:# |    )?python -m lifelong ((?:fit|validate|test|predict|adapt|export|serve|compare)\b.*)$",
+        whole,
+        flags=re.M,
     )
     return [shlex.split(line, comments=True) for line in lines]
 
@@ -117,7 +119,7 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
         return
     if command == "predict" and is_asked(options):
         parse_questions(options)
-    elif command in ("adapt", "export", "serve", "report"):
+    elif command in ("adapt", "export", "serve", "report", "compare"):
         OF_MODELS[command][1]().parse_args(options)
     else:
         parse(command, [option for option in options if option != "--print_config"], config_of_run(options))

@@ -90,7 +90,7 @@ def captions(
         lines.append(
             f"Difference: of the average after the last experience from that of {against}, on the same {n_units} "
             f"evaluation units, averaged over seeds; 95 % interval by {kind} over units within their domains"
-            f"{'' if procedure.interval == 't' else f' ({drawn})'}"
+            f"{'' if procedure.interval == 't' else f' ({drawn})'}, for these runs as they are"
         )
         corrected = f", corrected for {len(paired)} comparisons by Holm's method" if len(paired) > 1 else ""
         lines.append(f"p: two-sided sign-flip permutation test ({flips}){corrected}")

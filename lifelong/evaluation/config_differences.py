@@ -1,4 +1,4 @@
-"""What differs between the configs of runs, as text by dotted keys, and short labels that are made of it.
+"""What differs between the configs of runs, as text by dotted keys.
 
 Configs are read as plain data: no class that they name is imported.
 """
@@ -6,40 +6,19 @@ Configs are read as plain data: no class that they name is imported.
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lifelong.evaluation.results import Results
-from lifelong.evaluation.tables import shorten
 
 Flat = Mapping[str, str]
 """The options of a config by dotted key, as text."""
 
 NO_METHOD = ("seed", "run", "ckpt_path", "trust", "trainer.logger", "trainer.default_root_dir")
 """Options in which the runs of one method may differ: which run it is, where it is kept, and who is told of it."""
-FIRST = (
-    "strategies",
-    "model",
-    "data.joint",
-    "data.cumulative",
-    "strategies.",
-    "model.",
-    "optimizer",
-    "optimizer.",
-    "data.",
-)
-"""What labels are made of first, keys and beginnings of keys; then the other keys in their order."""
-TOLD = ("strategies", "data.joint", "data.cumulative")
-"""What a label always says where there is some."""
-CLASSES = ("strategies", "model", "optimizer", "lr_scheduler", "data", "network")
-"""Last parts of keys whose value, the name of a class, says what it is of."""
 NONE = "none"
-LONGEST_VALUE = 24
-MOST_TRIED = 3
-"""Options in a label beside the strategies, of which all choices are tried."""
+"""The strategies of a run that has none."""
 
 
 def described(results: Results) -> dict[str, str]:
@@ -129,49 +108,6 @@ def differing(methods: Sequence[Sequence[Flat]]) -> dict[str, list[str]]:
     return {key: of_key for key, of_key in values.items() if len(set(of_key)) > 1}
 
 
-def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
-    """Make a short label for each method: its strategies, and as few other options as no other method has.
-
-    Args:
-        values: the value of each method, by the keys in which they differ.
-        fallback: for a method that none of them says anything about.
-
-    Example:
-        >>> values = {"strategies": ["EWC", "EWC", "none"], "strategies.EWC.strength": ["1", "2", ""]}
-        >>> labels(values | {"data.batch_size": ["8", "8", "9"]}, fallback=[""] * 3)
-        ['EWC, strength=1', 'EWC, strength=2', 'no strategy']
-    """
-    keys: list[str] = []
-    n_apart = 1
-    for key in sorted(values, key=_rank):
-        if (n := len(set(zip(*(values[k] for k in [*keys, key]), strict=True)))) > n_apart:
-            keys, n_apart = [*keys, key], n
-    shown = _shown(keys)
-    made = []
-    for place, otherwise in enumerate(fallback):
-        parts = {key: _part(shown[key], values[key][place]) for key in _telling(place, keys, values)}
-        in_order = sorted(parts, key=lambda key: key != "model")
-        made.append(", ".join(parts[key] for key in in_order if parts[key]) or otherwise)
-    return _numbered(made)
-
-
-def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
-    """Make a label for each method of the options that are named; those that are equal are numbered.
-
-    Args:
-        keys: of the options.
-        values: the value of each method, by key; empty text where it has none.
-        fallback: for a method that none of them says anything about.
-
-    Example:
-        >>> named_by(["optimizer.lr"], {"optimizer.lr": ["0.1", "0.2"]}, ["", ""])
-        ['lr=0.1', 'lr=0.2']
-    """
-    shown = _shown(keys)
-    parts = [[_part(shown[key], values[key][place]) for key in keys] for place in range(len(fallback))]
-    return _numbered([", ".join(filter(None, of)) or other for of, other in zip(parts, fallback, strict=True)])
-
-
 def find_key(given: str, known: Sequence[str]) -> str:
     """Return the key that a person means: its name, or its end where no other key ends like this.
 
@@ -195,50 +131,6 @@ def find_key(given: str, known: Sequence[str]) -> str:
     nearest = difflib.get_close_matches(given, by_end, 1)
     way_out = f"did you mean {by_end[nearest[0]]}?" if nearest else f"known are {', '.join(known[:8])}, …"
     raise ValueError(f"--by {given} is no option in the configs of these runs: {way_out}")
-
-
-def _telling(place: int, keys: Sequence[str], values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the fewest keys in which no other method has the values of this one; strategies and joint are told."""
-    first = tuple(key for key in keys if key in TOLD and values[key][place] not in (NONE, "false", ""))
-    others = [key for key in keys if key not in first]
-    for size in range(min(len(others), MOST_TRIED) + 1):
-        for more in itertools.combinations(others, size):
-            told = first + more
-            of_methods = list(zip(*(values[key] for key in told), strict=True))
-            if told and of_methods.count(of_methods[place]) == 1 and any(_part(k, values[k][place]) for k in told):
-                return told
-    return tuple(keys)
-
-
-def _shown(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each key, and all of it where others end alike."""
-    lasts = Counter(key.rpartition(".")[2] for key in keys)
-    return {key: key if lasts[last] > 1 else last for key in keys for last in [key.rpartition(".")[2]]}
-
-
-def _numbered(labels: Sequence[str]) -> list[str]:
-    """Number labels that are equal."""
-    made: list[str] = []
-    for label in labels:
-        numbered = (label if n == 1 else f"{label} ({n})" for n in itertools.count(1))
-        made.append(next(candidate for candidate in numbered if candidate not in made))
-    return made
-
-
-def _part(name: str, value: str) -> str:
-    """Write what an option says of a method; what is off or not there is not written."""
-    if (last := name.rpartition(".")[2]) in ("joint", "cumulative"):
-        return last if value == "true" else ""
-    if not value:
-        return ""
-    if name == "strategies" and value == NONE:
-        return "no strategy"
-    return value if last in CLASSES else f"{name}={shorten(value.rpartition('/')[2] or value, LONGEST_VALUE)}"
-
-
-def _rank(key: str) -> int:
-    places = (i for i, name in enumerate(FIRST) if key == name or (name[-1] == "." and key.startswith(name)))
-    return next(places, len(FIRST))
 
 
 def _class_name(value: Any) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lifelong.evaluation.compared import NamedRun
-from lifelong.evaluation.config_differences import described, differing, find_key, labels, named_by, of_method
+from lifelong.evaluation.config_differences import described, differing, find_key, of_method
+from lifelong.evaluation.method_labels import labels, named_by
 
 Groups = Mapping[str, Sequence[NamedRun]]
 """The runs of each method, by its label."""

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 from lifelong.evaluation.compared import IntervalKind, Metric, NamedRun, Procedure
 from lifelong.evaluation.comparison import Comparison, compare_methods
@@ -151,7 +151,7 @@ def _all_of(runs: Iterable[Comparable] | Comparable, said: _Said) -> list[NamedR
                     named.append(_read(folder))
                     places.add(folder.resolve())
         elif hasattr(run, "results"):
-            named.append(NamedRun(run.folder.name, run.results))
+            named.append(NamedRun(run.folder.name, _with_config(run.results, run.config)))
         else:
             raise ValueError(f"found a {type(run).__name__} among the runs: give runs, results or paths of run folders")
     return named
@@ -215,8 +215,13 @@ def _read(folder: Path) -> NamedRun:
         raise ValueError(str(error) if str(folder) in str(error) else f"{folder}: {error}") from error
     except (KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"the results in {folder} cannot be read ({error}): leave it out, or run it again") from error
-    if not results.setting.config and results.rows and (folder / "config.yaml").is_file():
-        results = results.with_config(read_yaml(folder / "config.yaml"))
+    if not results.setting.config and (folder / "config.yaml").is_file():
+        results = _with_config(results, read_yaml(folder / "config.yaml"))
     if not isinstance(results.setting.config, dict):
         raise ValueError(f"the config in {folder / RESULTS} is no mapping: leave this run out, or run it again")
     return NamedRun(folder.resolve().name, results)
+
+
+def _with_config(results: Results, config: Mapping[str, Any]) -> Results:
+    """Return results with a config where they have none, and scores that their numbers can be computed from again."""
+    return results.with_config(config) if config and results.rows and not results.setting.config else results

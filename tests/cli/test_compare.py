@@ -10,7 +10,7 @@ import pytest
 
 from lifelong.cli import start
 from lifelong.cli.compare import split_runs
-from tests.command_line import error_of, run_here
+from tests.command_line import TINY, error_of, run_here
 from tests.toy_runs import config_of, make_run, saved, two_rows
 
 
@@ -162,3 +162,21 @@ def test_options_take_one_value_each() -> None:
         ["x", "y"],
         ["--by", "a", "--format=csv", "--seed"],
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_runs_of_fit_are_compared(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+    for strategy in ("", "strategies.EWC"):
+        for seed in (0, 1):
+            name = f"{strategy or 'plain'}-{seed}"
+            run_here(
+                "fit", *TINY, f"--seed={seed}", f"--strategies=[{strategy}]", f"--run.name={name}", "--run.root=fits"
+            )
+    capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(output(capsys, "fits", "--against", "no strategy", "--format=csv"))))
+    assert [(row["method"], row["seeds"]) for row in rows] == [("no strategy", "0, 1"), ("EWC", "0, 1")]
+    assert rows[1]["n_units"] == "15"
+    assert rows[1]["no_difference_because"] == ""
+    averages = [float(row["average_score"]) for row in rows]
+    assert float(rows[1]["difference"]) == pytest.approx(averages[1] - averages[0], abs=1e-6)

@@ -1,4 +1,4 @@
-"""Configs as text by dotted keys, and the labels that are made of what differs."""
+"""Configs as text by dotted keys."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import doctest
 import pytest
 
 from lifelong.evaluation import config_differences
-from lifelong.evaluation.config_differences import described, differing, find_key, flat, labels, named_by, of_method
+from lifelong.evaluation.config_differences import described, find_key, flat, of_method
 from tests.toy_runs import config_of, make_run
-
-
-def label_all(*configs: dict[str, str]) -> list[str]:
-    return labels(differing([[config] for config in configs]), [config.get("strategies", "") for config in configs])
 
 
 def test_classes_are_names_and_their_arguments_stand_below() -> None:
@@ -69,44 +65,6 @@ def test_results_without_a_config_are_described_by_their_setting() -> None:
     options = described(make_run(config={}, strategies=("EWC",), joint=True).results)
     assert options == {"model": "MAML", "strategies": "EWC", "data.joint": "true"}
     assert described(make_run(config=config_of(strategy=None)).results)["strategies"] == "none"
-
-
-def test_labels_have_the_strategies_and_little_else() -> None:
-    ewc = {"strategies": "EWC", "data.joint": "false", "optimizer.lr": "1"}
-    found = label_all(
-        {**ewc, "strategies.EWC.strength": "1"},
-        {**ewc, "strategies.EWC.strength": "2"},
-        {**ewc, "strategies": "Replay", "optimizer.lr": "3"},
-        {**ewc, "strategies": "none"},
-        {**ewc, "strategies": "none", "data.joint": "true"},
-    )
-    assert found == ["EWC, strength=1", "EWC, strength=2", "Replay", "no strategy", "joint"]
-
-
-def test_labels_name_the_learner_where_it_tells_methods_apart() -> None:
-    grid = [{"model": m, "strategies": s} for m in ("MAML", "ANIL") for s in ("EWC", "none")]
-    assert label_all(*grid) == ["MAML, EWC", "MAML, no strategy", "ANIL, EWC", "ANIL, no strategy"]
-    assert label_all({"model": "MAML", "strategies": "none"}, {"model": "ANIL", "strategies": "none"}) == [
-        "MAML",
-        "ANIL",
-    ]
-
-
-def test_keys_that_end_alike_are_written_out() -> None:
-    grid = [{"optimizer.lr": a, "model.lr": b} for a in ("1", "2") for b in ("1", "2")]
-    assert label_all(*grid)[1] == "model.lr=2, optimizer.lr=1"
-
-
-def test_labels_are_unique_whatever_is_shortened() -> None:
-    long = "a" * 60
-    found = label_all({"data.root": f"/x/{long}1"}, {"data.root": f"/x/{long}1 "}, {"data.root": f"/y/{long}1"})
-    assert len(set(found)) == 3
-    assert all(len(label) < 40 for label in found)
-
-
-def test_a_single_method_has_the_label_of_its_strategies() -> None:
-    assert labels({}, ["EWC"]) == ["EWC"]
-    assert named_by(["lr"], {"lr": ["", ""]}, ["lr not set", "lr not set"]) == ["lr not set", "lr not set (2)"]
 
 
 def test_a_key_is_found_by_its_end_and_else_the_nearest_is_named() -> None:

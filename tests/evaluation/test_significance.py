@@ -110,6 +110,11 @@ def test_p_is_that_of_every_flip_counted() -> None:
     assert sign_flip_test(differences) == (pytest.approx(expected), True)
 
 
+def test_a_unit_weighs_more_in_a_small_domain() -> None:
+    # Weights 1/2, -1/4 and 1/4: of the eight sums four are 1/2, as the one found, two are 1 and two are 0.
+    assert sign_flip_test([np.array([1.0, 0.0]), np.array([-1.0, 1.0, 0.0, 0.0])]) == (0.75, True)
+
+
 def test_p_is_that_of_scipy() -> None:
     few = normal(9, shift=0.6)[0]
     exact = scipy.stats.permutation_test(

@@ -41,6 +41,11 @@ def four(root: Path = Path("runs")) -> list[str]:
     return [saved(root, run) for run in runs]
 
 
+def without_config(results: Results) -> Results:
+    """As a run has them that was just trained, whose config is beside them."""
+    return results.with_config({})
+
+
 def test_folders_and_results_give_the_same_numbers() -> None:
     paths = four()
     found = compare(paths)
@@ -52,8 +57,14 @@ def test_folders_and_results_give_the_same_numbers() -> None:
     loaded = [Results.load(path) for path in paths]
     assert compare(loaded).to_csv().split(",seconds")[0] == found.to_csv().split(",seconds")[0]
     assert [row.names for row in compare(loaded).rows] == [("run 1", "run 2"), ("run 3", "run 4")]
-    runs = [SimpleNamespace(results=results, folder=Path(path)) for results, path in zip(loaded, paths, strict=True)]
-    assert str(compare(runs)) == str(found)  # type: ignore[arg-type]
+    for config, results_of in (({}, loaded), (None, [without_config(results) for results in loaded])):
+        runs = [
+            SimpleNamespace(
+                results=results, folder=Path(path), config=config_of(seed, strategy) if config is None else config
+            )
+            for results, path, (_, strategy, seed, _) in zip(results_of, paths, METHODS, strict=True)
+        ]
+        assert str(compare(runs)) == str(found)  # type: ignore[arg-type]
     assert lifelong.compare is compare
     assert isinstance(found, lifelong.Comparison)
 

@@ -1,0 +1,117 @@
+"""Short labels for methods, made of what differs between their configs."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lifelong.evaluation.config_differences import NONE
+from lifelong.evaluation.tables import shorten
+
+FIRST = (
+    "strategies",
+    "model",
+    "data.joint",
+    "data.cumulative",
+    "strategies.",
+    "model.",
+    "optimizer",
+    "optimizer.",
+    "data.",
+)
+"""What labels are made of first, keys and beginnings of keys; then the other keys in their order."""
+TOLD = ("strategies", "data.joint", "data.cumulative")
+"""What a label always says where there is some."""
+CLASSES = ("strategies", "model", "optimizer", "lr_scheduler", "data", "network")
+"""Last parts of keys whose value, the name of a class, says what it is of."""
+LONGEST_VALUE = 24
+MOST_TRIED = 3
+"""Options in a label beside the strategies, of which all choices are tried."""
+
+
+def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
+    """Make a short label for each method: its strategies, and as few other options as no other method has.
+
+    Args:
+        values: the value of each method, by the keys in which they differ.
+        fallback: for a method that none of them says anything about.
+
+    Example:
+        >>> values = {"strategies": ["EWC", "EWC", "none"], "strategies.EWC.strength": ["1", "2", ""]}
+        >>> labels(values | {"data.batch_size": ["8", "8", "9"]}, fallback=[""] * 3)
+        ['EWC, strength=1', 'EWC, strength=2', 'no strategy']
+    """
+    keys: list[str] = []
+    n_apart = 1
+    for key in sorted(values, key=_rank):
+        if (n := len(set(zip(*(values[k] for k in [*keys, key]), strict=True)))) > n_apart:
+            keys, n_apart = [*keys, key], n
+    shown = _shown(keys)
+    made = []
+    for place, otherwise in enumerate(fallback):
+        parts = {key: _part(shown[key], values[key][place]) for key in _telling(place, keys, values)}
+        in_order = sorted(parts, key=lambda key: key != "model")
+        made.append(", ".join(parts[key] for key in in_order if parts[key]) or otherwise)
+    return _numbered(made)
+
+
+def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
+    """Make a label for each method of the options that are named; those that are equal are numbered.
+
+    Args:
+        keys: of the options.
+        values: the value of each method, by key; empty text where it has none.
+        fallback: for a method that none of them says anything about.
+
+    Example:
+        >>> named_by(["optimizer.lr"], {"optimizer.lr": ["0.1", "0.2"]}, ["", ""])
+        ['lr=0.1', 'lr=0.2']
+    """
+    shown = _shown(keys)
+    parts = [[_part(shown[key], values[key][place]) for key in keys] for place in range(len(fallback))]
+    return _numbered([", ".join(filter(None, of)) or other for of, other in zip(parts, fallback, strict=True)])
+
+
+def _telling(place: int, keys: Sequence[str], values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the fewest keys in which no other method has the values of this one; strategies and joint are told."""
+    first = tuple(key for key in keys if key in TOLD and values[key][place] not in (NONE, "false", ""))
+    others = [key for key in keys if key not in first]
+    for size in range(min(len(others), MOST_TRIED) + 1):
+        for more in itertools.combinations(others, size):
+            told = first + more
+            of_methods = list(zip(*(values[key] for key in told), strict=True))
+            if told and of_methods.count(of_methods[place]) == 1 and any(_part(k, values[k][place]) for k in told):
+                return told
+    return tuple(keys)
+
+
+def _shown(keys: Sequence[str]) -> dict[str, str]:
+    """Return the last part of each key, and all of it where others end alike."""
+    lasts = Counter(key.rpartition(".")[2] for key in keys)
+    return {key: key if lasts[last] > 1 else last for key in keys for last in [key.rpartition(".")[2]]}
+
+
+def _numbered(labels: Sequence[str]) -> list[str]:
+    """Number labels that are equal."""
+    made: list[str] = []
+    for label in labels:
+        numbered = (label if n == 1 else f"{label} ({n})" for n in itertools.count(1))
+        made.append(next(candidate for candidate in numbered if candidate not in made))
+    return made
+
+
+def _part(name: str, value: str) -> str:
+    """Write what an option says of a method; what is off or not there is not written."""
+    if (last := name.rpartition(".")[2]) in ("joint", "cumulative"):
+        return last if value == "true" else ""
+    if not value:
+        return ""
+    if name == "strategies" and value == NONE:
+        return "no strategy"
+    return value if last in CLASSES else f"{name}={shorten(value.rpartition('/')[2] or value, LONGEST_VALUE)}"
+
+
+def _rank(key: str) -> int:
+    places = (i for i, name in enumerate(FIRST) if key == name or (name[-1] == "." and key.startswith(name)))
+    return next(places, len(FIRST))
