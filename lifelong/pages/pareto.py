@@ -57,6 +57,7 @@ def pareto_figure(
     layout["xaxis"] = {**axis(), "range": [start - margin, end + margin], **ticks}
     layout["yaxis"] = {**axis(), "range": [low - 0.1 * (high - low), high + 0.1 * (high - low)]}
     layout["yaxis"]["title"] = {"text": whole(methods[0].view.score)}
+    layout["meta"]["least_width"] = 640  # names beside each other
     texts = [
         f"{whole(m.view.score)}: {m.final.text(m.view.places)}<br>{text(c)}" for m, c in zip(known, costs, strict=True)
     ]

@@ -17,6 +17,7 @@
     const { data, layout } = coloured(figure, getComputedStyle(root));
     plot.style.minWidth = width ? "0" : `${layout.meta.least_width}px`;
     layout.hoverlabel = { ...layout.hoverlabel, bgcolor: getComputedStyle(root).getPropertyValue("--card").trim() };
+    layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: layout.font.color, activecolor: layout.font.color };
     if (width) Object.assign(layout, { width, autosize: false });
     const settings = { responsive: !width, displaylogo: false, typesetMath: false, modeBarButtons: [["toImage"]], displayModeBar: width ? false : "hover" };
     Plotly.react(plot, data, layout, settings);
