@@ -22,7 +22,7 @@ def test_the_first_page_imports_neither_torch_nor_lightning() -> None:
     assert done.stdout.endswith("set()\n")
 
 
-@pytest.mark.parametrize("name", ["fit", "validate", "test", "predict"])
+@pytest.mark.parametrize("name", ["fit", "validate", "test", "predict", "sweep"])
 def test_the_first_page_names_every_command(name: str) -> None:
     assert f"\n  {name} " in start.page()
 
