@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,17 +37,16 @@ def sweep(args: Sequence[str]) -> None:
     file = Path(options.FILE)
     content = read_sweep(file)
     journal = None if options.journal is None else Journal(Path(options.journal))
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, _stop)  # so that nothing is left running
     try:
-        failures = run_sweep(
-            content,
-            Path(options.root or Path("runs") / file.stem),
-            journal=journal,
-            jobs=options.jobs,
-            executor=_read(options.executor),
-            table_only=options.table_only,
-        )
+        with _stopped_by_signals():
+            failures = run_sweep(
+                content,
+                Path(options.root or Path("runs") / file.stem),
+                journal=journal,
+                jobs=options.jobs,
+                executor=_read(options.executor),
+                table_only=options.table_only,
+            )
     except KeyboardInterrupt:
         print("stopped: the same command goes on with what is missing", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
@@ -72,6 +72,18 @@ def sweep_parser() -> ArgumentParser:
 
 def _read(executor: str | None) -> Any:
     return None if executor is None else yaml.safe_load(executor)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP stop all runs, as Ctrl-C does, so that nothing is left running."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, _stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
