@@ -27,7 +27,7 @@ from lifelong.training.stream_module import StreamModule
 
 
 def evaluate(
-    command: Literal["validate", "test", "predict"],
+    command: str,
     module: StreamModule,
     data: StreamDataModule,
     *,

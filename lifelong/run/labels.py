@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.run.folder import RunFolder
 from lifelong.training.stream_module import StreamModule
-
-JobType = Literal["fit", "extend", "validate", "test", "predict"]
-"""What a run does: its command."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +15,7 @@ class RunLabels:
 
     Args:
         name: of the run folder.
-        job_type: the command.
+        job_type: the command: ``fit``, ``extend``, ``validate`` or ``test``.
         tags: the classes of its learner, strategies and sources.
         goes_on: it was begun before, and is the same run.
 
@@ -29,13 +25,13 @@ class RunLabels:
     """
 
     name: str | None = None
-    job_type: JobType | None = None
+    job_type: str | None = None
     tags: tuple[str, ...] = ()
     goes_on: bool = False
 
 
 def labels_of(
-    module: StreamModule, data: StreamDataModule, folder: RunFolder, job_type: JobType, *, goes_on: bool = False
+    module: StreamModule, data: StreamDataModule, folder: RunFolder, job_type: str, *, goes_on: bool = False
 ) -> RunLabels:
     """Return what a run is.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -255,9 +255,7 @@ class Run:
         _, results = train(self.module, data, options, start, saves, configuration, settings, extends=True)
         return Run(self.folder, self.module, results, data=data, config=configuration.content, trainer=settings)
 
-    def _evaluate(
-        self, command: Literal["validate", "test"], data: StreamDataModule, trainer: Mapping[str, Any]
-    ) -> Results:
+    def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
         kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained
         settings = {name: self._trainer[name] for name in kept if name in self._trainer} | dict(trainer)
         # A checkpoint of a shorter stream is given the rows of classes that it does not know when it is loaded.

@@ -24,6 +24,17 @@ def test_curves_over_steps_are_named_without_overlap(n_domains: int) -> None:
     assert overlapping(boxes_of(figure)) == 0
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 5, 40])
+def test_steps_are_numbered_by_whole_numbers(n_steps: int) -> None:
+    axes = adaptation_curve_figure(
+        matrix_of(2, n_steps + 1), None, ["a", "b"], title="test", score_name="accuracy", percent=True
+    ).axes[0]
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert len(shown) >= 2
+    assert all(tick == round(tick) for tick in shown)
+
+
 def test_examples_in_docstrings() -> None:
     result = doctest.testmod(module_adaptation)
     assert result.attempted >= 2
