@@ -14,7 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 from lifelong.utilities.locks import RUN_LOCK, held, is_held
 
-QUIET = ["--trainer.logger", "false", "--checkpoint.every_n_steps", "0", "--checkpoint.keep_experiences", "0"]
+QUIET = [
+    *("--trainer.logger", "false", "--run.report", "false"),
+    *("--checkpoint.every_n_steps", "0", "--checkpoint.keep_experiences", "0"),
+]
 """``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
 PROGRAM = (sys.executable, "-m", "lifelong")
 POLL = 0.2
