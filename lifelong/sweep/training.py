@@ -109,7 +109,8 @@ def train(training: Training) -> Outcome:
 
 def _run(training: Training) -> Outcome:
     log, stop = training.beside("log"), training.beside("stop")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # With a logger of Weights & Biases the runs of a table or search are one group.
+    environment = {"WANDB_RUN_GROUP": training.folder.parent.name} | os.environ | {"OMP_NUM_THREADS": "1"}
     command = [*PROGRAM, *training.command]
     with log.open("a", encoding="utf-8") as file:
         # In a session of its own, so that Ctrl-C in a terminal reaches it once, by the sweep.

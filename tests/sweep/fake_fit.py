@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> int:
                 rows.flush()
                 time.sleep(float(options.get("seconds", "0")))
         metrics = RESULTS["metrics"] | {"average_score": {"value": score, "half_width": 0.01}}
+        (folder / "group").write_text(os.environ.get("WANDB_RUN_GROUP", ""))
         (folder / "results.json").write_text(json.dumps(RESULTS | {"metrics": metrics}))
     return 0
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 from lifelong.sweep.training import train
@@ -25,6 +26,15 @@ def test_a_run_is_read_once_it_has_finished(starts: Path) -> None:
     assert starts.read_text().splitlines() == ["run"]  # not run again
     (run.folder / "results.json").write_text(json.dumps(RESULTS | {"finished": False}))
     assert run.results is None
+
+
+def test_runs_of_one_table_are_one_group(starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
+    for name, group in (("table/a", "table"), ("table/b", "mine")):
+        run = training(Path.cwd() / name)
+        train(run)
+        assert (run.folder / "group").read_text() == group
+        monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
 
 
 def test_a_failure_is_told_with_its_log(starts: Path) -> None:
