@@ -12,7 +12,7 @@ from typing import Any
 
 import docstring_parser
 
-from lifelong.cli.classes import KINDS, MODULES, full_option, known_classes, option_of
+from lifelong.cli.classes import KINDS, MODULES, SET_ELSEWHERE, full_option, known_classes, option_of
 from lifelong.cli.nearest import nearest_name
 from lifelong.cli.rows import Row, lay_out, metavar, shown_value
 from lifelong.cli.source_code import plain_line
@@ -21,8 +21,6 @@ HELP = ("-h", "--help")
 """What asks for the page of a command."""
 ALL = ("--help.all", "--help_all")
 """What asks for everything, each word of it."""
-SET_ELSEWHERE = {("data", "seed"), ("optimizer", "params"), ("lr_scheduler", "optimizer")}
-"""Arguments of classes that are no options: ``--seed`` is the data's as well, and the others are given by the run."""
 
 
 def asked_class(args: Sequence[str]) -> tuple[str, str | None] | None:

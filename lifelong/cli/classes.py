@@ -29,6 +29,8 @@ MODULES = {
     "robot": ("datamodules.robots",),
 }
 """Where the classes of other options are: modules, and classes that are alone there."""
+SET_ELSEWHERE = {("data", "seed"), ("optimizer", "params"), ("lr_scheduler", "optimizer")}
+"""Arguments of classes that are no options: ``--seed`` is the data's as well, and the others are given by the run."""
 
 INSIDE = {
     "network": "model",

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 
+from lifelong.cli.classes import SET_ELSEWHERE
 from lifelong.cli.nearest import KEY, nearest_name
 
 CLASS = re.compile(r"(?:given class_path|class_path=)\s*'([\w.]+)'")
@@ -92,7 +93,8 @@ def _class_name(message: str) -> str:
 
 def _unknown(option: str, name: str, classes: list[str]) -> str:
     owner = classes[-1].rpartition(".")[2] if classes else ""
-    known = _arguments(classes[-1]) if classes else []
+    last = option.rpartition(".")[2]
+    known = [n for n in _arguments(classes[-1]) if (last, n) not in SET_ELSEWHERE] if classes else []
     if near := nearest_name(name, known):
         answer = f"did you mean --{option}.{near[0]}?"
     else:

@@ -63,7 +63,7 @@ CASES = [
     _case("latin-1", b"model: \xe9t\xe9", "a.yaml", "correct it"),
     _case("zero bytes", bytes(100), "a.yaml", "correct it"),
     _case("an image", b"\x89PNG\r\n\x1a\n", "a.yaml", "correct it"),
-    _beside("an unknown option", "nothing: 1", "--nothing", "--help"),
+    _beside("an unknown option", "nothing: 1", "--nothing", "help"),
     _beside("an unknown option of the Trainer", "trainer: {nothing: 1}", "--trainer.nothing"),
     _beside("a value of another type", "trainer: {max_epochs: many}", "--trainer.max_epochs is many", "a whole number"),
     _beside("a value out of range", "runner: {chunk: 0}", "--runner.chunk is 0"),

@@ -7,7 +7,7 @@ from tests.bad_input.case import QUIET, TINY_DATA, Case, options
 LONG = "x" * 300
 TRAINER_CLASS = "lightning.pytorch.callbacks"
 DEEP = "[" * 3000 + "]" * 3000
-HELP = "--help"
+HELP = "help"
 SPLITS = {"[nan,0.1]": "nan", "[-0.1,0.5]": "-0.1", "[.nan,0.1]": "nan", "[.inf,1]": "inf", "[2.5,1]": "2.5"}
 
 
@@ -133,7 +133,7 @@ TRAINING = [
     case("model=", "--model is empty", "the name of a class"),
     case("model=3", "there is no class 3 for model"),
     case("model=torch.nn.Linear", "--model is torch.nn.Linear", "no Learner"),
-    case("model.network=Nothing", "there is no class Nothing for network"),
+    case("model.network=Nothing", "there is no class Nothing for model.network"),
     case("model.nothing=1", "--model.nothing", HELP),
     case("model.tempeature=1", "--model.tempeature", "did you mean --model.temperature?"),
     *options("model.distance", "xyz", words=("euclidean", "cosine")),
