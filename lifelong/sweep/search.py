@@ -258,7 +258,7 @@ class Trying:
                 self._complete(trial, results)
                 if self._journal is not None:
                     self._journal.add(training.identity, results)
-            elif outcome.state == "stopped":  # by this searcher's pruner, or another's that has the same settings
+            elif outcome.state == "stopped":  # by this searcher's pruner
                 self._study.tell(trial, None, "PRUNED")
             else:
                 self._study.tell(trial, None, "FAIL")
