@@ -76,6 +76,9 @@ def is_number(column: Sequence[str]) -> bool:
 
 
 def _figures(comparison: Comparison, beside: Sequence[Shown]) -> list[dict[str, Any]]:
+    """The figures that show methods together; none where the runs of the method that others are compared with differ."""
+    if not beside:
+        return []
     score = beside[0].view.score
     figures = []
     if any(len(method.view.rows) > 1 for method in beside):
@@ -106,7 +109,7 @@ def _figures(comparison: Comparison, beside: Sequence[Shown]) -> list[dict[str, 
 def _matrices(methods: Sequence[Shown]) -> list[dict[str, Any]]:
     """The matrix of each method, on one colour scale where they are comparable."""
     beside = [method.view.values for method in methods if not method.apart]
-    limits = colour_limits(beside)
+    limits = colour_limits(beside) if beside else None
     drawn = []
     for number, method in enumerate(methods[:MOST_MATRICES]):
         drawing = heat_map(method.view, None if method.apart else limits, compact=True)
