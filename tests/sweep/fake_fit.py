@@ -33,7 +33,10 @@ def options_of(words: list[str]) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Learn two experiences, ``seconds`` each; ``fails`` fails, ``diverges`` has no score; the score is best at a rate of 0.01."""
+    """Learn two experiences, ``seconds`` each; the score is best at a rate of 0.01.
+
+    ``fails`` fails, and ``diverges`` has no score.
+    """
     options = options_of(arguments[1:])
     folder = Path(options["run.root"], options["run.name"])
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,6 @@ from lifelong.sweep.training import Outcome, Training, train
 from tests.sweep.fake_fit import RESULTS
 from tests.sweep.runs import training
 
-
 STOP = Path("stop")
 
 
