@@ -9,6 +9,7 @@ from pathlib import Path
 from lifelong.cli.loaded import parse_run
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.pages.report_page import write_report
+from lifelong.run.compare import newest_run
 from lifelong.run.mirror import Mirror, is_remote
 
 
@@ -49,11 +50,9 @@ def report(args: Sequence[str]) -> None:
 def _folder(run: str) -> str:
     """The folder of what is asked for."""
     if run == "last":
-        found = sorted(Path("runs").glob(f"*/{RESULTS}"), key=lambda path: path.stat().st_mtime)
-        if not found:
-            raise ValueError(f"last found no runs/*/{RESULTS}: name the folder of a run")
-        print(f"last is {found[-1].parent}")
-        return str(found[-1].parent)
+        newest = newest_run()
+        print(f"last is {newest}")
+        return str(newest)
     if not run.endswith(".ckpt"):
         return run
     return run.rpartition("/checkpoints/")[0] if is_remote(run) else str(Path(run).parent.parent)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from importlib.util import find_spec
 from pathlib import Path
+
+from lifelong.utilities.docstrings import plain_words
 
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -45,8 +46,7 @@ def plain_line(text: str) -> str:
         >>> plain_line("the ``norm`` of a :class:`~lifelong.networks.MLP`:")
         'the norm of a MLP'
     """
-    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text).replace("``", "")
-    return " ".join(text.split()).rstrip(".:")
+    return " ".join(plain_words(text).split()).rstrip(".:")
 
 
 def arguments(path: str) -> list[str]:

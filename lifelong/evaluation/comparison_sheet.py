@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lifelong.evaluation.compared import Difference, Method, Procedure
+from lifelong.evaluation.compared import MISSING, Difference, Method, Procedure
 from lifelong.evaluation.estimate import Estimate, number
 from lifelong.evaluation.sheets import Sheet
 from lifelong.evaluation.significance import INTERVALS
 from lifelong.evaluation.tables import MEANINGS, places, unit
+from lifelong.utilities.amounts import bytes_text, seconds_text
 
 LEAST_P = 0.001
 
@@ -97,33 +98,6 @@ def captions(
     return lines
 
 
-def bytes_text(n_bytes: float) -> str:
-    """Write a number of bytes.
-
-    Example:
-        >>> bytes_text(0), bytes_text(42_240), bytes_text(2_660_368), bytes_text(214e6)
-        ('0', '42 kB', '2.7 MB', '214 MB')
-    """
-    for size, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if n_bytes >= size:
-            value = n_bytes / size
-            return f"{value:.1f} {name}" if value < 9.95 else f"{value:.0f} {name}"
-    return f"{n_bytes:.0f} B" if n_bytes else "0"
-
-
-def seconds_text(seconds: float) -> str:
-    """Write a duration.
-
-    Example:
-        >>> seconds_text(8.21), seconds_text(190.6), seconds_text(5400)
-        ('8.2 s', '3.2 min', '1.5 h')
-    """
-    for size, name in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {name}"
-    return f"{seconds:.1f} s"
-
-
 def _available(rows: Sequence[Method]) -> list[str]:
     """Return the metrics that a method has."""
     names = dict.fromkeys(name for row in rows for name in row.estimates)
@@ -139,8 +113,7 @@ def _head(name: str, rows: Sequence[Method]) -> str:
 def _cells(name: str, rows: Sequence[Method]) -> list[str]:
     """Write the estimates of a metric; those of scores in their unit, those of a person's own as they are."""
     in_percent = [row.runs[0].setting.percent and name in MEANINGS for row in rows]
-    missing = Estimate(math.nan, math.nan, "not measured")
-    estimates = [row.estimates.get(name, missing) for row in rows]
+    estimates = [row.estimates.get(name, MISSING) for row in rows]
     shown = places([e.value for e, p in zip(estimates, in_percent, strict=True) if not p], any(in_percent))
     return [_with_interval(e.scaled(unit(p)), shown) for e, p in zip(estimates, in_percent, strict=True)]
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lifelong.evaluation.comparison import Comparison
-from lifelong.evaluation.comparison_sheet import bytes_text, captions, seconds_text, sheet
+from lifelong.evaluation.comparison_sheet import captions, sheet
 from lifelong.evaluation.tables import unit
 from lifelong.pages.comparison_figures import averages_figure, differences_figure
 from lifelong.pages.heat_map import colour_limits, heat_map
 from lifelong.pages.methods import Shown, shown_methods
 from lifelong.pages.page import figure, render
 from lifelong.pages.pareto import BYTES, SECONDS, pareto_figure
+from lifelong.utilities.amounts import bytes_text, seconds_text
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "s": 1, "min": 60, "h": 3600}
 MOST_MATRICES = 24
@@ -76,6 +77,9 @@ def is_number(column: Sequence[str]) -> bool:
 
 
 def _figures(comparison: Comparison, beside: Sequence[Shown]) -> list[dict[str, Any]]:
+    """The figures that show methods together; none where no method is comparable with the one named."""
+    if not beside:
+        return []
     score = beside[0].view.score
     figures = []
     if any(len(method.view.rows) > 1 for method in beside):
@@ -106,7 +110,7 @@ def _figures(comparison: Comparison, beside: Sequence[Shown]) -> list[dict[str, 
 def _matrices(methods: Sequence[Shown]) -> list[dict[str, Any]]:
     """The matrix of each method, on one colour scale where they are comparable."""
     beside = [method.view.values for method in methods if not method.apart]
-    limits = colour_limits(beside)
+    limits = colour_limits(beside) if beside else None
     drawn = []
     for number, method in enumerate(methods[:MOST_MATRICES]):
         drawing = heat_map(method.view, None if method.apart else limits, compact=True)

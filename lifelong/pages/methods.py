@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lifelong.evaluation.comparability import obstacles
-from lifelong.evaluation.compared import Method
+from lifelong.evaluation.compared import MISSING, Method
 from lifelong.evaluation.comparison import Comparison
 from lifelong.evaluation.estimate import Estimate
 from lifelong.evaluation.intervals import interval
@@ -56,7 +56,7 @@ def _shown(row: Method, reference: Method) -> Shown:
     view, remark = _mean_view(row.runs)
     # Every run counts: of a method with a run that answers another question, no mean is drawn beside the others.
     apart = dict.fromkeys(str(o) for run in row.runs for o in obstacles(reference.runs[0], run))
-    average = row.estimates.get("average_score", Estimate(np.nan, np.nan, "not measured"))
+    average = row.estimates.get("average_score", MISSING)
     return Shown(
         row.label,
         view,

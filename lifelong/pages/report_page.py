@@ -13,11 +13,11 @@ from lifelong.evaluation.estimate import Estimate, number
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.tables import MEANINGS, unit
 from lifelong.pages import words
-from lifelong.pages.amounts import in_bytes, in_time
 from lifelong.pages.curves import average_curve, domain_curves
 from lifelong.pages.heat_map import heat_map
 from lifelong.pages.page import figure, render, write_page
 from lifelong.pages.view import View, measure_view, view_of
+from lifelong.utilities.amounts import bytes_text, seconds_text
 from lifelong.utilities.files import as_json
 
 REPORT = "report.html"
@@ -168,10 +168,10 @@ def _costs(results: Results) -> list[tuple[str, str]]:
     setting = results.setting
     costs = [
         ("numbers that are trained", f"{setting.parameters:,}"),
-        (f"memory of {setting.learner or 'the learner'} beside them", in_bytes(setting.learner_bytes)),
-        *((f"memory of {name}", in_bytes(n)) for name, n in setting.strategy_bytes.items()),
-        ("time", in_time(setting.wall_seconds) if setting.wall_seconds else "not measured"),
-        *((MEMORY.get(name, name), in_bytes(n)) for name, n in setting.peak_memory.items()),
+        (f"memory of {setting.learner or 'the learner'} beside them", bytes_text(setting.learner_bytes)),
+        *((f"memory of {name}", bytes_text(n)) for name, n in setting.strategy_bytes.items()),
+        ("time", seconds_text(setting.wall_seconds) if setting.wall_seconds else "not measured"),
+        *((MEMORY.get(name, name), bytes_text(n)) for name, n in setting.peak_memory.items()),
     ]
     return [*costs, ("how tasks were run", setting.plan)] if setting.plan else costs
 

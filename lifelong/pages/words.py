@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.setting import Setting
+from lifelong.utilities.docstrings import plain_words
 from lifelong.utilities.plugins import GROUPS
 
 MOST_NAMES = 12
@@ -66,17 +66,6 @@ def facts(results: Results) -> list[tuple[str, list[Named]]]:
         ("Answers", [Named(_answers(setting))]),
     ]
     return [(heading, items) for heading, items in given if items and items[0].name]
-
-
-def plain_words(text: str) -> str:
-    """Return a line of a docstring without the marks of reStructuredText.
-
-    Example:
-        >>> plain_words("Train a :class:`~lifelong.networks.Conv4` by ``x``.")
-        'Train a Conv4 by x.'
-    """
-    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
-    return text.replace("``", "")
 
 
 def _named(name: str, path: str) -> Named:

@@ -164,7 +164,7 @@ def _folders(path: str | Path, said: _Said) -> list[Path]:
         ValueError: when it is neither.
     """
     if str(path) == "last":
-        folder = _newest()
+        folder = newest_run()
         said.notes.append(f"last is {folder}")
     else:
         folder = _on_this_machine(path)
@@ -184,8 +184,12 @@ def _folders(path: str | Path, said: _Said) -> list[Path]:
     return inside
 
 
-def _newest() -> Path:
-    """Return the folder of the run below ``runs`` with the newest results."""
+def newest_run() -> Path:
+    """Return the folder of the run below ``runs`` with the newest results.
+
+    Raises:
+        ValueError: when there is none.
+    """
     found = sorted(Path("runs").glob(f"*/{RESULTS}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise ValueError(f"last found no runs/*/{RESULTS}: name the run folder")

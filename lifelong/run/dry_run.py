@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ KEPT = (
     "deterministic", "benchmark", "detect_anomaly",
 )  # fmt: skip
 """Arguments of the Trainer on which the time of a step depends."""
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""The environment variable that Lightning sets for ``deterministic``."""
 
 
 def dry_run(
@@ -268,14 +271,22 @@ def _folder(options: RunOptions) -> str:
 
 @contextmanager
 def _left_as_they_are(data: StreamDataModule) -> Iterator[None]:
-    """Put seeds, random states and the data's Trainer back afterwards."""
+    """Put seeds, random states, the data's Trainer and what Trainers set for the whole process back afterwards."""
     seed, trainer = data.seed, data.trainer
+    is_deterministic = torch.are_deterministic_algorithms_enabled()
+    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark, workspace = torch.backends.cudnn.benchmark, os.environ.get(WORKSPACE)
     try:
         with isolate_rng():
             yield
     finally:
         data.reseed(seed)
         data.trainer = trainer
+        torch.use_deterministic_algorithms(is_deterministic, warn_only=only_warns)
+        torch.backends.cudnn.benchmark = benchmark
+        os.environ.pop(WORKSPACE, None)
+        if workspace is not None:
+            os.environ[WORKSPACE] = workspace
 
 
 def _now(device: torch.device) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lifelong.utilities.amounts import bytes_text, clock
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -97,7 +99,7 @@ class Forecast:
                 f"  strategies  {', '.join(self.strategies) or 'none, plain fine-tuning'}",
                 f"  device      {self.device}; the tasks of a batch run {self.plan}",
                 f"  run folder  {self.folder}",
-                f"  bytes       {', '.join(f'{name} {in_units(n)}' for name, n in self.n_bytes.items())}",
+                f"  bytes       {', '.join(f'{name} {bytes_text(n)}' for name, n in self.n_bytes.items())}",
                 *(f"              {name} may keep {budget}" for name, budget in self.budgets.items()),
                 "",
                 *self._stream(),
@@ -128,28 +130,3 @@ class Forecast:
             f"experiences, {1e3 * costs.unit:.1f} ms a unit of evaluation, {costs.end:.1f} s between experiences",
             *(f"  {note}" for note in self.notes),
         ]
-
-
-def clock(seconds: float) -> str:
-    """Return a time as hours, minutes and seconds.
-
-    Example:
-        >>> clock(65), clock(4000), clock(0.4)
-        ('1:05', '1:06:40', '0:00')
-    """
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
-def in_units(n_bytes: int) -> str:
-    """Return a number of bytes in the largest unit that it fills.
-
-    Example:
-        >>> in_units(0), in_units(1500), in_units(2_300_000)
-        ('0 B', '1.5 kB', '2.3 MB')
-    """
-    size, units = float(n_bytes), ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, _ = size / 1000, units.pop(0)
-    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

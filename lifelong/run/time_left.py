@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lifelong.run.forecast import clock
+from lifelong.utilities.amounts import clock
 
 ENOUGH = 5
 """Steps of an experience after which its own time of a step counts, and no longer that of the one before."""

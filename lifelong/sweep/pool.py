@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +30,7 @@ class Pool:
         self._executor = executor
         self._active: dict[Training, Future] = {}
         self._held: list[Training] = []
+        self._name = uuid.uuid4().hex[:8]
 
     def __enter__(self) -> Self:
         return self
@@ -42,17 +45,15 @@ class Pool:
 
     def start(self, trainings: Sequence[Training]) -> None:
         """Start trainings, on a cluster as one array of jobs."""
-        for training in trainings:
-            training.beside("stop").unlink(missing_ok=True)
         batch: Any = getattr(self._executor, "batch", nullcontext)
         with batch() if len(trainings) > 1 else nullcontext():
             for training in trainings:
-                self._active[training] = self._executor.submit(train, training)
+                self._active[training] = self._executor.submit(train, training, self._stop_file(training))
 
     def stop(self, training: Training) -> None:
         """Let a training end soon."""
         training.folder.parent.mkdir(parents=True, exist_ok=True)
-        training.beside("stop").touch()
+        self._stop_file(training).touch()
 
     def ended(self) -> list[tuple[Training, Outcome]]:
         """Return those that have ended since the last look; what another process held is started once it is free."""
@@ -64,7 +65,6 @@ class Pool:
                 if outcome.state == "held":
                     self._held.append(training)
                 else:
-                    training.beside("stop").unlink(missing_ok=True)
                     ended.append((training, outcome))
         for training in list(self._held):
             if training.results is not None:
@@ -73,6 +73,8 @@ class Pool:
             elif not training.is_held:
                 self._held.remove(training)
                 self.start([training])
+        for training, _ in ended:
+            self._stop_file(training).unlink(missing_ok=True)
         return ended
 
     def wait(self) -> list[tuple[Training, Outcome]]:
@@ -90,11 +92,15 @@ class Pool:
                 if not future.done():
                     future.cancel()
             self._wait_for_all(GRACE)
-        for training in self._active:
-            training.beside("stop").unlink(missing_ok=True)
+        for training in (*self._active, *self._held):
+            self._stop_file(training).unlink(missing_ok=True)
         self._active, self._held = {}, []
         if callable(shutdown := getattr(self._executor, "shutdown", None)):
             shutdown()
+
+    def _stop_file(self, training: Training) -> Path:
+        """The file that ends a training of this pool, and not that of another sweep in the same folder."""
+        return training.beside(f"stop-{self._name}")
 
     def _wait_for_all(self, seconds: float) -> bool:
         end = time.monotonic() + seconds

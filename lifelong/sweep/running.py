@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lifelong.sweep.executors import DEFAULT_JOBS, Executor
 from lifelong.sweep.pool import Pool
 from lifelong.sweep.table import PlannedRun
+from lifelong.utilities.amounts import clock
 
 
 def run_missing(
@@ -64,4 +64,4 @@ def time_left(runs: Sequence[PlannedRun], waiting: Sequence[PlannedRun], jobs: i
         return "time left unknown yet"
     overall = statistics.mean(second for row in seconds.values() for second in row)
     each = (statistics.mean(seconds.get((r.table, r.label, r.column), [overall])) for r in waiting)
-    return f"about {timedelta(seconds=round(sum(each) / min(jobs or DEFAULT_JOBS, max(len(waiting), 1))))} left"
+    return f"about {clock(sum(each) / min(jobs or DEFAULT_JOBS, max(len(waiting), 1)))} left"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from lifelong.sweep.search_tables import best_table, trials_table
 from lifelong.sweep.space import as_options, check_space
 from lifelong.sweep.study import STUDY, Study, make_pruner, make_sampler
 from lifelong.sweep.table import PlannedRun, check_seeds, make_training, split_flags
+from lifelong.sweep.tables import mean
 from lifelong.sweep.training import POLL, Training
 from lifelong.utilities.files import write_whole
 from lifelong.utilities.ranges import check_number
@@ -231,7 +233,7 @@ class Trying:
             trial, chosen = asked
             training = self._search.training(chosen, trial.number)
             if (results := self._results(training)) is not None:
-                self._complete(trial, results)
+                self._complete(trial, training, results)
                 continue
             self.active[training], self._n_reported[training] = trial, 0
             self._pool.start([training])
@@ -255,23 +257,28 @@ class Trying:
         for training, outcome in self._pool.ended():
             trial = self.active.pop(training)
             if outcome.state == "finished" and (results := self._results(training)) is not None:
-                self._complete(trial, results)
+                failures += self._complete(trial, training, results)
                 if self._journal is not None:
                     self._journal.add(training.identity, results)
-            elif outcome.state == "stopped":  # by this searcher's pruner, or another's that has the same settings
+            elif outcome.state == "stopped":  # by this searcher's pruner
                 self._study.tell(trial, None, "PRUNED")
             else:
                 self._study.tell(trial, None, "FAIL")
                 failures.append(outcome.about)
         return failures
 
-    def _complete(self, trial: Any, results: Mapping[str, Any]) -> None:
+    def _complete(self, trial: Any, training: Training, results: Mapping[str, Any]) -> list[str]:
+        """Tell the study of a run that has finished; one whose metric is no number has failed."""
         metric = results["metrics"].get(self._search.metric)
         if metric is None:
             reason = results.get("reasons", {}).get(self._search.metric, "it was not measured")
             raise ValueError(f"the search's metric {self._search.metric} is not available ({reason}): choose another")
         trial.set_user_attr("minutes", results["wall_seconds"] / 60)
-        self._study.tell(trial, metric["value"], "COMPLETE")
+        if not math.isfinite(value := mean([metric["value"]])):
+            self._study.tell(trial, None, "FAIL")
+            return [f"{training.name}: {self._search.metric} is no number, the learner diverged ({training.folder})"]
+        self._study.tell(trial, value, "COMPLETE")
+        return []
 
     def _results(self, training: Training) -> dict[str, Any] | None:
         kept = None if self._journal is None else self._journal.find(training.identity)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lifelong.sweep.tables import cell
+from lifelong.sweep.tables import cell, mean
 
 STATES = {"COMPLETE": "", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "under way"}
 
@@ -58,7 +57,7 @@ def best_table(results: Sequence[Mapping[str, Any]], experiences: int | None, n_
 
 
 def _mean(results: Mapping[str, Any], first: int, last: int) -> float:
-    return float(statistics.mean(results["matrix"][-1][first:last]))
+    return mean(results["matrix"][-1][first:last])
 
 
 def _half(results: Mapping[str, Any], first: int, last: int) -> float:

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lifelong.evaluation.intervals import t_quantile
 from lifelong.sweep.table import METRICS, SPREADS, PlannedRun, cells
 
@@ -14,20 +16,34 @@ Found = dict[tuple[str, str], list[dict[str, Any]]]
 """Results of the finished runs of a table, by row and column."""
 
 
-def cell(values: list[float], half_widths: list[float], spread: str = "interval") -> str:
+def mean(values: Sequence[Any]) -> float:
+    """Return the mean of numbers as ``results.json`` has them: NaN where one is null, as after a divergence.
+
+    Example:
+        >>> mean([1, 2.0]), mean([1.0, None])
+        (1.5, nan)
+    """
+    return float(np.mean(np.array(values, dtype=float)))
+
+
+def cell(values: Sequence[Any], half_widths: Sequence[Any], spread: str = "interval") -> str:
     """Mean over seeds and its spread; with one seed the run's own interval over tasks, and no standard error.
+
+    Where a value is no number there is neither.
 
     Example:
         >>> cell([0.5, 0.6, 0.7], [0.0, 0.0, 0.0]), cell([0.5], [0.01]), cell([0.5, 0.6, 0.7], [], "sem")
         ('60.0 ± 24.8', '50.0 ± 1.0', '60.00 ± 5.77')
     """
-    mean, n, digits = 100 * statistics.mean(values), len(values), 2 if spread == "sem" else 1
+    average, n, digits = 100 * mean(values), len(values), 2 if spread == "sem" else 1
+    if not math.isfinite(average):
+        return "n/a"
     if n > 1:
         factor = 1.0 if spread == "sem" else float(t_quantile(n - 1))
         half = 100 * factor * statistics.stdev(values) / math.sqrt(n)
     else:
-        half = math.nan if spread == "sem" else 100 * half_widths[0]
-    return f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
+        half = math.nan if spread == "sem" else 100 * mean(half_widths[:1])
+    return f"{average:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
 
 
 def markdown(sweep: Mapping[str, Any], runs: Sequence[PlannedRun]) -> str:
@@ -82,9 +98,9 @@ def _row(results: list[dict[str, Any]], measures: list[str], spread: str) -> Ite
         yield _metric(results, name, spread)
     for measure in measures:
         rows = [r["measures"][measure][-1] for r in results if measure in r["measures"]]
-        yield f"{100 * statistics.mean(statistics.mean(row) for row in rows):.1f}" if rows else ""
+        yield f"{100 * mean([mean(row) for row in rows]):.1f}" if rows else ""
     last = zip(*(r["matrix"][-1] for r in results), strict=True)
-    yield " / ".join(f"{100 * statistics.mean(column):.1f}" for column in last)
+    yield " / ".join(f"{100 * mean(column):.1f}" for column in last)
     yield from _cost(results)
     yield str(len(results))
 

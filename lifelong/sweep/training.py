@@ -80,17 +80,18 @@ class Training:
         return is_held(self.beside("lock")) or is_held(self.folder / RUN_LOCK)
 
     def beside(self, kind: str) -> Path:
-        """Return a file beside the folder: its ``log``, its ``lock``, its ``stop`` or its ``run``, the identity."""
+        """Return a file beside the folder: its ``log``, its ``lock``, or its ``run``, the identity."""
         return Path(f"{self.folder}.{kind}")
 
 
-def train(training: Training) -> Outcome:
+def train(training: Training, stop: Path) -> Outcome:
     """Run it in a process of its own with one thread, unless it is finished or another process works on it.
 
-    An interrupted run goes on from its last experience. A file ``<folder>.stop`` ends it.
+    An interrupted run goes on from its last experience.
 
     Args:
         training: what is run.
+        stop: a file that ends it once it is there.
     """
     training.folder.parent.mkdir(parents=True, exist_ok=True)
     with held(training.beside("lock")) as is_ours:
@@ -101,14 +102,14 @@ def train(training: Training) -> Outcome:
         if training.is_of_another:
             way_out = "remove it, or give another --root"
             return Outcome("failed", f"{training.folder} was made with other flags or another config: {way_out}")
-        if training.beside("stop").exists():
+        if stop.exists():
             return Outcome("stopped")
         training.beside("run").write_text(training.identity, encoding="utf-8")
-        return _run(training)
+        return _run(training, stop)
 
 
-def _run(training: Training) -> Outcome:
-    log, stop = training.beside("log"), training.beside("stop")
+def _run(training: Training, stop: Path) -> Outcome:
+    log = training.beside("log")
     # With a logger of Weights & Biases the runs of a table or search are one group.
     environment = {"WANDB_RUN_GROUP": training.folder.parent.name} | os.environ | {"OMP_NUM_THREADS": "1"}
     command = [*PROGRAM, *training.command]

@@ -169,6 +169,7 @@ class StreamModule(CheckpointedModule):
         self._losses.clear()
         if not self.data.begins(self.trainer.current_epoch):
             return
+        self.taught.pop("confidence", None)  # of fewer classes, until the evaluation after this experience
         if self.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
         visit = self.data.visit(self.trainer.current_epoch, self.device, self.learner.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lifelong.cli.compare import compare
+from lifelong.evaluation.comparison import compare_methods
 from lifelong.evaluation.comparison_sheet import sheet
 from lifelong.pages.comparison_page import comparison_html, is_number, sort_value
 from lifelong.pages.pareto import SECONDS, cost_axis, front
@@ -36,6 +37,13 @@ def test_comparable_methods_share_a_colour_scale() -> None:
     assert scales[4] != scales[0]
     assert any("</script> is not drawn beside the others: another part" in text for text in page.texts["p"])
     assert len(page.figures["averages"]["data"]) == 4
+
+
+def test_without_comparable_methods_no_figure_shows_any_together() -> None:
+    mixed = [run("none", part="val"), run("none", seed=1, part="test")]
+    page = Page(comparison_html(compare_methods({"none": mixed, "EWC": [run("EWC", part="test")]})))
+    assert list(page.figures) == ["matrix-0", "matrix-1"]
+    assert sum("is not drawn beside the others" in text for text in page.texts["p"]) == 2
 
 
 def test_a_matrix_is_the_mean_over_seeds() -> None:

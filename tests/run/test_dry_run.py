@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def test_it_changes_and_writes_nothing(tmp_path: Path) -> None:
     assert (data.seed, data.trainer, made.training) == (0, None, True)
     assert ewc.memory_bytes() == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_trainer_sets_for_the_process_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    benchmark = torch.backends.cudnn.benchmark
+    lifelong.dry_run(learner(), stream(), deterministic=True, benchmark=not benchmark, accelerator="cpu")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark == benchmark
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
 def test_a_run_after_it_is_the_same_run() -> None:

@@ -33,7 +33,10 @@ def options_of(words: list[str]) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Learn two experiences, ``seconds`` each; ``fails`` fails; the score is best at a rate of 0.01."""
+    """Learn two experiences, ``seconds`` each; the score is best at a rate of 0.01.
+
+    ``fails`` fails, and ``diverges`` has no score.
+    """
     options = options_of(arguments[1:])
     folder = Path(options["run.root"], options["run.name"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,8 +53,9 @@ def main(arguments: list[str]) -> int:
                 rows.write(f"{step},,0.5\n{step},{score},\n")
                 rows.flush()
                 time.sleep(float(options.get("seconds", "0")))
-        metrics = RESULTS["metrics"] | {"average_score": {"value": score, "half_width": 0.01}}
         (folder / "group").write_text(os.environ.get("WANDB_RUN_GROUP", ""))
+        value = None if "diverges" in options else score
+        metrics = RESULTS["metrics"] | {"average_score": {"value": value, "half_width": 0.01}}
         (folder / "results.json").write_text(json.dumps(RESULTS | {"metrics": metrics}))
     return 0
 

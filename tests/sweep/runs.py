@@ -44,7 +44,7 @@ def planned(folder: Path, *options: str) -> PlannedRun:
     return PlannedRun("two", "none", "", 0, training(folder, *options))
 
 
-def finish(run: PlannedRun, average: float, **changes: Any) -> None:
+def finish(run: PlannedRun, average: float | None, **changes: Any) -> None:
     """Write the results that a run would have written."""
     folder = run.training.folder
     folder.mkdir(parents=True)

@@ -135,8 +135,8 @@ def test_a_job_that_is_queued_again_goes_on(tmp_path: Path) -> None:
     config = str(write_config(tmp_path / "tiny.yaml", steps_per_experience=200))
     options = ("--config", config, "--checkpoint.every_n_steps", "20")
     whole, run = (Training(name, options, tmp_path / "runs" / name, name, tmp_path) for name in ("whole", "run"))
-    assert train(whole).state == "finished"
-    job: Any = Slurm(tmp_path, cluster="local", timeout_min=30).submit(train, run)
+    assert train(whole, tmp_path / "stop").state == "finished"
+    job: Any = Slurm(tmp_path, cluster="local", timeout_min=30).submit(train, run, tmp_path / "stop")
     while not (run.folder / "checkpoints" / "last.ckpt").is_file():
         assert not job.done(), job.stderr()
         time.sleep(0.05)

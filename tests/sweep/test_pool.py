@@ -40,7 +40,20 @@ def test_leaving_stops_what_runs_and_begins_nothing_more(starts: Path) -> None:
             time.sleep(0.05)
     assert starts.read_text().split() == ["a"]
     assert not any(run.is_held for run in runs)
-    assert not list(Path.cwd().glob("*.stop"))
+    assert not list(Path.cwd().glob("*.stop*"))
+
+
+def test_leaving_stops_no_run_of_another_sweep(starts: Path) -> None:
+    shared, busy = training(Path.cwd() / "shared", "--seconds", "1"), training(Path.cwd() / "busy", "--seconds", "60")
+    with Pool(ThreadPoolExecutor(1)) as one:
+        one.start([shared])
+        while not starts.read_text():
+            time.sleep(0.05)
+        with Pool(ThreadPoolExecutor(1)) as other:
+            other.start([busy, shared])  # the second one waits for its turn
+            while "busy" not in starts.read_text():
+                time.sleep(0.05)
+        assert [outcome.state for _, outcome in one.wait()] == ["finished"]
 
 
 def test_what_an_executor_raises_is_a_failure_of_the_run(starts: Path) -> None:

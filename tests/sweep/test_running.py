@@ -24,8 +24,8 @@ def test_the_time_left_is_that_of_runs_like_those_that_wait(tmp_path: Path) -> N
     runs = list(plan(SWEEP, tmp_path))
     assert time_left(runs, runs, jobs=1) == "time left unknown yet"
     finish(runs[0], 0.5, wall_seconds=60.0)
-    assert time_left(runs, runs[1:], jobs=1) == "about 0:03:00 left"
+    assert time_left(runs, runs[1:], jobs=1) == "about 3:00 left"
     finish(runs[1], 0.5, wall_seconds=180.0)
-    assert time_left(runs, runs[2:], jobs=2) == "about 0:02:00 left"
-    assert time_left(runs, runs[3:], jobs=2) == "about 0:03:00 left"
-    assert time_left(runs, [], jobs=2) == "about 0:00:00 left"
+    assert time_left(runs, runs[2:], jobs=2) == "about 2:00 left"
+    assert time_left(runs, runs[3:], jobs=2) == "about 3:00 left"
+    assert time_left(runs, [], jobs=2) == "about 0:00 left"

@@ -129,6 +129,11 @@ def test_failures_are_told_and_tried_again(starts: Path) -> None:
     assert names[3:] == names[:3]
 
 
+def test_a_trial_without_a_number_has_failed(starts: Path) -> None:
+    failures = run(search(trials=3) | {"flags": "--diverges 1"})
+    assert [failure.split(": ")[1][:29] for failure in failures] == ["average_score is no number, t"] * 3
+
+
 def test_two_searchers_on_one_root_share_the_trials(starts: Path) -> None:
     sweep = search(trials=8, sampler="RandomSampler") | {"flags": "--seconds 0.2", "seeds": [0]}
     Path("s.json").write_text(json.dumps(sweep))

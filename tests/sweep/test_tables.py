@@ -25,6 +25,15 @@ def test_a_crossed_table_has_ours_and_the_published_cells(tmp_path: Path) -> Non
     assert "| DER |" not in text
 
 
+def test_a_run_that_diverged_spoils_its_cells_alone(tmp_path: Path) -> None:
+    runs = list(plan(SWEEP, tmp_path))
+    finish(runs[0], None, matrix=[[0.9, 0.1], [None, 0.7]])
+    finish(runs[1], 0.6)
+    lines = markdown(SWEEP, runs).splitlines()
+    assert "| none | n/a | n/a | n/a | nan / 70.0 | 0.00 MB | 1.0 | 1 |" in lines
+    assert any(line.startswith("| rate 0.5 | 60.0 ± 1.0 |") for line in lines)
+
+
 def test_published_values_stand_beside_the_label(tmp_path: Path) -> None:
     sweep = SWEEP | {"tables": [SWEEP["tables"][0] | {"published": {"none": "61 ± 2"}}]}
     runs = list(plan(sweep, tmp_path))

@@ -11,18 +11,24 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from lifelong.sweep.training import train
+from lifelong.sweep.training import Outcome, Training, train
 from tests.sweep.fake_fit import RESULTS
 from tests.sweep.runs import training
+
+STOP = Path("stop")
+
+
+def run_once(run: Training) -> Outcome:
+    return train(run, STOP)
 
 
 def test_a_run_is_read_once_it_has_finished(starts: Path) -> None:
     run = training(Path.cwd() / "run")
     assert run.results is None
-    assert train(run).state == "finished"
+    assert run_once(run).state == "finished"
     assert run.results is not None
     assert run.results["matrix"] == RESULTS["matrix"]
-    assert train(run).state == "finished"
+    assert run_once(run).state == "finished"
     assert starts.read_text().splitlines() == ["run"]  # not run again
     (run.folder / "results.json").write_text(json.dumps(RESULTS | {"finished": False}))
     assert run.results is None
@@ -32,13 +38,13 @@ def test_runs_of_one_table_are_one_group(starts: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
     for name, group in (("table/a", "table"), ("table/b", "mine")):
         run = training(Path.cwd() / name)
-        train(run)
+        train(run, run.beside("stop"))
         assert (run.folder / "group").read_text() == group
         monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
 
 
 def test_a_failure_is_told_with_its_log(starts: Path) -> None:
-    outcome = train(training(Path.cwd() / "bad.5", "--fails", "1"))
+    outcome = run_once(training(Path.cwd() / "bad.5", "--fails", "1"))
     assert outcome.state == "failed"
     assert outcome.about.startswith("bad.5: error: no such thing (")
     assert outcome.about.endswith("bad.5.log)")
@@ -50,7 +56,7 @@ def test_a_run_of_another_process_is_left_to_it(starts: Path) -> None:
     for path in (run.folder / ".lock", run.beside("lock")):  # of a training, and of a sweep
         with FileLock(path):
             assert run.is_held
-            assert train(run).state == "held"
+            assert run_once(run).state == "held"
     assert not run.is_held
     assert starts.read_text() == ""
 
@@ -58,11 +64,11 @@ def test_a_run_of_another_process_is_left_to_it(starts: Path) -> None:
 def test_a_stop_file_ends_a_run(starts: Path) -> None:
     run = training(Path.cwd() / "run", "--seconds", "60")
     outcomes = []
-    thread = threading.Thread(target=lambda: outcomes.append(train(run)))
+    thread = threading.Thread(target=lambda: outcomes.append(run_once(run)))
     thread.start()
     while not starts.read_text():
         time.sleep(0.05)
-    run.beside("stop").touch()
+    STOP.touch()
     thread.join(30)
     assert outcomes[0].state == "stopped"
     assert not run.is_held
@@ -70,8 +76,8 @@ def test_a_stop_file_ends_a_run(starts: Path) -> None:
 
 def test_the_folder_of_another_run_is_neither_read_nor_lost(starts: Path) -> None:
     run = training(Path.cwd() / "run")
-    train(run)
+    run_once(run)
     other = replace(run, identity="other")
     assert other.results is None
-    assert "was made with other flags or another config: remove it" in train(other).about
+    assert "was made with other flags or another config: remove it" in run_once(other).about
     assert run.results is not None

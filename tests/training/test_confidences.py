@@ -15,6 +15,7 @@ from lifelong.compute.runner import TaskRunner
 from lifelong.learners import Classifier, StreamingRidge
 from lifelong.networks import MLP
 from lifelong.training.confidences import Confidences
+from lifelong.utilities.checkpoint_file import read_checkpoint
 from strategies import Replay
 
 QUIET: dict[str, Any] = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False}
@@ -34,8 +35,8 @@ def test_the_threshold_lets_95_percent_of_the_answers_through() -> None:
     assert confidences.threshold({0: 401}, TaskRunner()) is None
 
 
-def data(**options: Any) -> ExampleDataModule:
-    source = Glyphs(styles=STYLES, n_classes=4, n_examples=30, image_size=8)
+def data(styles: list[str] = STYLES, **options: Any) -> ExampleDataModule:
+    source = Glyphs(styles=styles, n_classes=4, n_examples=30, image_size=8)
     return ExampleDataModule([source], steps_per_experience=40, **options)
 
 
@@ -59,6 +60,19 @@ def test_a_checkpoint_knows_what_it_is_sure_of(learner: str, tmp_path: Path, mon
     sure = answers.probabilities.amax(1)
     assert answers.far.argsort(stable=True).tolist() == (-sure).argsort(stable=True).tolist()
     assert run.model.predict(held_out[:9]).known == answers.known[:9]
+
+
+def test_no_checkpoint_has_the_threshold_of_fewer_classes(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    learner = Classifier(MLP(n_inputs=64, hidden=[8], n_outputs=12))
+    # After the second experience the first domain is not evaluated.
+    lifelong.fit(learner, data(styles=[*STYLES, "silhouettes"], evaluate_every=3), run="runs/a", **QUIET)
+    kept = {file.name: read_checkpoint(file)["lifelong"] for file in Path("runs/a/checkpoints").glob("*.ckpt")}
+    assert {name: "confidence" in told for name, told in kept.items()} == {
+        "experience-01.ckpt": False,
+        "experience-02.ckpt": True,
+        "last.ckpt": True,
+    }
 
 
 def test_nothing_is_calibrated_on_test_examples(tmp_path: Path, monkeypatch: Any) -> None:
