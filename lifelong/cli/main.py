@@ -209,7 +209,7 @@ def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()
     has_own = _is_of_model(command, args)
     options = (OF_MODELS[command][1]() if has_own else make_parser("fit")).get_defaults().keys()
     listing = f"python -m lifelong {f'{command} --help' if has_own else 'fit --help.all'} lists every option"
-    answer = unknown_option(message, options) or wrong_value(message) or unknown_class(message)
+    answer = unknown_option(message, options, args) or wrong_value(message) or unknown_class(message)
     if answer is not None:
         return answer if "python -m lifelong" in answer else f"{answer} {listing}"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]

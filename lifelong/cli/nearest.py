@@ -16,12 +16,13 @@ UNKNOWN_CLASS = re.compile(
 )
 
 
-def unknown_option(message: str, options: Iterable[str]) -> str | None:
+def unknown_option(message: str, options: Iterable[str], args: Iterable[str] = ()) -> str | None:
     """Return a sentence about an option that does not exist, with the nearest one; None for any other message.
 
     Args:
         message: of the parser.
         options: the names of all options.
+        args: that were given: the parser may leave out what the option is inside of.
 
     Example:
         >>> unknown_option("Unrecognized arguments: --optimzer.lr 0.1", ["seed", "optimizer"])
@@ -29,6 +30,9 @@ def unknown_option(message: str, options: Iterable[str]) -> str | None:
     """
     if (match := UNKNOWN_OPTION.search(message)) is None:
         return None
+    given = (arg.partition("=")[0] for arg in args if arg.startswith("--"))
+    if whole := next((name for name in given if name.endswith(f".{match.group(1)}")), None):
+        return f"there is no option {whole};"
     names = sorted({option.replace(".init_args", "") for option in options})
     head, dot, rest = match.group(1).partition(".")
     heads = sorted({name.partition(".")[0] for name in names})

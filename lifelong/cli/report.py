@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,11 @@ def report(args: Sequence[str]) -> None:
     asked = parse_run("report", Report, args)
     mirror = Mirror(_folder(asked.run)) if is_remote(asked.run) else None
     folder = Path(_folder(asked.run)) if mirror is None else _fetched(mirror)
-    page = write_report(Results.load(folder), folder, asked.output)
+    try:
+        results = Results.load(folder)
+    except (KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"the results in {folder} cannot be read ({error}): run it again") from error
+    page = write_report(results, folder, asked.output)
     where = str(page)
     if mirror is not None and asked.output is None:
         mirror.push()

@@ -110,7 +110,10 @@ class Setting:
 
         Raises:
             KeyError: when an entry is missing.
+            ValueError: when it is no mapping.
         """
+        if not isinstance(content, Mapping):
+            raise ValueError(f"the results are a {type(content).__name__} and no mapping: give those of another run")
         content = {"machine": {}, **content}  # what earlier versions did not write
         values: dict[str, Any] = {f.name: content[f.name] for f in fields(cls)}
         return cls(**(values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)}))

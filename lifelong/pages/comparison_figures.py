@@ -65,7 +65,7 @@ def averages_figure(methods: Sequence[Shown]) -> dict[str, Any]:
     names = [method.label for method in methods]
     layout = framed(400, left=62, right=letters(names, LENGTH) * 0.95 + 24, below=48)
     layout["xaxis"] = {**axis(), "range": [1 - 0.03 * longest, 1.02 * longest], "title": {"text": "experiences learnt"}}
-    layout["xaxis"] |= {"nticks": 12, "tickformat": "d", "showgrid": False}
+    layout["xaxis"] |= {"tick0": 1, "dtick": math.ceil(longest / 12), "showgrid": False}
     layout["yaxis"] = {**axis(), "range": [low, high], "title": {"text": whole(methods[0].view.score)}}
     layout["annotations"] = end_labels(ends, names, low, high, layout, COLOURS if few else None, LENGTH)
     layout["meta"]["highlight"] = not few

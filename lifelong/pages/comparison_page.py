@@ -46,7 +46,7 @@ def comparison_html(comparison: Comparison) -> str:
         "comparison.html.j2",
         title=f"{len(rows)} methods compared",
         run="",
-        lead=f"{sum(len(row.runs) for row in rows)} runs; the others are compared with {against}.",
+        lead=f'{sum(len(row.runs) for row in rows)} runs; every other method is compared with "{against}".',
         warnings=[_sentence(text) for text in comparison.warnings],
         notes=[_sentence(text) for text in (*caption, *comparison.notes)],
         heads=[(head, is_number(column)) for head, column in zip(table.heads, table.columns, strict=True)],

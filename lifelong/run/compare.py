@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Comparable: TypeAlias = Union["Run", Results, str, Path]
 """A run, its results, or where they are: a run folder, a checkpoint in one, ``last``, or a folder of run folders."""
+MOST_RESAMPLES = 10_000_000
 USAGE = "python -m lifelong compare runs/one runs/two"
 
 
@@ -65,8 +66,8 @@ def compare(
         (0.25, 75.0)
     """
     procedure = Procedure(checked_interval(interval), n_resamples, seed)
-    if n_resamples < 1:
-        raise ValueError(f"found {n_resamples} resamples: give 1 or more, such as 9999")
+    if not 1 <= n_resamples <= MOST_RESAMPLES:
+        raise ValueError(f"found {n_resamples} resamples: give 1 to {MOST_RESAMPLES:,}, such as 9999")
     said = _Said()
     if isinstance(runs, Mapping):
         if by is not None:
@@ -178,6 +179,8 @@ def _folders(path: str | Path, said: _Said) -> list[Path]:
         said.warnings.append(f"{folder} has no {RESULTS}, which comes after the first experience: it is left out")
         return []
     inside = sorted(child.parent for child in folder.glob(f"*/{RESULTS}"))
+    if not inside and (deeper := sorted({str(file.parent.parent) for file in folder.glob(f"*/*/{RESULTS}")})):
+        raise ValueError(f"{folder} holds no run itself; runs lie in {', '.join(deeper[:5])}: give one of these")
     if not inside:
         raise ValueError(f"{folder} is no run folder and holds none: there is no {RESULTS} in it; {USAGE}")
     said.notes.append(f"{path} holds {len(inside)} runs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -35,7 +36,9 @@ def find_config(name: str) -> Path:
                     return shipped
     if (old := path.name.removesuffix(".yaml")) in RENAMED:
         raise ValueError(f"the config {old} is {RENAMED[old]} now: give --config {RENAMED[old]}")
-    raise ValueError(f"there is no config {name}: give the path of a file, or one of {', '.join(shipped_configs())}")
+    near = difflib.get_close_matches(path.name.removesuffix(".yaml"), shipped_configs(), 1)
+    way_out = f"did you mean {near[0]}? python -m lifelong list configs" if near else "python -m lifelong list configs"
+    raise ValueError(f"there is no config {name}: {way_out} lists those that ship; or give the path of a file")
 
 
 def shipped_configs() -> list[str]:

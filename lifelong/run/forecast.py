@@ -115,7 +115,9 @@ class Forecast:
             f"  {number:>3}  {name:<{width}}  {about}"
             for number, (name, about) in enumerate(zip(self.experiences, self.examples, strict=True), start=1)
         ]
-        lines.append(f"{len(self.domains)} domains, {len(self.rows)} rows of the accuracy matrix, evaluated on")
+        untrained = " and one of the untrained learner" if len(self.rows) > len(self.experiences) else ""
+        rows = f"{len(self.experiences)} rows of the accuracy matrix{untrained}"
+        lines.append(f"{len(self.domains)} domains, {rows}, evaluated on")
         return lines + [
             f"  {number:>3}  {name:<{width}}  {n:,} units"
             for number, (name, n) in enumerate(zip(self.domains, self.eval_units, strict=True), start=1)

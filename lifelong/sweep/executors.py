@@ -51,6 +51,18 @@ class Executor(Protocol):
         """Call a function some time."""
 
 
+def check_executor(description: Any) -> None:
+    """Refuse what no executor is called, before anything is run.
+
+    Args:
+        description: as for :func:`make_executor`.
+
+    Raises:
+        ValueError: when there is none of that name, or its package is missing.
+    """
+    _class_of(read_description(description)[0])
+
+
 def make_executor(description: Any, folder: Path, jobs: int | None = None) -> Executor:
     """Make an executor by name or by the path of its class.
 

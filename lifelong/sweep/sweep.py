@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lifelong.sweep import search, table
-from lifelong.sweep.executors import Executor, make_executor
+from lifelong.sweep.executors import Executor, check_executor, make_executor
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.running import run_missing
 from lifelong.sweep.tables import markdown
@@ -66,6 +66,7 @@ def run_sweep(
     def make() -> Executor:
         return make_executor(description, Path.cwd() / root, jobs)
 
+    check_executor(description)
     if "search" in sweep:
         return search.run_search(sweep, root, journal, jobs, None if table_only else make)
     runs = list(table.plan(sweep, root, journal))

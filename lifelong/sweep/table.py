@@ -166,3 +166,5 @@ def check_seeds(seeds: Any) -> None:
     """
     if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise ValueError(f"the sweep's seeds are {seeds!r}: give a list of whole numbers, such as [0, 1, 2]")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"the sweep's seeds are {seeds!r}: give each once, as a seed repeated is the same run")

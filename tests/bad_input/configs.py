@@ -39,10 +39,10 @@ def _resumed() -> None:
 
 
 CASES = [
-    Case("config missing", ("--config=nowhere.yaml",), ("nowhere.yaml", "split_mnist"), base=()),
-    Case("config of no name", ("--config=nowhere",), ("nowhere", "split_mnist"), base=()),
+    Case("config missing", ("--config=nowhere.yaml",), ("nowhere.yaml", "list configs"), base=()),
+    Case("config of no name", ("--config=nowhere",), ("nowhere", "list configs"), base=()),
     Case("config of before", ("--config=image_folder",), ("image_folder is my_photos now", "--config my"), base=()),
-    Case("config empty name", ("--config=",), ("there is no config", "split_mnist"), base=()),
+    Case("config empty name", ("--config=",), ("there is no config", "list configs"), base=()),
     Case("config of a run", ("--ckpt_path=runs/b/checkpoints/last.ckpt",), ("config.yaml",), _resumed, base=()),
     _case("a pipe", lambda: os.mkfifo("a.yaml"), "a.yaml", "give the path of a file"),
     _case("a folder", lambda: Path("a.yaml").mkdir(), "a.yaml", "give the path of a file"),

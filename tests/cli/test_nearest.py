@@ -47,6 +47,12 @@ def test_a_name_that_is_near_nothing_gets_no_guess(capsys: pytest.CaptureFixture
     assert "no option --xyzzy; python -m lifelong fit --help.all lists every option" in message
 
 
+def test_a_mistyped_option_is_told_with_what_it_is_inside_of(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--strategies", "Replay", "--strategies.budgt.examples", "50"])
+    assert "there is no option --strategies.budgt.examples;" in capsys.readouterr().err
+
+
 def test_what_a_class_takes_is_told_where_no_name_is_near(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["fit", "--data.sources.xyzzy", "photos"])

@@ -45,6 +45,10 @@ def test_what_cannot_be_done_is_one_sentence(capsys: pytest.CaptureFixture[str])
     code, message = error_of(capsys, "report", "runs/birds")
     assert (code, "is no page that lifelong wrote" in message) == (1, True)
     assert (RUN / "report.html").read_text(encoding="utf-8") == "a person's own"
+    (RUN / "results.json").write_text("[]", encoding="utf-8")
+    assert "the results are a list and no mapping" in error_of(capsys, "report", "runs/birds")[1]
+    (RUN / "results.json").write_text('{"domains": 3}', encoding="utf-8")
+    assert error_of(capsys, "report", "runs/birds")[0] == 1
     shutil.rmtree("runs")
     assert "last found no" in error_of(capsys, "report", "last")[1]
 

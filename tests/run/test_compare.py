@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,7 +153,7 @@ def change(path: str, name: str, write: Callable[[Path], object]) -> None:
     [
         ("results.json", lambda file: file.write_text("["), "is no results.json of a run"),
         ("results.json", lambda file: file.write_text("{}"), "runs/a0: the results have no entry 'domains'"),
-        ("results.json", lambda file: file.write_text("[]"), "the results in runs/a0 cannot be read"),
+        ("results.json", lambda file: file.write_text("[]"), "runs/a0: the results are a list and no mapping"),
         ("results.json", lambda file: file.write_text("[" * 5000), "is no results.json of a run"),
         ("scores.npz", lambda file: file.write_bytes(b"PK\x03\x04 no archive"), "runs/a0"),
         ("scores.npz", lambda file: file.write_bytes(b""), "runs/a0"),
@@ -178,11 +179,13 @@ def test_a_config_that_is_no_mapping_is_refused() -> None:
 def test_what_is_asked_wrongly_is_refused_in_a_sentence() -> None:
     paths = four()
     Path("empty").mkdir()
+    shutil.copytree(paths[0], "outer/table/EWC-0")
     for runs, settings, message in (
         ([], {}, "puts two runs or more beside each other, and there is none"),
         (paths[:1], {}, "beside each other, and there is one only, a0"),
         (["nowhere"], {}, "nowhere is not there: give run folders"),
         (["empty"], {}, "empty is no run folder and holds none"),
+        (["outer"], {}, "outer holds no run itself; runs lie in outer/table: give one of these"),
         ([3], {}, "found a int among the runs"),
         ({"a": paths, "b": []}, {}, "the method 'b' has no run"),
         ({"a": paths}, {"by": "seed"}, "runs have labels and by is given too"),
@@ -190,6 +193,7 @@ def test_what_is_asked_wrongly_is_refused_in_a_sentence() -> None:
         (paths, {"against": "EWCC"}, "did you mean 'EWC'"),
         (paths, {"interval": "bayes"}, "there is no interval 'bayes': give percentile, bca, t"),
         (paths, {"n_resamples": 0}, "found 0 resamples"),
+        (paths, {"n_resamples": 10**10}, "found 10000000000 resamples: give 1 to 10,000,000"),
     ):
         with pytest.raises(ValueError, match=message):
             compare(runs, **settings)  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ def test_a_name_that_stands_for_nothing_is_refused(change: dict[str, Any], messa
         ({"seed": [1]}, r"the sweep has no key seed: did you mean seeds\?"),
         ({"seeds": 3}, r"the sweep's seeds are 3: give a list of whole numbers, such as \[0, 1, 2\]"),
         ({"seeds": [0.5]}, r"the sweep's seeds are \[0.5\]"),
+        ({"seeds": [0, 0]}, r"the sweep's seeds are \[0, 0\]: give each once"),
         ({"tables": {}}, "the sweep's tables are no list"),
     ],
 )
