@@ -127,11 +127,9 @@ def _no_strategy() -> Named:
 
 
 def _evaluated(setting: Setting) -> str:
-    counts = setting.n_eval_units
-    units = ""
-    if counts:
-        number = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
-        units = f" ({number} for each domain)"
+    counts, units = setting.n_eval_units, ""
+    if counts and min(counts) < max(counts):  # else what was evaluated says the number
+        units = f" ({min(counts):,} to {max(counts):,} for each domain)"
     return f"the {PARTS[setting.part]} part: {setting.evaluation or 'its units'}{units}"
 
 

@@ -154,7 +154,7 @@ def test_the_page_says_what_was_run() -> None:
     assert facts["Strategies"][0].name == "Replay"
     assert facts["Strategies"][0].does.startswith("Rehearse stored examples")
     assert "`" not in facts["Learner"][0].does
-    assert facts["Evaluated on"][0].name == "the test part: 6 test tasks a domain (6 for each domain)"
+    assert facts["Evaluated on"][0].name == "the test part: 6 test tasks a domain"
     assert facts["Answers"][0].name.startswith("inductive")
     assert dict(words.facts(drawn(2, transductive=True)))["Answers"][0].name.startswith("transductive")
     assert dict(words.facts(drawn(2, strategies=())))["Strategies"][0].does.startswith("Plain fine-tuning")
