@@ -76,8 +76,11 @@ def _read(executor: str | None) -> Any:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP stop all runs, as Ctrl-C does, so that nothing is left running."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    """Let SIGTERM and SIGHUP stop all runs, as Ctrl-C does, so that nothing is left running.
+
+    SIGINT as well: a shell starts what runs in the background with SIGINT ignored.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, _stop) for number in numbers}
     try:
         yield
@@ -87,4 +90,6 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(128 + number)
