@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from lifelong.cli.classes import known_classes
+from lifelong.cli.source_code import arguments
 
 UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE)
 KEY = re.compile(r'Parser key "([\w.]+)":')
@@ -30,9 +31,10 @@ def unknown_option(message: str, options: Iterable[str], args: Iterable[str] = (
     """
     if (match := UNKNOWN_OPTION.search(message)) is None:
         return None
-    given = (arg.partition("=")[0] for arg in args if arg.startswith("--"))
+    given = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
     if whole := next((name for name in given if name.endswith(f".{match.group(1)}")), None):
-        return f"there is no option {whole};"
+        option = whole.removeprefix("--").removesuffix(f".{match.group(1)}")
+        return f"there is no option {whole}{_question(_inside(option, match.group(1), args))}"
     names = sorted({option.replace(".init_args", "") for option in options})
     head, dot, rest = match.group(1).partition(".")
     heads = sorted({name.partition(".")[0] for name in names})
@@ -41,6 +43,15 @@ def unknown_option(message: str, options: Iterable[str], args: Iterable[str] = (
     else:
         nearest = [f"{known}{dot}{rest}" for known in difflib.get_close_matches(head, heads, 1)]
     return f"there is no option --{match.group(1)}{_question([f'--{name}' for name in nearest])}"
+
+
+def _inside(option: str, name: str, args: Iterable[str]) -> list[str]:
+    """Return the option that is probably meant inside one that takes a class, of the classes that were given for it."""
+    head, dot, rest = name.partition(".")
+    words = set(re.findall(r"\w+", " ".join(args)))
+    paths = [path for class_name, path in known_classes(option).items() if class_name in words]
+    near = nearest_name(head, {argument for path in paths for argument in arguments(path)} - {head})
+    return [f"--{option}.{near[0]}{dot}{rest}"] if near else []
 
 
 def unknown_class(message: str) -> str | None:

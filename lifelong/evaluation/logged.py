@@ -15,6 +15,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
+from lifelong.utilities.markdown import markdown_table
+
 
 def log_picture(logger: Logger, name: str, picture: Path, step: int | None = None) -> None:
     """Show a picture.
@@ -87,8 +89,7 @@ def as_markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         | 1 | 0.1235 |
     """
     shown = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
-    lines = [list(columns), ["---"] * len(columns), *shown]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return markdown_table(columns, shown)
 
 
 def _experiment(logger: Logger) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lifelong.sweep.tables import cell, mean
+from lifelong.utilities.markdown import markdown_table
 
 STATES = {"COMPLETE": "", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "under way"}
 
@@ -31,7 +32,7 @@ def trials_table(
         chosen = (_short(trial.params.get(name, "")) for name in space)
         rows.append([str(trial.number), *chosen, value, minutes, note])
     what = "the whole stream" if experiences is None else f"the first {experiences} experiences"
-    return f"## trials\n\non validation data of {what}\n\n{_lines(rows)}"
+    return f"## trials\n\non validation data of {what}\n\n{markdown_table(rows[0], rows[1:])}"
 
 
 def best_table(results: Sequence[Mapping[str, Any]], experiences: int | None, n_seeds: int) -> str:
@@ -53,7 +54,7 @@ def best_table(results: Sequence[Mapping[str, Any]], experiences: int | None, n_
             header.append(f"experiences {numbers}{' (never searched)' if title == 'later' else ''}")
             row.append(cell([_mean(r, first, last) for r in results], [_half(r, first, last) for r in results]))
     header, row = [*header, "seeds"], [*row, f"{len(results)} of {n_seeds}"]
-    return f"## best setting, on the whole stream\n\nafter the last experience\n\n{_lines([header, row])}"
+    return f"## best setting, on the whole stream\n\nafter the last experience\n\n{markdown_table(header, [row])}"
 
 
 def _mean(results: Mapping[str, Any], first: int, last: int) -> float:
@@ -68,8 +69,3 @@ def _half(results: Mapping[str, Any], first: int, last: int) -> float:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _lines(rows: list[list[str]]) -> str:
-    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lifelong.evaluation.intervals import t_quantile
 from lifelong.sweep.table import METRICS, SPREADS, PlannedRun, cells
+from lifelong.utilities.markdown import markdown_table
 
 Found = dict[tuple[str, str], list[dict[str, Any]]]
 """Results of the finished runs of a table, by row and column."""
@@ -63,8 +64,7 @@ def markdown(sweep: Mapping[str, Any], runs: Sequence[PlannedRun]) -> str:
         about = f"`{table['config']}`; mean ± {SPREADS[spread]} over {'seeds' if len(sweep['seeds']) > 1 else 'tasks'}"
         if not crossed:
             about += f"; domains: {next(results[0] for results in found.values() if results)['domains']}"
-        rows.insert(1, ["---"] * len(rows[0]))
-        text += [f"## {table['name']}", "", about, "", *(f"| {' | '.join(row)} |" for row in rows), ""]
+        text += [f"## {table['name']}", "", about, "", markdown_table(rows[0], rows[1:]), ""]
     return "\n".join(text)
 
 
