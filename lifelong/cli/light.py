@@ -30,6 +30,8 @@ def run(command: str, args: Sequence[str]) -> None:
         answer = unknown_option(str(error), options) or wrong_value(str(error)) or f"{' '.join(str(error).split())};"
         print(f"error: {answer} python -m lifelong {command} --help lists every option", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, RecursionError) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise

@@ -81,6 +81,8 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         print(f"error: an option is nested too deeply to be understood ({error}): give fewer levels", file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, MisconfigurationException, ProcessLostError) as error:
         if os.environ.get("LIFELONG_TRACEBACK"):
             raise

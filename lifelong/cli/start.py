@@ -55,7 +55,18 @@ Classes are given by name (--model MAML), and their own help by python -m lifelo
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Print the page, the version or a list where it is asked for first of all, else run the command line."""
+    """Run the command line; who reads its output may stop reading, as ``head`` does."""
+    try:
+        _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nothing more is written, nor when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(args: Sequence[str] | None) -> None:
+    """Print the page, the version or a list where it is asked for first of all, else run the command line proper."""
     if "_ARGCOMPLETE" in os.environ:  # the shell asks how a line may go on
         importlib.import_module("lifelong.cli.completion").complete(commands())
         return

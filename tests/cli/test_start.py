@@ -40,3 +40,11 @@ def test_everything_else_is_the_command_line_proper(monkeypatch: pytest.MonkeyPa
     for args in (["fit", "--help"], ["--config", "a.yaml", "fit"], []):
         start.main(args)
     assert given == [["fit", "--help"], ["--config", "a.yaml", "fit"], []]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["list strategies", "list configs", "--help"])
+def test_a_reader_may_stop_reading(command: str) -> None:
+    line = f"{sys.executable} -m lifelong {command} | true"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.stderr == ""
