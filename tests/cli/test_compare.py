@@ -121,7 +121,7 @@ def test_options_that_make_a_method_are_named(capsys: pytest.CaptureFixture[str]
         ((*RUNS, "--format=pdf"), 1, "there is no format 'pdf': give text, markdown, latex, csv"),
         ((*RUNS, "--output=t.pdf"), 1, "--output t.pdf does not say its format: end it in .txt, .md, .tex, .csv"),
         ((*RUNS, "--interval=bayes"), 1, "there is no interval 'bayes': give percentile, bca, t"),
-        ((*RUNS, "--n_resamples=0"), 1, "found 0 resamples: give 1 or more"),
+        ((*RUNS, "--n_resamples=0"), 1, "found 0 resamples: give 1 to 10,000,000"),
         ((*RUNS, "--n_resamples=many"), 2, "--n_resamples is many: it must be a whole number; python"),
         ((*RUNS, "--agianst=EWC"), 2, "there is no option --agianst: did you mean --against? python -m"),
         ((*RUNS, "--metric=nothing_there.f"), 1, "there is no function nothing_there.f"),
