@@ -21,7 +21,7 @@ test: style
 test-all: style
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-# docs/learn2learn.md says why learn2learn takes lines, and a folder, of its own.
+# docs/guides/learn2learn.md says why learn2learn takes lines, and a folder, of its own.
 learn2learn: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		setuptools wheel Cython cloudpickle requests scipy tqdm

@@ -1,6 +1,6 @@
 """The runs of a sweep in one picture: the score on test tasks after 0, 1, … inner steps.
 
-``python benchmarks/adaptation_curves.py benchmarks/omniglot_5w1s.yaml --picture docs/adaptation_curves.png``
+``python benchmarks/adaptation_curves.py benchmarks/omniglot_5w1s.yaml --picture docs/pictures/adaptation_curves.png``
 
 Every finished run of the sweep whose learner adapts in steps is tested once more with
 ``lifelong.evaluation.AdaptationCurve``, a run that has its ``adaptation_curve_test.json`` is not. Runs of a learner

@@ -214,7 +214,7 @@ def test_a_weight_of_one_changes_no_bit() -> None:
 
 # -- the page of the contract ------------------------------------------------------------------------------------------
 
-PAGE = (Path(__file__).parents[1] / "docs" / "strategy-contract.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "extend" / "strategy.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_every_hook_in_the_order_of_calls(tmp_path: Path) -> None:

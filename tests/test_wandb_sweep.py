@@ -11,7 +11,7 @@ import yaml
 from lifelong.cli import main as command_line
 from tests.command_line import run_here
 
-FILE = Path(__file__).parent.parent / "docs" / "wandb_sweep.yaml"
+FILE = Path(__file__).parent.parent / "examples" / "wandb_sweep.yaml"
 
 
 def agent_command(values: dict[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ def import_learn2learn() -> Any:
     except ImportError as error:
         raise ValueError(
             f"learn2learn cannot be imported ({error}): install it with `make learn2learn` "
-            "(docs/learn2learn.md has the lines for pip)"
+            "(docs/guides/learn2learn.md has the lines for pip)"
         ) from error
 
 
