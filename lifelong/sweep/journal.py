@@ -1,8 +1,8 @@
 """The journal of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
 
 Run folders stay on the machine that they were made on. With ``--journal FILE`` every finished run adds a line to the
-file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and the text of
-its config: when one of them changes, it is run anew.
+file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and the
+settings of its config: when one of them changes, it is run anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from filelock import FileLock
 
 LEFT_OUT = ("config", "untrained")
@@ -65,14 +66,15 @@ class Journal:
 
 
 def identity(options: Sequence[str], config: Path) -> str:
-    """Return what decides a run: its options and the text of its config.
+    """Return what decides a run: its options and the settings of its config, whatever comments and order they have.
 
     Example:
         >>> identity(["--config", "a.yaml"], Path("absent"))
-        '--config a.yaml (config e3b0c442)'
+        '--config a.yaml (config 74234e98)'
     """
-    text = config.read_bytes() if config.is_file() else b""
-    return f"{' '.join(options)} (config {hashlib.sha256(text).hexdigest()[:8]})"
+    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else None
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return f"{' '.join(options)} (config {hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
 def _rounded(value: Any) -> Any:

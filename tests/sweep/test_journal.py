@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifelong.sweep.journal import Journal
+from lifelong.sweep.journal import Journal, identity
 
 
 def test_a_line_of_a_journal_has_no_config_and_six_digits(tmp_path: Path) -> None:
@@ -21,3 +21,12 @@ def test_a_line_of_a_journal_has_no_config_and_six_digits(tmp_path: Path) -> Non
     path.write_text(path.read_text() + '{"run": "d", "resu')
     with pytest.raises(ValueError, match=r"r\.jsonl, line 3 is no record of a run: remove the line"):
         Journal(path)
+
+
+def test_a_comment_in_a_config_makes_no_other_run(tmp_path: Path) -> None:
+    first, second, other = (tmp_path / name for name in ("first.yaml", "second.yaml", "other.yaml"))
+    first.write_text("# what it is\nseed: 1\ndata:\n  n_way: 5\n")
+    second.write_text("data: {n_way: 5}\nseed: 1\n")
+    other.write_text("data: {n_way: 5}\nseed: 2\n")
+    assert identity(["--seed", "0"], first) == identity(["--seed", "0"], second)
+    assert identity(["--seed", "0"], first) != identity(["--seed", "0"], other)
