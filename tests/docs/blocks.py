@@ -41,7 +41,7 @@ def examples_of(page: Path) -> list[Example]:
     found = []
     for name, rest in zip(parts[1::2], parts[2::2], strict=True):
         text, _, below = rest.partition("```")
-        below = re.split(r"^(?:## |```python)", below, flags=re.M)[0]
+        below = re.split(r"^(?:##+ |```python)", below, flags=re.M)[0]
         output = re.search(r"^```text\n(.*?)```", below, flags=re.M | re.S)
         lines = tuple(output[1].splitlines()) if output and "```sh" in below[: output.start()] else ()
         found.append(Example(page, name, text, tuple(_commands(below)), lines))
