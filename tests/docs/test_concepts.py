@@ -42,8 +42,9 @@ def test_diagrams_are_as_the_script_draws_them(name: str) -> None:
 def matrices(text: str) -> list[np.ndarray]:
     """The accuracy matrices of a page, as arrays of one unit."""
     tables = re.findall(r"^\| after .*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.M)
-    rows = [[[float(cell.strip(" *")) for cell in row.split("|")[2:-1]] for row in table.splitlines()] for table in tables]
-    return [np.array(matrix)[:, :, None] for matrix in rows]
+    rows = [[row.split("|")[2:-1] for row in table.splitlines()] for table in tables]
+    numbers = [[[float(cell.strip(" *")) for cell in row] for row in matrix] for matrix in rows]
+    return [np.array(matrix)[:, :, None] for matrix in numbers]
 
 
 def test_prose_on_the_default_run_agrees_with_its_matrices() -> None:
@@ -51,7 +52,8 @@ def test_prose_on_the_default_run_agrees_with_its_matrices() -> None:
     plain, replay = (metrics.summary(matrix) for matrix in matrices(text))
 
     def value(summary: dict[str, metrics.Estimate | None], name: str) -> str:
-        assert (estimate := summary[name]) is not None
+        estimate = summary[name]
+        assert estimate is not None
         return f"{estimate.value:.1f}".replace("-", "−")
 
     flat = re.sub(r"[\s`*]+", " ", text)

@@ -56,7 +56,8 @@ def with_nan(domain: Domain) -> torch.Tensor:
 
 
 def compare(metric: Callable[[Results], Any], name: str = "worst") -> None:
-    runs = {label: make_run(*two_rows([[0, 1, 1, 1], [1, 1, 0, 1]]), name=label).results for label in ("none", "anchor")}
+    scores = two_rows([[0, 1, 1, 1], [1, 1, 0, 1]])
+    runs = {label: make_run(*scores, name=label).results for label in ("none", "anchor")}
     lifelong.compare(runs, metrics={name: metric})
 
 
@@ -93,8 +94,6 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_page_shows_the_message_that_comes(name: str) -> None:
     page, make_mistake = MISTAKES[name]
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match=r"\S+ \S+") as raised:
         make_mistake()
     assert plain(str(raised.value)) in plain((EXTEND / f"{page}.md").read_text(encoding="utf-8"))
-
-
