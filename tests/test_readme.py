@@ -16,6 +16,7 @@ from lifelong.cli.predict import is_asked, parse_questions
 from lifelong.run.configs import find_config
 from lifelong.utilities import plugins
 from tests.command_line import QUIET, run_here
+from tests.docs.blocks import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -75,9 +76,9 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def write_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put README's files where its commands are run, as ``python -m`` sees them."""
-    for name in OWN:
-        Path(name).write_text(examples()[name])
+    """Put the files of README and of the pages where commands are run, as ``python -m`` sees them."""
+    for name, text in ({example.name: example.text for example in EXAMPLES} | examples()).items():
+        Path(name).write_text(text)
     monkeypatch.syspath_prepend(str(Path.cwd()))
 
 

@@ -238,7 +238,7 @@ def test_the_page_names_every_hook_in_the_order_of_calls(tmp_path: Path) -> None
 
 
 def test_the_example_of_the_page_trains_and_resumes(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```python\n# my_strategy.py\n(.*?)```", PAGE, flags=re.S)
+    (text,) = re.findall(r"```python\n# anchor.py\n(.*?)```", PAGE, flags=re.S)
     names: dict[str, Any] = {}
     exec(text, names)
     (whole, _), (resumed, _) = fit_twice(

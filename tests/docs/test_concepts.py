@@ -1,0 +1,73 @@
+"""The numbers of the pages on the accuracy matrix are computed, and the diagrams are those that the script draws."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lifelong.evaluation import metrics
+from tests.docs.blocks import DOCS, PAGES
+
+DIAGRAMS = runpy.run_path(str(DOCS / "pictures" / "diagrams.py"))
+SESSIONS = [page for page in PAGES if "```pycon" in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.stem)
+def test_sessions_print_what_is_shown(page: Path) -> None:
+    session = "\n".join(re.findall(r"^```pycon\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S))
+    test = doctest.DocTestParser().get_doctest(session, {}, page.name, str(page), 0)
+    assert len(test.examples) > 0
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_the_table_of_metrics_has_the_numbers_of_the_picture() -> None:
+    scores = np.array(DIAGRAMS["MATRIX"], dtype=float)[:, :, None]
+    found = metrics.summary(scores, np.full((3, 1), 20.0))
+    text = (DOCS / "concepts.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| `(\w+)` \| .* \| (-?\d+\.\d) \| (?:higher|lower) \|$", text, flags=re.M))
+    assert shown == {name: f"{estimate.value:.1f}" for name, estimate in found.items() if estimate is not None}
+    assert set(shown) == set(metrics.METRICS)
+
+
+@pytest.mark.parametrize("name", DIAGRAMS["PICTURES"])
+def test_diagrams_are_as_the_script_draws_them(name: str) -> None:
+    assert (DOCS / "pictures" / name).read_text(encoding="utf-8") == DIAGRAMS["PICTURES"][name]()
+
+
+def matrices(text: str) -> list[np.ndarray]:
+    """The accuracy matrices of a page, as arrays of one unit."""
+    tables = re.findall(r"^\| after .*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.M)
+    rows = [[row.split("|")[2:-1] for row in table.splitlines()] for table in tables]
+    numbers = [[[float(cell.strip(" *")) for cell in row] for row in matrix] for matrix in rows]
+    return [np.array(matrix)[:, :, None] for matrix in numbers]
+
+
+def test_prose_on_the_default_run_agrees_with_its_matrices() -> None:
+    text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
+    plain, replay = (metrics.summary(matrix) for matrix in matrices(text))
+
+    def value(summary: dict[str, metrics.Estimate | None], name: str) -> str:
+        estimate = summary[name]
+        assert estimate is not None
+        return f"{estimate.value:.1f}".replace("-", "−")
+
+    flat = re.sub(r"[\s`*]+", " ", text)
+    of = lambda name: (value(plain, name), value(replay, name))  # noqa: E731
+    for sentence in (
+        "Without a strategy it is {}, with Replay {}.".format(*of("learning_score")),
+        "= {}, with Replay {}.".format(*of("forgetting")),
+        "minus the bold one: {} and +{}.".format(*of("backward_transfer")),
+        "Its mean is the average accuracy : {} without a strategy, {} with Replay .".format(*of("average_score")),
+    ):
+        assert sentence.replace(" :", ":").replace(" .", ".") in flat.replace(" :", ":").replace(" .", ".")
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    terms = re.findall(r"^\| \*\*(.+?)\*\* \|", (DOCS / "glossary.md").read_text(encoding="utf-8"), flags=re.M)
+    assert len(terms) >= 60
+    assert terms == sorted(set(terms), key=str.lower)
