@@ -41,7 +41,7 @@ def table_text(name: str) -> str:
     lines = []
     for label, published, ours, agrees, why in _rows(name):
         lines.append([label, published.text, ours.text, _verdict(published, ours, agrees=agrees), why])
-    return markdown_of(["", "published", "ours", "agrees", ""], lines)
+    return markdown_of(["", "published", "ours", "agrees", "note"], lines)
 
 
 def figure_text(name: str) -> str:

@@ -2,8 +2,8 @@
 
 A figure is named by words, ``RECORD ROW [COLUMN] QUANTITY [FORMAT …] [minus|over ROW [COLUMN] QUANTITY]``:
 ``split_mnist EWC task average`` is one, and ``reviews joint average minus none average`` a difference. A table is named
-by its record, and may say more in YAML below: ``columns`` (heading: quantity), ``rows`` (row: label) and ``first`` (the
-heading of labels).
+by its record, and may say more in YAML below: ``columns`` (heading: quantity), ``rows`` (row: label; ``ROW @ RECORD``
+is a row of another record) and ``first`` (the heading of labels).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ COMBINED: dict[str, Callable[[float, float], float]] = {
     "over": lambda a, b: a / b if b else math.nan,
 }
 """A difference or a ratio of two figures of a record."""
+WIDEST = 45
+"""So many signs of a number and what belongs to it stand at the right."""
 ROW = "*"
 """Stands for the row in the quantity of a table's column."""
 
@@ -113,12 +115,19 @@ def table_text(record: str, description: str = "") -> str:
     columns = chosen.get("columns", table.headings)
     columns = columns if isinstance(columns, Mapping) else {name: shlex.quote(name) for name in columns}
     rows = chosen.get("rows", list(table.rows))
-    rows = rows if isinstance(rows, dict) else {row: table.label(row) for row in rows}
-    lines = [
-        [_label(table, row, label), *(_cell(table, row, spec, list(rows)) for spec in columns.values())]
-        for row, label in rows.items()
-    ]
+    rows = rows if isinstance(rows, dict) else {row: _place(table, row)[0].label(_place(table, row)[1]) for row in rows}
+    lines = [_line(*_place(table, row), label, list(columns.values())) for row, label in rows.items()]
     return markdown([chosen.get("first", ""), *columns], lines)
+
+
+def _place(table: Table, row: str) -> tuple[Table, str]:
+    """Return where a row stands: in the table of the region, or in that of another record after ``@``."""
+    name, _, record = row.partition(" @ ")
+    return (find_table(record) if record else table), name
+
+
+def _line(table: Table, row: str, label: str, columns: Sequence[str]) -> list[str]:
+    return [_label(table, row, label), *(_cell(table, row, spec) for spec in columns)]
 
 
 def _label(table: Table, row: str, label: str) -> str:
@@ -130,7 +139,7 @@ def _label(table: Table, row: str, label: str) -> str:
     return re.sub(r"\{([^{}]+)\}", fill, label)
 
 
-def _cell(table: Table, row: str, spec: str, rows: Sequence[str]) -> str:
+def _cell(table: Table, row: str, spec: str) -> str:
     """Return a cell: of the table, or of another one, which need not have the row."""
     words = shlex.split(spec)
     if ROW not in words:
@@ -150,7 +159,9 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
         | none | 0.5 |
     """
     columns = [[cell for cell in column if cell] for column in zip(*lines, strict=True)]
-    right = [2 * sum(bool(NUMBER.match(cell)) for cell in column) > len(column) for column in columns]
+    right = [
+        2 * sum(bool(NUMBER.match(cell)) and len(cell) <= WIDEST for cell in column) > len(column) for column in columns
+    ]
     rule = ["---:" if is_right and number else ":---" for number, is_right in enumerate(right)]
     first, *rest = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in [head, *lines])
     return "\n".join([f"| {first} |", f"|{'|'.join(rule)}|", *(f"| {line} |" for line in rest)])

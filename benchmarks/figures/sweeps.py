@@ -18,11 +18,12 @@ from benchmarks.figures.figure import Figure, bytes_text
 from lifelong.evaluation.intervals import t_quantile
 from lifelong.sweep.names import check_named
 from lifelong.sweep.table import cells, check, plan
-from lifelong.sweep.tables import Found, mean
 from lifelong.utilities.plain_yaml import read_yaml
 
 Results = list[dict[str, Any]]
 """What the runs of one cell found, a run for each seed."""
+Found = dict[tuple[str, str], Results]
+"""Results of the finished runs of a table, by row and column."""
 Pair = tuple[float, float | None]
 """A value and half the length of its interval."""
 Unit = tuple[float, int]
@@ -38,6 +39,8 @@ SCORES = {
 ANY = "any"
 """Stands for all columns of a row, where costs are looked at."""
 PLAIN_HEADINGS = ("average", "learning", "forgetting", "last row", "kept", "minutes", "seeds")
+AT = ("on", "learnt")
+"""A score on a domain: at the end of the stream, and right after the experience that taught it."""
 CONFIG = re.compile(r" \(config \w+\)$")
 
 
@@ -99,11 +102,13 @@ class SweepTable:
         if not results:
             where = ", ".join(filter(None, (row, column)))
             raise ValueError(f"the journal of {self.name} has no finished run of {where}: run the sweep with it")
-        if quantity.startswith("on "):
-            return self._on(results, quantity.removeprefix("on "))
-        known = {**dict.fromkeys(SCORES, self._score), **COUNTED}
+        at, _, domain = quantity.partition(" ")
+        if at in AT:
+            return self._on(results, at, domain)
+        known = dict.fromkeys([*SCORES, *COUNTED])
         measures = _measures(results)
-        check_named(f"{self.name} has no quantity", quantity, [*known, *measures, "on DOMAIN", "published"])
+        known |= dict.fromkeys(("on DOMAIN", "learnt DOMAIN", "published"))
+        check_named(f"{self.name} has no quantity", quantity, [*known, *measures])
         if quantity in COUNTED:
             return COUNTED[quantity](results)
         if quantity in SCORES:
@@ -114,10 +119,12 @@ class SweepTable:
         found = [r["metrics"][SCORES[quantity]] for r in results if r["metrics"].get(SCORES[quantity])]
         return self._over_seeds([(f["value"], f["half_width"]) for f in found], PERCENT)
 
-    def _on(self, results: Results, domain: str) -> Figure:
+    def _on(self, results: Results, at: str, domain: str) -> Figure:
+        """Return the score on a domain at the end of the stream, or when it had been learnt."""
         check_named(f"{self.name} has no domain", domain, results[0]["domains"])
-        at = results[0]["domains"].index(domain)
-        return self._over_seeds([(r["matrix"][-1][at], r["half_width"][-1][at]) for r in results], PERCENT)
+        column = results[0]["domains"].index(domain)
+        row = -1 if at == "on" else results[0]["experiences"].index(domain)
+        return self._over_seeds([(r["matrix"][row][column], r["half_width"][row][column]) for r in results], PERCENT)
 
     def _over_seeds(self, values: Sequence[Pair], unit: Unit) -> Figure:
         """Mean over seeds with its spread; with one seed the run's own interval, and no standard error."""
@@ -208,6 +215,11 @@ def _measures_of(run: Mapping[str, Any]) -> Iterator[tuple[str, Pair, Unit]]:
 def _over_domains(means: Sequence[Any], half_widths: Sequence[Any]) -> Pair:
     """Domains have robots of their own, so that variances of their means add up."""
     return mean(means), math.sqrt(sum((width or 0) ** 2 for width in half_widths)) / len(half_widths)
+
+
+def mean(values: Sequence[Any]) -> float:
+    """Return the mean of numbers as a journal has them: NaN where one is null."""
+    return float(np.mean(np.array(values, dtype=float)))
 
 
 def _n_bytes(run: Mapping[str, Any]) -> int:
