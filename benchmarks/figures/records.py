@@ -32,6 +32,10 @@ class Table(Protocol):
         """Return its name, for messages."""
 
     @property
+    def first(self) -> str:
+        """Return the heading of the labels."""
+
+    @property
     def rows(self) -> Sequence[str]:
         """Return the labels of its rows."""
 
@@ -59,12 +63,14 @@ class TextTable:
         cells: headings of the columns after the first.
         lines: cells after the first, by the key of the row.
         labels: first cells of rows whose keys are others.
+        first: heading of the first column.
     """
 
     name: str
     cells: Sequence[str]
     lines: Mapping[str, Sequence[str]]
     labels: Mapping[str, str] = field(default_factory=dict)
+    first: str = ""
 
     @property
     def rows(self) -> Sequence[str]:
@@ -202,4 +208,4 @@ def _text_table(name: str, lines: Sequence[Sequence[str]]) -> TextTable:
         while key in keyed:
             key += "'"
         keyed[key], labels[key] = cells, first
-    return TextTable(name, lines[0][1:], keyed, labels)
+    return TextTable(name, lines[0][1:], keyed, labels, lines[0][0])

@@ -117,7 +117,7 @@ def table_text(record: str, description: str = "") -> str:
     rows = chosen.get("rows", list(table.rows))
     rows = rows if isinstance(rows, dict) else {row: _place(table, row)[0].label(_place(table, row)[1]) for row in rows}
     lines = [_line(*_place(table, row), label, list(columns.values())) for row, label in rows.items()]
-    return markdown([chosen.get("first", ""), *columns], lines)
+    return markdown([chosen.get("first", table.first), *columns], lines)
 
 
 def _place(table: Table, row: str) -> tuple[Table, str]:

@@ -6,29 +6,22 @@ import json
 import math
 import re
 import shlex
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.figures.figure import Figure, bytes_text
+from benchmarks.figures.figure import Figure
+from benchmarks.figures.quantities import COUNTED, PERCENT, Pair, Results, Unit, measures_of
 from lifelong.evaluation.intervals import t_quantile
 from lifelong.sweep.names import check_named
 from lifelong.sweep.table import cells, check, plan
 from lifelong.utilities.plain_yaml import read_yaml
 
-Results = list[dict[str, Any]]
-"""What the runs of one cell found, a run for each seed."""
 Found = dict[tuple[str, str], Results]
 """Results of the finished runs of a table, by row and column."""
-Pair = tuple[float, float | None]
-"""A value and half the length of its interval."""
-Unit = tuple[float, int]
-"""What a value is multiplied by, and digits after the point."""
-PERCENT, PLAIN = (100.0, 1), (1.0, 2)
 SCORES = {
     "average": "average_score",
     "learning": "learning_score",
@@ -56,6 +49,7 @@ class SweepTable:
         spread: ``interval`` or ``sem``.
         published: values of papers by row, and column where there are some.
         score: what the cells are.
+        first: heading of the labels.
     """
 
     name: str
@@ -65,6 +59,7 @@ class SweepTable:
     spread: str
     published: Mapping[str, Any]
     score: str = "average"
+    first: str = "run"
 
     @property
     def headings(self) -> Mapping[str, str]:
@@ -106,7 +101,7 @@ class SweepTable:
         if at in AT:
             return self._on(results, at, domain)
         known = dict.fromkeys([*SCORES, *COUNTED])
-        measures = _measures(results)
+        measures = measures_of(results)
         known |= dict.fromkeys(("on DOMAIN", "learnt DOMAIN", "published"))
         check_named(f"{self.name} has no quantity", quantity, [*known, *measures])
         if quantity in COUNTED:
@@ -187,64 +182,3 @@ def _in_closed_loop(run: dict[str, Any]) -> dict[str, Any]:
     drives = run["closed_loop"]
     scores = {"matrix": drives["matrix"], "half_width": drives["matrix_half_width"], "metrics": drives["metrics"]}
     return run | scores
-
-
-def _measures(results: Results) -> dict[str, tuple[list[Pair], Unit]]:
-    """Return the measures of strategies and robots by their plain names: of each run a mean over domains."""
-    found: dict[str, tuple[list[Pair], Unit]] = {}
-    for run in results:
-        for name, pair, unit in _measures_of(run):
-            found.setdefault(name, ([], unit))[0].append(pair)
-    return found
-
-
-def _measures_of(run: Mapping[str, Any]) -> Iterator[tuple[str, Pair, Unit]]:
-    for name, rows in run.get("measures", {}).items():
-        yield name.rpartition("/")[2].replace("_", " "), (mean(rows[-1]), None), PERCENT
-    drives = run.get("closed_loop", {})
-    for ending, measures in (("", "measures"), (" without adaptation", "without_adaptation")):
-        for name, found in drives.get(measures, {}).items():
-            unit = PERCENT if name == drives["score"] else PLAIN
-            yield name.replace("_", " ") + ending, _over_domains(found["mean"], found["half_width"]), unit
-    if curve := drives.get("support_curve"):
-        for at, ending in ((-1, ""), (0, " without adaptation")):
-            means, widths = ([row[at] for row in curve[key]] for key in ("mean", "half_width"))
-            yield "squared error / variance" + ending, _over_domains(means, widths), PLAIN
-
-
-def _over_domains(means: Sequence[Any], half_widths: Sequence[Any]) -> Pair:
-    """Domains have robots of their own, so that variances of their means add up."""
-    return mean(means), math.sqrt(sum((width or 0) ** 2 for width in half_widths)) / len(half_widths)
-
-
-def mean(values: Sequence[Any]) -> float:
-    """Return the mean of numbers as a journal has them: NaN where one is null."""
-    return float(np.mean(np.array(values, dtype=float)))
-
-
-def _n_bytes(run: Mapping[str, Any]) -> int:
-    return int(run.get("learner_bytes", 0) + sum(run["strategy_bytes"].values()))
-
-
-def _kept(results: Results) -> Figure:
-    n_bytes = max(map(_n_bytes, results))
-    return Figure(bytes_text(n_bytes), n_bytes / 1e6, digits=1)
-
-
-def _last_row(results: Results) -> Figure:
-    last = zip(*(run["matrix"][-1] for run in results), strict=True)
-    return Figure(" / ".join(f"{100 * mean(column):.1f}" for column in last))
-
-
-def _minutes(results: Results) -> Figure:
-    return Figure.of_text(f"{statistics.mean(run['wall_seconds'] for run in results) / 60:.1f}")
-
-
-COUNTED: dict[str, Callable[[Results], Figure]] = {
-    "seeds": lambda results: Figure.of_text(str(len(results))),
-    "kept": _kept,
-    "minutes": _minutes,
-    "last row": _last_row,
-    "domains": lambda results: Figure(" / ".join(results[0]["domains"])),
-}
-"""Quantities that are no mean with an interval."""
