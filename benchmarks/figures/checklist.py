@@ -56,7 +56,7 @@ def figure_text(name: str) -> str:
 
 
 def _rows(name: str) -> Iterator[tuple[str, Figure, Figure, bool, str]]:
-    parts = _read()
+    parts = read_parts()
     part = name.removeprefix(f"{NAME}/")
     check_named("the list of what was reproduced has no part", part, list(parts))
     check_keys(f"the part {part} of {FILE.name}", parts[part], KEYS, needed=("rows",))
@@ -78,5 +78,6 @@ def _verdict(published: Figure, ours: Figure, *, agrees: bool) -> str:
 
 
 @cache
-def _read() -> Any:
+def read_parts() -> Any:
+    """Read all parts of the list."""
     return yaml.load(FILE.read_text(encoding="utf-8"), yaml.BaseLoader)
