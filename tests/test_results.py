@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from benchmarks.figures import checklist, records
+from benchmarks.figures import checklist, figure, records, spec
 from benchmarks.figures.__main__ import main
 from benchmarks.figures.pages import refresh
 from benchmarks.figures.spec import figure_text, table_text
 from benchmarks.figures.sweeps import SweepTable, read_sweep_tables
+from benchmarks.performance import layout
+from benchmarks.performance import tables as performance
+from benchmarks.reliability import tables as reliability
 from lifelong.sweep.table import plan
 
 ROOT = Path(__file__).parent.parent
@@ -298,3 +303,10 @@ def test_a_record_with_a_cell_too_few_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(records, "RESULTS", tmp_path)
     with pytest.raises(ValueError, match=r"bad.yaml: none of t has 1 cells: give it 2, as columns has"):
         records.read_record("measured/bad")
+
+
+@pytest.mark.parametrize("module", [figure, spec, layout, performance, reliability], ids=lambda module: module.__name__)
+def test_examples_in_docstrings_run(module: ModuleType) -> None:
+    done = doctest.testmod(module)
+    assert done.attempted > 0
+    assert done.failed == 0
