@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.figures import checklist, figure, records, spec
+from benchmarks.figures import checklist, figure, pages, records, spec
 from benchmarks.figures.__main__ import main
 from benchmarks.figures.pages import refresh
 from benchmarks.figures.spec import figure_text, table_text
@@ -310,3 +311,11 @@ def test_examples_in_docstrings_run(module: ModuleType) -> None:
     done = doctest.testmod(module)
     assert done.attempted > 0
     assert done.failed == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*.md")), ids=lambda path: path.stem)
+def test_no_interval_of_results_is_typed_by_hand(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for written in (pages.CODE, pages.TABLE, pages.FIGURE):
+        text = written.sub("", text)
+    assert re.findall(r".*\d ± \.?\d.*", text) == []
