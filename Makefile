@@ -10,6 +10,11 @@ BIN := $(VENV)/bin
 fit: $(VENV)/installed
 	$(BIN)/python -m lifelong fit $(ARGS)
 
+# Writes the tables and figures of README.md and docs/ anew from benchmarks/results/; ARGS=--check names those that are stale.
+.PHONY: figures
+figures: $(VENV)/installed
+	$(BIN)/python -m benchmarks.figures $(ARGS)
+
 style: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -18,7 +18,9 @@ import torch
 from rich.console import Console
 
 from benchmarks.performance import suite
+from benchmarks.performance.layout import load
 from benchmarks.performance.suite import Row, Settings, Suite
+from benchmarks.performance.tables import TABLES
 
 RESULTS = Path(__file__).parent / "results" / "performance"
 SUITES = ("throughput", "overhead", "startup", "memory", "scale", "ablations", "features", "answers")
@@ -41,10 +43,10 @@ def main(args: list[str] | None = None) -> None:
         if arguments.show and not path.is_file():
             print(f"{name} has not been measured on {settings.device.type}: there is no {path}")
             continue
-        rows = suite.load(path) if arguments.show else _measured(name, module, settings, path, console)
+        rows = load(path) if arguments.show else _measured(name, module, settings, path, console)
         if not rows:
             print(f"{name} has no row with {' or '.join(arguments.only)} in its name")
-        for table in module.TABLES:
+        for table in TABLES[name]:
             if text := table.markdown(rows):
                 print(text, end="\n\n")
         print("; ".join(dict.fromkeys(_about(row["machine"]) for row in rows if "machine" in row)))
@@ -79,7 +81,7 @@ def _measured(name: str, module: Suite, settings: Settings, path: Path, console:
             rows.append(row)
             if not settings.quick:
                 suite.save(path, [row], settings.device)
-    return rows if settings.quick or not rows else suite.load(path)
+    return rows if settings.quick or not rows else load(path)
 
 
 def _about(machine: Row) -> str:

@@ -21,7 +21,7 @@ from benchmarks.performance.clocks import ADAM, Plain
 from benchmarks.performance.contenders import Ours
 from benchmarks.performance.memory import peak
 from benchmarks.performance.setups import Setup, batches
-from benchmarks.performance.suite import Row, Say, Settings, Table, alternate
+from benchmarks.performance.suite import Row, Say, Settings, alternate
 from lifelong.compute.params import Params
 from lifelong.networks import MLP
 from lifelong.training.optimizer import make_optimizer
@@ -144,16 +144,3 @@ def _over(losses: Callable[[Any], object], setup: Setup, device: torch.device) -
     source = batches(setup, device)
     ready = cycle([next(source) for _ in range(2)])
     return lambda: losses(next(ready))
-
-
-TABLES = (
-    Table(
-        "without over with, 95 % intervals",
-        {
-            "measure": lambda row: row["setup"],
-            "time": lambda row: "{:.2f} ({:.2f} … {:.2f})".format(*row["ratio"]),
-            "n": lambda row: str(row["n"]),
-            "peak memory": lambda row: f"{row['memory']:.2f}",
-        },
-    ),
-)

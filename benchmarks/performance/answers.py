@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks.performance.suite import Row, Say, Settings, Table, now, ratios, spread, words
+from benchmarks.performance.suite import Row, Say, Settings, now, ratios, spread
 from datamodules import EpisodicDataModule, ImageFolder
 from lifelong.learners import ProtoNet
 from lifelong.networks import Conv4
@@ -25,8 +25,6 @@ from lifelong.training.stream_module import StreamModule
 from lifelong.vision.decoding import decode_images
 
 SIZE, N_WAY, N_SHOT, N_BLOCKS, BLOCK = 64, 5, 5, 8, 125
-AT_LEAST = 0.8
-"""Share of the bare loop's speed that answers shall have."""
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
@@ -116,22 +114,3 @@ def write_photos(folder: Path, n: int) -> list[Path]:
         for number in range(2):
             Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(site / f"{number}.png")
     return files
-
-
-def _verdict(row: Row) -> str:
-    return f"{AT_LEAST:g}, {'met' if row['share'][0] >= AT_LEAST else 'missed'}"
-
-
-TABLES = (
-    Table(
-        "Photos answered per second, from files",
-        {
-            "model": lambda row: row["setup"],
-            "photos": lambda row: f"{row['photos']:,}",
-            "Lifelong": lambda row: words(row["ours"], 0),
-            "bare loop": lambda row: words(row["bare"], 0),
-            "share": lambda row: words(row["share"]),
-            "at least": _verdict,
-        },
-    ),
-)

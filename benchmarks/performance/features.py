@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.performance.suite import Row, Say, Settings, Table, now, ratios, spread, words
+from benchmarks.performance.suite import Row, Say, Settings, now, ratios, spread
 from lifelong.networks import EfficientNetLite
 from lifelong.vision import FrozenEncoder
 
@@ -25,8 +25,6 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "EfficientNet-Lite0, 64 pixels": lambda: EfficientNetLite(pretrained=False, image_size=64),
     "EfficientNet-Lite0, 128 pixels": lambda: EfficientNetLite(pretrained=False, image_size=128),
 }
-AT_LEAST_SECOND, AT_LEAST_FIRST = 100.0, 0.8
-"""How many times as fast the second time shall be, and the first time's share of the bare loop's speed."""
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
@@ -76,30 +74,3 @@ def bare(network: nn.Module, x: Tensor, device: torch.device) -> Tensor:
 
 def _encode(network: nn.Module, x: Tensor, device: torch.device) -> Tensor:
     return FrozenEncoder(network=network, batch_size=BATCH, device=str(device)).encode(x)
-
-
-def _times(row: Row) -> float:
-    return float(row["seconds"][0] / row["seconds"][1])
-
-
-def _verdict(row: Row) -> str:
-    is_met = _times(row) >= AT_LEAST_SECOND and row["share"][0] >= AT_LEAST_FIRST
-    return f"{AT_LEAST_FIRST:g} and {AT_LEAST_SECOND:g} times, {'met' if is_met else 'missed'}"
-
-
-TABLES = (
-    Table(
-        "Images per second the first time, and the time of all the second",
-        {
-            "network": lambda row: row["setup"],
-            "first time": lambda row: words(row["first"], 0),
-            "bare loop": lambda row: words(row["bare"], 0),
-            "first / bare": lambda row: words(row["share"]),
-            "images": lambda row: f"{row['images']:,}",
-            "seconds, first": lambda row: f"{row['seconds'][0]:.1f}",
-            "second": lambda row: f"{row['seconds'][1]:.2f}",
-            "times as fast": lambda row: f"{_times(row):.0f}",
-            "at least": _verdict,
-        },
-    ),
-)

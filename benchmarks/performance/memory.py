@@ -21,7 +21,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.performance.contenders import in_layers_of_torch, tasks_of
-from benchmarks.performance.suite import Row, Say, Settings, Table, alternate
+from benchmarks.performance.suite import Row, Say, Settings, alternate
+from benchmarks.performance.tables import AXES
 from lifelong.compute.recompute import Recompute
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.episode import Episode
@@ -31,7 +32,6 @@ from lifelong.utilities.learn2learn import import_learn2learn
 
 OURS = tuple(f"recompute {what}" for what in get_args(Recompute))
 THEIRS = ("learn2learn, a task at a time", "learn2learn, summed")
-AXES = {"tasks": (1, 2, 4, 8), "inner steps": (1, 2, 5, 10)}
 N_WAY, N_SHOT, N_QUERY, RATE, MB = 5, 1, 15, 0.1, 2**20
 
 
@@ -147,23 +147,3 @@ def _their_step(network: Any, batch: Episode, case: Case) -> Callable[[], None]:
             total.backward()
 
     return step
-
-
-def _table(axis: str, other: str) -> Table:
-    def column(number: int) -> Callable[[Row], str]:
-        def cell(row: Row) -> str:
-            return f"{row['peak'][number]:.1f} ({row['seconds'][number]:.2f})" if number < len(row["sizes"]) else ""
-
-        return cell
-
-    return Table(
-        f"Peak of one step in MB (seconds) by {axis}, {other}",
-        {"": lambda row: row["name"]}
-        | {str(size): column(number) for number, size in enumerate(AXES[axis])}
-        | {f"MB per {axis.removesuffix('s')}": lambda row: f"{row['slope']:.1f}"}
-        | {"time": lambda row: f"{row['time']:.2f}"},
-        lambda row: row["axis"] == axis,
-    )
-
-
-TABLES = (_table("tasks", "5 inner steps"), _table("inner steps", "4 tasks"))

@@ -20,7 +20,7 @@ import lightning as L
 
 import strategies
 from benchmarks.performance.clocks import ADAM, SILENT, StrategyClock, lightning_alone
-from benchmarks.performance.suite import ROOT, Row, Say, Settings, Table, ratios, spread, words
+from benchmarks.performance.suite import ROOT, Row, Say, Settings, ratios, spread
 from benchmarks.split_mnist_speed import run_on_terminal
 from datamodules import EpisodicDataModule, ExampleDataModule, Glyphs
 from lifelong.data.stream_datamodule import StreamDataModule
@@ -31,8 +31,6 @@ from lifelong.strategy import Strategy
 from lifelong.training.stream_module import StreamModule
 from strategies import Budget
 
-AT_MOST, AT_SECONDS = 0.10, 0.005
-"""Share that a whole step may add to bare maths of so many seconds or more."""
 GLYPHS = "[{class_path: Glyphs, init_args: {n_classes: 40, styles: [strokes, textures]}}]"
 CASES: dict[str, list[str]] = {
     "Classifier, MLP": [
@@ -175,41 +173,3 @@ def _train(kind: str, used: list[Strategy], n_steps: int, settings: Settings, *,
     more: dict[str, Any] = {"max_epochs": -1, "limit_val_batches": 0, "use_distributed_sampler": False}
     L.Trainer(**SILENT, **settings.trainer, **more, callbacks=[clock]).fit(module, datamodule=data)
     return clock
-
-
-def _milliseconds(key: str) -> Callable[[Row], str]:
-    return lambda row: words(row[key], 2, " ms", 1000)
-
-
-def _verdict(row: Row) -> str:
-    if row["bare"][0] < AT_SECONDS:
-        return ""
-    return "met" if row["share"][0] <= AT_MOST else "missed"
-
-
-TABLES = (
-    Table(
-        "a whole training step against its bare maths: median (smallest … largest)",
-        {
-            "learner": lambda row: row["name"],
-            "bare": _milliseconds("bare"),
-            "whole": _milliseconds("whole"),
-            "added": _milliseconds("added"),
-            "share": lambda row: words(row["share"], 1, " %", 100),
-            f"at most {AT_MOST:.0%}": _verdict,
-        },
-        lambda row: "share" in row,
-    ),
-    Table(
-        "strategies: a step of the second experience, and begin and end of an experience on top",
-        {
-            "strategy": lambda row: row["name"],
-            "stream": lambda row: row["kind"],
-            "step": lambda row: f"{1000 * row['with'][0]:.2f} ms",
-            "times no strategy's": lambda row: words(row["ratio"]),
-            "begin": lambda row: f"{row['begin'][0]:.3f} s",
-            "end": lambda row: f"{row['end'][0]:.3f} s",
-        },
-        lambda row: "ratio" in row,
-    ),
-)

@@ -18,7 +18,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from scipy import stats
 
 import lifelong
 from benchmarks.performance.clocks import ADAM, StreamClock
-from benchmarks.performance.suite import ROOT, Row, Say, Settings, Table, alternate, spread
+from benchmarks.performance.suite import ROOT, Row, Say, Settings, alternate, spread
 from datamodules import EpisodicDataModule, ExampleDataModule
 from lifelong.compute.runner import TaskRunner
 from lifelong.data.domain import Domain
@@ -290,43 +289,3 @@ def curve(group: str, name: str, what: str, size: str, unit: str, costs: dict[in
     if len(medians) > 1 and min(medians.values()) > 0:
         row["exponent"] = exponent(list(medians), list(medians.values()))
     return row
-
-
-def _slope(row: Row) -> str:
-    slope, half_width = row.get("exponent", (np.nan, np.nan))
-    return "n/a" if np.isnan(slope) else f"{slope:.2f}" + ("" if np.isnan(half_width) else f" ± {half_width:.2f}")
-
-
-def amount(value: float, unit: str) -> str:
-    """Write a cost in a unit that suits its size.
-
-    Example:
-        >>> amount(0.0021, "seconds"), amount(3_200_000, "bytes")
-        ('2.1 ms', '3.2 MB')
-    """
-    factor, name = (1e-6, "MB") if unit == "bytes" else (1e3, "ms")
-    number = value * factor
-    return f"{number:,.0f} {name}" if number >= 1000 else f"{number:.3g} {name}"
-
-
-COLUMNS: dict[str, Callable[[Row], str]] = {
-    "cost": lambda row: f"{row['name']}: {row['what']}",
-    "of": lambda row: row["size"],
-    "from": lambda row: f"{row['points'][0][0]:g}",
-    "to": lambda row: f"{row['points'][-1][0]:g}",
-    "median": lambda row: " … ".join(amount(row["points"][end][1], row["unit"]) for end in (0, -1)),
-    "exponent ± 95 % CI": _slope,
-}
-GROUPS = {
-    "step": "One training step: how its seconds grow",
-    "stream": "One experience in a long stream: how its cost grows with its number",
-    "buffer": "Replay: how its seconds grow with the memory",
-    "ranks": "One and two processes, a thread each",
-}
-
-
-def _is_in(group: str) -> Callable[[Row], Any]:
-    return lambda row: row["group"] == group
-
-
-TABLES = tuple(Table(title, COLUMNS, _is_in(group)) for group, title in GROUPS.items())

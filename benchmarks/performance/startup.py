@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from packaging.requirements import Requirement
 
-from benchmarks.performance.suite import ROOT, Row, Say, Settings, Table, spread, words
+from benchmarks.performance.suite import ROOT, Row, Say, Settings, spread
 
 BARE, FIRST_STEP = "bare Lightning script to its first step", "fit to its first step"
 LIFELONG = ("-m", "lifelong")
@@ -33,9 +33,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Arguments of Python by name."""
-AT_MOST = {"--help": 2.5}
-BEYOND = 1.0
-"""Seconds that ``fit`` may take more than the bare script."""
 
 
 def measure(settings: Settings, say: Say) -> list[Row]:
@@ -100,25 +97,3 @@ def run_python(arguments: Sequence[str], root: os.PathLike[str] | str = ROOT) ->
         raise ValueError(f"{' '.join(arguments)} failed with exit code {done.returncode}: {ending}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return wall, cpu
-
-
-def _verdict(row: Row) -> str:
-    if "beyond" in row:
-        return f"bare + {BEYOND:g} s, {'met' if row['beyond'][0] <= BEYOND else 'missed'}"
-    limit = AT_MOST.get(row["name"])
-    return "" if limit is None else f"{limit} s, {'met' if row['wall'][0] <= limit else 'missed'}"
-
-
-TABLES = (
-    Table(
-        "seconds: median (smallest … largest)",
-        {
-            "command": lambda row: row["name"],
-            "extras installed": lambda row: row["extras"],
-            "wall": lambda row: words(row["wall"]),
-            "CPU": lambda row: words(row["cpu"]),
-            "beyond the bare script": lambda row: words(row["beyond"]) if "beyond" in row else "",
-            "at most": _verdict,
-        },
-    ),
-)

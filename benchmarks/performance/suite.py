@@ -1,10 +1,9 @@
-"""The parts that all suites share: settings, one timing helper, one table writer, and results kept as JSON lines."""
+"""The parts that all suites share: settings, one timing helper, and results kept as JSON lines."""
 
 from __future__ import annotations
 
 import json
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,12 +14,11 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from benchmarks.performance.layout import Row, load, spread
 from lifelong.compute.measuring import device_name
 
 ROOT = Path(__file__).parents[2]
 Precision = Literal["fp32", "tf32", "bf16"]
-Row = dict[str, Any]
-"""Numbers and words by name, ready for JSON; ``setup`` identifies a row within its suite."""
 Say = Callable[[str], None]
 """Shows a person what is being measured."""
 
@@ -57,42 +55,8 @@ class Settings:
         return {"accelerator": accelerator, "devices": 1 if self.device.index is None else [self.device.index]}
 
 
-@dataclass(frozen=True)
-class Table:
-    """Columns over rows.
-
-    Args:
-        title: of the table.
-        columns: the text of a cell by heading; the first column is aligned to the left.
-        takes: which rows of the suite belong to the table.
-    """
-
-    title: str
-    columns: Mapping[str, Callable[[Row], str]]
-    takes: Callable[[Row], bool] = lambda row: True
-
-    def markdown(self, rows: Iterable[Row]) -> str:
-        """Write the table, or nothing where no row belongs to it.
-
-        Example:
-            >>> print(Table("seconds", {"suite": lambda row: row["setup"]}).markdown([{"setup": "scale"}]))
-            **seconds**
-            <BLANKLINE>
-            | suite |
-            |:---|
-            | scale |
-        """
-        lines = [[cell(row) for cell in self.columns.values()] for row in rows if self.takes(row)]
-        if not lines:
-            return ""
-        head, *body = (f"| {' | '.join(cells)} |" for cells in (list(self.columns), *lines))
-        return "\n".join([f"**{self.title}**", "", head, f"|:---{'|---:' * (len(self.columns) - 1)}|", *body])
-
-
 class Suite(Protocol):
     """A module of this package with measurements of one kind."""
-
-    TABLES: Sequence[Table]
 
     def measure(self, settings: Settings, say: Say) -> Iterable[Row]:
         """Measure row by row."""
@@ -133,30 +97,9 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def spread(values: Sequence[float]) -> list[float]:
-    """Return the median, the smallest and the largest.
-
-    Example:
-        >>> spread([3.0, 1.0, 2.0])
-        [2.0, 1.0, 3.0]
-    """
-    return [statistics.median(values), min(values), max(values)]
-
-
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     """Return the spread of the ratios of measurements that were taken together."""
     return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
-
-
-def words(values: Sequence[float], digits: int = 2, unit: str = "", factor: float = 1) -> str:
-    """Write a spread as a cell.
-
-    Example:
-        >>> words([0.002, 0.001, 0.003], 1, " ms", 1000)
-        '2.0 ms (1.0 … 3.0)'
-    """
-    median, low, high = (f"{factor * value:,.{digits}f}" for value in values)
-    return f"{median}{unit} ({low} … {high})"
 
 
 def set_precision(precision: Precision) -> None:
@@ -186,11 +129,6 @@ def save(path: Path, rows: Iterable[Row], device: torch.device) -> list[Row]:
     part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
     part.replace(path)
     return kept
-
-
-def load(path: Path) -> list[Row]:
-    """Read the rows that :func:`save` wrote."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def rounded(value: Any) -> Any:

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.performance.contenders import ByHand, Contender, Learn2Learn, Ours, learn2learn_batches
 from benchmarks.performance.setups import Setup, batches, grid
-from benchmarks.performance.suite import Row, Say, Settings, Table, alternate, ratios, spread, words
+from benchmarks.performance.suite import Row, Say, Settings, alternate, ratios, spread
 
 TOLERANCE = {"fp32": 2e-3, "tf32": 5e-2, "bf16": 1e-1}
 """Of the losses after the inner steps, relative to their mean."""
@@ -82,33 +82,3 @@ def _step(contender: Contender, source: Iterator[Any], settings: Settings) -> Ca
             return contender.losses(next(source))
 
     return step
-
-
-def _speed(name: str) -> Callable[[Row], str]:
-    def cell(row: Row) -> str:
-        median = row["tasks per second"][name][0]
-        return f"{median:,.{1 if median >= 1 else 2}f}"
-
-    return cell
-
-
-def _ratio(name: str) -> Callable[[Row], str]:
-    return lambda row: words(row["ratio"][name]) if name in row["ratio"] else ""
-
-
-TABLES = (
-    Table(
-        "Meta-training throughput: tasks per second, and ratios (median, smallest … largest)",
-        {
-            "setup": lambda row: row["setup"],
-            "plan": lambda row: row["plan"],
-            "Lifelong": _speed("Lifelong"),
-            "loop by hand": _speed("loop by hand"),
-            "learn2learn": _speed("learn2learn"),
-            "/ hand": _ratio("loop by hand"),
-            "/ learn2learn": _ratio("learn2learn"),
-            "from memory": _ratio("learn2learn, from memory"),
-            "from files": _ratio("learn2learn, from files"),
-        },
-    ),
-)

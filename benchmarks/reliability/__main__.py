@@ -11,17 +11,15 @@ import json
 import platform
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks.reliability import chains, inputs, long_stream, lost_process
+from benchmarks.reliability.tables import Row, markdown
 
-Row = dict[str, Any]
 RESULTS = Path(__file__).parents[1] / "results" / "reliability"
 
 
@@ -29,18 +27,17 @@ def main(args: list[str] | None = None) -> None:
     """Measure, or show what was measured."""
     arguments = _arguments(args)
     for part in arguments.parts or PARTS:
-        measure, show = PARTS[part]
         path = arguments.results / f"{part}.jsonl"
         if not arguments.show:
             path.parent.mkdir(parents=True, exist_ok=True)
             about = {"torch": torch.__version__, "python": platform.python_version(), "date": date.today().isoformat()}
             about["command"] = " ".join(["python -m benchmarks.reliability", *sys.argv[1:]])
             with path.open("w", encoding="utf-8") as file:
-                for row in measure(arguments):
+                for row in PARTS[part](arguments):
                     file.write(json.dumps(row | {"machine": about}, ensure_ascii=False) + "\n")
                     file.flush()
                     print(row.get("name"), row.get("differences", ""), flush=True)
-        show([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+        print(markdown(part, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]), end="\n\n")
 
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
@@ -65,33 +62,11 @@ def _kills(arguments: argparse.Namespace) -> Iterator[Row]:
                 yield chains.measure(chain, Path(folder), arguments.kills, arguments.seed)
 
 
-def _show_kills(rows: list[Row]) -> None:
-    moments = Counter(kill for row in rows for kill in row["kills"])
-    print("| chain | kills | differences |\n|:---|---:|---:|")
-    for row in rows:
-        print(f"| {row['name']} | {len(row['kills'])} | {', '.join(row['differences']) or 0} |")
-    print(f"| **all {len(rows)}** | **{moments.total()}** | **{sum(len(row['differences']) for row in rows)}** |\n")
-    print(", ".join(f"{moment}: {number}" for moment, number in moments.most_common()), end="\n\n")
-
-
 def _long_stream(arguments: argparse.Namespace) -> Iterator[Row]:
     for strategy in long_stream.STRATEGIES:
         for keep, n_experiences in ((2, arguments.experiences), (None, arguments.experiences // 5)):
             with tempfile.TemporaryDirectory() as folder:
                 yield long_stream.measure(strategy, Path(folder) / "run", n_experiences=n_experiences, keep=keep)
-
-
-def _show_long_stream(rows: list[Row]) -> None:
-    print("| stream | experience | memory (MB) | open files | s for each of those before it | folder at the end (MB) |")
-    print("|:---|---:|---:|---:|---:|---:|")
-    for row in rows:
-        pairs = list(zip(row["marks"], row["marks"][1:], strict=False))
-        for before, mark in (pairs[0], pairs[len(pairs) // 2], pairs[-1]):
-            seconds = (mark["seconds"] - before["seconds"]) / (mark["experiences"] - before["experiences"])
-            size = f"{row['folder_bytes'] / 1e6:.1f}" if mark is pairs[-1][1] else ""
-            cells = (row["name"], mark["experiences"], f"{mark['bytes'] / 1e6:.0f}", mark["files"], f"{seconds:.3f}")
-            print(f"| {' | '.join(map(str, cells))} | {size} |")
-    print()
 
 
 def _lost_process(arguments: argparse.Namespace) -> Iterator[Row]:
@@ -100,31 +75,15 @@ def _lost_process(arguments: argparse.Namespace) -> Iterator[Row]:
             yield lost_process.measure(Path(folder), rank=number % 2)
 
 
-def _show_lost_process(rows: list[Row]) -> None:
-    print("| process that dies | seconds until the others have ended | sentence |\n|:---|---:|:---|")
-    for row in rows:
-        print(f"| {row['name']} | {row['seconds']:.1f} | {row['sentence']} |")
-    print()
-
-
 def _inputs(arguments: argparse.Namespace) -> Iterator[Row]:
     yield from inputs.measure()
 
 
-def _show_inputs(rows: list[Row]) -> None:
-    print("| bad inputs of | tried | tracebacks | accepted | not one clear sentence |\n|:---|---:|---:|---:|---:|")
-    for row in rows:
-        cells = (row["name"], row["tried"], row["tracebacks"], row["accepted"], row["poor"])
-        print(f"| {' | '.join(map(str, cells))} |")
-    totals = [sum(row[key] for row in rows) for key in ("tried", "tracebacks", "accepted", "poor")]
-    print(f"| **all** | {' | '.join(f'**{total}**' for total in totals)} |\n")
-
-
-PARTS: dict[str, tuple[Callable[[argparse.Namespace], Iterator[Row]], Callable[[list[Row]], None]]] = {
-    "kills": (_kills, _show_kills),
-    "inputs": (_inputs, _show_inputs),
-    "long_stream": (_long_stream, _show_long_stream),
-    "lost_process": (_lost_process, _show_lost_process),
+PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    "kills": _kills,
+    "inputs": _inputs,
+    "long_stream": _long_stream,
+    "lost_process": _lost_process,
 }
 
 if __name__ == "__main__":

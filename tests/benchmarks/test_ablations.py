@@ -11,6 +11,7 @@ import torch
 from benchmarks.performance import ablations
 from benchmarks.performance.setups import Setup
 from benchmarks.performance.suite import Settings
+from benchmarks.performance.tables import TABLES
 from strategies.importance.quadratic import Quadratic
 
 CPU = torch.device("cpu")
@@ -39,7 +40,7 @@ def test_a_row_has_time_and_memory() -> None:
     (row,) = ablations.measure(Settings(quick=True, only=("fused optimizer",)), lambda what: None)
     assert row["n"] == 3
     assert min(*row["ratio"], row["memory"]) > 0
-    assert row["setup"] in ablations.TABLES[0].markdown([row])
+    assert row["setup"] in TABLES["ablations"][0].markdown([row])
 
 
 def test_the_penalty_has_the_same_value_and_gradient_either_way() -> None:

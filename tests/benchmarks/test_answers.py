@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.performance import answers
 from benchmarks.performance.suite import Row, Settings
+from benchmarks.performance.tables import TABLES
 
 
 def test_the_bare_loop_answers_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,5 +34,5 @@ def test_a_row_has_both_speeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(("share", "verdict"), [(0.8, "met"), (0.7, "missed")])
 def test_the_table_tells_whether_the_aim_is_met(share: float, verdict: str) -> None:
     row: Row = {"setup": "a", "photos": 10, "ours": [1.0] * 3, "bare": [1.0] * 3, "share": [share] * 3}
-    (table,) = answers.TABLES
+    (table,) = TABLES["answers"]
     assert table.markdown([row]).endswith(f"0.8, {verdict} |")

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.performance import features
 from benchmarks.performance.suite import Row, Settings
+from benchmarks.performance.tables import TABLES
 from tests.vision.stand_ins import EfficientNetLite
 
 CPU = torch.device("cpu")
@@ -33,5 +34,5 @@ def test_a_row_has_both_speeds_and_both_times(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_the_table_tells_whether_the_aims_are_met(share: float, second: float, verdict: str) -> None:
     row: Row = {"setup": "a", "images": 10, "first": [1.0] * 3, "bare": [1.0] * 3, "share": [share] * 3}
-    (table,) = features.TABLES
+    (table,) = TABLES["features"]
     assert table.markdown([row | {"seconds": [12.0, second]}]).endswith(f"0.8 and 100 times, {verdict} |")

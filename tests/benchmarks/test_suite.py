@@ -10,6 +10,7 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks.performance import suite, throughput
+from benchmarks.performance.layout import Table, load
 
 CPU = torch.device("cpu")
 
@@ -30,7 +31,7 @@ def test_contenders_are_timed_alternately() -> None:
 
 
 def test_a_table_takes_its_own_rows() -> None:
-    table = suite.Table("t", {"name": lambda row: row["name"]}, lambda row: "points" in row)
+    table = Table("t", {"name": lambda row: row["name"]}, lambda row: "points" in row)
     assert table.markdown([{"name": "a"}]) == ""
     assert table.markdown([{"name": "a"}, {"name": "b", "points": []}]).splitlines()[-1] == "| b |"
 
@@ -40,7 +41,7 @@ def test_rows_that_were_measured_before_stay(tmp_path: Path) -> None:
     suite.save(path, [made_up("one", 1.0), made_up("two", 1.0)], CPU)
     kept = suite.save(path, [made_up("three", 2.0), made_up("one", 2.0)], CPU)
     assert [row["setup"] for row in kept] == ["one", "two", "three"]  # each in its place, new ones after them
-    assert suite.load(path) == kept
+    assert load(path) == kept
     assert [row["ratio"]["learn2learn"][0] for row in kept] == [2, 1, 2]
 
 

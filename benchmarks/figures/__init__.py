@@ -1,0 +1,1 @@
+"""Tables and figures of the documents, written from recorded files: ``python -m benchmarks.figures``."""

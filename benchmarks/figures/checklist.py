@@ -1,0 +1,83 @@
+"""What was reproduced: values of papers beside ours, with a verdict, as ``benchmarks/reproduced.yaml`` lists them.
+
+A value agrees where it lies within both intervals combined, or within one point; intervals are 95 % intervals or two
+standard errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import yaml
+
+from benchmarks.figures.figure import Figure, number_text
+from benchmarks.figures.records import ROOT
+from benchmarks.figures.spec import figure_of
+from benchmarks.figures.spec import markdown as markdown_of
+from lifelong.sweep.names import check_keys, check_named
+
+NAME = "reproduced"
+FILE = ROOT / "benchmarks" / f"{NAME}.yaml"
+KEYS = ("about", "standard_errors", "command", "rows")
+ROW_KEYS = ("published", "ours", "why")
+POINTS = 1.0
+"""A difference that re-runs by others have as well."""
+
+
+def is_asked(name: str) -> bool:
+    """Tell whether a region asks for a part of the list."""
+    return name.split()[0].split("/")[0] == NAME
+
+
+def table_text(name: str) -> str:
+    """Return a part of the list in Markdown: the value of the paper, ours, whether they agree, and why not.
+
+    Args:
+        name: such as ``reproduced/split_mnist``.
+    """
+    lines = []
+    for label, published, ours, agrees, why in _rows(name):
+        lines.append([label, published.text, ours.text, _verdict(published, ours, agrees=agrees), why])
+    return markdown_of(["", "published", "ours", "agrees", "note"], lines)
+
+
+def figure_text(name: str) -> str:
+    """Return how many values of a part agree, or how many there are.
+
+    Args:
+        name: such as ``reproduced/split_mnist agree`` or ``reproduced/split_mnist all``.
+    """
+    part, _, what = name.partition(" ")
+    check_named("the list of what was reproduced has no figure", what, ("agree", "all"))
+    return str(sum(agrees or what == "all" for *_, agrees, _ in _rows(part)))
+
+
+def _rows(name: str) -> Iterator[tuple[str, Figure, Figure, bool, str]]:
+    parts = read_parts()
+    part = name.removeprefix(f"{NAME}/")
+    check_named("the list of what was reproduced has no part", part, list(parts))
+    check_keys(f"the part {part} of {FILE.name}", parts[part], KEYS, needed=("rows",))
+    factor = 2.0 if parts[part].get("standard_errors") == "true" else 1.0
+    for label, row in parts[part]["rows"].items():
+        check_keys(f"{label} of {FILE.name}", row, ROW_KEYS, needed=("published", "ours"))
+        published, ours = Figure.of_text(row["published"]), figure_of(row["ours"])
+        yield label, published, ours, _agrees(published, ours, factor), row.get("why", "")
+
+
+def _agrees(published: Figure, ours: Figure, factor: float) -> bool:
+    halves = [figure.half for figure in (published, ours) if not math.isnan(figure.half)]
+    return abs(ours.value - published.value) <= max(POINTS, factor * math.hypot(*halves)) + 1e-9
+
+
+def _verdict(published: Figure, ours: Figure, *, agrees: bool) -> str:
+    difference = ours.value - published.value
+    return "yes" if agrees else f"no, {'+' if difference > 0 else ''}{number_text(difference, 1)}"
+
+
+@cache
+def read_parts() -> Any:
+    """Read all parts of the list."""
+    return yaml.load(FILE.read_text(encoding="utf-8"), yaml.BaseLoader)

@@ -1,0 +1,101 @@
+"""One figure of a table: what is printed, and the number behind it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+MINUS = "−"
+NUMBER = re.compile(r"^[\s*]*(?P<value>[-−+]?[\d,]*\.?\d+)(?:\s*±\s*(?P<half>[\d,]*\.?\d+))?")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Hold what is printed, and the number behind it where there is one.
+
+    Args:
+        text: as it is printed; empty where there is nothing.
+        value: the number, NaN where the text is none.
+        half: half the length of its interval, or its standard error; NaN without.
+        digits: after the point.
+    """
+
+    text: str
+    value: float = math.nan
+    half: float = math.nan
+    digits: int = 1
+
+    @classmethod
+    def of_text(cls, text: str) -> Figure:
+        """Read the number at the start of a text.
+
+        Example:
+            >>> figure = Figure.of_text("80.9 ± 3.0")
+            >>> figure.value, figure.half, figure.digits
+            (80.9, 3.0, 1)
+            >>> Figure.of_text("n/a").value
+            nan
+        """
+        if (match := NUMBER.match(text)) is None:
+            return cls(text)
+        value, half = (_number(match[name]) for name in ("value", "half"))
+        return cls(text, value, half, len(match["value"].partition(".")[2]))
+
+    @classmethod
+    def of_number(cls, value: float, half: float = math.nan, digits: int = 1) -> Figure:
+        """Write a number.
+
+        Example:
+            >>> Figure.of_number(-0.417, 0.8).text
+            '−0.4 ± 0.8'
+        """
+        return cls("", value, half, digits).rounded(digits)
+
+    def rounded(self, digits: int) -> Figure:
+        """Return it with so many digits after the point; a text stays.
+
+        Example:
+            >>> Figure.of_text("0.256 ± 0.012").rounded(1).text
+            '0.3 ± 0.0'
+        """
+        if math.isnan(self.value):
+            return self
+        half = "" if math.isnan(self.half) else f" ± {number_text(self.half, digits)}"
+        return replace(self, text=number_text(self.value, digits) + half, digits=digits)
+
+    def alone(self) -> Figure:
+        """Return it without what stands after ``±``.
+
+        Example:
+            >>> Figure.of_text("80.9 ± 3.0").alone().text
+            '80.9'
+        """
+        return replace(self, half=math.nan).rounded(self.digits)
+
+
+def number_text(value: float, digits: int) -> str:
+    """Write a number with thousands apart and a minus sign.
+
+    Example:
+        >>> number_text(-1234.5, 1), number_text(-0.01, 1)
+        ('−1,234.5', '0.0')
+    """
+    text = f"{value:,.{digits}f}"
+    return (text if float(text.replace(",", "")) else text.removeprefix("-")).replace("-", MINUS)
+
+
+def bytes_text(n_bytes: float) -> str:
+    """Write a size; nothing for nothing.
+
+    Example:
+        >>> bytes_text(51_280), bytes_text(7_830_000), bytes_text(213_600_000), bytes_text(0)
+        ('51 kB', '7.8 MB', '214 MB', '')
+    """
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:.{1 if n_bytes < 1e4 else 0}f} kB" if n_bytes else ""
+    return f"{n_bytes / 1e6:,.{1 if n_bytes < 1e7 else 0}f} MB"
+
+
+def _number(text: str | None) -> float:
+    return math.nan if text is None else float(text.replace(",", "").replace(MINUS, "-"))

@@ -1,0 +1,81 @@
+"""Quantities of finished runs that are no score: measures of strategies and robots, and what the runs took."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.figures.figure import Figure, bytes_text
+
+Results = list[dict[str, Any]]
+"""What the runs of one cell found, a run for each seed."""
+Pair = tuple[float, float | None]
+"""A value and half the length of its interval."""
+Unit = tuple[float, int]
+"""What a value is multiplied by, and digits after the point."""
+PERCENT, PLAIN = (100.0, 1), (1.0, 2)
+
+
+def measures_of(results: Results) -> dict[str, tuple[list[Pair], Unit]]:
+    """Return the measures of strategies and robots by their plain names: of each run a mean over domains."""
+    found: dict[str, tuple[list[Pair], Unit]] = {}
+    for run in results:
+        for name, pair, unit in _of_run(run):
+            found.setdefault(name, ([], unit))[0].append(pair)
+    return found
+
+
+def _of_run(run: Mapping[str, Any]) -> Iterator[tuple[str, Pair, Unit]]:
+    for name, rows in run.get("measures", {}).items():
+        yield name.rpartition("/")[2].replace("_", " "), (mean(rows[-1]), None), PERCENT
+    drives = run.get("closed_loop", {})
+    for ending, measures in (("", "measures"), (" without adaptation", "without_adaptation")):
+        for name, found in drives.get(measures, {}).items():
+            unit = PERCENT if name == drives["score"] else PLAIN
+            yield name.replace("_", " ") + ending, _over_domains(found["mean"], found["half_width"]), unit
+    if curve := drives.get("support_curve"):
+        for at, ending in ((-1, ""), (0, " without adaptation")):
+            means, widths = ([row[at] for row in curve[key]] for key in ("mean", "half_width"))
+            yield "squared error / variance" + ending, _over_domains(means, widths), PLAIN
+
+
+def _over_domains(means: Sequence[Any], half_widths: Sequence[Any]) -> Pair:
+    """Domains have robots of their own, so that variances of their means add up."""
+    return mean(means), math.sqrt(sum((width or 0) ** 2 for width in half_widths)) / len(half_widths)
+
+
+def mean(values: Sequence[Any]) -> float:
+    """Return the mean of numbers as a journal has them: NaN where one is null."""
+    return float(np.mean(np.array(values, dtype=float)))
+
+
+def _n_bytes(run: Mapping[str, Any]) -> int:
+    return int(run.get("learner_bytes", 0) + sum(run["strategy_bytes"].values()))
+
+
+def _kept(results: Results) -> Figure:
+    n_bytes = max(map(_n_bytes, results))
+    return Figure(bytes_text(n_bytes), n_bytes / 1e6, digits=1)
+
+
+def _last_row(results: Results) -> Figure:
+    last = zip(*(run["matrix"][-1] for run in results), strict=True)
+    return Figure(" / ".join(f"{100 * mean(column):.1f}" for column in last))
+
+
+def _minutes(results: Results) -> Figure:
+    return Figure.of_text(f"{statistics.mean(run['wall_seconds'] for run in results) / 60:.1f}")
+
+
+COUNTED: dict[str, Callable[[Results], Figure]] = {
+    "seeds": lambda results: Figure.of_text(str(len(results))),
+    "kept": _kept,
+    "minutes": _minutes,
+    "last row": _last_row,
+    "domains": lambda results: Figure(" / ".join(results[0]["domains"])),
+}
+"""Quantities that are no mean with an interval."""

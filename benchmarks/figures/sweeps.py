@@ -1,0 +1,184 @@
+"""Figures of a sweep's tables, from the journal of its finished runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.figures.figure import Figure
+from benchmarks.figures.quantities import COUNTED, PERCENT, Pair, Results, Unit, measures_of
+from lifelong.evaluation.intervals import t_quantile
+from lifelong.sweep.names import check_named
+from lifelong.sweep.table import cells, check, plan
+from lifelong.utilities.plain_yaml import read_yaml
+
+Found = dict[tuple[str, str], Results]
+"""Results of the finished runs of a table, by row and column."""
+SCORES = {
+    "average": "average_score",
+    "learning": "learning_score",
+    "forgetting": "forgetting",
+    "backward transfer": "backward_transfer",
+    "unseen": "unseen_score",
+}
+ANY = "any"
+"""Stands for all columns of a row, where costs are looked at."""
+PLAIN_HEADINGS = ("average", "learning", "forgetting", "last row", "kept", "minutes", "seeds")
+AT = ("on", "learnt")
+"""A score on a domain: at the end of the stream, and right after the experience that taught it."""
+CONFIG = re.compile(r" \(config \w+\)$")
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """Look figures up in one table of a sweep.
+
+    Args:
+        name: of the record, for messages.
+        rows: labels.
+        columns: names; empty in a table without.
+        found: results of the finished runs by row and column.
+        spread: ``interval`` or ``sem``.
+        published: values of papers by row, and column where there are some.
+        score: what the cells are.
+        first: heading of the labels.
+    """
+
+    name: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    found: Found
+    spread: str
+    published: Mapping[str, Any]
+    score: str = "average"
+    first: str = "run"
+
+    @property
+    def headings(self) -> Mapping[str, str]:
+        """Return headings and quantities of the whole table, as it is printed where nothing else is said."""
+        if self.columns:
+            published = " published" if self.published else ""
+            scores = {column: f"{shlex.quote(column)} {self.score}{published}" for column in self.columns}
+            return scores | {"kept": f"{ANY} kept", "minutes": f"{ANY} minutes", "runs": f"{ANY} seeds"}
+        return {name: shlex.quote(name) for name in PLAIN_HEADINGS}
+
+    def label(self, row: str) -> str:
+        """Return the label of a row."""
+        return row
+
+    def figure(self, row: str, column: str, quantity: str) -> Figure:
+        """Return a figure; one without text where the runs have no such quantity.
+
+        Args:
+            row: a label.
+            column: a name; empty in a table without.
+            quantity: such as ``average``, ``last row``, ``kept``, ``on DOMAIN`` or the name of a measure.
+
+        Raises:
+            ValueError: naming what there is.
+        """
+        if quantity == "published":
+            of_row = self.published.get(row, {} if self.columns else "")
+            return Figure.of_text(str(of_row.get(column, "") if self.columns else of_row))
+        if column == ANY:
+            results: Results | None = [run for (label, _), runs in self.found.items() if label == row for run in runs]
+        else:
+            results = self.found.get((row, column))
+        if results is None:
+            return Figure("–")  # the table has no such run
+        if not results:
+            where = ", ".join(filter(None, (row, column)))
+            raise ValueError(f"the journal of {self.name} has no finished run of {where}: run the sweep with it")
+        at, _, domain = quantity.partition(" ")
+        if at in AT:
+            return self._on(results, at, domain)
+        known = dict.fromkeys([*SCORES, *COUNTED])
+        measures = measures_of(results)
+        known |= dict.fromkeys(("on DOMAIN", "learnt DOMAIN", "published"))
+        check_named(f"{self.name} has no quantity", quantity, [*known, *measures])
+        if quantity in COUNTED:
+            return COUNTED[quantity](results)
+        if quantity in SCORES:
+            return self._score(results, quantity)
+        return self._over_seeds(*measures[quantity])
+
+    def _score(self, results: Results, quantity: str) -> Figure:
+        found = [r["metrics"][SCORES[quantity]] for r in results if r["metrics"].get(SCORES[quantity])]
+        return self._over_seeds([(f["value"], f["half_width"]) for f in found], PERCENT)
+
+    def _on(self, results: Results, at: str, domain: str) -> Figure:
+        """Return the score on a domain at the end of the stream, or when it had been learnt."""
+        check_named(f"{self.name} has no domain", domain, results[0]["domains"])
+        column = results[0]["domains"].index(domain)
+        row = -1 if at == "on" else results[0]["experiences"].index(domain)
+        return self._over_seeds([(r["matrix"][row][column], r["half_width"][row][column]) for r in results], PERCENT)
+
+    def _over_seeds(self, values: Sequence[Pair], unit: Unit) -> Figure:
+        """Mean over seeds with its spread; with one seed the run's own interval, and no standard error."""
+        numbers = np.array([value for value, _ in values], dtype=float)
+        if not len(numbers) or np.isnan(numbers).any():
+            return Figure("")
+        is_sem, n = self.spread == "sem", len(numbers)
+        if n > 1:
+            half = (1.0 if is_sem else float(t_quantile(n - 1))) * float(numbers.std(ddof=1)) / math.sqrt(n)
+        else:
+            half = math.nan if is_sem or values[0][1] is None else float(values[0][1])
+        factor, digits = unit
+        return Figure.of_number(factor * float(numbers.mean()), factor * half, digits + is_sem)
+
+
+def read_sweep_tables(sweep_file: Path, journal_file: Path) -> dict[str, SweepTable]:
+    """Read all tables of a sweep.
+
+    Args:
+        sweep_file: its YAML.
+        journal_file: of its runs.
+
+    Raises:
+        ValueError: when one of them is not what was written.
+    """
+    sweep = read_yaml(sweep_file)
+    check(sweep)
+    recorded = _read_journal(journal_file)
+    earlier = {CONFIG.sub("", run): results for run, results in recorded.items()}
+    found: dict[str, Found] = {
+        table["name"]: {(label, column): [] for label, column, _ in cells(table)} for table in sweep["tables"]
+    }
+    judged = {table["name"]: table.get("judged_by") == "closed loop" for table in sweep["tables"]}
+    for run in plan(sweep, Path("runs")):
+        # A config whose text has changed since: the figures are those of the options, as they were measured.
+        own = run.training.identity
+        if (results := recorded.get(own) or earlier.get(CONFIG.sub("", own))) is not None:
+            found[run.table][run.label, run.column].append(_in_closed_loop(results) if judged[run.table] else results)
+    return {
+        table["name"]: SweepTable(
+            f"{sweep_file.name}, {table['name']}",
+            list(table["rows"]),
+            list(table.get("columns", ())),
+            found[table["name"]],
+            table.get("spread", sweep.get("spread", "interval")),
+            table.get("published", {}),
+            {metric: name for name, metric in SCORES.items()}[table.get("score", "average_score")],
+        )
+        for table in sweep["tables"]
+    }
+
+
+def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {line["run"]: line["results"] for line in map(json.loads, filter(str.strip, lines))}
+
+
+def _in_closed_loop(run: dict[str, Any]) -> dict[str, Any]:
+    """What a run found, with success in closed loop where the score was."""
+    drives = run["closed_loop"]
+    scores = {"matrix": drives["matrix"], "half_width": drives["matrix_half_width"], "metrics": drives["metrics"]}
+    return run | scores

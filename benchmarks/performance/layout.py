@@ -1,0 +1,71 @@
+"""Rows of measurements and how they are laid out as tables; torch is not needed to read them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+"""Numbers and words by name, ready for JSON; ``setup`` identifies a row within its suite."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns over rows.
+
+    Args:
+        title: of the table.
+        columns: the text of a cell by heading; the first column is aligned to the left.
+        takes: which rows of the suite belong to the table.
+    """
+
+    title: str
+    columns: Mapping[str, Callable[[Row], str]]
+    takes: Callable[[Row], bool] = lambda row: True
+
+    def markdown(self, rows: Iterable[Row]) -> str:
+        """Write the table, or nothing where no row belongs to it.
+
+        Example:
+            >>> print(Table("seconds", {"suite": lambda row: row["setup"]}).markdown([{"setup": "scale"}]))
+            **seconds**
+            <BLANKLINE>
+            | suite |
+            |:---|
+            | scale |
+        """
+        lines = [[cell(row) for cell in self.columns.values()] for row in rows if self.takes(row)]
+        if not lines:
+            return ""
+        head, *body = (f"| {' | '.join(cells)} |" for cells in (list(self.columns), *lines))
+        return "\n".join([f"**{self.title}**", "", head, f"|:---{'|---:' * (len(self.columns) - 1)}|", *body])
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Return the median, the smallest and the largest.
+
+    Example:
+        >>> spread([3.0, 1.0, 2.0])
+        [2.0, 1.0, 3.0]
+    """
+    return [statistics.median(values), min(values), max(values)]
+
+
+def words(values: Sequence[float], digits: int = 2, unit: str = "", factor: float = 1) -> str:
+    """Write a spread as a cell.
+
+    Example:
+        >>> words([0.002, 0.001, 0.003], 1, " ms", 1000)
+        '2.0 ms (1.0 … 3.0)'
+    """
+    median, low, high = (f"{factor * value:,.{digits}f}" for value in values)
+    return f"{median}{unit} ({low} … {high})"
+
+
+def load(path: Path) -> list[Row]:
+    """Read the rows that :func:`benchmarks.performance.suite.save` wrote."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
