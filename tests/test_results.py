@@ -258,8 +258,9 @@ def test_figures_of_robots_are_of_their_drives(tmp_path: Path) -> None:
     assert driven.figure("MAML", "", "squared error / variance without adaptation").value == pytest.approx(0.4)
 
 
-def test_runs_of_a_config_with_another_text_are_found(tmp_path: Path) -> None:
-    assert sweep_tables(tmp_path, changed="0")["plain"].figure("none", "", "average").text == "60.0 ± 24.8"
+def test_runs_of_a_config_with_other_settings_are_not_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no finished run of none: run the sweep with it"):
+        sweep_tables(tmp_path, changed="0")["plain"].figure("none", "", "average")
 
 
 def test_a_row_without_runs_is_named(tmp_path: Path) -> None:

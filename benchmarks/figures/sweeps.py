@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ ANY = "any"
 PLAIN_HEADINGS = ("average", "learning", "forgetting", "last row", "kept", "minutes", "seeds")
 AT = ("on", "learnt")
 """A score on a domain: at the end of the stream, and right after the experience that taught it."""
-CONFIG = re.compile(r" \(config \w+\)$")
 
 
 @dataclass(frozen=True)
@@ -148,15 +146,12 @@ def read_sweep_tables(sweep_file: Path, journal_file: Path) -> dict[str, SweepTa
     sweep = read_yaml(sweep_file)
     check(sweep)
     recorded = _read_journal(journal_file)
-    earlier = {CONFIG.sub("", run): results for run, results in recorded.items()}
     found: dict[str, Found] = {
         table["name"]: {(label, column): [] for label, column, _ in cells(table)} for table in sweep["tables"]
     }
     judged = {table["name"]: table.get("judged_by") == "closed loop" for table in sweep["tables"]}
     for run in plan(sweep, Path("runs")):
-        # A config whose text has changed since: the figures are those of the options, as they were measured.
-        own = run.training.identity
-        if (results := recorded.get(own) or earlier.get(CONFIG.sub("", own))) is not None:
+        if (results := recorded.get(run.training.identity)) is not None:
             found[run.table][run.label, run.column].append(_in_closed_loop(results) if judged[run.table] else results)
     return {
         table["name"]: SweepTable(
