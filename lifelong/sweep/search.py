@@ -23,12 +23,12 @@ from lifelong.sweep.executors import DEFAULT_JOBS, Executor
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.names import check_keys, check_names
 from lifelong.sweep.pool import Pool
+from lifelong.sweep.result_tables import mean
 from lifelong.sweep.running import make_bar, run_missing
 from lifelong.sweep.search_tables import best_table, trials_table
 from lifelong.sweep.space import as_options, check_space
 from lifelong.sweep.study import STUDY, Study, make_pruner, make_sampler
 from lifelong.sweep.table import PlannedRun, check_seeds, make_training, split_flags
-from lifelong.sweep.tables import mean
 from lifelong.sweep.training import POLL, Training
 from lifelong.utilities.files import write_whole
 from lifelong.utilities.ranges import check_number

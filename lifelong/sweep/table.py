@@ -143,6 +143,8 @@ def check(sweep: Mapping[str, Any]) -> None:
         named = [*rows.values(), *(published.values() if columns else ())]
         check_names("column", {column for row in named if isinstance(row, dict) for column in row}, columns)
         check_names("published row", published, rows)
+        if columns and (lone := [label for label, row in published.items() if not isinstance(row, dict)]):
+            raise ValueError(f"the published row {lone[0]} of {table['name']} has no columns: give it values by column")
         check_names("score", {table.get("score", METRICS["average"])}, SCORES)
         check_names("judge", {table.get("judged_by", "score")}, ("score", "closed loop"))
         check_names("spread", {table.get("spread", sweep.get("spread", "interval"))}, SPREADS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lifelong.sweep.result_tables import over_seeds
 from lifelong.sweep.table import plan
 from lifelong.sweep.tables import cell, markdown
 from tests.sweep.runs import CROSSED, SWEEP, finish
@@ -64,12 +65,16 @@ def test_a_table_may_be_judged_by_what_robots_did(tmp_path: Path) -> None:
     assert "| none | 60.0 ± 1.0 | n/a | n/a | 50.0 / 70.0 |" in markdown(SWEEP, runs)
 
 
-def test_intervals_over_seeds_are_students() -> None:
-    assert cell([0.5, 0.6, 0.7], [0.0] * 3) == "60.0 ± 24.8"
-    assert cell([0.5] * 20, [0.0] * 20) == "50.0 ± 0.0"
-    assert cell([0.5], [0.01]) == "50.0 ± 1.0"
+def test_a_published_value_without_a_run_is_kept(tmp_path: Path) -> None:
+    quoted = {"DER++": {"task": 97.4, "class": 92.5}}
+    runs = list(plan(CROSSED, tmp_path))
+    finish(runs[4], 0.9)
+    text = markdown(CROSSED | {"tables": [CROSSED["tables"][0] | {"published": quoted}]}, runs)
+    assert "| DER++ | – (97.4) | 90.00 (92.5) | 0.00 MB | 1.0 | 1 of 2 |" in text
 
 
-def test_standard_errors_are_those_of_the_mean_over_seeds() -> None:
-    assert cell([0.5, 0.6, 0.7, 0.8], [0.0] * 4, "sem") == "65.00 ± 6.45"  # 0.1291 / sqrt 4
-    assert cell([0.5], [0.01], "sem") == "50.00"
+def test_cells_are_in_percent() -> None:
+    assert cell(over_seeds([0.5, 0.6, 0.7], [0.0] * 3)) == "60.0 ± 24.8"
+    assert cell(over_seeds([0.5, 0.6, 0.7, 0.8], [0.0] * 4, "sem"), "sem") == "65.00 ± 6.45"
+    assert cell(over_seeds([0.5], [0.01], "sem"), "sem") == "50.00"
+    assert cell(over_seeds([0.5, None], [0.01, None])) == "n/a"
