@@ -83,7 +83,7 @@ def read_tables(file: str | Path, journal: str | Path) -> list[ResultTable]:
     """Read the tables of a sweep from its file and a journal, without training and without torch.
 
     Configs are looked for as ``sweep`` looks for them, relative paths from the working directory: a run is known by its
-    options and the text of its config. :func:`lifelong.sweep.tables.table_markdown` writes a table as ``sweep`` does.
+    options and its config. :func:`lifelong.sweep.tables.table_markdown` writes a table as ``sweep`` does.
 
     Args:
         file: YAML file with tables, such as ``benchmarks/split_mnist.yaml``.
@@ -106,27 +106,27 @@ def read_tables(file: str | Path, journal: str | Path) -> list[ResultTable]:
     if not Path(journal).is_file():
         raise ValueError(f"there is no journal {journal}: python -m lifelong sweep {file} --journal {journal} makes it")
     kept = Journal(Path(journal))
-    recorded = [(run, results) for run in plan(sweep, Path()) if (results := kept.find(run.training.identity))]
+    recorded = {run: results for run in plan(sweep, Path()) if (results := kept.find(run.training.identity))}
     if not recorded:
         raise ValueError(
-            f"the journal {journal} holds no run of {file}, as a run is known by its options and the text of its "
-            "config: give the journal of these runs"
+            f"the journal {journal} holds no run of {file}, as a run is known by its options and its config: "
+            "give the journal of these runs"
         )
     return result_tables(sweep, recorded)
 
 
-def result_tables(sweep: Mapping[str, Any], finished: Sequence[tuple[PlannedRun, dict[str, Any]]]) -> list[ResultTable]:
+def result_tables(sweep: Mapping[str, Any], finished: Mapping[PlannedRun, dict[str, Any]]) -> list[ResultTable]:
     """Sort finished runs into the tables of a sweep.
 
     Args:
         sweep: what its file says.
-        finished: runs with their results.
+        finished: results by run.
 
     Raises:
         ValueError: when a run was to be judged by its robots, and none drove.
     """
     by_cell: dict[tuple[str, str, str], list[tuple[int, dict[str, Any]]]] = {}
-    for run, results in finished:
+    for run, results in finished.items():
         by_cell.setdefault((run.table, run.label, run.column), []).append((run.seed, results))
     return [_result_table(sweep, table, by_cell) for table in sweep["tables"]]
 

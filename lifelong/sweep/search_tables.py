@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lifelong.sweep.result_tables import mean, over_seeds
+from lifelong.sweep.study import MINUTES, REASON
 from lifelong.sweep.tables import cell
 from lifelong.utilities.markdown import markdown_table
 
@@ -29,7 +30,9 @@ def trials_table(
     for trial in trials:
         value = "" if trial.value is None else f"{trial.value:.4f}"
         note = "best" if best is not None and trial.number == best.number else STATES.get(trial.state.name, "")
-        minutes = f"{trial.user_attrs['minutes']:.1f}" if "minutes" in trial.user_attrs else ""
+        if trial.state.name == "FAIL" and REASON in trial.user_attrs:
+            note = f"{note}: {trial.user_attrs[REASON]}"
+        minutes = f"{trial.user_attrs[MINUTES]:.1f}" if MINUTES in trial.user_attrs else ""
         chosen = (_short(trial.params.get(name, "")) for name in space)
         rows.append([str(trial.number), *chosen, value, minutes, note])
     what = "the whole stream" if experiences is None else f"the first {experiences} experiences"

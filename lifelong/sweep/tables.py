@@ -9,7 +9,7 @@ from typing import Any
 
 from lifelong.evaluation.estimate import Estimate
 from lifelong.sweep.result_tables import ResultRow, ResultTable, mean, result_tables
-from lifelong.sweep.table import METRICS, SPREADS, PlannedRun
+from lifelong.sweep.table import METRICS, SPREADS, Ended, PlannedRun
 from lifelong.utilities.markdown import markdown_table
 
 
@@ -28,15 +28,35 @@ def cell(estimate: Estimate, spread: str = "interval") -> str:
     return f"{100 * estimate.value:.{digits}f}{half}"
 
 
-def markdown(sweep: Mapping[str, Any], runs: Sequence[PlannedRun]) -> str:
-    """Format the tables of all runs that have finished.
+def markdown(sweep: Mapping[str, Any], so_far: Ended) -> str:
+    """Format the tables of all runs that have finished, and say below each why others have failed.
 
     Args:
         sweep: what its file says.
-        runs: all of them.
+        so_far: what has come of its runs.
     """
-    finished = [(run, results) for run in runs if (results := run.results)]
-    return "\n".join(text for table in result_tables(sweep, finished) if (text := table_markdown(table)))
+    parts = []
+    for table in result_tables(sweep, so_far.finished):
+        failed = failed_list({run: why for run, why in so_far.failed.items() if run.table == table.name})
+        text = table_markdown(table) or (f"## {table.name}\n" if failed else "")
+        parts += [part for part in (text, failed) if part]
+    return "\n".join(parts)
+
+
+def failed_list(failed: Mapping[PlannedRun, str]) -> str:
+    """List runs that have failed, a line for each reason; nothing where none has.
+
+    Args:
+        failed: why, by run.
+    """
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for run, reason in failed.items():
+        seeds.setdefault((", ".join(filter(None, (run.label, run.column))), reason), []).append(str(run.seed))
+    lines = [
+        f"- {where}, seed{'s' if len(of) > 1 else ''} {', '.join(of)}: {reason}"
+        for (where, reason), of in seeds.items()
+    ]
+    return "\n".join(["failed:", "", *lines, ""]) if lines else ""
 
 
 def table_markdown(table: ResultTable) -> str:
@@ -109,5 +129,6 @@ def _metric(row: ResultRow, name: str) -> str:
 
 
 def _cost(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    # In megabytes, whatever the size: a column of one unit can be compared.
     yield f"{max(r.get('learner_bytes', 0) + sum(r['strategy_bytes'].values()) for r in results) / 1e6:.2f} MB"
     yield f"{statistics.mean(r['wall_seconds'] for r in results) / 60:.1f}"

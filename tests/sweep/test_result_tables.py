@@ -13,7 +13,7 @@ import yaml
 import lifelong
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.result_tables import over_seeds, read_tables
-from lifelong.sweep.table import plan
+from lifelong.sweep.table import ended, plan
 from lifelong.sweep.tables import markdown, table_markdown
 from tests.sweep.runs import CROSSED, SWEEP, finish
 
@@ -62,7 +62,7 @@ def test_each_column_is_a_row_with_its_published_value(tmp_path: Path, monkeypat
 def test_a_table_reads_as_sweep_prints_it(recorded: Path) -> None:
     runs = list(plan(SWEEP, Path("runs")))
     text = "\n".join(map(table_markdown, lifelong.read_tables("s.yaml", recorded)))
-    assert text == markdown(SWEEP, runs)
+    assert text == markdown(SWEEP, ended(runs))
     assert "| none | 55.0 ± 63.5 |" in text
 
 
