@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,12 @@ def test_intervals_over_seeds_are_students() -> None:
 def test_standard_errors_are_those_of_the_mean_over_seeds() -> None:
     assert over_seeds([0.5, 0.6, 0.7, 0.8], [0.0] * 4, "sem").half_width == pytest.approx(0.0645, abs=1e-4)
     assert math.isnan(over_seeds([0.5], [0.01], "sem").half_width)
+
+
+def test_the_guides_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    guide = (root / "docs" / "guides" / "sweeps.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", guide, flags=re.S)
+    exec(compile(block, "sweeps.md", "exec"), {})
+    assert "split_mnist none task 91.07 ± 2.17 84.32 ± .99" in capsys.readouterr().out.splitlines()
