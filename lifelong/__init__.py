@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lifelong.run.model import Model
     from lifelong.run.run import Run
     from lifelong.strategy import Chain, Strategy
+    from lifelong.sweep.result_tables import read_tables
     from lifelong.training.stream_module import StreamModule
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "dry_run",
     "fit",
     "load",
+    "read_tables",
     "seed_everything",
 ]
 
@@ -71,6 +73,7 @@ PLACES = {
     "dry_run": "lifelong.run.dry_run",
     "fit": "lifelong.run.fit",
     "load": "lifelong.run.load",
+    "read_tables": "lifelong.sweep.result_tables",
     "seed_everything": "lightning",
 }
 

@@ -24,14 +24,14 @@ from lifelong.cli.drive import drive, drive_parser
 from lifelong.cli.export import Export, export
 from lifelong.cli.extend import find_run, parse_extension
 from lifelong.cli.loaded import make_run_parser
-from lifelong.cli.nearest import nearest_name, unknown_class, unknown_option
+from lifelong.cli.nearest import nearest_name
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
+from lifelong.cli.parser_sentence import LISTING, parser_sentence
 from lifelong.cli.predict import is_asked, predict
 from lifelong.cli.predict import make_parser as make_answer_parser
 from lifelong.cli.report import Report, report
 from lifelong.cli.serve import Serve, serve
 from lifelong.cli.sweep import sweep, sweep_parser
-from lifelong.cli.wrong_value import wrong_value
 from lifelong.run.configs import find_config
 from lifelong.run.dry_run import dry_run
 from lifelong.run.evaluate import evaluate
@@ -57,8 +57,6 @@ OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], Argumen
     "sweep": (sweep, sweep_parser),
 }
 """Commands with options of their own, with the parser of each."""
-LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
-"""How the lines begin in which the parser lists everything that it tried."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -211,12 +209,7 @@ def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()
     has_own = _is_of_model(command, args)
     options = (OF_MODELS[command][1]() if has_own else make_parser("fit")).get_defaults().keys()
     listing = f"python -m lifelong {f'{command} --help' if has_own else 'fit --help.all'} lists every option"
-    answer = unknown_option(message, options, args) or wrong_value(message) or unknown_class(message)
-    if answer is not None:
-        return answer if "python -m lifelong" in answer else f"{answer} {listing}"
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(LISTING)]
-    return f"{' '.join(kept)}; {listing}"
+    return parser_sentence(message, options, args, listing)
 
 
 def sentence(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser
 
+from lifelong.cli.fit_options import check_fit_options
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.sweep import read_sweep, run_sweep
 from lifelong.utilities.ranges import check_number
@@ -46,6 +47,7 @@ def sweep(args: Sequence[str]) -> None:
                 jobs=options.jobs,
                 executor=_read(options.executor),
                 table_only=options.table_only,
+                check_options=check_fit_options,
             )
     except KeyboardInterrupt:
         print("stopped: the same command goes on with what is missing", file=sys.stderr)

@@ -12,14 +12,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from lifelong.run.launch import decided_by_first
 from lifelong.run.mirror import STATE, Mirror, is_remote, mirrored, url_of
 from lifelong.run.options import RunOptions
 from lifelong.utilities.checkpoint_file import newest_whole
 from lifelong.utilities.files import write_json, write_whole
-from lifelong.utilities.locks import RUN_LOCK
+from lifelong.utilities.locks import RUN_LOCK, held
 
 FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
 """Tells the processes that a multi-device launch starts which folder the first one chose."""
@@ -153,19 +151,14 @@ def locked(folder: Path) -> Iterator[None]:
         folder: of the run.
 
     Raises:
-        ValueError: when another process trains there.
+        ValueError: when another process trains there, or its file system has no locks.
     """
-    lock = FileLock(folder / RUN_LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(
-            f"another process trains in the run folder {folder}: wait until it ends, or choose another --run.name"
-        ) from None
-    try:
+    with held(folder / RUN_LOCK) as is_ours:
+        if not is_ours:
+            raise ValueError(
+                f"another process trains in the run folder {folder}: wait until it ends, or choose another --run.name"
+            )
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -13,8 +13,11 @@ from typing import Any, Protocol
 from lifelong.sweep.names import check_keys
 from lifelong.sweep.requeued import Requeued
 from lifelong.text.model_folder import imported
+from lifelong.utilities.ranges import check_number
 
 NAMES = ("local", "slurm", "ray")
+Description = str | dict[str, Any]
+"""An executor, sampler or pruner by its name or class path, alone or as ``class_path`` with its ``init_args``."""
 DEFAULT_JOBS = 2
 SHARED = (
     "name",
@@ -51,7 +54,7 @@ class Executor(Protocol):
         """Call a function some time."""
 
 
-def check_executor(description: Any) -> None:
+def check_executor(description: Description) -> None:
     """Refuse what no executor is called, before anything is run.
 
     Args:
@@ -63,13 +66,14 @@ def check_executor(description: Any) -> None:
     _class_of(read_description(description)[0])
 
 
-def make_executor(description: Any, folder: Path, jobs: int | None = None) -> Executor:
+def make_executor(description: Description, folder: Path, jobs: int | None = None) -> Executor:
     """Make an executor by name or by the path of its class.
 
     Args:
         description: ``local``, ``slurm``, ``ray`` or a class path, alone or as ``class_path`` with its ``init_args``.
         folder: for files of its own.
-        jobs: at most so many at a time; two on this machine, and all on a cluster, where None.
+        jobs: at most so many at a time, in place of those in its arguments; two on this machine, and all on a cluster,
+            where neither says it.
 
     Raises:
         ValueError: when there is none of that name, its package is missing, or it does not take its arguments.
@@ -81,7 +85,7 @@ def make_executor(description: Any, folder: Path, jobs: int | None = None) -> Ex
     path, arguments = read_description(description)
     kind = _class_of(path)
     if path in NAMES:
-        arguments = {"folder": folder, "jobs": jobs} | arguments
+        arguments = {"folder": folder} | arguments | ({} if jobs is None else {"jobs": jobs})
     try:
         executor = kind(**arguments)
     except TypeError as error:
@@ -92,7 +96,27 @@ def make_executor(description: Any, folder: Path, jobs: int | None = None) -> Ex
     return executor  # type: ignore[no-any-return]
 
 
-def read_description(description: Any) -> tuple[str, dict[str, Any]]:
+def jobs_at_once(description: Description, jobs: int | None) -> int | None:
+    """Return how many runs an executor has under way at a time; None where it decides that by itself.
+
+    Args:
+        description: as for :func:`make_executor`.
+        jobs: that are asked for; the executor's own arguments say it where None.
+
+    Raises:
+        ValueError: when its arguments have a number that is none.
+
+    Example:
+        >>> jobs_at_once("local", None), jobs_at_once("slurm", None), jobs_at_once("slurm", 8)
+        (2, None, 8)
+    """
+    path, arguments = read_description(description)
+    own = arguments.get("jobs") if path in NAMES else None
+    check_number(f"jobs of the executor {path}", own, least=1, whole=True)
+    return jobs or own or (DEFAULT_JOBS if path == "local" else None)
+
+
+def read_description(description: Description) -> tuple[str, dict[str, Any]]:
     """Return class path and arguments of an executor, sampler or pruner that is given by name or as a mapping.
 
     Raises:
@@ -122,7 +146,7 @@ def _class_of(path: str) -> Callable[..., Any]:
         raise ValueError(f"there is no executor {path} ({error}): give {known}, or the path of a class") from error
 
 
-def local(folder: Path, jobs: int | None) -> Executor:
+def local(folder: Path, jobs: int | None = None) -> Executor:
     """Make threads that start processes on this machine.
 
     Args:

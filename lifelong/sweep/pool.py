@@ -73,7 +73,8 @@ class Pool:
             elif not training.is_held:
                 self._held.remove(training)
                 self.start([training])
-        for training, _ in ended:
+        for training, outcome in ended:
+            training.keep_failure(outcome)
             self._stop_file(training).unlink(missing_ok=True)
         return ended
 
@@ -115,4 +116,5 @@ def _outcome(training: Training, future: Future) -> Outcome:
         return outcome
     except Exception as error:  # whatever an executor raises: a lost node, a job that was cancelled
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        return Outcome("failed", f"{training.name}: {lines[-1]} ({training.beside('log')})")
+        log = training.beside("log")
+        return Outcome("failed", lines[-1], log if log.is_file() else None)

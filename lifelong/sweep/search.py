@@ -10,25 +10,26 @@ Reference:
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lifelong.run.configs import find_config
+from lifelong.sweep.checks import check_trainings
 from lifelong.sweep.executors import DEFAULT_JOBS, Executor
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.names import check_keys, check_names
 from lifelong.sweep.pool import Pool
 from lifelong.sweep.running import make_bar, run_missing
 from lifelong.sweep.search_tables import best_table, trials_table
-from lifelong.sweep.space import as_options, check_space
+from lifelong.sweep.searcher import Searcher
+from lifelong.sweep.space import as_options, check_space, settings_to_check
 from lifelong.sweep.study import STUDY, Study, make_pruner, make_sampler
-from lifelong.sweep.table import PlannedRun, check_seeds, make_training, split_flags
-from lifelong.sweep.tables import mean
+from lifelong.sweep.table import Ended, PlannedRun, check_seeds, ended, make_training, split_flags
+from lifelong.sweep.tables import failed_list
 from lifelong.sweep.training import POLL, Training
 from lifelong.utilities.files import write_whole
 from lifelong.utilities.ranges import check_number
@@ -107,6 +108,18 @@ class Search:
             runs.append(PlannedRun("best", "best setting", "", seed, training, journal))
         return runs
 
+    def searcher(self, study: Study, pool: Pool, journal: Journal | None) -> Searcher:
+        """Return what keeps its trials under way."""
+        return Searcher(study, pool, journal, training=self.training, metric=self.metric, experiences=self.experiences)
+
+    def trainings_to_check(self) -> Iterator[Training]:
+        """Yield runs that have every option of the search with every choice, and both ends of each range."""
+        for number, chosen in enumerate(settings_to_check(self.space)):
+            about = ", ".join(f"{name} {value}" for name, value in chosen.items())
+            yield replace(self.training(chosen), name=f"a trial with {about}")
+            if number == 0:
+                yield replace(self.best_runs(chosen, None)[0].training, name=f"the whole stream with {about}")
+
 
 def check(sweep: Mapping[str, Any]) -> None:
     """Refuse what stands for nothing, before anything is run.
@@ -142,7 +155,12 @@ def _check_flags(flags: str) -> None:
 
 
 def run_search(
-    sweep: Mapping[str, Any], root: Path, journal: Journal | None, jobs: int | None, make: Callable[[], Executor] | None
+    sweep: Mapping[str, Any],
+    root: Path,
+    journal: Journal | None,
+    jobs: int | None,
+    make: Callable[[], Executor] | None,
+    check_options: Callable[[Sequence[str]], None] | None = None,
 ) -> list[str]:
     """Try settings, run the best one on the whole stream with every seed, print and write both tables.
 
@@ -152,6 +170,7 @@ def run_search(
         journal: keeps results of finished runs, which are not run again.
         jobs: how many runs at a time.
         make: makes an executor; None runs nothing.
+        check_options: refuses options that ``fit`` does not take by a ``ValueError``, before the first trial.
 
     Returns:
         What failed, one sentence each.
@@ -161,16 +180,23 @@ def run_search(
         print(f"no finished run under {root}")
         return []
     study = search.study()
+    failures: list[str] = []
     try:
-        failures = [] if make is None else _try_settings(search, study, journal, jobs or DEFAULT_JOBS, make)
-        best, runs = study.best, []
+        if make is not None:
+            study.retry_failed()
+            if not study.is_over:
+                if check_options is not None:
+                    check_trainings(list(search.trainings_to_check()), check_options)
+                failures = _try_settings(search, study, journal, jobs or DEFAULT_JOBS, make)
+        best, so_far = study.best, Ended({}, {})
         if best is not None and study.is_over:
             runs = search.best_runs(best.params, journal)
-            if make is not None and any(run.results is None for run in runs):
-                failures += run_missing(runs, make(), jobs, lambda: None)
+            so_far = ended(runs)
+            if make is not None and len(so_far.finished) < len(runs):
+                failures += run_missing(runs, so_far, make(), jobs, lambda: None)
             for run in runs:
                 run.keep()
-        text = _text(search, study, runs)
+        text = _text(search, study, so_far)
     finally:
         study.close()
     print(text)
@@ -183,117 +209,35 @@ def _write(search: Search, text: str) -> None:
     write_whole(search.root / TABLES, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def _text(search: Search, study: Study, runs: Sequence[PlannedRun]) -> str:
+def _text(search: Search, study: Study, best: Ended) -> str:
     parts = [trials_table(study.trials, study.best, search.space, search.metric, search.experiences)]
-    if finished := [results for run in runs if (results := run.results)]:
-        parts.append(best_table(finished, search.experiences, len(runs)))
+    if best.finished:
+        parts.append(best_table(list(best.finished.values()), search.experiences, len(search.seeds)))
+    if best.failed:
+        parts.append(failed_list(best.failed).rstrip())
     return "\n\n".join(parts) + "\n"
 
 
 def _try_settings(
     search: Search, study: Study, journal: Journal | None, jobs: int, make: Callable[[], Executor]
 ) -> list[str]:
-    study.retry_failed()
     failures: list[str] = []
     with make_bar() as progress, Pool(make()) as pool:
-        bar = progress.add_task("trials", total=search.n_trials, left="")
-        trying, n_ended = Trying(search, study, pool, journal), 0
-        while not (study.is_over and not trying.active):
-            trying.start(jobs)
-            trying.watch()
-            failures += trying.end()
-            n_before, n_ended = n_ended, sum(t.state.name != "RUNNING" for t in study.trials)
+        n_ended = _n_ended(study)
+        bar = progress.add_task("trials", total=search.n_trials, completed=n_ended, left="")
+        searcher = search.searcher(study, pool, journal)
+        while searcher.active or not study.is_over:
+            failures += searcher.start(jobs)
+            searcher.watch()
+            failures += searcher.end()
+            n_before, n_ended = n_ended, _n_ended(study)
             if n_ended != n_before:
-                _write(search, _text(search, study, ()))
+                _write(search, _text(search, study, Ended({}, {})))
             best = study.best
             progress.update(bar, completed=n_ended, left="" if best is None else f"best so far {best.value:.4f}")
             time.sleep(POLL)
     return failures
 
 
-class Trying:
-    """Keep the trials of one searcher under way.
-
-    Args:
-        search: what is searched for.
-        study: hands out trials.
-        pool: runs them.
-        journal: where results may stand already.
-    """
-
-    def __init__(self, search: Search, study: Study, pool: Pool, journal: Journal | None) -> None:
-        self._search, self._study, self._pool, self._journal = search, study, pool, journal
-        self.active: dict[Training, Any] = {}
-        self._n_reported: dict[Training, int] = {}
-        self._pruned: set[Training] = set()
-
-    def start(self, jobs: int) -> None:
-        """Begin trials until so many are under way; one whose run has finished before is told at once."""
-        while len(self.active) < jobs and (asked := self._study.ask()):
-            trial, chosen = asked
-            training = self._search.training(chosen, trial.number)
-            if (results := self._results(training)) is not None:
-                self._complete(trial, training, results)
-                continue
-            self.active[training], self._n_reported[training] = trial, 0
-            self._pool.start([training])
-
-    def watch(self) -> None:
-        """Report the row averages so far, and stop what the pruner gives up."""
-        for training, trial in self.active.items():
-            if training in self._pruned:
-                continue
-            for value in row_averages(training.folder)[self._n_reported[training] :]:
-                self._n_reported[training] += 1
-                trial.report(value, self._n_reported[training])
-                is_last = self._n_reported[training] == self._search.experiences
-                if not is_last and training not in self._pruned and trial.should_prune():
-                    self._pool.stop(training)
-                    self._pruned.add(training)
-
-    def end(self) -> list[str]:
-        """Tell the study of trials that have ended; return what failed."""
-        failures = []
-        for training, outcome in self._pool.ended():
-            trial = self.active.pop(training)
-            if outcome.state == "finished" and (results := self._results(training)) is not None:
-                failures += self._complete(trial, training, results)
-                if self._journal is not None:
-                    self._journal.add(training.identity, results)
-            elif outcome.state == "stopped":  # by this searcher's pruner
-                self._study.tell(trial, None, "PRUNED")
-            else:
-                self._study.tell(trial, None, "FAIL")
-                failures.append(outcome.about)
-        return failures
-
-    def _complete(self, trial: Any, training: Training, results: Mapping[str, Any]) -> list[str]:
-        """Tell the study of a run that has finished; one whose metric is no number has failed."""
-        metric = results["metrics"].get(self._search.metric)
-        if metric is None:
-            reason = results.get("reasons", {}).get(self._search.metric, "it was not measured")
-            raise ValueError(f"the search's metric {self._search.metric} is not available ({reason}): choose another")
-        trial.set_user_attr("minutes", results["wall_seconds"] / 60)
-        if not math.isfinite(value := mean([metric["value"]])):
-            self._study.tell(trial, None, "FAIL")
-            return [f"{training.name}: {self._search.metric} is no number, the learner diverged ({training.folder})"]
-        self._study.tell(trial, value, "COMPLETE")
-        return []
-
-    def _results(self, training: Training) -> dict[str, Any] | None:
-        kept = None if self._journal is None else self._journal.find(training.identity)
-        return kept or training.results
-
-
-def row_averages(folder: Path) -> list[float]:
-    """Return the average score after each experience so far, as ``metrics.csv`` of a run has them.
-
-    Args:
-        folder: of the run.
-    """
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        values = [row.get("val/average_score") for row in csv.DictReader(file)]
-    return [float(value) for value in values if value]
+def _n_ended(study: Study) -> int:
+    return sum(trial.state.name != "RUNNING" for trial in study.trials)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lifelong.sweep.tables import cell, mean
+from lifelong.sweep.result_tables import mean, over_seeds
+from lifelong.sweep.study import MINUTES, REASON
+from lifelong.sweep.tables import cell
 from lifelong.utilities.markdown import markdown_table
 
 STATES = {"COMPLETE": "", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "under way"}
@@ -28,7 +30,9 @@ def trials_table(
     for trial in trials:
         value = "" if trial.value is None else f"{trial.value:.4f}"
         note = "best" if best is not None and trial.number == best.number else STATES.get(trial.state.name, "")
-        minutes = f"{trial.user_attrs['minutes']:.1f}" if "minutes" in trial.user_attrs else ""
+        if trial.state.name == "FAIL" and REASON in trial.user_attrs:
+            note = f"{note}: {trial.user_attrs[REASON]}"
+        minutes = f"{trial.user_attrs[MINUTES]:.1f}" if MINUTES in trial.user_attrs else ""
         chosen = (_short(trial.params.get(name, "")) for name in space)
         rows.append([str(trial.number), *chosen, value, minutes, note])
     what = "the whole stream" if experiences is None else f"the first {experiences} experiences"
@@ -46,13 +50,14 @@ def best_table(results: Sequence[Mapping[str, Any]], experiences: int | None, n_
     header, row = ["run", "average", "forgetting"], ["best setting"]
     for name in ("average_score", "forgetting"):
         found = [r["metrics"][name] for r in results if r["metrics"].get(name)]
-        row.append(cell([f["value"] for f in found], [f["half_width"] for f in found]) if found else "n/a")
+        row.append(cell(over_seeds([f["value"] for f in found], [f["half_width"] for f in found])) if found else "n/a")
     n = len(results[0]["matrix"])
     if experiences is not None and experiences < n:
         for title, first, last in (("first", 0, experiences), ("later", experiences, n)):
             numbers = f"{first + 1}" if last == first + 1 else f"{first + 1} to {last}"
             header.append(f"experiences {numbers}{' (never searched)' if title == 'later' else ''}")
-            row.append(cell([_mean(r, first, last) for r in results], [_half(r, first, last) for r in results]))
+            means = [_mean(r, first, last) for r in results]
+            row.append(cell(over_seeds(means, [_half(r, first, last) for r in results])))
     header, row = [*header, "seeds"], [*row, f"{len(results)} of {n_seeds}"]
     return f"## best setting, on the whole stream\n\nafter the last experience\n\n{markdown_table(header, [row])}"
 

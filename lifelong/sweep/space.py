@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 KINDS = ("float", "log", "int", "log_int")
 """Ranges: uniform, uniform in the logarithm, and both of whole numbers. A list is a choice."""
 WAYS = "{float: [0, 1]}, {log: [1e-4, 1]}, {int: [1, 8]}, {log_int: [1, 512]}, or a list to choose from"
+
+FRACTION = 0.371
+"""Of the way between the ends of a range: no whole number lies there by chance."""
 
 
 def check_space(space: Any) -> None:
@@ -80,6 +83,36 @@ def suggest(trial: Any, space: Mapping[str, Any]) -> dict[str, Any]:
         else:
             chosen[name] = trial.suggest_float(name, float(low), float(high), log=log)
     return chosen
+
+
+def settings_to_check(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield settings that have every choice, and both ends of every range and a value between them, at least once.
+
+    The first has the first value of every option, each other one changes one of them.
+
+    Args:
+        space: that :func:`check_space` has let pass.
+
+    Example:
+        >>> list(settings_to_check({"n": {"int": [2, 4]}, "model": ["MAML", "ANIL"]}))
+        [{'n': 2, 'model': 'MAML'}, {'n': 4, 'model': 'MAML'}, {'n': 2, 'model': 'ANIL'}]
+    """
+    values = {name: _values_to_check(of_option) for name, of_option in space.items()}
+    first = {name: of_option[0] for name, of_option in values.items()}
+    yield first
+    for name, of_option in values.items():
+        yield from (first | {name: value} for value in of_option[1:])
+
+
+def _values_to_check(values: Any) -> list[Any]:
+    if isinstance(values, list):
+        return choices(values)
+    ((kind, (low, high)),) = values.items()
+    if kind.endswith("int"):
+        return [int(low), int(high)]
+    low, high = float(low), float(high)
+    # Ends may be whole numbers where what lies between is none.
+    return [low, low + (high - low) * FRACTION, high]
 
 
 def choices(values: list[Any]) -> list[Any]:

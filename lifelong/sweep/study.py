@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock
 
-from lifelong.sweep.executors import read_description
+from lifelong.sweep.executors import Description, read_description
 from lifelong.sweep.names import check_named
 from lifelong.sweep.space import choices, suggest
 from lifelong.text.model_folder import imported
@@ -27,8 +27,27 @@ STUDY, SEARCHERS = "study.log", "searchers"
 """Optuna's journal, and the folder with a lock for each living searcher."""
 SEARCHER, LOST = "searcher", "lost"
 """Whose a trial is; the numbers of trials that do not count."""
+MINUTES, REASON = "minutes", "reason"
+"""How long a trial took; why it failed."""
 FAILURES = 3
 """So many failed trials end a search in which nothing else has come of any."""
+
+
+class Trial(Protocol):
+    """A trial that is under way, as Optuna hands it out."""
+
+    @property
+    def number(self) -> int:
+        """Return its number in the study."""
+
+    def report(self, value: float, step: int) -> None:
+        """Say how it stands."""
+
+    def should_prune(self) -> bool:
+        """Tell whether the pruner gives it up."""
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep something beside it."""
 
 
 def optuna() -> Any:
@@ -38,7 +57,7 @@ def optuna() -> Any:
     return package
 
 
-def make_sampler(description: Any, space: Mapping[str, Any], seed: int, number: int = 0) -> Any:
+def make_sampler(description: Description, space: Mapping[str, Any], seed: int, number: int = 0) -> Any:
     """Make a sampler of Optuna's.
 
     Args:
@@ -59,7 +78,7 @@ def make_sampler(description: Any, space: Mapping[str, Any], seed: int, number: 
     return _made("sampler", optuna().samplers, "Sampler", description, settings)
 
 
-def make_pruner(description: Any) -> Any:
+def make_pruner(description: Description | None) -> Any:
     """Make a pruner of Optuna's.
 
     Args:
@@ -71,7 +90,7 @@ def make_pruner(description: Any) -> Any:
     return _made("pruner", optuna().pruners, "Pruner", description or "NopPruner", {})
 
 
-def _made(kind: str, module: ModuleType, ending: str, description: Any, settings: dict[str, Any]) -> Any:
+def _made(kind: str, module: ModuleType, ending: str, description: Description, settings: dict[str, Any]) -> Any:
     path, arguments = read_description(description)
     name = path.rpartition(".")[2]
     known = [each for each in module.__all__ if each.endswith(ending) and not each.startswith("Base")]
@@ -110,8 +129,8 @@ class Study:
         *,
         n_trials: int,
         minimize: bool = False,
-        sampler: Any = "TPESampler",
-        pruner: Any = None,
+        sampler: Description = "TPESampler",
+        pruner: Description | None = None,
         seed: int = 0,
     ) -> None:
         self._optuna: Any = optuna()
@@ -162,7 +181,7 @@ class Study:
         n_running = sum(t.state.name == "RUNNING" for t in trials)
         return self._only_fails(trials) or (len(trials) >= self._n_trials and n_running == 0)
 
-    def ask(self) -> tuple[Any, dict[str, Any]] | None:
+    def ask(self) -> tuple[Trial, dict[str, Any]] | None:
         """Return a trial of this searcher's and its settings; None where there are enough.
 
         The sampler starts from a seed of its own for each trial, so that searchers do not try the same, and a search
@@ -178,7 +197,7 @@ class Study:
             trial.set_user_attr(SEARCHER, self._id)
             return trial, suggest(trial, self._space)
 
-    def tell(self, trial: Any, value: float | None, state: str) -> None:
+    def tell(self, trial: Trial, value: float | None, state: str) -> None:
         """Say how a trial ended.
 
         Args:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lifelong.sweep import search, table
-from lifelong.sweep.executors import Executor, check_executor, make_executor
+from lifelong.sweep.checks import check_trainings
+from lifelong.sweep.executors import (
+    Description,
+    Executor,
+    check_executor,
+    jobs_at_once,
+    make_executor,
+    read_description,
+)
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.running import run_missing
 from lifelong.sweep.tables import markdown
@@ -45,8 +53,9 @@ def run_sweep(
     *,
     journal: Journal | None = None,
     jobs: int | None = None,
-    executor: Any = None,
+    executor: Description | None = None,
     table_only: bool = False,
+    check_options: Callable[[Sequence[str]], None] | None = None,
 ) -> list[str]:
     """Run what is missing, print the tables and write them into ``tables.md``; return what failed.
 
@@ -57,31 +66,43 @@ def run_sweep(
         jobs: how many runs at a time.
         executor: where they are run; the file's own where None.
         table_only: run nothing.
+        check_options: refuses options that ``fit`` does not take by a ``ValueError``, before anything is run.
 
     Raises:
-        ValueError: when a config is not there, or the executor cannot be had.
+        ValueError: when a config is not there, an option is none, or the executor cannot be had.
     """
     description = executor or sweep.get("executor", "local")
+    at_once = jobs_at_once(description, jobs)
 
     def make() -> Executor:
         return make_executor(description, Path.cwd() / root, jobs)
 
     check_executor(description)
     if "search" in sweep:
-        return search.run_search(sweep, root, journal, jobs, None if table_only else make)
+        if not table_only and at_once is None:
+            raise ValueError(
+                f"a search on the executor {read_description(description)[0]} needs --jobs, the number of trials at a "
+                "time: with few of them each is chosen by more scores, with many the search ends sooner"
+            )
+        return search.run_search(sweep, root, journal, at_once, None if table_only else make, check_options)
     runs = list(table.plan(sweep, root, journal))
     for run in runs:
         run.keep()  # those that finished without a journal
 
+    so_far = table.ended(runs)
+
     def write() -> None:
-        write_whole(root / TABLES, lambda part: part.write_text(markdown(sweep, runs), encoding="utf-8"))
+        write_whole(root / TABLES, lambda part: part.write_text(markdown(sweep, so_far), encoding="utf-8"))
 
     failures: list[str] = []
     if not table_only:
         table.check_configs(sweep)
-        if any(run.results is None for run in runs):
-            failures = run_missing(runs, make(), jobs, write)
+        if missing := [run for run in runs if run not in so_far.finished]:
+            if check_options is not None:
+                of_cells = {(run.table, run.label, run.column): run.training for run in missing}
+                check_trainings(of_cells.values(), check_options)
+            failures = run_missing(runs, so_far, make(), at_once, write)
     if journal is not None:
         journal.read()  # what others have found meanwhile
-    print(markdown(sweep, runs) or f"no finished run under {root}")
+    print(markdown(sweep, table.ended(runs)) or f"no finished run under {root}")
     return failures

@@ -54,6 +54,34 @@ class PlannedRun:
             self.journal.add(self.training.identity, results)
 
 
+@dataclass
+class Ended:
+    """Hold what has come of the runs of a sweep so far, so that each is read once.
+
+    Args:
+        finished: results of those that have finished.
+        failed: why those have failed that have not.
+    """
+
+    finished: dict[PlannedRun, dict[str, Any]]
+    failed: dict[PlannedRun, str]
+
+
+def ended(runs: Iterable[PlannedRun]) -> Ended:
+    """Look what has come of runs.
+
+    Args:
+        runs: of a sweep.
+    """
+    so_far = Ended({}, {})
+    for run in runs:
+        if (results := run.results) is not None:
+            so_far.finished[run] = results
+        elif (reason := run.training.failure) is not None:
+            so_far.failed[run] = reason
+    return so_far
+
+
 def plan(sweep: Mapping[str, Any], root: Path, journal: Journal | None = None) -> Iterator[PlannedRun]:
     """List all runs of a sweep, one whole seed after the other.
 
@@ -143,6 +171,8 @@ def check(sweep: Mapping[str, Any]) -> None:
         named = [*rows.values(), *(published.values() if columns else ())]
         check_names("column", {column for row in named if isinstance(row, dict) for column in row}, columns)
         check_names("published row", published, rows)
+        if columns and (lone := [label for label, row in published.items() if not isinstance(row, dict)]):
+            raise ValueError(f"the published row {lone[0]} of {table['name']} has no columns: give it values by column")
         check_names("score", {table.get("score", METRICS["average"])}, SCORES)
         check_names("judge", {table.get("judged_by", "score")}, ("score", "closed loop"))
         check_names("spread", {table.get("spread", sweep.get("spread", "interval"))}, SPREADS)

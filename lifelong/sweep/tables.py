@@ -1,4 +1,4 @@
-"""The tables of a sweep, as Markdown: mean and spread over the seeds that have finished."""
+"""The tables of a sweep, as Markdown."""
 
 from __future__ import annotations
 
@@ -7,127 +7,128 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from lifelong.evaluation.intervals import t_quantile
-from lifelong.sweep.table import METRICS, SPREADS, PlannedRun, cells
+from lifelong.evaluation.estimate import Estimate
+from lifelong.sweep.result_tables import ResultRow, ResultTable, mean, result_tables
+from lifelong.sweep.table import METRICS, SPREADS, Ended, PlannedRun
 from lifelong.utilities.markdown import markdown_table
 
-Found = dict[tuple[str, str], list[dict[str, Any]]]
-"""Results of the finished runs of a table, by row and column."""
 
-
-def mean(values: Sequence[Any]) -> float:
-    """Return the mean of numbers as ``results.json`` has them: NaN where one is null, as after a divergence.
+def cell(estimate: Estimate, spread: str = "interval") -> str:
+    """Write a mean over seeds and its spread, in percent; nothing after the mean where there is no spread.
 
     Example:
-        >>> mean([1, 2.0]), mean([1.0, None])
-        (1.5, nan)
+        >>> from lifelong.sweep.result_tables import over_seeds
+        >>> cell(over_seeds([0.5, 0.6, 0.7], [0.0, 0.0, 0.0])), cell(Estimate(0.6, 0.05774), "sem")
+        ('60.0 ± 24.8', '60.00 ± 5.77')
     """
-    return float(np.mean(np.array(values, dtype=float)))
-
-
-def cell(values: Sequence[Any], half_widths: Sequence[Any], spread: str = "interval") -> str:
-    """Mean over seeds and its spread; with one seed the run's own interval over tasks, and no standard error.
-
-    Where a value is no number there is neither.
-
-    Example:
-        >>> cell([0.5, 0.6, 0.7], [0.0, 0.0, 0.0]), cell([0.5], [0.01]), cell([0.5, 0.6, 0.7], [], "sem")
-        ('60.0 ± 24.8', '50.0 ± 1.0', '60.00 ± 5.77')
-    """
-    average, n, digits = 100 * mean(values), len(values), 2 if spread == "sem" else 1
-    if not math.isfinite(average):
+    digits = 2 if spread == "sem" else 1
+    if not math.isfinite(estimate.value):
         return "n/a"
-    if n > 1:
-        factor = 1.0 if spread == "sem" else float(t_quantile(n - 1))
-        half = 100 * factor * statistics.stdev(values) / math.sqrt(n)
-    else:
-        half = math.nan if spread == "sem" else 100 * mean(half_widths[:1])
-    return f"{average:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
+    half = "" if math.isnan(estimate.half_width) else f" ± {100 * estimate.half_width:.{digits}f}"
+    return f"{100 * estimate.value:.{digits}f}{half}"
 
 
-def markdown(sweep: Mapping[str, Any], runs: Sequence[PlannedRun]) -> str:
-    """Format the tables of all runs that have finished."""
-    text = []
-    for table in sweep["tables"]:
-        found: Found = {(label, column): [] for label, column, _ in cells(table)}
-        for run in runs:
-            if run.table == table["name"] and (results := run.results):
-                by_robots = table.get("judged_by") == "closed loop"
-                found[run.label, run.column].append(_in_closed_loop(results) if by_robots else results)
-        if not any(found.values()):
-            continue
-        spread = table.get("spread", sweep.get("spread", "interval"))
-        crossed = "columns" in table
-        rows = list(_crossed(table, found, spread, len(sweep["seeds"])) if crossed else _plain(table, found, spread))
-        about = f"`{table['config']}`; mean ± {SPREADS[spread]} over {'seeds' if len(sweep['seeds']) > 1 else 'tasks'}"
-        if not crossed:
-            about += f"; domains: {next(results[0] for results in found.values() if results)['domains']}"
-        text += [f"## {table['name']}", "", about, "", markdown_table(rows[0], rows[1:]), ""]
-    return "\n".join(text)
+def markdown(sweep: Mapping[str, Any], so_far: Ended) -> str:
+    """Format the tables of all runs that have finished, and say below each why others have failed.
+
+    Args:
+        sweep: what its file says.
+        so_far: what has come of its runs.
+    """
+    parts = []
+    for table in result_tables(sweep, so_far.finished):
+        failed = failed_list({run: why for run, why in so_far.failed.items() if run.table == table.name})
+        text = table_markdown(table) or (f"## {table.name}\n" if failed else "")
+        parts += [part for part in (text, failed) if part]
+    return "\n".join(parts)
 
 
-def _in_closed_loop(results: dict[str, Any]) -> dict[str, Any]:
-    """What a run found, with success in closed loop where the score was, and the model's error beside it."""
-    if (drives := results.get("closed_loop")) is None:
-        raise ValueError(
-            "a run was to be judged by its robots, but none drove: give its config lifelong.control.ClosedLoop"
-        )
-    measures = dict(results["measures"])
-    if curve := drives.get("support_curve"):
-        measures["squared error / variance"] = [[row[-1] for row in curve["mean"]]]
-    if before := drives.get("without_adaptation", {}).get(drives["score"]):
-        measures[f"{drives['score']} without adaptation"] = [before["mean"]]
-    return results | {"matrix": drives["matrix"], "metrics": drives["metrics"], "measures": measures}
+def failed_list(failed: Mapping[PlannedRun, str]) -> str:
+    """List runs that have failed, a line for each reason; nothing where none has.
+
+    Args:
+        failed: why, by run.
+    """
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for run, reason in failed.items():
+        seeds.setdefault((", ".join(filter(None, (run.label, run.column))), reason), []).append(str(run.seed))
+    lines = [
+        f"- {where}, seed{'s' if len(of) > 1 else ''} {', '.join(of)}: {reason}"
+        for (where, reason), of in seeds.items()
+    ]
+    return "\n".join(["failed:", "", *lines, ""]) if lines else ""
 
 
-def _plain(table: Mapping[str, Any], found: Found, spread: str) -> Iterator[list[str]]:
+def table_markdown(table: ResultTable) -> str:
+    """Format one table with its heading; nothing where no run has finished.
+
+    Args:
+        table: of :func:`lifelong.sweep.result_tables.read_tables`.
+
+    Example:
+        >>> from lifelong.sweep.result_tables import read_tables
+        >>> (table,) = read_tables("benchmarks/split_mnist.yaml", "benchmarks/results/split_mnist.jsonl")
+        >>> print(table_markdown(table).splitlines()[0])
+        ## split_mnist
+    """
+    if not any(row.results for row in table.rows):
+        return ""
+    lines = list(_crossed(table) if table.columns else _plain(table))
+    seeds_or_tasks = "seeds" if any(row.n_seeds > 1 for row in table.rows) else "tasks"
+    about = f"`{table.config}`; mean ± {SPREADS[table.spread]} over {seeds_or_tasks}"
+    if not table.columns:
+        about += f"; domains: {next(row.results[0] for row in table.rows if row.results)['domains']}"
+    return "\n".join([f"## {table.name}", "", about, "", markdown_table(lines[0], lines[1:]), ""])
+
+
+def _plain(table: ResultTable) -> Iterator[list[str]]:
     """A line for each row: all metrics, and a column for each measure that a strategy reports."""
-    done = {label: results for (label, _), results in found.items() if results}
-    measures = sorted({m for results in done.values() for r in results for m in r["measures"]})
-    published = table.get("published", {})
+    done = [row for row in table.rows if row.results]
+    measures = sorted({m for row in done for results in row.results for m in results["measures"]})
+    has_published = any(row.published for row in table.rows)
     ours = [*METRICS, *(m.replace("_", " ") for m in measures), "last row", "memory", "minutes", "seeds"]
-    yield ["run", *(["published"] if published else []), *ours]
-    for label, results in done.items():
-        yield [label, *([str(published.get(label, ""))] if published else []), *_row(results, measures, spread)]
+    yield ["run", *(["published"] if has_published else []), *ours]
+    for row in done:
+        yield [row.label, *([row.published] if has_published else []), *_row(row, measures)]
 
 
-def _row(results: list[dict[str, Any]], measures: list[str], spread: str) -> Iterator[str]:
+def _row(row: ResultRow, measures: list[str]) -> Iterator[str]:
     for name in METRICS.values():
-        yield _metric(results, name, spread)
+        yield _metric(row, name)
     for measure in measures:
-        rows = [r["measures"][measure][-1] for r in results if measure in r["measures"]]
-        yield f"{100 * mean([mean(row) for row in rows]):.1f}" if rows else ""
-    last = zip(*(r["matrix"][-1] for r in results), strict=True)
-    yield " / ".join(f"{100 * mean(column):.1f}" for column in last)
-    yield from _cost(results)
-    yield str(len(results))
+        last = [results["measures"][measure][-1] for results in row.results if measure in results["measures"]]
+        yield f"{100 * mean([mean(values) for values in last]):.1f}" if last else ""
+    yield " / ".join(
+        f"{100 * mean(column):.1f}" for column in zip(*(r["matrix"][-1] for r in row.results), strict=True)
+    )
+    yield from _cost(row.results)
+    yield str(len(row.results))
 
 
-def _crossed(table: Mapping[str, Any], found: Found, spread: str, n_seeds: int) -> Iterator[list[str]]:
+def _crossed(table: ResultTable) -> Iterator[list[str]]:
     """A cell for each row and column: the table's score, and the published one in brackets."""
-    published = table.get("published", {})
-    yield ["run", *table["columns"], "memory", "minutes", "runs"]
-    for label in table["rows"]:
-        of_row = {column: results for (row, column), results in found.items() if row == label}
-        if not (every := [r for results in of_row.values() for r in results]):
+    yield ["run", *table.columns, "memory", "minutes", "runs"]
+    for label in dict.fromkeys(row.label for row in table.rows):
+        by_column = {row.column: row for row in table.rows if row.label == label}
+        if not (every := [results for row in by_column.values() for results in row.results]):
             continue
-        texts = []
-        for column in table["columns"]:
-            ours = "" if column in of_row else "–"
-            if of_row.get(column):
-                ours = _metric(of_row[column], table.get("score", METRICS["average"]), spread)
-            theirs = published.get(label, {}).get(column)
-            texts.append(ours if theirs is None else f"{ours} ({theirs})".strip())
-        yield [label, *texts, *_cost(every), f"{len(every)} of {n_seeds * len(of_row)}"]
+        texts = [_crossed_cell(by_column.get(column), table.score) for column in table.columns]
+        n_planned = sum(row.n_seeds for row in by_column.values())
+        yield [label, *texts, *_cost(every), f"{len(every)} of {n_planned}"]
 
 
-def _metric(results: list[dict[str, Any]], name: str, spread: str) -> str:
-    found = [r["metrics"][name] for r in results if r["metrics"].get(name)]
-    return cell([f["value"] for f in found], [f["half_width"] for f in found], spread) if found else "n/a"
+def _crossed_cell(row: ResultRow | None, score: str) -> str:
+    if row is None:
+        return "–"
+    ours = "–" if row.n_seeds == 0 else _metric(row, score) if row.results else ""
+    return f"{ours} ({row.published})".strip() if row.published else ours
 
 
-def _cost(results: list[dict[str, Any]]) -> Iterator[str]:
+def _metric(row: ResultRow, name: str) -> str:
+    return cell(row.metrics[name], row.spread) if name in row.metrics else "n/a"
+
+
+def _cost(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    # In megabytes, whatever the size: a column of one unit can be compared.
     yield f"{max(r.get('learner_bytes', 0) + sum(r['strategy_bytes'].values()) for r in results) / 1e6:.2f} MB"
     yield f"{statistics.mean(r['wall_seconds'] for r in results) / 60:.1f}"

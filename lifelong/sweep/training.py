@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from lifelong.utilities.files import write_json
 from lifelong.utilities.locks import RUN_LOCK, held, is_held
 
 QUIET = [
@@ -27,10 +28,14 @@ GRACE = 60.0
 
 
 class Outcome(NamedTuple):
-    """Say how a run ended: ``held`` by another process, ``stopped`` when asked to, else with or without results."""
+    """Say how a run ended: ``held`` by another process, ``stopped`` when asked to, else with or without results.
+
+    Where it failed there is the reason, in one line, and the log where it stands in one.
+    """
 
     state: Literal["finished", "failed", "held", "stopped"]
-    about: str = ""
+    reason: str = ""
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,27 @@ class Training:
         """Tell whether another process works on it, of a sweep or a training of its own."""
         return is_held(self.beside("lock")) or is_held(self.folder / RUN_LOCK)
 
+    @property
+    def failure(self) -> str | None:
+        """Return why it failed when it was last run, in one line; None where it did not."""
+        note = self.beside("failed")
+        kept = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        return kept["reason"] if kept.get("run") == self.identity else None
+
+    def keep_failure(self, outcome: Outcome) -> None:
+        """Write down why it failed, for the table; remove that where it ended in another way.
+
+        Args:
+            outcome: how it ended.
+        """
+        if outcome.state == "failed":
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.beside("failed"), {"run": self.identity, "reason": outcome.reason})
+        else:
+            self.beside("failed").unlink(missing_ok=True)
+
     def beside(self, kind: str) -> Path:
-        """Return a file beside the folder: its ``log``, its ``lock``, or its ``run``, the identity."""
+        """Return a file beside the folder: its ``log``, its ``lock``, ``failed``, or its ``run``, the identity."""
         return Path(f"{self.folder}.{kind}")
 
 
@@ -126,10 +150,15 @@ def _run(training: Training, stop: Path) -> Outcome:
                 time.sleep(POLL)
         finally:
             _end(process)
-    if code == 0:
+    # What a killed sweep has left behind takes the folder only after its imports, and may be the first to take it.
+    if code != 0 and is_held(training.folder / RUN_LOCK):
+        return Outcome("held")
+    if code == 0 or training.results is not None:
         return Outcome("finished")
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return Outcome("failed", f"{training.name}: {(lines or ['no output'])[-1]} ({log})")
+    if code < 0:
+        return Outcome("failed", f"ended by {signal.Signals(-code).name}", log)
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
+    return Outcome("failed", " ".join(lines[-1].removeprefix("error: ").split()), log)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

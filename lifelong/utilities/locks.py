@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from filelock import FileLock, Timeout
 RUN_LOCK = ".lock"
 """The file in a run folder that is held while a run trains."""
 
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""What a file system without locks answers, such as NFS whose lock service does not run."""
+
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
@@ -18,6 +22,9 @@ def held(path: Path) -> Iterator[bool]:
 
     Args:
         path: of the lock's file.
+
+    Raises:
+        ValueError: when its file system has no locks.
 
     Example:
         >>> import tempfile
@@ -32,6 +39,13 @@ def held(path: Path) -> Iterator[bool]:
     except Timeout:
         yield False
         return
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        raise ValueError(
+            f"the file system of {path.parent} has no locks ({error}), and a run folder is one process's alone: "
+            "give a root on another file system"
+        ) from error
     try:
         yield True
     finally:

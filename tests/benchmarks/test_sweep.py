@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lifelong.cli import main as command_line
+from lifelong.sweep.result_tables import read_tables
 from lifelong.sweep.search import Search
 from lifelong.sweep.sweep import read_sweep
 from lifelong.sweep.table import PlannedRun, plan
@@ -38,6 +39,17 @@ def _first_runs() -> list[Any]:
 def test_every_sweep_names_what_it_has(path: Path) -> None:
     runs = list(plan(read_sweep(path), Path("runs")))
     assert len({run.training.folder for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_every_journal_holds_runs_of_its_tables(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    name = path.parent.name if path.stem == "sweep" else path.stem
+    journal = ROOT / "benchmarks" / "results" / f"{name}.jsonl"
+    if not journal.is_file():
+        pytest.skip(f"{name} has no journal yet")
+    for table in read_tables(path, journal):
+        assert any(row.seeds for row in table.rows), f"{table.name}: was the text of {table.config} changed?"
 
 
 @pytest.mark.filterwarnings("ignore")

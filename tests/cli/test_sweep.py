@@ -54,8 +54,21 @@ def test_a_failure_is_told_and_the_others_are_run(table: Path, capsys: pytest.Ca
         run_here("sweep", "s.yaml", "--executor", "{class_path: local}")
     assert ended.value.code == 1
     printed = capsys.readouterr()
-    assert "failed: two, bad, seed 1: error: no such thing (" in printed.err
+    assert "failed: two, bad, seed 1: no such thing (" in printed.err
     assert "| none | 100.0 ± 0.0 |" in printed.out
+    assert "failed:\n\n- bad, seeds 0, 1: no such thing\n" in printed.out
+    assert Path("runs/s/tables.md").read_text() in printed.out
+    run_here("sweep", "s.yaml", "--table_only")
+    assert "- bad, seeds 0, 1: no such thing" in capsys.readouterr().out
+
+
+def test_an_option_that_is_none_is_refused_before_any_run(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"none": "", "bad": "--optimizer.lr high"}
+    Path("s.yaml").write_text(yaml.safe_dump(SWEEP | {"tables": [SWEEP["tables"][0] | {"rows": rows}]}))
+    code, error = error_of(capsys, "sweep", "s.yaml")
+    assert (code, table.read_text()) == (1, "")
+    assert error == "error: two, bad, seed 1 cannot be run: --optimizer.lr is high: it must be a number\n"
+    run_here("sweep", "s.yaml", "--table_only")  # runs nothing, so that nothing is to be refused
 
 
 @pytest.mark.parametrize(
@@ -86,6 +99,7 @@ def start_sweep(starts_file: Path, *flags: str) -> subprocess.Popen[str]:
     Path("s.yaml").write_text(yaml.safe_dump(sweep))
     fake = [sys.executable, str(ROOT / "tests" / "sweep" / "fake_fit.py")]
     code = f"from lifelong.sweep import training; training.PROGRAM = {fake!r};"
+    code += "from lifelong.cli import sweep; sweep.check_fit_options = lambda options: None;"
     code += "from lifelong.cli.main import main; main(['sweep', 's.yaml'])"
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(

@@ -18,6 +18,7 @@ def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.touch()
     monkeypatch.setenv("FAKE_STARTS", str(path))
     monkeypatch.setattr(training, "PROGRAM", (sys.executable, fake_fit.__file__))
+    monkeypatch.setattr("lifelong.cli.sweep.check_fit_options", fake_fit.check)
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text("x: 1")
     return path

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -32,17 +34,30 @@ def options_of(words: list[str]) -> dict[str, str]:
     return given
 
 
+def check(options: Sequence[str]) -> None:
+    """Refuse a rate that is none."""
+    if (rate := options_of([*options]).get("optimizer.lr", "1")).isalpha():
+        raise ValueError(f"--optimizer.lr is {rate}: it must be a number")
+
+
 def main(arguments: list[str]) -> int:
     """Learn two experiences, ``seconds`` each; the score is best at a rate of 0.01.
 
-    ``fails`` fails, and ``diverges`` has no score.
+    ``fails`` fails, ``diverges`` has no score, ``dies`` ends itself, and ``after`` waits for a file before it takes the
+    folder, as imports take their time.
     """
     options = options_of(arguments[1:])
     folder = Path(options["run.root"], options["run.name"])
     folder.mkdir(parents=True, exist_ok=True)
+    if "after" in options:
+        Path(f"{options['after']}.awaited").touch()
+        while not Path(options["after"]).exists():
+            time.sleep(0.02)
     with FileLock(folder / ".lock", timeout=0):
         with Path(os.environ["FAKE_STARTS"]).open("a") as starts:
             starts.write(f"{folder.name}\n")
+        if "dies" in options:
+            os.kill(os.getpid(), signal.SIGKILL)
         if "fails" in options:
             print("error: no such thing")
             return 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lifelong.sweep.executors import Ray, Slurm, make_executor
+from lifelong.sweep.executors import Ray, Slurm, jobs_at_once, make_executor
 from lifelong.sweep.pool import Pool
 from lifelong.sweep.table import plan
 from lifelong.sweep.training import Training, train
@@ -57,6 +57,32 @@ def test_a_missing_extra_is_one_sentence(
         make_executor(name, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("description", "jobs", "at_once"),
+    [
+        ("local", None, 2),
+        ("local", 3, 3),
+        ("ray", None, None),
+        (OWN, None, None),
+        (OWN, 4, 4),
+        ({"class_path": "slurm", "init_args": {"jobs": 8}}, None, 8),
+        ({"class_path": "slurm", "init_args": {"jobs": 8}}, 4, 4),
+    ],
+)
+def test_a_cluster_decides_how_many_run_at_once(description: Any, jobs: int | None, at_once: int | None) -> None:
+    assert jobs_at_once(description, jobs) == at_once
+
+
+def test_jobs_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="jobs of the executor local is 0"):
+        jobs_at_once({"class_path": "local", "init_args": {"jobs": 0}}, None)
+
+
+def test_the_command_line_says_how_many_run_at_once(tmp_path: Path) -> None:
+    executor: Any = make_executor({"class_path": "local", "init_args": {"jobs": 8}}, tmp_path, 3)
+    assert executor._max_workers == 3
+
+
 @pytest.mark.parametrize("description", ["local", OWN], ids=["local", "a class"])
 def test_runs_are_run_here(description: Any, starts: Path) -> None:
     runs = [training(Path.cwd() / name) for name in "ab"]
@@ -76,7 +102,7 @@ def fit_all(description: Any, root: Path) -> list[Any]:
         pool.start([run.training for run in runs])
         while len(pool):
             for _, outcome in pool.wait():
-                assert outcome.state == "finished", outcome.about
+                assert outcome.state == "finished", outcome.reason
     return [run.results["matrix"] for run in runs if run.results]
 
 

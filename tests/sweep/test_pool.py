@@ -68,5 +68,6 @@ def test_what_an_executor_raises_is_a_failure_of_the_run(starts: Path) -> None:
         pool.start([training(Path.cwd() / "run")])
         ((_, outcome),) = pool.wait()
     assert outcome.state == "failed"
-    assert outcome.about == f"run: the node is gone ({Path.cwd() / 'run.log'})"
-    assert sorted(os.listdir()) == ["a.yaml", "starts.txt"]
+    assert outcome.reason == "the node is gone"
+    assert training(Path.cwd() / "run").failure == "the node is gone"
+    assert sorted(os.listdir()) == ["a.yaml", "run.failed", "starts.txt"]

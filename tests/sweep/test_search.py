@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from lifelong.sweep.executors import make_executor
 from lifelong.sweep.journal import Journal
-from lifelong.sweep.search import Search, check, row_averages, run_search
-from lifelong.sweep.sweep import read_sweep
+from lifelong.sweep.search import Search, check, run_search
+from lifelong.sweep.searcher import row_averages
+from lifelong.sweep.sweep import read_sweep, run_sweep
+from tests.sweep import fake_fit
 
 pytest.importorskip("optuna")
 SPACE = {"optimizer.lr": {"log": [1e-4, 1.0]}}
@@ -97,8 +100,10 @@ def test_the_best_setting_is_run_on_the_whole_stream(starts: Path, capsys: pytes
     assert float(best[3]) == max(float(trial[3]) for trial in trials)
     assert "| run | average | forgetting | experiences 1 | experiences 2 (never searched) | seeds |" in text
     assert "| 50.0 ± 0.0 | 70.0 ± 0.0 | 2 of 2 |" in text
+    capsys.readouterr()
     assert run(sweep) == []
     assert len(starts.read_text().split()) == 8  # nothing is run again
+    assert capsys.readouterr().out == text[text.index("## trials") :]  # and no bar is shown
 
 
 def test_a_journal_spares_trials_elsewhere(starts: Path) -> None:
@@ -123,7 +128,8 @@ def test_failures_are_told_and_tried_again(starts: Path) -> None:
     failures = run(sweep)
     assert len(failures) == 3  # where nothing else has come of any, the search ends
     assert failures[0].startswith("trial 0 (optimizer.lr ")
-    assert "error: no such thing (" in failures[0]
+    assert "): no such thing (" in failures[0]
+    assert Path("runs/tables.md").read_text().count("| failed: no such thing |") == 3
     run(sweep)
     names = starts.read_text().split()
     assert names[3:] == names[:3]
@@ -132,6 +138,7 @@ def test_failures_are_told_and_tried_again(starts: Path) -> None:
 def test_a_trial_without_a_number_has_failed(starts: Path) -> None:
     failures = run(search(trials=3) | {"flags": "--diverges 1"})
     assert [failure.split(": ")[1][:29] for failure in failures] == ["average_score is no number, t"] * 3
+    assert "| failed: average_score is no number, the learner diverged |" in Path("runs/tables.md").read_text()
 
 
 def test_two_searchers_on_one_root_share_the_trials(starts: Path) -> None:
@@ -154,6 +161,36 @@ def test_the_averages_of_a_run_so_far_are_read(tmp_path: Path) -> None:
     assert row_averages(tmp_path) == []
     (tmp_path / "metrics.csv").write_text("step,val/average_score\n1,\n2,0.5\n3,\n4,0.25\n")
     assert row_averages(tmp_path) == [0.5, 0.25]
+
+
+def test_options_of_the_space_are_checked_before_a_trial(starts: Path) -> None:
+    checked: list[dict[str, str]] = []
+
+    def refuse(options: Sequence[str]) -> None:
+        checked.append(fake_fit.options_of([*options]))
+        fake_fit.check(options)
+
+    sweep = search(space={"optimizer.lr": {"log": [0.1, 1]}, "n": [1, 2]}, report_flags="--data.x 1")
+    assert run_sweep(sweep, Path("good"), jobs=1, check_options=refuse) == []
+    rates = [float(options["optimizer.lr"]) for options in checked]
+    assert rates == [0.1, 0.1, pytest.approx(0.4339), 1.0, 0.1]
+    assert [options["n"] for options in checked] == ["1", "1", "1", "1", "2"]
+    assert ["data.x" in options for options in checked] == [False, True, False, False, False]  # the whole stream
+    n_runs = len(starts.read_text().split())
+    sweep = search(space={"optimizer.lr": [0.1, "high"]})
+    with pytest.raises(ValueError, match=r"a trial with optimizer\.lr high cannot be run: --optimizer\.lr is high: it"):
+        run_sweep(sweep, Path("bad"), jobs=1, check_options=refuse)
+    assert len(starts.read_text().split()) == n_runs
+
+
+def test_a_search_on_a_cluster_says_how_many_at_a_time(starts: Path) -> None:
+    own = {"class_path": "concurrent.futures.ThreadPoolExecutor"}
+    with pytest.raises(
+        ValueError, match=r"search on the executor concurrent\S+ needs --jobs, the number of trials at a time"
+    ):
+        run_sweep(SEARCH | {"executor": own}, Path("runs"))
+    run_sweep(SEARCH | {"executor": own}, Path("runs"), table_only=True)
+    assert run_sweep(SEARCH | {"executor": own}, Path("runs"), jobs=2) == []
 
 
 def test_a_metric_that_was_not_measured_is_refused(starts: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifelong.sweep.space import as_options, check_space, suggest
+from lifelong.sweep.space import as_options, check_space, settings_to_check, suggest
 
 SPACE = {
     "a.strength": {"log": [1, "1e5"]},  # YAML takes 1e5 for text
@@ -37,6 +37,17 @@ def test_a_space_that_is_none_is_refused(space: Any, message: str) -> None:
     check_space(SPACE)
     with pytest.raises(ValueError, match=message):
         check_space(space)
+
+
+def test_every_choice_and_both_ends_are_to_be_checked() -> None:
+    settings = list(settings_to_check(SPACE))
+    assert settings[0] == {"a.strength": 1.0, "b": -0.5, "c": 2, "d": 1, "e": 0.001}
+    assert {setting["c"] for setting in settings} == {2, 4}
+    assert {setting["e"] for setting in settings} == {0.001, "Adam", None, "[1, 2]"}
+    strengths = sorted({setting["a.strength"] for setting in settings})
+    assert (strengths[0], strengths[2]) == (1.0, 1e5)
+    assert strengths[1] % 1  # no whole number, for an option that takes these alone
+    assert len(settings) == 1 + 2 + 2 + 1 + 1 + 3
 
 
 def test_values_are_suggested_within_their_ranges() -> None:

@@ -38,6 +38,7 @@ def test_rows_are_crossed_with_columns(tmp_path: Path) -> None:
         ({"rows": {"none": {"domain": ""}}}, "no column domain, only task, class"),
         ({"published": {"none": {"domain": 1}}}, "no column domain, only task, class"),
         ({"published": {"nine": {"task": 1}}}, "no published row nine, only none, DER, "),
+        ({"published": {"none": 84}}, "the published row none of crossed has no columns: give it values by column"),
         ({"spread": "range"}, "no spread range, only interval, sem"),
         ({"colums": {}}, r"a table has no key colums: did you mean columns\?"),
         ({"rows": {}}, "the table crossed has no rows: give it flags by label"),
