@@ -21,7 +21,6 @@ from tests.docs.blocks import EXAMPLES
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").glob("*.yaml"))]
-OWN = ["my_strategy.py", "my_learner.py", "my_source.py"]
 SHORT = ["--data.steps_per_experience=2", "--data.n_eval_tasks=2", *QUIET]
 """Appended to a command of README that would train for minutes."""
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -33,11 +32,10 @@ def examples() -> dict[str, str]:
     return dict(blocks)
 
 
-def command_of(name: str) -> list[str]:
-    """Return the words of the command that README gives below an example."""
+def commands_below(name: str) -> list[list[str]]:
+    """Return the words of the commands that README gives below an example."""
     text = README.read_text(encoding="utf-8").split(f"# {name}\n", 1)[1]
-    [command] = commands_in(text.split("```sh\n", 1)[1].split("```", 1)[0])
-    return command
+    return commands_in(text.split("```sh\n", 1)[1].split("```", 1)[0])
 
 
 def commands_in(text: str) -> list[list[str]]:
@@ -82,34 +80,35 @@ def write_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path.cwd()))
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_example_is_short(name: str) -> None:
-    assert len([line for line in examples()[name].splitlines() if line.strip()]) <= 25
+def test_the_readme_is_short() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+    assert set(examples()) == {"forgetting.py", "my_strategy.py"}
+    assert sum(bool(line.strip()) for line in examples()["my_strategy.py"].splitlines()) <= 15
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_example_runs_with_its_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strategy_of_the_readme_runs_with_its_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_examples(monkeypatch)
-    command, *options = command_of(name)
-    run_here(command, *options, "--run.name=own", *SHORT)
-    results = json.loads(Path("runs/own/results.json").read_text())
-    assert any(f"{Path(name).stem}." in option for option in options)
-    if name == "my_source.py":
-        assert results["domains"] == ["blobs 0", "blobs 1", "blobs 2"]
-    if name == "my_strategy.py":
-        assert results["strategies"] == ["Decay"]
-        assert results["strategy_bytes"]["Decay"] > 0
+    for command, *options in commands_below("my_strategy.py"):
+        run_here(command, *options, *(SHORT if command == "fit" else []))
+    results = json.loads(Path("runs/decay/results.json").read_text())
+    assert results["strategies"] == ["Decay"]
+    assert results["strategy_bytes"]["Decay"] > 0
+    assert {"Decay", "Replay"} <= set(capsys.readouterr().out.split("difference", 1)[1].split())
 
 
-@pytest.mark.parametrize("name", ["front_door.py", "plain_lightning.py"])
-def test_python_of_readme_runs(name: str) -> None:
-    # The settings that are added are all that differs; quiet loggers are no part of what is shown.
-    text = examples()[name].replace("[Glyphs()]", "[Glyphs()], steps_per_experience=2, n_eval_tasks=3")
-    space: dict[str, object] = {}
-    exec(compile(text, name, "exec"), space)
-    run = space["again"] if name == "front_door.py" else space["evaluator"].results  # type: ignore[attr-defined]
-    assert run.matrix.shape == (5, 5)  # type: ignore[attr-defined]
-    assert set(examples()) == {*OWN, "front_door.py", "plain_lightning.py"}
+def test_python_of_the_readme_prints_what_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = examples()["forgetting.py"].replace("[Glyphs()]", "[Glyphs()], steps_per_experience=2, n_eval_tasks=3")
+    exec(compile(text, "forgetting.py", "exec"), {})
+    below = README.read_text(encoding="utf-8").split("# forgetting.py\n", 1)[1]
+    shown = set(re.findall(r"[a-zA-Z↑↓]+", below.split("```text\n", 1)[1].split("```", 1)[0]))
+    # How many columns fit beside each other depends on the numbers; headings and methods do not.
+    assert {"Replay", "forgetting", "average"} <= shown <= set(re.findall(r"[a-zA-Z↑↓]+", capsys.readouterr().out))
 
 
 @pytest.mark.parametrize("line", documented_commands())

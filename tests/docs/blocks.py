@@ -55,3 +55,16 @@ def _commands(text: str) -> list[tuple[str, ...]]:
 
 
 EXAMPLES = [example for page in PAGES for example in examples_of(page)]
+
+
+def plain(line: str) -> str:
+    """A line without the numbers of this run and this machine."""
+    return " ".join(re.sub(r"[+-]?\d+(\.\d+)?", "#", line).split())
+
+
+def stands_in(line: str, printed: list[str]) -> bool:
+    """Tell whether a line that a page shows was printed; of one that ends in … its beginning."""
+    shown = plain(line)
+    if shown.endswith("…"):
+        return any(other.startswith(shown.removesuffix("…").rstrip()) for other in printed)
+    return not shown or shown in printed

@@ -12,7 +12,7 @@ import pytest
 
 import lifelong
 from tests.command_line import QUIET, run_here
-from tests.docs.blocks import EXAMPLES, Example
+from tests.docs.blocks import EXAMPLES, Example, plain, stands_in
 
 SHORT = ["--data.steps_per_experience=2", "--data.n_eval_tasks=3", *QUIET]
 """Appended to commands that train: shorter, and nothing else."""
@@ -69,19 +69,6 @@ CHECKS: dict[str, Callable[[], None]] = {
 }
 
 
-def plain(line: str) -> str:
-    """A line without the numbers of this run and this machine."""
-    return " ".join(re.sub(r"[+-]?\d+(\.\d+)?", "#", line).split())
-
-
-def stands_in(line: str, printed: list[str]) -> bool:
-    """Tell whether a line that a page shows was printed; of one that ends in … its beginning."""
-    shown = plain(line)
-    if shown.endswith("…"):
-        return any(other.startswith(shown.removesuffix("…").rstrip()) for other in printed)
-    return not shown or shown in printed
-
-
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -96,7 +83,8 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_example_runs_and_prints_what_is_shown(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
     Path(example.name).write_text(example.text, encoding="utf-8")
     if not example.commands:  # a script
-        exec(compile(example.text.replace("[Glyphs()]", f"[Glyphs()], {SCRIPT}"), example.name, "exec"), {})
+        text = re.sub(r"(\[Glyphs\(\)\]|n_way=5, n_shot=5)", rf"\1, {SCRIPT}", example.text)
+        exec(compile(text, example.name, "exec"), {})
         return
     for _, command, *options in example.commands:
         name = [] if "--run.name" in options else ["--run.name=own"]
