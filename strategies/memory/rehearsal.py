@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from lifelong.compute.runner import TaskRunner
@@ -65,8 +66,12 @@ class Rehearsal(Strategy):
             )
         self._memory = TaskMemory(self.budget)
 
+    def check(self, learner: Learner, visits: Sequence[Visit]) -> None:
+        """Refuse a budget that is too small for the experiences."""
+        self.memory.check(visits)
+
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Refuse a budget that will be too small."""
+        """Begin an experience in the memory."""
         self.memory.begin(learner, visit, runner=runner)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,10 @@ class TaskMemory(Memory):
         self.budget = budget
         self.pools: list[Pool] = []
 
-    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+    def check(self, visits: Sequence[Visit]) -> None:
         """Refuse a budget that has no room for a task of every experience."""
-        shape = _shape(next(visit.batches("memory", _MANY_TASKS))[1])
-        for pool in visit.experience.pools:
+        shape = _shape(next(visits[0].batches("memory", _MANY_TASKS))[1])
+        for visit, pool in ((visit, pool) for visit in visits for pool in visit.experience.pools):
             capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
             if 0 < capacity < needed * visit.n_experiences:
                 raise ValueError(
@@ -47,6 +47,10 @@ class TaskMemory(Memory):
                     f"{visit.n_experiences} experiences, but one task ({shape}) needs {needed}: raise the budget to at "
                     f"least {needed * visit.n_experiences} examples"
                 )
+
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Refuse a budget that is too small, also where nobody has checked it before."""
+        self.check([visit])
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Shrink the shares of older experiences and keep one of this experience."""
