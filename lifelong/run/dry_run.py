@@ -233,8 +233,7 @@ def _rows(data: StreamDataModule, n: int, trainer: Mapping[str, Any]) -> Iterato
     if trainer.get("num_sanity_val_steps") != 0:
         yield here
     for number in range(n):
-        is_whole = (number + 1) % data.evaluate_every == 0 or number + 1 == n
-        yield here if is_whole else [domain for domain in here if number <= domain < number + 2]
+        yield list(data.row_after(number, n))
 
 
 def _budgets(strategies: Iterable[Strategy]) -> dict[str, str]:
