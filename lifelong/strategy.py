@@ -143,6 +143,10 @@ class Strategy(Recorded, nn.Module):
         registered = sum(t.nbytes for t in (*self.parameters(), *self.buffers()))
         return registered + nested_bytes(self.get_extra_state() if has_extra_state(self) else None)
 
+    def most_bytes(self) -> int | None:
+        """Return a bound of :meth:`memory_bytes` over the whole stream, as far as it can tell by now; None for none."""
+        return None
+
 
 @final
 class Chain(Strategy):

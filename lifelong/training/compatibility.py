@@ -48,7 +48,7 @@ def check_compatible(
 
 
 def check_experiences(learner: Learner, strategies: Strategy, data: StreamDataModule) -> None:
-    """Let strategies refuse experiences that they cannot be trained on, such as more than a memory's budget has room for.
+    """Let strategies refuse experiences that they cannot be trained on: a budget may be too small for them.
 
     Args:
         learner: what is trained.

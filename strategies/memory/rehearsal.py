@@ -86,6 +86,14 @@ class Rehearsal(Strategy):
         """Return the bytes of the memory."""
         return 0 if self._memory is None else self._memory.nbytes
 
+    def most_bytes(self) -> int | None:
+        """Return the bytes with a memory that is full; None before it has an example, or where each class adds some."""
+        if self._memory is None or not (n_examples := len(self._memory)):
+            return None
+        per_example = self._memory.nbytes // n_examples
+        capacity = self.budget.capacity(per_example)
+        return None if capacity is None else self.memory_bytes() + (capacity - n_examples) * per_example
+
     def get_extra_state(self) -> Any:
         """Return the memory, for a checkpoint."""
         return None if self._memory is None else self._memory.state()

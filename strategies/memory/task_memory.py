@@ -39,13 +39,13 @@ class TaskMemory(Memory):
     def check(self, visits: Sequence[Visit]) -> None:
         """Refuse a budget that has no room for a task of every experience."""
         shape = _shape(next(visits[0].batches("memory", _MANY_TASKS))[1])
-        for visit, pool in ((visit, pool) for visit in visits for pool in visit.experience.pools):
+        n = visits[0].n_experiences
+        for pool in (pool for visit in visits for pool in visit.experience.pools):
             capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
-            if 0 < capacity < needed * visit.n_experiences:
+            if 0 < capacity < needed * n:
                 raise ValueError(
-                    f"the memory's budget of {capacity} examples leaves {capacity // visit.n_experiences} for each of "
-                    f"{visit.n_experiences} experiences, but one task ({shape}) needs {needed}: raise the budget to at "
-                    f"least {needed * visit.n_experiences} examples"
+                    f"the memory's budget of {capacity} examples leaves {capacity // n} for each of {n} experiences, "
+                    f"but one task ({shape}) needs {needed}: raise the budget to at least {needed * n} examples"
                 )
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
