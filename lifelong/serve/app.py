@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from lifelong.serve.session import Session
 from lifelong.serve.uploads import check_size
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
