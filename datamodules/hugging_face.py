@@ -19,7 +19,7 @@ from lifelong.data.domain import Domain
 from lifelong.data.reader import Reader
 from lifelong.data.source import Source
 from lifelong.text import TextEncoding, TextReader
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 from lifelong.utilities.ranges import check_number
 from lifelong.vision import ImageReader
 from lifelong.vision.decoding import square_pixels

@@ -77,6 +77,9 @@ class Strategy(Recorded, nn.Module):
     def extend(self, learner: Learner) -> None:
         """Make what is kept by class or parameter as long as the learner's, after a finished stream got longer."""
 
+    def check(self, learner: Learner, visits: Sequence[Visit]) -> None:
+        """Refuse a stream that it cannot be trained on, before anything runs: the experiences to learn, in order."""
+
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Act before the first step of an experience (not repeated by a resume in its middle)."""
 
@@ -140,6 +143,10 @@ class Strategy(Recorded, nn.Module):
         registered = sum(t.nbytes for t in (*self.parameters(), *self.buffers()))
         return registered + nested_bytes(self.get_extra_state() if has_extra_state(self) else None)
 
+    def most_bytes(self) -> int | None:
+        """Return a bound of :meth:`memory_bytes` over the whole stream, as far as it can tell by now; None for none."""
+        return None
+
 
 @final
 class Chain(Strategy):
@@ -189,6 +196,11 @@ class Chain(Strategy):
         """Extend every member."""
         for member in self:
             member.extend(learner)
+
+    def check(self, learner: Learner, visits: Sequence[Visit]) -> None:
+        """Let every member check the experiences."""
+        for member in self:
+            member.check(learner, visits)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Begin in every member."""

@@ -9,6 +9,7 @@ import torch
 
 from lifelong.cli.given import Columns
 from lifelong.cli.loaded import fit_support, kind_of, load_run, new_file, parse_run
+from lifelong.utilities.amounts import bytes_text
 
 NAME = "adapted.model"
 
@@ -59,6 +60,6 @@ def adapt(args: Sequence[str]) -> None:
     fitted = fit_support(run.model, asked.support, kind_of(run.model), columns)
     fitted.save(target)
     print(
-        f"written: {target} ({target.stat().st_size / 1e6:.1f} MB, {len(fitted.classes)} classes: "
+        f"written: {target} ({bytes_text(target.stat().st_size)}, {len(fitted.classes)} classes: "
         f"{', '.join(fitted.classes)})\nask it with: python -m lifelong predict --ckpt_path {target} --query …"
     )

@@ -12,6 +12,7 @@ import torch
 from lifelong.cli.given import Columns
 from lifelong.cli.loaded import fit_support, kind_of, load_run, new_file, parse_run
 from lifelong.run.exported import FORMATS
+from lifelong.utilities.amounts import bytes_text
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,6 @@ def export(args: Sequence[str]) -> None:
     fitted = fit_support(run.model, asked.support, kind_of(run.model) if asked.support else "images", columns)
     fitted.export(target)
     print(
-        f"written: {target} ({target.stat().st_size / 1e6:.1f} MB, {len(fitted.classes)} classes) and {target}.json, "
+        f"written: {target} ({bytes_text(target.stat().st_size)}, {len(fitted.classes)} classes) and {target}.json, "
         "which says how inputs are prepared"
     )

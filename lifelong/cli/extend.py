@@ -9,7 +9,7 @@ from typing import Any
 
 from lifelong.cli.parser import Parsed, option_value, parse
 from lifelong.run.extension import Learnt, check_extends, longer_sources
-from lifelong.run.folder import find_last
+from lifelong.run.last import last_run
 from lifelong.run.mirror import local_run
 
 FOREIGN = ("run.name", "run.root", "run.resume", "ckpt_path")
@@ -60,7 +60,7 @@ def find_run(args: Sequence[str]) -> Path:
     """
     if not args or args[0].startswith("-"):
         raise ValueError(f"extend goes on with a run, and none is named: {USAGE}, or last for the newest below runs/")
-    folder = Path(find_last("runs", None)).parent.parent if args[0] == "last" else local_run(args[0])
+    folder = last_run() if args[0] == "last" else local_run(args[0])
     if not (saved := folder / "config.yaml").is_file():
         raise ValueError(f"{folder} is no run folder: there is no {saved}; {USAGE}")
     return folder

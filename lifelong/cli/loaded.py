@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser
 from lifelong.cli.given import Columns, read_support
 from lifelong.data.reader import Kind
 from lifelong.run.fitted import Fitted
-from lifelong.run.folder import find_last
+from lifelong.run.last import last_checkpoint
 from lifelong.run.load import load
 from lifelong.run.model import Model
 from lifelong.run.run import Run
@@ -67,7 +67,7 @@ def parse_run(command: str, options: type[Options], args: Sequence[str]) -> Opti
 def load_run(path: str, trust: bool) -> Run:
     """Load a run; ``last`` is the newest one below ``runs``."""
     if path == "last":
-        print(f"last is {(path := find_last('runs', None))}")
+        print(f"last is {(path := last_checkpoint())}")
     return load(path, trust=trust, way_out="give --trust if you trust its author")
 
 

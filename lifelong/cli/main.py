@@ -36,7 +36,7 @@ from lifelong.run.configs import find_config
 from lifelong.run.dry_run import dry_run
 from lifelong.run.evaluate import evaluate
 from lifelong.run.fit import fit
-from lifelong.run.folder import find_last
+from lifelong.run.last import last_checkpoint
 from lifelong.run.mirror import local_checkpoint
 from lifelong.run.options import check_seed
 from lifelong.run.renamed import check_options
@@ -169,7 +169,7 @@ def _checkpoint(args: Sequence[str]) -> str | None:
     """The checkpoint that is given; ``last`` becomes the path of the newest run's."""
     given = option_value(args, "ckpt_path")
     if given == "last":
-        given = find_last(option_value(args, "run.root") or "runs", option_value(args, "run.name"))
+        given = last_checkpoint(option_value(args, "run.root") or "runs", option_value(args, "run.name"))
         print(f"--ckpt_path last is {given}")
     given = None if given is None else local_checkpoint(given)
     if given is not None and not Path(given).is_file():

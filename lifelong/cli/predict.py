@@ -19,7 +19,7 @@ from lifelong.cli.loaded import device_of, fit_support, kind_of, unused
 from lifelong.data.reader import Kind
 from lifelong.run.answers import SHOWN, Answers
 from lifelong.run.fitted import Fitted
-from lifelong.run.folder import find_last
+from lifelong.run.last import last_checkpoint
 from lifelong.run.load import load
 from lifelong.run.run import Run
 from lifelong.utilities.files import write_whole
@@ -88,7 +88,7 @@ def predict(args: Sequence[str]) -> None:
     torch.manual_seed(0)  # a learner that draws a head draws the same one each time
     path = asked.ckpt_path
     if path == "last":
-        print(f"--ckpt_path last is {(path := find_last('runs', None))}")
+        print(f"--ckpt_path last is {(path := last_checkpoint())}")
     run = load(path, trust=asked.trust, way_out="give --trust if you trust its author")
     model, kind = run.model, kind_of(run.model)
     columns = Columns(asked.text_column, asked.file_column, asked.label_column, asked.charset)

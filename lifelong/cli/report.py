@@ -10,7 +10,7 @@ from pathlib import Path
 from lifelong.cli.loaded import parse_run
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.pages.report_page import write_report
-from lifelong.run.compare import newest_run
+from lifelong.run.last import last_run
 from lifelong.run.mirror import Mirror, is_remote
 
 
@@ -55,7 +55,7 @@ def report(args: Sequence[str]) -> None:
 def _folder(run: str) -> str:
     """The folder of what is asked for."""
     if run == "last":
-        newest = newest_run()
+        newest = last_run()
         print(f"last is {newest}")
         return str(newest)
     if not run.endswith(".ckpt"):

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lifelong.utilities.class_names import class_name
+
 LEFT = 38
 """Columns for the name of an option, at most, where names are not longer."""
 
@@ -81,7 +83,7 @@ def shown_value(value: Any, room: int = 28) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict) and "class_path" in value:
-        return str(value["class_path"]).rpartition(".")[2]
+        return class_name(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(_plain(part) for part in value)}]"
     if isinstance(value, type) or callable(value):

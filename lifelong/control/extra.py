@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from lifelong.utilities import extras
 
 T = TypeVar("T")
 
@@ -27,13 +28,7 @@ def imported(package: str, who: str) -> Any:
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("MUJOCO_GL", "egl" if _has_egl() else "disabled")
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ValueError(
-            f"{who} needs {package}, a package of the extra robot ({error}): "
-            f"pip install -c constraints.txt -e '.[robot]'"
-        ) from error
+    return extras.imported(package, who, "robot")
 
 
 def drawn(who: str, draw: Callable[[], T]) -> T:

@@ -138,10 +138,7 @@ def build_stream(
     n_classes = _number_classes(parts, shared_classes or fixed_ways)
     for pool in (pool for part in parts for pool in part.values()):
         pool.fixed_ways = fixed_ways
-    records = tuple(
-        d.record or DomainRecord.of(name, part, is_learnt=number < n_learnt)
-        for number, (d, name, part) in enumerate(zip(domains, names, whole_parts, strict=True))
-    )
+    records = _records(domains, names, whole_parts, n_learnt)
     train = [part["train"] for part in parts[:n_learnt]]
     experiences = _line_up(train, names, joint=joint, cumulative=cumulative)
     return Stream(
@@ -171,6 +168,16 @@ def _large_enough(
         left_out += names
     tell_left_out(left_out)
     return kept
+
+
+def _records(
+    domains: Sequence[Domain], names: Sequence[str], parts: Sequence[dict[Split, Pool]], n_learnt: int
+) -> tuple[DomainRecord, ...]:
+    """What a checkpoint keeps of each domain; of those whose examples are not at hand, what one has kept."""
+    return tuple(
+        d.record or DomainRecord.of(name, part, is_learnt=number < n_learnt)
+        for number, (d, name, part) in enumerate(zip(domains, names, parts, strict=True))
+    )
 
 
 def _check_at_hand(names: Sequence[str], absent: frozenset[int], *, joint: bool, cumulative: bool) -> None:

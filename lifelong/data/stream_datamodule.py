@@ -74,21 +74,35 @@ class StreamDataModule(StreamData, L.LightningDataModule):
 
         In ``fit`` those before the first step, after every ``evaluate_every``-th experience and after the last do.
         """
-        trainer, number = self.trainer, self.current_experience
+        trainer = self.trainer
         if trainer is None or trainer.state.fn != "fit" or trainer.sanity_checking:
             return True
-        return (number + 1) % self.evaluate_every == 0 or number + 1 == self.n_experiences_due
+        return self._is_whole_after(self.current_experience, self.n_experiences_due)
 
     @property
     def domains_due(self) -> tuple[int, ...]:
-        """Return the domains in the row that is due now: where it is not whole, the last learnt and the next.
+        """Return the domains in the row that is due now."""
+        return self._row(self.current_experience, is_whole=self.row_is_whole)
+
+    def row_after(self, experience: int, n_experiences: int) -> tuple[int, ...]:
+        """Return the domains that ``fit`` evaluates after an experience: if not all, the last learnt and the next.
 
         That is all that learning score, backward and forward transfer ask of such a row. A domain whose examples are
         not at hand is in none.
+
+        Args:
+            experience: its number.
+            n_experiences: after so many of them the Trainer ends.
         """
-        number = self.current_experience
-        due = range(len(self.stream.domains)) if self.row_is_whole else range(number, number + 2)
+        return self._row(experience, is_whole=self._is_whole_after(experience, n_experiences))
+
+    def _row(self, experience: int, *, is_whole: bool) -> tuple[int, ...]:
+        n_domains = len(self.stream.domains)
+        due = range(n_domains) if is_whole else range(experience, min(experience + 2, n_domains))
         return tuple(domain for domain in due if domain not in self.stream.absent)
+
+    def _is_whole_after(self, experience: int, n_experiences: int) -> bool:
+        return (experience + 1) % self.evaluate_every == 0 or experience + 1 == n_experiences
 
     @property
     def n_experiences_due(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lifelong.evaluation.results import Results
+from lifelong.utilities.class_names import class_name
 
 Flat = Mapping[str, str]
 """The options of a config by dotted key, as text."""
@@ -134,8 +135,7 @@ def find_key(given: str, known: Sequence[str]) -> str:
 
 
 def _class_name(value: Any) -> str | None:
-    path = value.get("class_path") if isinstance(value, Mapping) else None
-    return path.rpartition(".")[2] if isinstance(path, str) else None
+    return class_name(value.get("class_path")) or None if isinstance(value, Mapping) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

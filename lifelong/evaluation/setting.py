@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import Self
 
 from lifelong.data.kinds import Part
+from lifelong.utilities.class_names import class_name
 
 MOST_SOURCES = 4
 """Names of sources that a title has room for."""
@@ -92,7 +93,7 @@ class Setting:
         data = self.config.get("data") or {}
         given = (data.get("init_args") or {}).get("sources") or () if isinstance(data, Mapping) else ()
         paths = [source.get("class_path") if isinstance(source, Mapping) else source for source in given]
-        names = tuple(dict.fromkeys(str(path).rpartition(".")[2] for path in paths if path))
+        names = tuple(dict.fromkeys(class_name(path) for path in paths if path))
         return names if len(names) <= MOST_SOURCES else (*names[: MOST_SOURCES - 2], "…", names[-1])
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 
 
 class AdapterConfig(Protocol):
@@ -31,7 +31,7 @@ def add_lora(body: nn.Module, rank: int, alpha: float, who: str) -> None:
     Raises:
         ValueError: when the package peft is missing.
     """
-    peft = imported("peft", f"{who} with trained: lora")
+    peft = imported("peft", f"{who} with trained: lora", "text")
     # All linear layers by name: peft's own "all-linear" wants its wrapper around the model.
     peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=_linear_layers(body)), body)
 
@@ -47,7 +47,7 @@ def add_adapters(body: nn.Module, config: AdapterConfig, who: str) -> None:
     Raises:
         ValueError: when peft is missing, cannot inject this method, or nothing of it would be trained.
     """
-    peft = imported("peft", f"{who} with --model.network.peft")
+    peft = imported("peft", f"{who} with --model.network.peft", "text")
     kind = type(config).__name__
     if not isinstance(config, peft.PeftConfig):
         raise ValueError(f"--model.network.peft is a {kind}: give it a config of peft, such as peft.IA3Config")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.networks.shapes import check_images, check_sizes, count_features
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded, init_arguments
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lifelong.compute.memory_format import channels_last
 from lifelong.networks.shapes import check_images, check_sizes, count_features
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.text.model_folder import imported
 from lifelong.text.pretrained_body import only_errors
+from lifelong.utilities.extras import imported
 
 NAME = "lifelong_prefix"
 """Under which transformers knows this attention."""
@@ -80,7 +80,7 @@ def give_prefix_attention(body: Any, run: Callable[[], Any], who: str) -> list[n
         f"{who} cannot give prompts to a model of the type {kind}, which attends in a way of its own: take one such"
     )
     sentence += " as bert, roberta, vit, dinov2 or clip"
-    transformers = imported("transformers", who)
+    transformers = imported("transformers", who, "text")
     transformers.AttentionInterface.register(NAME, attend)
     seen: list[tuple[nn.Module, int]] = []
     token = _SEEN.set(seen)

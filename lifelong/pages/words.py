@@ -9,6 +9,7 @@ from typing import Any
 
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.setting import Setting
+from lifelong.utilities.class_names import class_name
 from lifelong.utilities.docstrings import plain_words
 from lifelong.utilities.plugins import GROUPS
 
@@ -59,7 +60,7 @@ def facts(results: Results) -> list[tuple[str, list[Named]]]:
     given: list[tuple[str, list[Named]]] = [
         ("Learner", [_named(setting.learner, _path(config.get("model")))]),
         ("Strategies", [_named(name, strategies.get(name, "")) for name in setting.strategies] or [_no_strategy()]),
-        ("Data", [_named(_short(path), path) for path in [_path(data), *_sources(options)] if path]),
+        ("Data", [_named(class_name(path), path) for path in [_path(data), *_sources(options)] if path]),
         ("Domains", [Named(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
         ("Only evaluated, never learnt", [Named(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
         ("Evaluated on", [Named(_evaluated(setting))]),
@@ -95,13 +96,9 @@ def _path(made: Any) -> str:
     return str(made.get("class_path", "")) if isinstance(made, Mapping) else made if isinstance(made, str) else ""
 
 
-def _short(path: str) -> str:
-    return path.rpartition(".")[2]
-
-
 def _classes(made: Any) -> dict[str, str]:
     paths = [_path(item) for item in made] if isinstance(made, (list, tuple)) else []
-    return {_short(path): path for path in paths}
+    return {class_name(path): path for path in paths}
 
 
 def _sources(options: Mapping[str, Any]) -> Iterator[str]:

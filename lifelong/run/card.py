@@ -9,6 +9,7 @@ import yaml
 
 from lifelong.data.reader import Kind
 from lifelong.evaluation.results import Results
+from lifelong.utilities.class_names import class_name
 from lifelong.utilities.versions import installed_version
 
 TASKS: Mapping[Kind | None, str] = {"images": "image-classification", "texts": "text-classification"}
@@ -46,8 +47,8 @@ def write_card(
         adapted_to: the classes of the support set that it was adapted to; None where it was not.
         results: what was measured; None where that is not known.
     """
-    learner = _short(config["model"])
-    strategies = [_short(strategy) for strategy in config.get("strategies", ())]
+    learner = class_name(config["model"])
+    strategies = [class_name(strategy) for strategy in config.get("strategies", ())]
     tags = ["lifelong", "few-shot", "continual-learning", learner, *strategies]
     header = {"library_name": "lifelong", "tags": tags, **({"pipeline_tag": TASKS[reads]} if reads in TASKS else {})}
     question, (apple, grape, query) = QUESTIONS[reads]
@@ -83,11 +84,6 @@ def _matrix(results: Results) -> str:
         cells = ["" if value != value else f"{100 * value:.1f}" for value in row.tolist()]
         lines.append(f"| {_text(name).replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
     return "Scores in % (rows: after learning; columns: evaluated on).\n\n" + "\n".join(lines)
-
-
-def _short(made: Any) -> str:
-    path = made.get("class_path", made.get("unrecorded", "")) if isinstance(made, Mapping) else str(made)
-    return str(path).rpartition(".")[2]
 
 
 def _listed(classes: Sequence[str]) -> str:

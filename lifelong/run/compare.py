@@ -14,6 +14,7 @@ from lifelong.evaluation.comparison import Comparison, compare_methods
 from lifelong.evaluation.grouping import grouped
 from lifelong.evaluation.results import RESULTS, SCORES, Results
 from lifelong.evaluation.significance import INTERVALS
+from lifelong.run.last import last_run
 from lifelong.utilities.plain_yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _folders(path: str | Path, said: _Said) -> list[Path]:
         ValueError: when it is neither.
     """
     if str(path) == "last":
-        folder = newest_run()
+        folder = last_run()
         said.notes.append(f"last is {folder}")
     else:
         folder = _on_this_machine(path)
@@ -185,18 +186,6 @@ def _folders(path: str | Path, said: _Said) -> list[Path]:
         raise ValueError(f"{folder} is no run folder and holds none: there is no {RESULTS} in it; {USAGE}")
     said.notes.append(f"{path} holds {len(inside)} runs")
     return inside
-
-
-def newest_run() -> Path:
-    """Return the folder of the run below ``runs`` with the newest results.
-
-    Raises:
-        ValueError: when there is none.
-    """
-    found = sorted(Path("runs").glob(f"*/{RESULTS}"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ValueError(f"last found no runs/*/{RESULTS}: name the run folder")
-    return found[-1].parent
 
 
 def _on_this_machine(path: str | Path) -> Path:

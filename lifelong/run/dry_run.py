@@ -20,6 +20,7 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners.base import Learner
 from lifelong.run.folder import choose_folder
 from lifelong.run.forecast import Costs, Forecast
+from lifelong.run.kept_bytes import KeptBytes
 from lifelong.run.launch import find_launch
 from lifelong.run.mirror import is_remote
 from lifelong.run.options import RunOptions, check_seed, run_options
@@ -119,6 +120,8 @@ class Stopwatch(L.Callback):
         self.ends: list[float] = []
         self.unit = 0.0
         self.bytes: dict[str, int] = {}
+        self.kept: list[list[int]] = []
+        self._kept_by_steps: list[list[int]] = []
         self._since = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -127,10 +130,12 @@ class Stopwatch(L.Callback):
         self._since = _now(pl_module.device)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Note the seconds of a step, drawing its units included."""
-        now = _now(pl_module.device)
-        self.steps[-1].append(now - self._since)
-        self._since = now
+        """Note the seconds of a step, drawing its units included, and what strategies have kept by then."""
+        self.steps[-1].append(_now(pl_module.device) - self._since)
+        if len(self.steps[-1]) == 1:
+            self._kept_by_steps = []
+        self._kept_by_steps.append(_kept_by(pl_module))  # the experience ends after this
+        self._since = _now(pl_module.device)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note what learner and strategies took at the end of an experience, and evaluate."""
@@ -144,11 +149,22 @@ class Stopwatch(L.Callback):
                 "parameters": sum(p.nbytes for p in pl_module.learner.parameters()),
                 "optimizer": sum(tensor.nbytes for tensor in tensors),
             }
-        self.bytes["strategies after an experience"] = max(
-            pl_module.strategies.memory_bytes() // len(self.ends), self.bytes.get("strategies after an experience", 0)
-        )
+        self.kept.append(_kept_by(pl_module))
         if len(self.ends) == EXPERIENCES:
             trainer.should_stop = True
+
+    def kept_bytes(self, strategies: Iterable[Strategy]) -> Iterator[KeptBytes]:
+        """Yield what each strategy has kept."""
+        first, last, n_steps = self._kept_by_steps[0], self._kept_by_steps[-1], len(self._kept_by_steps)
+        for number, strategy in enumerate(strategies):
+            by_step = (last[number] - first[number]) / max(n_steps - 1, 1)
+            ends = tuple(kept[number] for kept in self.kept)
+            yield KeptBytes(type(strategy).__name__, ends, by_step, strategy.most_bytes())
+
+
+def _kept_by(module: L.LightningModule) -> list[int]:
+    assert isinstance(module, StreamModule)
+    return [strategy.memory_bytes() for strategy in module.strategies]
 
 
 def _measure(module: StreamModule, data: StreamDataModule, trainer: Mapping[str, Any]) -> tuple[Stopwatch, L.Trainer]:
@@ -211,6 +227,7 @@ def _forecast(
         parameters=sum(p.numel() for p in learner.parameters()),
         trained=sum(p.numel() for p in learner.parameters() if p.requires_grad) if learner.is_trained else 0,
         n_bytes=watch.bytes,
+        kept=tuple(watch.kept_bytes(module.strategies)),
         budgets=_budgets(module.strategies),
         device=str(made.strategy.root_device),
         plan=str(module.runner.plan_for(learner, made.strategy.root_device)),
@@ -233,8 +250,7 @@ def _rows(data: StreamDataModule, n: int, trainer: Mapping[str, Any]) -> Iterato
     if trainer.get("num_sanity_val_steps") != 0:
         yield here
     for number in range(n):
-        is_whole = (number + 1) % data.evaluate_every == 0 or number + 1 == n
-        yield here if is_whole else [domain for domain in here if number <= domain < number + 2]
+        yield list(data.row_after(number, n))
 
 
 def _budgets(strategies: Iterable[Strategy]) -> dict[str, str]:

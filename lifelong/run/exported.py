@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 from lifelong.utilities.files import as_json, write_json, write_whole
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}

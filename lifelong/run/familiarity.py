@@ -15,9 +15,8 @@ from lifelong.compute.evaluating import evaluating
 from lifelong.compute.params import Params
 from lifelong.learners.base import Learner
 from lifelong.learners.features import precise
+from lifelong.training.confidences import SHARE
 
-SHARE = 0.95
-"""Of the examples of known classes that shall count as known."""
 AT_ONCE = 128
 """Examples that are embedded together."""
 

@@ -15,7 +15,6 @@ from typing import Any
 from lifelong.run.launch import decided_by_first
 from lifelong.run.mirror import STATE, Mirror, is_remote, mirrored, url_of
 from lifelong.run.options import RunOptions
-from lifelong.utilities.checkpoint_file import newest_whole
 from lifelong.utilities.files import write_json, write_whole
 from lifelong.utilities.locks import RUN_LOCK, held
 
@@ -216,27 +215,6 @@ def _kept(where: str, *, trains: bool) -> Iterator[None]:
     finally:
         if trains and is_new and not _left_in(path) and not any(folder.checkpoints.iterdir()):
             shutil.rmtree(path)  # of a run that was refused before it began
-
-
-def find_last(root: str, name: str | None) -> str:
-    """Return the newest ``last.ckpt`` below ``root`` (or of the run ``name``).
-
-    Raises:
-        ValueError: when there is none.
-    """
-    if is_remote(root):
-        raise ValueError(
-            f"--ckpt_path last looks among local runs, and {root} is elsewhere: give "
-            f"--ckpt_path {root}/NAME/checkpoints/last.ckpt"
-        )
-    pattern = f"{name or '*'}/checkpoints/last.ckpt"
-    checkpoints = sorted(Path(root).glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not checkpoints:
-        raise ValueError(f"--ckpt_path last found no {Path(root) / pattern}: name the checkpoint's path")
-    newest = newest_whole(checkpoints[-1].parent)
-    if newest is None:
-        raise ValueError(f"--ckpt_path last found no whole checkpoint in {checkpoints[-1].parent}: name another")
-    return str(newest)
 
 
 def _local(where: str) -> Path:

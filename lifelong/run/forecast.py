@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lifelong.run.kept_bytes import KeptBytes
 from lifelong.utilities.amounts import bytes_text, clock
 
 
@@ -41,7 +42,8 @@ class Forecast:
         rows: the domains that are evaluated after each experience, before the first step first.
         parameters: of the learner.
         trained: how many of them are trained.
-        n_bytes: by what they are for.
+        n_bytes: of parameters and of the optimizer.
+        kept: what each strategy kept when it was measured.
         budgets: what strategies may keep at most, by their names.
         device: that it would run on.
         plan: how the tasks of a batch would run.
@@ -66,6 +68,7 @@ class Forecast:
     parameters: int
     trained: int
     n_bytes: Mapping[str, int]
+    kept: Sequence[KeptBytes]
     budgets: Mapping[str, str]
     device: str
     plan: str
@@ -100,6 +103,7 @@ class Forecast:
                 f"  device      {self.device}; the tasks of a batch run {self.plan}",
                 f"  run folder  {self.folder}",
                 f"  bytes       {', '.join(f'{name} {bytes_text(n)}' for name, n in self.n_bytes.items())}",
+                *(f"              {kept.text(len(self.experiences), self.steps)}" for kept in self.kept),
                 *(f"              {name} may keep {budget}" for name, budget in self.budgets.items()),
                 "",
                 *self._stream(),

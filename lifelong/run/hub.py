@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lifelong.text.model_folder import imported
 from lifelong.utilities.checkpoint_file import write_checkpoint
+from lifelong.utilities.extras import imported
 from lifelong.utilities.files import write_whole
 
 WHO = "a model on the hub"

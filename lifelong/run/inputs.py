@@ -17,6 +17,7 @@ from lifelong.data.checked import check_inputs
 from lifelong.data.images import fit_images
 from lifelong.data.pool import as_input
 from lifelong.data.reader import Kind, Reader
+from lifelong.training.description import without_device
 from lifelong.training.making import make, missing_parts
 from lifelong.utilities.trust import Limits
 from lifelong.vision.readers import EncodedReader
@@ -144,7 +145,7 @@ def _make_reader(content: Mapping[str, Any] | None, limits: Limits) -> tuple[Rea
         return None, f"{missing[0]} could not be recorded when the model was trained"
     with limits():
         try:
-            reader: Reader = make(Reader, "reader", {"reader": content}, "reader")
+            reader: Reader = make(Reader, "reader", {"reader": without_device(content)}, "reader")
         except ValueError as error:
             raise ValueError(str(error).replace("give it as load(…, reader=…)", "give what it needs")) from error
     return reader, ""

@@ -10,8 +10,8 @@ from typing import Any
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import Results
 from lifelong.learners.base import Learner
-from lifelong.run.folder import find_last
 from lifelong.run.hub import ALONE
+from lifelong.run.last import last_checkpoint
 from lifelong.run.mirror import local_run
 from lifelong.run.renamed import check_config
 from lifelong.run.run import Run
@@ -73,7 +73,7 @@ def load(
 
 def _find(path: str | Path) -> tuple[Path, Path]:
     """Return the folder that a run or a model alone is in, and its checkpoint."""
-    given = Path(find_last("runs", None)) if str(path) == "last" else local_run(path)
+    given = Path(last_checkpoint()) if str(path) == "last" else local_run(path)
     checkpoint = given
     if given.is_dir():
         checkpoint = given / "checkpoints" / "last.ckpt"

@@ -14,7 +14,7 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lifelong.data.stream_datamodule import stream_data
+from lifelong.data.stream_datamodule import StreamDataModule, stream_data
 from lifelong.evaluation.tables import shorten
 from lifelong.run.time_left import TimeLeft, shown_left
 from lifelong.utilities.recorded import Recorded
@@ -44,9 +44,19 @@ class StreamProgress(Recorded, TQDMProgressBar):
         return "before learning"
 
     @property
+    def train_description(self) -> str:
+        """Name the stream, until its first experience is named."""
+        return "stream"
+
+    @property
     def validation_description(self) -> str:
         """Name the evaluation after an experience."""
         return "evaluating"
+
+    @property
+    def predict_description(self) -> str:
+        """Name the predictions."""
+        return "predicting"
 
     def on_sanity_check_start(self, *args: Any) -> None:
         """Time the evaluation of the untrained learner, by which those that follow are estimated."""
@@ -58,10 +68,37 @@ class StreamProgress(Recorded, TQDMProgressBar):
         super().on_sanity_check_end(*args)
         self._of_untrained = time.monotonic() - self._since
 
+    # The next four begin a bar in Lightning's place, which would name it "Epoch 0" or "DataLoader 0" for a moment.
+
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Name the experience."""
-        super().on_train_epoch_start(trainer)
+        """Begin the bar of an experience."""
         self._begin(trainer)
+        self.train_progress_bar.reset(int(trainer.num_training_batches))
+
+    def on_validation_batch_start(
+        self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Begin the bar of a domain that is evaluated."""
+        if self.has_dataloader_changed(dataloader_idx):
+            description = self.sanity_check_description if trainer.sanity_checking else self.validation_description
+            self.val_progress_bar.set_description(f"{description}{self._domain(trainer, dataloader_idx)}", False)
+            self.val_progress_bar.reset(self.total_val_batches_current_dataloader)
+
+    def on_test_batch_start(
+        self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Begin the bar of a domain that is tested."""
+        if self.has_dataloader_changed(dataloader_idx):
+            self.test_progress_bar.set_description(f"testing{self._domain(trainer, dataloader_idx)}", False)
+            self.test_progress_bar.reset(self.total_test_batches_current_dataloader)
+
+    def on_predict_batch_start(
+        self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Begin the bar of a domain that is predicted, or of batches of a person's own."""
+        if self.has_dataloader_changed(dataloader_idx):
+            self.predict_progress_bar.set_description(f"predicting{self._domain(trainer, dataloader_idx)}", False)
+            self.predict_progress_bar.reset(self.total_predict_batches_current_dataloader)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tell the time left now and then."""
@@ -73,24 +110,41 @@ class StreamProgress(Recorded, TQDMProgressBar):
             self._describe(trainer)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
-    def on_validation_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Name the domain that is evaluated."""
-        super().on_validation_batch_start(trainer, *args, **kwargs)
-        description = self.sanity_check_description if trainer.sanity_checking else self.validation_description
-        self.val_progress_bar.set_description(f"{description} {self._domain(trainer, *args, **kwargs)}")
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Time the evaluation after an experience."""
+        super().on_validation_start(trainer, pl_module)
+        if not trainer.sanity_checking:
+            self._since = time.monotonic()
 
-    def on_test_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Name the domain that is tested."""
-        super().on_test_batch_start(trainer, *args, **kwargs)
-        self.test_progress_bar.set_description(f"testing {self._domain(trainer, *args, **kwargs)}")
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note what it took."""
+        super().on_validation_end(trainer, pl_module)
+        if self._left is not None and not trainer.sanity_checking:
+            self._left.evaluated(time.monotonic() - self._since)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Close what is on the screen, so that the reason stands below it."""
+        for kind in ("val", "test", "predict", "train"):  # the one that others stand below comes last
+            bar = getattr(self, f"_{kind}_progress_bar", None)
+            if bar is not None:
+                bar.close()
 
     def _begin(self, trainer: L.Trainer) -> TimeLeft:
         if self._left is None:
-            n, steps = stream_data(trainer).n_experiences_due, int(trainer.num_training_batches)
-            self._left = TimeLeft(n, steps, between=self._of_untrained)
+            self._left = self._time_left(trainer)
         self._left.begin(trainer.current_epoch)
         self._describe(trainer)
         return self._left
+
+    def _time_left(self, trainer: L.Trainer) -> TimeLeft:
+        data = stream_data(trainer)
+        n, n_domains = data.n_experiences_due, range(len(data.stream.domains))
+        units = [data.n_eval_units(data.evaluate_on, domain) for domain in n_domains]
+        rows = [sum(units[domain] for domain in data.row_after(number, n)) for number in range(n)]
+        here = sum(units[domain] for domain in n_domains if domain not in data.stream.absent)
+        is_whole = trainer.num_sanity_val_steps == float("inf") and here > 0
+        unit = self._of_untrained / here if is_whole else 0.0
+        return TimeLeft(int(trainer.num_training_batches), rows, unit=unit)
 
     def _describe(self, trainer: L.Trainer) -> None:
         experiences = stream_data(trainer).stream.experiences
@@ -100,10 +154,12 @@ class StreamProgress(Recorded, TQDMProgressBar):
         self.train_progress_bar.set_description(f"{head}, {name}", refresh=False)
 
     @staticmethod
-    def _domain(trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> str:
+    def _domain(trainer: L.Trainer, dataloader_idx: int) -> str:
+        if not isinstance(getattr(trainer, "datamodule", None), StreamDataModule):
+            return ""
         data = stream_data(trainer)
         name, due = shorten(data.stream.domains[dataloader_idx], max(columns() - ROOM, LEAST)), data.domains_due
-        return f"{due.index(dataloader_idx) + 1}/{len(due)}, {name}" if dataloader_idx in due else name
+        return f" {due.index(dataloader_idx) + 1}/{len(due)}, {name}" if dataloader_idx in due else f" {name}"
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Return loss and score: what strategies log as well has no room on the line, and is in ``metrics.csv``."""

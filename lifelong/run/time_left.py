@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lifelong.utilities.amounts import clock
 
@@ -12,27 +12,28 @@ ENOUGH = 5
 
 
 class TimeLeft:
-    """Estimate the seconds that are left: of steps by those of this experience, of evaluations by those before.
+    """Estimate the seconds that are left: of steps by those of this experience, of the rest by what came before.
 
     Args:
-        n_experiences: that are learnt.
-        steps: optimizer steps of each.
-        between: seconds of an evaluation, as far as one is known before the first.
+        steps: optimizer steps of each experience.
+        rows: the evaluation units, such as tasks, after each experience; as many numbers as experiences are learnt.
+        unit: seconds of one of them, as far as that is known before the first.
         now: returns seconds; another clock for tests.
 
     Example:
         >>> seconds = iter([0.0, 2.0, 4.0])
-        >>> left = TimeLeft(2, 3, now=lambda: next(seconds))
+        >>> left = TimeLeft(3, rows=[8, 8], now=lambda: next(seconds))
         >>> left.begin(0)
         >>> left.step(1), left.step(2)
         (None, 8.0)
     """
 
     def __init__(
-        self, n_experiences: int, steps: int, *, between: float = 0.0, now: Callable[[], float] = time.monotonic
+        self, steps: int, rows: Sequence[int], *, unit: float = 0.0, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self.n_experiences, self.steps, self._now = n_experiences, steps, now
-        self._between = between
+        self.steps, self.rows, self._now = steps, rows, now
+        self._of_a_unit, self._of_an_end = unit, 0.0
+        self._evaluated = 0.0
         self._experience, self._began, self._last, self._seen = 0, 0.0, 0.0, 0
         self._of_a_step: float | None = None
         self._is_done = False
@@ -45,8 +46,19 @@ class TimeLeft:
         """
         now = self._now()
         if self._is_done:
-            self._between = now - self._last
+            self._of_an_end = max(now - self._last - self._evaluated, 0.0)
         self._experience, self._began, self._last, self._seen, self._is_done = experience, now, now, 0, False
+        self._evaluated = 0.0
+
+    def evaluated(self, seconds: float) -> None:
+        """Note what the evaluation after this experience has taken, by which those that follow are estimated.
+
+        Args:
+            seconds: of all its units.
+        """
+        self._evaluated = seconds
+        if units := self.rows[self._experience]:
+            self._of_a_unit = seconds / units
 
     def step(self, done: int) -> float | None:
         """Return the seconds that are left after a step; None where nothing can be told yet.
@@ -63,9 +75,9 @@ class TimeLeft:
         self._last, self._is_done = now, done >= self.steps
         if self._of_a_step is None:
             return None
-        experiences = self.n_experiences - self._experience - 1
-        steps = max(self.steps - done, 0) + experiences * self.steps
-        return steps * self._of_a_step + (experiences + 1) * self._between
+        rows = self.rows[self._experience :]
+        steps = max(self.steps - done, 0) + (len(rows) - 1) * self.steps
+        return steps * self._of_a_step + sum(rows) * self._of_a_unit + len(rows) * self._of_an_end
 
 
 def shown_left(seconds: float | None) -> str:

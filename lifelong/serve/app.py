@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from lifelong.serve.session import Session
 from lifelong.serve.uploads import check_size
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -66,6 +66,14 @@ def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
 
         return endpoint
 
+    routes = [Route(path, answering(act), methods=[method]) for (method, path), act in _acts(session).items()]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, host=host)])
+
+
+def _acts(session: Session) -> Mapping[tuple[str, str], Callable[[Request, bytes], Any]]:
+    """Return what is done for each method and path: a change of the session is answered by its new state."""
+    from starlette.responses import Response
+
     def number(request: Request) -> int:
         return int(request.path_params["number"])
 
@@ -94,9 +102,7 @@ def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
         ("GET", "/model"): lambda *_: Response(session.model_file(), media_type="application/octet-stream"),
         ("POST", "/ask"): lambda _, body: session.ask(body),
     }
-    every = {**reads, **{key: then_state(act) for key, act in changes.items()}}
-    routes = [Route(path, answering(act), methods=[method]) for (method, path), act in every.items()]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, host=host)])
+    return {**reads, **{key: then_state(act) for key, act in changes.items()}}
 
 
 async def _body(request: Request) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lifelong.serve.app import LOOPBACK, make_app
 from lifelong.serve.session import Session
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 
 
 def open_socket(host: str, port: int) -> socket.socket:

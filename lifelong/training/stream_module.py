@@ -20,7 +20,7 @@ from lifelong.data.position import Position
 from lifelong.learners.base import Learner
 from lifelong.strategy import Step, Strategy
 from lifelong.training.checkpointed_module import CheckpointedModule
-from lifelong.training.compatibility import check_compatible, check_example
+from lifelong.training.compatibility import check_compatible, check_example, check_experiences
 from lifelong.training.confidences import Confidences
 from lifelong.training.finite_loss import UncheckedLosses
 from lifelong.training.optimizer import (
@@ -118,6 +118,7 @@ class StreamModule(CheckpointedModule):
             self.learner.network.requires_grad_(True)
         if stage == "fit":
             check_has_parameters(self.learner, self.strategies, self.trainer.strategy)
+            check_experiences(self.learner, self.strategies, data)
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -36,12 +36,14 @@ class BalancedMemory(ExampleMemory):
         super().__init__(budget)
         self.policy = policy
 
+    def check(self, visits: Sequence[Visit]) -> None:
+        """Refuse a budget that has no room for the classes of all experiences."""
+        self._check_classes(visits, n_kept=0)
+
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note the ways of the experience; refuse a budget that has no room for its classes."""
+        """Note the ways of the experience; refuse a budget that has no room for its classes beside those kept."""
         super().begin(learner, visit, runner=runner)
-        pools = visit.experience.pools
-        needed = len(self.rows.of_class()) + sum(len(_members_by_class(pool)) for pool in pools)
-        self._check_room(pools[0].x[0].nbytes + LABEL_BYTES, needed, visit.experience.name)
+        self._check_classes([visit], n_kept=len(self.rows.of_class()))
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Shrink the classes that are kept and keep as many examples of each new one."""
@@ -77,6 +79,11 @@ class BalancedMemory(ExampleMemory):
     def n_past(self) -> int:
         """Return the number of past experiences that it holds examples of."""
         return len(self.experiences)
+
+    def _check_classes(self, visits: Sequence[Visit], n_kept: int) -> None:
+        pools = [pool for visit in visits for pool in visit.experience.pools]
+        needed = n_kept + sum(len(_members_by_class(pool)) for pool in pools)
+        self._check_room(pools[0].x[0].nbytes + LABEL_BYTES, needed, visits[-1].experience.name)
 
     def _quota(self, n_classes: int, example_bytes: int) -> int:
         capacity = self.budget.capacity(example_bytes)

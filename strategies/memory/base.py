@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -19,8 +19,12 @@ class Memory(ABC):
     """Keep past units within a budget and draw new batches from them."""
 
     @abstractmethod
+    def check(self, visits: Sequence[Visit]) -> None:
+        """Refuse a budget that is too small for some experiences, before any time is spent."""
+
+    @abstractmethod
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Begin an experience: refuse a budget that will be too small before any time is spent."""
+        """Begin an experience; a budget without room for it beside what is kept is refused here, too."""
 
     @abstractmethod
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:

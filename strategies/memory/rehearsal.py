@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from lifelong.compute.runner import TaskRunner
@@ -65,8 +66,12 @@ class Rehearsal(Strategy):
             )
         self._memory = TaskMemory(self.budget)
 
+    def check(self, learner: Learner, visits: Sequence[Visit]) -> None:
+        """Refuse a budget that is too small for the experiences."""
+        self.memory.check(visits)
+
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Refuse a budget that will be too small."""
+        """Begin an experience in the memory."""
         self.memory.begin(learner, visit, runner=runner)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
@@ -80,6 +85,14 @@ class Rehearsal(Strategy):
     def memory_bytes(self) -> int:
         """Return the bytes of the memory."""
         return 0 if self._memory is None else self._memory.nbytes
+
+    def most_bytes(self) -> int | None:
+        """Return the bytes with a memory that is full; None before it has an example, or where each class adds some."""
+        if self._memory is None or not (n_examples := len(self._memory)):
+            return None
+        per_example = self._memory.nbytes // n_examples
+        capacity = self.budget.capacity(per_example)
+        return None if capacity is None else self.memory_bytes() + (capacity - n_examples) * per_example
 
     def get_extra_state(self) -> Any:
         """Return the memory, for a checkpoint."""

@@ -5,7 +5,7 @@ Shapes: ``M`` stored examples, ``B`` examples of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from lifelong.data.sampling import generator
 from lifelong.learners.base import Learner
 from strategies.memory.budget import Budget
 from strategies.memory.example_memory import ExampleMemory
+from strategies.memory.rows import LABEL_BYTES
 
 
 class Reservoir(ExampleMemory):
@@ -40,6 +41,10 @@ class Reservoir(ExampleMemory):
         super().__init__(budget)
         self.n_seen = 0
         """Examples of the stream so far, over all processes."""
+
+    def check(self, visits: Sequence[Visit]) -> None:
+        """Refuse a budget without room for one example; what is stored beside it, such as outputs, is not known yet."""
+        self._check_room(visits[0].experience.pools[0].x[0].nbytes + LABEL_BYTES, 1, "the stream")
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Keep nothing more: examples are chosen in every step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,17 +36,21 @@ class TaskMemory(Memory):
         self.budget = budget
         self.pools: list[Pool] = []
 
-    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+    def check(self, visits: Sequence[Visit]) -> None:
         """Refuse a budget that has no room for a task of every experience."""
-        shape = _shape(next(visit.batches("memory", _MANY_TASKS))[1])
-        for pool in visit.experience.pools:
+        shape = _shape(next(visits[0].batches("memory", _MANY_TASKS))[1])
+        n = visits[0].n_experiences
+        for pool in (pool for visit in visits for pool in visit.experience.pools):
             capacity, needed = self._capacity(pool), shape.n_way * shape.per_class * pool.n_variants
-            if 0 < capacity < needed * visit.n_experiences:
+            if 0 < capacity < needed * n:
                 raise ValueError(
-                    f"the memory's budget of {capacity} examples leaves {capacity // visit.n_experiences} for each of "
-                    f"{visit.n_experiences} experiences, but one task ({shape}) needs {needed}: raise the budget to at "
-                    f"least {needed * visit.n_experiences} examples"
+                    f"the memory's budget of {capacity} examples leaves {capacity // n} for each of {n} experiences, "
+                    f"but one task ({shape}) needs {needed}: raise the budget to at least {needed * n} examples"
                 )
+
+    def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        """Refuse a budget that is too small, also where nobody has checked it before."""
+        self.check([visit])
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
         """Shrink the shares of older experiences and keep one of this experience."""

@@ -26,7 +26,7 @@ def test_a_machine_without_a_display_draws_by_egl_or_not_at_all(
 
 
 def test_a_missing_package_is_one_line_with_the_extra() -> None:
-    with pytest.raises(ValueError, match=r"Car needs no_such_package, a package of the extra robot .*\.\[robot\]"):
+    with pytest.raises(ValueError, match=r"Car needs the package no_such_package .*\.\[robot\]"):
         extra.imported("no_such_package", "Car")
 
 

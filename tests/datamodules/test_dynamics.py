@@ -260,5 +260,5 @@ def test_a_car_is_collected() -> None:
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mujoco", None)
-    with pytest.raises(ValueError, match=r"Car needs mujoco, a package of the extra robot .*\[robot\]"):
+    with pytest.raises(ValueError, match=r"Car needs the package mujoco .*\[robot\]"):
         Dynamics(robot=Car()).domains()

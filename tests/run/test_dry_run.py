@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ import torch
 
 import lifelong
 from datamodules import EpisodicDataModule, ExampleDataModule, Glyphs
+from lifelong.compute.runner import TaskRunner
+from lifelong.data.position import Visit
 from lifelong.learners import Classifier, ProtoNet
+from lifelong.learners.base import Learner
 from lifelong.networks import MLP
 from lifelong.run.dry_run import EXPERIENCES, MEASURED, WARM_UP
+from lifelong.strategy import Strategy
 from strategies import EWC, Replay
 from strategies.memory.budget import Budget
 
@@ -50,7 +55,7 @@ def test_it_tells_the_stream_and_the_sizes() -> None:
     assert forecast.parameters == forecast.trained == 64 * 8 + 8 + 8 * 8 + 8
     assert forecast.n_bytes["parameters"] == 4 * forecast.parameters
     assert 8 * forecast.parameters <= forecast.n_bytes["optimizer"] <= 8 * forecast.parameters + 100
-    assert forecast.n_bytes["strategies after an experience"] > 0
+    assert [kept.name for kept in forecast.kept] == ["Replay"]
     assert forecast.budgets == {"Replay": "90 examples"}
     assert forecast.folder == "runs/a"
     assert forecast.device == "cpu" or torch.cuda.is_available()
@@ -114,6 +119,40 @@ def test_labelled_examples_and_a_single_experience() -> None:
     forecast = lifelong.dry_run(Classifier(MLP(n_inputs=64, hidden=[8], n_outputs=6)), data)
     assert (forecast.units, forecast.steps, len(forecast.experiences)) == ("4 examples", 20, 1)
     assert "1  strokes" in str(forecast)
+
+
+class Growing(Strategy):
+    """Keep a byte after the first experience, and three more after each that follows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kept", torch.zeros(0, dtype=torch.uint8))
+
+    def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
+        self.kept = torch.zeros(len(self.kept) + (3 if len(self.kept) else 1), dtype=torch.uint8)
+
+
+def test_bytes_of_strategies_grow_as_they_do_in_the_run() -> None:
+    run = lifelong.fit(learner(), stream(), strategies=[Growing()], run="runs/a", logger=False)
+    (kept,) = lifelong.dry_run(learner(), stream(), strategies=[Growing()]).kept
+    assert list(kept.ends) == [1, 4]
+    assert kept.at_end(3, 30) == 7 == run.results.setting.strategy_bytes["Growing"]
+    assert "Growing 1 B after the first experience, 4 B after the second, about 7 B in the end" in str(
+        lifelong.dry_run(learner(), stream(), strategies=[Growing()])
+    )
+
+
+@pytest.mark.parametrize("examples", [60, 10_000])
+@pytest.mark.parametrize("policy", ["class_balanced", "reservoir"])
+def test_bytes_of_a_memory_end_at_its_budget_or_with_the_stream(examples: int, policy: Any) -> None:
+    glyphs = Glyphs(styles=STYLES, n_classes=6, n_examples=20, image_size=8)
+    data = {"batch_size": 4, "steps_per_experience": 40, "split": (0.2, 0.2)}
+    replay = partial(Replay, budget=Budget(examples=examples), policy=policy)
+    made = [Classifier(MLP(n_inputs=64, hidden=[8], n_outputs=18)) for _ in range(2)]
+    forecast = lifelong.dry_run(made[0], ExampleDataModule([glyphs], **data), strategies=[replay()])
+    run = lifelong.fit(made[1], ExampleDataModule([glyphs], **data), strategies=[replay()], run="runs/a", logger=False)
+    in_the_end = run.results.setting.strategy_bytes["Replay"]
+    assert forecast.kept[0].at_end(3, 40) == pytest.approx(in_the_end, rel=0.12)  # 18 classes share 60 as 54
 
 
 def test_limits_of_the_trainer_count() -> None:

@@ -52,8 +52,7 @@ def descriptions(n_domains: int, *, tested: bool = False, **data_settings: Any) 
     trainer.fit(module, data)
     if tested:
         trainer.test(module, data, verbose=False)
-    told = [re.sub(r", [\d:]+ left", "", text) for text in told]
-    return [text for text in dict.fromkeys(told) if "DataLoader" not in text and "Epoch" not in text]
+    return list(dict.fromkeys(re.sub(r", [\d:]+ left", "", text) for text in told))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -160,6 +159,62 @@ def terminal(n_columns: int) -> Iterator[tuple[TextIO, list[bytes]]]:
         yield shown, written
     thread.join()
     os.close(reader)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_all_evaluations_to_come_count() -> None:
+    bar = StreamProgress()
+    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    trainer = L.Trainer(**settings, callbacks=[bar], max_epochs=-1, num_sanity_val_steps=0)
+    trainer.fit(module_of(make_learner("ProtoNet")), toy_data(5, steps_per_experience=2, evaluate_every=3))
+    assert bar._left is not None
+    assert bar._left.rows == [8 * n for n in (2, 2, 5, 2, 5)]
+
+
+class Fails(L.Callback):
+    """Raise in the middle of an experience or of an evaluation."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self.where == "training" and trainer.global_step == 6:
+            raise ValueError("reason")
+
+    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        if self.where == ("before learning" if trainer.sanity_checking else "evaluating"):
+            raise ValueError("reason")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("where", ["before learning", "training", "evaluating"])
+def test_an_error_stands_below_a_closed_bar(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = in_a_terminal(monkeypatch)
+    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    settings["enable_model_summary"] = False
+    bar = StreamProgress()
+    trainer = L.Trainer(**settings, callbacks=[bar, Fails(where)], max_epochs=-1, num_sanity_val_steps=-1)
+    with pytest.raises(ValueError, match="reason"):
+        trainer.fit(module_of(make_learner("ProtoNet")), toy_data(2, steps_per_experience=10))
+    print("error: reason")
+    assert "error: reason" in lines_on(screen)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightnings_own_labels_never_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = in_a_terminal(monkeypatch)
+    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    settings["enable_model_summary"] = False
+    trainer = L.Trainer(**settings, callbacks=[StreamProgress()], max_epochs=-1, num_sanity_val_steps=-1)
+    module, data = module_of(make_learner("ProtoNet")), toy_data(2, steps_per_experience=10)
+    trainer.fit(module, data)
+    trainer.test(module, data, verbose=False)
+    trainer.predict(module, data)
+    shown = screen.getvalue()
+    assert "stream 1/2" in shown
+    assert "evaluating 1/2, domain 0:" in shown
+    assert "predicting 2/2, domain 1:" in shown
+    assert re.findall("Sanity|DataLoader|Epoch|Training|Validation|Predicting", shown) == []
 
 
 @pytest.mark.filterwarnings("ignore")

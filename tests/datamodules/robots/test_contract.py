@@ -158,5 +158,5 @@ def test_a_missing_extra_is_one_line(name: str, package: str, monkeypatch: pytes
     monkeypatch.setitem(__import__("sys").modules, "mujoco", None)
     monkeypatch.setitem(__import__("sys").modules, package, None)
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=rf"{name} needs .*, a package of the extra robot .*\[robot\]"):
+    with pytest.raises(ValueError, match=rf"{name} needs the package .*\[robot\]"):
         ROBOTS[name][0]().simulation({"left": 1.0, "friction": 1.0}, rng)

@@ -1,0 +1,51 @@
+"""What ``last`` stands for, in every command: the run below ``runs`` that was written to last.
+
+A run is a folder with a ``checkpoints/last.ckpt`` or a ``results.json``, and the newer of the two says when it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MARKS = ("checkpoints/last.ckpt", "results.json")
+"""Files by which a folder is a run's."""
+
+
+def last_run(root: str = "runs", name: str | None = None) -> Path:
+    """Return the folder of the newest run below ``root``, or of the run ``name`` there.
+
+    Args:
+        root: where runs lie on this machine.
+        name: of a run, as ``--run.name`` has it.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    if "://" in root:
+        raise ValueError(f"last looks among local runs, and {root} is elsewhere: give the path of the run, {root}/NAME")
+    marks = [path for mark in MARKS for path in Path(root).glob(f"{name or '*'}/{mark}")]
+    if not marks:
+        raise ValueError(
+            f"last found no {Path(root) / (name or '*')} with a checkpoint or results: name the path of a run"
+        )
+    newest = max(marks, key=lambda path: (path.stat().st_mtime_ns, path.parts))
+    return newest.parent.parent if newest.parent.name == "checkpoints" else newest.parent
+
+
+def last_checkpoint(root: str = "runs", name: str | None = None) -> str:
+    """Return the newest whole checkpoint of the newest run.
+
+    Args:
+        root: where runs lie on this machine.
+        name: of a run, as ``--run.name`` has it.
+
+    Raises:
+        ValueError: when there is no run, or it has no whole checkpoint.
+    """
+    from lifelong.utilities.checkpoint_file import newest_whole  # imports torch, which takes seconds
+
+    folder = last_run(root, name)
+    newest = newest_whole(folder / "checkpoints")
+    if newest is None:
+        raise ValueError(f"last is {folder}, which has no whole checkpoint: name the path of another run")
+    return str(newest)
