@@ -9,8 +9,8 @@ from typing import Any
 
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.setting import Setting
-from lifelong.utilities.docstrings import plain_words
 from lifelong.utilities.plugins import GROUPS
+from lifelong.utilities.source_code import find_definition, first_paragraph
 
 MOST_NAMES = 12
 """Names of domains in a sentence; of more the first and the last are named."""
@@ -73,20 +73,16 @@ def _named(name: str, path: str) -> Named:
 
 
 def _first_line(path: str) -> str:
-    """What the docstring of an installed plug-in begins with; nothing else is imported for a page.
+    """What the docstring of an installed plug-in begins with, read off its source: nothing is imported for a page.
 
     Args:
         path: of the class, or its name alone.
     """
     for group in GROUPS:
         for entry in importlib.metadata.entry_points(group=group):
-            if path in (entry.name, entry.value.replace(":", ".")):
-                try:
-                    doc = entry.load().__doc__ or ""
-                except Exception:  # whatever the code of another package raises; plugins.load warns of it
-                    return ""
-                paragraph = " ".join(doc.strip().split("\n\n")[0].split())
-                return plain_words(paragraph)
+            if path in (entry.name, dotted := entry.value.replace(":", ".")):
+                found = find_definition(dotted)
+                return "" if found is None else first_paragraph(found[0])
     return ""
 
 

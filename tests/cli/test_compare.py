@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lifelong.cli import start
-from lifelong.cli.compare import split_runs
+from lifelong.cli.compare import COMMAND
 from tests.command_line import TINY, error_of, run_here
 from tests.toy_runs import config_of, make_run, saved, two_rows
 
@@ -158,7 +158,7 @@ def test_both_ways_to_the_command_print_the_same(capsys: pytest.CaptureFixture[s
 
 
 def test_options_take_one_value_each() -> None:
-    assert split_runs(["--by", "a", "x", "--format=csv", "y", "--seed"]) == (
+    assert COMMAND.split(["--by", "a", "x", "--format=csv", "y", "--seed"]) == (
         ["x", "y"],
         ["--by", "a", "--format=csv", "--seed"],
     )
