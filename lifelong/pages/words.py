@@ -18,7 +18,7 @@ PARTS = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Named:
+class Fact:
     """A class with what it does.
 
     Args:
@@ -50,26 +50,26 @@ def lead(results: Results) -> str:
     return f"{domains}, learnt one after the other in {total} experience{'s' if total != 1 else ''}.{progress}"
 
 
-def facts(results: Results) -> list[tuple[str, list[Named]]]:
+def facts(results: Results) -> list[tuple[str, list[Fact]]]:
     """Return what was run: a heading, and what stands behind it."""
     setting, config = results.setting, results.setting.config
     strategies = _classes(config.get("strategies"))
     data = config.get("data")
     options = data.get("init_args", {}) if isinstance(data, Mapping) else {}
-    given: list[tuple[str, list[Named]]] = [
-        ("Learner", [_named(setting.learner, _path(config.get("model")))]),
-        ("Strategies", [_named(name, strategies.get(name, "")) for name in setting.strategies] or [_no_strategy()]),
-        ("Data", [_named(_short(path), path) for path in [_path(data), *_sources(options)] if path]),
-        ("Domains", [Named(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
-        ("Only evaluated, never learnt", [Named(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
-        ("Evaluated on", [Named(_evaluated(setting))]),
-        ("Answers", [Named(_answers(setting))]),
+    given: list[tuple[str, list[Fact]]] = [
+        ("Learner", [_of_class(setting.learner, _path(config.get("model")))]),
+        ("Strategies", [_of_class(name, strategies.get(name, "")) for name in setting.strategies] or [_no_strategy()]),
+        ("Data", [_of_class(_short(path), path) for path in [_path(data), *_sources(options)] if path]),
+        ("Domains", [Fact(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
+        ("Only evaluated, never learnt", [Fact(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
+        ("Evaluated on", [Fact(_evaluated(setting))]),
+        ("Answers", [Fact(_answers(setting))]),
     ]
     return [(heading, items) for heading, items in given if items and items[0].name]
 
 
-def _named(name: str, path: str) -> Named:
-    return Named(name, _first_line(path or name))
+def _of_class(name: str, path: str) -> Fact:
+    return Fact(name, _first_line(path or name))
 
 
 def _first_line(path: str) -> str:
@@ -118,8 +118,8 @@ def _sources(options: Mapping[str, Any]) -> Iterator[str]:
     yield from seen
 
 
-def _no_strategy() -> Named:
-    return Named("none", "Plain fine-tuning: nothing is done against forgetting.")
+def _no_strategy() -> Fact:
+    return Fact("none", "Plain fine-tuning: nothing is done against forgetting.")
 
 
 def _evaluated(setting: Setting) -> str:
