@@ -12,7 +12,7 @@ import pytest
 from lifelong.cli.class_help import asked_class, class_page
 from lifelong.cli.main import OF_MODELS
 from lifelong.cli.parser import option_value, parse
-from lifelong.cli.predict import is_asked, parse_questions
+from lifelong.cli.predict import is_asked
 from lifelong.run.configs import find_config
 from lifelong.utilities import plugins
 from tests.command_line import QUIET, run_here
@@ -121,9 +121,7 @@ def test_documented_command_is_understood(line: str, monkeypatch: pytest.MonkeyP
         return
     if "--help" in options:
         return
-    if command == "predict" and is_asked(options):
-        parse_questions(options)
-    elif command in ("adapt", "export", "serve", "compare", "report", "sweep"):
-        OF_MODELS[command][1]().parse_args(options)
+    if command in OF_MODELS and (command != "predict" or is_asked(options)):
+        OF_MODELS[command][1].parse(options)
     else:
         parse(command, [option for option in options if option != "--print_config"], config_of_run(options))

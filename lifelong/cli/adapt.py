@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from lifelong.cli.command import Command
 from lifelong.cli.given import Columns
-from lifelong.cli.loaded import fit_support, kind_of, load_run, new_file, parse_run
+from lifelong.cli.loaded import fit_support, kind_of, load_run, new_file
 from lifelong.utilities.amounts import bytes_text
 
 NAME = "adapted.model"
@@ -19,13 +20,13 @@ class Adapt:
     """Learn classes from a few examples of each, and write a file that answers about them on its own.
 
     Args:
-        run: a run folder, a checkpoint, or ``last`` for the newest run below runs/.
-        support: what is learnt from: a folder with a folder of photos for each class, or a table with labels.
-        out: the file, or the folder for it; ``adapted.model`` in the run folder where None, else in the current one. A
-            file that is there is never replaced.
+        run: a run folder, a checkpoint, or ``last``: the newest run below runs/.
+        support: photos in class folders, or a labelled table: what is learnt from.
+        out: the file, or the folder for it; in the run folder without it, or in the current one for a checkpoint
+            elsewhere, as ``adapted.model``; a file that is there is never replaced.
         text_column: of tables of texts.
         file_column: of tables of photos: their paths, from the table's folder.
-        label_column: the classes.
+        label_column: of tables: the classes.
         charset: the character encoding of tables.
         trust: import every class that the run's config names.
     """
@@ -40,6 +41,9 @@ class Adapt:
     trust: bool = False
 
 
+COMMAND = Command("adapt", Adapt)
+
+
 def adapt(args: Sequence[str]) -> None:
     """Adapt a model to a support set and write it.
 
@@ -50,9 +54,7 @@ def adapt(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when something cannot be read, or does not fit the model.
     """
-    if args and not args[0].startswith("-") and not any(arg.partition("=")[0] == "--support" for arg in args):
-        raise ValueError("adapt has no --support: give it examples of each class, a folder or a table")
-    asked = parse_run("adapt", Adapt, args)
+    asked = COMMAND.parse(args)
     torch.manual_seed(0)  # a learner that draws a head draws the same one each time
     run = load_run(asked.run, asked.trust)
     target = new_file(asked.out, run, NAME)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
-from lifelong.cli.source_code import exported, find_definition, first_line, module_tree, plain_line
 from lifelong.run.configs import find_config, shipped_configs
+from lifelong.utilities.source_code import exported, find_definition, first_line, module_tree, plain_line
 
 SENTENCE_END = re.compile(r"(?<!et al)\.\s")
 

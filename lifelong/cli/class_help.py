@@ -15,7 +15,7 @@ import docstring_parser
 from lifelong.cli.classes import KINDS, MODULES, SET_ELSEWHERE, full_option, known_classes, option_of
 from lifelong.cli.nearest import nearest_name
 from lifelong.cli.rows import Row, lay_out, metavar, shown_value
-from lifelong.cli.source_code import plain_line
+from lifelong.utilities.source_code import plain_line
 
 HELP = ("-h", "--help")
 """What asks for the page of a command."""

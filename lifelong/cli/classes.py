@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from lifelong.cli.catalogue import listed
-from lifelong.cli.source_code import exported
+from lifelong.utilities.source_code import exported
 
 KINDS = {
     "model": "learners",

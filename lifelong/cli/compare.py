@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from lifelong.cli.command import Command
 from lifelong.evaluation.comparison import Comparison
 from lifelong.pages.comparison_page import comparison_html
 from lifelong.run.compare import checked_interval, find_metrics
@@ -27,20 +27,22 @@ class Compare:
     """Put runs beside each other in one table: a row for each method, over its seeds, and paired differences.
 
     Args:
-        by: config keys whose values make a method, separated by commas: strategies,optimizer.lr; without it runs that
-            differ in the seed alone are one.
-        against: label of the method that the others are compared with, or name of a run of it; the first without it.
-        metric: further metrics, separated by commas: paths of functions (module.function) that take the results of a
-            run and return a number or an estimate.
-        interval: of paired differences: percentile or bca (bootstrap), or t (Student's t).
+        runs: run folders, checkpoints in them, or ``last``: the newest run below runs/; or folders of run folders.
+        by: options that make a method, such as strategies,optimizer.lr; without it runs that differ in the seed alone
+            are of one.
+        against: compare with this one: a label, or the name of a run; without it with the first.
+        metric: further metrics: functions by dotted path, with commas; each takes the results of a run and returns a
+            number or an estimate.
+        interval: of paired differences: percentile, bca or t; the first two are of the bootstrap, the last Student's.
         n_resamples: of the bootstrap, and of the sign-flip test.
-        seed: of both.
-        format: text, markdown, latex, csv or html (a page with figures); without it by the ending of the output file,
-            else text.
-        output: the file to write, such as table.tex; a file that is there is never replaced. Without it the table is
+        seed: of resamples and of sign flips.
+        format: text, markdown, latex, csv or html; without it by the ending of the output file, else text; html is a
+            page with figures.
+        output: the file to write, such as table.tex; a file that is there is never replaced; without it the table is
             printed.
     """
 
+    runs: tuple[str, ...]
     by: str | None = None
     against: str | None = None
     metric: str | None = None
@@ -49,6 +51,9 @@ class Compare:
     seed: int = 0
     format: str | None = None
     output: str | None = None
+
+
+COMMAND = Command("compare", Compare, takes="RUN RUN …")
 
 
 def compare(args: Sequence[str]) -> None:
@@ -61,17 +66,10 @@ def compare(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when runs cannot be read, or something that is named is not there.
     """
-    if {"-h", "--help"} & set(args):
-        make_parser().print_help()
-        raise SystemExit(0)
-    runs, options = split_runs(args)
-    parser = make_parser()
-    given = parser.instantiate(parser.parse_args(options)).as_dict()
-    given.pop("runs")
-    asked = Compare(**given)
+    asked = COMMAND.parse(args)
     form, target = _format(asked), _new(asked.output)
     comparison = compare_runs(
-        runs,
+        asked.runs,
         by=asked.by,
         against=asked.against,
         metrics=find_metrics(_listed(asked.metric)),
@@ -88,44 +86,6 @@ def compare(args: Sequence[str]) -> None:
         print(f"! {warning}.")
     n_runs = sum(len(row.runs) for row in comparison.rows)
     print(f"written: {target} ({len(comparison.rows)} methods, {n_runs} runs)")
-
-
-def make_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = ArgumentParser(
-        prog="python -m lifelong compare",
-        usage="python -m lifelong compare RUN RUN … [options]",
-        description=(Compare.__doc__ or "").splitlines()[0],
-        exit_on_error=False,
-    )
-    what = "run folders, checkpoints in them, folders of run folders, or last for the newest run below runs/"
-    parser.add_argument("runs", nargs="*", type=str, help=what)
-    parser.add_class_arguments(Compare)
-    return parser
-
-
-def split_runs(args: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Divide a command line into runs and options, which each have a value.
-
-    Args:
-        args: what follows ``compare``.
-
-    Example:
-        >>> split_runs(["runs/a", "--by", "strategies", "runs/b", "--format=csv"])
-        (['runs/a', 'runs/b'], ['--by', 'strategies', '--format=csv'])
-    """
-    runs: list[str] = []
-    options: list[str] = []
-    rest = list(args)
-    while rest:
-        arg = rest.pop(0)
-        if not arg.startswith("-"):
-            runs.append(arg)
-            continue
-        options.append(arg)
-        if "=" not in arg and rest:
-            options.append(rest.pop(0))
-    return runs, options
 
 
 def _format(asked: Compare) -> str:

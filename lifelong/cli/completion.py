@@ -18,8 +18,8 @@ from lifelong.cli.class_help import ALL
 from lifelong.cli.classes import KINDS as TAKEN
 from lifelong.cli.classes import full_option, known_classes
 from lifelong.cli.help_page import ABOUT, GROUPS
-from lifelong.cli.source_code import arguments
 from lifelong.run.configs import shipped_configs
+from lifelong.utilities.source_code import arguments
 
 CONFIGURED = (*ABOUT, "predict")
 """Commands that take the options of ``fit``."""
@@ -27,6 +27,10 @@ CLASSES = tuple(full_option(option) for option in (*TAKEN, "optimizer", "lr_sche
 """Options whose classes, and whose classes' own options, are completed."""
 USUAL = {"model": "ProtoNet", "data": "EpisodicDataModule", "model.network": "Conv4", "optimizer": "Adam"}
 """Classes of the options where the line names none."""
+OPTIONS = {"predict": "Asked", "drive": "DriveOptions"}
+"""The class of options of a command where it is not named for it."""
+FIRST = ("run", "runs", "file")
+"""What commands are given without a name."""
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 SWITCHES = ("--help", "--print_config", "--trust", "--dry_run", *ALL)
 """Options without a value."""
@@ -95,8 +99,8 @@ def _options(command: str, words: Sequence[str]) -> dict[str, Iterable[str] | No
     if command == "list":
         return {}
     if command not in CONFIGURED or "--query" in words:
-        made = "Asked" if command == "predict" else command.capitalize()
-        names = [name for name in arguments(f"lifelong.cli.{command}.{made}") if name != "run"]
+        made = OPTIONS.get(command, command.capitalize())
+        names = [name for name in arguments(f"lifelong.cli.{command}.{made}") if name not in FIRST]
         own: dict[str, Iterable[str] | None] = dict.fromkeys(["--help", *(f"--{name}" for name in names)])
         return own
     options: dict[str, Iterable[str] | None] = dict.fromkeys(SWITCHES)

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from lifelong.cli.command import Command
 from lifelong.control.robot_drive import View
 from lifelong.run.load import load
 from lifelong.run.sentences import in_one_sentence
 
-USAGE = "python -m lifelong drive runs/name"
+
+@dataclass(frozen=True)
+class DriveOptions:
+    """Drive one robot with what a run has learnt, and write a film of it with its numbers.
+
+    Args:
+        run: a run folder, a checkpoint, or ``last``: the newest run below runs/.
+        domain: its name; without it the first that has robots.
+        robot: its number among the robots of the domain.
+        seed: of other robots than those of the evaluation.
+        part: whose robots.
+        compare: drive it without adaptation as well, beside it.
+        view: the simulator's picture, or the way from above.
+        film: ends in .mp4 or .gif; in the run folder without it.
+        trust: import every class that the run's config names.
+    """
+
+    run: str
+    domain: str | None = None
+    robot: int = 1
+    seed: int | None = None
+    part: Literal["val", "test"] = "test"
+    compare: bool = True
+    view: View = "scene"
+    film: str | None = None
+    trust: bool = False
+
+
+COMMAND = Command("drive", DriveOptions, needed="a run that has learnt", example="runs/name, or last for the newest")
 
 
 def drive(args: Sequence[str]) -> None:
@@ -25,10 +54,8 @@ def drive(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when no run is named, or it cannot drive such a robot.
     """
-    options = drive_parser().parse_args(list(args)).as_dict()
-    path, trust = options.pop("RUN"), options.pop("trust")
-    if path is None:
-        raise ValueError(f"drive needs a run that has learnt, and none is named: {USAGE}, or last for the newest")
+    options = asdict(COMMAND.parse(args))
+    path, trust = options.pop("run"), options.pop("trust")
     with in_one_sentence():
         run = load(path, trust=trust, way_out="give --trust if you trust its author")
         driven, files = run.drive(**options)
@@ -39,18 +66,3 @@ def drive(args: Sequence[str]) -> None:
             console.print(f"{name}, failed: {text.partition(': ')[2]}", highlight=False, markup=False)
     for file in files:
         print(f"written: {file}", flush=True)
-
-
-def drive_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = ArgumentParser(prog="python -m lifelong drive", exit_on_error=False)
-    parser.add_argument("RUN", type=str | None, nargs="?", help="a run folder, a checkpoint, or last for the newest")
-    parser.add_argument("--domain", type=str | None, default=None, help="its name; the first that has robots")
-    parser.add_argument("--robot", type=int, default=1, help="its number among the robots of the domain")
-    parser.add_argument("--seed", type=int | None, default=None, help="other robots than those of the evaluation")
-    parser.add_argument("--part", type=Literal["val", "test"], default="test", help="whose robots")
-    parser.add_argument("--compare", type=bool, default=True, help="drive it without adaptation as well, beside it")
-    parser.add_argument("--view", type=View, default="scene", help="the simulator's picture, or the way from above")
-    parser.add_argument("--film", type=str | None, default=None, help=".mp4 or .gif; in the run folder without it")
-    parser.add_argument("--trust", action="store_true", help="import every class that the run's config names")
-    return parser

@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 
+from lifelong.cli.command import Command
 from lifelong.cli.given import Columns
-from lifelong.cli.loaded import fit_support, kind_of, load_run, new_file, parse_run
+from lifelong.cli.loaded import fit_support, kind_of, load_run, new_file
 from lifelong.run.exported import FORMATS
 from lifelong.utilities.amounts import bytes_text
 
@@ -20,15 +21,14 @@ class Export:
     """Write a model as a program that answers without this library, with its class names and preprocessing beside it.
 
     Args:
-        run: a run folder, a checkpoint, a file that ``adapt`` wrote, or ``last`` for the newest run below runs/.
-        support: what a few-shot model learns from: a folder with a folder of photos for each class, or a table with
-            labels.
-        format: ``onnx``, or ``torch`` for a program of torch.export (.pt2).
-        out: the file, or the folder for it; ``model.onnx`` or ``model.pt2`` in the run folder where None, else in the
-            current one. A file that is there is never replaced.
+        run: a run folder, a checkpoint, a file of ``adapt``, or ``last``: the newest run below runs/.
+        support: photos in class folders, or a labelled table: what a few-shot model learns from.
+        format: torch writes a program of torch.export; its file ends in .pt2.
+        out: the file, or the folder for it; in the run folder without it, or in the current one for a checkpoint
+            elsewhere, as ``model.onnx`` or ``model.pt2``; a file that is there is never replaced.
         text_column: of tables of texts.
         file_column: of tables of photos: their paths, from the table's folder.
-        label_column: the classes.
+        label_column: of tables: the classes.
         charset: the character encoding of tables.
         trust: import every class that the run's config names.
     """
@@ -44,6 +44,9 @@ class Export:
     trust: bool = False
 
 
+COMMAND = Command("export", Export)
+
+
 def export(args: Sequence[str]) -> None:
     """Export a model, adapted to a support set where one is given.
 
@@ -54,7 +57,7 @@ def export(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when something cannot be read, or the model cannot be exported.
     """
-    asked = parse_run("export", Export, args)
+    asked = COMMAND.parse(args)
     suffix = FORMATS[asked.format]
     if asked.out is not None and not Path(asked.out).is_dir() and Path(asked.out).suffix != suffix:
         raise ValueError(f"--out {asked.out} does not end in {suffix}, as a file of --format {asked.format} does")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from lifelong.cli.nearest import unknown_option
 from lifelong.cli.wrong_value import wrong_value
 
-LIGHT = {"compare": "lifelong.cli.compare"}
-"""The module of each: its function of the same name takes the command line, and ``make_parser`` makes the parser."""
+LIGHT = {"compare": "lifelong.cli.compare", "report": "lifelong.cli.report"}
+"""The module of each: its function of the same name takes the command line, and ``COMMAND`` describes it."""
 
 
 def run(command: str, args: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ def run(command: str, args: Sequence[str]) -> None:
     try:
         getattr(module, command)(args)
     except ArgumentError as error:
-        options = module.make_parser().get_defaults().keys()
+        options = module.COMMAND.make_parser().get_defaults().keys()
         answer = unknown_option(str(error), options) or wrong_value(str(error)) or f"{' '.join(str(error).split())};"
         print(f"error: {answer} python -m lifelong {command} --help lists every option", file=sys.stderr)
         sys.exit(2)

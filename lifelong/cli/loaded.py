@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from jsonargparse import ArgumentParser
 
 from lifelong.cli.given import Columns, read_support
 from lifelong.data.reader import Kind
@@ -18,50 +14,6 @@ from lifelong.run.last import last_checkpoint
 from lifelong.run.load import load
 from lifelong.run.model import Model
 from lifelong.run.run import Run
-
-Options = TypeVar("Options")
-
-
-def make_run_parser(command: str, options: type[object]) -> ArgumentParser:
-    """Make the parser of a command that takes a run.
-
-    Args:
-        command: its name.
-        options: a dataclass, whose first field ``run`` is the run and whose docstring says what the command does.
-    """
-    parser = ArgumentParser(
-        prog=f"python -m lifelong {command}",
-        usage=f"python -m lifelong {command} RUN [options]",
-        description=(options.__doc__ or "").strip().splitlines()[0],
-        exit_on_error=False,
-    )
-    what = "a run folder, a checkpoint, a file that adapt wrote, or last for the newest run"
-    parser.add_argument("run", type=str, help=what)
-    parser.add_class_arguments(options, skip={"run"})
-    return parser
-
-
-def parse_run(command: str, options: type[Options], args: Sequence[str]) -> Options:
-    """Understand what follows a command that takes a run.
-
-    Args:
-        command: its name.
-        options: a dataclass of its options.
-        args: what follows it.
-
-    Raises:
-        ArgumentError: when an option is unknown.
-        ValueError: when no run is named.
-    """
-    parser = make_run_parser(command, options)
-    if {"-h", "--help"} & set(args):
-        parser.print_help()
-        raise SystemExit(0)
-    if not args or args[0].startswith("-"):
-        raise ValueError(f"{command} takes a run, and none is named: python -m lifelong {command} runs/name, or last")
-    switches = {f"--{field.name}" for field in fields(options) if field.type == "bool"}  # type: ignore[arg-type]
-    given = [f"{arg}=true" if arg in switches else arg for arg in args]
-    return options(**parser.instantiate(parser.parse_args(given)).as_dict())
 
 
 def load_run(path: str, trust: bool) -> Run:

@@ -7,31 +7,21 @@ import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning as L
-from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lifelong.cli.adapt import Adapt, adapt
+from lifelong.cli import adapt, compare, drive, export, predict, report, serve, sweep
 from lifelong.cli.catalogue import print_list
 from lifelong.cli.class_help import ALL, HELP, asked_class, class_page
-from lifelong.cli.compare import compare
-from lifelong.cli.compare import make_parser as make_compare_parser
-from lifelong.cli.drive import drive, drive_parser
-from lifelong.cli.export import Export, export
+from lifelong.cli.command import Command
 from lifelong.cli.extend import find_run, parse_extension
-from lifelong.cli.loaded import make_run_parser
 from lifelong.cli.nearest import nearest_name
 from lifelong.cli.parser import COMMANDS, Parsed, make_parser, option_value, parse, read_config, split_configs
 from lifelong.cli.parser_sentence import LISTING, parser_sentence
-from lifelong.cli.predict import is_asked, predict
-from lifelong.cli.predict import make_parser as make_answer_parser
-from lifelong.cli.report import Report, report
-from lifelong.cli.serve import Serve, serve
-from lifelong.cli.sweep import sweep, sweep_parser
+from lifelong.cli.predict import is_asked
 from lifelong.run.configs import find_config
 from lifelong.run.dry_run import dry_run
 from lifelong.run.evaluate import evaluate
@@ -46,17 +36,17 @@ from lifelong.training.stream_module import StreamModule
 from lifelong.utilities import plugins
 from lifelong.utilities.trust import limits_of
 
-OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Callable[[], ArgumentParser]]] = {
-    "predict": (predict, make_answer_parser),
-    "adapt": (adapt, partial(make_run_parser, "adapt", Adapt)),
-    "export": (export, partial(make_run_parser, "export", Export)),
-    "serve": (serve, partial(make_run_parser, "serve", Serve)),
-    "drive": (drive, drive_parser),
-    "report": (report, partial(make_run_parser, "report", Report)),
-    "compare": (compare, make_compare_parser),
-    "sweep": (sweep, sweep_parser),
+OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Command[Any]]] = {
+    "predict": (predict.predict, predict.COMMAND),
+    "adapt": (adapt.adapt, adapt.COMMAND),
+    "export": (export.export, export.COMMAND),
+    "serve": (serve.serve, serve.COMMAND),
+    "drive": (drive.drive, drive.COMMAND),
+    "report": (report.report, report.COMMAND),
+    "compare": (compare.compare, compare.COMMAND),
+    "sweep": (sweep.sweep, sweep.COMMAND),
 }
-"""Commands with options of their own, with the parser of each."""
+"""Commands with options of their own."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -207,7 +197,7 @@ def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()
         'there is no option --xyzzy; python -m lifelong fit --help.all lists every option'
     """
     has_own = _is_of_model(command, args)
-    options = (OF_MODELS[command][1]() if has_own else make_parser("fit")).get_defaults().keys()
+    options = (OF_MODELS[command][1].make_parser() if has_own else make_parser("fit")).get_defaults().keys()
     listing = f"python -m lifelong {f'{command} --help' if has_own else 'fit --help.all'} lists every option"
     return parser_sentence(message, options, args, listing)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from lifelong.cli.classes import known_classes
-from lifelong.cli.source_code import arguments
+from lifelong.utilities.source_code import arguments
 
 UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --([\w.]+)", re.IGNORECASE)
 KEY = re.compile(r'Parser key "([\w.]+)":')

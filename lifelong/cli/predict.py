@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from lifelong.cli.class_help import ALL, HELP
+from lifelong.cli.command import Command
 from lifelong.cli.given import Columns, Query, read_query, shown_text, tell_left_out
 from lifelong.cli.loaded import device_of, fit_support, kind_of, unused
 from lifelong.data.reader import Kind
@@ -33,18 +34,23 @@ ENTRY, FAR, KNOWN = "answered by", "distance", "known"
 
 @dataclass(frozen=True)
 class Asked:
-    """Hold the options.
+    """Answer about photos or texts of your own.
+
+    Without ``--query`` and ``--support`` it answers the test tasks of the stream, from its data, and takes the
+    options that ``fit --help`` lists.
 
     Args:
-        ckpt_path: a run folder, a checkpoint, a folder of a model alone, or ``last`` for the newest run below runs/.
-        query: what is asked about: a folder (all photos below it), a photo, or a table with a column of texts or files.
-        support: what is learnt from: a folder with a folder of photos for each class, or a table with labels; left out
-            for a model that was trained on labelled examples.
-        out: the file or folder that the answers are written to; ``answers.csv`` in the run folder where None, else in
-            the current one. A file that is there is never replaced.
+        ckpt_path: a run folder, a checkpoint, or ``last``: the newest run below runs/; a folder of a model alone, or a
+            file that ``adapt`` wrote.
+        query: photos (one, or a folder), or a table of texts; or one of files of photos; of a folder all photos below
+            it are asked about.
+        support: photos in class folders, or a labelled table: what is learnt from; left out for a model that was
+            trained on labelled examples.
+        out: the file of answers, or the folder for it; in the run folder without it, or in the current one for a
+            checkpoint elsewhere, as ``answers.csv``; a file that is there is never replaced.
         text_column: of tables of texts.
         file_column: of tables of photos: their paths, from the table's folder.
-        label_column: the classes, in a support table.
+        label_column: of support tables: the classes.
         charset: the character encoding of tables.
         device: ``auto``, ``cpu``, ``cuda``, ….
         trust: import every class that the run's config names.
@@ -62,6 +68,9 @@ class Asked:
     trust: bool = False
 
 
+COMMAND = Command("predict", Asked, takes="")
+
+
 def is_asked(args: Sequence[str]) -> bool:
     """Tell whether a command line of ``predict`` asks about a person's own inputs.
 
@@ -70,7 +79,7 @@ def is_asked(args: Sequence[str]) -> bool:
         (True, False)
     """
     names = {arg.partition("=")[0] for arg in args}
-    return bool(names & {*(f"--{name}" for name in OPTIONS), "-h", "--help"})
+    return bool(names & {*(f"--{name}" for name in OPTIONS), *HELP, *ALL})
 
 
 def predict(args: Sequence[str]) -> None:
@@ -83,7 +92,7 @@ def predict(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when something cannot be read, or does not fit the model.
     """
-    asked = parse_questions(args)
+    asked = COMMAND.parse(args)
     device = device_of(asked.device)
     torch.manual_seed(0)  # a learner that draws a head draws the same one each time
     path = asked.ckpt_path
@@ -99,40 +108,6 @@ def predict(args: Sequence[str]) -> None:
     if taken:
         raise ValueError(f"{asked.query} has a column {taken[0]!r}, which the answers have as well: rename it")
     _answer(fitted, query, target, kind)
-
-
-def make_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = ArgumentParser(
-        prog="python -m lifelong predict",
-        exit_on_error=False,
-        description="Answer about photos or texts of your own. Without --query and --support the test tasks of the "
-        "stream are answered, from its data: then all options of fit are taken.",
-    )
-    parser.add_class_arguments(Asked)
-    return parser
-
-
-def parse_questions(args: Sequence[str]) -> Asked:
-    """Understand what follows ``predict``.
-
-    Args:
-        args: the options.
-
-    Raises:
-        ArgumentError: when an option is unknown.
-        ValueError: when one is missing.
-    """
-    parser = make_parser()
-    given = ["--trust=true" if arg == "--trust" else arg for arg in args]
-    if {"-h", "--help"} & set(args):
-        parser.print_help()
-        raise SystemExit(0)
-    for name in ("ckpt_path", "query"):
-        if not any(arg.partition("=")[0] == f"--{name}" for arg in given):
-            what = "a run folder, a checkpoint or last" if name == "ckpt_path" else "photos or texts to answer about"
-            raise ValueError(f"predict has no --{name}: give it {what}")
-    return Asked(**parser.instantiate(parser.parse_args(given)).as_dict())
 
 
 def _target(out: str | None, run: Run) -> Path:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifelong.cli.loaded import parse_run
+from lifelong.cli.command import Command
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.pages.report_page import write_report
 from lifelong.run.last import last_run
-from lifelong.run.mirror import Mirror, is_remote
+from lifelong.utilities.amounts import bytes_text
+
+ENDINGS = (".html", ".htm")
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,16 @@ class Report:
     """Write a page that a person can show; the results of the run are enough: no data, no model, no network.
 
     Args:
-        run: a run folder, a checkpoint in one, or ``last`` for the newest run below runs/.
-        output: the page; ``report.html`` in the run folder where None. A file that is no such page is never replaced.
+        run: a run folder, a checkpoint in one, or ``last``: the newest run below runs/.
+        output: a file that ends in .html; without it report.html in the run folder; a file that is no such page is
+            never replaced.
     """
 
     run: str
     output: str | None = None
+
+
+COMMAND = Command("report", Report)
 
 
 def report(args: Sequence[str]) -> None:
@@ -37,19 +43,11 @@ def report(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when there are no results, or the page cannot be written.
     """
-    asked = parse_run("report", Report, args)
-    mirror = Mirror(_folder(asked.run)) if is_remote(asked.run) else None
-    folder = Path(_folder(asked.run)) if mirror is None else _fetched(mirror)
-    try:
-        results = Results.load(folder)
-    except (KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"the results in {folder} cannot be read ({error}): run it again") from error
-    page = write_report(results, folder, asked.output)
-    where = str(page)
-    if mirror is not None and asked.output is None:
-        mirror.push()
-        where = f"{mirror.url}/{page.name}"
-    print(f"written: {where} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser")
+    asked = COMMAND.parse(args)
+    if asked.output is not None and Path(asked.output).suffix.lower() not in ENDINGS:
+        raise ValueError(f"--output {asked.output} is no name of a page: end it in {ENDINGS[0]}")
+    page, where = (_elsewhere if "://" in asked.run else _here)(_folder(asked.run), asked.output)
+    print(f"written: {where} ({bytes_text(page.stat().st_size)}); open it in a browser")
 
 
 def _folder(run: str) -> str:
@@ -60,10 +58,27 @@ def _folder(run: str) -> str:
         return str(newest)
     if not run.endswith(".ckpt"):
         return run
-    return run.rpartition("/checkpoints/")[0] if is_remote(run) else str(Path(run).parent.parent)
+    return run.rpartition("/checkpoints/")[0] if "://" in run else str(Path(run).parent.parent)
 
 
-def _fetched(mirror: Mirror) -> Path:
-    """The local copy of a folder that lies elsewhere, with its results and no checkpoint."""
+def _here(folder: str | Path, output: str | None) -> tuple[Path, str]:
+    """Write the page of a folder on this machine; return its path, and what that is called."""
+    try:
+        results = Results.load(folder)
+    except (KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"the results in {folder} cannot be read ({error}): run it again") from error
+    page = write_report(results, folder, output)
+    return page, str(page)
+
+
+def _elsewhere(folder: str, output: str | None) -> tuple[Path, str]:
+    """Write the page of a folder that lies elsewhere, of which its results alone are fetched."""
+    from lifelong.run.mirror import Mirror  # imports Lightning, which takes seconds
+
+    mirror = Mirror(folder)
     mirror.fetch_file(RESULTS)
-    return mirror.folder
+    page, where = _here(mirror.folder, output)
+    if output is not None:
+        return page, where
+    mirror.push()
+    return page, f"{mirror.url}/{page.name}"

@@ -6,19 +6,42 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
 
+from lifelong.cli.command import Command
 from lifelong.cli.fit_options import check_fit_options
 from lifelong.sweep.journal import Journal
 from lifelong.sweep.sweep import read_sweep, run_sweep
 from lifelong.utilities.ranges import check_number
 
-USAGE = "python -m lifelong sweep table.yaml"
+
+@dataclass(frozen=True)
+class Sweep:
+    """Run what is missing of a table of runs, or of a search for settings, and print the table.
+
+    Args:
+        file: YAML with tables, or with a search.
+        root: where the runs lie; without it runs/ and the name of the file.
+        journal: a file of finished runs, which are not run again; it may be shared by machines.
+        jobs: runs at the same time; without it 2 on this machine, and on a cluster as many as it takes.
+        executor: local, slurm, ray or a class; without it that of the file, else local.
+        table_only: run nothing, print what is there.
+    """
+
+    file: str
+    root: str | None = None
+    journal: str | None = None
+    jobs: int | None = None
+    executor: str | None = None
+    table_only: bool = False
+
+
+COMMAND = Command("sweep", Sweep, "FILE", needed="a file with tables or a search", example="table.yaml")
 
 
 def sweep(args: Sequence[str]) -> None:
@@ -31,11 +54,9 @@ def sweep(args: Sequence[str]) -> None:
         ArgumentError: when an option is unknown.
         ValueError: when something in the file stands for nothing.
     """
-    options = sweep_parser().parse_args(list(args))
-    if options.FILE is None:
-        raise ValueError(f"sweep needs a file with tables or a search, and none is named: {USAGE}")
+    options = COMMAND.parse(args)
     check_number("--jobs", options.jobs, least=1, whole=True)
-    file = Path(options.FILE)
+    file = Path(options.file)
     content = read_sweep(file)
     journal = None if options.journal is None else Journal(Path(options.journal))
     try:
@@ -56,20 +77,6 @@ def sweep(args: Sequence[str]) -> None:
         print(f"failed: {failure}", file=sys.stderr)
     if failures:
         raise SystemExit(1)
-
-
-def sweep_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = ArgumentParser(prog="python -m lifelong sweep", exit_on_error=False)
-    parser.add_argument("FILE", type=str | None, nargs="?", help="YAML file with tables, or with a search")
-    parser.add_argument("--root", type=str | None, default=None, help="where the runs lie; runs/<name of the file>")
-    parser.add_argument("--journal", type=str | None, default=None, help="keeps what was found: not run again")
-    parser.add_argument("--jobs", type=int | None, default=None, help="runs at the same time; 2 on this machine")
-    parser.add_argument(
-        "--executor", type=str | None, default=None, help="local, slurm, ray or a class; the file's own"
-    )
-    parser.add_argument("--table_only", action="store_true", help="run nothing, print what is there")
-    return parser
 
 
 def _read(executor: str | None) -> Any:

@@ -18,7 +18,7 @@ from lifelong.data.episode import Episode, Task
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import plots
-from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation, title_of
+from lifelong.evaluation.after_evaluation import AfterEvaluation, is_last_evaluation, title_of
 from lifelong.evaluation.batch_collector import BatchCollector
 from lifelong.evaluation.estimate import Estimate
 from lifelong.evaluation.evaluator import all_units
@@ -41,8 +41,8 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
     """Measure the score after 0, 1, …, ``K`` inner steps on the evaluation tasks of every domain.
 
     For learners that adapt in steps and have a ``trajectory`` (MAML and its kin, LinearProbe, FineTuning). It writes
-    means and 95 % intervals to ``adaptation_curve_<part>.json`` and ``.png``; in ``fit`` after the last experience
-    only. From the command line, in ``fit``, ``validate`` and ``test``:
+    means and 95 % intervals to ``adaptation_curve_<part>.json`` and ``.png``, a picture that the loggers show as well;
+    in ``fit`` after the last experience only. From the command line, in ``fit``, ``validate`` and ``test``:
     ``--trainer.callbacks+=lifelong.evaluation.AdaptationCurve --trainer.callbacks.n_steps=20``.
 
     Args:
@@ -102,12 +102,12 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
                 mean,
                 half_width,
                 names,
-                title=f"{title_of(module)}: {part} tasks",
+                title=title_of(trainer),
                 score_name=objective.score_name,
                 percent=objective.percent,
                 averages=_averages(scores),
             )
-            plots.save_figure(figure, folder_of(trainer) / f"adaptation_curve_{part}.png")
+            self.draw(figure, "adaptation curve", f"adaptation_curve_{part}.png", trainer)
 
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
         """Print where the files are."""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
+from lifelong.evaluation.evaluator import Evaluator
+from lifelong.evaluation.logged import log_picture
+from lifelong.evaluation.plots import save_figure
+from lifelong.evaluation.setting_of import setting_of
 from lifelong.training.accessors import evaluation_part, stream_module
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.files import write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class AfterEvaluation(L.Callback):
@@ -48,6 +56,21 @@ class AfterEvaluation(L.Callback):
         if trainer.is_global_zero:
             write_json(folder_of(trainer) / name, content)
 
+    def draw(self, figure: Figure, name: str, file: str, trainer: L.Trainer) -> None:
+        """Write a picture, and show it in all loggers.
+
+        Args:
+            figure: empty afterwards.
+            name: of the picture, in the loggers.
+            file: its name in the folder.
+            trainer: on its first process.
+        """
+        path = folder_of(trainer) / file
+        save_figure(figure, path)
+        step = max(trainer.global_step - 1, 0) if trainer.state.fn == "fit" else None  # as of the scalars
+        for logger in trainer.loggers:
+            log_picture(logger, name, path, step)
+
     def say_where(self, trainer: L.Trainer, *names: str) -> None:
         """Print which files were written."""
         for name in names:
@@ -69,9 +92,19 @@ def folder_of(trainer: L.Trainer) -> Path:
     return Path(trainer.default_root_dir)
 
 
-def title_of(module: StreamModule) -> str:
-    """Return the names of learner and strategies, for titles."""
-    return f"{type(module.learner).__name__}, {' + '.join(module.strategies.names) or 'no strategy'}"
+def title_of(trainer: L.Trainer, evaluation: str = "") -> str:
+    """Return the title of pictures, as the accuracy matrix has it: run, learner, strategies, and the data below.
+
+    Args:
+        trainer: whose Evaluator reports on a run; without one the run has no name.
+        evaluation: what a picture is of; empty where that is the whole evaluation.
+    """
+    setting = setting_of(trainer)
+    setting = replace(setting, evaluation=evaluation or setting.evaluation)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Evaluator) and callback.report is not None:
+            return callback.report.title(setting)
+    return setting.title_of("")
 
 
 def is_last_evaluation(trainer: L.Trainer) -> bool:

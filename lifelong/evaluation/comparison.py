@@ -13,6 +13,7 @@ from lifelong.evaluation import remarks
 from lifelong.evaluation.comparability import unfinished
 from lifelong.evaluation.compared import Difference, Method, Metric, NamedRun, Procedure
 from lifelong.evaluation.comparison_sheet import captions, raw_sheet, sheet
+from lifelong.evaluation.config_differences import NEAR
 from lifelong.evaluation.grouping import Groups, config_differences
 from lifelong.evaluation.html import sheet_html
 from lifelong.evaluation.paired_difference import corrected, paired_difference
@@ -159,6 +160,6 @@ def _find(label: str, rows: Sequence[Method]) -> Method:
         if name in row.names:
             return row
     known = [row.label for row in rows]
-    nearest = difflib.get_close_matches(label, known, 1)
+    nearest = difflib.get_close_matches(label, known, 1, NEAR)
     way_out = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(map(repr, known))}"
     raise ValueError(f"there is no method {label!r} to compare with: {way_out}")

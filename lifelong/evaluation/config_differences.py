@@ -18,6 +18,9 @@ Flat = Mapping[str, str]
 
 NO_METHOD = ("seed", "run", "ckpt_path", "trust", "trainer.logger", "trainer.default_root_dir")
 """Options in which the runs of one method may differ: which run it is, where it is kept, and who is told of it."""
+NEAR = 0.75
+"""Share of letters that a slip of the pen leaves as they are (difflib's ratio); others are other words."""
+MOST_LISTED = 8
 NONE = "none"
 """The strategies of a run that has none."""
 
@@ -109,15 +112,16 @@ def differing(methods: Sequence[Sequence[Flat]]) -> dict[str, list[str]]:
     return {key: of_key for key, of_key in values.items() if len(set(of_key)) > 1}
 
 
-def find_key(given: str, known: Sequence[str]) -> str:
+def find_key(given: str, known: Sequence[str], usual: Sequence[str] = ()) -> str:
     """Return the key that a person means: its name, or its end where no other key ends like this.
 
     Args:
         given: what they wrote.
         known: all keys.
+        usual: those that a person may want, for one who wrote what is like none.
 
     Raises:
-        ValueError: when there is no such key, or several; with the nearest.
+        ValueError: when there is no such key, or several; with one that is written nearly so, else with usual ones.
 
     Example:
         >>> find_key("strength", ["seed", "strategies.EWC.strength"])
@@ -129,9 +133,13 @@ def find_key(given: str, known: Sequence[str]) -> str:
     if ends:
         raise ValueError(f"--by {given} is the end of several options: write one of {', '.join(ends)}")
     by_end = {key.rpartition(".")[2]: key for key in known} | {key: key for key in known}
-    nearest = difflib.get_close_matches(given, by_end, 1)
-    way_out = f"did you mean {by_end[nearest[0]]}?" if nearest else f"known are {', '.join(known[:8])}, …"
+    nearest = difflib.get_close_matches(given, by_end, 1, NEAR)
+    way_out = f"did you mean {by_end[nearest[0]]}?" if nearest else f"give some of {_listed(usual or known)}"
     raise ValueError(f"--by {given} is no option in the configs of these runs: {way_out}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")
 
 
 def _class_name(value: Any) -> str | None:

@@ -20,11 +20,12 @@ def grouped(runs: Sequence[NamedRun], by: Sequence[str] | None = None) -> dict[s
         by: the options whose values make a method, by dotted key or its end; None is all that are not of a single run.
 
     Raises:
-        ValueError: when no run has such an option; with the nearest.
+        ValueError: when no run has such an option; with one that is written nearly so, else with those that differ.
     """
     options = [described(run.results) for run in runs]
     known = list(dict.fromkeys(key for of_run in options for key in of_run))
-    keys = None if by is None else [find_key(key, known) for key in by]
+    usual = [*differing([[of_method(of_run)] for of_run in options]), *({"seed"} & {*known})]
+    keys = None if by is None else [find_key(key, known, usual) for key in by]
     methods: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for place, of_run in enumerate(options):
         kept = of_method(of_run) if keys is None else {key: of_run.get(key, "") for key in keys}

@@ -6,8 +6,6 @@ Weights & Biases takes both by Lightning's own methods, TensorBoard pictures and
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
+from lifelong.utilities.csv_table import csv_table
 from lifelong.utilities.markdown import markdown_table
 
 
@@ -56,27 +55,15 @@ def log_table(
     if isinstance(logger, CSVLogger):
         target = Path(logger.log_dir)
         target.mkdir(parents=True, exist_ok=True)
-        (target / f"{_file_name(name)}.csv").write_text(as_csv(columns, rows), encoding="utf-8", newline="")
+        (target / f"{_file_name(name)}.csv").write_text(csv_table(columns, rows), encoding="utf-8", newline="")
     elif _has(logger, "log_table"):
         logger.log_table(name, columns=list(columns), data=[list(row) for row in rows], step=step)  # type: ignore[attr-defined]
     elif _has(experiment := _experiment(logger), "add_text"):  # TensorBoard
         experiment.add_text(name, as_markdown(columns, rows), step)
     elif _has(logger, "run_id") and _has(experiment, "log_text"):  # MLflow
-        experiment.log_text(_run_id(logger), as_csv(columns, rows), f"{_file_name(name)}.csv")
+        experiment.log_text(_run_id(logger), csv_table(columns, rows), f"{_file_name(name)}.csv")
     elif _has(experiment, "log_table"):  # Comet
         experiment.log_table(f"{_file_name(name)}.csv", [list(row) for row in rows], headers=list(columns))
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Write a table as CSV.
-
-    Example:
-        >>> as_csv(["after", "a"], [[1, 0.5]])
-        'after,a\\r\\n1,0.5\\r\\n'
-    """
-    memory = io.StringIO()
-    csv.writer(memory).writerows([columns, *rows])
-    return memory.getvalue()
 
 
 def as_markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -59,6 +59,8 @@ def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list
 def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
     """Make a label for each method of the options that are named; those that are equal are numbered.
 
+    An option that a method does not have is said to be not set, but for one of a class that is named beside it.
+
     Args:
         keys: of the options.
         values: the value of each method, by key; empty text where it has none.
@@ -67,9 +69,16 @@ def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback:
     Example:
         >>> named_by(["optimizer.lr"], {"optimizer.lr": ["0.1", "0.2"]}, ["", ""])
         ['lr=0.1', 'lr=0.2']
+        >>> named_by(["model", "seed"], {"model": ["MAML", "MAML"], "seed": ["0", ""]}, ["", ""])
+        ['MAML, seed=0', 'MAML, seed=not set']
     """
     shown = _shown(keys)
-    parts = [[_part(shown[key], values[key][place]) for key in keys] for place in range(len(fallback))]
+    inner = {key for key in keys for outer in keys if key.startswith(f"{outer}.")}
+
+    def part(key: str, value: str) -> str:
+        return _part(shown[key], value) if value or key in inner else f"{shown[key]}=not set"
+
+    parts = [[part(key, values[key][place]) for key in keys] for place in range(len(fallback))]
     return _numbered([", ".join(filter(None, of)) or other for of, other in zip(parts, fallback, strict=True)])
 
 

@@ -22,6 +22,10 @@ def paired_difference(method: Method, reference: Method, procedure: Procedure | 
     seeds that both methods have; their mean over units and domains is that of the average scores. What varies is which
     units were drawn: the runs are taken as they are.
 
+    Units of different domains count as independent: results do not say which of them are of the same example, and each
+    domain has them in an order of its own. Where domains share test examples (permuted or rotated ones), the interval
+    is too narrow.
+
     Args:
         method: one or more runs.
         reference: what it is compared with.

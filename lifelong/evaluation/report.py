@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation.logged import log_picture, log_table
 from lifelong.evaluation.plots import save_figure
 from lifelong.evaluation.results import RESULTS, Results
+from lifelong.evaluation.setting import Setting
 from lifelong.utilities.files import write_json
 from lifelong.utilities.sparingly import Sparingly
 
@@ -39,6 +41,14 @@ class Report:
     ) -> None:
         self.folder, self.config, self.write_page = Path(folder), dict(config or {}), write_page
         self._write_now_and_then, self._draw_now_and_then = Sparingly(), Sparingly()
+
+    def title(self, setting: Setting) -> str:
+        """Return the title of pictures: the run with its learner and strategies, and in a second line its data.
+
+        Args:
+            setting: what is evaluated.
+        """
+        return replace(setting, config=self.config).title_of(self.folder.resolve().name)
 
     def row(self, results: Results, trainer: L.Trainer) -> None:
         """Print a line after an experience; now and then write the files, the pictures, and the loggers' tables."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from lifelong.utilities.csv_table import csv_table
 
 WIDEST_LABEL = 36
 PADDING = 3
@@ -89,8 +90,8 @@ def tables(sheet: Sheet, below: Below, *, width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for block in _blocks(sheet, width):
         parts += [_table(sheet, block, width), ""]
-    parts += [Text(_sentence(line), "dim") for line in (*below.caption, *below.notes)]
-    parts += [Text(f"! {_sentence(line)}", "yellow") for line in below.warnings]
+    parts += [Text(sentence(line), "dim") for line in (*below.caption, *below.notes)]
+    parts += [Text(f"! {sentence(line)}", "yellow") for line in below.warnings]
     return Group(*parts)
 
 
@@ -110,7 +111,7 @@ def markdown_text(sheet: Sheet, below: Below) -> str:
         In %.
     """
     heads, *rows = [f"| {' | '.join(map(_in_markdown, row))} |" for row in (sheet.heads, *sheet.rows)]
-    caption, notes, warnings = ([_in_markdown(_sentence(line)) for line in lines] for lines in below.parts)
+    caption, notes, warnings = ([_in_markdown(sentence(line)) for line in lines] for lines in below.parts)
     paragraphs = ["\n".join([heads, f"|---|{'---:|' * (len(sheet.heads) - 1)}", *rows])]
     paragraphs += [" ".join(lines) for lines in (caption, notes) if lines]
     if warnings:
@@ -141,7 +142,7 @@ def latex_text(sheet: Sheet, below: Below) -> str:
         \\end{table}
     """
     heads, *rows = [" & ".join(map(_in_latex, row)) + r" \\" for row in (sheet.heads, *sheet.rows)]
-    caption, notes, warnings = ([_sentence(line) for line in lines] for lines in below.parts)
+    caption, notes, warnings = ([sentence(line) for line in lines] for lines in below.parts)
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -169,9 +170,7 @@ def csv_text(sheet: Sheet) -> str:
         >>> csv_text(Sheet(("method", "score"), (("EWC, strength=1", "0.5"),)))
         'method,score\n"EWC, strength=1",0.5'
     """
-    memory = io.StringIO()
-    csv.writer(memory, lineterminator="\n").writerows([sheet.heads, *sheet.rows])
-    return memory.getvalue().rstrip("\n")
+    return csv_table(sheet.heads, sheet.rows).rstrip("\n")
 
 
 def _blocks(sheet: Sheet, width: int) -> list[list[int]]:
@@ -209,7 +208,13 @@ def _column_width(sheet: Sheet, column: int) -> int:
     return max(len(text) for text in (*sheet.heads[column].split(), *sheet.columns[column]))
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """End a text as a sentence ends.
+
+    Example:
+        >>> sentence("found two runs"), sentence("which one?")
+        ('found two runs.', 'which one?')
+    """
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 

@@ -77,7 +77,9 @@ def bca_interval(differences: Differences, *, n_resamples: int = 9999, seed: int
 
     The ends are the quantiles ``Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))`` of resampled means with ``z = ± 1.96``, where
     ``Φ(z₀)`` is the share of them below the mean (ties count half) and ``a = Σ l³ / (6 (Σ l²)^1.5)`` is that of the
-    influences ``l = (d_ij − mean_j) / (D n_j)``. Without a unit that differs from another it has no width.
+    influences ``l = (d_ij − mean_j) / (D n_j)``. Without a unit that differs from another it has no width. At
+    ``a (z₀ + z) ≥ 1``, beyond the pole of the formula, an end is its limit: the largest of the resampled means, or the
+    smallest. (Of means ``|a| < 1/6``, so that this takes nearly all of a million resamples on one side of the mean.)
 
     Args:
         differences: ``(n_j,)`` of each domain.
@@ -93,18 +95,37 @@ def bca_interval(differences: Differences, *, n_resamples: int = 9999, seed: int
     """
     mean = mean_difference(differences)
     influence = np.concatenate([(d - d.mean()) / (len(differences) * len(d)) for d in differences])
-    spread = float((influence**2).sum())
-    if spread == 0:
+    if not (largest := float(np.abs(influence).max())):
         return mean, mean
+    influence /= largest  # squares and cubes of very small or large numbers are none any more
     means = _resampled(differences, n_resamples, seed)
     near = ROUNDING * float(np.abs(means).mean())
     share = float((means < mean - near).mean() + (means <= mean + near).mean()) / 2
     normal = NormalDist()
     bias = normal.inv_cdf(min(max(share, 1 / (2 * n_resamples)), 1 - 1 / (2 * n_resamples)))
-    skew = float((influence**3).sum()) / (6 * spread**1.5)
-    ends = [bias + normal.inv_cdf(end) for end in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
-    low, high = np.quantile(means, [normal.cdf(bias + z / (1 - skew * z)) for z in ends])
+    skew = float((influence**3).sum()) / (6 * float((influence**2).sum()) ** 1.5)
+    ends = [normal.inv_cdf(end) for end in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
+    low, high = np.quantile(means, [corrected_share(z, bias, skew) for z in ends])
     return float(low), float(high)
+
+
+def corrected_share(z: float, bias: float, skew: float) -> float:
+    """Compute the share of resampled means that lies below an end of the BCa interval.
+
+    Args:
+        z: the end in standard deviations, such as ``−1.96``.
+        bias: ``z₀``.
+        skew: the acceleration ``a``.
+
+    Example:
+        >>> round(corrected_share(-1.96, 0.0, 0.0), 4), corrected_share(1.96, 4.5, 0.16)
+        (0.025, 1.0)
+    """
+    shifted = bias + z
+    room = 1 - skew * shifted
+    if room <= 0:
+        return float(shifted > 0)
+    return NormalDist().cdf(bias + shifted / room)
 
 
 INTERVALS: dict[IntervalKind, tuple[str, Callable[[Differences, int, int], tuple[float, float]]]] = {

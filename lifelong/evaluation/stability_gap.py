@@ -13,7 +13,7 @@ import numpy as np
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import plots
-from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, title_of
+from lifelong.evaluation.after_evaluation import AfterEvaluation, title_of
 from lifelong.evaluation.answers import on_held_out
 from lifelong.evaluation.why import stability_gap, worst_case_accuracy
 from lifelong.training.accessors import stream_module
@@ -113,11 +113,11 @@ class StabilityGap(AfterEvaluation):
         figure = plots.moments_figure(
             self.moments,
             list(stream_data(trainer).stream.domains),
-            title=f"{title_of(module)}: old domains",
+            title=title_of(trainer, f"at most {self.n_units} {part} units of each old domain"),
             score_name=objective.score_name,
             percent=objective.percent,
         )
-        plots.save_figure(figure, folder_of(trainer) / f"stability_gap_{part}.png")
+        self.draw(figure, "stability gap", f"stability_gap_{part}.png", trainer)
         self.say_where(trainer, f"stability_gap_{part}.json", f"stability_gap_{part}.png")
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,17 +11,15 @@ import numpy as np
 from lifelong.evaluation.compared import Difference
 from lifelong.evaluation.estimate import number
 from lifelong.evaluation.plots.style import COLOURS
-from lifelong.pages.curves import axis, framed, limits_of
+from lifelong.pages.curves import MOST_COLOURED, axis, framed, limits_of
 from lifelong.pages.end_labels import end_labels
-from lifelong.pages.methods import LENGTH, Shown
+from lifelong.pages.methods import LENGTH, MethodView
 from lifelong.pages.view import label, letters, whole
 
-MOST_COLOURED = 6
-"""Methods beyond which curves share one hue."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
-def averages_figure(methods: Sequence[Shown]) -> dict[str, Any]:
+def averages_figure(methods: Sequence[MethodView]) -> dict[str, Any]:
     """Draw the average over the domains learnt so far, after each experience, of each method.
 
     A method without a stream, such as joint training, is a level line.
@@ -112,13 +110,13 @@ def differences_figure(differences: Sequence[Difference], factor: float, n_place
     layout = framed(int(30 * len(values) + 90), left=letters(names, LENGTH) + 20, right=20, below=48)
     low, high = limits_of([*lows, *highs, 0.0])
     layout["xaxis"] = {**axis(), "range": [low, high], "zeroline": True, "zerolinecolor": "var(--text)"}
-    layout["xaxis"]["title"] = {"text": f"difference of {whole(score)}; right of the line is better"}
+    layout["xaxis"]["title"] = {"text": f"difference of {whole(score)}"}
     layout["yaxis"] = {**axis(), "range": [len(values) - 0.5, -0.5], "tickvals": list(range(len(values)))}
     layout["yaxis"]["ticktext"] = [label(name, LENGTH) for name in names]
     return {"data": [points], "layout": layout}
 
 
-def _of_average(method: Shown, row: int) -> str:
+def _of_average(method: MethodView, row: int) -> str:
     after = "" if method.view.one_row else f"<br>after {whole(method.view.rows[row])}"
     average = method.view.averages[row]
     value = number(average.value, method.view.places)

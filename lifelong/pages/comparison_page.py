@@ -8,12 +8,15 @@ from typing import Any
 
 from lifelong.evaluation.comparison import Comparison
 from lifelong.evaluation.comparison_sheet import captions, sheet
+from lifelong.evaluation.sheets import sentence
 from lifelong.evaluation.tables import unit
 from lifelong.pages.comparison_figures import averages_figure, differences_figure
+from lifelong.pages.curves import MOST_COLOURED
+from lifelong.pages.end_labels import MOST_LABELLED
 from lifelong.pages.heat_map import colour_limits, heat_map
-from lifelong.pages.methods import Shown, shown_methods
+from lifelong.pages.methods import MethodView, method_views
 from lifelong.pages.page import figure, render
-from lifelong.pages.pareto import BYTES, SECONDS, pareto_figure
+from lifelong.pages.pareto import BYTES, SECONDS, pareto_figure, with_cost
 from lifelong.utilities.amounts import bytes_text, seconds_text
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "s": 1, "min": 60, "h": 3600}
@@ -40,20 +43,20 @@ def comparison_html(comparison: Comparison) -> str:
     rows, differences, against = comparison.rows, comparison.differences, comparison.against
     table = sheet(rows, differences, against)
     caption = captions(rows, differences, against, comparison.procedure)
-    methods = shown_methods(comparison)
+    methods = method_views(comparison)
     beside = [method for method in methods if not method.apart]
     return render(
         "comparison.html.j2",
         title=f"{len(rows)} methods compared",
         run="",
         lead=f'{sum(len(row.runs) for row in rows)} runs; every other method is compared with "{against}".',
-        warnings=[_sentence(text) for text in comparison.warnings],
-        notes=[_sentence(text) for text in (*caption, *comparison.notes)],
+        warnings=[sentence(text) for text in comparison.warnings],
+        notes=[sentence(text) for text in (*caption, *comparison.notes)],
         heads=[(head, is_number(column)) for head, column in zip(table.heads, table.columns, strict=True)],
         lines=[[(text, sort_value(text)) for text in line] for line in table.rows],
         figures=_figures(comparison, beside),
         matrices=_matrices(methods),
-        left_out=[_sentence(f"{m.label} is not drawn beside the others: {m.apart}") for m in methods if m.apart],
+        left_out=[sentence(f"{m.label} is not drawn beside the others: {m.apart}") for m in methods if m.apart],
         labels=[row.label for row in rows],
         config_differences=comparison.config_differences,
     )
@@ -76,7 +79,7 @@ def is_number(column: Sequence[str]) -> bool:
     return bool(said) and all(sort_value(text) is not None for text in said)
 
 
-def _figures(comparison: Comparison, beside: Sequence[Shown]) -> list[dict[str, Any]]:
+def _figures(comparison: Comparison, beside: Sequence[MethodView]) -> list[dict[str, Any]]:
     """The figures that show methods together; none where no method is comparable with the one named."""
     if not beside:
         return []
@@ -84,30 +87,32 @@ def _figures(comparison: Comparison, beside: Sequence[Shown]) -> list[dict[str, 
     figures = []
     if any(len(method.view.rows) > 1 for method in beside):
         how = "A dotted level line is a method without a stream, such as joint training."
-        pointed = "" if len(beside) <= 6 else " Point at a curve to pick it out."
+        pointed = "" if len(beside) <= MOST_COLOURED else " Point at a curve to pick it out."
         title = f"{score}, averaged over the domains learnt so far"
         figures.append(figure("averages", title, averages_figure(beside), f"{how}{pointed}"))
     front = (
         "Up and left is better; the dashed line joins the methods that no other beats in both. Hollow: a bound, such "
         "as joint training, and no continual method."
     )
-    costs: tuple[tuple[str, str, Callable[[Shown], float], Callable[[float], str], Sequence[float]], ...] = (
+    costs: tuple[tuple[str, str, Callable[[MethodView], float], Callable[[float], str], Sequence[float]], ...] = (
         ("bytes", "memory of learner and strategies", lambda m: m.n_bytes, bytes_text, BYTES),
         ("seconds", "time of a run", lambda m: m.seconds, seconds_text, SECONDS),
     )
     for name, what, cost, text, units in costs:
         if any(cost(method) > 0 for method in beside):
             drawing = pareto_figure(beside, cost, text, units)
-            figures.append(figure(name, f"{score} after the last experience, against {what}", drawing, front))
+            title = f"{score} after the last experience, against {what}"
+            key = [method.label for method in with_cost(beside, cost)]
+            figures.append(figure(name, title, drawing, front, key if len(key) <= MOST_LABELLED else ()))
     if known := [d for d in comparison.differences if not d.reason]:
         setting, places = comparison.rows[0].runs[0].setting, beside[0].view.places
         drawing = differences_figure(known, unit(setting.percent), places, score)
-        caption = "95 % intervals; on the same evaluation units, task by task."
+        caption = "Right of the line is better. 95 % intervals; on the same evaluation units, task by task."
         figures.append(figure("differences", f"Paired differences from {comparison.against}", drawing, caption))
     return figures
 
 
-def _matrices(methods: Sequence[Shown]) -> list[dict[str, Any]]:
+def _matrices(methods: Sequence[MethodView]) -> list[dict[str, Any]]:
     """The matrix of each method, on one colour scale where they are comparable."""
     beside = [method.view.values for method in methods if not method.apart]
     limits = colour_limits(beside) if beside else None
@@ -118,7 +123,3 @@ def _matrices(methods: Sequence[Shown]) -> list[dict[str, Any]]:
         caption = f"{scale}{method.remark} {method.view.left_out}".strip()
         drawn.append(figure(f"matrix-{number}", method.label, drawing, caption))
     return drawn
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."

@@ -14,7 +14,7 @@ from lifelong.pages.heat_map import FONT, TRANSPARENT
 from lifelong.pages.view import View, label, letters, whole
 
 MOST_COLOURED = 6
-"""Domains beyond which curves share one hue, and the one that is pointed at stands out."""
+"""Curves beyond which they share one hue, and the one that is pointed at stands out."""
 MOST_NAMED = 24
 """Experiences beyond which the axis has their numbers."""
 HEIGHT = 360

@@ -24,7 +24,7 @@ LENGTH = 28
 
 
 @dataclass(frozen=True)
-class Shown:
+class MethodView:
     """Hold a method as it is drawn.
 
     Args:
@@ -46,18 +46,18 @@ class Shown:
     remark: str
 
 
-def shown_methods(comparison: Comparison) -> list[Shown]:
+def method_views(comparison: Comparison) -> list[MethodView]:
     """Return the methods of a comparison as they are drawn, in its order."""
     reference = next(row for row in comparison.rows if row.label == comparison.against)
-    return [_shown(row, reference) for row in comparison.rows]
+    return [_view_of_method(row, reference) for row in comparison.rows]
 
 
-def _shown(row: Method, reference: Method) -> Shown:
+def _view_of_method(row: Method, reference: Method) -> MethodView:
     view, remark = _mean_view(row.runs)
     # Every run counts: of a method with a run that answers another question, no mean is drawn beside the others.
     apart = dict.fromkeys(str(o) for run in row.runs for o in obstacles(reference.runs[0], run))
     average = row.estimates.get("average_score", MISSING)
-    return Shown(
+    return MethodView(
         row.label,
         view,
         average.scaled(unit(row.runs[0].setting.percent)),
@@ -81,4 +81,4 @@ def _mean_view(runs: Sequence[Results]) -> tuple[View, str]:
         mean, half_width = interval(np.array([average.value for average in at_row]))
         averages.append(Estimate(float(mean), float(half_width)))
     mean_view = replace(views[0], values=values, widths=widths, averages=tuple(averages))
-    return mean_view, f"Mean of {len(runs)} runs; ± 95 % interval over seeds."
+    return mean_view, f"Mean of {len(runs)} runs; point at a cell for its 95 % interval over seeds."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def is_page(path: Path) -> bool:
         return GENERATOR in file.read(HEAD)
 
 
-def figure(name: str, title: str, drawing: Mapping[str, Any], caption: str) -> dict[str, Any]:
+def figure(name: str, title: str, drawing: Mapping[str, Any], caption: str, key: Sequence[str] = ()) -> dict[str, Any]:
     """Return what the template takes for a figure.
 
     Args:
@@ -80,5 +80,6 @@ def figure(name: str, title: str, drawing: Mapping[str, Any], caption: str) -> d
         title: what it shows, in a few words, also for those who do not see it.
         drawing: ``data`` and ``layout`` of plotly.js; ``meta`` of the layout says how the page treats it.
         caption: a sentence on how it is read.
+        key: what the numbers stand for that a figure has where there is no room for names.
     """
-    return {"name": name, "title": title, "drawing": drawing, "caption": caption}
+    return {"name": name, "title": title, "drawing": drawing, "caption": caption, "key": key}

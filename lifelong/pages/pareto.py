@@ -8,16 +8,16 @@ from typing import Any
 
 from lifelong.pages.curves import axis, framed, limits_of
 from lifelong.pages.end_labels import MOST_LABELLED
-from lifelong.pages.methods import LENGTH, Shown
-from lifelong.pages.view import label, whole
+from lifelong.pages.methods import LENGTH, MethodView
+from lifelong.pages.view import label, letters, whole
 
 BYTES, SECONDS = (1e9, 1e6, 1e3, 1.0), (3600.0, 60.0, 1.0)
 """Sizes of units, the largest first."""
 
 
 def pareto_figure(
-    methods: Sequence[Shown],
-    cost: Callable[[Shown], float],
+    methods: Sequence[MethodView],
+    cost: Callable[[MethodView], float],
     text: Callable[[float], str],
     units: Sequence[float],
 ) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def pareto_figure(
     Returns:
         ``data`` and ``layout`` for plotly.js.
     """
-    known = [m for m in methods if math.isfinite(m.final.value) and math.isfinite(cost(m))]
+    known = with_cost(methods, cost)
     costs, scores = [cost(m) for m in known], [m.final.value for m in known]
     places, ticks = cost_axis(costs, text, units)
     bounds = {i for i, m in enumerate(known) if m.view.one_row}
@@ -57,22 +57,30 @@ def pareto_figure(
     layout["xaxis"] = {**axis(), "range": [start - margin, end + margin], **ticks}
     layout["yaxis"] = {**axis(), "range": [low - 0.1 * (high - low), high + 0.1 * (high - low)]}
     layout["yaxis"]["title"] = {"text": whole(methods[0].view.score)}
-    layout["meta"]["least_width"] = 640  # names beside each other
+    layout["meta"]["room_for_names"] = 110 + len(known) * letters([m.label for m in known], LENGTH)
     texts = [
         f"{whole(m.view.score)}: {m.final.text(m.view.places)}<br>{text(c)}" for m, c in zip(known, costs, strict=True)
     ]
     return {"data": [line, _named_points(known, places, scores, texts, set(best), bounds)], "layout": layout}
 
 
+def with_cost(methods: Sequence[MethodView], cost: Callable[[MethodView], float]) -> list[MethodView]:
+    """Return the methods of which score and cost are known, in the order of their numbers in the figure."""
+    return [m for m in methods if math.isfinite(m.final.value) and math.isfinite(cost(m))]
+
+
 def _named_points(
-    methods: Sequence[Shown],
+    methods: Sequence[MethodView],
     places: Sequence[float],
     scores: Sequence[float],
     texts: Sequence[str],
     best: set[int],
     bounds: set[int],
 ) -> dict[str, Any]:
-    """Points with their names, above and below in turn, so that those of neighbours do not cover each other."""
+    """Points with their names, above and below in turn, so that those of neighbours do not cover each other.
+
+    The page puts the numbers in ``meta`` in their place where names have no room.
+    """
     order = sorted(range(len(methods)), key=lambda i: (places[i], scores[i]))
     position = {i: ("top center", "bottom center")[n % 2] for n, i in enumerate(order)}
     return {
@@ -81,6 +89,7 @@ def _named_points(
         "x": list(places),
         "y": list(scores),
         "text": [label(m.label, LENGTH) for m in methods],
+        "meta": {"numbers": [str(n) for n in range(1, len(methods) + 1)]},
         "textposition": [position[i] for i in range(len(methods))],
         "textfont": {"size": 11, "color": "var(--text)"},
         "customdata": [f"<b>{whole(m.label)}</b><br>{text}" for m, text in zip(methods, texts, strict=True)],
@@ -134,6 +143,8 @@ def cost_axis(
         >>> places, ticks = cost_axis([200.0, 500.0], str, SECONDS)
         >>> places, ticks["tickvals"]
         ([200.0, 500.0], [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 420.0, 480.0])
+        >>> cost_axis([103.0, 107.0], str, SECONDS)[1]["tickvals"]
+        [103.0, 107.0]
     """
     some = [cost for cost in costs if cost > 0]
     if not some or max(some) < 10 * min(some):
@@ -141,6 +152,8 @@ def cost_axis(
         size = next((size for size in units if size <= top), units[-1])
         step = size * _round_step(top / size / 10)
         ticks = [step * n for n in range(int(top / step) + 1)]
+        if sum(tick >= min(costs, default=0.0) for tick in ticks) < 2:  # costs so near each other that none is between
+            ticks = sorted({min(costs, default=0.0), top})
         return list(costs), {"tickvals": ticks, "ticktext": [text(tick) if tick else "0" for tick in ticks]}
     least, most = math.floor(math.log10(min(some))), math.ceil(math.log10(max(some)))
     places = [math.log10(cost) if cost > 0 else least - 1.0 for cost in costs]

@@ -13,7 +13,7 @@ from lifelong.evaluation.estimate import Estimate, number
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.tables import MEANINGS, unit
 from lifelong.pages import words
-from lifelong.pages.curves import average_curve, domain_curves
+from lifelong.pages.curves import MOST_COLOURED, average_curve, domain_curves
 from lifelong.pages.heat_map import heat_map
 from lifelong.pages.page import figure, render, write_page
 from lifelong.pages.view import View, measure_view, view_of
@@ -123,7 +123,7 @@ def _figures(view: View, results: Results) -> list[dict[str, Any]]:
         return [matrix]
     how = (
         "Dotted: before it is learnt; bars: 95 % intervals."
-        if len(view.columns) <= 6
+        if len(view.columns) <= MOST_COLOURED
         else "Point at a curve to pick it out; each begins where its domain is learnt."
     )
     curves = figure("domains", f"{score} of each domain over the stream", domain_curves(view), f"{how} {left_out}")

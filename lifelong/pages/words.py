@@ -10,8 +10,8 @@ from typing import Any
 from lifelong.evaluation.results import Results
 from lifelong.evaluation.setting import Setting
 from lifelong.utilities.class_names import class_name
-from lifelong.utilities.docstrings import plain_words
 from lifelong.utilities.plugins import GROUPS
+from lifelong.utilities.source_code import find_definition, first_paragraph
 
 MOST_NAMES = 12
 """Names of domains in a sentence; of more the first and the last are named."""
@@ -19,7 +19,7 @@ PARTS = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Named:
+class Fact:
     """A class with what it does.
 
     Args:
@@ -51,43 +51,39 @@ def lead(results: Results) -> str:
     return f"{domains}, learnt one after the other in {total} experience{'s' if total != 1 else ''}.{progress}"
 
 
-def facts(results: Results) -> list[tuple[str, list[Named]]]:
+def facts(results: Results) -> list[tuple[str, list[Fact]]]:
     """Return what was run: a heading, and what stands behind it."""
     setting, config = results.setting, results.setting.config
     strategies = _classes(config.get("strategies"))
     data = config.get("data")
     options = data.get("init_args", {}) if isinstance(data, Mapping) else {}
-    given: list[tuple[str, list[Named]]] = [
-        ("Learner", [_named(setting.learner, _path(config.get("model")))]),
-        ("Strategies", [_named(name, strategies.get(name, "")) for name in setting.strategies] or [_no_strategy()]),
-        ("Data", [_named(class_name(path), path) for path in [_path(data), *_sources(options)] if path]),
-        ("Domains", [Named(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
-        ("Only evaluated, never learnt", [Named(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
-        ("Evaluated on", [Named(_evaluated(setting))]),
-        ("Answers", [Named(_answers(setting))]),
+    given: list[tuple[str, list[Fact]]] = [
+        ("Learner", [_of_class(setting.learner, _path(config.get("model")))]),
+        ("Strategies", [_of_class(name, strategies.get(name, "")) for name in setting.strategies] or [_no_strategy()]),
+        ("Data", [_of_class(class_name(path), path) for path in [_path(data), *_sources(options)] if path]),
+        ("Domains", [Fact(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
+        ("Only evaluated, never learnt", [Fact(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
+        ("Evaluated on", [Fact(_evaluated(setting))]),
+        ("Answers", [Fact(_answers(setting))]),
     ]
     return [(heading, items) for heading, items in given if items and items[0].name]
 
 
-def _named(name: str, path: str) -> Named:
-    return Named(name, _first_line(path or name))
+def _of_class(name: str, path: str) -> Fact:
+    return Fact(name, _first_line(path or name))
 
 
 def _first_line(path: str) -> str:
-    """What the docstring of an installed plug-in begins with; nothing else is imported for a page.
+    """What the docstring of an installed plug-in begins with, read off its source: nothing is imported for a page.
 
     Args:
         path: of the class, or its name alone.
     """
     for group in GROUPS:
         for entry in importlib.metadata.entry_points(group=group):
-            if path in (entry.name, entry.value.replace(":", ".")):
-                try:
-                    doc = entry.load().__doc__ or ""
-                except Exception:  # whatever the code of another package raises; plugins.load warns of it
-                    return ""
-                paragraph = " ".join(doc.strip().split("\n\n")[0].split())
-                return plain_words(paragraph)
+            if path in (entry.name, dotted := entry.value.replace(":", ".")):
+                found = find_definition(dotted)
+                return "" if found is None else first_paragraph(found[0])
     return ""
 
 
@@ -119,8 +115,8 @@ def _sources(options: Mapping[str, Any]) -> Iterator[str]:
     yield from seen
 
 
-def _no_strategy() -> Named:
-    return Named("none", "Plain fine-tuning: nothing is done against forgetting.")
+def _no_strategy() -> Fact:
+    return Fact("none", "Plain fine-tuning: nothing is done against forgetting.")
 
 
 def _evaluated(setting: Setting) -> str:

@@ -116,6 +116,11 @@ def find_metrics(paths: Sequence[str]) -> dict[str, Metric]:
     metrics: dict[str, Metric] = {}
     for path in paths:
         module, _, name = path.rpartition(".")
+        if not module or not name:
+            raise ValueError(
+                f"there is no metric {path or '(an empty name)'}: give a function by its dotted path, module.function, "
+                "from this folder or an installed package; metrics of lifelong's own are in every table"
+            )
         try:
             metric = getattr(importlib.import_module(module), name)
         except Exception as error:  # of a module of a person's own, anything

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lifelong.cli import start
-from lifelong.cli.compare import split_runs
+from lifelong.cli.compare import COMMAND
 from tests.command_line import TINY, error_of, run_here
 from tests.toy_runs import config_of, make_run, saved, two_rows
 
@@ -125,6 +125,10 @@ def test_options_that_make_a_method_are_named(capsys: pytest.CaptureFixture[str]
         ((*RUNS, "--n_resamples=many"), 2, "--n_resamples is many: it must be a whole number; python"),
         ((*RUNS, "--agianst=EWC"), 2, "there is no option --agianst: did you mean --against? python -m"),
         ((*RUNS, "--metric=nothing_there.f"), 1, "there is no function nothing_there.f"),
+        ((*RUNS, "--metric=foo"), 1, "error: there is no metric foo: give a function by its dotted path, module.fun"),
+        ((*RUNS, "--metric=foo."), 1, "error: there is no metric foo.: give a function"),
+        ((*RUNS, "--metric=math.sqrt,"), 1, "error: there is no metric (an empty name): give a function"),
+        ((*RUNS, "--by=nonsense"), 1, "in the configs of these runs: give some of strategies, seed\n"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_sentence(
@@ -158,7 +162,7 @@ def test_both_ways_to_the_command_print_the_same(capsys: pytest.CaptureFixture[s
 
 
 def test_options_take_one_value_each() -> None:
-    assert split_runs(["--by", "a", "x", "--format=csv", "y", "--seed"]) == (
+    assert COMMAND.split(["--by", "a", "x", "--format=csv", "y", "--seed"]) == (
         ["x", "y"],
         ["--by", "a", "--format=csv", "--seed"],
     )

@@ -10,7 +10,7 @@ from datamodules import EpisodicDataModule, ExampleDataModule
 from lifelong.cli.help_page import ABOUT, GROUPS
 from lifelong.cli.main import main
 from lifelong.cli.parser import make_parser
-from lifelong.cli.source_code import arguments
+from lifelong.utilities.source_code import arguments
 
 
 def page_of(capsys: pytest.CaptureFixture[str], *args: str) -> str:

@@ -96,7 +96,7 @@ def test_a_model_is_exported_with_its_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["adapt"], "adapt takes a run, and none is named"),
+        (["adapt"], "adapt needs a run, and none is named"),
         (["adapt", "runs/few"], "adapt has no --support"),
         (["adapt", "nowhere", "--support=new"], "neither a run folder"),
         (["adapt", "runs/few", "--support=nowhere"], "is not there"),

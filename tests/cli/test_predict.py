@@ -196,5 +196,5 @@ def test_help_of_predict_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
         run_here("predict", "--help")
     assert stop.value.code == 0
     told = capsys.readouterr().out
-    assert "--query QUERY" in told
-    assert "all options of fit are taken" in " ".join(told.split())
+    assert "--query TEXT" in told
+    assert "takes the options that fit --help lists" in " ".join(told.split())

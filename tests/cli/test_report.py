@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +54,22 @@ def test_what_cannot_be_done_is_one_sentence(capsys: pytest.CaptureFixture[str])
     assert error_of(capsys, "report", "runs/birds")[0] == 1
     shutil.rmtree("runs")
     assert "last found no" in error_of(capsys, "report", "last")[1]
+
+
+def test_what_is_no_name_of_a_page_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = error_of(capsys, "report", "runs/birds", "--output=r.txt")
+    assert (code, message) == (1, "error: --output r.txt is no name of a page: end it in .html\n")
+    assert not Path("r.txt").exists()
+
+
+def test_a_report_needs_neither_torch_nor_lightning() -> None:
+    code = (
+        "import sys; from lifelong.cli.start import main; main(['report', 'runs/birds']);"
+        "print({'torch', 'lightning', 'matplotlib'} & {*sys.modules})"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True)
+    assert done.stdout.endswith("set()\n")
 
 
 @pytest.fixture

@@ -75,10 +75,13 @@ def test_a_key_is_found_by_its_end_and_else_the_nearest_is_named() -> None:
         ("lr", "is the end of several options: write one of optimizer.lr, model.lr"),
         ("strategis", r"did you mean strategies\?"),
         ("strenth", r"did you mean strategies.EWC.strength\?"),
-        ("xyz", "known are strategies, "),
+        ("nonsense", "these runs: give some of strategies, strategies.EWC.strength, optimizer.lr, model.lr$"),
+        ("strategies.Replay.n_examples", "give some of strategies, "),  # no near name, though it begins like one
     ):
         with pytest.raises(ValueError, match=message):
             find_key(given, known)
+    with pytest.raises(ValueError, match=r"give some of optimizer.lr$"):
+        find_key("nonsense", known, ["optimizer.lr"])
 
 
 def test_examples_in_docstrings_run() -> None:

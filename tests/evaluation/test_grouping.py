@@ -37,6 +37,17 @@ def test_named_options_make_methods() -> None:
     assert list(names(["joint"])) == ["data.joint=false"]
     with pytest.raises(ValueError, match=r"did you mean optimizer\?"):
         names(["optimiser"])
+    with pytest.raises(ValueError, match=r"give some of strategies, optimizer.lr, seed$"):
+        names(["nonsense"])
+
+
+def test_an_option_that_a_method_does_not_have_is_not_set() -> None:
+    config = config_of(strategy=None)
+    del config["seed"]
+    runs = [make_run(config=config_of(1, "EWC", strength=2)), make_run(config=config)]
+    assert list(grouped(runs, ["strategies", "seed"])) == ["EWC, seed=1", "no strategy, seed=not set"]
+    assert list(grouped(runs, ["seed"])) == ["seed=1", "seed=not set"]
+    assert list(grouped(runs, ["strategies", "strength"])) == ["EWC, strength=2", "no strategy"]
 
 
 def test_learners_without_a_config_are_told_apart() -> None:

@@ -119,7 +119,7 @@ def test_mlflow_takes_files_under_its_run(picture: Path) -> None:
     log_table(logger, "last row", ["a"], [[1]], 3)
     assert logger.calls == [
         ("log_artifact", ("r", str(picture)), {}),
-        ("log_text", ("r", "a\r\n1\r\n", "last_row.csv"), {}),
+        ("log_text", ("r", "a\n1\n", "last_row.csv"), {}),
     ]
 
 
@@ -142,5 +142,5 @@ def test_a_logger_of_scalars_alone_is_left_alone(picture: Path) -> None:
 
 def test_examples_in_docstrings() -> None:
     result = doctest.testmod(module_logged)
-    assert result.attempted >= 2
+    assert result.attempted >= 1
     assert result.failed == 0

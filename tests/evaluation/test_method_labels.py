@@ -48,7 +48,7 @@ def test_labels_are_unique_whatever_is_shortened() -> None:
 
 def test_a_single_method_has_the_label_of_its_strategies() -> None:
     assert labels({}, ["EWC"]) == ["EWC"]
-    assert named_by(["lr"], {"lr": ["", ""]}, ["lr not set", "lr not set"]) == ["lr not set", "lr not set (2)"]
+    assert named_by(["lr"], {"lr": ["", ""]}, ["", ""]) == ["lr=not set", "lr=not set (2)"]
 
 
 def test_examples_in_docstrings_run() -> None:

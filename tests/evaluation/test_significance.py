@@ -15,6 +15,7 @@ from lifelong.evaluation.intervals import t_quantile
 from lifelong.evaluation.significance import (
     INTERVALS,
     bca_interval,
+    corrected_share,
     holm,
     mean_difference,
     percentile_interval,
@@ -65,6 +66,35 @@ def test_bootstrap_is_that_of_scipy(kind: str, theirs: str, make: object) -> Non
     width = expected.high - expected.low
     assert low == pytest.approx(expected.low, abs=0.02 * width)
     assert high == pytest.approx(expected.high, abs=0.02 * width)
+
+
+def test_beyond_its_pole_the_corrected_share_is_its_limit() -> None:
+    # By hand: at z0 + z = 2 and a = 0.25 the formula is Φ(0.04 + 2 / (1 − 0.5)) = Φ(4.04).
+    assert corrected_share(1.96, 0.04, 0.25) == pytest.approx(0.9999732736, abs=1e-9)
+    for sign in (1, -1):
+        shares = [corrected_share(sign * 1.96, sign * bias, sign / 6) for bias in np.linspace(3, 6, 301)]
+        assert max(sign * share for share in shares) == max(sign * 0, sign * 1) == sign * shares[-1]
+        assert (np.diff(np.multiply(shares, sign)) >= 0).all()  # without the limit it falls back to the other end
+    assert corrected_share(1.96, 4.05, 0.25) == 1.0  # 1 − a (z0 + z) < 0
+    assert corrected_share(-1.96, 1.96 - 4.0, -0.25) == 0.0  # and = 0
+
+
+@pytest.mark.parametrize("n_resamples", [1, 2, 3, 99])
+def test_bca_ends_are_resampled_means_in_order(n_resamples: int) -> None:
+    rng = np.random.default_rng(n_resamples)
+    for seed in range(60):
+        n = int(rng.integers(1, 12))
+        values = rng.choice([0.0, 1.0, -1.0, 1e3, 1e-9, 0.1], size=n) * float(rng.choice([1.0, 1e-170, 1e150]))
+        means = significance._resampled([values], n_resamples, seed)
+        low, high = bca_interval([values], n_resamples=n_resamples, seed=seed)
+        assert min(means.min(), values.mean()) <= low <= high <= max(means.max(), values.mean())
+
+
+def test_bca_is_the_same_in_any_unit() -> None:
+    (values,) = normal(12)
+    low, high = bca_interval([np.exp(values)])
+    for unit in (2.0**-600, 2.0**500):
+        assert bca_interval([np.exp(values) * unit]) == (low * unit, high * unit)
 
 
 def test_few_values_are_resampled_as_many_are() -> None:

@@ -42,3 +42,14 @@ def compared(*, n: int = 4, apart: bool = False) -> Comparison:
     if apart:
         groups["</script>"] = [run("other", n, better=-0.2, part="val")]
     return compare_methods(groups, procedure=Procedure(n_resamples=99))
+
+
+def compared_sizes(n_methods: int = 9) -> Comparison:
+    """Methods with long names, which take more and more."""
+    groups = {
+        f"Replay, n_examples={100 * n}, lr=0.0{n}": [
+            run("Replay", better=0.01 * n, strategy_bytes={"Replay": 30_000 * 3**n}, wall_seconds=60.0 * n)
+        ]
+        for n in range(1, n_methods + 1)
+    }
+    return compare_methods(groups, procedure=Procedure(n_resamples=99))

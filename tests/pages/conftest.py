@@ -33,7 +33,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         file.write_text(text, encoding="utf-8")
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(120_000)  # a busy machine takes its time
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
         page.on("request", lambda sent: sent.url.startswith(("file:", "data:", "blob:")) or problems.append(sent.url))

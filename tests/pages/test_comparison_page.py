@@ -53,6 +53,14 @@ def test_a_matrix_is_the_mean_over_seeds() -> None:
     assert "± " in cells["text"][0][0]
 
 
+def test_captions_of_matrices_say_what_their_cells_show() -> None:
+    page = Page(comparison_html(compared()))
+    numbers = [trace for trace in _matrices(page)[1]["data"] if trace.get("mode") == "text"]
+    assert not [text for trace in numbers for text in trace["text"] if "±" in text]
+    captions = [text for text in page.texts["figcaption"] if text.startswith("Mean of 2 runs")]
+    assert captions == ["Mean of 2 runs; point at a cell for its 95 % interval over seeds."] * 2
+
+
 def test_joint_training_is_a_bound_and_no_part_of_the_front() -> None:
     page = Page(comparison_html(compared()))
     line, points = page.figures["bytes"]["data"]
@@ -69,6 +77,10 @@ def test_front_and_axis_take_every_cost() -> None:
     assert front([0, 0, 5, 5], [1.0, 2.0, 2.0, 3.0]) == [1, 3]
     assert front([], []) == []
     assert cost_axis([0.0, 0.0], str, SECONDS)[0] == [0.0, 0.0]
+    assert cost_axis([103.0, 107.0], str, SECONDS)[1]["tickvals"] == [
+        103.0,
+        107.0,
+    ]  # an axis without a tick says nothing
     places, ticks = cost_axis([0.0, 40.0, 2e6], str, SECONDS)
     assert places[0] == ticks["tickvals"][0] < min(places[1:])
     assert (np.diff(ticks["tickvals"]) > 0).all()

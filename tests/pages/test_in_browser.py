@@ -11,7 +11,7 @@ import pytest
 from lifelong.evaluation.results import Results
 from lifelong.pages.comparison_page import comparison_html
 from lifelong.pages.report_page import report_html
-from tests.pages.compared import compared
+from tests.pages.compared import compared, compared_sizes
 from tests.pages.drawn import EVIL, drawn, in_one_row
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -121,3 +121,41 @@ def test_a_method_says_what_it_took(show: Callable[..., Any]) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     x, y = page.evaluate("(({ x, y }) => [x[2], y[2]])(document.querySelector('#bytes-plot').data[1])")
     assert "40 kB" in point_at(page, "#bytes-plot", x, y)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comparison_fits_a_phone(show: Callable[..., Any], scheme: str) -> None:
+    page = show(comparison_html(compared_sizes()), width=390, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for name in ("bytes", "seconds"):  # whole, with numbers in place of names, and what they stand for
+        assert (
+            page.evaluate(f"(p => p.scrollWidth - p.clientWidth)(document.querySelector('#{name}-plot').parentNode)")
+            <= 0
+        )
+        texts = page.locator(f"#{name}-plot .textpoint").all_text_contents()
+        assert texts == [str(n) for n in range(1, 10)]
+        assert page.locator(f"#{name} .key").is_visible()
+        assert page.locator(f"#{name} .key li").nth(2).text_content() == "Replay, n_examples=300, lr=0.03"
+    # The table scrolls within itself: what is said above it and the names of methods stay where they are.
+    where = (
+        "[...document.querySelectorAll('#methods caption span, #methods th:first-child')]"
+        ".map(part => part.getBoundingClientRect()).map(box => [box.left, box.right])"
+    )
+    before = page.evaluate(where)
+    assert all(0 <= left < right <= 390 for left, right in before)
+    page.evaluate("document.querySelector('#methods').parentNode.scrollLeft = 300")
+    assert page.evaluate("document.querySelector('#methods').parentNode.scrollLeft") == 300
+    assert page.evaluate(where) == before
+
+
+def test_names_stand_beside_points_where_there_is_room(show: Callable[..., Any]) -> None:
+    page = show(comparison_html(compared_sizes(2)), width=1280)
+    names = page.locator("#bytes-plot .textpoint").all_text_contents()
+    assert [name[-7:] for name in names] == ["lr=0.01", "lr=0.02"]
+    assert not page.locator("#bytes .key").is_visible()
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_selector("#bytes .key", state="visible")
+    assert page.locator("#bytes-plot .textpoint").all_text_contents() == ["1", "2"]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_selector("#bytes .key", state="hidden")
+    assert page.locator("#bytes-plot .textpoint").all_text_contents() == names

@@ -211,7 +211,7 @@ def test_metrics_are_found_by_their_path(monkeypatch: pytest.MonkeyPatch, tmp_pa
     for path, message in (
         ("metrics_of_mine.worst", "no function metrics_of_mine.worst"),
         ("nothing_there.worst", "No module named 'nothing_there'"),
-        ("worst", "there is no function worst"),
+        ("worst", "there is no metric worst: give a function by its dotted path"),
         ("metrics_of_mine.NUMBER", "metrics_of_mine.NUMBER is no function"),
         ("broken_of_mine.worst", "no function broken_of_mine.worst .*invalid syntax"),
     ):

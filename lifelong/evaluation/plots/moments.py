@@ -12,7 +12,7 @@ import numpy as np
 
 from lifelong.evaluation.plots.curves import axes_height
 from lifelong.evaluation.plots.key import End, add_key, key_inches, line_styles, line_width
-from lifelong.evaluation.plots.style import label, make_figure, title_above, with_unit
+from lifelong.evaluation.plots.style import label, make_figure, title_above, title_lines, with_unit
 from lifelong.evaluation.tables import unit
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def moments_figure(
     """
     names, factor = [label(name) for name in domains[:-1]], unit(percent)
     high = axes_height(names)
-    figure = make_figure((5.5 + key_inches(names, "")[0], high + 0.7))
+    width = 5.5 + key_inches(names, "")[0]
+    figure = make_figure((width, high + 0.7 + 0.2 * (len(title_lines(title, width)) - 1)))
     axes = figure.add_subplot()
     ends = []
     for domain, (name, (colour, _)) in enumerate(zip(names, line_styles(len(names)), strict=True)):

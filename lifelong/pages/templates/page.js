@@ -12,9 +12,21 @@
     return value;
   };
 
+  // Where names have no room, points have numbers, and a key below the figure says what they stand for.
+  const rooms = new Map();
+  const isNumbered = (plot, width) => (width || plot.clientWidth) < rooms.get(plot);
+  const number = (plot, data, width) => {
+    const numbered = isNumbered(plot, width);
+    plot.closest("figure").toggleAttribute("data-numbered", numbered);
+    if (!numbered) return;
+    data.filter((trace) => trace.meta?.numbers).forEach((trace) => Object.assign(trace, { text: trace.meta.numbers, textposition: "top center" }));
+  };
+
   const draw = (plot, width) => {
     const figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
     const { data, layout } = coloured(figure, getComputedStyle(root));
+    rooms.set(plot, layout.meta.room_for_names ?? 0);
+    number(plot, data, width);
     plot.style.minWidth = width ? "0" : `${layout.meta.least_width}px`;
     layout.hoverlabel = { ...layout.hoverlabel, bgcolor: getComputedStyle(root).getPropertyValue("--card").trim() };
     layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: layout.font.color, activecolor: layout.font.color };
@@ -50,6 +62,10 @@
     document.querySelectorAll("details[data-closed]").forEach((part) => { part.open = false; delete part.dataset.closed; });
     drawAll();
   });
+
+  addEventListener("resize", () => plots.forEach((plot) => {
+    if (isNumbered(plot) !== plot.closest("figure").hasAttribute("data-numbered")) draw(plot);
+  }));
 
   document.querySelectorAll("button[data-copy]").forEach((button) =>
     button.addEventListener("click", async () => {

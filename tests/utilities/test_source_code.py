@@ -9,7 +9,7 @@ import pytest
 import datamodules
 import strategies
 from lifelong import learners, networks
-from lifelong.cli.source_code import arguments, find_definition
+from lifelong.utilities.source_code import arguments, find_definition
 
 
 @pytest.mark.parametrize("package", [learners, networks, strategies, datamodules], ids=lambda p: str(p.__name__))

@@ -35,8 +35,17 @@ def first_line(definition: ast.AST) -> str:
         >>> first_line(ast.parse("def area():\\n    '''Return ``a · b`` of a :class:`~geometry.Square`.'''").body[0])
         'Return a · b of a Square'
     """
-    text = ast.get_docstring(definition) if isinstance(definition, ast.ClassDef | ast.FunctionDef | ast.Module) else ""
-    return plain_line((text or "").partition("\n")[0])
+    return plain_line(_docstring(definition).partition("\n")[0])
+
+
+def first_paragraph(definition: ast.AST) -> str:
+    """Return the first paragraph of a docstring on one line, without the marks of its markup.
+
+    Example:
+        >>> first_paragraph(ast.parse("def area():\\n    '''Return ``a``\\n    times ``b``.\\n\\n    More.'''").body[0])
+        'Return a times b.'
+    """
+    return " ".join(plain_words(_docstring(definition).partition("\n\n")[0]).split())
 
 
 def plain_line(text: str) -> str:
@@ -93,6 +102,11 @@ def exported(module: str) -> list[str]:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             return list(ast.literal_eval(node.value))
     return []
+
+
+def _docstring(definition: ast.AST) -> str:
+    text = ast.get_docstring(definition) if isinstance(definition, ast.ClassDef | ast.FunctionDef | ast.Module) else ""
+    return text or ""
 
 
 def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> tuple[Definition, str] | None:
