@@ -1,8 +1,8 @@
 """The journal of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
 
 Run folders stay on the machine that they were made on. With ``--journal FILE`` every finished run adds a line to the
-file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and the text of
-its config: when one of them changes, it is run anew.
+file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and what its config
+sets: when one of them changes, it is run anew; comments may be reworded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+from lifelong.utilities.plain_yaml import read_yaml
 
 LEFT_OUT = ("config", "untrained")
 """What a line does without: options and config say what was run."""
@@ -65,14 +67,21 @@ class Journal:
 
 
 def identity(options: Sequence[str], config: Path) -> str:
-    """Return what decides a run: its options and the text of its config.
+    """Return what decides a run: its options and what its config sets.
+
+    Args:
+        options: of the command line.
+        config: the file that comes before them; one that is absent sets nothing.
+
+    Raises:
+        ValueError: when the config cannot be read.
 
     Example:
         >>> identity(["--config", "a.yaml"], Path("absent"))
         '--config a.yaml (config e3b0c442)'
     """
-    text = config.read_bytes() if config.is_file() else b""
-    return f"{' '.join(options)} (config {hashlib.sha256(text).hexdigest()[:8]})"
+    text = repr(read_yaml(config)) if config.is_file() else ""
+    return f"{' '.join(options)} (config {hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
 def _rounded(value: Any) -> Any:
