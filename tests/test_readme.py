@@ -19,7 +19,7 @@ from tests.command_line import QUIET, run_here
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").glob("*.yaml"))]
+DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").rglob("*.yaml"))]
 OWN = ["my_strategy.py", "my_learner.py", "my_source.py"]
 SHORT = ["--data.steps_per_experience=2", "--data.n_eval_tasks=2", *QUIET]
 """Appended to a command of README that would train for minutes."""
