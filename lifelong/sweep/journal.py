@@ -1,8 +1,8 @@
 """The journal of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
 
 Run folders stay on the machine that they were made on. With ``--journal FILE`` every finished run adds a line to the
-file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and what its config
-sets: when one of them changes, it is run anew; comments may be reworded.
+file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and what its
+config sets: when one of them changes, it is run anew; comments may be reworded.
 """
 
 from __future__ import annotations
