@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from tests.test_layout import ORDER, ROOT
+
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORMS = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
 SCHEMAS = [
@@ -26,6 +28,18 @@ SECTIONS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 NO_EXTRAS = ("lowest", "package", "run")
 """Scripts of .ci that jobs of their own call."""
 IN_DOCS = ("docs",)
+
+
+def test_the_picture_of_the_architecture_is_drawn_by_its_script() -> None:
+    script = ROOT / "docs/pictures/way_of_a_batch.py"
+    drawn = runpy.run_path(str(script))["drawing"]()
+    assert drawn == script.with_suffix(".svg").read_text(encoding="utf-8")
+
+
+def test_the_architecture_tells_the_import_order() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)`(?: →|\n\n)", text.split("## The import order", 1)[1].split("`strategies/`", 1)[0])
+    assert tuple(told) == ORDER
 
 
 def version() -> str:
