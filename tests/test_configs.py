@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lifelong.cli.catalogue import print_list
 from tests.command_line import run_here
 from tests.datamodules import test_cifar10, text_files
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parent.parent / "configs"
+CONFIGS = sorted(FOLDER.rglob("*.yaml"))
 SMALL = [
     "--trainer.logger=false",
     "--trainer.accelerator=cpu",
@@ -30,7 +32,10 @@ CLASSICAL = ("cifar10_features", "clinc150", "fading_mnist", "permuted_mnist", "
 PHOTOS = ("photos_vit_coda_prompt", "photos_vit_dual_prompt", "photos_vit_l2p", "photos_vit_lora")
 PRE_TRAINED = ("clinc150_osf", "reviews_lora", *PHOTOS)
 """The same, learnt by a pre-trained model."""
-EXAMPLES = (*CLASSICAL, *PRE_TRAINED, "my_photos_classes")
+SPLIT_MNIST = ("best/split_mnist_class", "best/split_mnist_domain", "best/split_mnist_task")
+CLOSED_FORM = ("best/cifar10_class", "best/clinc150_class")
+"""Labelled examples, learnt in one pass without a network."""
+EXAMPLES = (*CLASSICAL, *PRE_TRAINED, "my_photos_classes", *SPLIT_MNIST, *CLOSED_FORM, "best/reviews")
 SHAPE = ["--data.n_way=2", "--data.n_shot=1", "--data.n_query=2"]
 SMALL_HEAD = ["--model.network.n_outputs=2", "--model.network.n_filters=4"]
 SLIDER = ["--model.network.n_inputs=2", "--model.network.n_outputs=1", "--model.network.hidden=[8]"]
@@ -82,6 +87,19 @@ CHANGES = {
     "robot_rooms": [*SLIDER, *POINT, "--trainer.callbacks.n_robots=2"],
     "robot_stream": [*SLIDER, "--trainer.callbacks.n_robots=2"],
     "tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
+    "best/cifar10_5w1s": [*SHAPE],
+    "best/cifar10_class": ["--model.n_projections=8"],
+    "best/clinc150_5w1s": ["--data.n_way=2", "--data.n_query=1"],
+    "best/clinc150_class": ["--model.n_projections=8"],
+    "best/continual_world": ["--data.n_way=1"],
+    "best/omniglot_20w1s": [*SHAPE, *SMALL_HEAD],
+    "best/omniglot_5w5s": [*SHAPE, "--data.eval_n_way=2", "--model.network.n_filters=4"],
+    "best/omniglot_textures_permuted": [*SHAPE, "--model.network.n_filters=4"],
+    "best/reviews": [],
+    "best/split_mnist_class": ["--model.network.hidden=[8]"],
+    "best/split_mnist_domain": ["--model.network.hidden=[8]"],
+    "best/split_mnist_task": ["--model.network.hidden=[8]"],
+    "best/tweets_by_year": ["--data.n_shot=1", "--data.n_query=1", "--data.eval_n_query=1"],
 }
 INDUCTIVE = ("default", "my_photos", "my_photos_classes")
 """What a newcomer runs first: an answer does not depend on the other queries."""
@@ -115,16 +133,37 @@ def _small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     test_cifar10.binary(tmp_path / "data", n=60)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def name_of(config: Path) -> str:
+    return config.relative_to(FOLDER).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
 def test_config_runs(config: Path) -> None:
-    few = FEW_EXAMPLES if config.stem in EXAMPLES else FEW_TASKS
-    few = [*few, "--model.network.hidden=[8]"] if config.stem in CLASSICAL else few
-    run_here("fit", f"--config={_with_stand_ins(config)}", *SMALL, *few, *CHANGES[config.stem])
+    name = name_of(config)
+    few = FEW_EXAMPLES if name in EXAMPLES else FEW_TASKS
+    few = [*few, "--model.network.hidden=[8]"] if name in CLASSICAL else few
+    run_here("fit", f"--config={_with_stand_ins(config)}", *SMALL, *few, *CHANGES[name])
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert len(results["matrix"]) == len(results["experiences"]) > 0
-    assert np.isfinite(np.array(results["matrix"])).all()
-    assert not (results["transductive"] and config.stem in INDUCTIVE)
+    # Rows in between are empty where --data.evaluate_every leaves them out.
+    assert np.isfinite(np.array(results["matrix"][-1], dtype=float)).all()
+    assert not (results["transductive"] and name in INDUCTIVE)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_first_line_says_what_a_config_is(config: Path) -> None:
+    line = config.read_text(encoding="utf-8").partition("\n")[0]
+    assert line.startswith("# ")
+    assert line.endswith(".")
+    assert 20 <= len(line.removeprefix("# ")) <= 100
+
+
+def test_configs_are_listed_by_their_first_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list(["configs"])
+    listed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    first = {name_of(c): c.read_text(encoding="utf-8").partition("\n")[0].strip("# ").rstrip(".") for c in CONFIGS}
+    assert listed == first
 
 
 def _with_stand_ins(config: Path) -> Path:

@@ -20,7 +20,7 @@ from tests.docs.blocks import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").glob("*.yaml"))]
+DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").rglob("*.yaml"))]
 SHORT = ["--data.steps_per_experience=2", "--data.n_eval_tasks=2", *QUIET]
 """Appended to a command of README that would train for minutes."""
 pytestmark = pytest.mark.filterwarnings("ignore")

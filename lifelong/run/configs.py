@@ -1,4 +1,4 @@
-"""Configs that ship with lifelong, found by their bare names."""
+"""Configs that ship with lifelong, found by their names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ RENAMED = {"image_folder": "my_photos"}
 
 
 def find_config(name: str) -> Path:
-    """Return the path of a config: an existing file wins, else the one of that bare name that ships with lifelong.
+    """Return the path of a config: an existing file wins, else the one of that name that ships with lifelong.
 
     Args:
-        name: a path, or a bare name such as ``split_mnist``.
+        name: a path, or a name such as ``split_mnist`` or ``best/split_mnist_class``.
 
     Raises:
         ValueError: when there is neither, with the names that there are.
@@ -25,27 +25,31 @@ def find_config(name: str) -> Path:
     Example:
         >>> find_config("split_mnist").name
         'split_mnist.yaml'
+        >>> find_config("best/split_mnist_class").name
+        'split_mnist_class.yaml'
     """
     path = Path(name)
     if path.is_file():
         return path
-    if path.name == name:
+    if not path.is_absolute() and ".." not in path.parts:
         for folder in FOLDERS:
             for shipped in (folder / name, folder / f"{name}.yaml"):
                 if shipped.is_file():
                     return shipped
     if (old := path.name.removesuffix(".yaml")) in RENAMED:
         raise ValueError(f"the config {old} is {RENAMED[old]} now: give --config {RENAMED[old]}")
-    near = difflib.get_close_matches(path.name.removesuffix(".yaml"), shipped_configs(), 1)
+    wanted, names = name.removesuffix(".yaml").removeprefix("configs/"), shipped_configs()
+    near = difflib.get_close_matches(wanted, names, 1) or difflib.get_close_matches(path.stem, names, 1)
     way_out = f"did you mean {near[0]}? python -m lifelong list configs" if near else "python -m lifelong list configs"
     raise ValueError(f"there is no config {name}: {way_out} lists those that ship; or give the path of a file")
 
 
 def shipped_configs() -> list[str]:
-    """Return the bare names of the configs that ship with lifelong.
+    """Return the names of the configs that ship with lifelong, those in folders with the folder.
 
     Example:
-        >>> "split_mnist" in shipped_configs()
+        >>> {"split_mnist", "best/split_mnist_class"} <= {*shipped_configs()}
         True
     """
-    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.yaml")})
+    names = {path.relative_to(folder).with_suffix("") for folder in FOLDERS for path in folder.rglob("*.yaml")}
+    return sorted(name.as_posix() for name in names)

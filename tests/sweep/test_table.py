@@ -77,15 +77,15 @@ def test_a_config_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pyte
 def test_settings_decide_a_run_and_its_folder_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plans = []
-    for place, text in (("here", "x: 1"), ("there", "x: 1"), ("there", "x: 2")):
+    for place, text in (("here", "x: 1"), ("there", "# a comment\nx:  1"), ("there", "x: 2")):
         Path("a.yaml").write_text(text)
         plans.append([run.training.identity for run in plan(SWEEP, tmp_path / place)])
     assert plans[0] == plans[1]
     assert len({*plans[0], *plans[2]}) == 8
-    assert plans[0][1] == "--config a.yaml --data.evaluate_on test --optimizer.lr 0.5 --seed 0 (config db0d222a)"
+    assert plans[0][1] == "--config a.yaml --data.evaluate_on test --optimizer.lr 0.5 --seed 0 (config 9173335d)"
 
 
-def test_a_shipped_config_decides_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shipped_config_decides_by_what_it_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (run, *_) = plan(SWEEP | {"tables": [TABLE | {"config": "split_mnist"}]}, tmp_path)
     assert run.training.identity.startswith("--config split_mnist ")
