@@ -1,11 +1,11 @@
 # make fit: learn the default stream. make test: style, types and tests. make test-all: those that start processes, train
 # for long or test the benchmarks as well. make learn2learn: add learn2learn, an option.
-# All make .venv first if need be.
+# make notebooks: run examples/notebooks and keep what they show (needs the extra robot as well). All make .venv first if need be.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: fit test test-all style learn2learn clean
+.PHONY: fit test test-all style learn2learn notebooks clean
 
 fit: $(VENV)/installed
 	$(BIN)/python -m lifelong fit $(ARGS)
@@ -33,6 +33,10 @@ learn2learn: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade \
 		--target $(VENV)/learn2learn --no-deps --use-pep517 --no-build-isolation \
 		--config-settings=--global-option=build_ext gym torchvision learn2learn
+
+notebooks: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks,robot]'
+	$(BIN)/python examples/notebooks/run.py $(ARGS)
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

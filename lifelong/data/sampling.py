@@ -7,6 +7,7 @@ and a run resumed in the middle of an experience goes on with the very next one.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ PURPOSES = (
     "head",
     "augment",
 )
-"""Purposes of random numbers; each has a stream of its own."""
+"""Purposes of random numbers; each has a stream of its own, and so has any other that a strategy makes up."""
 
 
 def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.random.Generator:
@@ -53,8 +54,15 @@ def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.ra
 
 @functools.lru_cache(maxsize=256)  # the tasks of an experience share it, and hashing takes as long as drawing
 def _key(seed: int, purpose: str, experience: int) -> tuple[int, int]:
-    first, second = np.random.SeedSequence([seed, PURPOSES.index(purpose), experience]).generate_state(2, np.uint64)
+    numbers = [seed, _number(purpose), experience]
+    first, second = np.random.SeedSequence(numbers).generate_state(2, np.uint64)
     return int(first), int(second)
+
+
+def _number(purpose: str) -> int:
+    if purpose in PURPOSES:
+        return PURPOSES.index(purpose)
+    return len(PURPOSES) + int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
 
 
 @dataclass(frozen=True, eq=False)

@@ -152,6 +152,9 @@ class Run:
         """
         return write_report(self.results, self.folder, path)
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
     def __str__(self) -> str:
         return f"{self._results or 'no evaluation yet'}\nrun folder: {self.folder}"
 

@@ -80,7 +80,7 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
             weights that are shared out.
     """
     check_not_sharded(arguments.get("strategy"))
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_concerns_a_person)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
     settings = DEFAULTS | dict(arguments) | {"default_root_dir": folder}
@@ -104,5 +104,7 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     return trainer
 
 
-def _is_no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip:" not in record.getMessage()
+def _concerns_a_person(record: logging.LogRecord) -> bool:
+    """Leave out advertisements, and devices that this machine does not have."""
+    message = record.getMessage()
+    return "Tip:" not in message and not message.startswith(("GPU available: False", "TPU available: False"))

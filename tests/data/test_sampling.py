@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lifelong.data.pool import Pool, TaskShape
-from lifelong.data.sampling import Draw, draw_task, gather, generator
+from lifelong.data.sampling import PURPOSES, Draw, draw_task, gather, generator
 from tests.data.toy_pool import SHAPE
 from tests.data.toy_pool import toy_pool as pool
 
@@ -88,3 +88,10 @@ def test_regression_targets_stay_beside_their_inputs() -> None:
 def test_neighbouring_counters_do_not_overlap() -> None:
     numbers = [generator(0, "train", 0, i).random(64) for i in range(20)]
     assert not any(np.isin(a, b).any() for a, b in pairwise(numbers))
+
+
+def test_a_purpose_of_ones_own_has_numbers_of_its_own() -> None:
+    first, again, other = (generator(0, purpose, 0).random(64) for purpose in ("sketch", "sketch", "sketches"))
+    assert (first == again).all()
+    assert not np.isin(first, other).any()
+    assert not any(np.isin(first, generator(0, purpose, 0).random(64)).any() for purpose in PURPOSES)

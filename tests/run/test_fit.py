@@ -69,6 +69,7 @@ def test_run_shows_and_evaluates_what_was_learnt() -> None:
     assert np.isfinite(run.metrics["forgetting"].half_width)
     assert "silhouettes" in str(run)
     assert "<table" in run._repr_html_()
+    assert repr(run) == f"Run({str(run.folder)!r})"
     assert run.plot() is not None
     assert run.validate().matrix[0] == pytest.approx(run.matrix[-1])
     assert run.test().matrix.shape == (1, 3)

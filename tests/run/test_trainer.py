@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,14 @@ def test_a_way_of_ones_own_is_kept(as_list: bool, tmp_path: Path) -> None:
     trainer = make_trainer(QUIET | {"plugins": [own] if as_list else own}, [], str(tmp_path))
     assert trainer.strategy.checkpoint_io is own
     assert not isinstance(trainer.strategy.checkpoint_io, WholeCheckpointIO)
+
+
+def test_devices_that_are_not_there_are_not_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    name = "lightning.pytorch.utilities.rank_zero"
+    with caplog.at_level(logging.INFO, logger=name):
+        make_trainer(QUIET, [], str(tmp_path))
+        for message in ("GPU available: False, used: False", "GPU available: True (cuda), used: True"):
+            logging.getLogger(name).info(message)
+    assert [message for message in caplog.messages if "available" in message] == [
+        "GPU available: True (cuda), used: True"
+    ]

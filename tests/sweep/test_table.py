@@ -82,7 +82,7 @@ def test_settings_decide_a_run_and_its_folder_does_not(tmp_path: Path, monkeypat
         plans.append([run.training.identity for run in plan(SWEEP, tmp_path / place)])
     assert plans[0] == plans[1]
     assert len({*plans[0], *plans[2]}) == 8
-    assert plans[0][1] == "--config a.yaml --data.evaluate_on test --optimizer.lr 0.5 --seed 0 (config 9173335d)"
+    assert plans[0][1] == "--config a.yaml --data.evaluate_on test --optimizer.lr 0.5 --seed 0 (config 613fe5aa)"
 
 
 def test_a_shipped_config_decides_by_what_it_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
