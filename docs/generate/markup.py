@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -68,6 +69,42 @@ def size(n_bytes: int) -> str:
         if n_bytes >= factor:
             return f"{n_bytes / factor:.1f} {unit}"
     return f"{n_bytes} bytes" if n_bytes else "0"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table for the site, where a bar within code is no end of a cell, and an escaped one would be shown so.
+
+    Args:
+        columns: their titles.
+        rows: their cells.
+
+    Example:
+        >>> print(table(["a"], [["`p(n | x)` or |"]]))
+        | a |
+        | --- |
+        | `p(n | x)` or \\| |
+    """
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    parts = re.split(r"(`+[^`]+`+)", cell)
+    return "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
+
+
+def choices(metavar: str) -> str:
+    """Write what an option is given, as the command line says it, so that lines can break between choices.
+
+    Args:
+        metavar: such as ``{a,b}|FLOAT``.
+
+    Example:
+        >>> choices("{a,b}|FLOAT"), choices("INT")
+        ('`a`, `b` or `FLOAT`', '`INT`')
+    """
+    parts = [", ".join(map(code, part.strip("{}").split(","))) for part in metavar.split("|")]
+    return " or ".join(parts)
 
 
 def styled(name: str, text: str) -> str:

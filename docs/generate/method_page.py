@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from docs.generate.catalogue import Method
-from docs.generate.commands import COMMANDS
+from docs.generate.commands import COMMANDS, needs
 from docs.generate.docstring import described_arguments, to_markdown
 from docs.generate.llms import plain
-from docs.generate.markup import code, estimate, fenced, shell, size, styled
+from docs.generate.markup import choices, code, estimate, fenced, shell, size, styled, table
 from docs.generate.records import Record
 from lifelong.cli.rows import metavar, shown_value
-from lifelong.utilities.markdown import markdown_table
 
 
 def method_page(method: Method, records: Sequence[Record], documented: Mapping[str, str]) -> str:
@@ -34,11 +33,11 @@ def method_page(method: Method, records: Sequence[Record], documented: Mapping[s
         f"*{method.role.capitalize()} · {method.kind.lower()} · [`{method.path}`][{method.path}]*",
         summary,
         method.docstring.body,
-        *_section("Run it", shell(shlex.split(COMMANDS[method.name]))),
+        *_section("Run it", f"{shell(shlex.split(COMMANDS[method.name]))}\n\n{needs(method.name)}"),
         *_section("Paper", method.docstring.reference),
         *_section("Differences from the paper", _capital(method.docstring.differences)),
         *_section("Results", _results(method, records)),
-        *_section("Options", _options(method)),
+        *_section("Options", _options(method, documented)),
         *_section("Errors", "\n".join(f"- `{name}` {text}" for name, text in method.docstring.raises.items())),
         *_section("Example", fenced("pycon", method.docstring.example)),
     ]
@@ -55,22 +54,25 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _options(method: Method) -> str:
+def _options(method: Method, documented: Mapping[str, str]) -> str:
     """A table of the arguments: their types, defaults and what they are."""
     described = described_arguments(method.of_class)
     kinds = typing.get_type_hints(method.of_class.__init__)  # type: ignore[misc]
     rows = []
     for parameter in inspect.signature(method.of_class).parameters.values():
         default = "required" if parameter.default is parameter.empty else code(_shown(parameter.default))
-        rows.append(
-            [code(parameter.name), code(metavar(kinds[parameter.name])), default, described.get(parameter.name, "")]
-        )
+        kind = _kind(kinds[parameter.name], documented)
+        rows.append([code(parameter.name), kind, default, described.get(parameter.name, "")])
     if not rows:
         return "It takes no options."
     about = f"On the command line `{method.option} {method.name}`, then `{method.option}.{rows[-1][0].strip('`')} …`"
-    return f"{about} and so on.\n\n" + styled(
-        "options", markdown_table(["option", "type", "default", "what it is"], rows)
-    )
+    return f"{about} and so on.\n\n" + styled("options", table(["option", "type", "default", "what it is"], rows))
+
+
+def _kind(kind: Any, documented: Mapping[str, str]) -> str:
+    """What an option is given: a class that the reference has by its name, all else as the command line says it."""
+    path = documented.get(f"{kind.__module__}.{kind.__qualname__}") if isinstance(kind, type) else None
+    return f"[`{kind.__name__}`][{path}]" if path else choices(metavar(kind))
 
 
 def _shown(value: Any) -> str:
@@ -87,7 +89,7 @@ def _results(method: Method, records: Sequence[Record]) -> str:
         return "No recorded result."
     is_learner = method.role == "learner"
     columns = ["stream", "row", *([] if is_learner else ["learner"])]
-    columns += ["reproduced (%)", "reported (%)", "forgetting (%)", "seeds", "memory", "minutes"]
+    columns += ["reproduced", "reported", "forgetting", "seeds", "memory", "minutes"]
     records = sorted(records, key=lambda record: not record.row.published)
     rows = [
         [
@@ -108,7 +110,7 @@ def _results(method: Method, records: Sequence[Record]) -> str:
     return "\n\n".join(
         [
             f"From the recorded runs of {', '.join(f'[{file}](../../{file})' for file in files)}. {_about(records)}",
-            styled("figures", markdown_table(columns, rows)),
+            styled("figures", table(columns, rows)),
             f"The first row, with {seeds}; `python -m lifelong sweep {records[0].sweep}` runs its whole table:",
             shell(["fit", *records[0].options]),
         ]
@@ -124,6 +126,6 @@ def _about(records: Sequence[Record]) -> str:
     over = "over seeds, and with one seed over tasks" if any(len(r.row.seeds) == 1 for r in records) else "over seeds"
     spread = f"± is the 95 % interval {over}" + (f"; of {as_errors} it is the standard error" if as_errors else "")
     return (
-        f"The score is {scores}: the average over all domains after the last experience. {spread}. "
+        f"The score is {scores} in %: the average over all domains after the last experience. {spread}. "
         "Memory is what it keeps beside the network's weights, minutes are those of a whole run on one CPU core."
     )

@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 
 from docs.generate.catalogue import Method
 from docs.generate.docstring import to_markdown
-from docs.generate.markup import styled
-from lifelong.utilities.markdown import markdown_table
+from docs.generate.markup import styled, table
 
 INTRODUCTION = """\
 # Methods
@@ -42,6 +41,6 @@ def methods_index(methods: Sequence[Method], recorded: Mapping[str, int], docume
                 ]
                 for method in of_kind
             ]
-            table = markdown_table([role, "what it does", "paper", "recorded rows"], rows)
-            parts += [f"### {kind}", styled("sentences", table)]
+            columns = [role, "what it does", "paper", "recorded rows"]
+            parts += [f"### {kind}", styled("sentences", table(columns, rows))]
     return "\n\n".join(parts) + "\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from docs.generate.docstring import read_docstring, to_markdown
-from lifelong.utilities.markdown import markdown_table
+from docs.generate.markup import table
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,25 @@ ELSEWHERE = {
 """What the front door exports and others define."""
 
 
+METHODS = "[Methods](../methods/index.md) has a page for each, with results"
+
+
 def reference_pages() -> list[ReferencePage]:
     """List the pages of the reference, in their order."""
     return [
         _exported("api", "lifelong", "The front door: `import lifelong`", "lifelong", with_members=True),
-        _exported("learners", "Learners", "What `--model` takes", "lifelong.learners"),
-        _exported("strategies", "Strategies", "What `--strategies` takes", "strategies"),
+        _exported(
+            "learners",
+            "Learners",
+            f"What `--model` takes; {METHODS}",
+            "lifelong.learners",
+        ),
+        _exported(
+            "strategies",
+            "Strategies",
+            f"What `--strategies` takes; {METHODS}",
+            "strategies",
+        ),
         _exported("sources", "Sources and DataModules", "What `--data` and `--data.sources` take", "datamodules"),
         _exported(
             "networks", "Networks", "What `--model.network` takes beside any `torch.nn.Module`", "lifelong.networks"
@@ -105,7 +118,7 @@ def _index_table(page: ReferencePage, documented: dict[str, str]) -> str:
         for name in page.names
         if name not in ELSEWHERE
     ]
-    return markdown_table(["name", "what it does"], rows)
+    return table(["name", "what it does"], rows)
 
 
 def _exported(name: str, title: str, about: str, module: str, *, with_members: bool = False) -> ReferencePage:
