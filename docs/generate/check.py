@@ -27,7 +27,9 @@ FETCHED = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefe
 """Relations of links that a browser fetches of itself."""
 FETCHING = {"mermaid": "its diagrams are drawn by a script from unpkg.com: take a picture"}
 """Classes of elements that make the theme's script fetch something."""
-_ELSEWHERE = re.compile(r"(?:https?:)?//[\w.-]+\.\w", re.I)
+_ELSEWHERE = re.compile(r"(?:https?:)?//[\w.-]+\.\w+", re.I)
+_NAMESPACE = re.compile(r"https?://www\.w3\.org\b", re.I)
+"""Names in a script, such as that of SVG, which nothing is fetched from."""
 _IN_STYLE = re.compile(r"(?:url\(|@import)\s*['\"]?\s*(?:https?:)?//[^)'\"\s]+", re.I)
 
 
@@ -106,7 +108,11 @@ def _loads(document: Document) -> Iterator[str]:
     """What a page loads from elsewhere, by tags, styles and scripts in it."""
     yield from (f"loads {target}" for target in document.loads if _ELSEWHERE.match(target.strip()))
     for text in document.scripts:
-        yield from (f"names {found[0]} in a script or style" for found in _ELSEWHERE.finditer(text) if ":" in found[0])
+        yield from (
+            f"names {found[0]} in a script or style"
+            for found in _ELSEWHERE.finditer(_NAMESPACE.sub("", text))
+            if ":" in found[0]
+        )
 
 
 def _dead(site: Path, place: str, document: Document, documents: dict[str, Document]) -> Iterator[str]:

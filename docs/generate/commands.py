@@ -7,15 +7,17 @@ HEAD = "--model.network.n_outputs 5"
 WITH_HEAD = ("MAML", "ANIL", "BOIL", "MetaSGD", "IMAML", "Reptile", "CAVIA", "Learn2Learn", "NoAdaptation")
 EMBEDDINGS = ("ProtoNet", "TransductiveProtoNet", "MatchingNet", "RelationNet", "Mahalanobis", "R2D2", "MetaOptNet")
 PRE_TRAINED = ("FineTuning", "LinearProbe", "SimpleShot")
-OF_EXAMPLES = ("Classifier", "NearestClassMean", "StreamingLDA", "StreamingRidge", "RanPAC")
-"""Learners of labelled examples."""
+CLOSED_FORM = ("NearestClassMean", "StreamingLDA", "StreamingRidge", "RanPAC")
+ONE_PASS = "--model.network torch.nn.Flatten --data.steps_per_experience null --data.batch_size 500"
+"""On the pixels themselves, each example once, in large batches."""
 OF_ALL_STREAMS = ("Replay", "AGEM", "GEM", "EWC", "SI", "MAS", "LwF", "AdapterBank", "WeightAveraging")
 OF_CLASSES = ("DER", "ERACE", "GDumb", "OSF", "EASE", "TUNA")
 """Strategies that the few-shot tasks of the embedded stream, or its network, do not suit."""
 COMMANDS = {
     **{name: f"fit --model {name} {HEAD}" for name in WITH_HEAD},
     **{name: f"fit --model {name}" for name in (*EMBEDDINGS, *PRE_TRAINED)},
-    **{name: f"fit --config split_mnist --model {name}" for name in OF_EXAMPLES},
+    "Classifier": "fit --config split_mnist --model Classifier",
+    **{name: f"fit --config split_mnist --model {name} {ONE_PASS}" for name in CLOSED_FORM},
     **{name: f"fit --strategies {name}" for name in OF_ALL_STREAMS},
     **{name: f"fit --config split_mnist --strategies {name}" for name in OF_CLASSES},
     "ICaRL": "fit --config split_mnist --model.loss sigmoid --strategies ICaRL",

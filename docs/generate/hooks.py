@@ -15,7 +15,8 @@ from mkdocs.structure.pages import Page as SitePage
 from docs.generate.contents import filled
 from docs.generate.links import to_site
 from docs.generate.llms import Link, first_sentence, llms_text
-from docs.generate.pages import generated_pages
+from docs.generate.notebooks import without_fetching
+from docs.generate.pages import Page, generated_pages
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,21 +27,31 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     written = {file.src_uri: file.content_string for file in files.documentation_pages()}
     origins = {place: f"docs/{place}" for place in written}
     for page in generated_pages(ROOT, written):
-        if page.text is None:
-            made = File.generated(config, page.place, abs_src_path=str(ROOT / page.origin))
-        else:
-            made = File.generated(config, page.place, content=page.text)
-        files.append(made)
+        files.append(_file(page, config))
         origins[page.place] = page.origin
     config.extra["origins"] = origins
     config.nav = filled(config.nav or [], origins)
     return files
 
 
+def _file(page: Page, config: MkDocsConfig) -> File:
+    if page.text is not None:
+        return File.generated(config, page.place, content=page.text)
+    if page.origin.endswith(page.place):  # what shows notebooks wants a file in a folder
+        folder = ROOT / page.origin.removesuffix(page.place)
+        return File(page.place, str(folder), config.site_dir, config.use_directory_urls)
+    return File.generated(config, page.place, abs_src_path=str(ROOT / page.origin))
+
+
 def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
     """Let links to files of the repository lead to their pages."""
     place = page.file.src_uri
     return markdown if place.endswith(".ipynb") else to_site(markdown, config.extra["origins"][place], place)
+
+
+def on_page_content(html: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
+    """Let a notebook fetch nothing."""
+    return without_fetching(html) if page.file.src_uri.endswith(".ipynb") else html
 
 
 def on_env(env: Any, config: MkDocsConfig, files: Files) -> None:

@@ -17,7 +17,7 @@ from lifelong.utilities import plugins
 from tests.command_line import QUIET, run_here
 
 SMALL = ["--data.steps_per_experience=2", "--run.name=tiny", *QUIET]
-FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2", "--data.sources.n_classes=30"]
+FEW_TASKS = ["--data.n_eval_tasks=2", "--data.tasks_per_batch=2", "--data.sources.n_classes=40"]
 FEW_TASKS += [
     "--data.sources.n_examples=10",
     "--data.sources.styles=[strokes, textures]",
@@ -70,8 +70,10 @@ def test_command_runs(method: Method) -> None:
         pytest.skip(f"needs {needed}")
     make_digits(Path("data/mnist"))
     command = shlex.split(COMMANDS[method.name])
-    few = [*FEW_EXAMPLES, "--model.network.hidden=[8]"] if "split_mnist" in command else FEW_TASKS
-    run_here(*command, *SMALL, *few)
+    few = FEW_EXAMPLES if "split_mnist" in command else FEW_TASKS
+    small_network = ["--model.network.hidden=[8]"] if few is FEW_EXAMPLES and "torch.nn.Flatten" not in command else []
+    few_projections = ["--model.n_projections=50"] if method.name == "RanPAC" else []
+    run_here(*command, *SMALL, *few, *small_network, *few_projections)
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert method.name in (results["learner"], *results["strategies"])

@@ -8,7 +8,7 @@ import pytest
 from docs.generate.catalogue import Method, methods
 from docs.generate.docstring import described_arguments, read_docstring, to_markdown
 
-LIGHT = ("commands", "docstring", "links", "files", "llms", "contents", "records", "markup")
+LIGHT = ("commands", "docstring", "links", "files", "llms", "notebooks", "contents", "records", "markup")
 
 
 class Doubler:
