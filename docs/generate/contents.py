@@ -1,4 +1,4 @@
-"""The contents of the site: entries of ``nav`` that end in ``/*`` stand for all generated pages of a folder."""
+"""The contents of the site: entries of ``nav`` that end in ``/*`` stand for all pages of a folder."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def _folder(folder: str, places: list[str]) -> Iterator[Any]:
     elif folder == "project":
         yield from (place for place in PROJECT.values() if place in places)
     else:
-        yield from sorted(place for place in places if place.startswith(f"{folder}/"))
+        index = f"{folder}/index.md"
+        yield from sorted((p for p in places if p.startswith(f"{folder}/")), key=lambda place: (place != index, place))
 
 
 def _methods() -> Iterator[Any]:

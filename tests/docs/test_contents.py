@@ -22,6 +22,12 @@ def test_project_has_the_pages_that_there_are() -> None:
     assert nav == [{"Project": ["project/changelog.md", "project/security.md"]}]
 
 
+def test_folder_begins_with_its_index() -> None:
+    places = ["results/domains.md", "results/index.md", "guides/a.md", "results/robots.md"]
+    nav = filled([{"Results": ["results/*"]}], places)
+    assert nav == [{"Results": ["results/index.md", "results/domains.md", "results/robots.md"]}]
+
+
 def test_sections_that_are_written_out_stay() -> None:
     nav = ["index.md", {"Guides": ["a.md", {"B": "b.md"}, {"More": ["more/*"]}]}, {"C": "c.md"}]
     assert filled(nav, []) == ["index.md", {"Guides": ["a.md", {"B": "b.md"}]}, {"C": "c.md"}]
