@@ -43,11 +43,11 @@ def _folder(folder: str, places: list[str]) -> Iterator[Any]:
         yield from _methods()
     elif folder == "reference":
         yield from ("reference/index.md", *({page.title: page.page} for page in reference_pages()))
-    elif folder == "project":
-        yield from (place for place in PROJECT.values() if place in places)
     else:
-        index = f"{folder}/index.md"
-        yield from sorted((p for p in places if p.startswith(f"{folder}/")), key=lambda place: (place != index, place))
+        first = [f"{folder}/index.md", *PROJECT.values()]
+        there = [place for place in places if place.startswith(f"{folder}/")]
+        yield from (place for place in first if place in there)
+        yield from sorted(set(there) - set(first))
 
 
 def _methods() -> Iterator[Any]:

@@ -18,8 +18,8 @@ def test_methods_are_all_in_the_contents() -> None:
 
 
 def test_project_has_the_pages_that_there_are() -> None:
-    nav = filled([{"Project": ["project/*"]}], ["project/security.md", "project/changelog.md", "index.md"])
-    assert nav == [{"Project": ["project/changelog.md", "project/security.md"]}]
+    nav = filled([{"Project": ["project/*"]}], ["project/a.md", "project/security.md", "project/changelog.md", "b.md"])
+    assert nav == [{"Project": ["project/changelog.md", "project/security.md", "project/a.md"]}]
 
 
 def test_folder_begins_with_its_index() -> None:
