@@ -1,11 +1,12 @@
 # make fit: learn the default stream. make test: style, types and tests. make test-all: those that start processes, train
-# for long or test the benchmarks as well. make learn2learn: add learn2learn, an option.
-# make notebooks: run examples/notebooks and keep what they show (needs the extra robot as well). All make .venv first if need be.
+# for long or test the benchmarks as well. make docs: build the site into site/, and check its figures and links. make notebooks:
+# run examples/notebooks and keep what they show (needs the extra robot as well). make learn2learn: add learn2learn, an option.
+# All make .venv first if need be.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: fit test test-all style learn2learn notebooks clean
+.PHONY: fit test test-all style docs learn2learn notebooks clean
 
 fit: $(VENV)/installed
 	$(BIN)/python -m lifelong fit $(ARGS)
@@ -26,6 +27,12 @@ test: style
 test-all: style
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered --cov-fail-under=90
 
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m benchmarks.figures --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --clean
+	$(BIN)/python -m docs.generate.check site
+
 # docs/guides/learn2learn.md says why learn2learn takes lines, and a folder, of its own.
 learn2learn: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
@@ -44,4 +51,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site .coverage* .mypy_cache .ruff_cache .pytest_cache

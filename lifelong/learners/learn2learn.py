@@ -45,7 +45,9 @@ class Learn2Learn(GradientLearner):
 
     Reference:
         Arnold et al., "learn2learn: A Library for Meta-Learning Research", 2020. Meta-SGD: Li et al. 2017;
-        Meta-Curvature: Park & Oliva, NeurIPS 2019; Kronecker: Arnold, Iqbal & Sha, AISTATS 2021.
+        Meta-Curvature: Park & Oliva, NeurIPS 2019; Kronecker: Arnold, Iqbal & Sha, AISTATS 2021. Differences: none
+        in the algorithms, which are learn2learn's own; norm layers with running statistics are refused, and the inner
+        loop runs in full precision under autocast.
 
     Example:
         >>> class OneStep(nn.Module):

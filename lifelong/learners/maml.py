@@ -50,12 +50,12 @@ class MAML(GradientLearner):
             where there is no head that moves, or ``zero_head`` where it is not linear or nothing else is trained.
 
     Reference:
-        Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017. Differences: norm layers use the statistics of
-        the batch at hand (support, then query) as in the authors' code; the loss is a mean over the support set, where
-        their code sums over classes. Rates per step, the multi-step loss and the change from first to second order:
-        Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019. Differences: annealing counts
-        optimizer steps, not epochs, and the weights of early steps go down to 0, where their code keeps 0.03/n. Head of
-        zeros: Kao, Chiu & Chen, "MAML is a Noisy Contrastive Learner in Classification", ICLR 2022.
+        Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017; rates per step, multi-step loss and the change
+        from first to second order: Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019; head of
+        zeros: Kao, Chiu & Chen, "MAML is a Noisy Contrastive Learner in Classification", ICLR 2022. Differences: norm
+        layers use the statistics of the batch at hand (support, then query) as in the authors' code; the loss is a mean
+        over the support set, where their code sums over classes; annealing counts optimizer steps, not epochs as in
+        MAML++, and the weights of early steps go down to 0, where its code keeps 0.03/n.
 
     Example:
         >>> learner = MAML(nn.Linear(2, 2), inner_rate=0.5)

@@ -1,0 +1,92 @@
+"""What the site documents one by one: learners and strategies by kind, and the public API."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from docs.generate.docstring import Docstring, read_docstring
+
+Role = Literal["learner", "strategy"]
+
+LEARNERS = {
+    "Gradient steps on each task": ["MAML", "ANIL", "BOIL", "MetaSGD", "IMAML", "Reptile", "CAVIA", "Learn2Learn"],
+    "Comparison with the support set": [
+        "ProtoNet",
+        "TransductiveProtoNet",
+        "MatchingNet",
+        "RelationNet",
+        "Mahalanobis",
+    ],
+    "A solver on each task": ["R2D2", "MetaOptNet"],
+    "Pre-training, then a task": ["FineTuning", "LinearProbe", "SimpleShot"],
+    "Labelled examples": ["Classifier"],
+    "Labelled examples in closed form": ["NearestClassMean", "StreamingLDA", "StreamingRidge", "RanPAC"],
+    "Without adaptation": ["NoAdaptation"],
+}
+"""Learners by kind."""
+STRATEGIES = {
+    "Rehearsal": ["Replay", "DER", "ERACE", "ICaRL", "GDumb"],
+    "Gradients of stored examples": ["AGEM", "GEM"],
+    "Penalties on parameters": ["EWC", "SI", "MAS"],
+    "Distillation": ["LwF"],
+    "Protected parameters": ["PackNet", "OSF"],
+    "Parts for each experience": ["AdapterBank", "EASE", "TUNA", "PromptPool"],
+    "Averaged weights": ["WeightAveraging"],
+}
+"""Strategies by kind."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """Name a learner or a strategy.
+
+    Args:
+        role: which of the two it is.
+        kind: what it has in common with others.
+        name: of the class.
+    """
+
+    role: Role
+    kind: str
+    name: str
+
+    @property
+    def module(self) -> str:
+        """Return the package that exports it."""
+        return "lifelong.learners" if self.role == "learner" else "strategies"
+
+    @property
+    def path(self) -> str:
+        """Return its public path."""
+        return f"{self.module}.{self.name}"
+
+    @property
+    def option(self) -> str:
+        """Return the option of the command line that takes it."""
+        return "--model" if self.role == "learner" else "--strategies"
+
+    @property
+    def page(self) -> str:
+        """Return where its page lies in the site."""
+        return f"methods/{self.name.lower()}.md"
+
+    @cached_property
+    def of_class(self) -> type:
+        """Return the class."""
+        made = getattr(importlib.import_module(self.module), self.name)
+        assert isinstance(made, type)
+        return made
+
+    @cached_property
+    def docstring(self) -> Docstring:
+        """Return the docstring of its class."""
+        return read_docstring(self.of_class)
+
+
+def methods() -> list[Method]:
+    """List all learners and strategies, by kind."""
+    learners = [Method("learner", kind, name) for kind, names in LEARNERS.items() for name in names]
+    return [*learners, *(Method("strategy", kind, name) for kind, names in STRATEGIES.items() for name in names)]

@@ -1,0 +1,117 @@
+"""Markdown of generated pages: blocks of code, commands, figures and sizes."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+from lifelong.evaluation.estimate import Estimate
+
+
+def shell(options: Sequence[str]) -> str:
+    """Write a command as a block, in lines that a page can show.
+
+    Args:
+        options: after ``python -m lifelong``.
+    """
+    words = [shlex.quote(word).replace(" ", "\0") for word in ("python", "-m", "lifelong", *options)]
+    lines = textwrap.wrap(" ".join(words), 76, break_long_words=False, break_on_hyphens=False)
+    return fenced("sh", " \\\n    ".join(lines).replace("\0", " "))
+
+
+def fenced(language: str, text: str) -> str:
+    """Write a block of code; nothing where there is none.
+
+    Args:
+        language: of the code.
+        text: the code.
+    """
+    return f"```{language}\n{text}\n```" if text else ""
+
+
+def code(text: str) -> str:
+    """Write a text as code; nothing where there is none.
+
+    Args:
+        text: without backticks.
+    """
+    return f"`{text}`" if text else ""
+
+
+def estimate(value: Estimate) -> str:
+    """Write an estimate in percent, to a tenth, or to a hundredth where it is that exact.
+
+    Args:
+        value: in percent.
+
+    Example:
+        >>> estimate(Estimate(98.234, 0.051)), estimate(Estimate(80.94, 3.01)), estimate(Estimate(80.94, math.nan))
+        ('98.23 ± 0.05', '80.9 ± 3.0', '80.9')
+    """
+    places = 2 if value.half_width < 0.1 else 1
+    return value.text(places).replace(" ± n/a", "") if not math.isnan(value.value) else "n/a"
+
+
+def size(n_bytes: int) -> str:
+    """Write a number of bytes.
+
+    Args:
+        n_bytes: of memory.
+
+    Example:
+        >>> size(0), size(1540), size(2_721_720)
+        ('0', '1.5 kB', '2.7 MB')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{n_bytes} bytes" if n_bytes else "0"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table for the site, where a bar within code is no end of a cell, and an escaped one would be shown so.
+
+    Args:
+        columns: their titles.
+        rows: their cells.
+
+    Example:
+        >>> print(table(["a"], [["`p(n | x)` or |"]]))
+        | a |
+        | --- |
+        | `p(n | x)` or \\| |
+    """
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    parts = re.split(r"(`+[^`]+`+)", cell)
+    return "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
+
+
+def choices(metavar: str) -> str:
+    """Write what an option is given, as the command line says it, so that lines can break between choices.
+
+    Args:
+        metavar: such as ``{a,b}|FLOAT``.
+
+    Example:
+        >>> choices("{a,b}|FLOAT"), choices("INT")
+        ('`a`, `b` or `FLOAT`', '`INT`')
+    """
+    parts = [", ".join(map(code, part.strip("{}").split(","))) for part in metavar.split("|")]
+    return " or ".join(parts)
+
+
+def styled(name: str, text: str) -> str:
+    """Give a part of a page a class of ``docs/style.css``.
+
+    Args:
+        name: of the class.
+        text: the part, in Markdown.
+    """
+    return f'<div class="{name}" markdown>\n\n{text}\n\n</div>'

@@ -1,0 +1,150 @@
+"""What recorded runs found about each method: rows of the tables in ``benchmarks/`` whose journal is kept."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lifelong.evaluation.estimate import Estimate
+from lifelong.run.configs import find_config
+from lifelong.sweep.result_tables import ResultRow, ResultTable, read_tables
+from lifelong.sweep.table import cells, split_flags
+from lifelong.utilities.plain_yaml import read_yaml
+
+
+@dataclass(frozen=True)
+class Record:
+    """Hold one row of a table, in one of its columns where it has some.
+
+    Args:
+        sweep: path of the YAML file.
+        table: that the row is in.
+        row: with its results.
+        learner: name of the class.
+        options: of the run with the first seed, after ``fit``.
+    """
+
+    sweep: Path
+    table: ResultTable
+    row: ResultRow
+    learner: str
+    options: tuple[str, ...]
+
+    @property
+    def strategies(self) -> list[str]:
+        """Return the names of the strategies of its runs."""
+        return list(self.row.results[0]["strategies"])
+
+    @property
+    def stream(self) -> str:
+        """Return the name of the stream, with that of the column."""
+        return ", ".join(filter(None, (self.table.name.replace("_", " "), self.row.column)))
+
+    @property
+    def score(self) -> Estimate:
+        """Return the score of the table, in percent."""
+        return self.row.metrics[self.table.score].scaled(100)
+
+    @property
+    def score_name(self) -> str:
+        """Return what the score is, and of what: of robots that were driven, what they achieved."""
+        results = self.row.results[0]
+        name = str(results.get("closed_loop", results)["score"])
+        return f"{name} on unseen domains" if self.table.score == "unseen_score" else name
+
+    @property
+    def minutes(self) -> float:
+        """Return how long a run took, on average."""
+        return statistics.mean(float(results["wall_seconds"]) for results in self.row.results) / 60
+
+    def n_bytes(self, name: str) -> int:
+        """Return what a strategy, or the learner, kept at most.
+
+        Args:
+            name: of the class.
+        """
+        if name == self.learner:
+            return max(int(results.get("learner_bytes", 0)) for results in self.row.results)
+        return max(int(results["strategy_bytes"][name]) for results in self.row.results)
+
+
+def read_records(root: Path) -> list[Record]:
+    """Read every table in ``benchmarks/`` whose journal is in ``benchmarks/results/``.
+
+    Args:
+        root: of the repository.
+    """
+    return [record for sweep, journal in recorded_sweeps(root) for record in _records(root, sweep, journal)]
+
+
+def recorded_sweeps(root: Path) -> Iterator[tuple[Path, Path]]:
+    """List the files of sweeps with their journals; ``benchmarks/NAME/sweep.yaml`` is called NAME.
+
+    Args:
+        root: of the repository.
+    """
+    folder = root / "benchmarks"
+    for sweep in sorted([*folder.glob("*.yaml"), *folder.glob("*/sweep.yaml")]):
+        name = sweep.parent.name if sweep.stem == "sweep" else sweep.stem
+        journal = folder / "results" / f"{name}.jsonl"
+        if journal.is_file() and "tables" in read_yaml(sweep):
+            yield sweep, journal
+
+
+def of_method(records: Sequence[Record], name: str, *, is_learner: bool) -> list[Record]:
+    """Choose the rows that tell of a method: of a learner, those without strategies.
+
+    Args:
+        records: all of them.
+        name: of the class.
+        is_learner: or a strategy.
+    """
+    if is_learner:
+        return [record for record in records if record.learner == name and not record.strategies]
+    return [record for record in records if name in record.strategies]
+
+
+def learner_of(options: Sequence[str]) -> str:
+    """Return the name of the learner that the options of a run lead to.
+
+    Args:
+        options: after ``fit``; where none names a learner, the last config that does decides.
+
+    Raises:
+        ValueError: when nothing names one.
+
+    Example:
+        >>> learner_of(["--config", "configs/default.yaml"]), learner_of(["--model", "lifelong.learners.MAML"])
+        ('ProtoNet', 'MAML')
+    """
+    pairs = list(itertools.pairwise(options))
+    named: list[Any] = [value for option, value in pairs if option == "--model"]
+    if not named:
+        contents = [read_yaml(find_config(value)) for option, value in pairs if option == "--config"]
+        named = [content["model"] for content in contents if "model" in content]
+    if not named:
+        raise ValueError(f"no learner is named by {shlex.join(options)}: give --model, or a config that has one")
+    model = named[-1]
+    return str(model["class_path"] if isinstance(model, Mapping) else model).rpartition(".")[2]
+
+
+def _records(root: Path, sweep: Path, journal: Path) -> Iterator[Record]:
+    content = read_yaml(sweep)
+    options = {
+        (table["name"], label, column): (
+            *("--config", table["config"]),
+            *split_flags(content.get("flags", ""), flags, "--seed {seed}", seed=content["seeds"][0]),
+        )
+        for table in content["tables"]
+        for label, column, flags in cells(table)
+    }
+    for table in read_tables(sweep, journal):
+        for row in table.rows:
+            if row.results:
+                of_row = options[table.name, row.label, row.column]
+                yield Record(sweep.relative_to(root), table, row, learner_of(of_row), of_row)

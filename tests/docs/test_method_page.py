@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from docs.generate.catalogue import Method, methods
+from docs.generate.method_page import method_page
+from docs.generate.records import of_method, read_records
+from docs.generate.reference import documented_paths
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    records, documented = read_records(ROOT), documented_paths()
+    return {
+        m.name: method_page(m, of_method(records, m.name, is_learner=m.role == "learner"), documented)
+        for m in methods()
+    }
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_page_has_every_section(method: Method, pages: dict[str, str]) -> None:
+    sections = [line for line in pages[method.name].splitlines() if line.startswith("## ")]
+    expected = [
+        "## Run it",
+        "## Paper",
+        "## Differences from the paper",
+        "## Results",
+        "## Options",
+        "## Errors",
+        "## Example",
+    ]
+    left_out = {
+        *(() if method.docstring.reference else ("## Paper", "## Differences from the paper")),
+        *(() if method.docstring.raises else ("## Errors",)),
+    }
+    assert sections == [title for title in expected if title not in left_out]
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_every_option_is_described(method: Method, pages: dict[str, str]) -> None:
+    options = pages[method.name].split("## Options\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.removesuffix(" |").rpartition(" | ")[2] for line in options.splitlines() if line.startswith("| `")]
+    assert all(rows)
+    assert rows or "It takes no options." in options
+
+
+def test_results_have_what_was_reported_and_the_cost(pages: dict[str, str]) -> None:
+    results = pages["Replay"].split("## Results\n", 1)[1].split("\n## ", 1)[0]
+    [row] = [line for line in results.splitlines() if line.startswith("| split mnist, class |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:3] == ["ER", "Classifier"]
+    assert cells[3].startswith("89.2 ± ")
+    assert cells[4] == "88.79"
+    assert cells[6:8] == ["5", "792.0 kB"]
+    assert results.index("| split mnist, class |") < results.index("| clinc150 |")
+
+
+def test_command_of_a_row_is_that_of_its_runs(pages: dict[str, str]) -> None:
+    block = pages["ICaRL"].split("with its first seed", 1)[1].split("```sh\n", 1)[1].split("```", 1)[0]
+    words = shlex.split(block.replace("\\\n", " "))
+    assert words[:6] == ["python", "-m", "lifelong", "fit", "--config", "configs/split_mnist.yaml"]
+    assert words[-2:] == ["--seed", "0"]
+    assert "--strategies+=ICaRL" in words
+
+
+def test_method_without_a_record_says_so(pages: dict[str, str]) -> None:
+    assert "\n## Results\n\nNo recorded result.\n" in pages["PackNet"]
