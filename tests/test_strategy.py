@@ -229,7 +229,7 @@ def test_the_page_names_every_hook_in_the_order_of_calls(tmp_path: Path) -> None
         return hook
 
     rows = re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.M)
-    assert set(rows) == {"attach", "extend", "route", "answered_by", *WITH_RUNNER}
+    assert set(rows) == {"attach", "extend", "check", "route", "answered_by", *WITH_RUNNER}
     rows.remove("extend")  # of a stream that got longer alone
     rows.remove("answered_by")  # of a person's own queries alone
     everything = type("Everything", (Strategy,), {name: note(name) for name in rows})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lifelong.evaluation import metrics
+from lifelong.evaluation.results import Results
 from tests.docs.blocks import DOCS, PAGES
 
 DIAGRAMS = runpy.run_path(str(DOCS / "pictures" / "diagrams.py"))
@@ -45,6 +46,13 @@ def matrices(text: str) -> list[np.ndarray]:
     rows = [[row.split("|")[2:-1] for row in table.splitlines()] for table in tables]
     numbers = [[[float(cell.strip(" *")) for cell in row] for row in matrix] for matrix in rows]
     return [np.array(matrix)[:, :, None] for matrix in numbers]
+
+
+def test_matrices_of_the_default_run_are_the_recorded_ones() -> None:
+    text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
+    for shown, name in zip(matrices(text), ("none", "replay"), strict=True):
+        recorded = Results.load(DOCS.parent / "benchmarks" / "results" / "default" / name)
+        assert shown[:, :, 0] == pytest.approx(100 * recorded.matrix, abs=0.0501)
 
 
 def test_prose_on_the_default_run_agrees_with_its_matrices() -> None:
