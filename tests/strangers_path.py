@@ -22,6 +22,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +78,7 @@ def walk(folder: Path, quick: bool) -> Iterator[dict[str, object]]:
             (clone / "my_strategy.py").write_text(files(clone / document)["my_strategy.py"], encoding="utf-8")
         lines = commands(clone / document, heading)
         if quick:
-            lines = [_shortened(line) for line in lines if not re.match(r"(pip|python3 -m venv|\. )", line)]
+            lines = [_shortened(line) for line in lines if _is_possible(line)]
         for line in lines:
             started = time.perf_counter()
             run = _ask_page if " serve " in line else _run
@@ -95,6 +96,13 @@ def _environment(clone: Path, quick: bool) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIFELONG_", "PYTHONPATH"))}
     own = {"PATH": f"{folder}{os.pathsep}{kept['PATH']}", "WANDB_MODE": "offline"}
     return kept | own | ({"PYTHONPATH": str(clone)} if quick else {})
+
+
+def _is_possible(line: str) -> bool:
+    """Tell whether a command can be run in the environment at hand, which is not to be changed."""
+    needs = {"export": "onnxruntime", "serve": "starlette"}
+    missing = [command for command, package in needs.items() if find_spec(package) is None]
+    return not re.match(r"(pip|python3 -m venv|\. )", line) and not any(f"lifelong {name} " in line for name in missing)
 
 
 def _shortened(line: str) -> str:
