@@ -121,25 +121,24 @@ def _run(line: str, clone: Path, environment: dict[str, str]) -> str:
 
 def _ask_page(line: str, clone: Path, environment: dict[str, str]) -> str:
     # The page is there until it is stopped, as by Ctrl-C.
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["bash", "-c", f"exec {line}"],
         cwd=clone,
         env=environment | {"PYTHONUNBUFFERED": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    printed = ""
-    for text in process.stdout:
-        printed += text
-        if address := re.search(r"http://[\w.:]+", text):
-            with urllib.request.urlopen(address[0]) as page:
-                printed += f"\n{page.status} {page.headers['content-type']}"
-            process.send_signal(signal.SIGINT)
-            break
-    process.stdout.read()
-    process.wait(timeout=60)
+    ) as process:
+        assert process.stdout is not None
+        printed = ""
+        for text in process.stdout:
+            printed += text
+            if address := re.search(r"http://[\w.:]+", text):
+                with urllib.request.urlopen(address[0]) as page:
+                    printed += f"\n{page.status} {page.headers['content-type']}"
+                process.send_signal(signal.SIGINT)
+                break
+        process.stdout.read()
     if "200 text/html" not in printed:
         raise RuntimeError(f"{line} showed no page:\n{printed}")
     return printed
