@@ -42,8 +42,8 @@ class Asked:
     Args:
         ckpt_path: a run folder, a checkpoint, or ``last``: the newest run below runs/; a folder of a model alone, or a
             file that ``adapt`` wrote.
-        query: photos (one, or a folder), or a table of texts; or one of files of photos; of a folder all photos below
-            it are asked about.
+        query: photos or texts to answer about: a photo, a folder (all photos below it), or a table of texts or of
+            files of photos.
         support: photos in class folders, or a labelled table: what is learnt from; left out for a model that was
             trained on labelled examples.
         out: the file of answers, or the folder for it; in the run folder without it, or in the current one for a

@@ -44,6 +44,10 @@ def last_checkpoint(root: str = "runs", name: str | None = None) -> str:
     """
     from lifelong.utilities.checkpoint_file import newest_whole  # imports torch, which takes seconds
 
+    if "://" in root:
+        raise ValueError(
+            f"last looks among local runs, and {root} is elsewhere: give --ckpt_path {root}/NAME/checkpoints/last.ckpt"
+        )
     folder = last_run(root, name)
     newest = newest_whole(folder / "checkpoints")
     if newest is None:
