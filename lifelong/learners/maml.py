@@ -19,7 +19,7 @@ from lifelong.utilities.ranges import check_number
 
 
 class MAML(GradientLearner):
-    """Learn an initialisation by MAML: ``min_θ Σ_task L_query(θ')`` with inner steps ``θ' = θ − α ∇ L_support(θ)``.
+    """Learn by MAML an initialisation for gradient steps: ``min_θ Σ_task L_query(θ')``, ``θ' = θ − α ∇ L_support(θ)``.
 
     The inner rate multiplies the gradient of the MEAN loss over the support set.
 
