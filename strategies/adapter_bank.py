@@ -35,7 +35,7 @@ MERGED = {"average": averaged, "fused": fused}
 
 
 class AdapterBank(Adapters):
-    """Adapt a frozen trunk by a small entry for each experience; when judged the data alone pick the entry.
+    """Adapt a frozen trunk by a small entry per experience; in evaluation, the data alone select the entry.
 
     A residual 1×1 convolution beside a 3×3 one is the same as adding to the centre of its kernel, so an entry is a set
     of differences to the trunk's parameters: the centres of convolutions, low-rank updates of linear layers, and all

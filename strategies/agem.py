@@ -16,10 +16,11 @@ from strategies.reference_gradients import flatten, reference_gradients, trained
 
 
 class AGEM(Rehearsal):
-    """Step along ``g − (g · r / r · r) r`` where ``g · r < 0``, else along ``g`` (A-GEM).
+    """Project a gradient that would raise the mean loss on stored examples (A-GEM).
 
-    ``g`` is the gradient of the step, penalties of other strategies included, and ``r`` that of the mean loss of units
-    drawn from memory. What is not trained has no part in it.
+    The step is ``g − (g · r / r · r) r`` where ``g · r < 0``, and ``g`` otherwise. ``g`` is the gradient of the step,
+    penalties of other strategies included, and ``r`` that of the mean loss of units drawn from memory. What is not
+    trained has no part in it.
 
     Args:
         budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.

@@ -21,8 +21,9 @@ from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 
 
 class DER(Rehearsal):
-    """Add ``α · mean_r ‖z_r − f(x_r)‖² / n_r`` over stored examples; DER++ adds ``β`` times the mean loss of others.
+    """Replay stored examples with the outputs that they had then (DER), and with their labels too (DER++).
 
+    The loss gains ``α · mean_r ‖z_r − f(x_r)‖² / n_r``; DER++ adds ``β`` times the mean loss of other examples.
     ``z_r`` are the ``n_r`` outputs that the example got in the step that stored it: those for its ways at that time.
     Classes that came later have no part in its distance. Both means are over examples drawn from a reservoir, each
     term with a draw of its own, from the second step of the stream on. Labelled examples alone: the outputs of

@@ -25,7 +25,7 @@ from strategies.adapters.embedded import embed, embedded_experience, places_amon
 
 
 class EASE(Adapters):
-    """Answer by cosines to class prototypes in the subspaces of all entries (expandable subspace ensemble, EASE).
+    """Train one adapter per experience and classify by cosine similarity to class prototypes in all subspaces (EASE).
 
     ``o_c(x) = Σ_e w_ce cos(φ_e(x), p_ce)`` with ``φ_e`` the trunk's embedding with entry ``e``, ``p_ce`` the mean of
     class ``c`` in it, and ``w_ce = 1`` in the subspace of the class's own experience, ``α`` in all others. A class that

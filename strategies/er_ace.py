@@ -17,8 +17,9 @@ from strategies.memory.rehearsal import Rehearsal, Weighting, check_rehearsal, w
 
 
 class ERACE(Rehearsal):
-    """Train ``(mean_current ℓ(x, y; P) + w · mean_rehearsed ℓ(x, y; S)) / (1 + w)``.
+    """Replay stored examples with an asymmetric cross-entropy: new examples compete among the batch's classes (ER-ACE).
 
+    The loss is ``(mean_current ℓ(x, y; P) + w · mean_rehearsed ℓ(x, y; S)) / (1 + w)``.
     ``ℓ(x, y; C)`` is the cross-entropy among the classes ``C``: ``P`` those present in the step's own batch, ``S`` all
     seen so far. New examples so push no old class down, which is what makes the features of old classes drift;
     only rehearsed ones tell old from new. Before there is a past it is plain fine-tuning. For class-incremental streams

@@ -22,11 +22,12 @@ from strategies.importance.units import count_units
 
 
 class EWC(Strategy):
-    """Penalise ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²`` over past experiences ``e``, anchored on the meta-parameters.
+    """Penalise changes of parameters that past experiences ``e`` need (EWC): ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²``.
 
-    ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the squared gradient of the loss that a task is trained by,
-    through its adaptation (see :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself
-    one quadratic, so memory does not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
+    ``θ*_e`` are the meta-parameters at the end of ``e``. ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the
+    squared gradient of the loss that a task is trained by, through its adaptation (see
+    :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself one quadratic, so memory does
+    not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
 
     Args:
         strength: ``λ``. It only means something together with the normaliser above, ``labels`` and the ½.

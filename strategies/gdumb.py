@@ -27,12 +27,13 @@ from strategies.snapshot import lengthened, snapshot, state_of, to_device
 
 
 class GDumb(Rehearsal):
-    """Learn ``θ = argmin_θ 1/M Σ_m ℓ(x_m, y_m)`` from the first weights after each experience, on the memory alone.
+    """Retrain from the initial weights on the memory alone, after each experience (GDumb).
 
-    The memory is balanced over classes. The stream's own steps change nothing, so few of them are needed. Training is
-    by stochastic gradient descent with momentum, in passes over the memory in random order; the rate falls from
-    ``rate`` to ``last_rate`` along a cosine. What it reaches in spite of ignoring the stream is the bar for all others.
-    Labelled examples alone: it is made to show what their streams demand, and few-shot tasks are not learnt by heart.
+    ``θ = argmin_θ 1/M Σ_m ℓ(x_m, y_m)`` over the ``M`` stored examples. The memory is balanced over classes. The
+    stream's own steps change nothing, so few of them are needed. Training is by stochastic gradient descent with
+    momentum, in passes over the memory in random order; the rate falls from ``rate`` to ``last_rate`` along a cosine.
+    What it reaches in spite of ignoring the stream is the bar for all others. Labelled examples alone: it is made to
+    show what their streams demand, and few-shot tasks are not learnt by heart.
 
     Args:
         budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.

@@ -22,7 +22,7 @@ from strategies.reference_gradients import flatten, reference_gradients, trained
 
 
 class GEM(Rehearsal):
-    """Step along the ``z`` nearest to ``g`` with ``R z ≥ 0`` where ``R g`` has a negative entry (GEM).
+    """Project a gradient that would raise the loss on any past experience to the nearest one that does not (GEM).
 
     ``min_z ½ ‖z − g‖²`` such that ``R z ≥ 0``. Row ``e`` of ``R (t, P)`` is the gradient of the mean loss of units of
     experience ``e``, drawn from memory; ``g`` is that of the step, penalties of other strategies included. The

@@ -29,12 +29,13 @@ from strategies.snapshot import lengthened, snapshot, state_of, to_device
 
 
 class ICaRL(Rehearsal):
-    """Train ``Σ_n BCE(σ(o_n), t_n)`` over the ways and answer with ``argmin_n ‖φ(x) − μ_n‖`` (iCaRL).
+    """Replay exemplars, distil the previous network and classify by the nearest mean of exemplars (iCaRL).
 
-    The target ``t_n`` is the label, and for the classes of earlier experiences ``σ(o_n^old / T)``, the answer of the
-    network that ended the last one. The mean is over current examples and exemplars together, each counting as one.
-    ``φ`` is the learner's embedding at unit length and ``μ_n`` the mean over class ``n``'s exemplars, at unit length
-    again, by the network that ended the last experience.
+    The loss is ``Σ_n BCE(σ(o_n), t_n)`` over the ways, the prediction ``argmin_n ‖φ(x) − μ_n‖``. The target ``t_n`` is
+    the label, and for the classes of earlier experiences ``σ(o_n^old / T)``, the answer of the network that ended the
+    last one. The mean is over current examples and exemplars together, each counting as one. ``φ`` is the learner's
+    embedding at unit length and ``μ_n`` the mean over class ``n``'s exemplars, at unit length again, by the network
+    that ended the last experience.
 
     The learner must train the sigmoid loss (``--model.loss sigmoid``), which is all there is in the first experience.
     From the second on the penalty ``Σ_old (y_n − σ(o_n^old / T)) o_n`` makes the old answers ``t`` of the labels ``y``,

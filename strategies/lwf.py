@@ -30,7 +30,7 @@ from strategies.snapshot import lengthened, snapshot, to_device
 
 
 class LwF(Strategy):
-    """Train ``L + (t − 1) · D`` in experience ``t``: the loss, and the distance to the outputs of the learner before.
+    """Distil the previous experience's learner on new inputs (LwF): minimise ``L + (t − 1) · D`` in experience ``t``.
 
     The old learner is a copy of the one that ended the experience before. Both predict on the inputs of the current
     experience, and ``D`` is the mean over them of ``KL(p_old ‖ p_new)`` with ``p = softmax(outputs / T)`` over

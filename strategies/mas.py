@@ -20,11 +20,11 @@ from strategies.importance.units import count_units
 
 
 class MAS(Strategy):
-    """Penalise ``λ Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
+    """Penalise changes of parameters to which the outputs are sensitive (MAS): ``λ Σ_i Ω_i (θ_i − θ*_i)²``.
 
-    At the end of each experience ``Ω_i`` grows by the mean over ``n_tasks`` tasks of ``|∂/∂θ_i ‖f‖²|``, ``‖f‖²`` being
-    the mean over a task's queries of the squared norm of the outputs. No label of a query is looked at; few-shot
-    learners adapt to their support sets as ever.
+    ``θ*`` are the meta-parameters at the end of the last experience. At the end of each experience ``Ω_i`` grows by the
+    mean over ``n_tasks`` tasks of ``|∂/∂θ_i ‖f‖²|``, ``‖f‖²`` being the mean over a task's queries of the squared norm
+    of the outputs. No label of a query is looked at; few-shot learners adapt to their support sets as ever.
 
     Args:
         strength: ``λ``; there is no ½ in the penalty.

@@ -23,7 +23,7 @@ NETWORK = "network."
 
 
 class OSF(Strategy):
-    """Keep the ``r`` largest singular directions of each linear layer's ``W = U S V`` as they are at a beginning.
+    """Fine-tune linear layers orthogonally to the ``r`` largest singular directions of ``W = U S V`` (OSF).
 
     With ``U₁`` ``(m, r)``, ``V₁`` ``(r, n)`` the first ones, gradients become ``(1 − U₁U₁ᵀ) G (1 − V₁ᵀV₁)``, and after
     each optimizer step what it added to ``W`` is projected the same way, so that ``U₁ᵀW`` and ``W V₁ᵀ`` stay whatever

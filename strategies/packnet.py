@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class PackNet(Strategy):
-    """Train the free weights, keep the largest of them, zero the rest, train the kept ones on, freeze them.
+    """Train the free weights, prune all but the largest, retrain and freeze these, for each experience (PackNet).
 
     ``kept_e = top_{keep} |θ|`` of each layer's free weights; examples of experience ``e`` are answered with the weights
     of experiences ``1 … e`` and zeros for all others, so nothing is forgotten. Weights are those of layers below the

@@ -18,7 +18,7 @@ PREFIX = "network.prompts."
 
 
 class PromptPool(Strategy):
-    """Train the prompts of a :class:`~lifelong.networks.PromptedTransformer`: those of the experience at hand alone.
+    """Train only the current experience's prompts of a :class:`~lifelong.networks.PromptedTransformer`.
 
     It tells them when an experience begins, adds their penalty, averaged over examples (L2P and DualPrompt pull keys to
     queries, CODA-Prompt keeps its components orthonormal), and stops all steps of what belongs to other experiences.

@@ -13,7 +13,7 @@ from strategies.memory.rehearsal import Rehearsal, Weighting, check_rehearsal, w
 
 
 class Replay(Rehearsal):
-    """Rehearse stored examples: few-shot tasks are drawn anew from them, labelled examples come back as they are.
+    """Rehearse stored examples of earlier experiences, as they are or (few-shot) in new tasks drawn from them.
 
     After ``t − 1`` experiences the loss is ``1/t · mean current + (1 − 1/t) · mean rehearsed``: each experience counts
     alike. ``weighting: equal`` counts each unit alike, as if the two batches were one; a number ``w`` makes it

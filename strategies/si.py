@@ -18,10 +18,11 @@ from strategies.snapshot import lengthened, to_device
 
 
 class SI(Strategy):
-    """Penalise ``c Σ_i Ω_i (θ_i − θ*_i)²``, with ``θ*`` the meta-parameters at the end of the last experience.
+    """Penalise changes of parameters that reduced the loss in earlier experiences (SI): ``c Σ_i Ω_i (θ_i − θ*_i)²``.
 
-    In an experience ``ω_i = −Σ_t g_i,t (θ_i,t+1 − θ_i,t)`` is the fall of the loss that the steps of one parameter
-    account for, ``g_t`` being the gradient of step ``t`` over all ranks without that of this penalty. At its end
+    ``θ*`` are the meta-parameters at the end of the last experience. In an experience
+    ``ω_i = −Σ_t g_i,t (θ_i,t+1 − θ_i,t)`` is the fall of the loss that the steps of one parameter account for, ``g_t``
+    being the gradient of step ``t`` over all ranks without that of this penalty. At its end
     ``Ω_i += max(ω_i, 0) / ((θ_i,end − θ_i,start)² + ξ)``.
 
     Args:

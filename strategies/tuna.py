@@ -30,7 +30,7 @@ from strategies.adapters.merging import fused, with_differences
 
 
 class TUNA(Adapters):
-    """Answer with the surest task-specific entry and a universal one (TUNA).
+    """Train one adapter per experience and predict with the most confident one and a merged, universal one (TUNA).
 
     ``p(c | x) = ½ p(c | e*, x) + ½ p(c | u, x)`` over all classes so far: ``e*`` is the entry whose answer has the
     least entropy, and ``u`` is fused of all entries, for each number the largest difference of the elected sign

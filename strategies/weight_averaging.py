@@ -18,10 +18,11 @@ from strategies.snapshot import lengthened, state_of, to_device
 
 
 class WeightAveraging(Strategy):
-    """Answer in evaluation with ``θ̄``, where ``θ̄ ← θ̄ + max(1/n, 1 − γ)(θ − θ̄)`` after step ``n`` of the stream.
+    """Predict with ``θ̄``, the running average of the weights: ``θ̄ ← θ̄ + max(1/n, 1 − γ)(θ − θ̄)`` after step ``n``.
 
-    So it is the equal average of all steps until ``1 − γ`` is larger, and an exponential moving one from then on, of
-    about the last ``1 / (1 − γ)`` steps. Training, and the checkpoint's own weights, are those of plain fine-tuning.
+    ``n`` counts the steps of the whole stream. So it is the equal average of all steps until ``1 − γ`` is larger, and
+    an exponential moving one from then on, of about the last ``1 / (1 − γ)`` steps. Training, and the checkpoint's own
+    weights, are those of plain fine-tuning.
 
     Args:
         decay: ``γ``, from 0 (the newest weights) to 1; None is 1: every step of the stream counts alike.

@@ -12,29 +12,29 @@ from docs.generate.docstring import Docstring, read_docstring
 Role = Literal["learner", "strategy"]
 
 LEARNERS = {
-    "Gradient steps on each task": ["MAML", "ANIL", "BOIL", "MetaSGD", "IMAML", "Reptile", "CAVIA", "Learn2Learn"],
-    "Comparison with the support set": [
+    "Gradient-based adaptation": ["MAML", "ANIL", "BOIL", "MetaSGD", "IMAML", "Reptile", "CAVIA", "Learn2Learn"],
+    "Metric-based": [
         "ProtoNet",
         "TransductiveProtoNet",
         "MatchingNet",
         "RelationNet",
         "Mahalanobis",
     ],
-    "A solver on each task": ["R2D2", "MetaOptNet"],
-    "Pre-training, then a task": ["FineTuning", "LinearProbe", "SimpleShot"],
+    "Closed-form solver per task": ["R2D2", "MetaOptNet"],
+    "Pre-training and adaptation": ["FineTuning", "LinearProbe", "SimpleShot"],
     "Labelled examples": ["Classifier"],
-    "Labelled examples in closed form": ["NearestClassMean", "StreamingLDA", "StreamingRidge", "RanPAC"],
+    "Labelled examples, in closed form": ["NearestClassMean", "StreamingLDA", "StreamingRidge", "RanPAC"],
     "Without adaptation": ["NoAdaptation"],
 }
 """Learners by kind."""
 STRATEGIES = {
     "Rehearsal": ["Replay", "DER", "ERACE", "ICaRL", "GDumb"],
-    "Gradients of stored examples": ["AGEM", "GEM"],
-    "Penalties on parameters": ["EWC", "SI", "MAS"],
+    "Gradient projection": ["AGEM", "GEM"],
+    "Regularisation of parameters": ["EWC", "SI", "MAS"],
     "Distillation": ["LwF"],
-    "Protected parameters": ["PackNet", "OSF"],
-    "Parts for each experience": ["AdapterBank", "EASE", "TUNA", "PromptPool"],
-    "Averaged weights": ["WeightAveraging"],
+    "Parameter isolation and orthogonal updates": ["PackNet", "OSF"],
+    "Adapters and prompts per experience": ["AdapterBank", "EASE", "TUNA", "PromptPool"],
+    "Weight averaging": ["WeightAveraging"],
 }
 """Strategies by kind."""
 

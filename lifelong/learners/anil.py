@@ -12,7 +12,7 @@ from lifelong.networks.heads import in_head
 
 
 class ANIL(MAML):
-    """Learn by ANIL, MAML that moves only the head: ``w' = w − α ∇_w L_support(w; f)``, features ``f`` at rest.
+    """Learn by ANIL, MAML that adapts only the head: ``w' = w − α ∇_w L_support(w; f)`` with fixed features ``f``.
 
     The outer loop trains body and head. The support features are computed once, so an inner step costs next to nothing.
 

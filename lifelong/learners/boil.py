@@ -12,7 +12,7 @@ from lifelong.networks.heads import in_head
 
 
 class BOIL(MAML):
-    """Learn by BOIL, MAML that moves only the body: ``f' = f − α ∇_f L_support(w; f)``, head ``w`` at rest.
+    """Learn by BOIL, MAML that adapts only the body: ``f' = f − α ∇_f L_support(w; f)`` with a fixed head ``w``.
 
     The outer loop trains body and head.
 

@@ -21,12 +21,12 @@ CONTEXT = "context"
 
 
 class CAVIA(GradientLearner):
-    """Learn by CAVIA: ``min_{θ,U} Σ_task L_query(θ, c')`` with ``c' = c − α ∇_c L_support(θ, c)``, from ``c = 0``.
+    """Learn by CAVIA, MAML that adapts only a context vector: ``c' = c − α ∇_c L_support(θ, c)`` from ``c = 0``.
 
-    The context ``c (K,)`` conditions the network by offsets of 1-D parameters: ``p ← p + U_p c`` with ``U_p (d, K)``
-    learnt in the outer loop. For a linear layer's bias this equals concatenating ``c`` to the layer's input (``U_p``
-    are the weights of the new inputs); for scale and shift of a norm layer it is FiLM. Everything else is shared by all
-    tasks and at rest in the inner loop.
+    ``min_{θ,U} Σ_task L_query(θ, c')``. The context ``c (K,)`` conditions the network by offsets of 1-D parameters:
+    ``p ← p + U_p c`` with ``U_p (d, K)`` learnt in the outer loop. For a linear layer's bias this equals concatenating
+    ``c`` to the layer's input (``U_p`` are the weights of the new inputs); for scale and shift of a norm layer it is
+    FiLM. Everything else is shared by all tasks and at rest in the inner loop.
 
     Args:
         network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.

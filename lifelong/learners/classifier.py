@@ -17,7 +17,7 @@ from lifelong.networks.heads import longer_layer
 
 
 class Classifier(ExampleLearner):
-    """Classify by any network of one output per class: ``p(n | x) ∝ exp f(x)_n`` over the ways of an example.
+    """Classify by any network with one output per class: ``p(n | x) ∝ exp f(x)_n`` over the classes that compete.
 
     The scenario of :class:`~datamodules.ExampleDataModule` selects the classes that compete in the softmax: all classes
     or those seen so far, or the classes of the example's own experience, which makes the output a head for each

@@ -19,12 +19,12 @@ from lifelong.utilities.ranges import check_number
 
 
 class IMAML(GradientLearner):
-    """Learn by iMAML: ``min_θ Σ_task L_query(φ)`` with ``φ = argmin L_support(φ) + λ/2 ‖φ − θ‖²``, implicitly.
+    """Learn by iMAML, MAML with implicit gradients: ``φ = argmin L_support(φ) + λ/2 ‖φ − θ‖²``.
 
-    The meta-gradient ``v`` of a task solves ``((1 + δ) I + H/λ) v = ∇ L_query(φ)`` with ``H`` the Hessian of
-    ``L_support`` at ``φ``: some steps of conjugate gradients, each one Hessian-vector product. It is exact where the
-    inner loop has converged; memory does not grow with ``n_inner_steps``. Only the network's parameters get a gradient.
-    Outputs have the derivative of first order (``φ`` moves as ``θ`` does).
+    ``min_θ Σ_task L_query(φ)``. The meta-gradient ``v`` of a task solves ``((1 + δ) I + H/λ) v = ∇ L_query(φ)`` with
+    ``H`` the Hessian of ``L_support`` at ``φ``: some steps of conjugate gradients, each one Hessian-vector product. It
+    is exact where the inner loop has converged; memory does not grow with ``n_inner_steps``. Only the network's
+    parameters get a gradient. Outputs have the derivative of first order (``φ`` moves as ``θ`` does).
 
     Args:
         network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.

@@ -19,7 +19,7 @@ from lifelong.utilities.ranges import check_number
 
 
 class LinearProbe(Pretrained):
-    """Probe fixed features linearly: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero.
+    """Train a linear head on fixed features: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero.
 
     Args:
         network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.

@@ -15,7 +15,7 @@ from lifelong.utilities.ranges import check_number
 
 
 class Mahalanobis(Learner):
-    """Classify by Mahalanobis distances: ``p(n | x) ∝ exp(−τ (f(x) − c_n)ᵀ Q_n⁻¹ (f(x) − c_n))``, class means ``c_n``.
+    """Classify by Mahalanobis distances to class means: ``p(n | x) ∝ exp(−τ (f(x) − c_n)ᵀ Q_n⁻¹ (f(x) − c_n))``.
 
     ``Q_n = λ_n Σ_n + (1 − λ_n) Σ + β I`` with ``λ_n = S_n / (S_n + 1)`` for the ``S_n`` examples of the class,
     ``Σ_n`` their covariance and ``Σ`` that of the whole support set. Time grows with ``N D³``: prefer few features

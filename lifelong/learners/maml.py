@@ -19,7 +19,7 @@ from lifelong.utilities.ranges import check_number
 
 
 class MAML(GradientLearner):
-    """Learn by MAML: ``min_θ Σ_task L_query(θ')`` with ``θ' = θ − α ∇ L_support(θ)``, repeated for some inner steps.
+    """Learn by MAML an initialisation for gradient steps: ``min_θ Σ_task L_query(θ')``, ``θ' = θ − α ∇ L_support(θ)``.
 
     The inner rate multiplies the gradient of the MEAN loss over the support set.
 

@@ -15,7 +15,7 @@ from lifelong.learners.objective import Classification, Regression, TaskKind
 
 
 class NoAdaptation(Learner):
-    """Predict ``f(x)`` for every query, whatever the support set says; train on all examples of the tasks.
+    """Ignore the support set: train on all examples of the tasks and predict ``f(x)`` for every query.
 
     ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification ``y`` is the label inside the task: where that is
     drawn anew for each task the best it can do is chance, where ways are fixed (``--data.fixed_ways``) it is an

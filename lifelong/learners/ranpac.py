@@ -19,12 +19,13 @@ from lifelong.utilities.ranges import check_number
 
 
 class RanPAC(StreamingRidge):
-    """Regress one-hot labels on random projections: :class:`StreamingRidge` of ``φ(x) = max(0, Pᵀ f(x))``.
+    """Classify by ridge regression on random projections (RanPAC): :class:`StreamingRidge` of ``max(0, Pᵀ f(x))``.
 
-    ``P`` has independent standard normal entries, is drawn once and never changes; products of features, which the
-    non-linearity makes, separate classes that are not linearly separable. With ``activation: cosine``, ``φ(x) =
-    cos(Pᵀ f(x) / (σ ‖f(x)‖) + b)`` with phases ``b`` uniform on ``[0, 2π)``, the random Fourier features of a Gaussian
-    kernel of width ``σ`` on unit vectors: kernel ridge regression, in closed form and without a stored example.
+    ``φ(x) = max(0, Pᵀ f(x))``, where ``P`` has independent standard normal entries, is drawn once and never changes;
+    products of features, which the non-linearity makes, separate classes that are not linearly separable. With
+    ``activation: cosine``, ``φ(x) = cos(Pᵀ f(x) / (σ ‖f(x)‖) + b)`` with phases ``b`` uniform on ``[0, 2π)``, the
+    random Fourier features of a Gaussian kernel of width ``σ`` on unit vectors: kernel ridge regression, in closed form
+    and without a stored example.
 
     Time and memory grow with ``M²``: two matrices of 100 MB at 5,000 in single precision, one where the strength is
     given. Take large batches (``--data.batch_size 500``). With ``train_embedding: first`` the network is trained in the

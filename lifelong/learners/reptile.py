@@ -17,12 +17,13 @@ from lifelong.learners.objective import TaskKind
 
 
 class Reptile(GradientLearner):
-    """Learn by Reptile: ``θ ← θ + ε (φ − θ)``, ``φ`` where gradient descent from ``θ`` on all examples of a task ends.
+    """Learn by Reptile: move the initialisation towards the weights trained on a task, ``θ ← θ + ε (φ − θ)``.
 
-    The update is the gradient ``θ − φ`` of the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so any
-    outer optimizer takes it: SGD with rate ``ε`` is the paper's. In training ``φ`` learns from support and query
-    examples together. Predictions, and the outputs that strategies see, always come from the support set alone; their
-    derivative in ``θ`` is that of first order (``φ`` moves as ``θ`` does).
+    ``φ`` is where gradient descent from ``θ`` on all examples of the task ends. The update is the gradient ``θ − φ`` of
+    the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so any outer optimizer takes it: SGD with rate
+    ``ε`` is the paper's. In training ``φ`` learns from support and query examples together. Predictions, and the
+    outputs that strategies see, always come from the support set alone; their derivative in ``θ`` is that of first
+    order (``φ`` moves as ``θ`` does).
 
     Args:
         network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.

@@ -17,15 +17,15 @@ from lifelong.utilities.ranges import check_number
 
 
 class StreamingLDA(RunningMeans):
-    """Deep SLDA: ``argmax_c μ_cᵀ Λ f(x) − ½ μ_cᵀ Λ μ_c`` with ``Λ = ((1 − ε) Σ + ε I)⁻¹`` on an embedding that stands
-    still.
+    """Classify by linear discriminant analysis of a fixed embedding, updated with each example (Deep SLDA).
 
-    ``f`` is what the network's head receives, or its output where it has no head; take a network that has been trained
-    elsewhere, as by :func:`~lifelong.networks.FromCheckpoint`. ``μ_c`` are class means and ``Σ`` is the covariance
-    around them that all classes share, ``1/n Σ_i (f(x_i) − μ_y)(f(x_i) − μ_y)ᵀ`` with ``y`` the class of ``x_i``. Both
-    move with every example and are exactly those of all examples so far, whatever the batches and their order. Leave
-    ``--data.passes`` at 1, as an example counts each time that it comes. The score shown in training is that of the
-    distances to the means; ``Λ`` is solved for evaluation, in double precision.
+    ``argmax_c μ_cᵀ Λ f(x) − ½ μ_cᵀ Λ μ_c`` with ``Λ = ((1 − ε) Σ + ε I)⁻¹``. ``f`` is what the network's head receives,
+    or its output where it has no head; take a network that has been trained elsewhere, as by
+    :func:`~lifelong.networks.FromCheckpoint`. ``μ_c`` are class means and ``Σ`` is the covariance around them that all
+    classes share, ``1/n Σ_i (f(x_i) − μ_y)(f(x_i) − μ_y)ᵀ`` with ``y`` the class of ``x_i``. Both move with every
+    example and are exactly those of all examples so far, whatever the batches and their order. Leave ``--data.passes``
+    at 1, as an example counts each time that it comes. The score shown in training is that of the distances to the
+    means; ``Λ`` is solved for evaluation, in double precision.
 
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or with a head.

@@ -22,7 +22,7 @@ STRENGTHS = tuple(10.0**k for k in (-6, -4, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1))
 
 
 class StreamingRidge(RunningMeans):
-    """Regress one-hot labels on fixed features: ``W = (Σ_i φ_i φ_iᵀ + λ I)⁻¹ Σ_i φ_i e_{y_i}ᵀ``, answer ``φᵀ W``.
+    """Classify by ridge regression on fixed features: ``φᵀ W``, ``W = (Σ_i φ_i φ_iᵀ + λ I)⁻¹ Σ_i φ_i e_{y_i}ᵀ``.
 
     ``φ`` is what the network's head receives, or its output where it has no head; take a network that has been trained
     elsewhere. The sums move with every example and are exactly those of all examples so far, whatever the batches, the

@@ -15,7 +15,7 @@ from lifelong.utilities.ranges import check_number
 
 
 class TransductiveProtoNet(ProtoNet):
-    """Classify by prototypical networks whose class means the unlabelled queries refine, by soft k-means.
+    """Classify by prototypical networks whose class means are refined with the unlabelled queries, by soft k-means.
 
     ``z_qn = softmax_n(−τ d(f(x_q), c_n))``, ``c_n ← (Σ_s y_sn f(x_s) + w Σ_q z_qn f(x_q)) / (Σ_s y_sn + w Σ_q z_qn)``.
     No label of a query is used, but an answer depends on the queries that are asked together: it is *transductive*, and

@@ -15,7 +15,7 @@ the same probability (Vitter 1985), for which no boundaries are needed."""
 
 @dataclass(frozen=True)
 class Budget:
-    """Bound how much a memory keeps, by the smallest of the bounds that are given.
+    """Limit the size of a memory; where several limits are given, the smallest one decides.
 
     Args:
         examples: in all.
