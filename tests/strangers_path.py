@@ -95,6 +95,7 @@ def _environment(clone: Path, quick: bool) -> dict[str, str]:
     folder = Path(sys.executable).parent if quick else clone / ".venv" / "bin"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIFELONG_", "PYTHONPATH"))}
     own = {"PATH": f"{folder}{os.pathsep}{kept['PATH']}", "WANDB_MODE": "offline"}
+    own["LIFELONG_CACHE"] = str(clone.parent / "cache")
     return kept | own | ({"PYTHONPATH": str(clone)} if quick else {})
 
 

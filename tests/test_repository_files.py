@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs.generate.links import outward_links
 from tests.test_layout import ORDER, ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -40,6 +41,31 @@ def test_the_architecture_tells_the_import_order() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     told = re.findall(r"`(\w+)`(?: →|\n\n)", text.split("## The import order", 1)[1].split("`strategies/`", 1)[0])
     assert tuple(told) == ORDER
+
+
+def naming_documents() -> list[Path]:
+    """Files with messages, comments and links that send people to documents."""
+    folders = ("lifelong", "strategies", "datamodules", "configs", "benchmarks", "examples", ".ci", ".github")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*")]
+    texts = [file for file in files if file.suffix in (".py", ".yaml", ".yml", ".md", ".css", ".html", ".ipynb", "")]
+    roots = [*ROOT.glob("*.md"), *(ROOT / name for name in ("Makefile", "pyproject.toml", "mkdocs.yml"))]
+    return sorted(file for file in [*texts, *roots] if file.is_file())
+
+
+def test_documents_that_are_named_exist() -> None:
+    named = {
+        (file.relative_to(ROOT).as_posix(), path)
+        for file in naming_documents()
+        for path in re.findall(r"(?<![\w/.-])docs/[\w./-]*\w", file.read_text(encoding="utf-8"))
+    }
+    assert ("lifelong/utilities/learn2learn.py", "docs/guides/learn2learn.md") in named
+    assert sorted(place for place in named if not (ROOT / place[1]).exists()) == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
+def test_pages_link_to_files_that_exist(page: Path) -> None:
+    links = outward_links(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix())
+    assert [path for path in links if not (ROOT / path).exists()] == []
 
 
 def version() -> str:

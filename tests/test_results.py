@@ -42,16 +42,16 @@ tables:
 SWEEP: dict[str, Any] = {
     "seeds": [0, 1, 2],
     "tables": [
-        {"name": "plain", "config": "absent.yaml", "rows": {"none": "", "EWC": "--strategies+=EWC"}},
+        {"name": "plain", "config": "stream.yaml", "rows": {"none": "", "EWC": "--strategies+=EWC"}},
         {
             "name": "crossed",
-            "config": "absent.yaml",
+            "config": "stream.yaml",
             "spread": "sem",
             "columns": {"task": "--data.scenario task", "class": "--data.scenario class"},
             "rows": {"none": "", "iCaRL": {"class": "--strategies+=ICaRL"}},
             "published": {"none": {"task": "84.32 ± .99"}},
         },
-        {"name": "driven", "config": "absent.yaml", "judged_by": "closed loop", "rows": {"MAML": ""}},
+        {"name": "driven", "config": "stream.yaml", "judged_by": "closed loop", "rows": {"MAML": ""}},
     ],
 }
 
@@ -86,28 +86,32 @@ def results(value: float, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def sweep_tables(folder: Path, changed: str = "") -> dict[str, SweepTable]:
+def sweep_tables(folder: Path, setting: int = 1) -> dict[str, SweepTable]:
     """Write a sweep and a journal of its runs, all but those of EWC with seeds 1 and 2, and read its tables."""
     lines = []
+    Path("stream.yaml").write_text("setting: 1\n")
     for run in plan(SWEEP, folder):
         found = results(0.5 + 0.1 * run.seed, run.seed)
         if run.table == "driven":
-            scores = {"mean": [0.25, 0.75], "half_width": [0.03, 0.04]}
-            found["closed_loop"] = {
-                "score": "success",
-                "matrix": [[None, None], [0.25, 0.75]],
-                "matrix_half_width": [[None, None], [0.03, 0.04]],
-                "metrics": {"average_score": {"value": 0.5, "half_width": 0.025}},
-                "measures": {"success": scores, "goals_per_10_s": {"mean": [1.0, 2.0], "half_width": [0.3, 0.4]}},
-                "support_curve": {"mean": [[0.4, 0.05], [0.4, 0.15]], "half_width": [[0, 0], [0, 0]]},
-            }
+            found["closed_loop"] = drives()
         if run.label != "EWC" or run.seed == 0:
-            lines.append(
-                json.dumps({"run": run.training.identity.replace("(config ", f"(config {changed}"), "results": found})
-            )
+            lines.append(json.dumps({"run": run.training.identity, "results": found}))
+    Path("stream.yaml").write_text(f"setting: {setting}\n")
     (folder / "sweep.yaml").write_text(yaml.safe_dump(SWEEP, sort_keys=False))
     (folder / "sweep.jsonl").write_text("\n".join(lines) + "\n")
     return read_sweep_tables(folder / "sweep.yaml", folder / "sweep.jsonl")
+
+
+def drives() -> dict[str, Any]:
+    scores = {"mean": [0.25, 0.75], "half_width": [0.03, 0.04]}
+    return {
+        "score": "success",
+        "matrix": [[None, None], [0.25, 0.75]],
+        "matrix_half_width": [[None, None], [0.03, 0.04]],
+        "metrics": {"average_score": {"value": 0.5, "half_width": 0.025}},
+        "measures": {"success": scores, "goals_per_10_s": {"mean": [1.0, 2.0], "half_width": [0.3, 0.4]}},
+        "support_curve": {"mean": [[0.4, 0.05], [0.4, 0.15]], "half_width": [[0, 0], [0, 0]]},
+    }
 
 
 def test_documents_say_what_the_records_say_without_torch() -> None:
@@ -229,7 +233,8 @@ def test_regions_in_code_are_examples() -> None:
     assert refresh(text, PAGE) == (text, [])
 
 
-def test_figures_of_a_sweep_by_hand(tmp_path: Path) -> None:
+def test_figures_of_a_sweep_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     tables = sweep_tables(tmp_path)
     plain, crossed = tables["plain"], tables["crossed"]
     assert plain.figure("none", "", "average").text == "60.0 ± 24.8"
@@ -246,7 +251,8 @@ def test_figures_of_a_sweep_by_hand(tmp_path: Path) -> None:
     assert crossed.figure("none", "any", "seeds").text == "6"
 
 
-def test_figures_of_robots_are_of_their_drives(tmp_path: Path) -> None:
+def test_figures_of_robots_are_of_their_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     driven = sweep_tables(tmp_path)["driven"]
     one_seed = {("MAML", ""): driven.found["MAML", ""][:1]}
     driven = SweepTable(driven.name, driven.rows, driven.columns, one_seed, driven.spread, {})
@@ -258,12 +264,14 @@ def test_figures_of_robots_are_of_their_drives(tmp_path: Path) -> None:
     assert driven.figure("MAML", "", "squared error / variance without adaptation").value == pytest.approx(0.4)
 
 
-def test_runs_of_a_config_with_other_settings_are_not_its_own(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no finished run of none: run the sweep with it"):
-        sweep_tables(tmp_path, changed="0")["plain"].figure("none", "", "average")
+def test_runs_of_other_settings_are_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"the journal .*sweep.jsonl holds no run of .*sweep.yaml"):
+        sweep_tables(tmp_path, setting=2)
 
 
-def test_a_row_without_runs_is_named(tmp_path: Path) -> None:
+def test_a_row_without_runs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     table = sweep_tables(tmp_path)["plain"]
     table.found["none", ""].clear()
     with pytest.raises(ValueError, match=r"journal of sweep.yaml, plain has no finished run of none: run the sweep"):
@@ -314,9 +322,13 @@ def test_examples_in_docstrings_run(module: ModuleType) -> None:
     assert done.failed == 0
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*.md")), ids=lambda path: path.stem)
+PRINTED = "Two seeds of four methods on FDU-MTL, "
+"""What introduces a table that ``compare`` printed; its scores need files that are not kept."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
 def test_no_interval_of_results_is_typed_by_hand(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    text = re.sub(rf"{PRINTED}.*?\n\n.*?\n\n", "", path.read_text(encoding="utf-8"), flags=re.S)
     for written in (pages.CODE, pages.TABLE, pages.FIGURE):
         text = written.sub("", text)
     assert re.findall(r".*\d ± \.?\d.*", text) == []

@@ -85,17 +85,5 @@ def number_text(value: float, digits: int) -> str:
     return (text if float(text.replace(",", "")) else text.removeprefix("-")).replace("-", MINUS)
 
 
-def bytes_text(n_bytes: float) -> str:
-    """Write a size; nothing for nothing.
-
-    Example:
-        >>> bytes_text(51_280), bytes_text(7_830_000), bytes_text(213_600_000), bytes_text(0)
-        ('51 kB', '7.8 MB', '214 MB', '')
-    """
-    if n_bytes < 1e6:
-        return f"{n_bytes / 1e3:.{1 if n_bytes < 1e4 else 0}f} kB" if n_bytes else ""
-    return f"{n_bytes / 1e6:,.{1 if n_bytes < 1e7 else 0}f} MB"
-
-
 def _number(text: str | None) -> float:
     return math.nan if text is None else float(text.replace(",", "").replace(MINUS, "-"))

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from benchmarks.figures.figure import Figure, bytes_text
+from benchmarks.figures.figure import Figure
+from lifelong.sweep.result_tables import mean
+from lifelong.utilities.amounts import bytes_text
 
 Results = list[dict[str, Any]]
 """What the runs of one cell found, a run for each seed."""
@@ -24,7 +24,8 @@ def measures_of(results: Results) -> dict[str, tuple[list[Pair], Unit]]:
     """Return the measures of strategies and robots by their plain names: of each run a mean over domains."""
     found: dict[str, tuple[list[Pair], Unit]] = {}
     for run in results:
-        for name, pair, unit in _of_run(run):
+        # A table that is judged by its robots has some of their measures twice: those of the drives have intervals.
+        for name, (pair, unit) in {name: (pair, unit) for name, pair, unit in _of_run(run)}.items():
             found.setdefault(name, ([], unit))[0].append(pair)
     return found
 
@@ -48,18 +49,13 @@ def _over_domains(means: Sequence[Any], half_widths: Sequence[Any]) -> Pair:
     return mean(means), math.sqrt(sum((width or 0) ** 2 for width in half_widths)) / len(half_widths)
 
 
-def mean(values: Sequence[Any]) -> float:
-    """Return the mean of numbers as a journal has them: NaN where one is null."""
-    return float(np.mean(np.array(values, dtype=float)))
-
-
 def _n_bytes(run: Mapping[str, Any]) -> int:
     return int(run.get("learner_bytes", 0) + sum(run["strategy_bytes"].values()))
 
 
 def _kept(results: Results) -> Figure:
     n_bytes = max(map(_n_bytes, results))
-    return Figure(bytes_text(n_bytes), n_bytes / 1e6, digits=1)
+    return Figure(bytes_text(n_bytes) if n_bytes else "", n_bytes / 1e6, digits=1)
 
 
 def _last_row(results: Results) -> Figure:

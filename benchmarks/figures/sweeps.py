@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from benchmarks.figures.figure import Figure
 from benchmarks.figures.quantities import COUNTED, PERCENT, Pair, Results, Unit, measures_of
-from lifelong.evaluation.intervals import t_quantile
 from lifelong.sweep.names import check_named
-from lifelong.sweep.table import cells, check, plan
-from lifelong.utilities.plain_yaml import read_yaml
+from lifelong.sweep.result_tables import ResultTable, over_seeds, read_tables
 
 Found = dict[tuple[str, str], Results]
 """Results of the finished runs of a table, by row and column."""
@@ -45,7 +39,7 @@ class SweepTable:
         columns: names; empty in a table without.
         found: results of the finished runs by row and column.
         spread: ``interval`` or ``sem``.
-        published: values of papers by row, and column where there are some.
+        published: values of papers by row and column.
         score: what the cells are.
         first: heading of the labels.
     """
@@ -55,7 +49,7 @@ class SweepTable:
     columns: Sequence[str]
     found: Found
     spread: str
-    published: Mapping[str, Any]
+    published: Mapping[tuple[str, str], str]
     score: str = "average"
     first: str = "run"
 
@@ -84,8 +78,7 @@ class SweepTable:
             ValueError: naming what there is.
         """
         if quantity == "published":
-            of_row = self.published.get(row, {} if self.columns else "")
-            return Figure.of_text(str(of_row.get(column, "") if self.columns else of_row))
+            return Figure.of_text(self.published.get((row, column), ""))
         if column == ANY:
             results: Results | None = [run for (label, _), runs in self.found.items() if label == row for run in runs]
         else:
@@ -120,17 +113,14 @@ class SweepTable:
         return self._over_seeds([(r["matrix"][row][column], r["half_width"][row][column]) for r in results], PERCENT)
 
     def _over_seeds(self, values: Sequence[Pair], unit: Unit) -> Figure:
-        """Mean over seeds with its spread; with one seed the run's own interval, and no standard error."""
-        numbers = np.array([value for value, _ in values], dtype=float)
-        if not len(numbers) or np.isnan(numbers).any():
+        """Mean over seeds with its spread; nothing where it is not known."""
+        if not values:
             return Figure("")
-        is_sem, n = self.spread == "sem", len(numbers)
-        if n > 1:
-            half = (1.0 if is_sem else float(t_quantile(n - 1))) * float(numbers.std(ddof=1)) / math.sqrt(n)
-        else:
-            half = math.nan if is_sem or values[0][1] is None else float(values[0][1])
+        estimate = over_seeds([value for value, _ in values], [half for _, half in values], self.spread)
+        if math.isnan(estimate.value):
+            return Figure("")
         factor, digits = unit
-        return Figure.of_number(factor * float(numbers.mean()), factor * half, digits + is_sem)
+        return Figure.of_number(factor * estimate.value, factor * estimate.half_width, digits + (self.spread == "sem"))
 
 
 def read_sweep_tables(sweep_file: Path, journal_file: Path) -> dict[str, SweepTable]:
@@ -143,37 +133,16 @@ def read_sweep_tables(sweep_file: Path, journal_file: Path) -> dict[str, SweepTa
     Raises:
         ValueError: when one of them is not what was written.
     """
-    sweep = read_yaml(sweep_file)
-    check(sweep)
-    recorded = _read_journal(journal_file)
-    found: dict[str, Found] = {
-        table["name"]: {(label, column): [] for label, column, _ in cells(table)} for table in sweep["tables"]
-    }
-    judged = {table["name"]: table.get("judged_by") == "closed loop" for table in sweep["tables"]}
-    for run in plan(sweep, Path("runs")):
-        if (results := recorded.get(run.training.identity)) is not None:
-            found[run.table][run.label, run.column].append(_in_closed_loop(results) if judged[run.table] else results)
-    return {
-        table["name"]: SweepTable(
-            f"{sweep_file.name}, {table['name']}",
-            list(table["rows"]),
-            list(table.get("columns", ())),
-            found[table["name"]],
-            table.get("spread", sweep.get("spread", "interval")),
-            table.get("published", {}),
-            {metric: name for name, metric in SCORES.items()}[table.get("score", "average_score")],
-        )
-        for table in sweep["tables"]
-    }
+    return {table.name: _sweep_table(sweep_file.name, table) for table in read_tables(sweep_file, journal_file)}
 
 
-def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {line["run"]: line["results"] for line in map(json.loads, filter(str.strip, lines))}
-
-
-def _in_closed_loop(run: dict[str, Any]) -> dict[str, Any]:
-    """What a run found, with success in closed loop where the score was."""
-    drives = run["closed_loop"]
-    scores = {"matrix": drives["matrix"], "half_width": drives["matrix_half_width"], "metrics": drives["metrics"]}
-    return run | scores
+def _sweep_table(file: str, table: ResultTable) -> SweepTable:
+    return SweepTable(
+        f"{file}, {table.name}",
+        list(dict.fromkeys(row.label for row in table.rows)),
+        table.columns,
+        {(row.label, row.column): list(row.results) for row in table.rows if row.n_seeds},
+        table.spread,
+        {(row.label, row.column): row.published for row in table.rows if row.published},
+        {metric: name for name, metric in SCORES.items()}[table.score],
+    )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.performance.layout import load
 from benchmarks.reliability import chains, inputs, long_stream, lost_process
 from benchmarks.reliability.tables import Row, markdown
 
@@ -37,7 +38,7 @@ def main(args: list[str] | None = None) -> None:
                     file.write(json.dumps(row | {"machine": about}, ensure_ascii=False) + "\n")
                     file.flush()
                     print(row.get("name"), row.get("differences", ""), flush=True)
-        print(markdown(part, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]), end="\n\n")
+        print(markdown(part, load(path)), end="\n\n")
 
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:

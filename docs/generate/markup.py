@@ -1,4 +1,4 @@
-"""Markdown of generated pages: blocks of code, commands, figures and sizes."""
+"""Markdown of generated pages: blocks of code, commands, figures and tables."""
 
 from __future__ import annotations
 
@@ -53,22 +53,6 @@ def estimate(value: Estimate) -> str:
     """
     places = 2 if value.half_width < 0.1 else 1
     return value.text(places).replace(" ± n/a", "") if not math.isnan(value.value) else "n/a"
-
-
-def size(n_bytes: int) -> str:
-    """Write a number of bytes.
-
-    Args:
-        n_bytes: of memory.
-
-    Example:
-        >>> size(0), size(1540), size(2_721_720)
-        ('0', '1.5 kB', '2.7 MB')
-    """
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.1f} {unit}"
-    return f"{n_bytes} bytes" if n_bytes else "0"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -13,9 +13,10 @@ from docs.generate.catalogue import Method
 from docs.generate.commands import COMMANDS, needs
 from docs.generate.docstring import described_arguments, to_markdown
 from docs.generate.llms import plain
-from docs.generate.markup import choices, code, estimate, fenced, shell, size, styled, table
+from docs.generate.markup import choices, code, estimate, fenced, shell, styled, table
 from docs.generate.records import Record
 from lifelong.cli.rows import metavar, shown_value
+from lifelong.utilities.amounts import bytes_text
 
 
 def method_page(method: Method, records: Sequence[Record], documented: Mapping[str, str]) -> str:
@@ -100,7 +101,7 @@ def _results(method: Method, records: Sequence[Record]) -> str:
             record.row.published or "–",
             estimate(record.row.metrics["forgetting"].scaled(100)) if "forgetting" in record.row.metrics else "n/a",
             str(len(record.row.seeds)),
-            size(record.n_bytes(method.name)),
+            bytes_text(record.n_bytes(method.name)),
             f"{record.minutes:.1f}",
         ]
         for record in records

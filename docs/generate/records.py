@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lifelong.evaluation.estimate import Estimate
 from lifelong.run.configs import find_config
 from lifelong.sweep.result_tables import ResultRow, ResultTable, read_tables
 from lifelong.sweep.table import cells, split_flags
+from lifelong.utilities.class_names import class_name
 from lifelong.utilities.plain_yaml import read_yaml
 
 
@@ -129,8 +130,7 @@ def learner_of(options: Sequence[str]) -> str:
         named = [content["model"] for content in contents if "model" in content]
     if not named:
         raise ValueError(f"no learner is named by {shlex.join(options)}: give --model, or a config that has one")
-    model = named[-1]
-    return str(model["class_path"] if isinstance(model, Mapping) else model).rpartition(".")[2]
+    return class_name(named[-1])
 
 
 def _records(root: Path, sweep: Path, journal: Path) -> Iterator[Record]:

@@ -86,6 +86,9 @@ class Command(Generic[Options]):
             print(self.page(whole=bool({*ALL} & set(args))))
             raise SystemExit(0)
         given, options = self.split(args)
+        names, parser = {option.partition("=")[0] for option in options if option.startswith("--")}, self.make_parser()
+        if names - {f"--{field.name}" for field in self._fields[bool(self.takes) :]}:
+            parser.parse_args(options)  # refuses what it does not know: something else may be missing for this alone
         first: tuple[Any, ...] = ()
         if not self.takes:
             options = [*given, *options]
@@ -93,11 +96,9 @@ class Command(Generic[Options]):
             first = (tuple(given),)
         else:
             first = (self._only(given),)
-        names = {option.partition("=")[0].removeprefix("--") for option in options}
         for field in self._fields[bool(self.takes) :]:
-            if field.default is MISSING and field.name not in names:
+            if field.default is MISSING and f"--{field.name}" not in names:
                 raise ValueError(f"{self.name} has no --{field.name}, and needs one: {self._says[field.name]}")
-        parser = self.make_parser()
         return self.options(*first, **parser.instantiate(parser.parse_args(options)).as_dict())
 
     def split(self, args: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import lightning as L
@@ -125,9 +125,8 @@ class StreamProgress(Recorded, TQDMProgressBar):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Close what is on the screen, so that the reason stands below it."""
         for kind in ("val", "test", "predict", "train"):  # the one that others stand below comes last
-            bar = getattr(self, f"_{kind}_progress_bar", None)
-            if bar is not None:
-                bar.close()
+            with suppress(TypeError):  # by which Lightning says that there is none
+                getattr(self, f"{kind}_progress_bar").close()
 
     def _begin(self, trainer: L.Trainer) -> TimeLeft:
         if self._left is None:

@@ -7,14 +7,18 @@ settings of its config: when one of them changes, it is run anew.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 from filelock import FileLock
+
+from lifelong.utilities.plain_yaml import parse_yaml
 
 LEFT_OUT = ("config", "untrained")
 """What a line does without: options and config say what was run."""
@@ -72,9 +76,15 @@ def identity(options: Sequence[str], config: Path) -> str:
         >>> identity(["--config", "a.yaml"], Path("absent"))
         '--config a.yaml (config 74234e98)'
     """
-    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else None
-    text = json.dumps(settings, sort_keys=True, default=str)
-    return f"{' '.join(options)} (config {hashlib.sha256(text.encode()).hexdigest()[:8]})"
+    return f"{' '.join(options)} (config {_digest(config.read_bytes() if config.is_file() else b'')})"
+
+
+@functools.lru_cache  # a sweep has many runs of one config
+def _digest(content: bytes) -> str:
+    # Of what is no config the bytes stand for the settings, and fit says what is wrong with it.
+    with suppress(ValueError, TypeError, RecursionError, yaml.YAMLError):
+        content = json.dumps(parse_yaml(content.decode()), sort_keys=True, default=str).encode()
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def _rounded(value: Any) -> Any:

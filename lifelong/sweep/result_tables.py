@@ -200,4 +200,5 @@ def _in_closed_loop(results: dict[str, Any]) -> dict[str, Any]:
         measures["squared error / variance"] = [[row[-1] for row in curve["mean"]]]
     if before := drives.get("without_adaptation", {}).get(drives["score"]):
         measures[f"{drives['score']} without adaptation"] = [before["mean"]]
-    return results | {"matrix": drives["matrix"], "metrics": drives["metrics"], "measures": measures}
+    scores = {"matrix": drives["matrix"], "half_width": drives["matrix_half_width"], "metrics": drives["metrics"]}
+    return results | scores | {"measures": measures}

@@ -49,7 +49,7 @@ def test_every_journal_holds_runs_of_its_tables(path: Path, monkeypatch: pytest.
     if not journal.is_file():
         pytest.skip(f"{name} has no journal yet")
     for table in read_tables(path, journal):
-        assert any(row.seeds for row in table.rows), f"{table.name}: was the text of {table.config} changed?"
+        assert any(row.seeds for row in table.rows), f"{table.name}: were settings of {table.config} changed?"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -73,6 +73,7 @@ def test_what_is_missing_is_said(args: list[str], message: str) -> None:
         Command("walk", Walk).parse(args)
 
 
-def test_an_unknown_option_is_refused() -> None:
+@pytest.mark.parametrize("args", [["home", "--pace=1", "--pase=1"], ["home", "--pase", "1"], ["--pase", "home"]])
+def test_an_unknown_option_is_refused(args: list[str]) -> None:
     with pytest.raises(ArgumentError, match="--pase"):
-        Command("walk", Walk).parse(["home", "--pace=1", "--pase=1"])
+        Command("walk", Walk).parse(args)

@@ -24,6 +24,7 @@ FEW_TASKS += [
     "--model.network.n_filters=4",
 ]
 FEW_EXAMPLES = ["--data.n_eval_examples=8", "--data.batch_size=4", "--data.split=[0.3, 0.3]", "--data.evaluate_on=val"]
+SMALLER = {"RanPAC": ["--model.n_projections=50"], "GDumb": ["--strategies.n_steps=4"]}
 NEEDED = {"MetaOptNet": "cvxpylayers", "Learn2Learn": "learn2learn", "GEM": "scipy"}
 ELSEWHERE = {"PromptPool"}
 """Needs a pre-trained model; its config runs in tests/test_configs.py."""
@@ -72,8 +73,7 @@ def test_command_runs(method: Method) -> None:
     command = shlex.split(COMMANDS[method.name])
     few = FEW_EXAMPLES if "split_mnist" in command else FEW_TASKS
     small_network = ["--model.network.hidden=[8]"] if few is FEW_EXAMPLES and "torch.nn.Flatten" not in command else []
-    few_projections = ["--model.n_projections=50"] if method.name == "RanPAC" else []
-    run_here(*command, *SMALL, *few, *small_network, *few_projections)
+    run_here(*command, *SMALL, *few, *small_network, *SMALLER.get(method.name, []))
     results = json.loads(Path("runs/tiny/results.json").read_text())
     assert results["finished"]
     assert method.name in (results["learner"], *results["strategies"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import shlex
 
-from docs.generate.markup import estimate, fenced, shell, size
+from docs.generate.markup import estimate, fenced, shell
 from lifelong.evaluation.estimate import Estimate
 
 
@@ -20,16 +20,6 @@ def test_figures_have_the_places_that_their_interval_knows() -> None:
     assert estimate(Estimate(80.94, 0.12)) == "80.9 ± 0.1"
     assert estimate(Estimate(80.94, math.nan)) == "80.9"
     assert estimate(Estimate(math.nan, math.nan, "it was not measured")) == "n/a"
-
-
-def test_sizes_have_the_unit_that_fits() -> None:
-    assert [size(n) for n in (0, 999, 1000, 1_540_000, 2_100_000_000)] == [
-        "0",
-        "999 bytes",
-        "1.0 kB",
-        "1.5 MB",
-        "2.1 GB",
-    ]
 
 
 def test_no_code_is_no_block() -> None:

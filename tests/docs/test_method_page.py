@@ -56,7 +56,7 @@ def test_results_have_what_was_reported_and_the_cost(pages: dict[str, str]) -> N
     assert cells[1:3] == ["ER", "Classifier"]
     assert cells[3].startswith("89.2 ± ")
     assert cells[4] == "88.79"
-    assert cells[6:8] == ["5", "792.0 kB"]
+    assert cells[6:8] == ["5", "792 kB"]
     assert results.index("| split mnist, class |") < results.index("| clinc150 |")
 
 

@@ -30,3 +30,12 @@ def test_a_comment_in_a_config_makes_no_other_run(tmp_path: Path) -> None:
     other.write_text("data: {n_way: 5}\nseed: 2\n")
     assert identity(["--seed", "0"], first) == identity(["--seed", "0"], second)
     assert identity(["--seed", "0"], first) != identity(["--seed", "0"], other)
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff", b"{1: a, b: c}", b"a: &a [*a]"])
+def test_a_config_that_is_none_is_known_by_its_bytes(content: bytes, tmp_path: Path) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_bytes(content)
+    first = identity([], config)
+    config.write_bytes(content + b" # other")
+    assert identity([], config) != first

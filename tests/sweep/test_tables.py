@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,8 @@ def test_a_table_may_be_judged_by_what_robots_did(tmp_path: Path) -> None:
     finish(runs[0], 0.6)
     with pytest.raises(ValueError, match=r"none drove: give its config lifelong\.control\.ClosedLoop"):
         markdown(by_robots, ended(runs))
-    driven = {"score": "success", "matrix": [[None, None], [0.25, 0.75]], "domains": ["x", "y"]}
+    driven: dict[str, Any] = {"score": "success", "matrix": [[None, None], [0.25, 0.75]], "domains": ["x", "y"]}
+    driven["matrix_half_width"] = [[None, None], [0.01, 0.02]]
     driven["metrics"] = {"average_score": {"value": 0.5, "half_width": 0.1}}
     driven["support_curve"] = {"mean": [[0.9, 0.4], [0.8, 0.2]]}
     driven["without_adaptation"] = {"success": {"mean": [0.1, 0.3]}}
