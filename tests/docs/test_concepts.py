@@ -12,6 +12,7 @@ import pytest
 
 from lifelong.evaluation import metrics
 from lifelong.evaluation.results import Results
+from lifelong.evaluation.tables import row_line
 from tests.docs.blocks import DOCS, PAGES
 
 DIAGRAMS = runpy.run_path(str(DOCS / "pictures" / "diagrams.py"))
@@ -57,6 +58,12 @@ def test_matrices_of_the_default_run_are_the_recorded_ones() -> None:
     text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
     for shown, name in zip(matrices(text), ("none", "replay"), strict=True):
         assert shown == pytest.approx(recorded(name), abs=0.0501)
+
+
+def test_the_line_of_the_first_run_is_the_recorded_one() -> None:
+    run = Results.load(DOCS.parent / "benchmarks" / "results" / "default" / "replay")
+    line = row_line(1, 5, run.experiences[1], run.matrix[1], run.averages[1], list(run.domains), percent=True)
+    assert line in (DOCS / "start" / "first-run.md").read_text(encoding="utf-8").splitlines()
 
 
 def test_prose_on_the_default_run_agrees_with_its_matrices() -> None:
