@@ -12,9 +12,12 @@ import pytest
 
 from lifelong.evaluation import metrics
 from lifelong.evaluation.results import Results
+from lifelong.evaluation.tables import row_line
 from tests.docs.blocks import DOCS, PAGES
 
 DIAGRAMS = runpy.run_path(str(DOCS / "pictures" / "diagrams.py"))
+DEFAULT = DOCS.parent / "benchmarks" / "results" / "default"
+"""Recorded runs of the default experiment: ``none`` and ``replay``."""
 SESSIONS = [page for page in PAGES if "```pycon" in page.read_text(encoding="utf-8")]
 
 
@@ -51,24 +54,28 @@ def matrices(text: str) -> list[np.ndarray]:
 def test_matrices_of_the_default_run_are_the_recorded_ones() -> None:
     text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
     for shown, name in zip(matrices(text), ("none", "replay"), strict=True):
-        recorded = Results.load(DOCS.parent / "benchmarks" / "results" / "default" / name)
+        recorded = Results.load(DEFAULT / name)
         assert shown[:, :, 0] == pytest.approx(100 * recorded.matrix, abs=0.0501)
 
 
-def test_prose_on_the_default_run_agrees_with_its_matrices() -> None:
-    text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
-    plain, replay = (metrics.summary(matrix) for matrix in matrices(text))
+def test_the_line_of_the_first_run_is_the_recorded_one() -> None:
+    run = Results.load(DEFAULT / "replay")
+    line = row_line(1, 5, run.experiences[1], run.matrix[1], run.averages[1], list(run.domains), percent=True)
+    assert line in (DOCS / "start" / "first-run.md").read_text(encoding="utf-8").splitlines()
 
-    def value(summary: dict[str, metrics.Estimate | None], name: str) -> str:
-        estimate = summary[name]
-        assert estimate is not None
-        return f"{estimate.value:.1f}".replace("-", "−")
+
+def test_prose_on_the_default_run_has_the_numbers_that_the_runs_print() -> None:
+    text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
+    plain, replay = (Results.load(DEFAULT / name) for name in ("none", "replay"))
+
+    def value(results: Results, name: str) -> str:
+        return f"{results.metrics[name].scaled(100).value:.1f}".replace("-", "−")
 
     flat = re.sub(r"[\s`*]+", " ", text)
     of = lambda name: (value(plain, name), value(replay, name))  # noqa: E731
     for sentence in (
         "Without a strategy it is {}, with Replay {}.".format(*of("learning_score")),
-        "= {}, with Replay {}.".format(*of("forgetting")),
+        "/ 4, which is {} if computed before rounding, with Replay {}.".format(*of("forgetting")),
         "minus the bold one: {} and +{}.".format(*of("backward_transfer")),
         "Its mean is the average accuracy : {} without a strategy, {} with Replay .".format(*of("average_score")),
     ):
