@@ -87,7 +87,7 @@ def test_the_readme_is_short() -> None:
     assert sum(bool(line.strip()) for line in examples()["my_strategy.py"].splitlines()) <= 15
 
 
-def test_links_of_the_readme_lead_to_what_is_in_the_repository() -> None:
+def test_links_of_the_readme_lead_into_the_repository() -> None:
     places = set(re.findall(r"\]\(([^)#:]+)[)#]", README.read_text(encoding="utf-8")))
     assert "docs/guides/python.md" in places
     assert [place for place in sorted(places) if not (ROOT / place).exists()] == []

@@ -64,7 +64,7 @@ def test_the_line_of_the_first_run_is_the_recorded_one() -> None:
     assert line in (DOCS / "start" / "first-run.md").read_text(encoding="utf-8").splitlines()
 
 
-def test_prose_on_the_default_run_has_the_numbers_that_the_runs_print() -> None:
+def test_prose_on_the_default_run_has_what_the_runs_print() -> None:
     text = (DOCS / "start" / "accuracy-matrix.md").read_text(encoding="utf-8")
     plain, replay = (Results.load(DEFAULT / name) for name in ("none", "replay"))
 
