@@ -66,7 +66,8 @@ def _record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Any:
+def _in_the_repository_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(records.ROOT)  # configs are found from there
     yield
     records.read_record.cache_clear()
     checklist.read_parts.cache_clear()

@@ -1,4 +1,4 @@
-"""What was reproduced: values of papers beside ours, with a verdict, as ``benchmarks/reproduced.yaml`` lists them.
+"""What was reproduced: values of papers beside ours, with a verdict, as ``reproduced.yaml`` lists them.
 
 A value agrees where it lies within both intervals combined, or within one point; intervals are 95 % intervals or two
 standard errors.
@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from benchmarks.figures.figure import Figure, number_text
-from benchmarks.figures.records import ROOT
 from benchmarks.figures.spec import figure_of
 from benchmarks.figures.spec import markdown as markdown_of
 from lifelong.sweep.names import check_keys, check_named
 
 NAME = "reproduced"
-FILE = ROOT / "benchmarks" / f"{NAME}.yaml"
+FILE = Path(__file__).parent / f"{NAME}.yaml"
 KEYS = ("about", "standard_errors", "command", "rows")
 ROW_KEYS = ("published", "ours", "why")
 POINTS = 1.0

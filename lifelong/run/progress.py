@@ -168,7 +168,14 @@ class StreamProgress(Recorded, TQDMProgressBar):
 
 def is_watched() -> bool:
     """Tell whether somebody sees a bar: in a terminal, to which Lightning's bar goes by stdout, or in a notebook."""
-    return "ipykernel" in sys.modules or (sys.stdout is not None and sys.stdout.isatty())
+    return _is_in_a_kernel() or (sys.stdout is not None and sys.stdout.isatty())
+
+
+def _is_in_a_kernel() -> bool:
+    # That ipykernel can be imported, or has been, says nothing: a program may use it for others.
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def columns() -> int:

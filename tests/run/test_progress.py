@@ -265,10 +265,11 @@ def test_a_bar_is_shown_to_whom_it_may_concern(monkeypatch: pytest.MonkeyPatch) 
     in_a_terminal(monkeypatch)
     assert StreamProgress().refresh_rate == 5, "in a terminal"
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-    assert not is_watched()
-    assert StreamProgress().is_disabled, "in a file"
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    assert not is_watched(), "where a kernel is imported and not running"
+    assert StreamProgress().is_disabled, "in a file"
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
     assert StreamProgress().refresh_rate == 5, "in a notebook"
 
 
