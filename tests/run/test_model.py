@@ -44,7 +44,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
         )
         write_photos(where / "stones" / "fruit", list(FRUIT)[:4], range(8))
         write_photos(where / "stones" / "stones", list(FRUIT)[5:9], range(8))
-        yield where
+    return where
+
+
+@pytest.fixture(autouse=True)
+def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+    monkeypatch.setenv("LIFELONG_CACHE", str(folder / "cache"))
 
 
 def photos(root: str = "photos") -> EpisodicDataModule:

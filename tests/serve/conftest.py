@@ -27,18 +27,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Make a model by its kind, once: ``images``, ``texts`` or ``labelled``."""
     where = tmp_path_factory.mktemp("serve")
     made: dict[str, Model] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("LIFELONG_RUN_FOLDER", raising=False)
-        patch.setenv("LIFELONG_CACHE", str(where / "cache"))
-        patch.chdir(where)
 
-        def model(kind: str) -> Model:
-            if kind not in made:
+    def model(kind: str) -> Model:
+        if kind not in made:
+            with pytest.MonkeyPatch.context() as patch:  # for the making alone: other tests of the session follow
+                patch.delenv("LIFELONG_RUN_FOLDER", raising=False)
+                patch.setenv("LIFELONG_CACHE", str(where / "cache"))
+                patch.chdir(where)
                 lifelong.seed_everything(0, verbose=False)
                 made[kind] = lifelong.fit(*MAKERS[kind](), run=str(where / kind), **QUIET).model
-            return made[kind]
+        return made[kind]
 
-        yield model
+    return model
 
 
 def of_images() -> tuple[Any, Any]:
