@@ -12,7 +12,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from rich.console import Console
 
 from lifelong.control.closed_loop_files import ClosedLoopFiles
 from lifelong.control.closed_loop_result import ClosedLoopMatrix, ClosedLoopResult, measured_intervals
@@ -26,6 +25,7 @@ from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_
 from lifelong.evaluation.intervals import Row
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import console
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
@@ -129,23 +129,23 @@ class ClosedLoop(AfterEvaluation, Recorded):
         """Print a row per domain, in ``fit`` the metrics of the stream, then failures and the files' names."""
         if (result := self.result) is None:
             return
-        console = Console()
-        console.print()
-        console.print(closed_loop_table(result))
-        if (matrix := result.matrix) is not None:
-            table = tables.metrics_table(
-                matrix.estimates,
-                matrix.reasons,
-                percent=result.is_percentage,
-                score_name=result.score,
-                title=f"{result.score} in closed loop over the stream",
-            )
-            console.print(table)
-        failures = [f"{domain}, {text}" for domain, texts in result.failures.items() for text in texts]
-        for text in failures[:MAX_FAILURES]:
-            console.print(f"failed: {text}", highlight=False, markup=False)
-        if len(failures) > MAX_FAILURES:
-            console.print(f"and {len(failures) - MAX_FAILURES} more failed: see the file", highlight=False)
+        with console() as shown:
+            shown.print()
+            shown.print(closed_loop_table(result))
+            if (matrix := result.matrix) is not None:
+                table = tables.metrics_table(
+                    matrix.estimates,
+                    matrix.reasons,
+                    percent=result.is_percentage,
+                    score_name=result.score,
+                    title=f"{result.score} in closed loop over the stream",
+                )
+                shown.print(table)
+            failures = [f"{domain}, {text}" for domain, texts in result.failures.items() for text in texts]
+            for text in failures[:MAX_FAILURES]:
+                shown.print(f"failed: {text}", highlight=False, markup=False)
+            if len(failures) > MAX_FAILURES:
+                shown.print(f"and {len(failures) - MAX_FAILURES} more failed: see the file", highlight=False)
         self.say_where(trainer, *self._files)
 
     def _robots(self, trainer: L.Trainer) -> RobotDomains:
