@@ -16,6 +16,7 @@ from typing import Any
 
 from lifelong.sweep.executors import make_executor
 from lifelong.sweep.training import POLL
+from lifelong.utilities.markdown import markdown_table
 
 EXECUTORS: dict[str, Any] = {
     "local": "local",
@@ -50,11 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=20.0, help="that a run takes")
     seconds = parser.parse_args().seconds
-    print("| executor | start, once | overhead of each run | of its time |\n| --- | --- | --- | --- |")
+    rows = []
     for name, description in EXECUTORS.items():
         start, taken = measure(description, seconds)
         over = taken - seconds
-        print(f"| {name} | {start:.1f} s | {over:.1f} s | {100 * over / seconds:.0f} % |", flush=True)
+        rows.append([name, f"{start:.1f} s", f"{over:.1f} s", f"{100 * over / seconds:.0f} %"])
+    print(markdown_table(["executor", "start, once", "overhead of each run", "of its time"], rows))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from urllib.error import HTTPError, URLError
 from filelock import FileLock
 from rich.progress import Progress
 
+from lifelong.utilities.locks import waiting_for
+
 ATTEMPTS = 20
 """How often a download is taken up again that breaks off with new bytes each time."""
 SECONDS = 60
@@ -59,7 +61,7 @@ def fetch(file: Download, target: Path) -> None:
     lock, part = (target.with_name(f".{target.name}.{end}") for end in ("lock", "part"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        with waiting_for(FileLock(lock)):
             if not target.is_file():  # another process may have put it there meanwhile
                 _from_any(file, part)
                 os.replace(part, target)

@@ -256,20 +256,22 @@ def _deviation(x: Tensor, units: Sequence[str]) -> Tensor:
 
 
 def collect(robot: Robot, family: str, n_robots: int, n_segments: int, length: int, seed: int) -> Collection:
-    """Return the transitions of random robots of a family when excited, from the cache folder if they are there.
+    """Return the transitions of random robots of a family when excited, from the cache folder if they are kept there.
 
     Robot ``i`` is decided by the seed, the family's name and ``i``, whatever else is collected.
     """
     rngs = [_generator(seed, family, i) for i in range(n_robots)]
     drawn = [robot.draw(family, rng) for rng in rngs]
-    path = cache_folder() / f"dynamics-{_key(robot, drawn, (family, n_segments, length, seed))}.npz"
-    if (arrays := load_arrays(path, COLUMNS)) is None:
+    key = _key(robot, drawn, (family, n_segments, length, seed)) if robot.is_cached else None
+    path = cache_folder() / f"dynamics-{key}.npz"
+    if (arrays := load_arrays(path, COLUMNS) if robot.is_cached else None) is None:
         numbers = show_progress(range(n_robots), f"driving {robot.name}: {family}")
         driven = [_drive(robot, drawn[i], n_segments, length, rngs[i]) for i in numbers]
         states, actions = (np.stack(arrays) for arrays in zip(*driven, strict=True))
         parameters = np.stack([robot.parameter_values(dynamics) for dynamics in drawn])
         arrays = dict(zip(COLUMNS, (states, actions, parameters), strict=True))
-        save_arrays(path, arrays, "transitions")
+        if robot.is_cached:
+            save_arrays(path, arrays, "transitions")
     return Collection(*(arrays[name] for name in COLUMNS))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.recorded_sweeps import recorded_sweeps
 from lifelong.cli.parser import parse
 from lifelong.sweep.result_tables import read_tables
 from lifelong.sweep.table import cells, split_flags
@@ -63,8 +64,9 @@ def test_a_best_config_tells_the_recorded_figure(path: Path, monkeypatch: pytest
     figure = FIGURE.search(path.read_text(encoding="utf-8").partition("\n")[0])
     assert figure, "the first line tells no figure"
     named, match = recorded_row(path), ROW.search(comment(path))
-    journal = Path("benchmarks/results") / f"{Path(match[1]).stem}.jsonl" if match else None
-    if named is None or match is None or journal is None or not journal.is_file():
+    journals = {sweep.resolve(): journal for sweep, journal in recorded_sweeps().values()}
+    journal = journals.get((ROOT / match[1]).resolve()) if match else None
+    if named is None or match is None or journal is None:
         # Runs from before there were journals: what they printed is all that is kept.
         printed = [file.read_text(encoding="utf-8") for file in Path("benchmarks/results/measured").glob("*.yaml")]
         assert any(figure[1] in text for text in printed)

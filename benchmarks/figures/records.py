@@ -15,6 +15,7 @@ from benchmarks.figures.figure import Figure
 from benchmarks.figures.sweeps import read_sweep_tables
 from benchmarks.performance.layout import load
 from benchmarks.performance.tables import TABLES as PERFORMANCE
+from benchmarks.recorded_sweeps import recorded_sweeps
 from benchmarks.reliability.tables import TABLES as RELIABILITY
 from lifelong.sweep.names import check_keys, check_named
 
@@ -141,25 +142,14 @@ def read_record(name: str) -> Mapping[str, Table]:
         return _performance(part)
     if kind == "reliability":
         return _reliability(part)
-    return read_sweep_tables(_sweep_file(name), RESULTS / f"{name}.jsonl")
+    return read_sweep_tables(*recorded_sweeps()[name])
 
 
 def record_names() -> list[str]:
     """Return the names of all records."""
-    journals = [path.stem for path in sorted(RESULTS.glob("*.jsonl")) if "tables:" in _sweep_text(path.stem)]
     measured = [f"measured/{path.stem}" for path in sorted((RESULTS / "measured").glob("*.yaml"))]
     suites = [f"performance/{name}" for name in PERFORMANCE]
-    return [*journals, *measured, *suites, *(f"reliability/{name}" for name in RELIABILITY)]
-
-
-def _sweep_file(name: str) -> Path:
-    own = ROOT / "benchmarks" / f"{name}.yaml"
-    return own if own.is_file() else ROOT / "benchmarks" / name / "sweep.yaml"
-
-
-def _sweep_text(name: str) -> str:
-    path = _sweep_file(name)
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [*recorded_sweeps(), *measured, *suites, *(f"reliability/{name}" for name in RELIABILITY)]
 
 
 def _measured(path: Path) -> dict[str, Table]:

@@ -20,6 +20,7 @@ from benchmarks.figures.figure import NUMBER, Figure
 from benchmarks.figures.records import Table, find_table
 from benchmarks.figures.sweeps import ANY
 from lifelong.sweep.names import check_keys, check_named
+from lifelong.utilities.markdown import markdown_table
 
 FORMATS = ("alone", "published", "signed", "0", "1", "2", "3")
 """Without what stands after ±, with the published value in brackets, with its sign, with so many digits."""
@@ -162,6 +163,4 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     right = [
         2 * sum(bool(NUMBER.match(cell)) and len(cell) <= WIDEST for cell in column) > len(column) for column in columns
     ]
-    rule = ["---:" if is_right and number else ":---" for number, is_right in enumerate(right)]
-    first, *rest = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in [head, *lines])
-    return "\n".join([f"| {first} |", f"|{'|'.join(rule)}|", *(f"| {line} |" for line in rest)])
+    return markdown_table(head, lines, right=[is_right and place > 0 for place, is_right in enumerate(right)])

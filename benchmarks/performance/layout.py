@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lifelong.utilities.markdown import markdown_table, numbers_right
+
 Row = dict[str, Any]
 """Numbers and words by name, ready for JSON; ``setup`` identifies a row within its suite."""
 
@@ -41,8 +43,8 @@ class Table:
         lines = [[cell(row) for cell in self.columns.values()] for row in rows if self.takes(row)]
         if not lines:
             return ""
-        head, *body = (f"| {' | '.join(cells)} |" for cells in (list(self.columns), *lines))
-        return "\n".join([f"**{self.title}**", "", head, f"|:---{'|---:' * (len(self.columns) - 1)}|", *body])
+        table = markdown_table(list(self.columns), lines, right=numbers_right(list(self.columns)))
+        return f"**{self.title}**\n\n{table}"
 
 
 def spread(values: Sequence[float]) -> list[float]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from lifelong.utilities.markdown import markdown_table, numbers_right
+
 Row = dict[str, Any]
 Lines = Iterator[Sequence[object]]
 
@@ -71,5 +73,4 @@ def markdown(part: str, rows: list[Row]) -> str:
 
 
 def _markdown(lines: list[list[str]]) -> str:
-    head, *body = (f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([head, f"|:---{'|---:' * (len(lines[0]) - 1)}|", *body])
+    return markdown_table(lines[0], lines[1:], right=numbers_right(lines[0]))

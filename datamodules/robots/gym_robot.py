@@ -9,19 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from datamodules.robots.mujoco_simulation import MuJoCoSimulation, check_family, checked_action
+from datamodules.robots.rewarded_robot import RewardedRobot, rewarded_state
 from lifelong.control.extra import imported
-from lifelong.control.robot import Robot
 from lifelong.control.simulation import Array, Dynamics
 from lifelong.utilities.ranges import check_number
 
 Ranges = Mapping[str, tuple[float, float]]
 
 
-class GymRobot(Robot):
+class GymRobot(RewardedRobot):
     """Take a MuJoCo environment of gymnasium (extra ``robot``) as a robot, some of whose parameters vary.
 
     A parameter is named by a quantity, for all parts that have it, or by quantity and part, as in
@@ -99,22 +97,6 @@ class GymRobot(Robot):
         """Return the factors."""
         return np.array([dynamics[path] for path in self.parameters], dtype=np.float32)
 
-    def features(self, state: Tensor) -> Tensor:
-        """Return the observation."""
-        return state[..., :-1]
-
-    def change(self, state: Tensor, following: Tensor) -> Tensor:
-        """Return the difference of the observations, and the reward."""
-        return torch.cat([following[..., :-1] - state[..., :-1], following[..., -1:]], dim=-1)
-
-    def advance(self, state: Tensor, change: Tensor) -> Tensor:
-        """Return the next observation, and the reward."""
-        return torch.cat([state[..., :-1] + change[..., :-1], change[..., -1:]], dim=-1)
-
-    def cost(self, state: Tensor, action: Tensor, goal: Tensor) -> Tensor:
-        """Return the negative reward."""
-        return -state[..., -1]
-
 
 class GymSimulation(MuJoCoSimulation):
     """Simulate one robot of an environment. The state is that of :class:`GymRobot`; the goal is empty.
@@ -140,13 +122,13 @@ class GymSimulation(MuJoCoSimulation):
         """Reset the environment; there is no reward yet."""
         observation, _ = self._env.reset(seed=int(rng.integers(2**31)))
         self._return, self._over = 0.0, False
-        self.state = _state(observation, 0.0)
+        self.state = rewarded_state(observation, 0.0)
 
     def step(self, action: Array) -> None:
         """Act for one step of the environment."""
         entries = checked_action(self.who, action, len(self._middle))
         observation, reward, self._over, _, _ = self._env.step(self._middle + self._half * entries)
-        self.state = _state(observation, reward)
+        self.state = rewarded_state(observation, reward)
         self.check()
         self._return += float(reward)
 
@@ -171,10 +153,6 @@ class GymSimulation(MuJoCoSimulation):
         """Close renderer and environment."""
         super().close()
         self._env.close()
-
-
-def _state(observation: np.ndarray, reward: float) -> Array:
-    return np.append(observation, reward).astype(np.float32)
 
 
 def make(id: str, options: Mapping[str, Any]) -> Any:

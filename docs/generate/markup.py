@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 import shlex
 import textwrap
 from collections.abc import Sequence
 
 from lifelong.evaluation.estimate import Estimate
+from lifelong.utilities.markdown import markdown_table, without_bars_outside_code
 
 
 def shell(options: Sequence[str]) -> str:
@@ -68,13 +68,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         | --- |
         | `p(n | x)` or \\| |
     """
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    parts = re.split(r"(`+[^`]+`+)", cell)
-    return "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
+    return markdown_table(columns, rows, escape=without_bars_outside_code)
 
 
 def choices(metavar: str) -> str:

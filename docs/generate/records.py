@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.recorded_sweeps import recorded_sweeps
 from lifelong.evaluation.estimate import Estimate
 from lifelong.run.configs import find_config
 from lifelong.sweep.result_tables import ResultRow, ResultTable, read_tables
@@ -80,21 +81,8 @@ def read_records(root: Path) -> list[Record]:
     Args:
         root: of the repository.
     """
-    return [record for sweep, journal in recorded_sweeps(root) for record in _records(root, sweep, journal)]
-
-
-def recorded_sweeps(root: Path) -> Iterator[tuple[Path, Path]]:
-    """List the files of sweeps with their journals; ``benchmarks/NAME/sweep.yaml`` is called NAME.
-
-    Args:
-        root: of the repository.
-    """
-    folder = root / "benchmarks"
-    for sweep in sorted([*folder.glob("*.yaml"), *folder.glob("*/sweep.yaml")]):
-        name = sweep.parent.name if sweep.stem == "sweep" else sweep.stem
-        journal = folder / "results" / f"{name}.jsonl"
-        if journal.is_file() and "tables" in read_yaml(sweep):
-            yield sweep, journal
+    sweeps = sorted(recorded_sweeps(root).values())
+    return [record for sweep, journal in sweeps for record in _records(root, sweep, journal)]
 
 
 def of_method(records: Sequence[Record], name: str, *, is_learner: bool) -> list[Record]:

@@ -34,8 +34,6 @@ def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
     """
     folder, options = find_run(args), list(args[1:])
     saved = folder / "config.yaml"
-    if args[0] == "last":
-        print(f"last is {folder}")
     for name in FOREIGN:
         if option_value(options, name) is not None:
             raise ValueError(f"extend goes on in the run folder from its newest checkpoint: leave --{name} out")

@@ -61,6 +61,7 @@ GROUPS: dict[str, Rows] = {
         ((FIT, *EVALUATES), "--run.name NAME", "this run's folder in it; null is the time"),
         ((FIT,), "--run.resume {never,auto,must}", "go on from the last checkpoint of the named run"),
         (TRAINS, "--run.allow_changes {true,false}", "go on by other settings than those of the run"),
+        (ALWAYS, "--run.quiet {true,false}", "print warnings and errors alone; all files are written"),
     ),
     "Checkpoints": (
         ((FIT, *EVALUATES), "--ckpt_path FILE", "go on from it, or evaluate it; last is the newest run's"),

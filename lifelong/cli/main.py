@@ -34,6 +34,7 @@ from lifelong.run.sentences import in_one_sentence
 from lifelong.training.lost_process import ProcessLostError
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities import plugins
+from lifelong.utilities.quiet import quietly, say
 from lifelong.utilities.trust import limits_of
 
 OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Command[Any]]] = {
@@ -111,7 +112,12 @@ def run(command: str, args: Sequence[str]) -> None:
             parsed = parse(command, args, saved)
         check_seed(parsed.config.seed)
         L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
-        made = parsed.parser.instantiate(parsed.config).as_dict()
+        with quietly(parsed.config.run.quiet):
+            if option_value(args, "ckpt_path") == "last":
+                say(f"--ckpt_path last is {checkpoint}")
+            if command == "extend" and args[0] == "last":
+                say(f"last is {find_run(args)}")
+            made = parsed.parser.instantiate(parsed.config).as_dict()
     made.pop("trust")
     if made.pop("dry_run"):
         _tell(command, made, checkpoint)
@@ -160,7 +166,6 @@ def _checkpoint(args: Sequence[str]) -> str | None:
     given = option_value(args, "ckpt_path")
     if given == "last":
         given = last_checkpoint(option_value(args, "run.root") or "runs", option_value(args, "run.name"))
-        print(f"--ckpt_path last is {given}")
     given = None if given is None else local_checkpoint(given)
     if given is not None and not Path(given).is_file():
         raise ValueError(f"the checkpoint {given} is not there: give --ckpt_path the path of one")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from rich.console import Console
 
 from lifelong.control.closed_loop_files import ClosedLoopFiles
 from lifelong.control.closed_loop_result import ClosedLoopMatrix, ClosedLoopResult, measured_intervals
@@ -22,10 +22,11 @@ from lifelong.control.robot_domains import RobotDomains, check_answers
 from lifelong.data.kinds import Part
 from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation import tables
-from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation
+from lifelong.evaluation.after_evaluation import AfterEvaluation, folder_of, is_last_evaluation, title_of
 from lifelong.evaluation.intervals import Row
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import console
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
@@ -123,29 +124,29 @@ class ClosedLoop(AfterEvaluation, Recorded):
             support_curve=robots.support_curve(module, part, sizes) if sizes else None,
             seconds=time.monotonic() - start,
         )
-        self._write(trainer, module, self.result, before, after, draw=is_last)
+        self._write(trainer, self.result, before, after, draw=is_last)
 
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
         """Print a row per domain, in ``fit`` the metrics of the stream, then failures and the files' names."""
         if (result := self.result) is None:
             return
-        console = Console()
-        console.print()
-        console.print(closed_loop_table(result))
-        if (matrix := result.matrix) is not None:
-            table = tables.metrics_table(
-                matrix.estimates,
-                matrix.reasons,
-                percent=result.is_percentage,
-                score_name=result.score,
-                title=f"{result.score} in closed loop over the stream",
-            )
-            console.print(table)
-        failures = [f"{domain}, {text}" for domain, texts in result.failures.items() for text in texts]
-        for text in failures[:MAX_FAILURES]:
-            console.print(f"failed: {text}", highlight=False, markup=False)
-        if len(failures) > MAX_FAILURES:
-            console.print(f"and {len(failures) - MAX_FAILURES} more failed: see the file", highlight=False)
+        with console() as shown:
+            shown.print()
+            shown.print(closed_loop_table(result))
+            if (matrix := result.matrix) is not None:
+                table = tables.metrics_table(
+                    matrix.estimates,
+                    matrix.reasons,
+                    percent=result.is_percentage,
+                    score_name=result.score,
+                    title=f"{result.score} in closed loop over the stream",
+                )
+                shown.print(table)
+            failures = [f"{domain}, {text}" for domain, texts in result.failures.items() for text in texts]
+            for text in failures[:MAX_FAILURES]:
+                shown.print(f"failed: {text}", highlight=False, markup=False)
+            if len(failures) > MAX_FAILURES:
+                shown.print(f"and {len(failures) - MAX_FAILURES} more failed: see the file", highlight=False)
         self.say_where(trainer, *self._files)
 
     def _robots(self, trainer: L.Trainer) -> RobotDomains:
@@ -161,7 +162,6 @@ class ClosedLoop(AfterEvaluation, Recorded):
     def _write(
         self,
         trainer: L.Trainer,
-        module: StreamModule,
         result: ClosedLoopResult,
         before: Sequence[Drive],
         after: Sequence[Drive],
@@ -170,9 +170,11 @@ class ClosedLoop(AfterEvaluation, Recorded):
     ) -> None:
         drawn: list[str] = []
         if draw and trainer.is_global_zero:
-            title = f"{type(module.learner).__name__}, {' + '.join(module.strategies.names) or 'no strategy'}"
-            files = ClosedLoopFiles(folder_of(trainer), result, title)
-            drawn = files.write_pictures(stream_data(trainer), before or [None] * len(after), after)
+            files = ClosedLoopFiles(folder_of(trainer), result, partial(title_of, trainer))
+            figures = files.pictures(stream_data(trainer), before or [None] * len(after), after)
+            for name, figure in figures.items():
+                drawn.append(result.file_name(name.replace(" ", "_"), ".png"))
+                self.draw(figure, name, drawn[-1], trainer)
             drawn += files.write_films(before, after) if self.video else []
         name = result.file_name("closed_loop", ".json")
         self.write(name, result.content() | ({"files": drawn} if draw else {}), trainer)

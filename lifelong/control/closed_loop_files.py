@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lifelong.control.closed_loop_result import ClosedLoopResult
 from lifelong.control.drive import Drive
@@ -14,28 +15,30 @@ from lifelong.control.figures import score_figure, support_curve_figure, traject
 from lifelong.control.film import film_suffix, side_by_side, write_film
 from lifelong.control.rooms_figure import rooms_figure
 from lifelong.data.stream_datamodule import StreamDataModule
-from lifelong.evaluation.plots import save_figure
 from lifelong.utilities.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
 class ClosedLoopFiles:
-    """Write the pictures and films of a closed-loop evaluation into a folder.
+    """Draw the pictures of a closed-loop evaluation, and write its films into a folder.
 
     Args:
-        folder: where to.
+        folder: where films go.
         result: what was measured.
-        title: above each picture.
+        title: writes what stands above a picture, by what it is of.
     """
 
     folder: Path
     result: ClosedLoopResult
-    title: str
+    title: Callable[[str], str]
 
-    def write_pictures(
+    def pictures(
         self, data: StreamDataModule, before: Sequence[Drive | None], after: Sequence[Drive]
-    ) -> list[str]:
-        """Write the heat map, and where there are any trajectories, rooms and support curve; return the files' names.
+    ) -> dict[str, Figure]:
+        """Draw the heat map, and where there are any trajectories, rooms and support curve; return them by name.
 
         Args:
             data: the stream.
@@ -43,23 +46,19 @@ class ClosedLoopFiles:
             after: a drive with adaptation of each.
         """
         result, part = self.result, self.result.part
-        figures = {"closed_loop": score_figure(result, data, title=self.title)}
+        robots = self.title(f"{result.n_robots} {part} robots a domain")
+        figures = {"closed loop": score_figure(result, data, title=robots)}
         drives = zip(result.domains, before, after, strict=True)
         drawable = [(name, first, second) for name, first, second in drives if second.positions is not None]
         in_rooms, on_open_ground = ([d for d in drawable if bool(d[2].rooms) is inside] for inside in (True, False))
         if in_rooms:
-            figures["rooms"] = rooms_figure(in_rooms, title=f"{self.title}: {part} robots")
+            figures["rooms"] = rooms_figure(in_rooms, title=robots)
         if on_open_ground:
-            figures["trajectories"] = trajectories_figure(on_open_ground, title=f"{self.title}: {part} robots")
+            figures["trajectories"] = trajectories_figure(on_open_ground, title=robots)
         if result.support_curve is not None:
-            figures["support_curve"] = support_curve_figure(
-                result.support_curve, result.domains, title=f"{self.title}: model error on {part} windows"
-            )
-        names = []
-        for name, figure in figures.items():
-            names.append(result.file_name(name, ".png"))
-            save_figure(figure, self.folder / names[-1])
-        return names
+            windows = self.title(f"model error on {part} windows")
+            figures["support curve"] = support_curve_figure(result.support_curve, result.domains, title=windows)
+        return figures
 
     def write_films(self, before: Sequence[Drive], after: Sequence[Drive]) -> list[str]:
         """Write a film of each domain, without and with adaptation side by side; return the files' names."""

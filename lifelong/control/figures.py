@@ -49,7 +49,7 @@ def score_figure(result: ClosedLoopResult, data: StreamDataModule, *, title: str
         width,
         rows,
         names,
-        title=f"{title}: {result.n_robots} {result.part} robots a domain",
+        title=title,
         score_name=f"{result.score} in closed loop",
         percent=result.is_percentage,
         joint=joint,

@@ -43,6 +43,9 @@ class Robot(Recorded, ABC):
     change_units: ClassVar[tuple[str, ...]] = ()
     """The unit of each number of a change, likewise."""
 
+    is_cached: ClassVar[bool] = True
+    """Whether its transitions are kept in the cache folder; False where its arguments do not decide them."""
+
     @abstractmethod
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
         """Draw the dynamics of one robot of a family.

@@ -18,6 +18,7 @@ from lifelong.evaluation.setting_of import setting_of
 from lifelong.training.accessors import evaluation_part, stream_module
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.files import write_json
+from lifelong.utilities.quiet import say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +75,7 @@ class AfterEvaluation(L.Callback):
     def say_where(self, trainer: L.Trainer, *names: str) -> None:
         """Print which files were written."""
         for name in names:
-            print(f"written: {folder_of(trainer) / name}", flush=True)
+            say(f"written: {folder_of(trainer) / name}")
 
     def _measure(self, trainer: L.Trainer) -> None:
         with trainer.precision_plugin.forward_context():  # hooks run outside the Trainer's autocast

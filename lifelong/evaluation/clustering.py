@@ -29,6 +29,7 @@ from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.tables import shorten
 from lifelong.learners.base import Learner
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import console
 from lifelong.utilities.ranges import check_number
 
 Integers = NDArray[np.int64]
@@ -108,11 +109,8 @@ class Clustering(AfterEvaluation):
 
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
         """Print a row per domain."""
-        from rich.console import Console
-
         if self.result is not None:
-            console = Console()
-            console.print(clustering_table(self.result))
+            console().print(clustering_table(self.result))
             self.say_where(trainer, f"clustering_{self.result['part']}.json")
 
     def _domain(self, module: StreamModule, data: StreamDataModule, part: Part, number: int, pool: Pool) -> Array:

@@ -20,6 +20,7 @@ from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.why import divergence
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import say
 from lifelong.utilities.ranges import check_number
 
 
@@ -84,7 +85,7 @@ class Divergence(AfterEvaluation):
         """Print the divergence of each experience."""
         if self.values:
             listed = ", ".join(f"{name} {Estimate(*value).text(3)}" for name, value in self.values.items())
-            print(f"divergence from the model before each experience, in nats: {listed}")
+            say(f"divergence from the model before each experience, in nats: {listed}")
             self.say_where(trainer, f"divergence_{stream_data(trainer).evaluate_on}.json")
 
     def state_dict(self) -> dict[str, Any]:

@@ -21,8 +21,10 @@ FIRST = (
     "data.",
 )
 """What labels are made of first, keys and beginnings of keys; then the other keys in their order."""
-TOLD = ("strategies", "data.joint", "data.cumulative")
-"""What a label always says where there is some."""
+BOUNDS = ("data.joint", "data.cumulative")
+"""What makes a method a bound, of which a label says no strategy."""
+TOLD = ("strategies", "model", *BOUNDS)
+"""What a label always says where methods differ in it, so that no difference between them hides behind another."""
 CLASSES = ("strategies", "model", "optimizer", "lr_scheduler", "data", "network")
 """Last parts of keys whose value, the name of a class, says what it is of."""
 LONGEST_VALUE = 24
@@ -31,7 +33,9 @@ MOST_TRIED = 3
 
 
 def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
-    """Make a short label for each method: its strategies, and as few other options as no other method has.
+    """Make a short label for each method: its learner and strategies, and as few other options as no other method has.
+
+    Learner and strategies are in the labels where methods differ in them.
 
     Args:
         values: the value of each method, by the keys in which they differ.
@@ -41,9 +45,11 @@ def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list
         >>> values = {"strategies": ["EWC", "EWC", "none"], "strategies.EWC.strength": ["1", "2", ""]}
         >>> labels(values | {"data.batch_size": ["8", "8", "9"]}, fallback=[""] * 3)
         ['EWC, strength=1', 'EWC, strength=2', 'no strategy']
+        >>> labels({"model": ["MAML", "ProtoNet"], "strategies": ["EWC", "none"]}, fallback=[""] * 2)
+        ['MAML, EWC', 'ProtoNet, no strategy']
     """
-    keys: list[str] = []
-    n_apart = 1
+    keys = sorted({*TOLD} & {*values}, key=_rank)
+    n_apart = len(set(zip(*(values[key] for key in keys), strict=True)))
     for key in sorted(values, key=_rank):
         if (n := len(set(zip(*(values[k] for k in [*keys, key]), strict=True)))) > n_apart:
             keys, n_apart = [*keys, key], n
@@ -83,8 +89,10 @@ def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback:
 
 
 def _telling(place: int, keys: Sequence[str], values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the fewest keys in which no other method has the values of this one; strategies and joint are told."""
+    """Return the fewest keys in which no other method has the values of this one, with what is told in any case."""
     first = tuple(key for key in keys if key in TOLD and values[key][place] not in (NONE, "false", ""))
+    if {"model", "strategies"} <= {*keys} and values["strategies"][place] == NONE and not {*BOUNDS} & {*first}:
+        first = ("strategies", *first)
     others = [key for key in keys if key not in first]
     for size in range(min(len(others), MOST_TRIED) + 1):
         for more in itertools.combinations(others, size):

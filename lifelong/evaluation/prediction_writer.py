@@ -13,6 +13,7 @@ from lifelong.data.stream_datamodule import stream_data
 from lifelong.evaluation.after_evaluation import folder_of
 from lifelong.training.accessors import stream_module
 from lifelong.utilities.files import write_whole
+from lifelong.utilities.quiet import say
 
 COLUMNS = ["domain", "task", "query", "target", "prediction"]
 
@@ -51,7 +52,7 @@ class PredictionWriter(L.Callback):
         """Write the file whole, on the first process only."""
         if trainer.is_global_zero:
             path = write_whole(folder_of(trainer) / "predictions.csv", self._write)
-            print(f"written: {path} ({len(self._rows)} answers)")
+            say(f"written: {path} ({len(self._rows)} answers)")
 
     def _write(self, path: Path) -> None:
         n_outputs = max((len(row) for row in self._rows), default=len(COLUMNS)) - len(COLUMNS)

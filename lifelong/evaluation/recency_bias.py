@@ -21,6 +21,7 @@ from lifelong.evaluation.evaluator import all_units
 from lifelong.evaluation.why import recency_bias
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import say
 
 
 class RecencyBias(BatchCollector, AfterEvaluation):
@@ -93,7 +94,7 @@ class RecencyBias(BatchCollector, AfterEvaluation):
         """Print the bias after the last experience."""
         if self.values:
             last = list(self.values.values())[-1]
-            print(f"recency bias: {100 * last:.1f} % of old examples are given a class of the newest experience")
+            say(f"recency bias: {100 * last:.1f} % of old examples are given a class of the newest experience")
             self.say_where(trainer, f"recency_bias_{stream_data(trainer).evaluate_on}.json")
 
     def state_dict(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lifelong.evaluation.plots import save_figure
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.evaluation.setting import Setting
 from lifelong.utilities.files import write_json
+from lifelong.utilities.quiet import console, say
 from lifelong.utilities.sparingly import Sparingly
 
 if TYPE_CHECKING:
@@ -67,21 +68,22 @@ class Report:
         results.save(self.folder)
         self._draw(results, trainer)
         page = self._page(results)
-        console = _console()
-        console.print()
-        self._print_tables(results, console)
-        self._print_files(console, page)
+        with console() as shown:
+            shown.print()
+            self._print_tables(results, shown)
+            self._print_files(shown, page)
 
     def evaluation(self, results: Results, trainer: L.Trainer) -> None:
         """Print, write and log the row of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
-        setting, console = results.setting, _console()
-        self._print_tables(results, console)
+        setting = results.setting
         content = {"part": setting.part, "about": setting.evaluation, "n_eval_units": setting.n_eval_units}
         content |= {"domains": setting.domains, "mean": results.matrix[0], "half_width": results.half_widths[0]}
         path = self.folder / f"{stream_data(trainer).evaluation_name(setting.part)}.json"
-        console.print(f"written: {write_json(path, content)}", highlight=False, soft_wrap=True)
+        with console() as shown:
+            self._print_tables(results, shown)
+            shown.print(f"written: {write_json(path, content)}", highlight=False, soft_wrap=True)
         rows = zip(setting.domains, results.matrix[0].tolist(), results.half_widths[0].tolist(), strict=True)
         table = [list(row) for row in rows]
         for logger in trainer.loggers:
@@ -132,15 +134,9 @@ class Report:
                 console.print(f"  {name:<22} {content}", highlight=False, soft_wrap=True)
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
 def _print(trainer: L.Trainer, line: str) -> None:
     bar: Any = trainer.progress_bar_callback
     if bar is None or bar.is_disabled:
-        print(line, flush=True)
+        say(line)
     else:
         bar.print(line)

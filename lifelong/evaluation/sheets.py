@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lifelong.utilities.csv_table import csv_table
+from lifelong.utilities.markdown import markdown_table, numbers_right, plain
 
 WIDEST_LABEL = 36
 PADDING = 3
@@ -105,14 +106,13 @@ def markdown_text(sheet: Sheet, below: Below) -> str:
     Example:
         >>> print(markdown_text(Sheet(("method", "score"), (("a|b", "75.0"),)), Below(caption=("In %",))))
         | method | score |
-        |---|---:|
+        |:---|---:|
         | a\\|b | 75.0 |
         <BLANKLINE>
         In %.
     """
-    heads, *rows = [f"| {' | '.join(map(_in_markdown, row))} |" for row in (sheet.heads, *sheet.rows)]
-    caption, notes, warnings = ([_in_markdown(sentence(line)) for line in lines] for lines in below.parts)
-    paragraphs = ["\n".join([heads, f"|---|{'---:|' * (len(sheet.heads) - 1)}", *rows])]
+    caption, notes, warnings = ([plain(sentence(line)) for line in lines] for lines in below.parts)
+    paragraphs = [markdown_table(sheet.heads, sheet.rows, right=numbers_right(sheet.heads), escape=plain)]
     paragraphs += [" ".join(lines) for lines in (caption, notes) if lines]
     if warnings:
         paragraphs.append("\n".join(f"- **{line}**" for line in warnings))
@@ -216,12 +216,6 @@ def sentence(text: str) -> str:
         ('found two runs.', 'which one?')
     """
     return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def _in_markdown(text: str) -> str:
-    for sign in "\\|*_<>[]`":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", " ")
 
 
 LATEX = {

@@ -18,6 +18,7 @@ from lifelong.evaluation.answers import on_held_out
 from lifelong.evaluation.why import stability_gap, worst_case_accuracy
 from lifelong.training.accessors import stream_module
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import say
 from lifelong.utilities.ranges import check_number
 
 
@@ -106,7 +107,7 @@ class StabilityGap(AfterEvaluation):
         factor, places, unit = (100, 1, " %") if objective.percent else (1, 3, "")
         listed = ", ".join(f"{name} {factor * gap:.{places}f}{unit}" for name, gap in self.gaps.items())
         last = factor * list(self.worst_case.values())[-1]
-        print(
+        say(
             f"stability gap while each was learnt: {listed}; worst-case {objective.score_name} at the end "
             f"{last:.{places}f}{unit}"
         )

@@ -10,6 +10,7 @@ import yaml
 from lifelong.data.reader import Kind
 from lifelong.evaluation.results import Results
 from lifelong.utilities.class_names import class_name
+from lifelong.utilities.markdown import markdown_table
 from lifelong.utilities.versions import installed_version
 
 TASKS: Mapping[Kind | None, str] = {"images": "image-classification", "texts": "text-classification"}
@@ -78,12 +79,12 @@ def write_card(
 
 
 def _matrix(results: Results) -> str:
-    names = [_text(domain).replace("|", "\\|") for domain in results.domains]
-    lines = [f"| after | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for name, row in zip(results.experiences, results.matrix, strict=False):
-        cells = ["" if value != value else f"{100 * value:.1f}" for value in row.tolist()]
-        lines.append(f"| {_text(name).replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
-    return "Scores in % (rows: after learning; columns: evaluated on).\n\n" + "\n".join(lines)
+    rows = [
+        [_text(name), *("" if value != value else f"{100 * value:.1f}" for value in row.tolist())]
+        for name, row in zip(results.experiences, results.matrix, strict=False)
+    ]
+    table = markdown_table(["after", *map(_text, results.domains)], rows)
+    return f"Scores in % (rows: after learning; columns: evaluated on).\n\n{table}"
 
 
 def _listed(classes: Sequence[str]) -> str:

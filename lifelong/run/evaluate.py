@@ -24,6 +24,7 @@ from lifelong.run.trainer import check_trainer_arguments, make_trainer
 from lifelong.run.trainer_values import check_trainer_values
 from lifelong.training.lost_process import with_others
 from lifelong.training.stream_module import StreamModule
+from lifelong.utilities.quiet import quietly
 
 
 def evaluate(
@@ -34,6 +35,7 @@ def evaluate(
     run: RunOptions | str | Path | None = None,
     ckpt_path: str | None = None,
     config: Mapping[str, Any] | None = None,
+    quiet: bool = False,
     **trainer: Any,
 ) -> Results | None:
     """Evaluate a module, and write what comes of it into a run folder.
@@ -45,6 +47,7 @@ def evaluate(
         run: the run folder, or how it is chosen; that of the checkpoint where there is one.
         ckpt_path: loaded first; None evaluates the module as it is.
         config: what ``results.json`` says of the run.
+        quiet: print no bar, line or table; warnings and errors still show, and all files are written.
         trainer: arguments of Lightning's Trainer; without a ``logger`` nothing is logged.
 
     Returns:
@@ -56,7 +59,8 @@ def evaluate(
     check_trainer_arguments(trainer)
     check_trainer_values(command, trainer)
     ckpt_path = None if ckpt_path is None else local_checkpoint(ckpt_path)
-    with launched_folder(run_options(run, "auto" if run is not None else "never"), ckpt_path) as folder:
+    options = run_options(run, "auto" if run is not None else "never", quiet=quiet)
+    with quietly(options.quiet), launched_folder(options, ckpt_path) as folder:
         report = Report(folder.path, dict(config or {}))
         evaluator = Evaluator(report)
         callbacks: list[L.Callback] = [evaluator, PredictionWriter()]

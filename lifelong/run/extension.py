@@ -16,6 +16,7 @@ from lifelong.data.stream_datamodule import StreamDataModule
 from lifelong.evaluation.results import RESULTS
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
+from lifelong.utilities.quiet import say
 from lifelong.utilities.recording import record
 
 
@@ -94,10 +95,10 @@ def say_what_is_learnt(data: StreamDataModule) -> None:
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return
     names = [data.stream.domains[number] for number in range(data.stream.n_learnt)]
-    print(f"the stream: {' → '.join(names)}", flush=True)
+    say(f"the stream: {' → '.join(names)}")
     if data.stream.absent:
         absent = "; ".join(data.stream.domains[number] for number in sorted(data.stream.absent))
-        print(f"not at hand, and so not evaluated: {absent}", flush=True)
+        say(f"not at hand, and so not evaluated: {absent}")
 
 
 def longer_sources(

@@ -35,6 +35,7 @@ def fit(
     resume: Resume = "never",
     allow_changes: bool = False,
     report: bool = True,
+    quiet: bool = False,
     ckpt_path: str | Path | None = None,
     seed: int | None = None,
     checkpoint: StreamCheckpoint | None = None,
@@ -58,6 +59,7 @@ def fit(
         resume: ``auto`` goes on from the last checkpoint in ``run`` where there is one, ``must`` refuses to start.
         allow_changes: go on by other settings than those that the run was begun with, which is refused otherwise.
         report: write ``report.html`` into the run folder at the end, a page of 5 MB that a person can show.
+        quiet: print no bar, line or table; warnings and errors still show, and all files are written.
         ckpt_path: go on from this checkpoint.
         seed: decides the training tasks; the data's own where None.
         checkpoint: how often checkpoints are saved.
@@ -103,6 +105,6 @@ def fit(
     described = describe(module, data, checkpoint, trainer)
     configuration = described if config is None else Configuration(dict(config))
     given = None if ckpt_path is None else str(ckpt_path)
-    options = run_options(run, resume, allow_changes=allow_changes, report=report)
+    options = run_options(run, resume, allow_changes=allow_changes, report=report, quiet=quiet)
     folder, results = train(module, data, options, given, checkpoint, configuration, trainer, extends=extends)
     return Run(folder, module, results, data=data, config=configuration.content, trainer=trainer)

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lifelong.run.labels import RunLabels
 from lifelong.utilities.files import write_json
+from lifelong.utilities.quiet import say
 from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
@@ -226,7 +227,7 @@ class WandB(Recorded, WandbLogger):
         if run.offline:
             self._first_row = self._rows_before(run.id)
         elif run.url:
-            print(f"Weights & Biases: {run.url}", flush=True)
+            say(f"Weights & Biases: {run.url}")
         return run
 
     def _rows_before(self, run_id: str) -> int | None:

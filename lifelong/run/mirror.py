@@ -22,6 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 from lifelong.training.checkpoint import StreamCheckpoint
 from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.files import write_json, write_whole
+from lifelong.utilities.quiet import say
 
 STATE = ".mirror.json"
 """In the local folder: whose copy it is, and how each file was when both were the same."""
@@ -258,7 +259,7 @@ def mirrored(mirror: Mirror | None) -> Iterator[None]:
         raise ValueError(
             f"{error}: all is done and lies in {mirror.folder}, and is copied by --run.resume auto once it can be"
         ) from error
-    print(f"copied to {mirror.url}", flush=True)
+    say(f"copied to {mirror.url}")
 
 
 def local_checkpoint(path: str) -> str:

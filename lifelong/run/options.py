@@ -26,6 +26,7 @@ class RunOptions:
         allow_changes: go on with a run by other settings than its own, such as another seed, model or optimizer; its
             ``config.yaml`` of before is kept as ``config-NN.yaml``, by the experience.
         report: write ``report.html`` at the end, a page of 5 MB that a person can show.
+        quiet: print no bar, line or table; warnings and errors still show, and all files are written.
 
     Raises:
         ValueError: when a run is to go on that has no name.
@@ -40,6 +41,7 @@ class RunOptions:
     resume: Resume = "never"
     allow_changes: bool = False
     report: bool = True
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -99,6 +101,7 @@ def run_options(
     *,
     allow_changes: bool = False,
     report: bool = True,
+    quiet: bool = False,
 ) -> RunOptions:
     """Return the options that a folder stands for.
 
@@ -107,16 +110,17 @@ def run_options(
         resume: whether the run goes on.
         allow_changes: whether it may go on by other settings than its own.
         report: whether a page is written at its end.
+        quiet: whether nothing but warnings and errors is printed.
 
     Example:
         >>> run_options("runs/birds", "auto").name
         'birds'
     """
     if isinstance(run, RunOptions):
-        return replace(run, report=run.report and report)
+        return replace(run, report=run.report and report, quiet=run.quiet or quiet)
     if run is None:
-        return RunOptions(resume=resume, allow_changes=allow_changes, report=report)
+        return RunOptions(resume=resume, allow_changes=allow_changes, report=report, quiet=quiet)
     root, _, name = (
         str(run).rstrip("/").rpartition("/") if is_remote(run) else (str(Path(run).parent), "", Path(run).name)
     )
-    return RunOptions(root, name, resume, allow_changes, report)
+    return RunOptions(root, name, resume, allow_changes, report, quiet)

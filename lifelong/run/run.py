@@ -164,30 +164,33 @@ class Run:
 
     # -- further ---------------------------------------------------------------------------------------------------
 
-    def validate(self, **trainer: Any) -> Results:
+    def validate(self, *, quiet: bool = False, **trainer: Any) -> Results:
         """Evaluate on the part that the matrix is from; ``.matrix`` of what it returns has one row.
 
         Args:
+            quiet: print no bar and no table.
             trainer: arguments of Lightning's Trainer.
         """
-        return self._evaluate("validate", self.data, trainer)
+        return self._evaluate("validate", self.data, trainer, quiet=quiet)
 
-    def test(self, **trainer: Any) -> Results:
+    def test(self, *, quiet: bool = False, **trainer: Any) -> Results:
         """Evaluate on test tasks; ``.matrix`` of what it returns has one row.
 
         Args:
+            quiet: print no bar and no table.
             trainer: arguments of Lightning's Trainer.
         """
-        return self._evaluate("test", self.data, trainer)
+        return self._evaluate("test", self.data, trainer, quiet=quiet)
 
-    def evaluate(self, data: StreamDataModule, **trainer: Any) -> Results:
+    def evaluate(self, data: StreamDataModule, *, quiet: bool = False, **trainer: Any) -> Results:
         """Evaluate on the test tasks of another stream; ``.matrix`` of what it returns has one row.
 
         Args:
             data: the stream.
+            quiet: print no bar and no table.
             trainer: arguments of Lightning's Trainer.
         """
-        return self._evaluate("test", data, trainer)
+        return self._evaluate("test", data, trainer, quiet=quiet)
 
     def drive(
         self,
@@ -227,7 +230,7 @@ class Run:
             film=film,
         )
 
-    def extend(self, sources: Sequence[Source], *, keep_old: bool = True, **trainer: Any) -> Run:
+    def extend(self, sources: Sequence[Source], *, keep_old: bool = True, quiet: bool = False, **trainer: Any) -> Run:
         """Learn further experiences, which come after those of the finished stream; the matrix grows with them.
 
         Weights, optimizer, and what strategies remember go on from the last checkpoint in the run folder, and the
@@ -236,6 +239,7 @@ class Run:
         Args:
             sources: new data sets, in the order of the stream; none goes on with a longer stream that was begun.
             keep_old: evaluate the old domains as well; False where their data are gone.
+            quiet: print no bar, line or table; warnings and errors still show, and all files are written.
             trainer: arguments of Lightning's Trainer, over those that the run was trained with.
 
         Returns:
@@ -253,17 +257,26 @@ class Run:
         self.module.train()
         with self._limits():
             settings = {**(self._trainer or make_trainer_arguments(self.config, trainer)), **trainer}
-        start, saves, options = Learnt(self.folder).checkpoint, make_checkpoint(self.config), RunOptions()
+        start, saves, options = Learnt(self.folder).checkpoint, make_checkpoint(self.config), RunOptions(quiet=quiet)
         configuration = describe_longer(self.config, data, trainer)
         _, results = train(self.module, data, options, start, saves, configuration, settings, extends=True)
         return Run(self.folder, self.module, results, data=data, config=configuration.content, trainer=settings)
 
-    def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any]) -> Results:
+    def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any], *, quiet: bool) -> Results:
         kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained
         settings = {name: self._trainer[name] for name in kept if name in self._trainer} | dict(trainer)
         # A checkpoint of a shorter stream is given the rows of classes that it does not know when it is loaded.
         is_older = self._checkpoint is not None and data is self._data and self.learner.n_classes < data.n_classes
         start = str(self._checkpoint) if is_older else None
-        results = evaluate(command, self.module, data, ckpt_path=start, run=self.folder, config=self.config, **settings)
+        results = evaluate(
+            command,
+            self.module,
+            data,
+            ckpt_path=start,
+            run=self.folder,
+            config=self.config,
+            quiet=quiet,
+            **settings,
+        )
         assert results is not None, "validate and test measure"
         return results

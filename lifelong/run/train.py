@@ -33,6 +33,7 @@ from lifelong.training.lost_process import with_others
 from lifelong.training.stopping import StopOnSignal
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.checkpoint_file import newest_whole, read_run_checkpoint
+from lifelong.utilities.quiet import quietly
 
 
 def train(
@@ -67,7 +68,7 @@ def train(
     check_trainer_arguments(trainer)
     check_trainer_values("fit", trainer)
     given = None if ckpt_path is None else local_checkpoint(ckpt_path)
-    with launched_folder(options, given, trains=True) as folder:
+    with quietly(options.quiet), launched_folder(options, given, trains=True) as folder:
         start = decided_by_first(lambda: _start(folder, options, given, configuration, extends))
         start = folder.at_hand(start)
         goes_on_otherwise = options.allow_changes and start is not None and _changes(folder, configuration)

@@ -18,6 +18,7 @@ from lifelong.run.progress import StreamProgress
 from lifelong.run.sentences import in_one_sentence
 from lifelong.training.checkpoint_io import WholeCheckpointIO
 from lifelong.training.sharding import check_not_sharded
+from lifelong.utilities.quiet import is_quiet
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,  # the stream module ends the stream
@@ -86,6 +87,8 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     settings = DEFAULTS | dict(arguments) | {"default_root_dir": folder}
     given = settings.get("callbacks") or []
     users = list(given) if isinstance(given, (list, tuple)) else [given]
+    if is_quiet() and not any(isinstance(callback, ProgressBar) for callback in users):
+        settings["enable_progress_bar"] = False
     shows_progress = settings.get("enable_progress_bar") is not False
     # The bar comes first, so that it has left the screen when others print.
     bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in users) else []

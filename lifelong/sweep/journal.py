@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from lifelong.utilities.locks import waiting_for
 from lifelong.utilities.plain_yaml import parse_yaml
 
 LEFT_OUT = ("config", "untrained")
@@ -58,7 +59,7 @@ class Journal:
     def add(self, run: str, results: dict[str, Any]) -> None:
         """Append a line, once for the same run, also where two sweeps write to the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+        with waiting_for(FileLock(self.path.with_name(f".{self.path.name}.lock"))):
             self.read()
             if run not in self._results:
                 kept = _rounded({name: value for name, value in results.items() if name not in LEFT_OUT})

@@ -21,7 +21,7 @@ from lifelong.sweep.executors import Description, read_description
 from lifelong.sweep.names import check_named
 from lifelong.sweep.space import choices, suggest
 from lifelong.utilities.extras import imported
-from lifelong.utilities.locks import is_held
+from lifelong.utilities.locks import acquire, is_held, waiting_for
 
 STUDY, SEARCHERS = "study.log", "searchers"
 """Optuna's journal, and the folder with a lock for each living searcher."""
@@ -140,9 +140,9 @@ class Study:
         self._searchers.mkdir(parents=True, exist_ok=True)
         self._id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._alive = FileLock(self._searchers / f"{self._id}.lock")
-        self._alive.acquire()
+        acquire(self._alive)
         self._lock = FileLock(root / f"{STUDY}.turn")
-        with self._lock:
+        with waiting_for(self._lock):
             journal = self._optuna.storages.journal
             self._study = self._optuna.create_study(
                 storage=self._optuna.storages.JournalStorage(journal.JournalFileBackend(str(root / STUDY))),
@@ -187,7 +187,7 @@ class Study:
         The sampler starts from a seed of its own for each trial, so that searchers do not try the same, and a search
         that is stopped and started again chooses as if it had not been.
         """
-        with self._lock:
+        with waiting_for(self._lock):
             self._take_over()
             trials = self.trials
             if len(trials) >= self._n_trials or self._only_fails(trials):
@@ -205,12 +205,12 @@ class Study:
             value: where it is complete.
             state: ``COMPLETE``, ``PRUNED`` or ``FAIL``.
         """
-        with self._lock:
+        with waiting_for(self._lock):
             self._tell(trial, value, state)
 
     def retry_failed(self) -> None:
         """Let settings whose trials failed be tried again, as when a search is started anew."""
-        with self._lock:
+        with waiting_for(self._lock):
             for trial in self.trials:
                 if trial.state.name == "FAIL":
                     self._lose(trial)

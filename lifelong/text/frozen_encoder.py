@@ -24,6 +24,7 @@ from lifelong.text.model_folder import model_folder, tokenizer_digest, weights_d
 from lifelong.text.pretrained_body import load_body
 from lifelong.text.tokens import load_tokenizer
 from lifelong.utilities.cache import cache_folder
+from lifelong.utilities.quiet import is_quiet
 from lifelong.utilities.ranges import check_number
 
 WHO = "lifelong.text.FrozenEncoder"
@@ -199,7 +200,7 @@ def _is_damaged(error: BaseException | None) -> bool:
 @contextmanager
 def _progress(texts: dict[bytes, str]) -> Iterator[Callable[[Sequence[bytes]], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    quiet = len(texts) < SHOW_PROGRESS_FROM
+    quiet = is_quiet() or len(texts) < SHOW_PROGRESS_FROM
     with Progress(*columns, TimeRemainingColumn(), transient=True, disable=quiet) as progress:
         bar = progress.add_task("embedding texts", total=len(texts))
         yield lambda keys: progress.update(bar, advance=len(keys))

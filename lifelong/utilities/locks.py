@@ -35,21 +35,60 @@ def held(path: Path) -> Iterator[bool]:
     """
     lock = FileLock(path, timeout=0)
     try:
-        lock.acquire()
+        acquire(lock)
     except Timeout:
         yield False
         return
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise
-        raise ValueError(
-            f"the file system of {path.parent} has no locks ({error}), and a run folder is one process's alone: "
-            "give a root on another file system"
-        ) from error
     try:
         yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def waiting_for(lock: FileLock) -> Iterator[None]:
+    """Hold a lock while the block runs, after waiting for whoever holds it.
+
+    Args:
+        lock: of filelock.
+
+    Raises:
+        ValueError: when its file system has no locks.
+
+    Example:
+        >>> import tempfile
+        >>> with waiting_for(FileLock(Path(tempfile.mkdtemp(), "a.lock"))):
+        ...     print("alone")
+        alone
+    """
+    acquire(lock)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def acquire(lock: FileLock) -> None:
+    """Take a lock, after waiting as long as it is made to wait.
+
+    Args:
+        lock: of filelock.
+
+    Raises:
+        Timeout: when another process holds it for longer.
+        ValueError: when its file system has no locks.
+    """
+    try:
+        lock.acquire()
+    except Timeout:  # which is an OSError
+        raise
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        raise ValueError(
+            f"the file system of {Path(lock.lock_file).parent} has no locks ({error}), which keep processes from "
+            "writing over each other: choose a folder on another file system"
+        ) from error
 
 
 def is_held(path: Path) -> bool:

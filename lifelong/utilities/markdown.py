@@ -1,18 +1,87 @@
-"""Tables in Markdown."""
+"""Tables in Markdown: the one writer of all that lifelong, its benchmarks and its site write."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+
+CODE = re.compile(r"(`+[^`]+`+)")
+MEANT = re.compile(r"[\\|*_>`]|<(?=[A-Za-z/!?])|(?<=\])[(\[]")
+"""Signs that Markdown or HTML would read: ``<`` before the name of a tag alone, brackets where they make a link."""
 
 
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[bool] | None = None,
+    escape: Callable[[str], str] | None = None,
+) -> str:
     """Write a table as Markdown; what would end a cell is escaped.
+
+    Args:
+        columns: the heads.
+        rows: the cells of each row.
+        right: which columns are aligned to the right, the others to the left; None aligns none.
+        escape: escapes a cell. Default: :func:`without_bars`.
 
     Example:
         >>> print(markdown_table(["run", "a|b"], [["1", "0.5"]]))
         | run | a\\|b |
         | --- | --- |
         | 1 | 0.5 |
+        >>> print(markdown_table(["run", "a"], [["1", "0.5"]], right=[False, True]).splitlines()[1])
+        |:---|---:|
     """
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    if right is None:
+        rule = f"| {' | '.join('---' for _ in columns)} |"
+    else:
+        rule = f"|{'|'.join('---:' if is_right else ':---' for is_right in right)}|"
+    head, *body = (f"| {' | '.join(map(escape or without_bars, line))} |" for line in (columns, *rows))
+    return "\n".join([head, rule, *body])
+
+
+def numbers_right(columns: Sequence[str]) -> list[bool]:
+    """Return the alignment of a table whose first column has names and the others have numbers.
+
+    Args:
+        columns: the heads.
+
+    Example:
+        >>> numbers_right(["run", "average", "forgetting"])
+        [False, True, True]
+    """
+    return [place > 0 for place in range(len(columns))]
+
+
+def without_bars(cell: str) -> str:
+    """Escape the bars of a cell, which would begin another one; all else is Markdown.
+
+    Args:
+        cell: text in Markdown.
+    """
+    return cell.replace("|", "\\|")
+
+
+def without_bars_outside_code(cell: str) -> str:
+    """Escape the bars of a cell for a site of python-markdown, which shows escaped ones in code as they are written.
+
+    Args:
+        cell: text in Markdown.
+    """
+    return "".join(part if part.startswith("`") else without_bars(part) for part in CODE.split(cell))
+
+
+def plain(text: str) -> str:
+    """Escape a text of which nothing is Markdown, such as a name that a person chose.
+
+    Brackets of intervals stay as they are: an escaped one begins a formula on pages with mathematics.
+
+    Args:
+        text: on one line or several, which become one.
+
+    Example:
+        >>> print(plain("a|b_c"), plain("+0.1 [-0.6, +0.7]"), plain("[a](b)"), plain("<0.001 <b>"))
+        a\\|b\\_c +0.1 [-0.6, +0.7] [a]\\(b) <0.001 &lt;b\\>
+    """
+    return MEANT.sub(lambda sign: "&lt;" if sign[0] == "<" else f"\\{sign[0]}", text).replace("\n", " ")

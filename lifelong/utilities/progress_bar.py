@@ -9,6 +9,8 @@ from typing import TextIO, TypeVar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.utilities import rank_zero_only
 
+from lifelong.utilities.quiet import is_quiet
+
 Item = TypeVar("Item")
 SECONDS = 2
 """A bar for less could not be read."""
@@ -17,7 +19,8 @@ SECONDS = 2
 def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
     """Yield the items in turn, with a bar and the time left once they take longer than ``SECONDS``.
 
-    Like the bar of the stream it is silent where nobody watches a terminal, and on all processes but the first.
+    Like the bar of the stream it is silent where nobody watches a terminal, in a quiet run, and on all processes but
+    the first.
 
     Example:
         >>> list(show_progress([1, 2], "counting"))
@@ -25,4 +28,5 @@ def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
     """
     stream: TextIO | None = sys.stderr  # None where Windows runs a program without a console
     is_watched = stream is not None and stream.isatty() and getattr(rank_zero_only, "rank", 0) == 0
-    return iter(Tqdm(items, desc=description, leave=False, delay=SECONDS, disable=not is_watched))
+    disable = is_quiet() or not is_watched
+    return iter(Tqdm(items, desc=description, leave=False, delay=SECONDS, disable=disable))

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from torch import Tensor
+
+from lifelong.utilities.locks import acquire, is_held
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +101,10 @@ class FeatureStore:
         with self._names_the_folder():
             self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
-        try:
-            with self._names_the_folder():
-                lock.acquire(timeout=0)
-        except Timeout:
-            log.warning("another process computes features into %s: this one waits for it", self.folder)
-            lock.acquire()
+        with self._names_the_folder():
+            if is_held(Path(lock.lock_file)):
+                log.warning("another process computes features into %s: this one waits for it", self.folder)
+            acquire(lock)
         try:
             yield
         finally:
@@ -131,8 +131,6 @@ class FeatureStore:
     def _names_the_folder(self, n_bytes: int = 0) -> Iterator[None]:
         try:
             yield
-        except Timeout:
-            raise
         except OSError as error:
             room = f"room for {n_bytes / 2**20:.0f} MiB more" if n_bytes else "room for them"
             raise ValueError(

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lifelong.utilities.quiet import is_quiet
+
 SHOW_PROGRESS_FROM = 256
 """Fewer images than this are done before a bar could be read."""
 
@@ -24,7 +26,7 @@ def progress(n_images: int, description: str) -> Iterator[Callable[[int], None]]
         ...     advance(2)
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    quiet = n_images < SHOW_PROGRESS_FROM
+    quiet = is_quiet() or n_images < SHOW_PROGRESS_FROM
     with Progress(*columns, TimeRemainingColumn(), transient=True, disable=quiet) as bar:
         task = bar.add_task(description, total=n_images)
         yield lambda n: bar.update(task, advance=n)

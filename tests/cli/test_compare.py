@@ -58,7 +58,7 @@ def test_every_format_is_printed(form: str, beginning: str, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    ("ending", "words"), [("txt", "± 95 %"), ("md", "|---|"), ("tex", "\\toprule"), ("csv", "p_holm")]
+    ("ending", "words"), [("txt", "± 95 %"), ("md", "|:---|"), ("tex", "\\toprule"), ("csv", "p_holm")]
 )
 def test_a_file_has_the_format_of_its_ending(ending: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = output(capsys, *RUNS, f"--output=tables/t.{ending}")

@@ -10,10 +10,15 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
+from matplotlib.figure import Figure
 
 from datamodules.episodic import EpisodicDataModule
 from lifelong.control import ClosedLoop
 from lifelong.control.closed_loop_table import closed_loop_table
+from lifelong.evaluation import after_evaluation, plots
+from lifelong.evaluation.evaluator import Evaluator
+from lifelong.evaluation.report import Report
 from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.recording import record
 from strategies import WeightAveraging
@@ -64,6 +69,29 @@ def test_the_matrix_shows_what_naive_training_forgets(tmp_path: Path) -> None:
     other = ClosedLoop()
     other.load_state_dict(callback.state_dict())
     np.testing.assert_array_equal(np.array(other.rows), np.array(callback.rows))
+
+
+@quiet
+def test_pictures_say_run_and_data_and_reach_loggers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: dict[str, str] = {}
+
+    def save(figure: Figure, path: Path) -> None:
+        titles[path.name] = figure.get_suptitle() or figure.axes[0].get_title()
+        plots.save_figure(figure, path)
+
+    monkeypatch.setattr(after_evaluation, "save_figure", save)
+    folder, logger = tmp_path / "birds", CSVLogger(tmp_path / "log")
+    config = {"data": {"class_path": "A", "init_args": {"sources": [{"class_path": "tests.control.points.Points"}]}}}
+    callbacks = [Evaluator(Report(folder, config)), ClosedLoop(n_robots=2, compare=False)]
+    settings: dict[str, Any] = {"enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    settings |= {"max_epochs": -1, "num_sanity_val_steps": 0, "enable_model_summary": False, "logger": logger}
+    trainer = L.Trainer(**settings, default_root_dir=folder, callbacks=callbacks)
+    trainer.fit(maml(), datamodule=points(steps_per_experience=2))
+    about = {"closed_loop": "2 val robots a domain", "trajectories": "2 val robots a domain"}
+    about["support_curve"] = "model error on val windows"
+    for name, what in about.items():
+        assert " ".join(titles[f"{name}.png"].split()) == f"birds: MAML, no strategy Points, {what}", name
+        assert (Path(logger.log_dir) / f"{name}.png").read_bytes() == (folder / f"{name}.png").read_bytes()
 
 
 @quiet

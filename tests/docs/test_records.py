@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate.records import Record, learner_of, of_method, read_records, recorded_sweeps
+from benchmarks.recorded_sweeps import recorded_sweeps
+from docs.generate.records import Record, learner_of, of_method, read_records
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,11 +16,13 @@ def records() -> list[Record]:
 
 
 def test_every_journal_of_a_table_is_read(records: list[Record]) -> None:
-    journals = {journal.stem for _, journal in recorded_sweeps(ROOT)}
+    journals = {journal.stem for _, journal in recorded_sweeps(ROOT).values()}
     kept = {path.stem for path in (ROOT / "benchmarks" / "results").glob("*.jsonl")}
     searches = {"ewc_strength"}
     assert journals == kept - searches
-    assert {record.sweep for record in records} == {sweep.relative_to(ROOT) for sweep, _ in recorded_sweeps(ROOT)}
+    assert {record.sweep for record in records} == {
+        sweep.relative_to(ROOT) for sweep, _ in recorded_sweeps(ROOT).values()
+    }
 
 
 def test_reproduced_stands_beside_reported(records: list[Record]) -> None:

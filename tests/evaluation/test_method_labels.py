@@ -34,6 +34,27 @@ def test_labels_name_the_learner_where_it_tells_methods_apart() -> None:
     ]
 
 
+def test_labels_name_learner_and_strategies_where_both_differ() -> None:
+    bound = {"model": "ANIL", "strategies": "none", "data.joint": "true"}
+    assert label_all({"model": "ProtoNet", "strategies": "none"}, {"model": "MAML", "strategies": "EWC"}, bound) == [
+        "ProtoNet, no strategy",
+        "MAML, EWC",
+        "ANIL, joint",
+    ]
+    ewc = {"model": "MAML", "strategies": "EWC", "data.joint": "false"}
+    apart = [{**ewc, "strategies.EWC.strength": s} for s in ("1", "2")]
+    assert label_all(*apart, bound) == ["MAML, EWC, strength=1", "MAML, EWC, strength=2", "ANIL, joint"]
+
+
+def test_a_bound_is_named_where_strategies_tell_it_apart() -> None:
+    ewc = {"strategies": "EWC", "data.joint": "false"}
+    assert label_all(ewc, {"strategies": "none", "data.joint": "true"}) == ["EWC", "joint"]
+    assert label_all({"strategies": "none", "data.joint": "false"}, {**ewc, "data.joint": "true"}) == [
+        "no strategy",
+        "EWC, joint",
+    ]
+
+
 def test_keys_that_end_alike_are_written_out() -> None:
     grid = [{"optimizer.lr": a, "model.lr": b} for a in ("1", "2") for b in ("1", "2")]
     assert label_all(*grid)[1] == "model.lr=2, optimizer.lr=1"

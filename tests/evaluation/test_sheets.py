@@ -43,7 +43,7 @@ def test_markup_of_a_terminal_is_no_markup() -> None:
 def test_markdown_has_a_row_for_each_and_escapes() -> None:
     lines = markdown_text(SHEET, Below(("One",), ("two",), ("three | 3",))).splitlines()
     assert lines[0] == "| method | average accuracy ↑ | forgetting ↓ | difference |"
-    assert lines[1] == "|---|---:|---:|---:|"
+    assert lines[1] == "|:---|---:|---:|---:|"
     assert lines[3].startswith(r"| a\_b & 50% |")
     assert lines[4:] == ["", "One.", "", "two.", "", r"- **three \| 3.**"]
 

@@ -1,4 +1,4 @@
-"""What a network sees of texts: hashed words, tokens, and embeddings that are kept on disk."""
+"""Embeddings of a frozen language model: what they are, that they are kept, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib.util
 import json
 import sqlite3
 import sys
-import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lifelong.text import FrozenEncoder, HashedWords, TextDomain, TextSource, Tokens, frozen_encoder
+from lifelong.text import FrozenEncoder, TextDomain, TextSource, Tokens, frozen_encoder
 from lifelong.text.frozen_encoder import WHO
-from tests.text.tiny import TEXTS, VOCABULARY, needs_extra, save_model, save_tokenizer, transformers_own
+from tests.text.tiny import TEXTS, needs_extra, save_model, save_tokenizer, transformers_own
 
 
 @pytest.fixture(autouse=True)
@@ -29,65 +28,6 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     return save_model(tmp_path / "model")
-
-
-# -- hashed words -----------------------------------------------------------------------------------------------------
-
-
-def number(word: str, n_buckets: int = 1 << 15) -> int:
-    return 1 + zlib.crc32(word.encode()) % (n_buckets - 1)
-
-
-def test_hashed_words_are_words_then_pairs_then_filling() -> None:
-    found = HashedWords(max_length=8).encode(["Don't PANIC!", "panic"])
-    words = ["don't", "panic", "!", "don't panic", "panic !"]
-    assert found.tolist() == [[*map(number, words), 0, 0, 0], [number("panic"), *[0] * 7]]
-    assert found.dtype == torch.int64
-    assert HashedWords(max_length=4, pairs=False).encode(["Don't PANIC!"]).tolist() == [[*map(number, words[:3]), 0]]
-
-
-def test_hashed_words_are_cut_and_keep_to_their_buckets() -> None:
-    texts = [" ".join(f"w{i} é{i}" for i in range(50)), "", "  \n"]
-    few = HashedWords(n_buckets=5, max_length=16).encode(texts)
-    assert few.shape == (3, 16)
-    assert few[0].min() >= 1  # 0 is filling alone
-    assert few.max() <= 4
-    assert (few[1:] == 0).all()
-    assert torch.equal(few, HashedWords(n_buckets=5, max_length=16).encode(texts))
-    assert HashedWords().encode([]).shape == (0, 64)
-
-
-@pytest.mark.parametrize("settings", [{"n_buckets": 1}, {"max_length": 0}])
-def test_hashed_words_of_nothing_are_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(settings))} is .: it must be a whole number, at least"):
-        HashedWords(**settings)  # type: ignore[arg-type]
-
-
-# -- tokens -----------------------------------------------------------------------------------------------------------
-
-
-@needs_extra
-def test_tokens_are_those_of_the_tokenizer_filled_and_cut(tmp_path: Path) -> None:
-    save_tokenizer(tmp_path)
-    found = Tokens(model=str(tmp_path), max_length=6).encode(["a Great film", "files", "a a a a a a a", "xyz"])
-    words = [[VOCABULARY[number] for number in row] for row in found.tolist()]
-    assert words == [
-        ["[CLS]", "a", "great", "film", "[SEP]", "[PAD]"],
-        ["[CLS]", "file", "##s", "[SEP]", "[PAD]", "[PAD]"],
-        ["[CLS]", "a", "a", "a", "a", "[SEP]"],
-        ["[CLS]", "[UNK]", "[SEP]", "[PAD]", "[PAD]", "[PAD]"],
-    ]
-    assert found.dtype == torch.int64
-
-
-@needs_extra
-def test_every_tokenizer_pads_on_the_right(tmp_path: Path) -> None:
-    save_tokenizer(tmp_path, padding_side="left", pad_token=None, eos_token="[SEP]")
-    found = Tokens(model=str(tmp_path), max_length=5).encode(["poor"])
-    assert [VOCABULARY[number] for number in found[0]] == ["[CLS]", "poor", "[SEP]", "[SEP]", "[SEP]"]
-
-
-# -- embeddings -------------------------------------------------------------------------------------------------------
 
 
 @needs_extra
@@ -204,9 +144,6 @@ def test_loading_is_quiet_and_only_many_texts_show_progress(model: str, monkeypa
     FrozenEncoder(model=model).encode([f"{text} {text}" for text in TEXTS])
     assert shown == [False, False, True]
     assert capfd.readouterr() == ("", "")
-
-
-# -- what is refused, in one sentence ---------------------------------------------------------------------------------
 
 
 def refusal(encoding: FrozenEncoder | Tokens) -> str:
@@ -343,11 +280,6 @@ def test_the_packages_are_there_where_they_are_required() -> None:
     from tests.text.tiny import PACKAGES, REQUIRED
 
     assert not REQUIRED or all(importlib.util.find_spec(package) for package in PACKAGES)
-
-
-@needs_extra
-def test_no_texts_are_no_tokens(tmp_path: Path) -> None:
-    assert Tokens(model=save_tokenizer(tmp_path / "tokenizer"), max_length=6).encode([]).shape == (0, 6)
 
 
 def test_a_source_without_domains_asks_its_encoding_for_nothing() -> None:

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from lifelong.run.folder import locked
-from lifelong.utilities.locks import held, is_held
+from lifelong.utilities.locks import held, is_held, waiting_for
 
 
 def test_a_lock_is_one_holders_alone(tmp_path: Path) -> None:
@@ -28,8 +28,10 @@ def test_a_file_system_without_locks_is_one_sentence(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    with pytest.raises(ValueError, match=r"the file system of .* has no locks \(.*\), and .*: give a root on another"):
+    with pytest.raises(ValueError, match=r"the file system of .* has no locks \(.*\), .*: choose a folder on another"):
         held(tmp_path / "a.lock").__enter__()
+    with pytest.raises(ValueError, match="has no locks"), waiting_for(FileLock(tmp_path / "a.lock")):
+        pass
     with pytest.raises(ValueError, match="has no locks"), locked(tmp_path):
         pass
 

@@ -9,6 +9,7 @@ import pytest
 
 from lifelong.utilities import progress_bar
 from lifelong.utilities.progress_bar import show_progress
+from lifelong.utilities.quiet import quietly
 
 
 class Terminal(io.StringIO):
@@ -33,3 +34,12 @@ def test_other_processes_and_windowless_ones_are_silent(monkeypatch: pytest.Monk
     assert terminal.getvalue() == ""
     monkeypatch.setattr(sys, "stderr", None)  # as under pythonw on Windows
     assert list(show_progress([1], "counting")) == [1]
+
+
+def test_a_quiet_run_shows_no_bar_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(progress_bar, "SECONDS", 0)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with quietly():
+        assert list(show_progress([1], "counting")) == [1]
+    assert terminal.getvalue() == ""
