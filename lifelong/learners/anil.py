@@ -41,5 +41,5 @@ class ANIL(MAML):
     phase = MAML.phase
 
     def adapts(self, name: str) -> bool:
-        """Tell whether the parameter is of the head."""
+        """Return whether the parameter is of the head."""
         return in_head(name)

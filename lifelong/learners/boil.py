@@ -41,5 +41,5 @@ class BOIL(MAML):
     needs_head: ClassVar[bool] = True
 
     def adapts(self, name: str) -> bool:
-        """Tell whether the parameter is not of the head."""
+        """Return whether the parameter is not of the head."""
         return not in_head(name)

@@ -29,19 +29,19 @@ class CAVIA(GradientLearner):
     FiLM. Everything else is shared by all tasks and at rest in the inner loop.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
         n_context: ``K``.
         conditioned: names of the network's parameters that the context offsets (``body.0.bias``); None is all its 1-D
             parameters, biases and norm scales, but those of a head.
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: ``α``, the rate of the inner steps.
-        first_order: hold the inner gradients constant.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: ``α``, the learning rate of the inner steps.
+        first_order: treat the inner gradients as constants (as first-order MAML does).
 
     Raises:
-        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, or a conditioned parameter is none of the network's 1-D parameters.
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of
+            ways, or a conditioned parameter is none of the network's 1-D parameters.
 
     Reference:
         Zintgraf, Shiarlis, Kurin, Hofmann & Whiteson, "Fast Context Adaptation via Meta-Learning", ICML 2019.

@@ -26,7 +26,7 @@ class FineTuning(Pretrained):
     softmax is that of the squared distances to the means, so without a step it predicts as a prototypical network does.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
         n_steps: gradient steps on the whole support set.
         rate: of the network's gradient steps.
         head_rate: of the head's gradient steps; that of the network where None.

@@ -30,15 +30,15 @@ class GradientLearner(Learner):
     multiplies the gradient of the MEAN loss over the support set.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
         inner_rate: the rate of every inner step, unless a subclass has others.
-        first_order: hold the inner gradients constant.
+        first_order: treat the inner gradients as constants (as first-order MAML does).
         inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error, so
             that one wild transition does not throw it: ``e²`` up to ``|e| = δ``, beyond that ``δ (2 |e| − δ)``.
-        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
+        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
     Raises:
         ValueError: when the network keeps running statistics, a number of steps is negative, a bound is not above 0,
@@ -92,7 +92,7 @@ class GradientLearner(Learner):
             check_head(network, type(self).__name__)
 
     def adapts(self, name: str) -> bool:
-        """Tell whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
+        """Return whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
         return True
 
     def rate(self, params: Params, name: str, step: int) -> Tensor | float:
@@ -100,7 +100,7 @@ class GradientLearner(Learner):
         return self.inner_rate
 
     def is_first_order(self) -> bool:
-        """Tell whether inner gradients are held constant at this moment."""
+        """Return whether inner gradients are held constant at this moment."""
         return self.first_order
 
     def moving(self, params: Params) -> Params:

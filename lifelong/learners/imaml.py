@@ -27,18 +27,18 @@ class IMAML(GradientLearner):
     parameters get a gradient. Outputs have the derivative of first order (``φ`` moves as ``θ`` does).
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
         inner_rate: the rate of the inner steps; above ``2 / (λ + largest curvature)`` they diverge.
         regularisation: ``λ``, how strongly the inner loop is held at ``θ``.
         n_cg_steps: conjugate gradient steps, a fixed number; 0 is the first-order gradient ``∇ L_query(φ)``.
         damping: ``δ``, for curvature that is negative or ill-conditioned.
 
     Raises:
-        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, ``regularisation`` is not positive, or ``n_cg_steps`` or ``damping`` is negative.
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of
+            ways, ``regularisation`` is not positive, or ``n_cg_steps`` or ``damping`` is negative.
 
     Reference:
         Rajeswaran, Finn, Kakade & Levine, "Meta-Learning with Implicit Gradients", NeurIPS 2019. Differences: ``λ``

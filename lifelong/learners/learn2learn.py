@@ -29,13 +29,13 @@ class Learn2Learn(GradientLearner):
     curvatures) is among the meta-parameters. Tasks run in a loop, since learn2learn's modules change as they adapt.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         algorithm: ``maml``, ``meta_sgd`` (a learnt rate per weight), ``meta_curvature`` and ``kronecker`` (learnt
             transforms of the gradients, learn2learn's ``GBML``), or a function that wraps the network in an algorithm,
             which then has rate and order of its own.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
         inner_rate: the rate of a named algorithm's steps, where it is learnt its start.
         first_order: a named algorithm holds the inner gradients constant.
 

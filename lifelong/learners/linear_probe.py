@@ -22,7 +22,7 @@ class LinearProbe(Pretrained):
     """Train a linear head on fixed features: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
         n_steps: gradient steps on the whole support set.
         rate: of the gradient steps; with normalised features 1 is stable whatever the data is.
         normalise: ``z = f / ‖f‖`` in place of ``z = f``.
@@ -71,7 +71,7 @@ class LinearProbe(Pretrained):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: Params, features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         with full_precision(features):
             return F.linear(features, state["weight"], state["bias"])
 

@@ -72,7 +72,7 @@ class Mahalanobis(Learner):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: tuple[Tensor, Tensor], features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         means, factors = state
         with full_precision(features):
             difference = (precise(features) - means[:, None]).mT

@@ -24,36 +24,38 @@ class MAML(GradientLearner):
     The inner rate multiplies the gradient of the MEAN loss over the support set.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: ``α``, the rate of the inner steps.
-        head_rate: the rate of the network's head in their place; as ``inner_rate`` where None.
-        zero_head: every task begins with a linear head of zeros; the network's own is then not used, and is frozen.
-            Ways are treated alike; the first inner step moves the head alone, so the body adapts from the second on.
-        learn_inner_rate: learn one rate per parameter tensor, starting at those given.
-        rates_per_step: learn one rate per parameter tensor AND inner step; steps of evaluation beyond those of training
-            use the last one.
-        first_order: hold the inner gradients constant (FOMAML).
-        first_order_until: hold them constant for so many optimizer steps, then no longer.
-        multi_step_loss_until: for so many optimizer steps, train on the query losses after every inner step
-            ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t`` of ``T``, ``w_i = (1 − t/T) / n`` for
-            ``i < n`` and the last step has the rest, so that the weights go from uniform to MAML's own loss; 0 is that
-            loss from the start.
-        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
-        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: ``α``, the learning rate of the inner steps.
+        head_rate: inner learning rate of the network's head. Default: ``inner_rate``.
+        zero_head: start every task with a linear head of zeros. The network's own head is then unused and frozen. This
+            treats all ways alike. The first inner step changes only the head, so the body adapts from the second step
+            on.
+        learn_inner_rate: learn one rate per parameter tensor, initialised to the given rates.
+        rates_per_step: learn one rate per parameter tensor AND inner step. Evaluation steps beyond the number of
+            training steps use the last rate.
+        first_order: treat the inner gradients as constants (FOMAML).
+        first_order_until: treat the inner gradients as constants for the first ``first_order_until`` optimizer steps,
+            and use second order afterwards.
+        multi_step_loss_until: ``T``, the number of optimizer steps that train on the query losses after every inner
+            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for ``i <
+            n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own loss.
+            0 uses MAML's own loss from the start.
+        inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
+        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
     Raises:
-        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, ``rates_per_step`` is asked for without ``learn_inner_rate``, ``head_rate`` or ``zero_head``
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of
+            ways, ``rates_per_step`` is asked for without ``learn_inner_rate``, ``head_rate`` or ``zero_head``
             where there is no head that moves, or ``zero_head`` where it is not linear or nothing else is trained.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017; rates per step, multi-step loss and the change
         from first to second order: Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019; head of
         zeros: Kao, Chiu & Chen, "MAML is a Noisy Contrastive Learner in Classification", ICLR 2022. Differences: norm
-        layers use the statistics of the batch at hand (support, then query) as in the authors' code; the loss is a mean
+        layers use the statistics of the current batch (support, then query) as in the authors' code; the loss is a mean
         over the support set, where their code sums over classes; annealing counts optimizer steps, not epochs as in
         MAML++, and the weights of early steps go down to 0, where its code keeps 0.03/n.
 
@@ -148,7 +150,7 @@ class MAML(GradientLearner):
         self.n_steps_made = n_steps
 
     def is_first_order(self) -> bool:
-        """Tell whether inner gradients are held constant: always, or during the first optimizer steps."""
+        """Return whether inner gradients are held constant: always, or during the first optimizer steps."""
         return self.first_order or self.n_steps_made < self.first_order_until
 
     def step_weights(self) -> list[float]:

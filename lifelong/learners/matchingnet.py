@@ -56,7 +56,7 @@ class MatchingNet(Learner):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: tuple[Tensor, Tensor], features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         support, labels = state
         with full_precision(features):
             log_attention = (self.temperature * features @ support.T).log_softmax(-1)

@@ -26,7 +26,7 @@ class NearestClassMean(RunningMeans):
 
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or with a head; to ``(n, C)`` by a head where the embedding is trained.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
         train_embedding: train the network: no, in every experience, or in the ``first`` alone.
 
     Raises:

@@ -22,7 +22,7 @@ class NoAdaptation(Learner):
     ordinary classifier that never looks at a support set. In regression it is the mean function over the tasks.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
 
     Raises:

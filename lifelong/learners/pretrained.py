@@ -25,7 +25,7 @@ class Pretrained(Learner):
     stream, so experiences train different rows of ``W``. The network's own head, if it has one, is taken off.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
 
     Raises:
         ValueError: when a stream has more training classes than the classifier was made for.

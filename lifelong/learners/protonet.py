@@ -52,7 +52,7 @@ class ProtoNet(Learner):
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
 
     def phase(self) -> Hashable | None:
-        """Return a constant: the losses never change their form."""
+        """Return a constant, because the form of the losses never changes."""
         return ()
 
     def embed(self, params: Params, x: Tensor) -> Tensor:

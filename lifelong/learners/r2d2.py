@@ -83,7 +83,7 @@ class R2D2(Learner):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         with full_precision(features):
             values: Tensor = torch.tensordot(_with_ones(features), state, dims=1)
             return params["scale"] * values + params["bias"]

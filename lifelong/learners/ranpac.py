@@ -38,7 +38,8 @@ class RanPAC(StreamingRidge):
         kernel_width: ``σ``, of the cosine's kernel.
         strength: ``λ``; None has it chosen on held-out training examples.
         transform: of the features before the projection: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (the first
+            one only).
 
     Raises:
         ValueError: as :class:`StreamingRidge`; and when there is no projection, or a kernel has no width.

@@ -26,15 +26,15 @@ class Reptile(GradientLearner):
     order (``φ`` moves as ``θ`` does).
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: the rate of the inner steps.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: learning rate of the inner steps.
 
     Raises:
-        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
-            has outputs.
+        ValueError: when the network keeps running statistics, or its number of outputs differs from the number of
+            ways.
 
     Reference:
         Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999). Differences:

@@ -74,17 +74,17 @@ class RunningMeans(ExampleLearner):
 
     @property
     def is_fixed(self) -> bool:
-        """Tell whether the embedding stands still from now on."""
+        """Return whether the embedding stands still from now on."""
         return not self.train_embedding or (self.train_embedding == "first" and self._has_examples)
 
     @property
     def is_trained(self) -> bool:
-        """Tell whether an optimizer trains the embedding, at any time."""
+        """Return whether an optimizer trains the embedding, at any time."""
         return bool(self.train_embedding)
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether the embedding is trained: the means of one that stands still follow the stream."""
+        """Return whether the embedding is trained: the means of one that stands still follow the stream."""
         return self.is_trained
 
     def train(self, mode: bool = True) -> RunningMeans:

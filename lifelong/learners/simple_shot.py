@@ -29,7 +29,7 @@ class SimpleShot(Pretrained):
     are then; the experiences so far count alike. Before the first one ends it is zero.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
         transform: ``none``, ``l2`` or ``cl2n``.
         n_centre_tasks: tasks of each experience that ``m`` is estimated from.
 
@@ -93,7 +93,7 @@ class SimpleShot(Pretrained):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         return -(features[:, None] - state[None]).square().sum(-1)
 
     def _mean_feature(self, visit: Visit, runner: TaskRunner) -> Tensor:

@@ -30,8 +30,9 @@ class StreamingLDA(RunningMeans):
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or with a head.
         shrinkage: ``ε``.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (the first
+            one only).
 
     Raises:
         ValueError: when the shrinkage is not above 0 and at most 1, or a strategy has nothing to protect.

@@ -37,8 +37,9 @@ class StreamingRidge(RunningMeans):
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or with a head.
         strength: ``λ``; None has it chosen on held-out training examples, for a second matrix of ``D × D``.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (the first
+            one only).
 
     Raises:
         ValueError: when the strength is not above 0, is too small for the precision, or a strategy has nothing to

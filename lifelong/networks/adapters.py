@@ -66,7 +66,7 @@ def add_adapters(body: nn.Module, config: AdapterConfig, who: str) -> None:
 
 
 def maps_adapters(network: nn.Module, x: Tensor) -> bool:
-    """Tell whether ``vmap`` maps a network, and its gradient, over what is trained of it.
+    """Return whether ``vmap`` maps a network, and its gradient, over what is trained of it.
 
     Args:
         network: with adapters.

@@ -19,7 +19,7 @@ class Conv4(Recorded, nn.Module):
     Args:
         in_channels: channels of the images.
         n_filters: filters of every convolution.
-        norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
+        norm: ``batch`` normalises with the statistics of the current batch and keeps no running ones, so queries see
             each other (transductive); ``running`` evaluates with running statistics (inductive; not for learners that
             adapt by gradients); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
             (inductive).

@@ -12,7 +12,7 @@ from lifelong.compute.params import Params, floating_type, parameters_of
 
 
 def has_head(network: nn.Module) -> bool:
-    """Tell whether a network has a method ``features`` and a module ``head``: ``forward(x) = head(features(x))``."""
+    """Return whether a network has a method ``features`` and a module ``head``: ``forward(x) = head(features(x))``."""
     return callable(getattr(network, "features", None)) and isinstance(getattr(network, "head", None), nn.Module)
 
 
@@ -50,7 +50,7 @@ def longer_layer(layer: nn.Linear, n_outputs: int) -> nn.Linear:
 
 
 def in_head(name: str) -> bool:
-    """Tell whether a parameter of the network belongs to its head.
+    """Return whether a parameter of the network belongs to its head.
 
     Example:
         >>> in_head("head.weight"), in_head("blocks.0.0.weight")

@@ -101,7 +101,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def takes_means_away(norm: Norm) -> bool:
-    """Tell whether this norm takes away what is added to a whole channel, so that a bias before it is of no use.
+    """Return whether this norm takes away what is added to a whole channel, so that a bias before it is of no use.
 
     Example:
         >>> takes_means_away("batch"), takes_means_away("layer")

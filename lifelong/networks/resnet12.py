@@ -24,7 +24,7 @@ class ResNet12(Recorded, nn.Module):
     Args:
         in_channels: channels of the images.
         widths: channels of the blocks; four of them make twelve convolutions.
-        norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
+        norm: ``batch`` normalises with the statistics of the current batch and keeps no running ones, so queries see
             each other (transductive); ``running`` evaluates with running statistics (inductive; not for learners that
             adapt by gradients); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
             (inductive).

@@ -82,7 +82,7 @@ class VisionReader:
 
 
 def reads_images(body: Any) -> bool:
-    """Tell whether a model of transformers takes images, by what it calls its main input."""
+    """Return whether a model of transformers takes images, by what it calls its main input."""
     return bool(body.main_input_name == "pixel_values")
 
 
