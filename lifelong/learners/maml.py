@@ -47,17 +47,17 @@ class MAML(GradientLearner):
         inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
     Raises:
-        ValueError: when the network keeps running statistics, its number of outputs differs from the number of
-            ways, ``rates_per_step`` is asked for without ``learn_inner_rate``, ``head_rate`` or ``zero_head``
-            where there is no head that moves, or ``zero_head`` where it is not linear or nothing else is trained.
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of ways,
+            ``rates_per_step`` is set without ``learn_inner_rate``, ``head_rate`` or ``zero_head`` is set but the inner
+            loop adapts no head, or ``zero_head`` is set but the head is not linear or nothing else is trained.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017; rates per step, multi-step loss and the change
         from first to second order: Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019; head of
         zeros: Kao, Chiu & Chen, "MAML is a Noisy Contrastive Learner in Classification", ICLR 2022. Differences: norm
         layers use the statistics of the current batch (support, then query) as in the authors' code; the loss is a mean
-        over the support set, where their code sums over classes; annealing counts optimizer steps, not epochs as in
-        MAML++, and the weights of early steps go down to 0, where its code keeps 0.03/n.
+        over the support set, whereas their code sums over classes; annealing counts optimizer steps, not epochs as in
+        MAML++; the weights of early steps decrease to 0, whereas the MAML++ code keeps 0.03/n.
 
     Example:
         >>> learner = MAML(nn.Linear(2, 2), inner_rate=0.5)
@@ -134,37 +134,37 @@ class MAML(GradientLearner):
             )
 
     def moving(self, params: Params) -> Params:
-        """Return what the inner loop moves, where it starts: a head at zero where asked for."""
+        """Return the initial values of what the inner loop adapts; with ``zero_head``, the head is zero."""
         moving = super().moving(params)
         if not self.zero_head:
             return moving
         return {n: torch.zeros_like(p) if in_head(n.removeprefix("network.")) else p for n, p in moving.items()}
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
-        """Return ``α`` of this parameter, at this step where each has its own."""
+        """Return ``α`` of this parameter; with ``rates_per_step``, the one of this step."""
         rate = params[f"inner_rates.{key(name)}"]
         return rate[min(step, len(rate) - 1)] if self.rates_per_step else rate
 
     def start_step(self, n_steps: int) -> None:
-        """Keep the number of optimizer steps, which annealing counts."""
+        """Store the number of optimizer steps, which determines the annealing."""
         self.n_steps_made = n_steps
 
     def is_first_order(self) -> bool:
-        """Return whether inner gradients are held constant: always, or during the first optimizer steps."""
+        """Return whether inner gradients are treated as constants: always, or during the first optimizer steps."""
         return self.first_order or self.n_steps_made < self.first_order_until
 
     def step_weights(self) -> list[float]:
-        """Return the weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
+        """Return the weights, which sum to 1, of the query losses after inner steps ``1 … n``."""
         done = min(self.n_steps_made / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
         early = [(1 - done) / max(self.n_inner_steps, 1)] * (self.n_inner_steps - 1)
         return [*early, 1 - sum(early)]
 
     def phase(self) -> Hashable | None:
-        """Return the order of the derivatives; None while the weights of the steps' losses change."""
+        """Return the order of the derivatives, or None while the weights of the multi-step loss change."""
         return self.is_first_order() if self.step_weights()[-1] == 1 else None
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Return the weighted query losses on the way while training so; the outputs are those after the last step."""
+        """Return the multi-step loss while it applies, else the query loss; and the outputs after the last step."""
         weights = self.step_weights()
         if not self.training or weights[-1] == 1:
             return super().task_loss(params, task)

@@ -18,14 +18,14 @@ from lifelong.learners.objective import TaskKind
 class MetaSGD(GradientLearner):
     """Learn by Meta-SGD: ``min_{θ,α} Σ_task L_query(θ − α ⊙ ∇ L_support(θ))``, one learnt rate per parameter element.
 
-    The rates may become negative. With more than one inner step all steps share them.
+    The rates may become negative. All inner steps share them.
 
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
         n_inner_steps: number of inner gradient steps during training.
         n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
-        inner_rate: where every element of ``α`` starts.
+        inner_rate: initial value of every element of ``α``.
         first_order: treat the inner gradients as constants (as first-order MAML does).
         inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
         inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
@@ -36,7 +36,8 @@ class MetaSGD(GradientLearner):
 
     Reference:
         Li, Zhou, Chen & Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning", 2017 (arXiv 1707.09835).
-        Differences: all rates start alike, where the paper draws one at random; more than one inner step is possible.
+        Differences: all rates start at the same given value, whereas the paper draws one at random; more than one inner
+            step is possible.
 
     Example:
         >>> learner = MetaSGD(nn.Linear(2, 2), inner_rate=0.5)
