@@ -42,8 +42,7 @@ class GradientLearner(Learner):
 
     Raises:
         ValueError: when the network keeps running statistics, a number of steps is negative, a bound is not above 0,
-            ``inner_huber`` is asked for in classification, or the tasks have another number of ways than the network
-            has outputs.
+            ``inner_huber`` is set for classification, or the number of outputs differs from the number of ways.
     """
 
     needs_head: ClassVar[bool] = False
