@@ -27,7 +27,7 @@ class NearestClassMean(RunningMeans):
     Args:
         network: ``(n, *X)`` to ``(n, D)``, or a network with a head. If it is trained, its head has ``C`` outputs.
         transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
-        train_embedding: train the network: ``false``, ``true`` (every experience) or ``first`` (the first one only).
+        train_embedding: train the network: ``false``, ``true`` (every experience) or ``first`` (only the first).
 
     Raises:
         ValueError: when a strategy is used but nothing is trained, or a trained network has too few outputs.
