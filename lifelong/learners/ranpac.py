@@ -37,9 +37,9 @@ class RanPAC(StreamingRidge):
         activation: ``relu``, as in the paper, or ``cosine``.
         kernel_width: ``σ``, the width of the Gaussian kernel, for ``cosine``.
         strength: ``λ``. By default it is chosen on held-out training examples.
-        transform: of the features before the projection: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only the
-            first).
+        transform: transformation of the features before the projection: ``none``, ``l2`` (to unit length) or ``sqrt``.
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only
+            the first).
 
     Raises:
         ValueError: as in :class:`StreamingRidge`, and when ``n_projections`` is below 1 or ``kernel_width`` is not

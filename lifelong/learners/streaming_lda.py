@@ -31,8 +31,8 @@ class StreamingLDA(RunningMeans):
         network: ``(n, *X)`` to ``(n, D)``, or a network with a head.
         shrinkage: ``ε``, above 0 and at most 1.
         transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
-        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only the
-            first).
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only
+            the first).
 
     Raises:
         ValueError: when the shrinkage is out of range, or a strategy is used but nothing is trained.

@@ -39,8 +39,8 @@ class StreamingRidge(RunningMeans):
         network: ``(n, *X)`` to ``(n, D)``, or a network with a head.
         strength: ``λ``. By default it is chosen on held-out training examples, which needs a second ``D × D`` matrix.
         transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
-        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only the
-            first).
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only
+            the first).
 
     Raises:
         ValueError: when the strength is not above 0 or is too small for the precision, or a strategy is used but
