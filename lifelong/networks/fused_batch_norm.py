@@ -3,7 +3,7 @@
 The result equals that of ``torch.nn.functional.batch_norm``. On a CPU a norm is limited by memory bandwidth, so these
 layers reduce how often the maps are read and written:
 
-- Max pooling and normalisation commute if the scale is not negative. Pooling first scales and shifts a quarter of the
+- Max pooling and normalisation commute if the scale is positive. Pooling first scales and shifts a quarter of the
   numbers, and the others are never written.
 - torch's second derivative of a norm consists of many operations that each read and write the maps. If gradients are
   differentiated again, mean and variance are computed by one operation with its own derivatives, and the rest follows
