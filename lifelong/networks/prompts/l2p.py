@@ -57,7 +57,7 @@ class L2P(Prompts):
         self.keys = nn.Parameter(torch.empty(self.n_prompts, n_features).uniform_(-0.01, 0.01))
 
     def choose(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cosines ``(n, N)`` of the nearest keys, and their numbers."""
+        """Return the cosine similarities ``(n, N)`` of the nearest keys, and their indices."""
         return cosines(query, self.keys).topk(self.n_chosen, dim=-1)
 
     def forward(self, query: Tensor) -> Chosen:
