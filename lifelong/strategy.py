@@ -68,7 +68,7 @@ class Strategy(Recorded, nn.Module):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether it works at the end of experiences, so does nothing on a stream without boundaries."""
+        """Return whether it works at the end of experiences, so does nothing on a stream without boundaries."""
         return True
 
     def attach(self, learner: Learner) -> None:
@@ -121,7 +121,7 @@ class Strategy(Recorded, nn.Module):
         return None
 
     def responds(self, unit: Unit) -> bool:
-        """Tell whether it answers in the learner's place on streams of a unit: where it overrides ``respond``."""
+        """Return whether it answers in the learner's place on streams of a unit: where it overrides ``respond``."""
         return overrides(self, "respond")
 
     def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
@@ -180,11 +180,11 @@ class Chain(Strategy):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether any member does."""
+        """Return whether any member does."""
         return any(member.needs_boundaries for member in self)
 
     def overrides(self, *hooks: str) -> bool:
-        """Tell whether any member steps in at one of these hooks."""
+        """Return whether any member steps in at one of these hooks."""
         return any(overrides(member, hook) for member in self for hook in hooks)
 
     def attach(self, learner: Learner) -> None:
@@ -318,17 +318,17 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
 
 
 def overrides(strategy: Strategy, hook: str) -> bool:
-    """Tell whether a strategy steps in at a hook."""
+    """Return whether a strategy steps in at a hook."""
     return getattr(type(strategy), hook) is not getattr(Strategy, hook)
 
 
 def has_part_in_answers(strategy: Strategy) -> bool:
-    """Tell whether an answer depends on a strategy, and not only on what it did while the learner was trained."""
+    """Return whether an answer depends on a strategy, and not only on what it did while the learner was trained."""
     return overrides(strategy, "route") or overrides(strategy, "respond")
 
 
 def has_extra_state(module: nn.Module) -> bool:
-    """Tell whether a module keeps state beside parameters and buffers."""
+    """Return whether a module keeps state beside parameters and buffers."""
     return type(module).get_extra_state is not nn.Module.get_extra_state
 
 

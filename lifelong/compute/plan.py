@@ -53,7 +53,7 @@ def mapping_by_rule(network: nn.Module, device: torch.device) -> Literal["vmap",
 
 
 def takes_vmap(network: nn.Module) -> bool:
-    """Tell whether ``vmap`` can run a network: it updates no running statistics, and every module has a rule.
+    """Return whether ``vmap`` can run a network: it updates no running statistics, and every module has a rule.
 
     A module says by an attribute ``takes_vmap`` that it has none.
     """
@@ -62,7 +62,7 @@ def takes_vmap(network: nn.Module) -> bool:
 
 
 def has_running_statistics(network: nn.Module) -> bool:
-    """Tell whether a norm layer of the network keeps statistics of past batches.
+    """Return whether a norm layer of the network keeps statistics of past batches.
 
     Example:
         >>> has_running_statistics(nn.BatchNorm1d(2)), has_running_statistics(nn.LayerNorm(2))

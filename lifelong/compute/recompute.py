@@ -34,7 +34,7 @@ def recomputing_steps(is_so: bool = True) -> Iterator[None]:
 
 
 def recomputes_steps() -> bool:
-    """Tell whether inner steps that are run at this moment are to run again in the backward pass."""
+    """Return whether inner steps that are run at this moment are to run again in the backward pass."""
     return _recomputes_steps.get()
 
 

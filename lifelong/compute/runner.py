@@ -47,7 +47,7 @@ class TaskLearner(Protocol):
 
     @property
     def can_capture(self) -> bool:
-        """Tell whether its ``phase`` can be relied on."""
+        """Return whether its ``phase`` can be relied on."""
 
     @property
     def network(self) -> nn.Module:
@@ -63,7 +63,7 @@ class TaskLearner(Protocol):
 
     @property
     def training(self) -> bool:
-        """Tell whether it is in training mode."""
+        """Return whether it is in training mode."""
 
     def answer(self, params: Params, task: Task) -> Tensor:
         """Return the outputs for the queries of one task."""
@@ -179,7 +179,7 @@ class TaskRunner:
         learner.network.to(memory_format=memory_format)  # type: ignore[call-overload]
 
     def recomputes(self, what: Literal["steps", "tasks"]) -> bool:
-        """Tell whether inner steps, or tasks, are run again in the backward pass."""
+        """Return whether inner steps, or tasks, are run again in the backward pass."""
         return self.recompute in (what, "both")
 
     def route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
@@ -188,7 +188,7 @@ class TaskRunner:
 
     @property
     def is_routed(self) -> bool:
-        """Tell whether tasks may have parameters of their own."""
+        """Return whether tasks may have parameters of their own."""
         return self._route is not None
 
     def map(self, function: Callable[..., Any], learner: TaskLearner, batch: Episode, *more: Tensor) -> Any:
@@ -273,14 +273,14 @@ class TaskRunner:
         return pytree.tree_map(lambda *rows: torch.cat(rows), *results)
 
     def _forgets_graphs(self, learner: TaskLearner, device: torch.device) -> bool:
-        """Tell whether a task's graph is of no use once its gradients are known, as nothing else leads through it."""
+        """Return whether a task's graph is of no use once its gradients are known, as nothing else leads through it."""
         if learner.unit != "tasks" or self.recomputes("tasks") or self._keeps_outputs:
             return False
         # Halves need a loss that is scaled up before gradients are taken.
         return torch.is_grad_enabled() and not torch.is_autocast_enabled(device.type)
 
     def can_capture(self, learner: TaskLearner, device: torch.device) -> bool:
-        """Tell whether the losses depend on parameters and batch alone for now, on a device that has graphs.
+        """Return whether the losses depend on parameters and batch alone for now, on a device that has graphs.
 
         One process: a graph writes its gradients into the same memory again, and how DDP waits for them was not tried.
         """

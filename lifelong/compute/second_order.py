@@ -26,5 +26,5 @@ def second_order(is_so: bool = True) -> Iterator[None]:
 
 
 def is_second_order() -> bool:
-    """Tell whether gradients that are taken at this moment will be differentiated again, as far as that was said."""
+    """Return whether gradients that are taken at this moment will be differentiated again, as far as that was said."""
     return _is_second_order.get()

@@ -145,12 +145,12 @@ def written_out() -> Iterator[None]:
 
 
 def is_written_out() -> bool:
-    """Tell whether the functions of :data:`FIXES` are replaced at this moment."""
+    """Return whether the functions of :data:`FIXES` are replaced at this moment."""
     return F.layer_norm is _layer_norm
 
 
 def is_batched(x: Tensor) -> bool:
-    """Tell whether ``vmap`` runs over a tensor, whatever else ``torch.func`` does with it."""
+    """Return whether ``vmap`` runs over a tensor, whatever else ``torch.func`` does with it."""
     functorch = torch._C._functorch
     while functorch.is_gradtrackingtensor(x):
         x = functorch.get_unwrapped(x)

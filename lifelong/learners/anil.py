@@ -1,4 +1,4 @@
-"""Almost no inner loop: MAML that adapts the head alone.
+"""ANIL (almost no inner loop): MAML that adapts only the head.
 
 Shapes: ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`` one target, ``D`` features.
 """
@@ -17,11 +17,11 @@ class ANIL(MAML):
     The outer loop trains body and head. The support features are computed once, so an inner step costs next to nothing.
 
     Args:
-        network: body and head (``features`` to ``(n, D)`` and ``head``): ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``. All
-            other arguments are MAML's, and so are its options.
+        network: a network with ``features``, ``(n, *X)`` to ``(n, D)``, and a ``head``, ``(n, D)`` to ``(n, N)`` or
+            ``(n, *Y)``. All other arguments are those of :class:`MAML`.
 
     Raises:
-        ValueError: as MAML; and when the network has no head of its own.
+        ValueError: as in :class:`MAML`, and when the network has no head.
 
     Reference:
         Raghu, Raghu, Bengio & Vinyals, "Rapid Learning or Feature Reuse?", ICLR 2020. Differences: those of MAML.
@@ -41,5 +41,5 @@ class ANIL(MAML):
     phase = MAML.phase
 
     def adapts(self, name: str) -> bool:
-        """Tell whether the parameter is of the head."""
+        """Return whether the parameter belongs to the head."""
         return in_head(name)

@@ -1,4 +1,4 @@
-"""The learner contract: what is learnt from one support set, and what is answered with it.
+"""The learner contract: adapt to one support set, then predict the queries.
 
 Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -25,14 +25,13 @@ from lifelong.utilities.recorded import Recorded
 class Learner(Recorded, nn.Module):
     """Build a mapping from a support set (``adapt``) and apply it (``predict``); both are pure and see ONE task.
 
-    Everything else follows from the two: losses per task, training, evaluation, per-task gradients for a Fisher. A
-    learner knows nothing of optimizers, streams and processes;
-    a :class:`~lifelong.compute.runner.TaskRunner` runs it over batches and a
-    :class:`~lifelong.training.stream_module.StreamModule` trains it.
+    Losses per task, training, evaluation and the per-task gradients of a Fisher estimate all follow from these two.
+    A learner does not depend on optimizers, streams or processes: a :class:`~lifelong.compute.runner.TaskRunner` runs
+    it over batches and a :class:`~lifelong.training.stream_module.StreamModule` trains it.
 
     Args:
-        network: any module; its parameters, and those that a subclass registers, are the meta-parameters.
-        objective: loss and score; classification where None.
+        network: any module. The meta-parameters are its parameters and those that a subclass registers.
+        objective: loss and score. Default: classification.
 
     Example:
         >>> class NearestExample(Learner):
@@ -49,22 +48,22 @@ class Learner(Recorded, nn.Module):
     """
 
     unit: ClassVar[Unit] = "tasks"
-    """What it learns from: few-shot tasks, or labelled examples (tasks with an empty support set)."""
+    """What the learner trains on: few-shot tasks, or labelled examples (tasks with an empty support set)."""
     sees_other_queries: ClassVar[bool] = False
-    """Whether an answer depends on the queries that are asked with it."""
+    """Whether a prediction depends on the other queries of the task."""
     channels_last: ClassVar[bool] = True
-    """Whether convolutions are faster with the channels last where tasks run in a loop on a CPU."""
+    """Whether convolutions are faster in the channels-last memory format when tasks run in a loop on a CPU."""
     recomputes_steps: ClassVar[bool] = False
-    """Whether ``--runner.recompute steps`` makes a difference."""
+    """Whether ``--runner.recompute steps`` has an effect."""
     takes_vmap: ClassVar[bool] = True
-    """Whether ``vmap`` can run its functions of one task; otherwise they run in a loop."""
+    """Whether ``vmap`` can run the learner's functions of one task. If not, tasks run in a loop."""
 
     def __init__(self, network: nn.Module, *, objective: Objective | None = None) -> None:
         super().__init__()
         self.network = network
         self.objective = objective or Classification()
         self.n_classes = 0
-        """Training classes of the whole stream, once prepared."""
+        """Number of training classes of the whole stream, set by :meth:`prepare`."""
 
     # -- the contract ---------------------------------------------------------------------------------------------
 
@@ -86,10 +85,10 @@ class Learner(Recorded, nn.Module):
         """Return the network's output on ``x (n, *X)`` with the given parameters instead of its own."""
         network_params = parameters_of(params, "network")
         if all(network_params.get(name) is p for name, p in self.network.named_parameters()):
-            output: Tensor = self.network(x)  # the same, and for a small network twice as fast
+            output: Tensor = self.network(x)  # the same result, and twice as fast for a small network
         else:
             output = torch.func.functional_call(self.network, network_params, (x,))
-        # Under autocast the outputs are halves; distances, means and solves need more digits than they have.
+        # Under autocast the outputs have half precision, which is too coarse for distances, means and linear systems.
         return output.to(output_dtype(x, params))
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
@@ -99,7 +98,7 @@ class Learner(Recorded, nn.Module):
     def predict_embedded(self, params: Params, state: Any, features: Tensor) -> Tensor | None:
         """Return what :meth:`predict` returns for queries whose embeddings ``(Q, D)`` are known, without the network.
 
-        None, the default, where an answer is made of more than :meth:`embed` returns.
+        Returns None, the default, if a prediction needs more than :meth:`embed` returns.
         """
         return None
 
@@ -107,18 +106,18 @@ class Learner(Recorded, nn.Module):
         """Return the outputs for the queries of ONE task: adapt to its support set, then predict.
 
         Args:
-            params: the parameters for this task, routed already.
-            task: one task, targets encoded.
+            params: the parameters for this task, after routing.
+            task: one task with encoded targets.
 
         Raises:
-            ValueError: when the outputs are not shaped as the targets, so that no score would mean anything.
+            ValueError: when outputs and targets differ in shape, because a score would then be meaningless.
         """
         output = self.predict(params, self.adapt(params, task.support_x, task.support_y), task.query_x)
         check_outputs(self, output, task.query_y)
         return output
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Return the training loss of ONE task and its outputs; the query loss of ``answer`` unless overridden."""
+        """Return the training loss of ONE task and its outputs; by default, the query loss of ``answer``."""
         output = self.answer(params, task)
         return self.objective.loss(output, task.query_y), output
 
@@ -127,21 +126,21 @@ class Learner(Recorded, nn.Module):
         return self.objective.score(self.answer(params, task), task.query_y)
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
-        """Return the outputs of ONE task that the training loss is a likelihood of (for its Fisher).
+        """Return the outputs of ONE task whose negative log-likelihood is the training loss (for its Fisher).
 
-        Override it, with :meth:`likelihood_targets`, where ``task_loss`` is the objective's loss of anything else than
-        the outputs for the queries.
+        Override it together with :meth:`likelihood_targets` if ``task_loss`` applies the objective's loss to anything
+        other than the outputs for the queries.
         """
         return self.answer(params, task)
 
     def likelihood_targets(self, task: Task) -> Tensor:
-        """Return the data's targets for :meth:`likelihood_outputs`, encoded, of the same shape."""
+        """Return the encoded targets for :meth:`likelihood_outputs`, in the same shape."""
         return task.query_y
 
     # -- a whole batch ----------------------------------------------------------------------------------------------
 
     def batch_outputs(self, params: Params, batch: Episode) -> Tensor | None:
-        """Return the outputs ``(B, Q, …)`` by one pass over the batch; None where tasks have to be run one by one."""
+        """Return the outputs ``(B, Q, …)`` from one pass over the batch, or None if tasks must run one by one."""
         return None
 
     def losses_of(self, outputs: Tensor, batch: Episode) -> Tensor:
@@ -150,36 +149,37 @@ class Learner(Recorded, nn.Module):
         return torch.func.vmap(self.objective.loss)(outputs, targets)
 
     def scores_of(self, outputs: Tensor, batch: Episode) -> Tensor:
-        """Return the score ``(B,)`` of given outputs ``(B, Q, …)`` for the queries of each task."""
+        """Return the score of each task ``(B,)``, given the outputs ``(B, Q, …)`` for its queries."""
         return self.objective.scores(outputs, batch.query_y, batch.n_way)
 
     # -- life on a stream ---------------------------------------------------------------------------------------------
 
     def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
-        """Size what depends on the stream, before an optimizer is made and a checkpoint loaded.
+        """Create what depends on the stream's size, before the optimizer is created and a checkpoint is loaded.
 
         Args:
-            n_classes: training classes of the whole stream.
-            example: ``(n, *X)`` a few inputs, as the network takes them, where they are at hand.
+            n_classes: number of training classes of the whole stream.
+            example: a few inputs ``(n, *X)`` in the form that the network receives, if available.
         """
         self.n_classes = n_classes
 
     def grow(self, n_outputs: int) -> None:
-        """Make room for so many classes in what the constructor has sized, for a longer stream; neutral by default.
+        """Enlarge what the constructor has sized to ``n_outputs`` classes, for a longer stream; no-op by default.
 
-        Values do not matter: those of a checkpoint, and rows drawn for the classes it does not know, are loaded after.
+        The new values do not matter: the values of a checkpoint, and newly drawn rows for its missing classes, are
+        loaded afterwards.
 
         Args:
-            n_outputs: classes that there must be an output for.
+            n_outputs: number of classes that need an output.
         """
 
     def start_step(self, n_steps: int) -> None:
-        """Hear how many optimizer steps were made, before each training step; neutral by default."""
+        """Receive the number of optimizer steps so far, before each training step; no-op by default."""
 
     def learn(self, params: Params, batch: Episode, runner: TaskRunner) -> Tensor | None:
-        """Learn from a batch without gradients and return its outputs ``(B, Q, …)`` from before.
+        """Learn from a batch without gradients and return the outputs ``(B, Q, …)`` from before this update.
 
-        None where an optimizer trains the learner on its losses; by default there is nothing else to learn.
+        Returns None if an optimizer trains the learner on its losses. By default, nothing is learnt without gradients.
         """
         if self.is_trained:
             return None
@@ -188,27 +188,27 @@ class Learner(Recorded, nn.Module):
 
     @property
     def is_trained(self) -> bool:
-        """Tell whether an optimizer trains its parameters: where it has any.
+        """Return whether an optimizer trains the parameters; by default, whether there are any.
 
-        A learner in closed form says no and overrides ``learn``.
+        A closed-form learner returns False and overrides ``learn``.
         """
         return next(self.parameters(), None) is not None
 
     def finish(self, visit: Visit, runner: TaskRunner) -> None:
-        """Hear that an experience ended, before its strategies end and it is evaluated; neutral by default."""
+        """Handle the end of an experience, before the strategies do and before evaluation; no-op by default."""
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether it works at the end of experiences, so is useless on a stream without boundaries."""
+        """Return whether the learner acts at the end of experiences, so that it needs a stream with boundaries."""
         return type(self).finish is not Learner.finish
 
     @property
     def transductive(self) -> bool:
-        """Tell whether an answer depends on the queries asked with it, by the learner or by its network's norm."""
+        """Return whether a prediction depends on other queries, through the learner or its network's norm layers."""
         return self.sees_other_queries or any(getattr(m, "sees_other_examples", False) for m in self.network.modules())
 
     def memory_bytes(self) -> int:
-        """Return the bytes of what it carries from experience to experience beside its network and parameters.
+        """Return the bytes that the learner keeps between experiences, excluding its network and parameters.
 
         Example:
             >>> from lifelong.learners import ProtoNet
@@ -224,34 +224,34 @@ class Learner(Recorded, nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the most precise floating type of its parameters; single precision where it has none."""
+        """Return the most precise floating type of its parameters, or single precision if it has none."""
         return floating_type(self.parameters())
 
     def phase(self) -> Hashable | None:
-        """Return what the training losses depend on beside parameters and batch; None where nobody can tell.
+        """Return what the training losses depend on besides parameters and batch, or None if that is unknown.
 
-        A learner that answers, and changes its answer whenever they would change, may be trained by captured graphs. A
-        subclass says so for itself: ``phase = MAML.phase``.
+        A learner may be trained with captured CUDA graphs if it returns a value that changes whenever the computation
+        of the losses changes. Each subclass must opt in explicitly: ``phase = MAML.phase``.
         """
         return None
 
     @property
     def can_capture(self) -> bool:
-        """Tell whether this very class says what its ``phase`` is: a subclass may depend on more than its parent."""
+        """Return whether this class itself defines ``phase``: a subclass may depend on more than its parent."""
         return "phase" in vars(type(self))
 
     def signature(self) -> dict[str, Any]:
-        """Return what must agree before weights can be loaded: the class and the shapes of the parameters."""
+        """Return what must match before weights can be loaded: the class and the shapes of the parameters."""
         return {"learner": type(self).__name__, "shapes": {n: tuple(p.shape) for n, p in self.named_parameters()}}
 
 
 def check_outputs(learner: Learner, output: Tensor, target: Tensor) -> None:
-    """Refuse outputs of one task that are not shaped as its targets, so that no score would mean anything.
+    """Refuse outputs of one task that differ from its targets in shape, since a score would be meaningless.
 
     Args:
-        learner: whose outputs they are.
+        learner: the learner that computed the outputs.
         output: ``(Q, N)`` or ``(Q, *Y)``.
-        target: what they are compared with.
+        target: the encoded targets.
 
     Raises:
         ValueError: when the shapes differ.

@@ -1,4 +1,4 @@
-"""Body only update in the inner loop: MAML that leaves the head alone.
+"""BOIL (body-only update in the inner loop): MAML that adapts everything but the head.
 
 Shapes: ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`` one target, ``D`` features.
 """
@@ -17,11 +17,11 @@ class BOIL(MAML):
     The outer loop trains body and head.
 
     Args:
-        network: body and head (``features`` to ``(n, D)`` and ``head``): ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``. All
-            other arguments are MAML's, and so are its options but ``head_rate`` and ``zero_head``.
+        network: a network with ``features``, ``(n, *X)`` to ``(n, D)``, and a ``head``, ``(n, D)`` to ``(n, N)`` or
+            ``(n, *Y)``. The other arguments are those of :class:`MAML`, without ``head_rate`` and ``zero_head``.
 
     Raises:
-        ValueError: as MAML; and when the network has no head of its own.
+        ValueError: as in :class:`MAML`, and when the network has no head.
 
     Reference:
         Oh, Yoo, Kim & Yun, "BOIL: Towards Representation Change for Few-shot Learning", ICLR 2021. Differences: those
@@ -41,5 +41,5 @@ class BOIL(MAML):
     needs_head: ClassVar[bool] = True
 
     def adapts(self, name: str) -> bool:
-        """Tell whether the parameter is not of the head."""
+        """Return whether the parameter does not belong to the head."""
         return not in_head(name)

@@ -1,4 +1,4 @@
-"""Fast context adaptation: a few context parameters per task are all that the inner loop moves.
+"""Fast context adaptation (CAVIA): the inner loop adapts only a few context parameters per task.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target, ``K`` context
 parameters, ``d`` elements of a conditioned parameter.
@@ -26,28 +26,28 @@ class CAVIA(GradientLearner):
     ``min_{θ,U} Σ_task L_query(θ, c')``. The context ``c (K,)`` conditions the network by offsets of 1-D parameters:
     ``p ← p + U_p c`` with ``U_p (d, K)`` learnt in the outer loop. For a linear layer's bias this equals concatenating
     ``c`` to the layer's input (``U_p`` are the weights of the new inputs); for scale and shift of a norm layer it is
-    FiLM. Everything else is shared by all tasks and at rest in the inner loop.
+    FiLM. All other parameters are shared by all tasks and fixed in the inner loop.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_context: ``K``.
-        conditioned: names of the network's parameters that the context offsets (``body.0.bias``); None is all its 1-D
-            parameters, biases and norm scales, but those of a head.
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: ``α``, the rate of the inner steps.
-        first_order: hold the inner gradients constant.
+        n_context: ``K``, the number of context parameters.
+        conditioned: names of the network's 1-D parameters that the context offsets (``body.0.bias``). Default: all 1-D
+            parameters (biases and norm scales) except those of a head.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: ``α``, the learning rate of the inner steps.
+        first_order: treat the inner gradients as constants (as first-order MAML does).
 
     Raises:
-        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, or a conditioned parameter is none of the network's 1-D parameters.
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of
+            ways, or a conditioned parameter is not a 1-D parameter of the network.
 
     Reference:
         Zintgraf, Shiarlis, Kurin, Hofmann & Whiteson, "Fast Context Adaptation via Meta-Learning", ICML 2019.
         Differences: convolutional networks are conditioned by linear offsets of their norm layers' scales and shifts
-        and of their biases, where the paper computes FiLM's scale and shift from ``c`` for some layers; ``U`` starts as
-        the weights of a linear layer on ``c`` do.
+        and of their biases, whereas the paper computes FiLM's scale and shift from ``c`` for some layers; ``U`` is
+        initialised like the weights of a linear layer on ``c``.
 
     Example:
         >>> from lifelong.networks import MLP
@@ -89,16 +89,16 @@ class CAVIA(GradientLearner):
         )
 
     def adapts(self, name: str) -> bool:
-        """Tell that no parameter of the network itself is adapted."""
+        """Return False, because no parameter of the network itself is adapted."""
         return False
 
     def moving(self, params: Params) -> Params:
-        """Return the context, at zero."""
+        """Return the initial context, zero."""
         like = next(iter(params.values()))
         return {CONTEXT: torch.zeros(self.n_context, dtype=like.dtype, device=like.device)}
 
     def network_at(self, params: Params, moved: Params) -> Params:
-        """Return ``p + U_p c`` for the conditioned parameters."""
+        """Return the network's parameters, with ``p + U_p c`` for the conditioned ones."""
         offsets = {name: params[f"offsets.{key(name)}"] @ moved[CONTEXT] for name in self.conditioned}
         shifted = {f"network.{name}": params[f"network.{name}"] + offset for name, offset in offsets.items()}
         return {**own_parameters(params), **shifted}

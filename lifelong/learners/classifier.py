@@ -20,13 +20,14 @@ class Classifier(ExampleLearner):
     """Classify by any network with one output per class: ``p(n | x) ∝ exp f(x)_n`` over the classes that compete.
 
     The scenario of :class:`~datamodules.ExampleDataModule` selects the classes that compete in the softmax: all classes
-    or those seen so far, or the classes of the example's own experience, which makes the output a head for each
-    experience. Outputs of classes that never compete are not trained, so a head of the final size is one that grows.
+    or those seen so far, or the classes of the example's own experience, which corresponds to a separate head for each
+    experience. Outputs of classes that do not compete are not trained, so a head of the final size is equivalent to one
+    that grows.
 
     Args:
         network: ``(n, *X)`` to ``(n, C)``, one output for each class of the stream.
-        loss: ``softmax`` is the cross-entropy of the choice among the ways; ``sigmoid`` the sum of the binary
-            cross-entropies of a yes or no for each (:class:`~lifelong.learners.one_vs_rest.OneVsRest`).
+        loss: ``softmax`` (cross-entropy over the ways) or ``sigmoid`` (sum of one binary cross-entropy per way,
+            :class:`~lifelong.learners.one_vs_rest.OneVsRest`).
 
     Raises:
         ValueError: when the stream has more classes than the network has outputs.
@@ -47,7 +48,7 @@ class Classifier(ExampleLearner):
         super().__init__(network, objective=OneVsRest() if loss == "sigmoid" else Classification())
 
     def grow(self, n_outputs: int) -> None:
-        """Give the network's linear head at least so many outputs; a network without one stays as it is."""
+        """Extend the network's linear head to at least ``n_outputs``; a network without one is unchanged."""
         head = getattr(self.network, "head", None)
         if isinstance(head, nn.Linear) and head.out_features < n_outputs:
             self.network.head = longer_layer(head, n_outputs)

@@ -1,4 +1,4 @@
-"""What all learners of labelled examples share: one number for each class, told apart over an example's ways.
+"""The base class of learners of labelled examples: one output per class, compared over an example's ways.
 
 Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``C`` classes.
 """
@@ -20,28 +20,28 @@ from lifelong.learners.one_vs_rest import OneVsRest, binary_losses
 
 
 class ExampleLearner(Learner):
-    """Learn from labelled examples and answer for the ways that an example comes with, by one pass where it can.
+    """Learn from labelled examples and predict over the ways of each example, in one pass over a batch if possible.
 
-    Abstract: subclasses say in ``class_outputs`` what the outputs for all classes of the stream are. The ways are the
-    scenario (:class:`~datamodules.examples.ExampleDataModule`): all classes or those seen so far, or the classes of the
-    example's own experience. The output of a way that is absent (class -1) is −∞.
+    Abstract: subclasses compute the outputs for all classes of the stream in ``class_outputs``. The scenario
+    (:class:`~datamodules.examples.ExampleDataModule`) determines the ways: all classes, those seen so far, or the
+    classes of the example's own experience. The output of an absent way (class -1) is −∞.
 
     Args:
         network: ``(n, *X)`` to ``(n, C)`` or ``(n, D)``.
-        objective: classification where None.
+        objective: loss and score. Default: classification.
 
     Raises:
-        ValueError: when the stream has more classes than there are outputs.
+        ValueError: when the stream has more classes than the network has outputs.
     """
 
     unit: ClassVar[Unit] = "examples"
 
     @abstractmethod
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """Return outputs ``(n, C)`` for inputs ``(n, *X)``, a larger one for a likelier class."""
+        """Return outputs ``(n, C)`` for inputs ``(n, *X)``; a larger output means a likelier class."""
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[()]:
-        """Return an empty state: it learns from the stream alone."""
+        """Return an empty state, because the support set is not used."""
         return ()
 
     def predict(self, params: Params, state: tuple[()], query_x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class ExampleLearner(Learner):
         return self.at_ways(self.predict(params, (), task.query_x), task.classes)
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Return the loss of ONE task by its labels' places: the objective's, were it not for absent ways (0 · ∞)."""
+        """Return the objective's loss of ONE task, computed from label indices to avoid 0 · ∞ at absent ways."""
         outputs = self.answer(params, task)
         return self._losses(outputs, task.query_y.argmax(-1)).mean(), outputs
 
@@ -78,7 +78,7 @@ class ExampleLearner(Learner):
                 f"the network has {outputs.shape[-1]} outputs, but the stream has {self.n_classes} classes: set "
                 f"--model.network.n_outputs {self.n_classes}"
             )
-        ways = ways.expand(outputs.shape[0], -1)  # not len(), which an export takes for a constant
+        ways = ways.expand(outputs.shape[0], -1)  # not len(), which an export records as a constant
         return outputs.gather(-1, ways.clamp_min(0)).masked_fill(ways < 0, -torch.inf)
 
     def _losses(self, outputs: Tensor, labels: Tensor) -> Tensor:

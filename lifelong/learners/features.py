@@ -1,4 +1,4 @@
-"""What learners share that compare features, or solve for a head in closed form.
+"""Functions for learners that compare features or compute a head in closed form.
 
 Shapes: ``S`` support examples, ``N`` ways, ``*F`` features of one input.
 """
@@ -10,17 +10,17 @@ from torch import Tensor
 
 
 def precise(x: Tensor) -> Tensor:
-    """Return the same numbers in single precision or better: linear systems are neither solved nor stable in half."""
+    """Return ``x`` in single precision or better: linear systems are unsupported and unstable in half precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def full_precision(x: Tensor) -> torch.autocast:
-    """Run the block without autocast: sums, similarities and solves need more digits than a half has."""
+    """Run the block without autocast, because half precision is too coarse for sums, similarities and solves."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 def class_means(features: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean features of each class ``(N, *F)``, of examples ``(S, *F)`` with one-hot labels ``(S, N)``.
+    """Return the mean of each class ``(N, *F)`` from features ``(S, *F)`` and one-hot labels ``(S, N)``.
 
     Example:
         >>> class_means(torch.tensor([[0.0], [2.0], [9.0]]), torch.eye(2)[[0, 0, 1]]).tolist()

@@ -1,4 +1,4 @@
-"""Fine-tuning: an ordinary classifier's network and a fresh head, both trained on the support set at test time.
+"""Fine-tuning: a pre-trained network and a new head, both trained on the support set at test time.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``D`` features.
 """
@@ -22,22 +22,24 @@ from lifelong.utilities.ranges import check_number
 class FineTuning(Pretrained):
     """Fine-tune everything by gradient steps: ``min_{θ,W,b} 1/S Σ_s −log softmax(W f_θ(x_s) + b)_{y_s}``.
 
-    The head starts at zero, or at the class means ``c_n`` of the support set: ``W_n = 2 c_n``, ``b_n = −‖c_n‖²``, whose
-    softmax is that of the squared distances to the means, so without a step it predicts as a prototypical network does.
+    The head is initialised with zeros, or with the class means ``c_n`` of the support set: ``W_n = 2 c_n``, ``b_n =
+    −‖c_n‖²``. The softmax is then that of the negative squared distances to the means, so without a step the learner
+    predicts like a prototypical network.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
-        n_steps: gradient steps on the whole support set.
-        rate: of the network's gradient steps.
-        head_rate: of the head's gradient steps; that of the network where None.
-        head: where the head starts, ``zero`` or ``class_mean``.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
+        n_steps: number of gradient steps, each on the whole support set.
+        rate: learning rate of the network.
+        head_rate: learning rate of the head. Default: ``rate``.
+        head: initial head: ``zero`` or ``class_mean``.
 
     Raises:
-        ValueError: as every pre-trained learner; and when ``n_steps`` is negative.
+        ValueError: when the stream has more training classes than the pre-training classifier, or ``n_steps`` is
+            negative.
 
     Reference:
-        Dhillon et al., "A Baseline for Few-Shot Image Classification", ICLR 2020 (everything moves); Triantafillou et
-        al., "Meta-Dataset", ICLR 2020 (the class-mean head). Difference: plain gradient steps.
+        Dhillon et al., "A Baseline for Few-Shot Image Classification", ICLR 2020 (all parameters are fine-tuned);
+        Triantafillou et al., "Meta-Dataset", ICLR 2020 (the class-mean head). Difference: plain gradient descent.
 
     Example:
         >>> learner = FineTuning(nn.Identity(), n_steps=0, head="class_mean")
@@ -66,7 +68,7 @@ class FineTuning(Pretrained):
         return self.trajectory(params, support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def predict(self, params: Params, state: Params, query_x: Tensor) -> Tensor:
-        """Return logits ``(Q, N)`` of the adapted network and head."""
+        """Return the logits ``(Q, N)`` of the adapted network and head."""
         features = self.features(state, query_x)
         with full_precision(features):
             return F.linear(features, state["head.weight"], state["head.bias"])
@@ -74,8 +76,8 @@ class FineTuning(Pretrained):
     def trajectory(
         self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
     ) -> Sequence[Params]:
-        """Return the states after 0, 1, …, ``n_steps`` steps, or the last one alone."""
-        # As every inner loop, this one runs in the parameters' own precision.
+        """Return the states after 0, 1, …, ``n_steps`` steps, or only the last one."""
+        # Like every inner loop, this one runs in the parameters' own precision.
         with full_precision(support_x):
             start = {name: p for name, p in params.items() if name.startswith("network.")}
             start |= self._fresh_head(self.features(start, support_x), support_y)
@@ -85,7 +87,7 @@ class FineTuning(Pretrained):
             def loss(state: Params) -> Tensor:
                 return self.objective.loss(self.predict(params, state, support_x), support_y)
 
-            # Nothing trains through the steps, so their gradients may be held constant.
+            # No training goes through these steps, so first order suffices.
             return gradient_descent(loss, start, [rate] * n_steps, first_order=True, only_last=only_last)
 
     def _fresh_head(self, features: Tensor, support_y: Tensor) -> Params:

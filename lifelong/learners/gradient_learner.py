@@ -1,4 +1,4 @@
-"""What all learners share that adapt by gradient descent: which parameters move, how fast, and their way.
+"""The base class of learners that adapt by gradient descent: which parameters change, at which rates, in which steps.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -24,32 +24,31 @@ from lifelong.utilities.ranges import check_number
 
 
 class GradientLearner(Learner):
-    """Adapt by gradient descent on the support loss; subclasses choose what moves, and how fast.
+    """Adapt by gradient descent on the support loss; subclasses choose the adapted parameters and their rates.
 
-    :class:`~lifelong.learners.MAML` is the plain one. A state is a whole set of network parameters, and the inner rate
-    multiplies the gradient of the MEAN loss over the support set.
+    :class:`~lifelong.learners.MAML` is the basic subclass. A state is a complete set of network parameters. The inner
+    rate multiplies the gradient of the MEAN loss over the support set.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: the rate of every inner step, unless a subclass has others.
-        first_order: hold the inner gradients constant.
-        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error, so
-            that one wild transition does not throw it: ``e²`` up to ``|e| = δ``, beyond that ``δ (2 |e| − δ)``.
-        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: learning rate of the inner steps, unless a subclass uses other rates.
+        first_order: treat the inner gradients as constants (as first-order MAML does).
+        inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop and limits
+            the effect of outliers: ``e²`` up to ``|e| = δ``, beyond that ``δ (2 |e| − δ)``.
+        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
     Raises:
         ValueError: when the network keeps running statistics, a number of steps is negative, a bound is not above 0,
-            ``inner_huber`` is asked for in classification, or the tasks have another number of ways than the network
-            has outputs.
+            ``inner_huber`` is set for classification, or the number of outputs differs from the number of ways.
     """
 
     needs_head: ClassVar[bool] = False
-    """Treats the head differently, so refuses a network without one."""
+    """Whether the learner treats the head differently, so that it rejects a network without one."""
     channels_last: ClassVar[bool] = False
-    """The inner loop runs on a handful of images, where the other layout is faster."""
+    """The inner loop runs on a few images, for which the contiguous memory format is faster."""
     recomputes_steps: ClassVar[bool] = True
 
     def __init__(
@@ -79,10 +78,10 @@ class GradientLearner(Learner):
             raise ValueError("--model.inner_huber is for regression, and the task is classification: leave it out")
         self.inner_huber, self.inner_clip = inner_huber, inner_clip
 
-    # -- what a subclass decides ----------------------------------------------------------------------------------
+    # -- what subclasses override ----------------------------------------------------------------------------------
 
     def check_network(self, network: nn.Module) -> None:
-        """Refuse a network that the learner cannot adapt."""
+        """Reject a network that the learner cannot adapt."""
         if has_running_statistics(network):
             raise ValueError(
                 f"{type(self).__name__} adapts by gradients, which running statistics of norm layers cannot follow: "
@@ -92,38 +91,39 @@ class GradientLearner(Learner):
             check_head(network, type(self).__name__)
 
     def adapts(self, name: str) -> bool:
-        """Tell whether the inner loop moves this parameter of the network (``blocks.0.0.weight``)."""
+        """Return whether the inner loop adapts this parameter of the network (``blocks.0.0.weight``)."""
         return True
 
     def rate(self, params: Params, name: str, step: int) -> Tensor | float:
-        """Return the inner rate of what moves under this name at a step, broadcast against it."""
+        """Return the inner rate of the adapted tensor ``name`` at a step, in a shape that broadcasts to the
+        tensor's."""
         return self.inner_rate
 
     def is_first_order(self) -> bool:
-        """Tell whether inner gradients are held constant at this moment."""
+        """Return whether inner gradients are currently treated as constants."""
         return self.first_order
 
     def moving(self, params: Params) -> Params:
-        """Return what the inner loop moves, where it starts."""
+        """Return the initial values of what the inner loop adapts."""
         return {name: p for name, p in own_parameters(params).items() if self.adapts(name.removeprefix("network."))}
 
     def network_at(self, params: Params, moved: Params) -> Params:
-        """Return the network's parameters once the inner loop has come to ``moved``."""
+        """Return the network's parameters when the inner loop has reached ``moved``."""
         return {**own_parameters(params), **moved}
 
     def inner_loss(self, params: Params, support_x: Tensor, support_y: Tensor) -> Callable[[Params], Tensor]:
-        """Return the loss that the inner loop descends: the mean support loss, as a function of what moves."""
+        """Return the loss that the inner loop minimises: the mean support loss, a function of the adapted tensors."""
         only_head = self._moves_head_alone(params)
         if only_head or self.is_first_order():  # no second derivative of a convolution is taken
             support_x = channels_last(support_x)
-        # Features do not change while only the head moves: they are computed once, if all that follows is the head.
+        # If the inner loop adapts only the head, the features do not change and are computed once.
         features = apply_features(self.network, own_parameters(params), support_x) if only_head else None
 
         def loss(moved: Params) -> Tensor:
             now = self.network_at(params, moved)
             output = self.apply_network(now, support_x) if features is None else apply_head(self.network, now, features)
             check_outputs(self, output, support_y)
-            if self.inner_huber is not None:  # twice torch's, so that it is the squared error where errors are small
+            if self.inner_huber is not None:  # twice torch's loss, which equals the squared error for small errors
                 return 2 * F.huber_loss(output, support_y, delta=self.inner_huber)
             return self.objective.loss(output, support_y)
 
@@ -141,18 +141,18 @@ class GradientLearner(Learner):
 
     @property
     def n_steps(self) -> int:
-        """Return the number of inner steps: that of training or that of evaluation."""
+        """Return the number of inner steps for the current mode, training or evaluation."""
         return self.n_inner_steps if self.training else self.n_eval_steps
 
     def trajectory(
         self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int, *, only_last: bool = False
     ) -> Sequence[Params]:
-        """Return the states after 0, 1, …, ``n_steps`` inner steps, or the last one alone."""
+        """Return the states after 0, 1, …, ``n_steps`` inner steps, or only the last one."""
         moving = self.moving(params)
         rates = [{n: self.rate(params, n.removeprefix("network."), step) for n in moving} for step in range(n_steps)]
         # Half-precision double gradients overflow, so the inner loop runs in the parameters' own precision.
         with torch.autocast(support_x.device.type, enabled=False):
-            # The steps of a head are small beside the features, which are computed once and kept in any case.
+            # The steps of a head need little memory compared with the features, which are kept in any case.
             recompute = recomputes_steps() and self.recomputes_steps and not self._moves_head_alone(params)
             given: Sequence[Any] = (params, support_x, support_y) if recompute else ()
             loss = self._inner_loss_of_given if recompute else self.inner_loss(params, support_x, support_y)
@@ -175,16 +175,16 @@ class GradientLearner(Learner):
         return has_head(self.network) and all(name.startswith("network.head.") for name in self.moving(params))
 
     def settle(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """Return the state that ``adapt`` reaches, as a constant: no graph leads back to the parameters."""
+        """Return the state that ``adapt`` reaches as a constant, detached from the parameters' graph."""
         return self.trajectory(held(params), support_x, support_y, self.n_steps, only_last=True)[-1]
 
     def moving_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the network's own parameters that the inner loop moves, by name."""
+        """Return the network's parameters that the inner loop adapts, by name."""
         return {name: p for name, p in self.network.named_parameters() if self.adapts(name)}
 
 
 def key(name: str) -> str:
-    """Return a parameter's name as the name of a parameter of the learner, which must not contain dots."""
+    """Return a name without dots for a learner parameter that belongs to the network's parameter ``name``."""
     return name.replace(".", "-")
 
 
@@ -194,7 +194,7 @@ def own_parameters(params: Params) -> Params:
 
 
 def held(params: Params) -> Params:
-    """Return the same values as constants."""
+    """Return the same values, detached from the graph."""
     return {name: p.detach() for name, p in params.items()}
 
 

@@ -1,4 +1,4 @@
-"""MAML with implicit gradients: the meta-gradient depends on where the inner loop ends, not on its way there.
+"""MAML with implicit gradients: the meta-gradient depends only on the solution of the inner loop, not on its path.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -22,28 +22,29 @@ class IMAML(GradientLearner):
     """Learn by iMAML, MAML with implicit gradients: ``φ = argmin L_support(φ) + λ/2 ‖φ − θ‖²``.
 
     ``min_θ Σ_task L_query(φ)``. The meta-gradient ``v`` of a task solves ``((1 + δ) I + H/λ) v = ∇ L_query(φ)`` with
-    ``H`` the Hessian of ``L_support`` at ``φ``: some steps of conjugate gradients, each one Hessian-vector product. It
-    is exact where the inner loop has converged; memory does not grow with ``n_inner_steps``. Only the network's
-    parameters get a gradient. Outputs have the derivative of first order (``φ`` moves as ``θ`` does).
+    ``H`` the Hessian of ``L_support`` at ``φ``. It is computed by ``n_cg_steps`` steps of conjugate gradients, each of
+    which takes one Hessian-vector product. It is exact if the inner loop has converged. Memory does not grow with
+    ``n_inner_steps``. Only the network's parameters receive a gradient. The derivative of the outputs is the
+    first-order one (``∂φ/∂θ = I``).
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: the rate of the inner steps; above ``2 / (λ + largest curvature)`` they diverge.
-        regularisation: ``λ``, how strongly the inner loop is held at ``θ``.
-        n_cg_steps: conjugate gradient steps, a fixed number; 0 is the first-order gradient ``∇ L_query(φ)``.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: learning rate of the inner steps. They diverge above ``2 / (λ + largest curvature)``.
+        regularisation: ``λ``, the weight of the penalty that keeps ``φ`` close to ``θ``.
+        n_cg_steps: number of conjugate gradient steps. 0 gives the first-order gradient ``∇ L_query(φ)``.
         damping: ``δ``, for curvature that is negative or ill-conditioned.
 
     Raises:
-        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, ``regularisation`` is not positive, or ``n_cg_steps`` or ``damping`` is negative.
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of
+            ways, ``regularisation`` is not positive, or ``n_cg_steps`` or ``damping`` is negative.
 
     Reference:
         Rajeswaran, Finn, Kakade & Levine, "Meta-Learning with Implicit Gradients", NeurIPS 2019. Differences: ``λ``
-        is fixed; conjugate gradients start at ``∇ L_query(φ)`` and stay where they meet negative curvature; the
-        authors' code solves with ``δ = 1`` and ``λ + 10`` in place of ``λ``.
+        is fixed; conjugate gradients start at ``∇ L_query(φ)`` and stop when they meet negative curvature; the
+        authors' code solves with ``δ = 1`` and ``λ + 10`` instead of ``λ``.
 
     Example:
         >>> learner = IMAML(nn.Linear(2, 2), n_inner_steps=10, regularisation=1.0)
@@ -95,7 +96,7 @@ class IMAML(GradientLearner):
         return follow(params, self.settle(params, support_x, support_y))
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Return the value ``L_query(φ)`` with the gradient ``v``, and the outputs."""
+        """Return ``L_query(φ)``, whose gradient is ``v``, and the outputs."""
         state = self.settle(params, task.support_x, task.support_y)
         output = self.predict(params, follow(params, state), task.query_x)
         gradient = self.implicit_gradient(state, task)
@@ -103,13 +104,13 @@ class IMAML(GradientLearner):
         return self.objective.loss(output, task.query_y).detach() + _product(gradient, away), output
 
     def implicit_gradient(self, state: Params, task: Task) -> Params:
-        """Return ``v``, of one task whose inner loop ended at ``state`` (constants)."""
-        # As the inner loop, in the parameters' own precision.
+        """Return ``v`` of one task whose inner loop ended at the detached ``state``."""
+        # Like the inner loop, this runs in the parameters' own precision.
         with torch.autocast(task.support_x.device.type, enabled=False):
             query_loss = super().inner_loss(state, task.query_x, task.query_y)
             support_loss = super().inner_loss(state, task.support_x, task.support_y)
             vjp: Any = torch.func.vjp(torch.func.grad(support_loss), state)
-            hessian = vjp[1]  # a Hessian is symmetric: products from the left are products from the right
+            hessian = vjp[1]  # vᵀH = Hv, as a Hessian is symmetric
 
             def system(v: Params) -> Params:
                 (curved,) = hessian(v)
@@ -121,13 +122,13 @@ class IMAML(GradientLearner):
 def conjugate_gradients(system: Callable[[Params], Params], target: Params, n_steps: int) -> Params:
     """Solve ``A v = target`` for a symmetric ``A`` in a fixed number of steps, starting at ``target``.
 
-    Where ``A`` is not positive along a direction (or the solution is reached) the solution stays as it is. Works under
-    ``vmap``.
+    The iteration stops changing the solution when ``A`` is not positive along a direction or the solution is reached.
+    It works under ``vmap``.
 
     Args:
         system: ``v ↦ A v``.
         target: the right-hand side.
-        n_steps: products with ``A`` beside the first.
+        n_steps: number of steps. Each takes one product with ``A``, in addition to an initial one.
 
     Reference:
         Hestenes & Stiefel, "Methods of Conjugate Gradients for Solving Linear Systems", 1952.
@@ -142,7 +143,7 @@ def conjugate_gradients(system: Callable[[Params], Params], target: Params, n_st
     for _ in range(n_steps):
         image = system(direction)
         length, curvature = _product(residual, residual), _product(direction, image)
-        # One branch for all tasks: vmap has no other. A direction of zeros ends the search for good.
+        # vmap allows no branches that depend on data, so a direction of zeros ends the iteration of a task.
         goes_on = (curvature > torch.finfo(curvature.dtype).tiny) & (length > 0)
         step = torch.where(goes_on, length / torch.where(goes_on, curvature, 1), 0)
         solution = _combine(solution, step, direction)

@@ -1,4 +1,4 @@
-"""Any of learn2learn's gradient-based algorithms as a learner of ours.
+"""A learner that wraps any gradient-based algorithm of learn2learn.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -19,34 +19,35 @@ from lifelong.utilities.learn2learn import import_learn2learn
 
 Name = Literal["maml", "meta_sgd", "meta_curvature", "kronecker"]
 Algorithm = Callable[[nn.Module], nn.Module]
-"""Wraps a network in a module with ``clone()``, ``adapt(loss)`` and ``forward(x)``, as learn2learn's algorithms are."""
+"""Wraps a network in a module with ``clone()``, ``adapt(loss)`` and ``forward(x)``, like learn2learn's algorithms."""
 
 
 class Learn2Learn(GradientLearner):
     """Train a learn2learn algorithm on streams, with strategies: ``clone()``, then ``adapt(loss)`` per step.
 
-    The wrapped network is the learner's ``network``, so that what the algorithm learns beside the weights (rates,
-    curvatures) is among the meta-parameters. Tasks run in a loop, since learn2learn's modules change as they adapt.
+    The learner's ``network`` is the wrapped network, so the meta-parameters include what the algorithm learns besides
+    the weights (rates, curvatures). Tasks run in a loop, because learn2learn's modules change in place while they
+    adapt.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
-        algorithm: ``maml``, ``meta_sgd`` (a learnt rate per weight), ``meta_curvature`` and ``kronecker`` (learnt
-            transforms of the gradients, learn2learn's ``GBML``), or a function that wraps the network in an algorithm,
-            which then has rate and order of its own.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        algorithm: ``maml``, ``meta_sgd`` (a learnt rate per weight), ``meta_curvature`` or ``kronecker`` (learnt
+            transforms of the gradients, learn2learn's ``GBML``), or a function that wraps the network in an algorithm.
+            Such a function sets the rate and the order itself; ``inner_rate`` and ``first_order`` do not apply.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: the rate of a named algorithm's steps, where it is learnt its start.
-        first_order: a named algorithm holds the inner gradients constant.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: learning rate of a named algorithm's steps; its initial value if the rate is learnt.
+        first_order: a named algorithm treats the inner gradients as constants.
 
     Raises:
-        ValueError: when learn2learn is needed and missing, the network keeps
-            running statistics, or the tasks have another number of ways than the network has outputs.
+        ValueError: when learn2learn is needed but not installed, the network keeps running statistics, or its number of
+            outputs differs from the number of ways.
 
     Reference:
         Arnold et al., "learn2learn: A Library for Meta-Learning Research", 2020. Meta-SGD: Li et al. 2017;
         Meta-Curvature: Park & Oliva, NeurIPS 2019; Kronecker: Arnold, Iqbal & Sha, AISTATS 2021. Differences: none
-        in the algorithms, which are learn2learn's own; norm layers with running statistics are refused, and the inner
+        in the algorithms, which are learn2learn's own; norm layers with running statistics are rejected, and the inner
         loop runs in full precision under autocast.
 
     Example:
@@ -67,7 +68,7 @@ class Learn2Learn(GradientLearner):
 
     takes_vmap: ClassVar[bool] = False
     recomputes_steps: ClassVar[bool] = False
-    """Its steps cannot be run again by themselves."""
+    """The steps of learn2learn cannot be recomputed separately."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class Learn2Learn(GradientLearner):
             check_outputs(self, output, support_y)
             return self.objective.loss(output, support_y)
 
-        # learn2learn differentiates by torch.autograd.grad, which needs a graph in evaluation as well.
+        # learn2learn calls torch.autograd.grad, which needs a graph in evaluation too.
         with torch.autocast(support_x.device.type, enabled=False), torch.enable_grad():
             given = {name: _tracked(p) for name, p in start.items()}
             way = torch.func.functional_call(_InnerLoop(self.network), given, (loss, n_steps))
@@ -110,7 +111,7 @@ class Learn2Learn(GradientLearner):
 
 
 class _InnerLoop(nn.Module):
-    """Clone and adapt inside ``functional_call``, so that the clone is one of the parameters given there."""
+    """Clone and adapt inside ``functional_call``, so that the clone uses the parameters passed to that call."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class _InnerLoop(nn.Module):
 
 
 def _tracked(parameter: Tensor) -> Tensor:
-    """Return the tensor itself, or where it is frozen or detached a leaf that can be adapted all the same."""
+    """Return the tensor itself or, if it is frozen or detached, a leaf that can be adapted."""
     if parameter.requires_grad:
         return parameter
     try:

@@ -1,4 +1,4 @@
-"""Linear probe: logistic regression on frozen features of an ordinary classifier.
+"""Linear probe: logistic regression on the fixed features of a pre-trained network.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``D`` features.
 """
@@ -22,18 +22,19 @@ class LinearProbe(Pretrained):
     """Train a linear head on fixed features: ``min_{W,b} 1/S Σ_s −log softmax(W z_s + b)_{y_s} + λ/2 ‖W‖²`` from zero.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
-        n_steps: gradient steps on the whole support set.
-        rate: of the gradient steps; with normalised features 1 is stable whatever the data is.
-        normalise: ``z = f / ‖f‖`` in place of ``z = f``.
-        weight_decay: ``λ``; the bias is left alone.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
+        n_steps: number of gradient steps, each on the whole support set.
+        rate: learning rate. With normalised features, 1 is stable for any data.
+        normalise: use ``z = f / ‖f‖`` instead of ``z = f``.
+        weight_decay: ``λ``. The bias is not regularised.
 
     Raises:
-        ValueError: as every pre-trained learner; and when ``n_steps`` is negative.
+        ValueError: when the stream has more training classes than the pre-training classifier, or ``n_steps`` is
+            negative.
 
     Reference:
         The logistic regression of Tian et al., "Rethinking Few-Shot Image Classification: a Good Embedding Is All You
-        Need?", ECCV 2020. Differences: gradient steps in place of a solver, and no distillation.
+        Need?", ECCV 2020. Differences: gradient steps instead of a solver, and no distillation.
 
     Example:
         >>> learner = LinearProbe(nn.Identity(), n_steps=1)
@@ -71,13 +72,13 @@ class LinearProbe(Pretrained):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: Params, features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         with full_precision(features):
             return F.linear(features, state["weight"], state["bias"])
 
     def trajectory(self, params: Params, support_x: Tensor, support_y: Tensor, n_steps: int) -> Sequence[Params]:
-        """Return the regressions after 0, 1, …, ``n_steps`` steps."""
-        # As every inner loop, this one runs in the parameters' own precision.
+        """Return the weight and bias after 0, 1, …, ``n_steps`` steps."""
+        # Like every inner loop, this one runs in the parameters' own precision.
         with full_precision(support_x):
             features = self.embed(params, support_x)
 
@@ -88,5 +89,5 @@ class LinearProbe(Pretrained):
             n_way, n_features = support_y.shape[-1], features.shape[-1]
             start = {"weight": features.new_zeros(n_way, n_features), "bias": features.new_zeros(n_way)}
             rate = dict.fromkeys(start, torch.tensor(self.inner_rate))
-            # Nothing trains through the probe, so its gradients may be held constant.
+            # No training goes through the probe, so first order suffices.
             return gradient_descent(loss, start, [rate] * n_steps, first_order=True)

@@ -17,9 +17,9 @@ from lifelong.utilities.ranges import check_number
 class Mahalanobis(Learner):
     """Classify by Mahalanobis distances to class means: ``p(n | x) ∝ exp(−τ (f(x) − c_n)ᵀ Q_n⁻¹ (f(x) − c_n))``.
 
-    ``Q_n = λ_n Σ_n + (1 − λ_n) Σ + β I`` with ``λ_n = S_n / (S_n + 1)`` for the ``S_n`` examples of the class,
-    ``Σ_n`` their covariance and ``Σ`` that of the whole support set. Time grows with ``N D³``: prefer few features
-    (``--model.network.readout mean``).
+    ``Q_n = λ_n Σ_n + (1 − λ_n) Σ + β I`` with ``λ_n = S_n / (S_n + 1)``, where ``S_n`` is the number of examples of the
+    class, ``Σ_n`` their covariance and ``Σ`` that of the whole support set. Time grows with ``N D³``, so prefer few
+    features (``--model.network.readout mean``).
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
@@ -72,7 +72,7 @@ class Mahalanobis(Learner):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: tuple[Tensor, Tensor], features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         means, factors = state
         with full_precision(features):
             difference = (precise(features) - means[:, None]).mT
@@ -82,7 +82,7 @@ class Mahalanobis(Learner):
     def _covariances(self, features: Tensor, labels: Tensor, means: Tensor) -> Tensor:
         counts = labels.sum(0)[:, None, None]
         centred = features - labels @ means
-        # One example has no deviation from its mean: divided by 1 its covariance is zero, not 0 / 0.
+        # A single example equals its mean: clamping the divisor makes its covariance zero instead of 0 / 0.
         within = torch.einsum("sn,sd,se->nde", labels, centred, centred) / (counts - 1).clamp_min(1)
         overall = features - features.mean(0)
         overall = overall.T @ overall / max(len(features) - 1, 1)

@@ -24,38 +24,40 @@ class MAML(GradientLearner):
     The inner rate multiplies the gradient of the MEAN loss over the support set.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: ``α``, the rate of the inner steps.
-        head_rate: the rate of the network's head in their place; as ``inner_rate`` where None.
-        zero_head: every task begins with a linear head of zeros; the network's own is then not used, and is frozen.
-            Ways are treated alike; the first inner step moves the head alone, so the body adapts from the second on.
-        learn_inner_rate: learn one rate per parameter tensor, starting at those given.
-        rates_per_step: learn one rate per parameter tensor AND inner step; steps of evaluation beyond those of training
-            use the last one.
-        first_order: hold the inner gradients constant (FOMAML).
-        first_order_until: hold them constant for so many optimizer steps, then no longer.
-        multi_step_loss_until: for so many optimizer steps, train on the query losses after every inner step
-            ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t`` of ``T``, ``w_i = (1 − t/T) / n`` for
-            ``i < n`` and the last step has the rest, so that the weights go from uniform to MAML's own loss; 0 is that
-            loss from the start.
-        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
-        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: ``α``, the learning rate of the inner steps.
+        head_rate: inner learning rate of the network's head. Default: ``inner_rate``.
+        zero_head: start every task with a linear head of zeros. The network's own head is then unused and frozen. This
+            treats all ways alike. The first inner step changes only the head, so the body adapts from the second step
+            on.
+        learn_inner_rate: learn one rate per parameter tensor, initialised to the given rates.
+        rates_per_step: learn one rate per parameter tensor AND inner step. Evaluation steps beyond the number of
+            training steps use the last rate.
+        first_order: treat the inner gradients as constants (FOMAML).
+        first_order_until: treat the inner gradients as constants for the first ``first_order_until`` optimizer steps,
+            and use second order afterwards.
+        multi_step_loss_until: ``T``, the number of optimizer steps that train on the query losses after every inner
+            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for ``i <
+            n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own loss.
+            0 uses MAML's own loss from the start.
+        inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
+        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
     Raises:
-        ValueError: when the network keeps running statistics, the tasks have another number of ways than the network
-            has outputs, ``rates_per_step`` is asked for without ``learn_inner_rate``, ``head_rate`` or ``zero_head``
-            where there is no head that moves, or ``zero_head`` where it is not linear or nothing else is trained.
+        ValueError: when the network keeps running statistics, its number of outputs differs from the number of ways,
+            ``rates_per_step`` is set without ``learn_inner_rate``, ``head_rate`` or ``zero_head`` is set but the inner
+            loop adapts no head, or ``zero_head`` is set but the head is not linear or nothing else is trained.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017; rates per step, multi-step loss and the change
         from first to second order: Antoniou, Edwards & Storkey, "How to train your MAML" (MAML++), ICLR 2019; head of
         zeros: Kao, Chiu & Chen, "MAML is a Noisy Contrastive Learner in Classification", ICLR 2022. Differences: norm
-        layers use the statistics of the batch at hand (support, then query) as in the authors' code; the loss is a mean
-        over the support set, where their code sums over classes; annealing counts optimizer steps, not epochs as in
-        MAML++, and the weights of early steps go down to 0, where its code keeps 0.03/n.
+        layers use the statistics of the current batch (support, then query) as in the authors' code; the loss is a mean
+        over the support set, whereas their code sums over classes; annealing counts optimizer steps, not epochs as in
+        MAML++; the weights of early steps decrease to 0, whereas the MAML++ code keeps 0.03/n.
 
     Example:
         >>> learner = MAML(nn.Linear(2, 2), inner_rate=0.5)
@@ -132,37 +134,37 @@ class MAML(GradientLearner):
             )
 
     def moving(self, params: Params) -> Params:
-        """Return what the inner loop moves, where it starts: a head at zero where asked for."""
+        """Return the initial values of what the inner loop adapts; with ``zero_head``, the head is zero."""
         moving = super().moving(params)
         if not self.zero_head:
             return moving
         return {n: torch.zeros_like(p) if in_head(n.removeprefix("network.")) else p for n, p in moving.items()}
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:
-        """Return ``α`` of this parameter, at this step where each has its own."""
+        """Return ``α`` of this parameter; with ``rates_per_step``, the one of this step."""
         rate = params[f"inner_rates.{key(name)}"]
         return rate[min(step, len(rate) - 1)] if self.rates_per_step else rate
 
     def start_step(self, n_steps: int) -> None:
-        """Keep the number of optimizer steps, which annealing counts."""
+        """Store the number of optimizer steps, which determines the annealing."""
         self.n_steps_made = n_steps
 
     def is_first_order(self) -> bool:
-        """Tell whether inner gradients are held constant: always, or during the first optimizer steps."""
+        """Return whether inner gradients are treated as constants: always, or during the first optimizer steps."""
         return self.first_order or self.n_steps_made < self.first_order_until
 
     def step_weights(self) -> list[float]:
-        """Return the weights of the query losses after inner steps ``1 … n`` at this optimizer step; they sum to 1."""
+        """Return the weights, which sum to 1, of the query losses after inner steps ``1 … n``."""
         done = min(self.n_steps_made / self.multi_step_loss_until, 1.0) if self.multi_step_loss_until else 1.0
         early = [(1 - done) / max(self.n_inner_steps, 1)] * (self.n_inner_steps - 1)
         return [*early, 1 - sum(early)]
 
     def phase(self) -> Hashable | None:
-        """Return the order of the derivatives; None while the weights of the steps' losses change."""
+        """Return the order of the derivatives, or None while the weights of the multi-step loss change."""
         return self.is_first_order() if self.step_weights()[-1] == 1 else None
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Return the weighted query losses on the way while training so; the outputs are those after the last step."""
+        """Return the multi-step loss while it applies, else the query loss; and the outputs after the last step."""
         weights = self.step_weights()
         if not self.training or weights[-1] == 1:
             return super().task_loss(params, task)

@@ -1,4 +1,4 @@
-"""Matching networks: a softmax over the support set by cosine similarity, the labels its values.
+"""Matching networks: attention over the support set by cosine similarity, with the labels as values.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 """
@@ -20,15 +20,15 @@ class MatchingNet(Learner):
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
-        temperature: ``τ``; the larger, the more the nearest examples decide.
+        temperature: ``τ``. A larger value gives more weight to the nearest examples.
 
     Raises:
         ValueError: when the temperature is not positive.
 
     Reference:
         Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016. Differences: no full-context embeddings
-        (one embedding of an example whatever the support set), as in most comparisons; ``τ`` is 1 in the paper, which
-        bounds the odds of two examples by ``e²``.
+        (the embedding of an example does not depend on the support set), as in most comparisons; ``τ`` is 1 in the
+        paper, which bounds the ratio of two examples' weights by ``e²``.
 
     Example:
         >>> learner = MatchingNet(nn.Identity(), temperature=1.0)
@@ -44,22 +44,22 @@ class MatchingNet(Learner):
         self.temperature = temperature
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """Return ``f(x)`` ``(n, D)``, of unit length."""
+        """Return ``f(x)`` ``(n, D)``, scaled to unit length."""
         return F.normalize(self.apply_network(params, x).flatten(1), dim=-1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return embedded examples ``(S, D)`` of length 1, and their labels ``(S, N)``."""
+        """Return the embedded examples ``(S, D)``, scaled to unit length, and their labels ``(S, N)``."""
         return self.embed(params, support_x), support_y
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:
-        """Return log-probabilities ``(Q, N)``, from below clamped to the logarithm of the smallest normal number."""
+        """Return log-probabilities ``(Q, N)``, at least the logarithm of the smallest normal number."""
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: tuple[Tensor, Tensor], features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         support, labels = state
         with full_precision(features):
             log_attention = (self.temperature * features @ support.T).log_softmax(-1)
-        # Summed as logarithms: a clamp of the sum itself would cut the gradient of confident mistakes.
+        # The sum is taken in log space: clamping the sum itself would remove the gradient of confident mistakes.
         log_labels = labels.clamp_min(torch.finfo(labels.dtype).tiny).log()
         return torch.logsumexp(log_attention[:, :, None] + log_labels, dim=1)

@@ -18,25 +18,26 @@ from lifelong.learners.objective import TaskKind
 class MetaSGD(GradientLearner):
     """Learn by Meta-SGD: ``min_{θ,α} Σ_task L_query(θ − α ⊙ ∇ L_support(θ))``, one learnt rate per parameter element.
 
-    The rates may become negative. With more than one inner step all steps share them.
+    The rates may become negative. All inner steps share them.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: where every element of ``α`` starts.
-        first_order: hold the inner gradients constant.
-        inner_huber: in regression, ``δ`` of a Huber loss that the inner loop descends in place of the squared error.
-        inner_clip: the largest joint norm of an inner step's gradients; they are scaled down to it.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: initial value of every element of ``α``.
+        first_order: treat the inner gradients as constants (as first-order MAML does).
+        inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
+        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
     Raises:
-        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
-            has outputs.
+        ValueError: when the network keeps running statistics, or its number of outputs differs from the number of
+            ways.
 
     Reference:
         Li, Zhou, Chen & Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning", 2017 (arXiv 1707.09835).
-        Differences: all rates start alike, where the paper draws one at random; more than one inner step is possible.
+        Differences: all rates start at the same given value, whereas the paper draws one at random; more than one inner
+            step is possible.
 
     Example:
         >>> learner = MetaSGD(nn.Linear(2, 2), inner_rate=0.5)
@@ -74,7 +75,7 @@ class MetaSGD(GradientLearner):
         )
 
     def phase(self) -> Hashable | None:
-        """Return a constant: the losses never change their form."""
+        """Return a constant, because the form of the losses never changes."""
         return ()
 
     def rate(self, params: Params, name: str, step: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A multi-class support vector machine as the head of a learnt embedding (MetaOptNet).
+"""MetaOptNet: a multi-class support vector machine as the head of a learnt embedding.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 """
@@ -18,30 +18,31 @@ from lifelong.learners.base import Learner
 from lifelong.learners.features import precise
 from lifelong.utilities.ranges import check_number
 
-# An error of e in the objective is one of about √e in its argument, so the solver's own 1e-8 would be too coarse.
+# An error of e in the objective means an error of about √e in its argument, so the solver's default 1e-8 is too coarse.
 SOLVER = {"solve_method": "Clarabel", "tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
-"""What cvxpylayers is told: an interior-point method, as exact as double precision carries."""
+"""Solver settings of cvxpylayers: an interior-point method, as exact as double precision allows."""
 
 
 class MetaOptNet(Learner):
     """Classify by a multi-class SVM: logits ``α f(x)ᵀ Σ_s a_s f(x_s)``, ``a (S, N)`` the solution of its dual program.
 
     ``min ½ Σ_n a_nᵀ (K + ε I) a_n − Σ_sn a_sn y_sn`` such that ``a_sn ≤ C y_sn`` and ``Σ_n a_sn = 0``, with the kernel
-    ``K = f(X) f(X)ᵀ``; ``α`` is learnt. cvxpylayers solves it on the CPU in double precision, one task after the other
-    whatever the mapping, and differentiates the solution once: 5 ways of 5 examples take some tens of milliseconds.
+    ``K = f(X) f(X)ᵀ``; ``α`` is learnt. cvxpylayers solves the program on the CPU in double precision, always
+    sequentially over the tasks, and its solution can be differentiated once. A 5-way 5-shot task takes some tens of
+    milliseconds.
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
-        penalty: ``C``, the price of an example within the margin.
+        penalty: ``C``, the penalty of examples inside the margin.
         regulariser: ``ε``, which makes the solution unique.
-        scale: ``α`` at the start.
+        scale: initial ``α``.
 
     Raises:
         ValueError: when cvxpylayers is not installed, or the penalty or the regulariser is not positive.
 
     Reference:
         Lee et al., "Meta-Learning with Differentiable Convex Optimization", CVPR 2019. Differences: the solver is
-        cvxpylayers' (theirs is a batched one on the GPU); the defaults of ``C`` and ``ε`` are those of their code.
+        cvxpylayers' (theirs runs in batches on the GPU); the defaults of ``C`` and ``ε`` are those of their code.
 
     Example:
         >>> MetaOptNet.__init__.__kwdefaults__["penalty"]
@@ -92,7 +93,8 @@ class MetaOptNet(Learner):
 
 @lru_cache(maxsize=16)
 def _layer(n_support: int, n_way: int) -> Callable[..., tuple[Tensor]]:
-    """Return the program of this size: ``min ½ ‖R a‖² − Σ a y`` such that ``a ≤ C y`` and its rows sum to zero."""
+    """Return the program for this task size: ``min ½ ‖R a‖² − Σ a y`` such that ``a ≤ C y`` and its rows sum to
+    zero."""
     import cvxpy
     from cvxpylayers.torch import CvxpyLayer
 
@@ -110,7 +112,7 @@ def _solve(root: Tensor, most: Tensor, labels: Tensor) -> Tensor:
 
 
 class _Dual(torch.autograd.Function):
-    """Compute the solution ``(S, N)``; cvxpylayers itself knows neither ``vmap`` nor ``torch.func.grad``."""
+    """Compute the solution ``(S, N)``, because cvxpylayers supports neither ``vmap`` nor ``torch.func.grad``."""
 
     @staticmethod
     def forward(root: Tensor, most: Tensor, labels: Tensor) -> Tensor:
@@ -130,7 +132,7 @@ class _Dual(torch.autograd.Function):
 
 
 class _PulledBack(torch.autograd.Function):
-    """Compute the gradient ``(S, S)`` with respect to ``R``: the program is solved again, as it keeps no graph."""
+    """Compute the gradient ``(S, S)`` with respect to ``R`` by solving the program again, as no graph is kept."""
 
     @staticmethod
     def forward(root: Tensor, most: Tensor, labels: Tensor, gradient: Tensor) -> Tensor:

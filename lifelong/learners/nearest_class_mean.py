@@ -13,28 +13,29 @@ from lifelong.learners.running_means import RunningMeans, Trained, Transform
 class NearestClassMean(RunningMeans):
     """Classify by the nearest class mean: ``argmin_c ‖z(x) − μ_c‖`` with ``μ_c`` the mean of class ``c`` so far.
 
-    ``z`` is what the network's head receives, or its output where it has no head. By default the network stands still
-    (:class:`~lifelong.learners.running_means.RunningMeans`): take one that has been trained elsewhere, as by
-    :func:`~lifelong.networks.FromCheckpoint`. Leave ``--data.passes`` at 1, as an example counts each time that it
-    comes. Classes never disturb each other, so nothing is forgotten. In the domain scenario a class's mean is over all
-    its domains.
+    ``z`` is the input of the network's head, or the network's output if it has no head. By default the network is fixed
+    (:class:`~lifelong.learners.running_means.RunningMeans`), so use a pre-trained one, for example from
+    :func:`~lifelong.networks.FromCheckpoint`. Keep ``--data.passes`` at 1, because an example counts every time it is
+    seen. The mean of a class does not depend on other classes, so nothing is forgotten. In the domain-incremental
+    scenario, the mean of a class covers all its domains.
 
-    With ``train_embedding`` the network is trained as a classifier is (:class:`~lifelong.learners.Classifier`), by its
-    own outputs, one for each class, and the means are taken at the end of each experience from all its examples.
-    The means of older classes stay while the embedding moves on: they drift away from what they were, and a strategy
-    may hold the embedding. With ``first`` it is trained in the first experience alone.
+    With ``train_embedding``, the network is trained as a classifier with one output per class
+    (:class:`~lifelong.learners.Classifier`), and the means are computed at the end of each experience from all its
+    examples. The means of older classes are not updated while the embedding changes, so they become outdated; a
+    strategy may reduce this drift. With ``first``, the embedding is trained only in the first experience.
 
     Args:
-        network: ``(n, *X)`` to ``(n, D)``, or with a head; to ``(n, C)`` by a head where the embedding is trained.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network: no, in every experience, or in the ``first`` alone.
+        network: ``(n, *X)`` to ``(n, D)``, or a network with a head. If it is trained, its head has ``C`` outputs.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
+        train_embedding: train the network: ``false``, ``true`` (every experience) or ``first`` (only the first).
 
     Raises:
-        ValueError: when a strategy has nothing to protect, or a network to be trained has too few outputs.
+        ValueError: when a strategy is used but nothing is trained, or a trained network has too few outputs.
 
     Reference:
         Mensink, Verbeek, Perronnin & Csurka, "Distance-Based Image Classification: Generalizing to New Classes at
-        Near-Zero Cost", PAMI 2013. Difference: the metric is the network's, not learnt by itself.
+        Near-Zero Cost", PAMI 2013. Difference: the metric is that of the network's embedding; none is learnt
+        separately.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""No adaptation: the floor that every learner has to rise above.
+"""No adaptation: the lower bound that every learner should exceed.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -17,16 +17,17 @@ from lifelong.learners.objective import Classification, Regression, TaskKind
 class NoAdaptation(Learner):
     """Ignore the support set: train on all examples of the tasks and predict ``f(x)`` for every query.
 
-    ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification ``y`` is the label inside the task: where that is
-    drawn anew for each task the best it can do is chance, where ways are fixed (``--data.fixed_ways``) it is an
-    ordinary classifier that never looks at a support set. In regression it is the mean function over the tasks.
+    ``min_θ Σ_task 1/(S+Q) Σ_i ℓ(f_θ(x_i), y_i)``. In classification, ``y`` is the label within the task. If these
+    labels are drawn anew for each task, the best possible accuracy is chance. With fixed ways (``--data.fixed_ways``),
+    this is an ordinary classifier that does not use a support set. In regression, it learns the mean function over the
+    tasks.
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
 
     Raises:
-        ValueError: when the tasks have another number of ways than the network has outputs.
+        ValueError: when the number of outputs differs from the number of ways.
 
     Example:
         >>> learner = NoAdaptation(nn.Linear(3, 2))

@@ -1,4 +1,4 @@
-"""What a learner is trained for and judged by: loss, score, and the likelihood behind the loss.
+"""Objectives: the training loss, the evaluation score, and the likelihood behind the loss.
 
 Shapes: ``Q`` examples of one task, ``N`` ways, ``*Y`` one target. Inside a task, labels are one-hot rows ``(Q, N)``:
 the number of ways is then a static shape (``vmap`` needs one) and class means are a matrix product.
@@ -18,7 +18,7 @@ TaskKind = Literal["classification", "regression"]
 
 
 def one_hot(index: Tensor, n: int) -> Tensor:
-    """Return rows ``(…, n)`` that are true at ``index``; unlike torch's own it works under ``vmap``."""
+    """Return rows ``(…, n)`` that are true at ``index``; unlike torch's ``one_hot``, this works under ``vmap``."""
     return index[..., None] == torch.arange(n, device=index.device)
 
 
@@ -38,15 +38,15 @@ class Objective(ABC):
     """Define loss and score of one task, both means over its examples; a higher score is better."""
 
     task: TaskKind | None = None
-    """The tasks that it is for; None leaves that unchecked."""
+    """The kind of tasks that the objective supports; None disables this check."""
     score_name: str
-    """How tables and plots call the score."""
+    """Name of the score in tables and plots."""
     percent: bool
     """Whether the score is a share, shown in percent."""
 
     @abstractmethod
     def encode(self, y: Tensor, n_way: int) -> Tensor:
-        """Return targets as the learner takes them, from what the batch holds."""
+        """Return the targets of a batch in the form that a learner receives."""
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -57,24 +57,24 @@ class Objective(ABC):
         """Return the mean score over the examples, a scalar; higher is better."""
 
     def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
-        """Return the score of each task ``(B,)`` from outputs ``(B, Q, …)`` and targets as the batch holds them."""
+        """Return the score of each task ``(B,)`` from outputs ``(B, Q, …)`` and the batch's unencoded targets."""
         return torch.func.vmap(self.score)(outputs, self.encode(y, n_way).to(outputs.dtype))
 
     @abstractmethod
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
-        """Draw targets from the model's own predictive distribution, by uniform numbers of ``output``'s shape."""
+        """Draw targets from the model's predictive distribution, given uniform numbers of ``output``'s shape."""
 
     @abstractmethod
     def score_directions(self, output: Tensor) -> Tensor:
         """Return vectors ``v_k (K, Q, *Y)`` with ``Σ_k v_k v_kᵀ`` the loss's Fisher matrix with respect to the outputs.
 
-        Every ``v_k`` is supported on one example, so the exact diagonal Fisher of the parameters is
-        ``Σ_k (Jᵀ v_k)²`` per example, summed.
+        Every ``v_k`` is non-zero for one example only, so the exact diagonal Fisher of the parameters is ``Σ_k (Jᵀ
+        v_k)²`` per example, summed over the examples.
         """
 
     @abstractmethod
     def prediction(self, output: Tensor) -> Tensor:
-        """Return what a person reads: class probabilities, or the predicted value."""
+        """Return human-readable predictions: class probabilities, or the predicted value."""
 
 
 class Classification(Objective):
@@ -93,7 +93,7 @@ class Classification(Objective):
         return F.cross_entropy(output, target)
 
     def score(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the share of examples whose largest logit is at the label; one that is none of the ways is missed."""
+        """Return the share of examples whose largest logit is at the label; labels outside the ways count as wrong."""
         return accuracy(output, target)
 
     def scores(self, outputs: Tensor, y: Tensor, n_way: int) -> Tensor:
@@ -156,7 +156,7 @@ class RelationScore(Regression):
     """Compute the mean squared error of scores ``(Q, N)`` in 0 … 1 to the one-hot labels; the score is the accuracy.
 
     The likelihood behind the loss is that of :class:`Regression`, a Gaussian around every score: samples and the Fisher
-    treat the ``N`` scores of an example as ``N`` independent numbers, not as one label.
+    matrix treat the ``N`` scores of an example as ``N`` independent numbers, not as one label.
     """
 
     task = "classification"
@@ -176,5 +176,5 @@ class RelationScore(Regression):
         return accuracies(outputs, y)
 
     def prediction(self, output: Tensor) -> Tensor:
-        """Return the scores divided by their sum: shares, which the training does not calibrate as probabilities."""
+        """Return the scores divided by their sum; training does not calibrate these shares as probabilities."""
         return output / output.sum(-1, keepdim=True).clamp_min(torch.finfo(output.dtype).tiny)

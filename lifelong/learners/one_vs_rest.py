@@ -1,4 +1,4 @@
-"""A yes or no for each class in place of one choice among them.
+"""One-vs-rest objective: an independent binary decision for each class instead of one choice among the classes.
 
 Shapes: ``Q`` examples of one task, ``N`` ways.
 """
@@ -15,8 +15,8 @@ from lifelong.learners.objective import Classification
 class OneVsRest(Classification):
     """Compute binary cross-entropy on logits ``(Q, N)``, summed over ways; the score is the largest logit's accuracy.
 
-    ``p(n is x's class) = σ(o_n)`` for each way on its own. Since the loss is linear in its targets, one that has
-    other targets ``q`` than the labels ``y`` is larger by ``Σ_n (y_n − q_n) o_n``.
+    ``p(x has class n) = σ(o_n)``, independently for each way. The loss is linear in its targets: replacing the labels
+    ``y`` by other targets ``q`` adds ``Σ_n (y_n − q_n) o_n``.
     """
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ class OneVsRest(Classification):
         return binary_losses(output, target).mean()
 
     def sample(self, output: Tensor, uniform: Tensor) -> Tensor:
-        """Draw a yes or no for each way from ``σ(output)``."""
+        """Draw a binary target for each way from ``σ(output)``."""
         return (uniform < output.sigmoid()).to(output.dtype)
 
     def score_directions(self, output: Tensor) -> Tensor:
@@ -34,13 +34,13 @@ class OneVsRest(Classification):
         return (p * (1 - p)).sqrt() * eye[:, None, :] / output.shape[0]
 
     def prediction(self, output: Tensor) -> Tensor:
-        """Return the probabilities of the ways divided by their sum, so that they are shares."""
+        """Return the probabilities of the ways, divided by their sum."""
         p = output.sigmoid()
         return p / p.sum(-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)
 
 
 def binary_losses(output: Tensor, target: Tensor) -> Tensor:
-    """Return ``Σ_n −t_n log σ(o_n) − (1 − t_n) log(1 − σ(o_n))`` over the last axis; an output of −∞ adds nothing.
+    """Return ``Σ_n −t_n log σ(o_n) − (1 − t_n) log(1 − σ(o_n))`` over the last axis; outputs of −∞ add nothing.
 
     Args:
         output: logits ``(…, N)``.

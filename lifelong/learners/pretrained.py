@@ -1,4 +1,4 @@
-"""What all learners share that pre-train by ordinary classification and meet few-shot tasks only when judged.
+"""The base class of learners that pre-train by ordinary classification and see few-shot tasks only in evaluation.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``D`` features, ``C`` training classes.
 """
@@ -20,19 +20,19 @@ from lifelong.networks.heads import has_head, longer_layer
 class Pretrained(Learner):
     """Train features by classifying into ALL training classes of the stream: ``−log softmax(W f(x) + b)_c``.
 
-    Abstract: subclasses say in ``adapt`` and ``predict`` what is done with the features in a few-shot task, and they
-    are judged by that alone. The loss is the mean over support and query together; ``c`` is the class's number in the
-    stream, so experiences train different rows of ``W``. The network's own head, if it has one, is taken off.
+    Abstract: subclasses define in ``adapt`` and ``predict`` how a few-shot task uses the features; only these are
+    evaluated. The loss is the mean over support and query examples together. ``c`` is the index of the class in the
+    stream, so experiences train different rows of ``W``. A head of the network is removed.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
 
     Raises:
-        ValueError: when a stream has more training classes than the classifier was made for.
+        ValueError: when a stream has more training classes than the classifier has outputs.
 
     Reference:
-        Chen et al., "A Closer Look at Few-shot Classification", ICLR 2019. Difference: batches are made of few-shot
-        tasks as for every other learner, so that all see the same examples.
+        Chen et al., "A Closer Look at Few-shot Classification", ICLR 2019. Difference: batches consist of few-shot
+        tasks as for every other learner, so that all learners see the same examples.
     """
 
     classifier: nn.Linear
@@ -40,18 +40,18 @@ class Pretrained(Learner):
     def __init__(self, network: nn.Module) -> None:
         super().__init__(network)
         self._n_features = _n_features(network)
-        # Drawn now: until the classifier is made, a launch on several devices resets the random numbers.
+        # Drawn now, because a launch on several devices resets the random state before the classifier is created.
         self._seed_of_classifier = int(torch.randint(2**31, ()))
         if has_head(network):
             network.head = nn.Identity()
 
     def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
-        """Make the classifier, once."""
+        """Create the classifier at the first call."""
         super().prepare(n_classes, example)
         if not hasattr(self, "classifier"):
-            # Not zero: a strategy may freeze the classifier, and rows of zeros would then teach the features nothing.
+            # Not zeros: a strategy may freeze the classifier, and rows of zeros would give the features no gradient.
             with torch.random.fork_rng(devices=[]):
-                # Not torch.manual_seed, which would start the accelerators' generators anew as well.
+                # Not torch.manual_seed, which would also reseed the accelerators' generators.
                 torch.default_generator.manual_seed(self._seed_of_classifier)
                 self.classifier = nn.Linear(self.n_features(example), n_classes)
         if self.classifier.out_features < n_classes:
@@ -61,13 +61,13 @@ class Pretrained(Learner):
             )
 
     def grow(self, n_outputs: int) -> None:
-        """Give the classifier at least so many outputs."""
+        """Extend the classifier to at least ``n_outputs``."""
         if hasattr(self, "classifier") and self.classifier.out_features < n_outputs:
             self.classifier = longer_layer(self.classifier, n_outputs)
 
     @property
     def is_trained(self) -> bool:
-        """Tell that an optimizer trains the classifier, whatever the network has."""
+        """Return True, because an optimizer trains the classifier even if the network has no parameters."""
         return True
 
     def features(self, params: Params, x: Tensor) -> Tensor:
@@ -80,21 +80,21 @@ class Pretrained(Learner):
         return F.cross_entropy(logits, _classes(task)), logits[len(task.support_x) :, task.classes]
 
     def likelihood_outputs(self, params: Params, task: Task) -> Tensor:
-        """Return logits of all classes of the stream for support and query examples ``(S + Q, C)``."""
+        """Return the logits of support and query examples over all classes of the stream ``(S + Q, C)``."""
         classifier_params = parameters_of(params, "classifier")
         features = self.features(params, torch.cat([task.support_x, task.query_x]))
         logits: Tensor = torch.func.functional_call(self.classifier, classifier_params, (features,))
         return logits
 
     def likelihood_targets(self, task: Task) -> Tensor:
-        """Return the examples' classes in the stream, one-hot ``(S + Q, C)``."""
+        """Return the one-hot classes of support and query examples in the stream ``(S + Q, C)``."""
         return one_hot(_classes(task), self.classifier.out_features).to(task.query_y.dtype)
 
     def n_features(self, example: Tensor | None = None) -> int:
-        """Return ``D``: as the network says, or else by a forward pass of a few inputs ``(n, *X)``.
+        """Return ``D`` from the network's attributes, or from a forward pass of a few inputs ``(n, *X)``.
 
         Raises:
-            ValueError: when neither tells.
+            ValueError: when neither is available.
         """
         if self._n_features is None:
             if example is None:
@@ -102,7 +102,7 @@ class Pretrained(Learner):
                     f"nothing tells how many features {type(self.network).__name__} has: give it an attribute "
                     "n_features"
                 )
-            with evaluating(self.network), torch.no_grad():  # so that running statistics do not see the examples
+            with evaluating(self.network), torch.no_grad():  # the examples do not change running statistics
                 self._n_features = int(self.features(self.meta_parameters(), example).shape[1])
         return self._n_features
 

@@ -24,12 +24,13 @@ class ProtoNet(Learner):
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
         distance: ``euclidean`` is the squared Euclidean distance, ``cosine`` one minus the cosine similarity.
-        temperature: ``τ``; None is 1 for Euclidean and 10 for cosine.
+        temperature: ``τ``. Default: 1 for ``euclidean``, 10 for ``cosine``.
 
     Reference:
         Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017. Differences: the
-        temperature is an option (the paper has none, that is 1), and so is the cosine distance (which the paper finds
-        worse), with a temperature of its own.
+        temperature is an option (the paper has none, which equals 1), and so is the cosine distance (which the paper
+        finds
+        worse), with a different default temperature.
 
     Example:
         >>> import torch
@@ -52,16 +53,16 @@ class ProtoNet(Learner):
         self.temperature = (1.0 if distance == "euclidean" else 10.0) if temperature is None else temperature
 
     def phase(self) -> Hashable | None:
-        """Return a constant: the losses never change their form."""
+        """Return a constant, because the form of the losses never changes."""
         return ()
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """Return ``f(x)`` ``(n, D)``, of unit length where the distance is the cosine's."""
+        """Return ``f(x)`` ``(n, D)``, scaled to unit length for the cosine distance."""
         features = self.apply_network(params, x).flatten(1)
         return F.normalize(features, dim=-1) if self.distance == "cosine" else features
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Return class means ``(N, D)``, right for unequal shots too."""
+        """Return class means ``(N, D)``, also for different numbers of shots per class."""
         return class_means(self.apply_network(params, support_x).flatten(1), support_y)
 
     def predict(self, params: Params, state: Tensor, query_x: Tensor) -> Tensor:
@@ -69,12 +70,12 @@ class ProtoNet(Learner):
         return self.compare(self.apply_network(params, query_x).flatten(1), state)
 
     def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor | None:
-        """Return the same of embeddings; None where a head makes something else of them."""
+        """Return logits ``(Q, N)`` of embedded queries, or None if the network's output is not its embedding."""
         is_output = not has_head(self.network) or isinstance(self.network.head, nn.Identity)
         return self.compare(features.flatten(1), state) if is_output else None
 
     def compare(self, features: Tensor, means: Tensor) -> Tensor:
-        """Return logits ``(Q, N)`` of features ``(Q, D)`` by class means ``(N, D)``."""
+        """Return logits ``(Q, N)`` of features ``(Q, D)``, given class means ``(N, D)``."""
         if self.distance == "cosine":
             with full_precision(features):
                 return self.temperature * (F.normalize(features, dim=-1) @ F.normalize(means, dim=-1).T - 1)

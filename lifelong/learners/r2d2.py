@@ -1,4 +1,4 @@
-"""Ridge regression in closed form as the head of a learnt embedding (R2-D2).
+"""R2-D2: closed-form ridge regression as the head of a learnt embedding.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*Y`` one target, ``D`` features.
 """
@@ -21,23 +21,23 @@ from lifelong.utilities.ranges import check_number
 class R2D2(Learner):
     """Predict by ridge regression: ``α f(x) W + β``, ``W = argmin ‖f(X) W − Y‖² + λ‖W‖² = Φᵀ (Φ Φᵀ + λ I)⁻¹ Y``.
 
-    ``Φ (S, D + 1)`` are the features with a column of ones (which ``λ`` holds back too), ``Y`` the one-hot labels or
-    targets. The system to solve is ``S × S`` however many features there are; ``λ``, ``α`` and ``β`` are learnt.
+    ``Φ (S, D + 1)`` are the features with a column of ones (whose weight ``λ`` regularises too), ``Y`` the one-hot
+    labels or targets. The linear system is ``S × S`` for any number of features. ``λ``, ``α`` and ``β`` are learnt.
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        regulariser: ``λ`` at the start; its logarithm is learnt, so that it stays positive.
-        scale: ``α`` at the start; None is 10 for classification, as logits within 0 and 1 are never sure, and 1 for
-            regression.
+        regulariser: initial ``λ``. Its logarithm is learnt, so that it stays positive.
+        scale: initial ``α``. Default: 10 for classification, because logits between 0 and 1 give uncertain predictions,
+            and 1 for regression.
 
     Raises:
         ValueError: when the regulariser is not positive.
 
     Reference:
         Bertinetto et al., "Meta-learning with differentiable closed-form solvers", ICLR 2019. Differences: ``λ`` is
-        learnt as a logarithm, ``α`` starts at 10, and regression tasks are allowed too; ``β`` is one number as in the
-        paper, without effect on a softmax.
+        learnt as a logarithm, ``α`` starts at 10, and regression tasks are supported too; ``β`` is one number as in the
+        paper, and has no effect on a softmax.
 
     Example:
         >>> learner = R2D2(nn.Identity(), task="regression", regulariser=1e-6)
@@ -67,13 +67,13 @@ class R2D2(Learner):
         return self.apply_network(params, x).flatten(1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Return the weights ``W (D + 1, N)`` or ``(D + 1, *Y)``, the last row the constant."""
+        """Return the weights ``W (D + 1, N)`` or ``(D + 1, *Y)``; the last row is the bias."""
         features = self.embed(params, support_x)
         with full_precision(features):
             design = _with_ones(features)
             noise = params["log_regulariser"].exp() * torch.eye(len(design), dtype=design.dtype, device=design.device)
             targets = support_y.to(design.dtype).flatten(1)
-            # Not linalg.solve: its derivative takes matrices for vectors under nested vmap (torch 2.13).
+            # Not linalg.solve, whose derivative mistakes matrices for vectors under nested vmap (torch 2.13).
             factor = torch.linalg.cholesky(design @ design.T + noise)
             weights: Tensor = design.T @ torch.cholesky_solve(targets, factor)
             return weights.reshape(-1, *support_y.shape[1:])
@@ -83,7 +83,7 @@ class R2D2(Learner):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         with full_precision(features):
             values: Tensor = torch.tensordot(_with_ones(features), state, dims=1)
             return params["scale"] * values + params["bias"]

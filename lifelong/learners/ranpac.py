@@ -21,34 +21,36 @@ from lifelong.utilities.ranges import check_number
 class RanPAC(StreamingRidge):
     """Classify by ridge regression on random projections (RanPAC): :class:`StreamingRidge` of ``max(0, Pᵀ f(x))``.
 
-    ``φ(x) = max(0, Pᵀ f(x))``, where ``P`` has independent standard normal entries, is drawn once and never changes;
-    products of features, which the non-linearity makes, separate classes that are not linearly separable. With
-    ``activation: cosine``, ``φ(x) = cos(Pᵀ f(x) / (σ ‖f(x)‖) + b)`` with phases ``b`` uniform on ``[0, 2π)``, the
-    random Fourier features of a Gaussian kernel of width ``σ`` on unit vectors: kernel ridge regression, in closed form
-    and without a stored example.
+    ``φ(x) = max(0, Pᵀ f(x))``. ``P`` has independent standard normal entries, is drawn once and never changes. The
+    non-linearity introduces products of features, which can separate classes that are not linearly separable. With
+    ``activation: cosine``, ``φ(x) = cos(Pᵀ f(x) / (σ ‖f(x)‖) + b)`` with phases ``b`` uniform on ``[0, 2π)``. These are
+    the random Fourier features of a Gaussian kernel of width ``σ`` on unit vectors, so the method is kernel ridge
+    regression in closed form, without stored examples.
 
-    Time and memory grow with ``M²``: two matrices of 100 MB at 5,000 in single precision, one where the strength is
-    given. Take large batches (``--data.batch_size 500``). With ``train_embedding: first`` the network is trained in the
-    first experience and stands still from then on (first-session adaptation).
+    Time and memory grow with ``M²``: 5,000 projections need two matrices of 100 MB in single precision, or one if the
+    strength is given. Use large batches (``--data.batch_size 500``). With ``train_embedding: first``, the network is
+    trained in the first experience and fixed afterwards (first-session adaptation).
 
     Args:
-        network: ``(n, *X)`` to ``(n, F)``, or with a head.
-        n_projections: ``M``.
+        network: ``(n, *X)`` to ``(n, F)``, or a network with a head.
+        n_projections: ``M``, the number of random projections.
         activation: ``relu``, as in the paper, or ``cosine``.
-        kernel_width: ``σ``, of the cosine's kernel.
-        strength: ``λ``; None has it chosen on held-out training examples.
-        transform: of the features before the projection: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+        kernel_width: ``σ``, the width of the Gaussian kernel, for ``cosine``.
+        strength: ``λ``. By default it is chosen on held-out training examples.
+        transform: transformation of the features before the projection: ``none``, ``l2`` (to unit length) or ``sqrt``.
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only
+            the first).
 
     Raises:
-        ValueError: as :class:`StreamingRidge`; and when there is no projection, or a kernel has no width.
+        ValueError: as in :class:`StreamingRidge`, and when ``n_projections`` is below 1 or ``kernel_width`` is not
+            positive.
 
     Reference:
         McDonnell et al., "RanPAC: Random Projections and Pre-trained Models for Continual Learning", NeurIPS 2023;
         Rahimi & Recht, "Random Features for Large-Scale Kernel Machines", NeurIPS 2007 (cosine).
-        Differences: the strength is chosen on examples held out of all experiences so far, not of the last one, and
-        relative to the features' size; 5,000 projections and not 10,000, which take four times the memory; the first
-        session trains what the network leaves trainable (LoRA, or all of it).
+        Differences: the strength is chosen on examples held out of all experiences so far, not only of the last one,
+            and relative to the scale of the features; the default is 5,000 projections, as 10,000 take four times the
+            memory; the first session trains all trainable parameters of the network (LoRA, or the whole network).
 
     Example:
         >>> learner = RanPAC(nn.Flatten(), n_projections=50, strength=1.0)
@@ -58,9 +60,9 @@ class RanPAC(StreamingRidge):
     """
 
     projection: Tensor
-    """``(F, M)``."""
+    """``P (F, M)``."""
     phases: Tensor
-    """``(M,)``; none but for the cosine."""
+    """``b (M,)``; empty unless the activation is ``cosine``."""
 
     def __init__(
         self,
@@ -77,11 +79,11 @@ class RanPAC(StreamingRidge):
         check_number("--model.n_projections", n_projections, least=1, whole=True)
         check_number("--model.kernel_width", kernel_width, above=0)
         self.n_projections, self.activation, self.kernel_width = n_projections, activation, kernel_width
-        # Drawn now: until the projection is made, a launch on several devices resets the random numbers.
+        # Drawn now, because a launch on several devices resets the random state before the projection is created.
         self._seed_of_projection = int(torch.randint(2**31, ()))
 
     def make_room(self, n_classes: int, n_features: int) -> None:
-        """Draw the projection, and register means and second moments."""
+        """Draw the projection, and register the buffers of the means and second moments."""
         generator = torch.Generator().manual_seed(self._seed_of_projection)
         projection = torch.randn(n_features, self.n_projections, generator=generator)
         super().make_room(n_classes, self.n_projections)

@@ -24,24 +24,27 @@ from lifelong.utilities.ranges import check_number
 class RelationNet(Learner):
     """Classify by relation networks: score ``r_n(x) = g([c_n, f(x)])`` in 0 … 1, trained by ``(r_n(x) − y_n)²``.
 
-    ``c_n`` are the features of a class, and ``g`` is the relation module, which belongs to the learner: for maps two
-    convolutional blocks and two linear layers, for vectors three linear layers.
+    ``c_n`` are the features of a class. The learner owns the relation module ``g``: two convolutional blocks and two
+    linear layers for feature maps, three linear layers for feature vectors.
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to maps ``(n, C, H, W)`` (``Conv4(readout="maps")``) or ``(n, D)``.
-        width: filters of the blocks, or neurons of the first layer.
-        n_hidden: neurons of the last hidden layer.
-        norm: of the blocks, as in :class:`~lifelong.networks.Conv4`; with ``batch`` queries see each other.
-        aggregate: a class's features are the ``mean`` or the ``sum`` of its examples'.
-        feature_shape: ``(C, H, W)`` or ``(D,)``; None asks the network, which must then know its input's shape.
+        width: number of filters of the blocks (maps) or of neurons of the first layer (vectors).
+        n_hidden: number of neurons of the last hidden layer.
+        norm: norm of the blocks, as in :class:`~lifelong.networks.Conv4`. With ``batch``, predictions depend on the
+            other queries.
+        aggregate: compute the features of a class as the ``mean`` or the ``sum`` over its examples.
+        feature_shape: ``(C, H, W)`` or ``(D,)``. By default it is computed by the network, which must know its input's
+            shape.
 
     Raises:
-        ValueError: when the network does not know the shape of its features, or they are neither maps nor vectors.
+        ValueError: when the shape of the network's features is unknown, or they are neither maps nor vectors.
 
     Reference:
         Sung et al., "Learning to Compare: Relation Network for Few-Shot Learning", CVPR 2018. Differences: class
-        features are means, which for equal shots is the paper's sum up to a constant and stays in scale for others; the
-        squared error is a mean; convolutions pad by one, and a block halves its map only while there is one to halve.
+        features are means, which for equal shots equal the paper's sum up to a constant and keep the same scale for
+        unequal shots; the squared error is a mean; convolutions pad by one, and a block halves its map only if the map
+        is larger than one.
 
     Example:
         >>> learner = RelationNet(MLP(n_inputs=4, hidden=[], n_outputs=3))
@@ -80,7 +83,7 @@ class RelationNet(Learner):
         return self.apply_network(params, x).flatten(1)
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> Tensor:
-        """Return class features ``(N, *F)``, right for unequal shots too."""
+        """Return class features ``(N, *F)``, also for different numbers of shots per class."""
         means = class_means(self.apply_network(params, support_x), support_y)
         return means * support_y.sum(0).reshape(-1, *[1] * (means.dim() - 1)) if self.aggregate == "sum" else means
 
@@ -116,7 +119,7 @@ def _feature_shape(network: nn.Module) -> tuple[int, ...]:
             f"RelationNet must know the shape of the features to compare, and {type(network).__name__} does not tell "
             "that of its inputs: give --model.feature_shape, [C, H, W] for maps and [D] for vectors"
         )
-    # In evaluation mode, so that running statistics do not see the zeros.
+    # In evaluation mode, the zeros do not change running statistics.
     was_training = network.training
     network.eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Reptile: move the initialisation towards where the inner loop ends.
+"""Reptile: move the initialisation towards the final weights of the inner loop.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -19,27 +19,27 @@ from lifelong.learners.objective import TaskKind
 class Reptile(GradientLearner):
     """Learn by Reptile: move the initialisation towards the weights trained on a task, ``θ ← θ + ε (φ − θ)``.
 
-    ``φ`` is where gradient descent from ``θ`` on all examples of the task ends. The update is the gradient ``θ − φ`` of
-    the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so any outer optimizer takes it: SGD with rate
-    ``ε`` is the paper's. In training ``φ`` learns from support and query examples together. Predictions, and the
-    outputs that strategies see, always come from the support set alone; their derivative in ``θ`` is that of first
-    order (``φ`` moves as ``θ`` does).
+    ``φ`` are the weights after gradient descent from ``θ`` on all examples of the task. The update is the gradient ``θ
+    − φ`` of the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so it works with any outer optimizer;
+    SGD with rate ``ε`` is the paper's update. In training, ``φ`` learns from support and query examples together.
+    Predictions, and the outputs that strategies receive, always come from the support set only; their derivative in
+    ``θ`` is the first-order one (``∂φ/∂θ = I``).
 
     Args:
-        network: ends in ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
+        network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: gradient steps while meta-training.
-        n_eval_steps: gradient steps in evaluation; as in training where None.
-        inner_rate: the rate of the inner steps.
+        n_inner_steps: number of inner gradient steps during training.
+        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        inner_rate: learning rate of the inner steps.
 
     Raises:
-        ValueError: when the network keeps running statistics, or the tasks have another number of ways than the network
-            has outputs.
+        ValueError: when the network keeps running statistics, or its number of outputs differs from the number of
+            ways.
 
     Reference:
         Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999). Differences:
-        every inner step is plain gradient descent on the mean loss over all of the task's examples, where the paper
-        takes Adam (``β₁ = 0``) on minibatches.
+        every inner step is plain gradient descent on the mean loss over all of the task's examples, whereas the paper
+        uses Adam (``β₁ = 0``) on minibatches.
 
     Example:
         >>> learner = Reptile(nn.Linear(2, 2, bias=False), n_inner_steps=3)
@@ -77,7 +77,7 @@ class Reptile(GradientLearner):
         return follow(params, self.settle(params, support_x, support_y))
 
     def task_loss(self, params: Params, task: Task) -> tuple[Tensor, Tensor]:
-        """Return ``½ ‖θ − φ‖²`` in training, else the query loss; and the outputs after the support set alone."""
+        """Return ``½ ‖θ − φ‖²`` in training, else the query loss; and the outputs adapted to the support set only."""
         loss, output = super().task_loss(params, task)
         if not self.training:
             return loss, output

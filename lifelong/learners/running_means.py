@@ -1,4 +1,4 @@
-"""What learners share that keep a mean of each class's embeddings, example by example.
+"""The base class of learners that keep running class means of embeddings.
 
 Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``F`` features of the network, ``D`` numbers of a mean,
 ``C`` classes.
@@ -28,36 +28,39 @@ from lifelong.networks.norm import BatchNorm
 log = logging.getLogger(__name__)
 
 Trained = bool | Literal["first"]
-"""Whether the embedding is trained: in no experience, in every one, or in the first alone."""
+"""When the embedding is trained: never, in every experience, or only in the first."""
 Transform = Literal["none", "l2", "sqrt"]
-"""What is done to the network's features ``f``: nothing, ``f / ‖f‖``, or ``sign(f) √|f|``."""
+"""Transformation of the network's features ``f``: none, ``f / ‖f‖``, or ``sign(f) √|f|``."""
 
 
 class RunningMeans(ExampleLearner):
-    """Keep class means ``μ_c`` of an embedding that stands still: every example of the stream moves one of them, once.
+    """Keep class means ``μ_c`` of a fixed embedding: every example of the stream updates the mean of its class once.
 
-    ``μ_c ← μ_c + (f(x) − μ_c) / n_c`` for each example of class ``c``, taken for a batch and all processes at once: the
-    means are those of all examples so far, whatever the batches and their order. There is no optimizer, nothing has a
-    gradient, and strategies that step in at training are refused. Abstract: subclasses say in ``compare`` how means
-    answer.
+    ``μ_c ← μ_c + (f(x) − μ_c) / n_c`` for each example of class ``c``, computed for a batch and all processes at once.
+    The means equal those of all examples so far, for any batches in any order. There is no optimizer and no gradient,
+    and strategies that act on training are rejected. Abstract: subclasses compute outputs from the means in
+    ``compare``.
 
-    A trained embedding is trained as a classifier is (:class:`~lifelong.learners.Classifier`), by the network's own
-    outputs, one for each class, and the means are taken at the end of its experience from all examples. Where that is
-    the first experience alone (first-session adaptation), the embedding stands still from then on.
+    If the embedding is trained, the network is trained as a classifier with one output per class
+    (:class:`~lifelong.learners.Classifier`), and the means are computed from all examples of an experience at its end.
+    If it is trained only in the first experience (first-session adaptation), it is fixed afterwards.
 
     Args:
-        network: ``(n, *X)`` to ``(n, F)``, or a head on such features, which answers only while it is trained.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``, which makes long tails short.
-        train_embedding: no, in every experience, or in the ``first`` alone.
+        network: ``(n, *X)`` to ``(n, F)``, or a network with a head on such features. The head predicts only while it
+            is trained.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root,
+            which shortens long tails).
+        train_embedding: ``false``, ``true`` (every experience) or ``first`` (only the first).
 
     Raises:
-        ValueError: when a stream has more classes than there is room for, or a strategy has nothing to work on.
+        ValueError: when a stream has more classes than there are class means, or a strategy is used but nothing is
+            trained.
     """
 
     means: Tensor
-    """``(C, D)``, zero for a class that was not seen."""
+    """Class means ``(C, D)``; zero for a class that was not seen."""
     counts: Tensor
-    """``(C,)`` how many examples of each class there were."""
+    """Number of examples of each class ``(C,)``."""
 
     def __init__(self, network: nn.Module, *, transform: Transform = "none", train_embedding: Trained = False) -> None:
         super().__init__(network)
@@ -74,28 +77,28 @@ class RunningMeans(ExampleLearner):
 
     @property
     def is_fixed(self) -> bool:
-        """Tell whether the embedding stands still from now on."""
+        """Return whether the embedding is fixed from now on."""
         return not self.train_embedding or (self.train_embedding == "first" and self._has_examples)
 
     @property
     def is_trained(self) -> bool:
-        """Tell whether an optimizer trains the embedding, at any time."""
+        """Return whether an optimizer trains the embedding in any experience."""
         return bool(self.train_embedding)
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether the embedding is trained: the means of one that stands still follow the stream."""
+        """Return whether the embedding is trained; the means of a fixed one are updated without boundaries."""
         return self.is_trained
 
     def train(self, mode: bool = True) -> RunningMeans:
-        """Set the mode, but an embedding that stands still neither drops units nor moves running statistics."""
+        """Set the mode; a fixed embedding stays in evaluation mode (no dropout, fixed running statistics)."""
         super().train(mode)
         if self.is_fixed:
             self.network.eval()
         return self
 
     def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
-        """Make room for the means, once."""
+        """Create the buffers of the means at the first call."""
         super().prepare(n_classes, example)
         if not hasattr(self, "means"):
             self.make_room(n_classes, self._n_features(example))
@@ -112,13 +115,13 @@ class RunningMeans(ExampleLearner):
             )
 
     def make_room(self, n_classes: int, n_features: int) -> None:
-        """Register what is kept, of so many classes and features of the network ``F``."""
+        """Register the buffers for ``n_classes`` classes and ``n_features = F`` features of the network."""
         like = precise(next(self.network.parameters(), torch.zeros(0)).detach().to(self.dtype))
         self.register_buffer("means", like.new_zeros(n_classes, n_features))
         self.register_buffer("counts", like.new_zeros(n_classes, dtype=torch.int64))
 
     def grow(self, n_outputs: int) -> None:
-        """Make room for the means of at least so many classes."""
+        """Extend the means to at least ``n_outputs`` classes."""
         n_new = n_outputs - len(getattr(self, "means", ()))
         if hasattr(self, "means") and n_new > 0:
             self.means = torch.cat([self.means, self.means.new_zeros(n_new, self.means.shape[1])])
@@ -135,7 +138,7 @@ class RunningMeans(ExampleLearner):
             return self.embed(self.meta_parameters(), example).shape[1]
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
-        """Return the embedding ``(n, F)``: the network's features, transformed."""
+        """Return the embedding ``(n, F)``: the transformed features of the network."""
         features = super().embed(params, x)
         if self.transform == "l2":
             return F.normalize(features, dim=-1)
@@ -144,11 +147,11 @@ class RunningMeans(ExampleLearner):
     # -- learning -------------------------------------------------------------------------------------------------
 
     def represent(self, features: Tensor) -> Tensor:
-        """Return what means are kept of ``(n, D)`` for features ``(n, F)``: themselves, unless a subclass projects."""
+        """Return the vectors ``(n, D)`` to average for features ``(n, F)``; subclasses may project the features."""
         return features
 
     def learn(self, params: Params, batch: Episode, runner: TaskRunner) -> Tensor | None:
-        """Take the examples into the means, and return the outputs ``(B, 1, N)`` of the means before, by distance."""
+        """Update the means with the batch and return the outputs ``(B, 1, N)`` of the previous means, by distance."""
         if not self.is_fixed:
             return None
         assert batch.classes is not None
@@ -160,7 +163,7 @@ class RunningMeans(ExampleLearner):
         return outputs[:, None]
 
     def finish(self, visit: Visit, runner: TaskRunner) -> None:
-        """Take every example of the experience into the means, where the embedding was trained in it."""
+        """Add every example of the experience to the means, if the embedding was trained in it."""
         if self.is_fixed:
             return
         self.take_all(visit, runner)
@@ -168,39 +171,39 @@ class RunningMeans(ExampleLearner):
         self.train(self.training)
 
     def take_all(self, visit: Visit, runner: TaskRunner) -> None:
-        """Take every example of an experience into the means."""
+        """Add every example of an experience to the means."""
         params = self.meta_parameters()
         with evaluating(self.network), torch.no_grad():
             for _, batch in visit.batches("centre", sum(len(pool) for pool in visit.experience.pools)):
                 self.absorb(*self.embedded(params, batch), runner, batch.query_x[:, 0])
 
     def embedded(self, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """Return the represented examples ``(B, D)`` and their classes' numbers in the stream ``(B,)``."""
+        """Return the represented examples ``(B, D)`` and their class indices in the stream ``(B,)``."""
         assert batch.classes is not None
         dtype = floating_type((batch.weight, *self.network.parameters()))
         features = self.embed(params, batch.to(dtype).query_x[:, 0])
         return self.represent(features.to(self.means.dtype)), batch.classes.gather(1, batch.query_y)[:, 0]
 
     def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner, x: Tensor | None = None) -> None:
-        """Take this rank's share of some examples into the means, with those of all others.
+        """Add the examples of all processes to the means, given those of this process.
 
         Args:
-            features: ``(n, D)`` as ``represent`` returns them.
-            numbers: ``(n,)`` their classes.
-            runner: knows the other processes.
-            x: ``(n, *X)`` the examples themselves, by which a learner may tell them apart.
+            features: ``(n, D)`` as returned by ``represent``.
+            numbers: class indices ``(n,)``.
+            runner: sums over processes.
+            x: the inputs ``(n, *X)`` of the examples, if a subclass needs them.
         """
         sums, counts = self.totals(features, numbers)
         self.merge(runner.sum(sums), runner.sum(counts))
 
     def totals(self, features: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sums ``(C, D)`` and number ``(C,)`` of the embeddings ``(n, D)`` of each class ``(n,)``."""
+        """Return the sum ``(C, D)`` and number ``(C,)`` per class of embeddings ``(n, D)`` with classes ``(n,)``."""
         labels = one_hot(numbers, len(self.means)).to(features.dtype)
         with full_precision(features):
             return labels.T @ features, labels.sum(0)
 
     def merge(self, sums: Tensor, counts: Tensor) -> None:
-        """Take sums ``(C, D)`` of so many embeddings ``(C,)`` of each class into the means."""
+        """Add sums ``(C, D)`` of ``counts (C,)`` embeddings per class to the means."""
         self.counts += counts.long()
         total = self.counts.clamp_min(1).to(sums.dtype)
         self.means += (sums - counts[:, None] * self.means) / total[:, None]
@@ -208,7 +211,7 @@ class RunningMeans(ExampleLearner):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def class_outputs(self, params: Params, x: Tensor) -> Tensor:
-        """Return the outputs of the means ``(n, C)``; of the network while the embedding is trained.
+        """Return outputs ``(n, C)`` computed from the means, or by the network while the embedding is trained.
 
         A class that was not seen is the least likely.
         """
@@ -218,12 +221,12 @@ class RunningMeans(ExampleLearner):
 
     def distances(self, features: Tensor) -> Tensor:
         """Return ``−‖f − μ_c‖²`` ``(n, C)``."""
-        exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
+        exact = "donot_use_mm_for_euclid_dist"  # the matrix product would lose the digits in which close means differ
         with full_precision(features):
             return self.without_unseen(-torch.cdist(features, self.means, compute_mode=exact).square())
 
     def without_unseen(self, outputs: Tensor) -> Tensor:
-        """Return the outputs ``(n, C)`` with the lowest number for classes that were not seen."""
+        """Return the outputs ``(n, C)`` with the lowest finite number for classes that were not seen."""
         return outputs.masked_fill(self.counts == 0, torch.finfo(outputs.dtype).min)
 
 

@@ -1,4 +1,4 @@
-"""SimpleShot: the nearest class mean on centred, normalised features of an ordinary classifier.
+"""SimpleShot: nearest class mean on centred, normalised features of a pre-trained classifier.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 """
@@ -25,13 +25,14 @@ class SimpleShot(Pretrained):
     """Classify as SimpleShot: ``argmin_n ‖z(x) − c_n‖``, ``c_n`` the mean of ``z`` over class ``n``'s support examples.
 
     ``z = f`` (``none``), ``f / ‖f‖`` (``l2``) or ``(f − m) / ‖f − m‖`` (``cl2n``) with ``m`` the mean feature of the
-    training data. ``m`` is estimated at the end of each experience from fresh tasks of it, with the features as they
-    are then; the experiences so far count alike. Before the first one ends it is zero.
+    training data. ``m`` is zero before the end of the first experience. At the end of each experience, the mean feature
+    is estimated from newly drawn tasks with the current features; ``m`` is the unweighted mean of these estimates over
+    the experiences so far.
 
     Args:
-        network: the features ``f``: ``(n, *X)`` to ``(n, D)``; or one with ``features`` and a head, which is dropped.
+        network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
         transform: ``none``, ``l2`` or ``cl2n``.
-        n_centre_tasks: tasks of each experience that ``m`` is estimated from.
+        n_centre_tasks: number of tasks of each experience from which ``m`` is estimated.
 
     Raises:
         ValueError: when ``n_centre_tasks`` is below 1.
@@ -39,7 +40,7 @@ class SimpleShot(Pretrained):
     Reference:
         Wang, Chao, Weinberger & van der Maaten, "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot
         Learning", 2019 (arXiv 1911.04623). Differences: ``m`` is a running mean over the experiences of a stream, and
-        means of old experiences are not computed again when the features move.
+        the means of old experiences are not recomputed when the features change.
 
     Example:
         >>> learner = SimpleShot(nn.Identity(), transform="l2")
@@ -63,14 +64,14 @@ class SimpleShot(Pretrained):
         self.transform, self.n_centre_tasks = transform, n_centre_tasks
 
     def prepare(self, n_classes: int, example: Tensor | None = None) -> None:
-        """Make the classifier, and room for the mean feature."""
+        """Create the classifier and the buffer of the mean feature."""
         super().prepare(n_classes, example)
         if not hasattr(self, "centre"):
             self.register_buffer("centre", torch.zeros(self.classifier.in_features))
             self.register_buffer("n_centres", torch.tensor(0))
 
     def finish(self, visit: Visit, runner: TaskRunner) -> None:
-        """Take the mean feature of this experience into the running mean."""
+        """Update the running mean with the mean feature of this experience."""
         if self.transform != "cl2n":
             return
         mean = self._mean_feature(visit, runner)
@@ -93,14 +94,14 @@ class SimpleShot(Pretrained):
         return self.predict_embedded(params, state, self.embed(params, query_x))
 
     def predict_embedded(self, params: Params, state: Tensor, features: Tensor) -> Tensor:
-        """Return the same of embeddings."""
+        """Return the logits ``(Q, N)`` of embedded queries ``(Q, D)``."""
         return -(features[:, None] - state[None]).square().sum(-1)
 
     def _mean_feature(self, visit: Visit, runner: TaskRunner) -> Tensor:
         params = self.meta_parameters()
 
         def total(task: Task) -> Tensor:
-            # Routed as in training: the strategies have not ended this experience yet.
+            # Tasks are routed as in training, because the strategies have not ended this experience yet.
             routed = runner.route(params, task.support_x, task.support_y)
             return self.features(routed, torch.cat([task.support_x, task.query_x])).to(self.centre).sum(0)
 

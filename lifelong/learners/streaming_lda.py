@@ -19,27 +19,29 @@ from lifelong.utilities.ranges import check_number
 class StreamingLDA(RunningMeans):
     """Classify by linear discriminant analysis of a fixed embedding, updated with each example (Deep SLDA).
 
-    ``argmax_c μ_cᵀ Λ f(x) − ½ μ_cᵀ Λ μ_c`` with ``Λ = ((1 − ε) Σ + ε I)⁻¹``. ``f`` is what the network's head receives,
-    or its output where it has no head; take a network that has been trained elsewhere, as by
-    :func:`~lifelong.networks.FromCheckpoint`. ``μ_c`` are class means and ``Σ`` is the covariance around them that all
-    classes share, ``1/n Σ_i (f(x_i) − μ_y)(f(x_i) − μ_y)ᵀ`` with ``y`` the class of ``x_i``. Both move with every
-    example and are exactly those of all examples so far, whatever the batches and their order. Leave ``--data.passes``
-    at 1, as an example counts each time that it comes. The score shown in training is that of the distances to the
-    means; ``Λ`` is solved for evaluation, in double precision.
+    ``argmax_c μ_cᵀ Λ f(x) − ½ μ_cᵀ Λ μ_c`` with ``Λ = ((1 − ε) Σ + ε I)⁻¹``. ``f`` is the input of the network's head,
+    or the network's output if it has no head. Use a pre-trained network, for example from
+    :func:`~lifelong.networks.FromCheckpoint`. ``μ_c`` are the class means and ``Σ`` is the covariance around them,
+    shared by all classes: ``1/n Σ_i (f(x_i) − μ_y)(f(x_i) − μ_y)ᵀ`` with ``y`` the class of ``x_i``. Both are updated
+    with every example and equal the statistics of all examples so far, for any batches in any order. Keep
+    ``--data.passes`` at 1, because an example counts every time it is seen. The training score uses the distances to
+    the means; ``Λ`` is computed for evaluation, in double precision.
 
     Args:
-        network: ``(n, *X)`` to ``(n, D)``, or with a head.
-        shrinkage: ``ε``.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+        network: ``(n, *X)`` to ``(n, D)``, or a network with a head.
+        shrinkage: ``ε``, above 0 and at most 1.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only
+            the first).
 
     Raises:
-        ValueError: when the shrinkage is not above 0 and at most 1, or a strategy has nothing to protect.
+        ValueError: when the shrinkage is out of range, or a strategy is used but nothing is trained.
 
     Reference:
         Hayes & Kanan, "Lifelong Machine Learning with Deep Streaming Linear Discriminant Analysis", CLVision 2020.
-        Differences: a new example counts in ``Σ`` by its class's count, ``n_c / (n_c + 1)``, not by that of all
-        examples, which makes ``Σ`` exact; there is no base stage, so ``Σ`` begins at zero and always moves on.
+        Differences: the weight of a new example in ``Σ`` uses the number of examples of its class, ``n_c / (n_c + 1)``,
+            not that of all examples, which makes ``Σ`` exact; there is no base stage, so ``Σ`` starts at zero and is
+            always updated.
 
     Example:
         >>> learner = StreamingLDA(nn.Flatten(), shrinkage=0.5)
@@ -50,7 +52,7 @@ class StreamingLDA(RunningMeans):
     """
 
     scatter: Tensor
-    """``(D, D)`` the sum of squares around the class means."""
+    """Sum of the outer products of deviations from the class means ``(D, D)``."""
 
     def __init__(
         self,
@@ -67,12 +69,12 @@ class StreamingLDA(RunningMeans):
         self.register_load_state_dict_post_hook(_forget_rule)  # type: ignore[no-untyped-call]
 
     def make_room(self, n_classes: int, n_features: int) -> None:
-        """Register means and scatter."""
+        """Register the buffers of the means and the scatter matrix."""
         super().make_room(n_classes, n_features)
         self.register_buffer("scatter", self.means.new_zeros(n_features, n_features))
 
     def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner, x: Tensor | None = None) -> None:
-        """Take some examples into means and scatter: what is around their own means, and how far these are off."""
+        """Update means and scatter with a batch: the scatter within the batch, and the shift of the means."""
         self._rule = None
         sums, counts = (runner.sum(total) for total in self.totals(features, numbers))
         means = sums / counts.clamp_min(1)[:, None]
@@ -94,7 +96,7 @@ class StreamingLDA(RunningMeans):
             return self.without_unseen(features @ weight.T + bias)
 
     def _solve(self) -> tuple[Tensor, Tensor]:
-        # On the host and in double precision, which not every device has: once for each evaluation.
+        # On the CPU, because not every device has double precision. This runs once per evaluation.
         sigma, means = self.covariance().cpu().double(), self.means.cpu().double()
         eye = torch.eye(len(sigma), dtype=sigma.dtype)
         weight = torch.linalg.solve((1 - self.shrinkage) * sigma + self.shrinkage * eye, means.T).T

@@ -16,39 +16,41 @@ from lifelong.learners.running_means import RunningMeans, Trained, Transform
 from lifelong.utilities.ranges import check_number
 
 HELD_OUT = 5
-"""One of so many examples is held out."""
+"""One in ``HELD_OUT`` examples is held out."""
 STRENGTHS = tuple(10.0**k for k in (-6, -4, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1))
-"""What is tried, times the mean diagonal of the second moments: finer where the best one mostly is."""
+"""Candidates of ``λ``, in multiples of the mean diagonal of the second moments; finer where the best one usually is."""
 
 
 class StreamingRidge(RunningMeans):
     """Classify by ridge regression on fixed features: ``φᵀ W``, ``W = (Σ_i φ_i φ_iᵀ + λ I)⁻¹ Σ_i φ_i e_{y_i}ᵀ``.
 
-    ``φ`` is what the network's head receives, or its output where it has no head; take a network that has been trained
-    elsewhere. The sums move with every example and are exactly those of all examples so far, whatever the batches, the
-    order of the classes and the number of processes: a stream is learnt as if all of it were there at once, without
-    a stored example, and nothing is forgotten. Leave ``--data.passes`` at 1, as an example counts each time that it
-    comes. ``W`` is solved for evaluation, in double precision.
+    ``φ`` is the input of the network's head, or the network's output if it has no head. Use a pre-trained network. The
+    sums are updated with every example and equal the sums over all examples so far, for any batches, order of classes
+    and number of processes. The result is therefore the same as that of joint training, no example is stored, and
+    nothing is forgotten. Keep ``--data.passes`` at 1, because an example counts every time it is seen. ``W`` is
+    computed for evaluation, in double precision.
 
-    Where no strength is given, every fifth example by its content is held out, ``λ`` is the one of ten from 1e-6 to 10
-    times ``mean_d (Σ_i φ_id²)`` with the least squared error on the examples held out so far, which their own sums
-    give exactly, and ``W`` is then solved from all examples.
+    If no strength is given, one fifth of the examples, selected by a hash of their content, is held out. ``λ`` is then
+    chosen from ten candidates between 1e-6 and 10 times ``mean_d (Σ_i φ_id²)`` as the one with the smallest squared
+    error on the examples held out so far. This error is computed exactly from sums over these examples. ``W`` is then
+    computed from all examples.
 
     Args:
-        network: ``(n, *X)`` to ``(n, D)``, or with a head.
-        strength: ``λ``; None has it chosen on held-out training examples, for a second matrix of ``D × D``.
-        transform: of the features: ``none``, ``l2`` to unit length, or ``sqrt``.
-        train_embedding: train the network as a classifier: no, in every experience, or in the ``first`` alone.
+        network: ``(n, *X)`` to ``(n, D)``, or a network with a head.
+        strength: ``λ``. By default it is chosen on held-out training examples, which needs a second ``D × D`` matrix.
+        transform: transformation of the features: ``none``, ``l2`` (to unit length) or ``sqrt`` (signed square root).
+        train_embedding: train the network as a classifier: ``false``, ``true`` (every experience) or ``first`` (only
+            the first).
 
     Raises:
-        ValueError: when the strength is not above 0, is too small for the precision, or a strategy has nothing to
-            protect.
+        ValueError: when the strength is not above 0 or is too small for the precision, or a strategy is used but
+            nothing is trained.
 
     Reference:
         Zhuang et al., "ACIL: Analytic Class-Incremental Learning with Absolute Memorization and Privacy Protection",
-        NeurIPS 2022. Differences: it keeps the inverse and updates that, we keep the sums and solve, which is the same
-        but for rounding and lets the strength be chosen late; the random layer before the regression is
-        :class:`~lifelong.learners.RanPAC`'s.
+        NeurIPS 2022. Differences: ACIL stores and updates the inverse, whereas this learner stores the sums and solves
+        the system, which is equal up to rounding and allows choosing the strength afterwards; ACIL's random layer
+        before the regression is in :class:`~lifelong.learners.RanPAC`.
 
     Example:
         >>> learner = StreamingRidge(nn.Flatten(), strength=1.0)
@@ -59,13 +61,13 @@ class StreamingRidge(RunningMeans):
     """
 
     moments: Tensor
-    """``(D, D)`` the sum of ``φ φᵀ`` over all examples."""
+    """Sum of ``φ φᵀ`` over all examples ``(D, D)``."""
     held_moments: Tensor
-    """``(D, D)`` the same over those that are held out; ``(0, 0)`` where the strength is given."""
+    """Sum of ``φ φᵀ`` over the held-out examples ``(D, D)``; ``(0, 0)`` if the strength is given."""
     held_sums: Tensor
-    """``(C, D)`` the sum of ``φ`` over those of each class that are held out."""
+    """Sum of ``φ`` over the held-out examples of each class ``(C, D)``."""
     n_held: Tensor
-    """How many are held out."""
+    """Number of held-out examples."""
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class StreamingRidge(RunningMeans):
     # -- learning -------------------------------------------------------------------------------------------------
 
     def make_room(self, n_classes: int, n_features: int) -> None:
-        """Register means and second moments."""
+        """Register the buffers of the means and second moments."""
         super().make_room(n_classes, n_features)
         n_kept = self.means.shape[1]
         n_held = n_kept if self.strength is None else 0
@@ -94,15 +96,16 @@ class StreamingRidge(RunningMeans):
         self.register_buffer("n_held", self.counts.new_zeros(()))
 
     def grow(self, n_outputs: int) -> None:
-        """Make room for at least so many classes."""
+        """Extend the buffers to at least ``n_outputs`` classes."""
         super().grow(n_outputs)
         if hasattr(self, "held_sums") and (n_new := n_outputs - len(self.held_sums)) > 0:
             self.held_sums = torch.cat([self.held_sums, self.held_sums.new_zeros(n_new, self.held_sums.shape[1])])
 
     def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner, x: Tensor | None = None) -> None:
-        """Take some examples into the sums; of ``x``, where given, the fifth part that is held out into others too."""
+        """Add a batch to the sums and, if ``x`` is given, its held-out fifth to the held-out sums as well."""
         self._rule = None
-        # Rows of all processes in the order of one: the sums are the same bit for bit, and rows are less than moments.
+        # Rows are gathered in the order of a single process, so the sums are bitwise the same as with one process.
+        # Rows are also smaller than moments.
         held = torch.zeros_like(numbers, dtype=torch.bool) if x is None else held_out(x)
         features, numbers, held = (runner.gather(rows) for rows in (features, numbers, held))
         with full_precision(features):
@@ -124,7 +127,7 @@ class StreamingRidge(RunningMeans):
             return self.without_unseen(features @ self._rule.to(features))
 
     def chosen_strength(self) -> float:
-        """Return ``λ``: the given one, or the best on the examples held out so far."""
+        """Return ``λ``: the given value, or the best one on the examples held out so far."""
         if self.strength is not None:
             return self.strength
         scale = float(self.moments.diagonal().mean()) or 1.0
@@ -136,7 +139,7 @@ class StreamingRidge(RunningMeans):
         for strength in STRENGTHS:
             if (weight := _ridge(moments, sums, strength * scale)) is None:
                 errors.append(torch.tensor(torch.inf))
-            else:  # ‖Φ W − Y‖² but for ‖Y‖²
+            else:  # ‖Φ W − Y‖² without the constant ‖Y‖²
                 errors.append((weight * (held_moments @ weight - 2 * held_sums.T)).sum())
         return STRENGTHS[int(torch.stack(errors).argmin())] * scale
 
@@ -156,11 +159,11 @@ class StreamingRidge(RunningMeans):
 
 
 MIDDLE = 1e-2
-"""Times the mean diagonal of the second moments: the strength while no example is held out."""
+"""The strength while no example is held out, in multiples of the mean diagonal of the second moments."""
 
 
 def held_out(x: Tensor) -> Tensor:
-    """Tell which examples ``(n, *X)`` are held out ``(n,)``: one of five, by nothing but the example's own numbers.
+    """Return which examples ``(n, *X)`` are held out ``(n,)``: one in five, by a hash of the example's content.
 
     Example:
         >>> x = torch.rand(1000, 8, generator=torch.Generator().manual_seed(0))
@@ -168,18 +171,18 @@ def held_out(x: Tensor) -> Tensor:
         (219, True)
     """
     words = x.flatten(1).to(torch.float32).contiguous().view(torch.int32).long()
-    # A sum of products with odd random numbers, modulo 2⁶⁴; its upper bits are as good as random.
+    # A multiplicative hash: a sum of products with odd random numbers, modulo 2⁶⁴. Its upper bits are nearly random.
     draws = torch.randint(2**62, (words.shape[1],), generator=torch.Generator().manual_seed(0)).mul(2).add(1)
     mixed = (words * draws.to(x.device)).sum(1)
     return (mixed >> 33) % HELD_OUT == 0
 
 
 def _double(tensor: Tensor) -> Tensor:
-    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()  # which Apple's devices do not have
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()  # MPS has no double precision
 
 
 def _ridge(moments: Tensor, sums: Tensor, strength: float) -> Tensor | None:
-    """Return ``(moments + strength · I)⁻¹ sumsᵀ`` ``(D, C)``; None where rounding left nothing to invert."""
+    """Return ``(moments + strength · I)⁻¹ sumsᵀ`` ``(D, C)``, or None if rounding made the matrix singular."""
     shifted = moments.clone()
     shifted.diagonal().add_(strength)
     factor, info = torch.linalg.cholesky_ex(shifted)

@@ -1,4 +1,4 @@
-"""Transductive prototypical networks: unlabelled examples move the class means.
+"""Transductive prototypical networks: unlabelled examples refine the class means.
 
 Shapes: ``S`` support and ``Q`` query examples, ``N`` ways, ``D`` features.
 """
@@ -18,23 +18,23 @@ class TransductiveProtoNet(ProtoNet):
     """Classify by prototypical networks whose class means are refined with the unlabelled queries, by soft k-means.
 
     ``z_qn = softmax_n(−τ d(f(x_q), c_n))``, ``c_n ← (Σ_s y_sn f(x_s) + w Σ_q z_qn f(x_q)) / (Σ_s y_sn + w Σ_q z_qn)``.
-    No label of a query is used, but an answer depends on the queries that are asked together: it is *transductive*, and
-    tables, ``results.json`` and plots say so. It is right where unlabelled examples come as a batch and classes are
-    about as frequent there as in the support set.
+    No query label is used, but a prediction depends on the other queries of the task: it is *transductive*, and tables,
+    ``results.json`` and plots mark it as such. The method suits unlabelled examples that arrive as a batch in which the
+    classes are about as frequent as in the support set.
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
-        n_refinements: times that the means are moved; 0 is ``ProtoNet``.
-        query_weight: ``w``, what a query counts beside a labelled example.
-        distance: as for :class:`~lifelong.learners.ProtoNet`.
-        temperature: ``τ``, as for :class:`~lifelong.learners.ProtoNet`.
+        n_refinements: number of refinements of the means. 0 is ``ProtoNet``.
+        query_weight: ``w``, the weight of a query relative to a labelled example.
+        distance: as in :class:`~lifelong.learners.ProtoNet`.
+        temperature: ``τ``, as in :class:`~lifelong.learners.ProtoNet`.
 
     Raises:
         ValueError: when ``n_refinements`` or ``query_weight`` is negative.
 
     Reference:
         Ren et al., "Meta-Learning for Semi-Supervised Few-Shot Classification", ICLR 2018 (soft k-means, equation 3).
-        Differences: the unlabelled examples are the queries themselves, and ``w`` is an option (the paper has 1).
+        Differences: the unlabelled examples are the queries themselves, and ``w`` is an option (1 in the paper).
 
     Example:
         >>> import torch
@@ -62,21 +62,21 @@ class TransductiveProtoNet(ProtoNet):
         self.n_refinements, self.query_weight = n_refinements, query_weight
 
     def adapt(self, params: Params, support_x: Tensor, support_y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Return class means ``(N, D)`` and how many examples each is made of ``(N,)``."""
+        """Return the class means ``(N, D)`` and the number of examples of each class ``(N,)``."""
         return super().adapt(params, support_x, support_y), support_y.sum(0)
 
     def predict(self, params: Params, state: tuple[Tensor, Tensor], query_x: Tensor) -> Tensor:  # type: ignore[override]
-        """Return logits ``(Q, N)`` by the means that these queries have moved."""
+        """Return logits ``(Q, N)`` from the means refined with these queries."""
         features = self.apply_network(params, query_x).flatten(1)
         means, _ = self.refine(state, features)
         return self.compare(features, means)
 
     def predict_embedded(self, params: Params, state: Any, features: Tensor) -> Tensor | None:
-        """Return None: the queries that are asked together belong together."""
+        """Return None, because predictions depend on all queries of a task together."""
         return None
 
     def refine(self, state: tuple[Tensor, Tensor], features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the state after ``n_refinements`` with the features ``(Q, D)`` of unlabelled examples."""
+        """Return the state after ``n_refinements`` with unlabelled features ``(Q, D)``."""
         start, counts = state
         means = start
         for _ in range(self.n_refinements):

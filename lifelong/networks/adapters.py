@@ -1,4 +1,4 @@
-"""Adapters of the package peft inside a frozen model: the parameters that are trained in place of its own."""
+"""Adapters of the package peft inside a frozen model: only these parameters are trained."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from lifelong.utilities.extras import imported
 
 
 class AdapterConfig(Protocol):
-    """Say which adapters are wanted: any ``peft.PeftConfig`` of a method that can be injected into a model."""
+    """Describe adapters: any ``peft.PeftConfig`` of a method that can be injected into a model."""
 
-    def to_dict(self) -> dict:  # type: ignore[type-arg]  # as peft has it, which the command line compares
+    def to_dict(self) -> dict:  # type: ignore[type-arg]  # peft's annotation, which the command line compares
         """Return the settings."""
 
 
 def add_lora(body: nn.Module, rank: int, alpha: float, who: str) -> None:
-    """Give every linear layer of a frozen model a low-rank update.
+    """Add a low-rank update ``W + (α/r) B A`` to every linear layer of a frozen model.
 
     Args:
         body: the model.
-        rank: ``r`` of ``W + (α/r) B A``.
+        rank: ``r``.
         alpha: ``α``.
-        who: asks, for the sentence.
+        who: name of the caller, for error messages.
 
     Raises:
         ValueError: when the package peft is missing.
     """
     peft = imported("peft", f"{who} with trained: lora", "text")
-    # All linear layers by name: peft's own "all-linear" wants its wrapper around the model.
+    # All linear layers by name, because peft's "all-linear" requires its wrapper around the model.
     peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=_linear_layers(body)), body)
 
 
 def add_adapters(body: nn.Module, config: AdapterConfig, who: str) -> None:
-    """Inject the adapters of a config into a frozen model; into all linear layers where nobody says into which.
+    """Inject the adapters of a config into a frozen model; by default, into all its linear layers.
 
     Args:
         body: the model.
-        config: of peft.
-        who: asks, for the sentence.
+        config: a peft config.
+        who: name of the caller, for error messages.
 
     Raises:
-        ValueError: when peft is missing, cannot inject this method, or nothing of it would be trained.
+        ValueError: when peft is missing, cannot inject this method, or the method trains no parameters.
     """
     peft = imported("peft", f"{who} with --model.network.peft", "text")
     kind = type(config).__name__
@@ -55,7 +55,7 @@ def add_adapters(body: nn.Module, config: AdapterConfig, who: str) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Unsupported layer type")  # norm layers, which LNTuning is made for
             peft.inject_adapter_in_model(_with_targets(config, body, peft), body)
-    except Exception as error:  # each method has its own for layers that it cannot change
+    except Exception as error:  # each method raises its own type for unsupported layers
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"peft cannot put the adapters of {kind} into {type(body).__name__} ({reason}): set "
@@ -66,10 +66,10 @@ def add_adapters(body: nn.Module, config: AdapterConfig, who: str) -> None:
 
 
 def maps_adapters(network: nn.Module, x: Tensor) -> bool:
-    """Tell whether ``vmap`` maps a network, and its gradient, over what is trained of it.
+    """Return whether ``vmap`` can map a network and its gradient over its trainable parameters.
 
     Args:
-        network: with adapters.
+        network: a network with adapters.
         x: an input.
     """
     trained = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
@@ -80,13 +80,13 @@ def maps_adapters(network: nn.Module, x: Tensor) -> bool:
 
     try:
         torch.func.vmap(torch.func.grad(total))(pairs, torch.stack([x, x]))
-    except Exception:  # each method has its own for what it does
+    except Exception:  # each method raises its own type
         return False
     return True
 
 
 def _with_targets(config: Any, body: nn.Module, peft: Any) -> Any:
-    """Return a copy of a config: injection writes into it, and it may name no layers."""
+    """Return a copy of a config with target layers, because injection modifies it and it may name none."""
     config = copy.deepcopy(config)
     if getattr(config, "target_modules", "") is not None:
         return config

@@ -1,4 +1,4 @@
-"""Any image network as features, with weights from a file: the way for what no class of this package wraps.
+"""Any image network as a feature extractor, with weights from a file, for networks without a class in this package.
 
 Shapes: ``n`` images, ``L`` tokens, ``D`` features.
 """
@@ -19,33 +19,34 @@ from lifelong.utilities.recorded import Recorded, init_arguments
 
 WHO = "lifelong.networks.Backbone"
 INSIDE = ("state_dict", "model")
-"""Keys under which files of other libraries have the weights beside other things."""
+"""Keys under which weight files of other libraries store the weights."""
 
 
 class Backbone(Recorded, nn.Module):
-    """Make any image network one that computes features: its scale of pixels, its weights, one vector per image.
+    """Turn any image network into a feature extractor: scale pixels, load weights, pool to one vector per image.
 
-    ``f(x) = pool(network((x − mean) / std))`` of images with values from 0 to 1. Maps ``(n, D, H, W)`` are averaged
-    over places, tokens ``(n, L, D)`` as ``pooling`` says, vectors ``(n, D)`` stay. On the command line::
+    ``f(x) = pool(network((x − mean) / std))`` for images with values from 0 to 1. Maps ``(n, D, H, W)`` are averaged
+    over positions, tokens ``(n, L, D)`` are pooled by ``pooling``, and vectors ``(n, D)`` are unchanged. On the command
+    line::
 
         --model.network lifelong.networks.Backbone --model.network.network torchvision.models.resnet18
         --model.network.weights resnet18.pth --model.network.without fc
 
     Args:
-        network: by the path of its class or factory function, with its own arguments.
-        weights: a file of safetensors, or of ``torch.save`` with tensors alone, for ``network`` as it is built; None
-            leaves its weights as they are.
-        without: name of a module inside, such as a classifier ``fc``, that is taken out once the weights are loaded.
-        mean: of the images that the weights were trained on, for all channels or one for each.
-        std: their standard deviation, likewise.
-        pooling: of tokens: their ``mean``, or the ``first``.
-        in_channels: channels of the images.
-        image_size: their height and width in pixels.
-        n_outputs: outputs of a linear head; None returns the features.
+        network: path of its class or factory function, with that class's own arguments.
+        weights: a safetensors file, or a ``torch.save`` file that contains only tensors, for the complete ``network``.
+            Default: keep the network's weights.
+        without: name of a submodule, such as a classifier ``fc``, that is removed after loading the weights.
+        mean: pixel mean of the images that the weights were trained on, one value or one per channel.
+        std: pixel standard deviation of these images, one value or one per channel.
+        pooling: pooling of tokens: ``mean``, or only the ``first`` token.
+        in_channels: number of channels of the images.
+        image_size: height and width of the images in pixels.
+        n_outputs: outputs of a linear head. If None, the network returns the features.
 
     Raises:
-        ValueError: when the file cannot be read, its weights are those of another network, or the network cannot take
-            such images.
+        ValueError: when the file cannot be read, its weights do not fit the network, or the network cannot process such
+            images.
 
     Example:
         >>> net = Backbone(nn.Conv2d(3, 8, 3), mean=[0.5], std=[0.25], image_size=16, n_outputs=2)
@@ -83,7 +84,7 @@ class Backbone(Recorded, nn.Module):
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
     def arguments_to_load(self) -> dict[str, Any]:
-        """Return the arguments without the file of weights, for a network that is given its state afterwards."""
+        """Return the arguments without the weight file, for a network whose state is loaded afterwards."""
         return init_arguments(self) | {"weights": None}
 
     def features(self, x: Tensor) -> Tensor:
@@ -127,14 +128,14 @@ def _load(network: nn.Module, path: Path) -> None:
 
 
 def read_weights(path: Path, who: str) -> dict[str, Tensor]:
-    """Read the weights in a file, safetensors by its name's end, else one of torch with tensors alone.
+    """Read the weights in a file: safetensors, or a torch file that contains only tensors.
 
     Args:
-        path: the file.
-        who: reads them.
+        path: the file; a name ending in ``.safetensors`` selects the format.
+        who: name of the caller, for error messages.
 
     Raises:
-        ValueError: when there is no such file, or it holds anything but weights.
+        ValueError: when the file does not exist or contains anything but weights.
     """
     if not path.is_file():
         raise ValueError(f"{who} finds no weights in {path}: give its weights the path of a file")
@@ -143,7 +144,7 @@ def read_weights(path: Path, who: str) -> dict[str, Tensor]:
             content: Any = imported("safetensors.torch", who, "vision").load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch and safetensors meet in a damaged file, or one of another kind
+    except Exception as error:  # torch and safetensors raise many types of errors for damaged or wrong files
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"the weights in {path} cannot be read ({reason}): give its weights a file of safetensors, or "

@@ -17,23 +17,23 @@ class Conv4(Recorded, nn.Module):
     """Four blocks of 3×3 convolution, norm, ReLU and a halving of the size; then features or a linear head.
 
     Args:
-        in_channels: channels of the images.
-        n_filters: filters of every convolution.
-        norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
-            each other (transductive); ``running`` evaluates with running statistics (inductive; not for learners that
-            adapt by gradients); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
-            (inductive).
-        pooling: ``max`` pools 2×2; ``stride`` convolves with stride 2 instead.
-        readout: ``flatten`` keeps the last map's places apart, ``mean`` averages over them, ``maps`` leaves the maps as
-            they are, ``(n, C, H, W)``, for learners that compare them.
+        in_channels: number of channels of the images.
+        n_filters: number of filters of every convolution.
+        norm: ``batch`` uses the statistics of the current batch and no running ones, so a prediction depends on other
+            queries (transductive); ``running`` uses running statistics in evaluation (inductive; not for learners that
+            adapt by gradients); ``group`` (8 channels per group), ``layer`` and ``instance`` normalise each image
+            separately (inductive).
+        pooling: ``max`` pools 2×2; ``stride`` uses convolutions with stride 2 instead.
+        readout: ``flatten`` concatenates all positions of the last map, ``mean`` averages over them, ``maps`` returns
+            the maps ``(n, C, H, W)``, for learners that compare maps.
         image_size: height and width of the images in pixels.
-        n_outputs: outputs of a linear head; None returns the features.
-        n_halvings: how many blocks, the first ones, halve the size; relation networks take 2.
-        fused: pool before the rectifier, and let batch norm and pooling be one operation: the same function of the same
-            parameters, faster on a CPU. Hooks of these layers are not called then.
+        n_outputs: outputs of a linear head. If None, the network returns the features.
+        n_halvings: the first ``n_halvings`` blocks halve the size. Relation networks use 2.
+        fused: pool before the ReLU, and compute batch norm and pooling as one operation. The function and its
+            parameters are the same, and it is faster on a CPU. Hooks of these layers are then not called.
 
     Raises:
-        ValueError: when a head is asked for that would have to read maps, or the norm is unknown.
+        ValueError: when ``n_outputs`` is set with ``readout: maps``, or the norm is unknown.
 
     Reference:
         Vinyals et al., "Matching Networks", NeurIPS 2016 (pooling); Finn et al., MAML, ICML 2017 (stride).
@@ -77,7 +77,7 @@ class Conv4(Recorded, nn.Module):
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map ``(n, C, H, W)`` to ``(n, D)``, or to maps where the readout is ``maps``."""
+        """Map ``(n, C, H, W)`` to ``(n, D)``, or to maps if the readout is ``maps``."""
         check_images(x, self.input_shape, "Conv4")
         maps: Tensor = self.blocks(x)
         if self.readout == "maps":
@@ -119,11 +119,11 @@ def conv_block(
     """Return a block of 3×3 convolution, norm, ReLU and pooling.
 
     Args:
-        n_in: channels of its input.
-        n_out: filters.
+        n_in: number of input channels.
+        n_out: number of filters.
         norm: one of :data:`~lifelong.networks.norm.Norm`.
         pooling: ``max`` and ``stride`` halve the size, ``none`` keeps it.
-        fused: pool before the rectifier, and with batch norm at once: the same function.
+        fused: pool before the ReLU, in one operation with batch norm. The function is the same.
 
     Example:
         >>> [type(layer).__name__ for layer in conv_block(1, 8, "batch", "max")]
@@ -131,9 +131,9 @@ def conv_block(
     """
     convolution = nn.Conv2d(n_in, n_out, 3, stride=2 if pooling == "stride" else 1, padding=1)
     if takes_means_away(norm):
-        convolution.bias = None  # drawn all the same, so that a seed's weights do not depend on the norm
+        convolution.bias = None  # removed after drawing it, so that the weights of a seed do not depend on the norm
     pool = [nn.MaxPool2d(2)] if pooling == "max" else []
     if fused:
-        # The largest of rectified numbers is the rectified largest, and four times as few are left to rectify.
+        # Max pooling and ReLU commute, and after pooling only a quarter of the numbers remain.
         return FusedBlock(convolution, fused_norm_layer(norm, n_out), *pool, nn.ReLU())
     return nn.Sequential(convolution, norm_layer(norm, n_out), nn.ReLU(), *pool)

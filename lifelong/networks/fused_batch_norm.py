@@ -1,12 +1,13 @@
-"""Batch norm, and pooling after it, in the way that is fastest on a CPU: the ``fused`` layers of the networks.
+"""Batch norm with optional pooling, fast on a CPU: the ``fused`` layers of the networks.
 
-The function is that of ``torch.nn.functional.batch_norm``. On a CPU a norm is bound by memory, so what counts is how
-often the maps are read and written:
+The result equals that of ``torch.nn.functional.batch_norm``. On a CPU a norm is limited by memory bandwidth, so these
+layers reduce how often the maps are read and written:
 
-- the largest of normalised numbers is the normalised largest, where nothing changes its sign, so with pooling a quarter
-  as many numbers are scaled and shifted, and the others are never written;
-- torch's second derivative of a norm is many operations that each read and write them. Where gradients are
-  differentiated again, the statistics are an operation with derivatives of their own, and the rest follows from them.
+- Max pooling and normalisation commute if the scale is positive. Pooling first scales and shifts a quarter of the
+  numbers, and the others are never written.
+- torch's second derivative of a norm consists of many operations that each read and write the maps. If gradients are
+  differentiated again, mean and variance are computed by one operation with its own derivatives, and the rest follows
+  from them.
 
 Shapes: ``n`` images, ``C`` channels, ``H × W`` pixels.
 """
@@ -24,14 +25,14 @@ from lifelong.compute.vmap_fixes import active_transforms
 from lifelong.networks.norm import EPSILON, BatchNorm, Norm, batch_norm, norm_layer
 
 WORTH_IT = 1 << 15
-"""With fewer numbers, what is saved is less than what Python takes."""
+"""For fewer numbers than this, Python's overhead exceeds the savings."""
 
 
 class FusedBatchNorm(BatchNorm):
-    """Normalise as :class:`~lifelong.networks.norm.BatchNorm` does, with a faster second derivative on a CPU.
+    """Normalise like :class:`~lifelong.networks.norm.BatchNorm`, with a faster second derivative on a CPU.
 
     Args:
-        channels: of the images.
+        channels: number of channels.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ class FusedBatchNorm(BatchNorm):
 
 
 def fused_norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Return the norm layer of that name for maps ``(n, C, H, W)``, fused where it is batch norm."""
+    """Return the norm layer called ``norm`` for maps ``(n, C, H, W)``; batch norm is fused."""
     return FusedBatchNorm(channels) if norm == "batch" else norm_layer(norm, channels)
 
 
@@ -105,7 +106,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _back(x: Tensor, mean: Tensor, for_mean: Tensor, for_variance: Tensor, *pooled: Tensor) -> Tensor:
-    """Return the gradient of ``x``, given those of its mean, its variance and its pooled pixels, and their places."""
+    """Return the gradient of ``x``, given those of its mean, variance and pooled pixels, and the pixels' indices."""
     n_each = x.numel() // x.shape[1]
     slope = for_variance * (2 / n_each)
     shift = (for_mean / n_each - slope * mean)[:, None, None]
@@ -118,7 +119,7 @@ def _back(x: Tensor, mean: Tensor, for_mean: Tensor, for_variance: Tensor, *pool
 
 
 class _Statistics(torch.autograd.Function):
-    """Compute mean and variance of each channel; also the largest of every 2 × 2 pixels, and its place, if asked to."""
+    """Compute mean and variance of each channel; optionally also the maximum of every 2 × 2 pixels and its index."""
 
     @staticmethod
     def forward(x: Tensor, pool: bool) -> tuple[Tensor, ...]:
@@ -137,7 +138,7 @@ class _Statistics(torch.autograd.Function):
 
 
 class _PooledBatchNorm(torch.autograd.Function):
-    """Pool and normalise at once, for gradients that are taken once; the differentiable layers run again otherwise."""
+    """Pool and normalise in one operation; for second derivatives, the differentiable layers run again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

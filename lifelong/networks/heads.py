@@ -12,15 +12,15 @@ from lifelong.compute.params import Params, floating_type, parameters_of
 
 
 def has_head(network: nn.Module) -> bool:
-    """Tell whether a network has a method ``features`` and a module ``head``: ``forward(x) = head(features(x))``."""
+    """Return whether a network has a method ``features`` and a module ``head``: ``forward(x) = head(features(x))``."""
     return callable(getattr(network, "features", None)) and isinstance(getattr(network, "head", None), nn.Module)
 
 
 def check_head(network: nn.Module, learner: str) -> None:
-    """Refuse a network that cannot be split.
+    """Reject a network that cannot be split into body and head.
 
     Raises:
-        ValueError: when it has no features or no head with parameters.
+        ValueError: when it has no ``features`` or no head with parameters.
     """
     if not has_head(network) or not any(True for _ in network.head.parameters()):  # type: ignore[union-attr]
         raise ValueError(
@@ -30,11 +30,11 @@ def check_head(network: nn.Module, learner: str) -> None:
 
 
 def longer_layer(layer: nn.Linear, n_outputs: int) -> nn.Linear:
-    """Return a linear layer with more outputs, the first of which are those of a given one.
+    """Return a linear layer with more outputs, whose first outputs equal those of ``layer``.
 
     Args:
-        layer: the given one.
-        n_outputs: of the new one, at least as many.
+        layer: the layer to extend.
+        n_outputs: number of outputs of the new layer, at least that of ``layer``.
 
     Example:
         >>> longer_layer(nn.Linear(2, 3), 5)
@@ -50,7 +50,7 @@ def longer_layer(layer: nn.Linear, n_outputs: int) -> nn.Linear:
 
 
 def in_head(name: str) -> bool:
-    """Tell whether a parameter of the network belongs to its head.
+    """Return whether a parameter of the network belongs to its head.
 
     Example:
         >>> in_head("head.weight"), in_head("blocks.0.0.weight")
@@ -60,10 +60,11 @@ def in_head(name: str) -> bool:
 
 
 def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | None:
-    """Return what the head receives ``(n, D)``, with the given parameters (``network.…``) in place of its own.
+    """Return the head's input ``(n, D)``, computed with the given parameters (``network.…``).
 
-    That is ``features(x)``, or what ``forward`` makes of it before the head. None where the output is not the head's,
-    because something follows it or it is used more than once: the network is not a head on features then.
+    This is ``features(x)``, with anything that ``forward`` applies to it before the head. Returns None if the network
+    is not a head on features: the output of the head is not the output of the network, or the head is used more than
+    once.
     """
     network_params = {name: p for name, p in params.items() if name.startswith("network.")}
     output, calls = torch.func.functional_call(_Watched(network), network_params, (x,))
@@ -71,7 +72,7 @@ def apply_features(network: nn.Module, params: Params, x: Tensor) -> Tensor | No
 
 
 def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
-    """Return what the head receives where the network is a head on features, else its output, as ``(n, D)``."""
+    """Return the head's input if the network is a head on features, else the network's output, as ``(n, D)``."""
     features = apply_features(network, params, x) if has_head(network) else None
     if features is not None:
         return features.flatten(1).to(output_dtype(x, params))
@@ -80,18 +81,18 @@ def apply_embedding(network: nn.Module, params: Params, x: Tensor) -> Tensor:
 
 
 def output_dtype(x: Tensor, params: Params) -> torch.dtype:
-    """Return the type of outputs: that of real inputs, or the most precise of parameters where inputs are tokens."""
+    """Return the data type of outputs: that of real inputs or, for tokens, the most precise of the parameters."""
     return x.dtype if x.is_floating_point() else floating_type(params.values())
 
 
 def apply_head(network: nn.Module, params: Params, features: Tensor) -> Tensor:
-    """Compute ``head(features)`` with the given parameters (``network.…``) in place of the network's own."""
+    """Compute ``head(features)`` with the given parameters (``network.…``) instead of the network's own."""
     head_params = parameters_of(params, "network.head")
     return torch.func.functional_call(network.head, head_params, (features,))  # type: ignore[no-any-return, arg-type]
 
 
 class _Watched(nn.Module):
-    """Return the network's output, and what its head took and gave on the way."""
+    """Return the network's output, and the inputs and outputs of its head."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -100,7 +101,7 @@ class _Watched(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         calls: list[tuple[Tensor, Tensor]] = []
         head: nn.Module = self.network.head  # type: ignore[assignment]
-        # Watched and not asked for features: what lies between them and the head belongs to the network as well.
+        # A hook instead of ``features``, because ``forward`` may apply more to the features before the head.
         handle = head.register_forward_hook(lambda _, inputs, output: calls.append((inputs[0], output)))
         try:
             return self.network(x), calls

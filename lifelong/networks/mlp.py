@@ -15,9 +15,9 @@ class MLP(Recorded, nn.Module):
     """Linear layers with ReLU between them; inputs of any shape are flattened.
 
     Args:
-        n_inputs: numbers in one input.
+        n_inputs: number of elements of one input.
         hidden: widths of the hidden layers.
-        n_outputs: classes, targets or features.
+        n_outputs: number of outputs: classes, targets or features.
 
     Example:
         >>> import torch

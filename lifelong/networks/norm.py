@@ -1,4 +1,4 @@
-"""The norm layers that the convolutional networks share: one option, and what each choice means for evaluation."""
+"""The norm layers of the convolutional networks, and what each choice means for evaluation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from lifelong.compute.vmap_fixes import active_transforms
 
 Norm = Literal["batch", "running", "group", "layer", "instance", "none"]
-"""``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see each other
-(transductive); ``running`` evaluates with running statistics (inductive; not for learners that adapt by gradients);
-``group`` (8 channels a group), ``layer`` and ``instance`` look at one image (inductive)."""
+"""``batch`` uses the statistics of the current batch and no running ones, so a prediction depends on other queries
+(transductive); ``running`` uses running statistics in evaluation (inductive; not for learners that adapt by gradients);
+``group`` (8 channels per group), ``layer`` and ``instance`` normalise each image separately (inductive)."""
 EPSILON = 1e-5
-"""Added to a variance, as torch's norms do."""
+"""Added to the variance, as in torch's norm layers."""
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Return the norm layer of that name for maps ``(n, C, H, W)``.
+    """Return the norm layer called ``norm`` for maps ``(n, C, H, W)``.
 
     Args:
         norm: one of :data:`Norm`.
@@ -58,7 +58,7 @@ class BatchNorm(nn.Module):
     """Normalise each channel with the statistics of the batch at hand, then scale and shift: no running statistics.
 
     Args:
-        channels: of the images.
+        channels: number of channels.
 
     Example:
         >>> BatchNorm(3)(torch.randn(8, 3, 4, 4)).mean((0, 2, 3)).abs() < 1e-5
@@ -79,8 +79,8 @@ class BatchNorm(nn.Module):
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Compute ``(x − mean) / √(variance + 10⁻⁵) · weight + bias`` with the statistics of each channel of the batch.
 
-    Under ``vmap`` it is written out, because the second derivative of torch's ``batch_norm`` is wrong there
-    (torch 2.13; see :mod:`lifelong.compute.vmap_fixes`), which second-order MAML would notice.
+    Under ``vmap`` it is computed from elementary operations, because the second derivative of torch's ``batch_norm`` is
+    wrong there (torch 2.13; see :mod:`lifelong.compute.vmap_fixes`), which affects second-order MAML.
 
     Args:
         x: ``(n, C, H, W)``.
@@ -93,7 +93,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         tensor([True, True, True])
     """
     if "Vmap" in active_transforms():
-        x = x.to(weight.dtype)  # statistics of halves need all digits
+        x = x.to(weight.dtype)  # half precision is too coarse for the statistics
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
         scale = (variance + EPSILON).rsqrt() * weight[:, None, None]
         return torch.addcmul(bias[:, None, None], x - mean, scale)
@@ -101,7 +101,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def takes_means_away(norm: Norm) -> bool:
-    """Tell whether this norm takes away what is added to a whole channel, so that a bias before it is of no use.
+    """Return whether this norm cancels constants added to a channel, which makes a preceding bias useless.
 
     Example:
         >>> takes_means_away("batch"), takes_means_away("layer")

@@ -1,4 +1,4 @@
-"""Attention to further keys and values before a layer's own: how a frozen model of transformers is given prompts.
+"""Attention with a prefix of additional keys and values: how prompts enter a frozen model of transformers.
 
 Shapes: ``n`` inputs, ``T`` vectors of an input, ``P`` vectors before them, ``h`` heads, ``D`` features.
 """
@@ -18,11 +18,11 @@ from lifelong.text.pretrained_body import only_errors
 from lifelong.utilities.extras import imported
 
 NAME = "lifelong_prefix"
-"""Under which transformers knows this attention."""
+"""Name under which this attention is registered with transformers."""
 Prefix = tuple[Tensor, Tensor]
-"""Keys and values ``(n, P, D)``, as they are after a layer's own projections."""
+"""Keys and values ``(n, P, D)``, as after a layer's projections."""
 _PREFIXES: ContextVar[Mapping[int, Prefix] | None] = ContextVar("prefixes", default=None)
-"""Of the pass that is under way, by the identity of the attention module."""
+"""Prefixes of the current forward pass, by the ``id`` of the attention module."""
 _SEEN: ContextVar[list[tuple[nn.Module, int]] | None] = ContextVar("seen", default=None)
 
 
@@ -35,15 +35,15 @@ def attend(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Return ``softmax(Q [K₀; K]ᵀ / √d + M) [V₀; V]`` ``(n, T, h, d)`` and its weights, as transformers asks for it.
+    """Return ``softmax(Q [K₀; K]ᵀ / √d + M) [V₀; V]`` ``(n, T, h, d)`` and its weights, as transformers requires.
 
     Args:
-        module: the layer's attention, for which a prefix ``K₀``, ``V₀`` may be at hand.
+        module: the layer's attention module, which may have a prefix ``K₀``, ``V₀``.
         query: ``(n, h, T, d)``.
         key: ``(n, h, T, d)``.
         value: ``(n, h, T, d)``.
-        attention_mask: ``M``, added to the scores; a prefix is seen by all.
-        scaling: in place of ``1 / √d``.
+        attention_mask: ``M``, added to the scores. All queries attend to the prefix.
+        scaling: used instead of ``1 / √d``.
     """
     if (seen := _SEEN.get()) is not None:
         seen.append((module, key.shape[1] * key.shape[3]))
@@ -54,7 +54,7 @@ def attend(
         key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
         if attention_mask is not None:
             attention_mask = F.pad(attention_mask, (before[0].shape[2], 0))
-    if key.shape[1] != query.shape[1]:  # a key for several heads
+    if key.shape[1] != query.shape[1]:  # grouped-query attention: several heads share a key
         n_heads = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(n_heads, 1), value.repeat_interleave(n_heads, 1)
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
@@ -65,15 +65,16 @@ def attend(
 
 
 def give_prefix_attention(body: Any, run: Callable[[], Any], who: str) -> list[nn.Module]:
-    """Let a model attend by :func:`attend`, and return the attention of its layers, in the order of the layers.
+    """Make a model use :func:`attend`, and return the attention modules in the order of the layers.
 
     Args:
         body: the model.
-        run: asks it for an output.
-        who: asks, for the sentence.
+        run: computes an output of the model.
+        who: name of the caller, for error messages.
 
     Raises:
-        ValueError: when it attends in another way, or shares keys among heads, whose prefix would be of another size.
+        ValueError: when the model does not use this attention, or its heads share keys, so that a prefix has another
+            size.
     """
     kind = body.config.model_type
     sentence = (
@@ -87,7 +88,7 @@ def give_prefix_attention(body: Any, run: Callable[[], Any], who: str) -> list[n
     try:
         with torch.no_grad():
             expected = run().last_hidden_state
-            with only_errors("transformers"):  # whether it took it shows below
+            with only_errors("transformers"):  # the code below checks whether it took effect
                 body.set_attn_implementation(NAME)
             seen.clear()
             found, digits = run().last_hidden_state, 3e-2 if expected.dtype == torch.bfloat16 else 1e-4
@@ -101,7 +102,7 @@ def give_prefix_attention(body: Any, run: Callable[[], Any], who: str) -> list[n
 
 @contextmanager
 def prefixes(given: Mapping[nn.Module, Prefix]) -> Iterator[None]:
-    """Let attention modules see keys and values before their own, for the block."""
+    """Prepend keys and values to those of attention modules within the block."""
     token = _PREFIXES.set({id(module): prefix for module, prefix in given.items()})
     try:
         yield
@@ -111,7 +112,7 @@ def prefixes(given: Mapping[nn.Module, Prefix]) -> Iterator[None]:
 
 @contextmanager
 def tokens_before(embeddings: nn.Module, tokens: Tensor) -> Iterator[None]:
-    """Let an embedding put vectors ``(n, P, D)`` before those of its inputs, for the block."""
+    """Prepend vectors ``(n, P, D)`` to the outputs of an embedding within the block."""
     handle = embeddings.register_forward_hook(lambda _, inputs, output: torch.cat([tokens.to(output.dtype), output], 1))
     try:
         yield

@@ -1,4 +1,4 @@
-"""A frozen model of transformers that is told what to attend to by prompts, the only thing trained beside its head.
+"""A frozen model of transformers with prompts: only the prompts and the head are trained.
 
 Shapes: ``n`` inputs, ``L`` tokens, ``C`` channels, ``H`` by ``W`` pixels, ``D`` features.
 """
@@ -19,22 +19,24 @@ WHO = "lifelong.networks.PromptedTransformer"
 
 
 class PromptedTransformer(Transformer):
-    """Ask a frozen pre-trained model twice: without prompts for a query ``q(x)``, then with the prompts it chooses.
+    """Run a frozen pre-trained model twice: without prompts for a query ``q(x)``, then with the prompts it selects.
 
-    The query has no gradient. Prompts are vectors before those of the input, whose outputs are averaged to the features
-    then, or keys and values before those of some layers. ``strategies.PromptPool`` trains what else the prompts need.
+    The query has no gradient. Prompts are either vectors before those of the input, whose outputs are then averaged to
+    the features, or keys and values before those of some layers. ``strategies.PromptPool`` adds the penalty of the
+    prompts and their steps at the beginning of experiences.
 
     Args:
-        model: as for :class:`Transformer`, of texts or of images.
+        model: as in :class:`Transformer`, for texts or images.
         prompts: :class:`~lifelong.networks.prompts.L2P`, ``DualPrompt`` or ``CODAPrompt``.
         n_outputs: outputs of the linear head.
-        pooling: how the vectors become the query, and the features where no vectors stand before the input.
+        pooling: how the output vectors are combined into the query and, for prompts without input vectors, the
+            features.
         normalise: scale query and features to unit length.
-        dtype: of the frozen model.
-        image_size: as for :class:`Transformer`.
+        dtype: data type of the frozen model.
+        image_size: as in :class:`Transformer`.
 
     Raises:
-        ValueError: as :class:`Transformer`; and when the model cannot be given prompts.
+        ValueError: as in :class:`Transformer`, and when the model does not support prompts.
 
     Reference:
         Wang et al., "Learning to Prompt for Continual Learning", CVPR 2022.
@@ -74,7 +76,7 @@ class PromptedTransformer(Transformer):
 
     @property
     def adapter_names(self) -> list[str]:
-        """Return the names of prompts and head."""
+        """Return the names of the parameters of prompts and head."""
         return [name for name, p in self.named_parameters() if p.requires_grad]
 
     def query(self, x: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ class PromptedTransformer(Transformer):
         try:
             with torch.no_grad():
                 self.features(self.example())
-        except Exception as error:  # each model has its own for vectors that it has no place for
+        except Exception as error:  # each model raises its own type for too many vectors
             reason = str(error).strip().partition("\n")[0]
             kind = self.body.config.model_type  # type: ignore[union-attr]
             raise ValueError(

@@ -15,22 +15,23 @@ from lifelong.networks.shapes import check_images, check_sizes, count_features
 from lifelong.utilities.recorded import Recorded
 
 SLOPE = 0.1
-"""Of the leaky ReLU where its input is negative."""
+"""Slope of the leaky ReLU for negative inputs."""
 
 
 class ResNet12(Recorded, nn.Module):
     """Four residual blocks of three 3×3 convolutions, each halving the size; the mean over places; a linear head.
 
     Args:
-        in_channels: channels of the images.
-        widths: channels of the blocks; four of them make twelve convolutions.
-        norm: ``batch`` normalises with the statistics of the batch at hand and keeps no running ones, so queries see
-            each other (transductive); ``running`` evaluates with running statistics (inductive; not for learners that
-            adapt by gradients); ``group`` (8 channels a group), ``layer`` and ``instance`` look at one image
-            (inductive).
-        image_size: height and width of the images in pixels, 16 or more with four blocks.
-        n_outputs: outputs of a linear head; None returns the features.
-        fused: batch norm with a second derivative that is faster on a CPU: the same function of the same parameters.
+        in_channels: number of channels of the images.
+        widths: number of channels of each block. Four blocks have twelve convolutions.
+        norm: ``batch`` uses the statistics of the current batch and no running ones, so a prediction depends on other
+            queries (transductive); ``running`` uses running statistics in evaluation (inductive; not for learners that
+            adapt by gradients); ``group`` (8 channels per group), ``layer`` and ``instance`` normalise each image
+            separately (inductive).
+        image_size: height and width of the images in pixels, at least 16 with four blocks.
+        n_outputs: outputs of a linear head. If None, the network returns the features.
+        fused: use a batch norm whose second derivative is faster on a CPU. The function and its parameters are the
+            same.
 
     Raises:
         ValueError: when the norm is unknown or the images are too small.
@@ -38,7 +39,7 @@ class ResNet12(Recorded, nn.Module):
     Reference:
         Lee et al., "Meta-Learning with Differentiable Convex Optimization" (MetaOptNet), CVPR 2019 (widths); Oreshkin
         et al., TADAM, NeurIPS 2018 (mean over places). Left out: dropout and DropBlock, whose masks come from a global
-        generator and would make an interrupted run differ from a whole one; TADAM's task conditioning.
+        generator, so that a resumed run would differ from an uninterrupted one; TADAM's task conditioning.
 
     Example:
         >>> import torch
@@ -93,7 +94,7 @@ class _Block(nn.Module):
 
 
 def _convolution(n_in: int, n_out: int, size: int, bias: bool) -> nn.Conv2d:
-    # A norm has a shift of its own; without one the convolution needs it.
+    # The convolution needs a bias only without a norm, which has its own shift.
     layer = nn.Conv2d(n_in, n_out, size, padding=size // 2, bias=bias)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="leaky_relu")
     return layer

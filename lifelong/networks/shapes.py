@@ -1,4 +1,4 @@
-"""What the networks for images share: refusing inputs of another shape, and counting their features."""
+"""Shape checks and feature counting for image networks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lifelong.utilities.ranges import check_number
 
 
 def check_images(x: Tensor, expected: tuple[int, int, int], network: str) -> None:
-    """Refuse a batch ``(n, *X)`` of another shape than ``(n, *expected)``.
+    """Reject a batch ``(n, *X)`` whose shape is not ``(n, *expected)``.
 
     Args:
         x: the batch.
         expected: channels, height and width.
-        network: its name, for the sentence.
+        network: name of the network, for the error message.
 
     Raises:
         ValueError: when the shapes differ.
@@ -36,34 +36,34 @@ def check_images(x: Tensor, expected: tuple[int, int, int], network: str) -> Non
 
 
 def check_sizes(**sizes: int | None) -> None:
-    """Refuse a size of a network that is not a whole number from 1.
+    """Reject sizes of a network that are not positive integers.
 
     Args:
-        sizes: by the names of the network's arguments; None is a part that it does not have.
+        sizes: sizes by the names of the network's arguments. None means that the network does not have this part.
 
     Raises:
-        ValueError: naming the option.
+        ValueError: when a size is invalid; the message names the option.
     """
     for name, size in sizes.items():
         check_number(f"--model.network.{name}", size, least=1, whole=True)
 
 
 def count_features(network: nn.Module, features: Callable[[Tensor], Tensor], shape: tuple[int, int, int]) -> int:
-    """Count the features ``D`` of a network in training mode, by trying it on blank images.
+    """Count the features ``D`` of a network in training mode, by a forward pass of blank images.
 
     Args:
-        network: whose running statistics must not see the blank images.
-        features: its ``(n, C, H, W)`` to ``(n, D)``, or to maps, of which all numbers count.
+        network: the network. Its running statistics are not changed.
+        features: computes features from images ``(n, C, H, W)``: ``(n, D)``, or maps, all of whose elements count.
         shape: channels, height and width.
 
     Raises:
-        ValueError: when the network cannot take such images, as a rule because they are too small.
+        ValueError: when the network cannot process such images, usually because they are too small.
     """
     network.eval()
     try:
         with torch.no_grad():
             n_features = features(torch.zeros(2, *shape))[0].numel()
-    except (RuntimeError, AssertionError) as error:  # what torch and timm raise
+    except (RuntimeError, AssertionError) as error:  # raised by torch and timm
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"{type(network).__name__} cannot take images of {shape[1]}×{shape[2]} pixels ({reason}): set another "

@@ -1,4 +1,4 @@
-"""Networks of the package timm, with or without weights from elsewhere."""
+"""Networks of the package timm, with or without pre-trained weights."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from lifelong.utilities.recorded import Recorded
 
 
 class Timm(Recorded, nn.Module):
-    """Wrap any image network of the package timm by its name, without its classifier, with a linear head of our own.
+    """Wrap any image network of the package timm, with a linear head instead of its classifier.
 
-    Its norm layers as a rule keep running statistics, which suit metric learners; learners that adapt by gradients
-    refuse them, and take names with a group or layer norm (``vit_…``, ``convnext_…``, ``resnet50_gn``). Attention is
-    computed step by step: its fused kernels have no second derivative, which such learners need.
+    Most of these networks have norm layers with running statistics, which suit metric learners. Learners that adapt by
+    gradients reject them and need a network with a group or layer norm (``vit_…``, ``convnext_…``, ``resnet50_gn``).
+    Attention does not use fused kernels, because these have no second derivative, which such learners need.
 
     Args:
-        name: as in ``timm.list_models()``.
-        pretrained: load the weights that timm offers for the name (from the net at the first time) and scale images,
-            which have values from 0 to 1, as in their training.
-        weights: a file with weights for the name, safetensors or torch's with tensors alone, to load in place of those
-            that timm offers: as ``pretrained`` without the net. Weights of a classifier are left out.
-        in_channels: channels of the images.
-        image_size: height and width of the images in pixels; transformers are built for it.
-        n_outputs: outputs of a linear head; None returns the features.
+        name: a name from ``timm.list_models()``.
+        pretrained: load timm's weights for this name (downloaded at first use), and scale images with values from 0 to
+            1 as in the training of the weights.
+        weights: a file with weights for this network, either safetensors or a torch file that contains only tensors, to
+            load instead of timm's weights. It works like ``pretrained`` but without a download. Weights of a classifier
+            are ignored.
+        in_channels: number of channels of the images.
+        image_size: height and width of the images in pixels. Transformers are built for this size.
+        n_outputs: outputs of a linear head. If None, the network returns the features.
 
     Raises:
-        ValueError: when timm cannot be imported, does not know the name, its network cannot take such images, or the
-            weights in the file are those of another one.
+        ValueError: when timm cannot be imported or does not know the name, the network cannot process such images, or
+            the weights in the file do not fit it.
 
     Reference:
         Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models, 2019.
@@ -80,7 +81,7 @@ class Timm(Recorded, nn.Module):
 def _body(name: str, pretrained: bool, weights: str | None, in_channels: int, image_size: int) -> nn.Module:
     timm = _timm()
     known = timm.get_pretrained_cfg(name)
-    # Only networks that are built for one size know the option.
+    # Only networks that are built for one size have this option.
     sized = {"img_size": image_size} if known is not None and known.fixed_input_size else {}
 
     def create(**options: Any) -> nn.Module:
@@ -89,7 +90,7 @@ def _body(name: str, pretrained: bool, weights: str | None, in_channels: int, im
 
     try:
         body = create(pretrained=pretrained) if weights is None else _from_file(create, Path(weights).expanduser())
-    except RuntimeError as error:  # how timm refuses unknown names and absent weights
+    except RuntimeError as error:  # raised by timm for unknown names and missing weights
         raise ValueError(
             f"timm cannot make {name!r} ({error}): set --model.network.name to one of timm.list_models(), or "
             f"--model.network.{'pretrained false' if weights is None else 'weights to a file with weights for it'}"
@@ -102,9 +103,10 @@ def _body(name: str, pretrained: bool, weights: str | None, in_channels: int, im
 
 
 def _from_file(create: Callable[..., nn.Module], path: Path) -> nn.Module:
-    """Make a network with the weights in a file, which timm adapts to its channels and size as it does its own."""
+    """Create a network with the weights in a file, which timm adapts to the network's channels and size."""
     content = read_weights(path, "lifelong.networks.Timm")
-    # Without a classifier timm loads what fits and no more: what a second one has by the same chance was not loaded.
+    # Without a classifier, timm skips weights that do not fit. A weight that equals that of a second random network,
+    # drawn from the same random state, was not loaded.
     with torch.random.fork_rng(devices=[]):
         state = torch.get_rng_state()
         body = create(pretrained=True, pretrained_cfg_overlay={"state_dict": content})
@@ -120,20 +122,21 @@ def _from_file(create: Callable[..., nn.Module], path: Path) -> nn.Module:
 
 
 def _scale(body: nn.Module, pretrained: bool, in_channels: int) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of the images that the weights were trained on; 0 and 1 without such weights."""
+    """Return mean and deviation of the images that the weights were trained on, or 0 and 1 without pre-trained
+    weights."""
     if not pretrained:
         return torch.zeros(1), torch.ones(1)
     config: Any = body.pretrained_cfg
     mean, deviation = torch.tensor(config["mean"]), torch.tensor(config["std"])
-    # timm sums or repeats the weights of the colours for images that have other channels.
+    # For other numbers of channels, timm sums or repeats the weights of the colour channels.
     return (mean, deviation) if in_channels == len(mean) else (mean.mean(0, True), deviation.mean(0, True))
 
 
 def _timm() -> Any:
-    # Here and not above, because it is an extra and takes seconds.
+    # Imported here, because it is an extra and its import takes seconds.
     try:
         import timm
-    except (ImportError, RuntimeError) as error:  # a torchvision of another build of torch: RuntimeError
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision does not match the build of torch
         raise ValueError(
             f"lifelong.networks.Timm needs the package timm ({error}): pip install -c constraints.txt -e '.[timm]', "
             "with torchvision from the same index as torch"

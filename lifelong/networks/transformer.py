@@ -1,4 +1,4 @@
-"""A pre-trained model of the package transformers, for texts or for images, as a network that is trained on.
+"""A pre-trained model of the package transformers, for texts or images, as a trainable network.
 
 Shapes: ``n`` inputs, ``L`` tokens, ``C`` channels, ``H`` by ``W`` pixels, ``D`` features.
 """
@@ -24,34 +24,37 @@ WHO = "lifelong.networks.Transformer"
 
 
 class Transformer(Recorded, nn.Module):
-    """Wrap a pre-trained model (extra ``text``): texts or images to one vector each, and a head where asked for.
+    """Wrap a pre-trained model (extra ``text``) that maps texts or images to one vector each, with an optional head.
 
-    Which of the two it takes its own config says. ``mean``: ``f(x) = Σ_l m_l h_l / Σ_l m_l`` over the last layer's
-    vectors ``h_l``, of tokens that are no filling (``m_l = 1``) or of patches of the image; ``first``: ``h_1``, which
-    stands for the whole where the model has such a one. Tokens come from :class:`lifelong.text.Tokens` with the same
-    model. Images have values from 0 to 1 and are scaled here as the model's preprocessor does, but not resized. There
-    is no dropout, also in training: the tasks of a batch run together, and an inner loop must descend one function.
+    The model's config determines whether it processes texts or images. ``mean``: ``f(x) = Σ_l m_l h_l / Σ_l m_l`` over
+    the last layer's vectors ``h_l`` of all tokens except padding (``m_l = 1``), or of image patches; ``first``:
+    ``h_1``, for models whose first vector represents the whole input. Tokens come from :class:`lifelong.text.Tokens`
+    with the same model. Images have values from 0 to 1; they are scaled like in the model's preprocessor, but not
+    resized. There is no dropout, not even in training, because the tasks of a batch run together and an inner loop
+    needs a deterministic function.
 
     Args:
-        model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
-            an installed package.
-        trained: ``all`` of it; ``lora``: low-rank updates ``W + (α/r) B A`` of its linear layers (Hu et al. 2022); or
-            ``head``: none of it. The others are frozen. LoRA's matrices are the entries of an adapter bank.
+        model: a folder written by ``save_pretrained``, a name on the Hugging Face hub, or ``package:NAME`` for the
+            folder ``model`` inside an installed package.
+        trained: ``all`` parameters; ``lora``: low-rank updates ``W + (α/r) B A`` of the linear layers (Hu et al. 2022)
+            and the head; or only the ``head``. All others are frozen. An adapter bank stores LoRA's matrices.
         lora_rank: ``r``.
         lora_alpha: ``α``.
-        peft: config of any other method of peft that can be injected, such as ``peft.IA3Config``, which alone, with
-            the head, is trained then; into all linear layers where it names none.
-        pooling: how the vectors become one: ``mean``, ``first``, ``last`` (of tokens; for models that look back alone),
-            or what the model's own ``pooler`` makes of the first.
+        peft: config of another peft method that can be injected, such as ``peft.IA3Config``. Only this adapter and the
+            head are then trained. Without target
+            modules, it applies to all linear layers.
+        pooling: how the vectors are combined into one: ``mean``, ``first``, ``last`` (of tokens; for causal models), or
+            the output of the model's own ``pooler`` for the first.
         normalise: scale features to unit length.
-        dtype: of a frozen model; ``bfloat16`` takes half the memory. Adapters, head and features are ``float32``.
-        image_size: height and width of images; None takes what the model's preprocessor makes of them. Learnt positions
-            are interpolated to another size where the model can do so.
-        n_outputs: outputs of a linear head; None has no head.
+        dtype: data type of a frozen model; ``bfloat16`` needs half the memory. Adapters, head and features are
+            ``float32``.
+        image_size: height and width of images. Default: the output size of the model's preprocessor. Learnt positions
+            are interpolated to another size if the model supports it.
+        n_outputs: outputs of a linear head. If None, there is no head.
 
     Raises:
-        ValueError: when the extra or the model is missing, nothing would be trained, or the model has no one vector
-            for a whole input.
+        ValueError: when the extra or the model is missing, nothing would be trained, or the model does not provide one
+            vector per input.
 
     Reference:
         Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", EMNLP 2020; Hu et al., "LoRA", ICLR
@@ -97,15 +100,15 @@ class Transformer(Recorded, nn.Module):
         if peft is not None:
             add_adapters(self.body, peft, WHO)
         for adapter in (p for p in self.body.parameters() if p.requires_grad and self.is_frozen):
-            adapter.data = adapter.data.float()  # few, and they move by little at a time
+            adapter.data = adapter.data.float()  # few parameters, and their updates are small
         self.n_features = self._count_features()
-        self.body.train()  # as any new network; transformers hands it over in evaluation
+        self.body.train()  # like any new network; transformers returns it in evaluation mode
         self.head = nn.Identity() if n_outputs is None else nn.Linear(self.n_features, n_outputs)
         self.takes_vmap = peft is None or maps_adapters(self, self.example())
 
     @property
     def adapter_names(self) -> list[str]:
-        """Return the names of what is small enough to have one per domain: adapters, and the head beside them."""
+        """Return the names of the parameters that are small enough to store per domain: adapters and head."""
         adapters = [f"body.{name}" for name, p in self.body.named_parameters() if p.requires_grad and self.is_frozen]
         return [*adapters, *(f"head.{name}" for name, _ in self.head.named_parameters())] if adapters else []
 
@@ -114,7 +117,7 @@ class Transformer(Recorded, nn.Module):
         return self.embed(x)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the model's one vector ``(n, D)`` of each input."""
+        """Return one vector of each input ``(n, D)``."""
         self.reader.check(self.body, x)
         features = self.reader.pool(self.reader.run(self.body, x), x)
         return features.float() if features.dtype == torch.bfloat16 else features
@@ -124,7 +127,7 @@ class Transformer(Recorded, nn.Module):
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
     def example(self) -> Tensor:
-        """Return one input that the model takes."""
+        """Return one example input of the model."""
         return self.reader.example()
 
     def _count_features(self) -> int:

@@ -1,4 +1,4 @@
-"""A vision model of transformers without its head, asked for one vector of an image.
+"""A vision model of transformers without its head, which computes one vector per image.
 
 Shapes: ``n`` images, ``C`` channels, ``H`` by ``W`` pixels, ``T`` vectors of an image, ``D`` features.
 """
@@ -19,21 +19,22 @@ from lifelong.text.language_model import Pooling
 
 PREPROCESSOR = "preprocessor_config.json"
 WHITE = 255
-"""The largest value of a pixel where preprocessors count from 0."""
+"""The largest pixel value of uint8 images."""
 
 
 @dataclass(frozen=True)
 class VisionReader:
-    """Ask a vision model for one vector of each image, whose values lie from 0 to 1.
+    """Compute one vector of each image, with values from 0 to 1, by a vision model.
 
     Args:
         input_shape: channels, height and width of the images.
-        mean: of each channel, as the model's preprocessor takes it away.
-        deviation: of each channel, as it divides by it.
-        n_patches: vectors that are of patches, the last ones; 0 for maps ``(n, D, H, W)`` instead of vectors.
-        interpolates: the positions the model learnt are interpolated to images of this size.
-        pooling: how the vectors become one.
-        normalise: scale it to unit length.
+        mean: mean of each channel, which the model's preprocessor subtracts.
+        deviation: standard deviation of each channel, by which the preprocessor divides.
+        n_patches: number of output vectors that belong to patches, which come last; 0 if the output is maps ``(n, D, H,
+            W)``.
+        interpolates: whether learnt positions are interpolated to images of this size.
+        pooling: how the vectors are combined into one.
+        normalise: scale the vector to unit length.
     """
 
     input_shape: tuple[int, int, int]
@@ -49,10 +50,10 @@ class VisionReader:
         return torch.zeros(1, *self.input_shape)
 
     def check(self, body: Any, x: Tensor) -> None:
-        """Refuse images ``(n, C, H, W)`` of another shape, and whole numbers.
+        """Reject images of another shape than ``(n, C, H, W)``, and integers.
 
         Raises:
-            ValueError: naming what the data has.
+            ValueError: when shape or type differ; the message names those of the data.
         """
         if tuple(x.shape[1:]) != self.input_shape or not x.is_floating_point():
             raise ValueError(
@@ -82,25 +83,25 @@ class VisionReader:
 
 
 def reads_images(body: Any) -> bool:
-    """Tell whether a model of transformers takes images, by what it calls its main input."""
+    """Return whether a model of transformers processes images, according to the name of its main input."""
     return bool(body.main_input_name == "pixel_values")
 
 
 def read_images_of(
     body: Any, folder: Path, pooling: Pooling, normalise: bool, image_size: int | None, who: str
 ) -> VisionReader:
-    """Return a reader for a vision model, with the scale of its preprocessor.
+    """Return a reader for a vision model, with the pixel scale of its preprocessor.
 
     Args:
         body: the model.
-        folder: with its ``preprocessor_config.json``.
-        pooling: how its vectors become one.
-        normalise: scale it to unit length.
-        image_size: height and width of the images; None takes what the preprocessor makes of them.
-        who: asks, for the sentence.
+        folder: folder with the model's ``preprocessor_config.json``.
+        pooling: how the vectors are combined into one.
+        normalise: scale the vector to unit length.
+        image_size: height and width of the images. Default: the output size of the preprocessor.
+        who: name of the caller, for error messages.
 
     Raises:
-        ValueError: when there is no preprocessor, or the model cannot take such images or has no such pooling.
+        ValueError: when there is no preprocessor, or the model does not support such images or this pooling.
     """
     how, config = _read_preprocessor(folder), body.config
     height, width = (image_size, image_size) if image_size is not None else _image_size(how, config, folder)
@@ -118,7 +119,7 @@ def read_images_of(
     n_vectors = hidden.shape[1] if hidden.dim() == 3 else 0
     side = getattr(config, "patch_size", None)
     n_patches = (height // side) * (width // side) if isinstance(side, int) and n_vectors else n_vectors
-    if n_patches > n_vectors:  # merged on the way, where no other vector stands before them
+    if n_patches > n_vectors:  # patches were merged inside the model, and there is no class token
         n_patches = n_vectors
     if pooling == "first" and n_patches == n_vectors:
         raise ValueError(
@@ -134,7 +135,7 @@ def _try(body: nn.Module, reader: VisionReader, who: str) -> Any:
     try:
         with torch.no_grad():
             return reader.run(body, torch.zeros(1, *reader.input_shape))
-    except Exception as error:  # each model has its own for a size that it cannot take
+    except Exception as error:  # each model raises its own type for unsupported sizes
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"{who}'s model cannot take images of shape {reader.input_shape} ({reason}): set "
@@ -157,13 +158,13 @@ def _read_preprocessor(folder: Path) -> dict[str, Any]:
 
 
 def _scale(how: dict[str, Any], n_channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and deviation for values from 0 to 1, of what the preprocessor does to values from 0 to 255."""
+    """Convert the preprocessor's mean and deviation, for values from 0 to 255, to values from 0 to 1."""
     factor = WHITE * float(how.get("rescale_factor", 1 / WHITE)) if how.get("do_rescale", True) else float(WHITE)
     given: list[Any] = [how.get("image_mean"), how.get("image_std")]
     if not how.get("do_normalize", True) or not all(given):
         given = [0.0, 1.0]
     means, deviations = ([float(v) for v in (g if isinstance(g, (list, tuple)) else [g])] for g in given)
-    if len(means) != n_channels:  # of other channels than the images
+    if len(means) != n_channels:  # the preprocessor's images have other channels
         means, deviations = ([sum(v) / len(v)] * n_channels for v in (means, deviations))
     return tuple(m / factor for m in means), tuple(d / factor for d in deviations)
 

@@ -14,10 +14,10 @@ class WithHead(Recorded, nn.Module):
     Args:
         body: ``(n, *X)`` to ``(n, D)``.
         n_features: ``D``.
-        n_outputs: outputs of the head.
+        n_outputs: number of outputs of the head.
 
     Raises:
-        ValueError: when the body computes another number of features.
+        ValueError: when the body does not compute ``n_features`` features.
 
     Example:
         >>> import torch

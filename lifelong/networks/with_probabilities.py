@@ -1,4 +1,4 @@
-"""An embedding joined with what a classifier of another domain says.
+"""An embedding concatenated with the class probabilities of a classifier of another domain.
 
 Shapes: ``n`` inputs, ``*X`` one input, ``D`` features, ``N`` outputs of the head.
 """
@@ -16,13 +16,13 @@ from lifelong.utilities.recorded import Recorded
 class WithProbabilities(Recorded, nn.Module):
     """Compute ``[w · softmax(h(f(x))), f(x)]``: features ``f`` of a network and probabilities of its head ``h``.
 
-    For learners that compare embeddings, where domains share their labels: a head that was trained on a source domain
-    says much of a new domain's labels, and the features say what it does not know. Take the network from that run by
-    :func:`lifelong.networks.FromCheckpoint`.
+    This is for learners that compare embeddings, if domains share their labels: a head that was trained on a source
+    domain is informative about the labels of a new domain, and the features add what the head does not capture. Load
+    the network of that run with :func:`lifelong.networks.FromCheckpoint`.
 
     Args:
-        network: with ``features`` and a linear head.
-        weight: ``w``.
+        network: a network with ``features`` and a linear head.
+        weight: ``w``, the weight of the probabilities.
 
     Raises:
         ValueError: when the network has no head.

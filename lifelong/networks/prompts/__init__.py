@@ -1,4 +1,4 @@
-"""Prompts: small parameters that tell a frozen model what to attend to, chosen by the input, one file each."""
+"""Prompt methods: small trained parameters, selected by the input, that steer the attention of a frozen model."""
 
 from lifelong.networks.prompts.base import Chosen, Prompts
 from lifelong.networks.prompts.coda_prompt import CODAPrompt

@@ -1,4 +1,4 @@
-"""What all kinds of prompts share: they are sized after a model, choose by a query, and know the experience.
+"""The base class of prompt methods: prompts are sized for a model and selected by a query.
 
 Shapes: ``n`` inputs, ``P`` vectors of a prompt, ``D`` features.
 """
@@ -18,11 +18,11 @@ from lifelong.utilities.recorded import Recorded
 
 @dataclass(frozen=True)
 class Chosen:
-    """Hold the prompts of some inputs.
+    """Store the prompts selected for a batch of inputs.
 
     Args:
-        tokens: ``(n, P, D)`` vectors before those of the input; None for none.
-        prefixes: keys and values ``(n, P, D)`` before those of a layer, by its number from 0.
+        tokens: vectors ``(n, P, D)`` to prepend to those of the input, if any.
+        prefixes: keys and values ``(n, P, D)`` to prepend to those of a layer, by layer index from 0.
     """
 
     tokens: Tensor | None = None
@@ -30,29 +30,29 @@ class Chosen:
 
 
 class Prompts(Recorded, nn.Module):
-    """Choose the prompts of an input by a query, the features that the frozen model has of it without prompts.
+    """Select the prompts of an input by a query: the features of the frozen model for this input without prompts.
 
-    :class:`~lifelong.networks.PromptedTransformer` sizes them after its model. Where something happens at the beginning
-    of an experience, or a penalty is trained along, the strategy ``strategies.PromptPool`` sees to it.
+    :class:`~lifelong.networks.PromptedTransformer` sizes them for its model. The strategy ``strategies.PromptPool``
+    handles the beginning of experiences and the penalty.
     """
 
     learns_by_experience = False
-    """Whether each experience has prompts of its own, so that somebody must tell when one begins."""
+    """Whether each experience has its own prompts, so that :meth:`begin` must be called when one begins."""
     has_penalty = False
-    """Whether :meth:`penalty` is trained along."""
+    """Whether :meth:`penalty` is added to the training loss."""
 
     def __init__(self) -> None:
         super().__init__()
         self.experience = -1
-        """The number of the experience that is learnt, or was last; -1 before the first."""
+        """Index of the current or last experience; -1 before the first."""
 
     @abstractmethod
     def build(self, n_features: int, n_layers: int) -> None:
-        """Make the parameters.
+        """Create the parameters.
 
         Args:
             n_features: ``D`` of the model.
-            n_layers: that attend.
+            n_layers: number of attention layers.
         """
 
     @abstractmethod
@@ -60,30 +60,30 @@ class Prompts(Recorded, nn.Module):
         """Return the prompts for queries ``(n, D)``."""
 
     def penalty(self, query: Tensor) -> Tensor:
-        """Return what is added to the loss of each input ``(n,)``."""
+        """Return the term that is added to the loss of each input ``(n,)``."""
         return query.new_zeros(len(query))
 
     def begin(self, experience: int) -> None:
-        """Hear that an experience begins."""
+        """Start an experience."""
         self.experience = experience
 
     def frozen(self) -> list[str]:
-        """Return the names of parameters that the experience at hand does not train."""
+        """Return the names of the parameters that the current experience does not train."""
         return []
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the number of the experience, for the checkpoint."""
+        """Return the index of the experience, for the checkpoint."""
         return {"experience": self.experience}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take it from the checkpoint."""
+        """Restore the index of the experience from the checkpoint."""
         self.experience = int(state["experience"])
 
     def at_experience(self) -> int:
-        """Return the experience to choose for.
+        """Return the experience whose prompts apply.
 
         Raises:
-            ValueError: when it is trained and nobody has told that an experience begins.
+            ValueError: when it is trained before :meth:`begin` was called.
         """
         if self.experience < 0 and self.training and torch.is_grad_enabled():
             raise ValueError(
@@ -94,10 +94,10 @@ class Prompts(Recorded, nn.Module):
 
 
 def check_layers(layers: Sequence[int], n_layers: int, name: str) -> None:
-    """Refuse layers that a model has not.
+    """Reject layer indices that the model does not have.
 
     Raises:
-        ValueError: naming the option.
+        ValueError: when an index is out of range; the message names the option.
     """
     if len(set(layers)) != len(layers) or not all(0 <= layer < n_layers for layer in layers):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""CODA-Prompt: prompts that are sums of components, weighted by how an input attends to them.
+"""CODA-Prompt: prompts are sums of components, weighted by the input's attention to them.
 
 Shapes: ``n`` inputs, ``E`` experiences, ``M`` components, ``L`` vectors of a prompt, ``D`` features.
 """
@@ -22,25 +22,25 @@ PARTS = ("components", "keys", "attention")
 class CODAPrompt(Prompts):
     """Put keys and values before those of some layers: halves of ``p = Σ_m γ(q(x) ⊙ A_m, K_m) P_m``, ``γ`` the cosine.
 
-    Each layer has components ``P``, keys ``K`` and attention ``A`` of its own. ``M / E`` of them are added with each
-    experience and trained in it alone; those before stay and take part in the sum. The penalty
-    ``λ Σ_{B ∈ {P, K, A}} ‖B Bᵀ − 1‖²`` keeps the rows of all those in use orthonormal, and new ones begin orthogonal to
-    the old.
+    Each layer has its own components ``P``, keys ``K`` and attention ``A``. Each experience adds ``M / E`` of them,
+    which are trained only in this experience; earlier ones are frozen and remain in the sum. The penalty ``λ Σ_{B ∈ {P,
+    K, A}} ‖B Bᵀ − 1‖²`` keeps the rows of all those in use orthonormal, and new ones are initialised orthogonal to the
+    old ones.
 
     Args:
-        n_experiences: ``E``.
-        n_components: ``M``, over all experiences.
-        length: ``L``, half of it keys and half values.
-        layers: numbers of the layers, from 0.
-        orthogonality: ``λ``.
+        n_experiences: ``E``, the number of experiences.
+        n_components: ``M``, the number of components over all experiences.
+        length: ``L``, the length of a prompt: half keys and half values.
+        layers: indices of the prompted layers, from 0.
+        orthogonality: ``λ``, the weight of the penalty.
 
     Raises:
-        ValueError: when a setting is out of range, ``L`` is odd, or ``M`` cannot be shared out.
+        ValueError: when a setting is out of range, ``L`` is odd, or ``M`` is not a multiple of ``E``.
 
     Reference:
         Smith et al., "CODA-Prompt: COntinual Decomposed Attention-based Prompting for Rehearsal-Free Continual
-        Learning", CVPR 2023. Differences: the penalty is the sum of squares of the paper, where the authors' code has
-        their mean; it is averaged over nothing else, and added up over layers.
+        Learning", CVPR 2023. Differences: the penalty is the sum of squares of the paper, whereas the authors' code
+        uses their mean; it is summed over layers.
 
     Example:
         >>> prompts = CODAPrompt(n_experiences=2, n_components=6, length=4, layers=[0, 1])
@@ -74,24 +74,24 @@ class CODAPrompt(Prompts):
             )
         self.n_experiences, self.length = n_experiences, length
         self.n_components = n_components // n_experiences
-        """Of each experience."""
+        """Number of components per experience."""
         self.layers, self.orthogonality = list(layers), orthogonality
         self.has_penalty = orthogonality > 0
 
     def build(self, n_features: int, n_layers: int) -> None:
-        """Draw components, keys and attention, orthonormal as far as there is room."""
+        """Draw components, keys and attention, orthonormal as far as the dimensions allow."""
         check_layers(self.layers, n_layers, "layers")
         n_all = self.n_components * self.n_experiences
         for name in PARTS:
             shape = (self.length, n_features) if name == "components" else (n_features,)
             rows = [nn.init.orthogonal_(torch.empty(n_all, math.prod(shape))) for _ in self.layers]
             drawn = torch.stack(rows).view(len(rows), n_all, *shape)
-            # Apart from each other: an optimizer leaves alone what has no gradient at all.
+            # A separate parameter per experience, because an optimizer skips parameters without a gradient.
             parts = nn.ParameterList(part.clone() for part in torch.split(drawn, self.n_components, dim=1))
             setattr(self, name, parts)
 
     def begin(self, experience: int) -> None:
-        """Add the components of an experience, orthogonal to those before as these are now."""
+        """Add the components of an experience, orthogonal to the current earlier ones."""
         check_experience(self, experience, self.n_experiences)
         super().begin(experience)
         for name in PARTS if experience else ():
@@ -103,7 +103,7 @@ class CODAPrompt(Prompts):
                         new[layer] = _orthogonal_to(old, new[layer].flatten(1)).view_as(new[layer])
 
     def frozen(self) -> list[str]:
-        """Return the names of the parts of other experiences."""
+        """Return the names of the parameters of other experiences."""
         others = [number for number in range(self.n_experiences) if number != self.experience]
         return [f"{name}.{number}" for name in PARTS for number in others]
 
@@ -116,7 +116,7 @@ class CODAPrompt(Prompts):
         return Chosen(prefixes={n: (prompt[:, i, :half], prompt[:, i, half:]) for i, n in enumerate(self.layers)})
 
     def penalty(self, query: Tensor) -> Tensor:
-        """Return ``λ Σ_B ‖B Bᵀ − 1‖²``, added up over layers, for each query ``(n,)``."""
+        """Return ``λ Σ_B ‖B Bᵀ − 1‖²``, summed over layers, for each query ``(n,)``."""
         total = query.new_zeros(())
         for name in PARTS:
             rows = self.in_use(name).flatten(2)
@@ -124,7 +124,8 @@ class CODAPrompt(Prompts):
         return (self.orthogonality * total).expand(len(query))
 
     def in_use(self, name: str) -> Tensor:
-        """Return components, keys or attention ``(layers, M, …)`` of the experiences so far; the last learns."""
+        """Return components, keys or attention ``(layers, M, …)`` of the experiences so far; only the last is
+        trained."""
         last = self.at_experience()
         parts = [
             part.detach() if number < last else part for number, part in enumerate(getattr(self, name)[: last + 1])
@@ -133,7 +134,7 @@ class CODAPrompt(Prompts):
 
 
 def _orthogonal_to(old: Tensor, new: Tensor) -> Tensor:
-    """Return rows of unit length that span the new ones' part outside of the old ones' span."""
+    """Return orthonormal rows that span the part of ``new`` outside the span of ``old``."""
     basis = torch.linalg.qr(old.T)[0].T
     outside: Tensor = torch.linalg.qr((new - new @ basis.T @ basis).T)[0].T
     return outside

@@ -1,4 +1,4 @@
-"""DualPrompt: general prompts that all experiences share, and expert prompts of each, found again by a key.
+"""DualPrompt: general prompts shared by all experiences, and expert prompts per experience, selected by a key.
 
 Shapes: ``n`` inputs, ``E`` experiences, ``L`` vectors of a prompt, ``D`` features.
 """
@@ -18,23 +18,24 @@ from lifelong.utilities.ranges import check_number
 class DualPrompt(Prompts):
     """Put keys and values before those of some layers: general ones ``g``, and ones ``e_t`` of an experience ``t``.
 
-    While experience ``t`` is learnt, its own ``e_t`` is taken, and the penalty ``λ γ(q(x), k_t)`` pulls its key to the
-    queries, ``γ`` being the cosine distance. In evaluation an input takes ``argmin_t γ(q(x), k_t)`` of those learnt.
+    While experience ``t`` is learnt, its prompt ``e_t`` is used, and the penalty ``λ γ(q(x), k_t)`` pulls its key
+    towards the queries, where ``γ`` is the cosine distance. In evaluation, an input uses the prompt of experience
+    ``argmin_t γ(q(x), k_t)`` among the learnt ones.
 
     Args:
-        n_experiences: ``E``, for which there are expert prompts.
-        general_length: key vectors, and as many value vectors, of the general prompt in each of its layers.
-        expert_length: the same of an expert prompt.
-        general_layers: numbers of the layers, from 0, that have a general prompt.
-        expert_layers: the same for expert prompts.
-        pull: ``λ``.
+        n_experiences: ``E``, the number of experiences, each with its own expert prompt.
+        general_length: number of key vectors, and of value vectors, of the general prompt in each of its layers.
+        expert_length: number of key vectors, and of value vectors, of an expert prompt in each of its layers.
+        general_layers: indices of the layers with a general prompt, from 0.
+        expert_layers: indices of the layers with an expert prompt, from 0.
+        pull: ``λ``, the weight of the penalty.
 
     Raises:
-        ValueError: when a setting is out of range, or a layer has both kinds.
+        ValueError: when a setting is out of range, or a layer has both kinds of prompts.
 
     Reference:
         Wang et al., "DualPrompt: Complementary Prompting for Rehearsal-free Continual Learning", ECCV 2022. Difference:
-        prompts come after a layer's projections, as in the authors' code, and not before them.
+        prompts are added after a layer's projections, as in the authors' code, and not before them.
 
     Example:
         >>> prompts = DualPrompt(n_experiences=3, general_layers=[0], expert_layers=[1], expert_length=4)
@@ -77,26 +78,27 @@ class DualPrompt(Prompts):
 
         every = range(self.n_experiences)
         self.general = drawn(len(self.general_layers), 2, self.general_length)
-        # Apart from each other: an optimizer leaves alone what has no gradient at all.
+        # A separate parameter per experience, because an optimizer skips parameters without a gradient.
         self.experts = nn.ParameterList(drawn(len(self.expert_layers), 2, self.expert_length) for _ in every)
         self.keys = nn.ParameterList(drawn() for _ in every)
 
     def begin(self, experience: int) -> None:
-        """Take the expert prompt of an experience from now on."""
+        """Use the expert prompt of ``experience`` from now on."""
         check_experience(self, experience, self.n_experiences)
         super().begin(experience)
 
     def frozen(self) -> list[str]:
-        """Return the names of expert prompts and keys of other experiences."""
+        """Return the names of the expert prompts and keys of other experiences."""
         others = [number for number in range(self.n_experiences) if number != self.experience]
         return [f"{kind}.{number}" for kind in ("experts", "keys") for number in others]
 
     def match(self, query: Tensor) -> Tensor:
-        """Return for each query ``(n, D)`` the learnt experience with the nearest key, ``(n,)``."""
+        """Return the learnt experience with the nearest key for each query ``(n, D)``, as ``(n,)``."""
         return cosines(query, torch.stack(list(self.keys)[: self.at_experience() + 1])).argmax(-1)
 
     def forward(self, query: Tensor) -> Chosen:
-        """Return the general prompts, and those of the experience at hand or, in evaluation, of the nearest key."""
+        """Return the general prompts and the expert prompts of the current experience or, in evaluation, nearest
+        key."""
         n = len(query)
         if self.training:
             expert = self.experts[self.at_experience()].expand(n, -1, -1, -1, -1)
@@ -108,15 +110,15 @@ class DualPrompt(Prompts):
         return Chosen(prefixes=prefixes)
 
     def penalty(self, query: Tensor) -> Tensor:
-        """Return ``λ γ(q, k_t)`` of each query ``(n,)``, with the key of the experience at hand."""
+        """Return ``λ γ(q, k_t)`` of each query ``(n,)``, with the key of the current experience."""
         return self.pull * (1 - cosines(query, self.keys[self.at_experience()][None])[:, 0])
 
 
 def check_experience(prompts: Prompts, experience: int, n_experiences: int) -> None:
-    """Refuse an experience beyond those that there are prompts for.
+    """Reject an experience for which there are no prompts.
 
     Raises:
-        ValueError: naming the option.
+        ValueError: when the index is too large; the message names the option.
     """
     if experience >= n_experiences:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""L2P: a pool of prompts, of which an input takes those whose keys are nearest to its query.
+"""L2P: a pool of prompts, from which an input selects those whose keys are nearest to its query.
 
 Shapes: ``n`` inputs, ``M`` prompts of the pool, ``N`` chosen, ``L`` vectors of one, ``D`` features.
 """
@@ -14,23 +14,24 @@ from lifelong.utilities.ranges import check_number
 
 
 class L2P(Prompts):
-    """Put the ``N`` prompts of a pool before an input whose keys are nearest: ``argmin_{s} Σ_i γ(q(x), k_{s_i})``.
+    """Prepend to an input the ``N`` prompts of a pool with the nearest keys: ``argmin_{s} Σ_i γ(q(x), k_{s_i})``.
 
-    ``γ`` is the cosine distance. The features are the mean of what the model makes of the prompts' places. The penalty
-    ``λ Σ_i γ(q(x), k_{s_i})`` pulls the chosen keys to the query.
+    ``γ`` is the cosine distance. The features are the mean of the model's outputs at the positions of the prompts. The
+    penalty ``λ Σ_i γ(q(x), k_{s_i})`` pulls the selected keys towards the query.
 
     Args:
-        n_prompts: ``M``.
-        n_chosen: ``N``.
-        length: ``L``.
-        pull: ``λ``.
+        n_prompts: ``M``, the number of prompts in the pool.
+        n_chosen: ``N``, the number of prompts selected per input.
+        length: ``L``, the number of vectors of a prompt.
+        pull: ``λ``, the weight of the penalty.
 
     Raises:
         ValueError: when a setting is out of range, or more are chosen than there are.
 
     Reference:
-        Wang et al., "Learning to Prompt for Continual Learning", CVPR 2022. Differences: every input chooses for
-        itself, as in the paper (the authors' code lets a batch choose together); frequent prompts are not disfavoured.
+        Wang et al., "Learning to Prompt for Continual Learning", CVPR 2022. Differences: every input selects its own
+        prompts, as in the paper (in the authors' code, a batch shares its prompts); frequently used prompts are not
+        penalised.
 
     Example:
         >>> prompts = L2P(n_prompts=4, n_chosen=2, length=3)
@@ -56,11 +57,11 @@ class L2P(Prompts):
         self.keys = nn.Parameter(torch.empty(self.n_prompts, n_features).uniform_(-0.01, 0.01))
 
     def choose(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cosines ``(n, N)`` of the nearest keys, and their numbers."""
+        """Return the cosine similarities ``(n, N)`` of the nearest keys, and their indices."""
         return cosines(query, self.keys).topk(self.n_chosen, dim=-1)
 
     def forward(self, query: Tensor) -> Chosen:
-        """Return the vectors ``(n, N · L, D)`` of the nearest prompts, the nearest one first."""
+        """Return the vectors ``(n, N · L, D)`` of the nearest prompts, nearest first."""
         _, numbers = self.choose(query)
         return Chosen(tokens=self.pool[numbers].flatten(1, 2))
 
@@ -70,5 +71,5 @@ class L2P(Prompts):
 
 
 def cosines(query: Tensor, keys: Tensor) -> Tensor:
-    """Return the cosine of each query ``(n, D)`` with each key ``(M, D)``, as ``(n, M)``."""
+    """Return the cosine similarities of queries ``(n, D)`` and keys ``(M, D)``, as ``(n, M)``."""
     return F.normalize(query, dim=-1) @ F.normalize(keys, dim=-1).T
