@@ -1,4 +1,4 @@
-"""Strategies against forgetting, one file each; list them in `strategies` by class path."""
+"""Strategies against forgetting, one per file; name them by class path in the `strategies` setting."""
 
 from strategies.adapter_bank import AdapterBank
 from strategies.agem import AGEM

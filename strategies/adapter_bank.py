@@ -1,6 +1,6 @@
-"""Adapter bank: a shared trunk, a few parameters per experience, and a router that picks them from the data alone.
+"""Adapter bank: a shared trunk, a few parameters per experience, and a router that selects them from the data alone.
 
-Shapes: ``S`` support examples, ``B`` labelled examples, ``E`` entries of the bank, ``F`` numbers in a signature.
+Shapes: ``S`` support examples, ``B`` labelled examples, ``E`` entries of the bank, ``F`` features of a signature.
 """
 
 from __future__ import annotations
@@ -30,49 +30,53 @@ from strategies.adapters.signatures import Signatures, describe, held_out_loss, 
 
 Router = Literal["signature", "support_loss", "entropy", "average", "fused"]
 ROUTERS = {"tasks": ("signature", "support_loss"), "examples": ("signature", "entropy", "average", "fused")}
-"""By the unit that a stream is made of."""
+"""The routers for each unit of a stream."""
 MERGED = {"average": averaged, "fused": fused}
 
 
 class AdapterBank(Adapters):
     """Adapt a frozen trunk by a small entry per experience; in evaluation, the data alone select the entry.
 
-    A residual 1×1 convolution beside a 3×3 one is the same as adding to the centre of its kernel, so an entry is a set
-    of differences to the trunk's parameters: the centres of convolutions, low-rank updates of linear layers, and all
-    biases and norm scales; of a network with adapters of its own (a ``Transformer`` with LoRA) its adapters and its
-    head. Entries start at zero (or at a copy of the nearest one), which is the trunk itself.
+    An entry of the bank is a set of differences to the trunk's parameters: the centres of convolution kernels, low-rank
+    updates of linear layers, and all biases and norm scales. Adding to the centre of a 3×3 kernel is equivalent to a
+    parallel 1×1 convolution. In a network that already has adapters (a ``Transformer`` with LoRA), an entry consists of
+    these adapters and the head. An entry starts at zero, which leaves the trunk unchanged, or as a copy of the nearest
+    entry.
 
-    A few-shot task is routed by its support set. A labelled example is routed by itself,
-    ``log p(c | x) = log Σ_e p(e | x) p(c | e, x)``: entry ``e`` answers among those of the example's ways that are
-    classes of its own experience. In the task scenario the ways thus lead to their entry; in the others the router
-    finds it. The head's rows of an experience's classes belong to its entry and are trained with it. Routing looks at
-    no other example, so answers do not depend on the batch.
+    A few-shot task is routed by its support set. A labelled example is routed individually,
+    ``log p(c | x) = log Σ_e p(e | x) p(c | e, x)``, where entry ``e`` predicts among those ways of the example that are
+    classes of its own experience. In the task scenario the ways thus determine the entry; in the other scenarios the
+    router selects it. The head rows of an experience's classes belong to its entry and are trained with it. Predictions
+    do not depend on other examples of the batch.
 
     Args:
         rank: rank of the updates of linear layers.
-        router: of few-shot tasks: ``signature`` compares means and deviations of the support set, in pixels and in the
-            trunk's embedding, with those of each experience, by standardised distance; ``support_loss`` learns one half
-            of the support set, predicts the other, and takes the entry that does it best. Of labelled examples:
-            ``signature`` compares the trunk's embedding with the class means of each experience, by Gaussians of one
-            covariance (:class:`~strategies.adapters.class_gaussians.ClassGaussians`); ``entropy`` takes the entry whose
-            answer has the least entropy, and asks them all; ``average`` and ``fused`` route nothing and answer with the
-            mean of all entries, or with the largest difference of the elected sign
+        router: for few-shot tasks: ``signature`` compares the mean and standard deviation of the support set, of the
+            inputs and of the trunk's embedding, with those of each experience by standardised distance;
+            ``support_loss`` adapts to one half of the support set, predicts the other, and selects the entry with the
+            lowest loss. For labelled examples: ``signature`` compares the trunk's embedding with the class means of
+            each experience, as Gaussians with a shared covariance
+            (:class:`~strategies.adapters.class_gaussians.ClassGaussians`); ``entropy`` evaluates all entries and
+            selects the one whose prediction has the least entropy; ``average`` and ``fused`` do not route but merge all
+            entries, by their mean or by the largest difference with the elected sign
             (:func:`~strategies.adapters.merging.fused`).
-        temperature: 0 picks the best entry; above 0 mixes all, weighted by ``softmax(−distance / temperature)``, of
-            labelled examples their answers.
-        start: a new entry is ``zero`` or a copy of the ``nearest``.
-        n_signature_tasks: support sets from which an experience's signature is estimated; of labelled examples all are
-            taken.
-        trunk: checkpoint of a trained learner, which never trains; where None the first experience trains the trunk.
-        frozen_from_start: the network as it is made never trains: it is pre-trained.
+        temperature: 0 selects the best entry; above 0 mixes all entries with weights
+            ``softmax(−distance / temperature)``: their parameters for few-shot tasks, their predictions for labelled
+            examples.
+        start: a new entry starts at ``zero`` or as a copy of the ``nearest`` one.
+        n_signature_tasks: support sets from which an experience's signature is estimated. For labelled examples, all
+            examples are used.
+        trunk: checkpoint of a trained learner, used as the frozen trunk. Default: the first experience trains the
+            trunk.
+        frozen_from_start: never train the network, for a pre-trained one.
 
     Raises:
-        ValueError: when the network keeps running statistics, which no freezing of parameters holds still, or the
-            router is made for another kind of stream.
+        ValueError: when the network has running statistics, which change even if parameters are frozen, or the router
+            does not support the kind of stream.
 
     Reference:
         Rebuffi, Bilen & Vedaldi, "Efficient parametrization of multi-domain deep neural networks", CVPR 2018 (parallel
-        adapters); Hu et al., "LoRA", ICLR 2022 (linear layers). Difference: the data pick the entry.
+        adapters); Hu et al., "LoRA", ICLR 2022 (linear layers). Difference: the entry is selected from the data.
 
     Example:
         >>> AdapterBank().memory_bytes()
@@ -96,20 +100,20 @@ class AdapterBank(Adapters):
         self.router, self.temperature, self.start = router, temperature, start
         self.n_signature_tasks, self.trunk = n_signature_tasks, trunk
         self.signatures = Signatures()
-        """Of few-shot tasks."""
+        """Used for few-shot tasks."""
         self.gaussians, self.heads = ClassGaussians(), HeadRows()
-        """Of labelled examples."""
+        """Used for labelled examples."""
         self._merged: Params | None = None
 
     def arguments_to_load(self) -> dict[str, Any]:
-        """Return the arguments without the trunk's file, for a bank that is given its state afterwards."""
+        """Return the arguments without the trunk's file, as the state is loaded afterwards."""
         has_trunk = self.trunk is not None
         return init_arguments(self) | ({"trunk": None, "frozen_from_start": True} if has_trunk else {})
 
     # -- life of an entry ---------------------------------------------------------------------------------------------
 
     def attach(self, learner: Learner) -> None:
-        """Size an entry after the learner's network, and load the trunk where one is given."""
+        """Create an entry for the learner's network, and load the trunk if its file is given."""
         if self.router not in (possible := ROUTERS[learner.unit]):
             kind = "few-shot tasks" if learner.unit == "tasks" else "labelled examples, which have no support set"
             raise ValueError(
@@ -121,7 +125,7 @@ class AdapterBank(Adapters):
             _load_trunk(learner.network, self.trunk)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Start a new entry, at zero or at the nearest one."""
+        """Start a new entry at zero or as a copy of the nearest one."""
         super().begin(learner, visit, runner=runner)
         if not self.entries:
             return
@@ -140,7 +144,7 @@ class AdapterBank(Adapters):
         super().end(learner, visit, runner=runner)
 
     def forget_copies(self) -> None:
-        """Drop what was derived from the entries."""
+        """Drop cached tensors that were computed from the entries."""
         super().forget_copies()
         self._merged = None
 
@@ -156,12 +160,12 @@ class AdapterBank(Adapters):
     # -- few-shot tasks -----------------------------------------------------------------------------------------------
 
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """Return the trunk plus the entry in training, or plus the one that the support set asks for."""
+        """Return the trunk plus the current entry in training, or plus the one selected by the support set."""
         if self.training or not self.entries or learner.unit == "examples":
             return super().route(learner, params, support_x, support_y)
         weights = self.weigh(learner, params, support_x, support_y)
         stacks = self.stack(support_x)
-        if self.temperature == 0:  # one entry is read, where a sum would read all of them
+        if self.temperature == 0:  # reads one entry, where a weighted sum would read all
             best = weights.argmax()[None]
             return add_entry(params, {key: stack.index_select(0, best)[0] for key, stack in stacks.items()})
         return add_entry(params, {key: torch.einsum("e,e...->...", weights, stack) for key, stack in stacks.items()})
@@ -198,7 +202,7 @@ class AdapterBank(Adapters):
         return self.heads.in_head(changed, number, self.classes[number]) if self.heads.of_entries else changed
 
     def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return the entry ``(B,)`` that the router takes, or that weighs most; None where it merges all."""
+        """Return the entry ``(B,)`` that the router selects, or that has the largest weight; None if it merges all."""
         if not self.entries or self.router in MERGED:
             return None
         if learner.unit == "examples":
@@ -211,7 +215,7 @@ class AdapterBank(Adapters):
         return runner.map(chosen, learner, batch)  # type: ignore[no-any-return]
 
     def _merged_answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
-        """Return the answers of all entries merged into one, which knows what any of them knows."""
+        """Return the predictions of one merged entry, which knows every class that any entry knows."""
         if self._merged is None:
             added = MERGED[self.router](params, self.moved_entries(learner.device))
             self._merged = with_differences(params, added) | self.heads.mean(params, self.classes)
@@ -228,13 +232,13 @@ class AdapterBank(Adapters):
 
     @property
     def routing_measures(self) -> tuple[str, ...]:
-        """Return the names of both measures; a merged bank routes nothing."""
+        """Return the names of both routing measures; none for a merged bank, which does not route."""
         return (WITH_RIGHT_ENTRY,) if self.router in MERGED else (ROUTING, WITH_RIGHT_ENTRY)
 
     def measure_routing(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Measure whether each unit was routed to its own entry, and the score that its own entry gives."""
+        """Measure whether each unit was routed to the entry of its own experience, and the score of that entry."""
         if learner.unit == "examples":
             return self._routing_of_examples(learner, params, batch, domain, runner)
 
@@ -264,7 +268,7 @@ class AdapterBank(Adapters):
         return state | {"gaussians": self.gaussians.state(), "heads": self.heads.state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the bank from the checkpoint."""
+        """Restore the bank from the checkpoint."""
         super().set_extra_state(state)
         self.signatures.replace(unstacked(state["signatures"]))
         self.gaussians.load(state["gaussians"])
@@ -272,7 +276,7 @@ class AdapterBank(Adapters):
 
 
 NETWORK = "learner.network"
-"""How a checkpoint calls the network's parameters."""
+"""Prefix of the network's parameters in a checkpoint."""
 
 
 def _load_trunk(network: nn.Module, path: str) -> None:

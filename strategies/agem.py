@@ -1,4 +1,4 @@
-"""A-GEM: no step that makes the loss on a batch from memory larger, to first order."""
+"""A-GEM: no step increases the loss on a batch from memory, to first order."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from strategies.reference_gradients import flatten, reference_gradients, trained
 class AGEM(Rehearsal):
     """Project a gradient that would raise the mean loss on stored examples (A-GEM).
 
-    The step is ``g − (g · r / r · r) r`` where ``g · r < 0``, and ``g`` otherwise. ``g`` is the gradient of the step,
-    penalties of other strategies included, and ``r`` that of the mean loss of units drawn from memory. What is not
-    trained has no part in it.
+    The gradient becomes ``g − (g · r / r · r) r`` if ``g · r < 0``, and remains ``g`` otherwise. ``g`` is the gradient
+    of the step, including the penalties of other strategies, and ``r`` the gradient of the mean loss of units drawn
+    from memory. Only trained parameters are included.
 
     Args:
-        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first.
-        n_reference: units that ``r`` is estimated from in each step, over all devices; as many as current ones where
-            None.
+        budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
+        policy: ``class_balanced``, ``herding`` or ``reservoir``. Few-shot tasks require ``class_balanced``.
+        n_reference: units per step from which ``r`` is estimated, over all devices. Default: as many as current ones.
 
     Raises:
-        ValueError: when the budget is too small (the numbers are named), or a setting is out of range.
+        ValueError: when the budget is too small (the message gives the numbers), or a setting is out of range.
 
     Reference:
-        Chaudhry et al., "Efficient Lifelong Learning with A-GEM", ICLR 2019. Differences: the memory is shrunk to make
-        room for new experiences in place of a fixed share for each; tasks are drawn anew from it.
+        Chaudhry et al., "Efficient Lifelong Learning with A-GEM", ICLR 2019. Differences: the shares of past
+        experiences shrink to make room for new ones instead of being fixed; new few-shot tasks are drawn from memory.
 
     Example:
         >>> AGEM(budget=Budget(per_class=100)).memory_bytes()
@@ -58,7 +57,7 @@ class AGEM(Rehearsal):
         self._shares: list[Episode | None] = []
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """Return the batch as it is, and draw the units that its gradient will be compared with."""
+        """Return the batch unchanged, and draw the units for the reference gradient."""
         n_units = self.n_reference or position.n_tasks
         self._shares = [self.draw(n_units, batch, position)] if self.memory.n_past else []
         self.memory.update(learner, batch, position, runner=runner)
@@ -67,7 +66,7 @@ class AGEM(Rehearsal):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return the gradients without the part that points against the reference."""
+        """Return the gradients without their part that is opposite to the reference gradient."""
         if not self._shares:
             return gradients
         names, n_units = trained(learner, gradients), self.n_reference or position.n_tasks

@@ -1,4 +1,4 @@
-"""DER and DER++: answer stored examples as they were answered when they were stored.
+"""DER and DER++: distil the outputs that stored examples had when they were stored.
 
 Shapes: ``B`` examples of a batch, ``R`` drawn from memory, ``N`` ways, ``C`` classes of the stream.
 """
@@ -23,25 +23,25 @@ from strategies.memory.rehearsal import Rehearsal, check_rehearsal
 class DER(Rehearsal):
     """Replay stored examples with the outputs that they had then (DER), and with their labels too (DER++).
 
-    The loss gains ``α · mean_r ‖z_r − f(x_r)‖² / n_r``; DER++ adds ``β`` times the mean loss of other examples.
-    ``z_r`` are the ``n_r`` outputs that the example got in the step that stored it: those for its ways at that time.
-    Classes that came later have no part in its distance. Both means are over examples drawn from a reservoir, each
-    term with a draw of its own, from the second step of the stream on. Labelled examples alone: the outputs of
-    a few-shot task belong to its own ways and support set, and tasks are drawn anew from single examples.
+    DER adds ``α · mean_r ‖z_r − f(x_r)‖² / n_r`` to the loss; DER++ also adds ``β`` times the mean loss of stored
+    examples. ``z_r`` are the ``n_r`` outputs for example ``r`` in the step that stored it, for its ways at that time.
+    Classes that appear later do not contribute to its distance. Each mean is over a separate draw from a reservoir,
+    starting with the second step of the stream. DER supports labelled examples only: the outputs of a few-shot task
+    depend on its ways and support set, whereas rehearsed tasks are newly drawn from single examples.
 
     Args:
-        alpha: ``α``, how much the stored outputs count.
-        beta: ``β``, how much the labels count; above 0 it is DER++.
-        budget: how much is kept: ``examples``, or ``bytes`` in all, outputs included.
-        n_replay: examples in each draw over all devices; as many as current ones where None.
+        alpha: ``α``, weight of the stored outputs.
+        beta: ``β``, weight of the labels; above 0 the method is DER++.
+        budget: size of the memory: ``examples``, or ``bytes`` in total, including the stored outputs.
+        n_replay: examples per draw over all devices. Default: as many as current ones.
 
     Raises:
         ValueError: when a setting is out of range.
 
     Reference:
         Buzzega et al., "Dark Experience for General Continual Learning: a Strong, Simple Baseline", NeurIPS 2020.
-        Differences: the distance is over the outputs of the ways of the time, not over those of classes to come too,
-        and draws are with replacement.
+        Differences: the distance is over the outputs for the ways at the time of storing, not over those for future
+        classes too, and examples are drawn with replacement.
 
     Example:
         >>> DER(alpha=0.5, beta=0.5, budget=Budget(examples=200)).memory_bytes()
@@ -67,7 +67,7 @@ class DER(Rehearsal):
         self.alpha, self.beta, self.n_replay = alpha, beta, n_replay
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return the terms over stored examples; then offer the memory the step's own examples with their outputs."""
+        """Return the terms over stored examples, then offer the step's examples and outputs to the memory."""
         terms = [
             term
             for term in (self._dark(learner, step, runner), self._labelled(learner, step, runner))
@@ -80,7 +80,7 @@ class DER(Rehearsal):
         return torch.stack(terms).sum() if terms else None
 
     def extend(self, learner: Learner) -> None:
-        """Note that stored outputs say nothing of new classes."""
+        """Extend the stored outputs by NaN for new classes."""
         extra = self.examples.rows.extra
         if "logits" in extra:
             n_new = learner.n_classes - extra["logits"].shape[1]
@@ -102,33 +102,33 @@ class DER(Rehearsal):
         return factor * runner.losses(learner, step.params, batch).sum()
 
     def _drawn(self, step: Step, strength: float, salt: int) -> tuple[Tensor, Episode, float] | None:
-        """Draw rows of the memory; return them, their examples, and the factor that makes a sum ``strength`` means."""
+        """Draw rows from memory; return them, their examples and the factor from a sum to ``strength`` times a mean."""
         position, n_replay = step.position, self.n_replay or step.position.n_tasks
         if strength == 0 or len(self.memory) == 0 or position.rank >= n_replay:
             return None
         rows = self.examples.pick(n_replay, position, salt=salt)
-        # A penalty is averaged over ranks, so a share of a sum counts as often as there are ranks.
+        # Penalties are averaged over ranks, so each rank's share of the sum is multiplied by the number of ranks.
         return rows, self.examples.episode(rows, step.losses.device), strength * position.world / n_replay
 
 
 def by_class(outputs: Tensor, classes: Tensor, n_classes: int) -> Tensor:
-    """Spread outputs ``(B, N)`` for the ways ``(B, N)`` over all classes ``(B, C)``, NaN for those that are no way.
+    """Scatter outputs ``(B, N)`` for ways ``(B, N)`` to all classes ``(B, C)``, with NaN for classes without a way.
 
     Example:
         >>> by_class(torch.tensor([[0.5, 0.7]]), torch.tensor([[2, -1]]), 3).tolist()
         [[nan, nan, 0.5]]
     """
-    rows = outputs.new_full((len(outputs), n_classes + 1), torch.nan)  # the last column takes what is no way
+    rows = outputs.new_full((len(outputs), n_classes + 1), torch.nan)  # the last column collects absent ways
     return rows.scatter(1, torch.where(classes < 0, n_classes, classes), outputs)[:, :-1].contiguous()
 
 
 def distances(outputs: Tensor, batch: Episode, stored: Tensor) -> Tensor:
-    """Compute the mean squared difference of each example's outputs to the stored ones ``(R,)``.
+    """Compute the mean squared difference between each example's outputs and the stored ones, ``(R,)``.
 
     Args:
-        outputs: ``(R, N)`` for the ways now.
+        outputs: ``(R, N)`` for the current ways.
         batch: the examples.
-        stored: ``(R, C)`` outputs by class, NaN where there are none.
+        stored: ``(R, C)`` outputs by class, NaN for classes without an output.
     """
     assert batch.classes is not None
     target = stored.gather(1, batch.classes.clamp_min(0))

@@ -1,4 +1,4 @@
-"""EASE: a subspace for each experience, prototypes in all of them, and old ones mapped into new subspaces.
+"""EASE: one subspace per experience, class prototypes in all subspaces, and old prototypes mapped into new ones.
 
 Shapes: ``B`` examples, ``N`` ways, ``E`` subspaces, ``D`` features, ``C`` classes, ``K`` prototypes so far.
 """
@@ -27,32 +27,33 @@ from strategies.adapters.embedded import embed, embedded_experience, places_amon
 class EASE(Adapters):
     """Train one adapter per experience and classify by cosine similarity to class prototypes in all subspaces (EASE).
 
-    ``o_c(x) = Σ_e w_ce cos(φ_e(x), p_ce)`` with ``φ_e`` the trunk's embedding with entry ``e``, ``p_ce`` the mean of
-    class ``c`` in it, and ``w_ce = 1`` in the subspace of the class's own experience, ``α`` in all others. A class that
-    comes back, as in the domain scenario, has a prototype from each of its experiences; the nearest one answers.
+    ``o_c(x) = Σ_e w_ce cos(φ_e(x), p_ce)``, where ``φ_e`` is the trunk's embedding with adapter ``e``, ``p_ce`` the
+    mean of class ``c`` in it, and ``w_ce`` is 1 in the subspace of the class's own experience and ``α`` in all others.
+    A class that appears again, as in the domain scenario, has a prototype from each of its experiences, and the most
+    similar one is used.
 
-    A class cannot be embedded by entries that come after its examples are gone. Its prototype in a new subspace ``b``
-    is put together from those of the new experience ``n``, by how similar they are to it in its own subspace ``t``:
-    ``p_cb = Σ_n softmax_n(cos(p_ct, p_nt)) p_nb``.
+    The examples of a class are no longer available when later adapters are trained. Its prototype in a new subspace
+    ``b`` is therefore a combination of the prototypes of the new classes ``n``, weighted by their similarity to it in
+    its own subspace ``t``: ``p_cb = Σ_n softmax_n(cos(p_ct, p_nt)) p_nb``.
 
-    An entry is trained with its rows of the head, which take no part in the answers. To let the new classes alone
-    compete in training, as in the paper, set ``--data.classes current``.
+    An adapter is trained together with its head rows, which are not used for prediction. As in the paper, set
+    ``--data.classes current`` to let only the new classes compete in training.
 
     Args:
         rank: rank of the updates of linear layers.
         alpha: ``α``.
-        frozen_from_start: the network as it is made never trains: it is pre-trained. Otherwise the first experience
-            trains it, and the first subspace is its own.
+        frozen_from_start: never train the network, for a pre-trained one. Otherwise the first experience trains the
+            network, whose embedding is the first subspace.
 
     Raises:
-        ValueError: when a setting is out of range, or the network keeps running statistics, looks at whole batches, or
-            has no linear head.
+        ValueError: when a setting is out of range, or when the network has running statistics, depends on other
+            examples of the batch, or has no linear head.
 
     Reference:
         Zhou, Sun, Ye & Zhan, "Expandable Subspace Ensemble for Pre-Trained Model-Based Class-Incremental Learning",
-        CVPR 2024. Differences: entries are differences to the trunk's parameters (:class:`~strategies.AdapterBank`),
-        not bottlenecks beside its layers; they are trained with a linear head, not a cosine one; the trunk without
-        an entry is no subspace of the ensemble.
+        CVPR 2024. Differences: adapters are differences to the trunk's parameters (:class:`~strategies.AdapterBank`)
+        instead of bottlenecks parallel to its layers; they are trained with a linear instead of a cosine head; the
+        trunk without an adapter is not a subspace of the ensemble.
 
     Example:
         >>> EASE(alpha=0.1).memory_bytes()
@@ -66,14 +67,14 @@ class EASE(Adapters):
         check_number("EASE's alpha", alpha, least=0, hint=", 0.1 as a rule")
         self.alpha = alpha
         self.numbers = torch.zeros(0, dtype=torch.int64)
-        """``(K,)`` the class of each prototype; a class has one from each of its experiences."""
+        """``(K,)`` the class of each prototype; a class has one prototype per experience that contains it."""
         self.owners = torch.zeros(0, dtype=torch.int64)
-        """``(K,)`` for each the entry of its own experience."""
+        """``(K,)`` the entry of each prototype's own experience."""
         self.prototypes = torch.zeros(0, 0, 0)
-        """``(K, E, D)``."""
+        """``(K, E, D)`` each prototype in each subspace."""
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep the entry, compute the prototypes of its classes, and map the old ones into its subspace."""
+        """Store the entry, compute the prototypes of its classes, and map the old ones into its subspace."""
         super().end(learner, visit, runner=runner)
         means = self._class_means(learner, visit, runner)
         own, newest = self.own.to(learner.device), len(self.entries) - 1
@@ -86,7 +87,7 @@ class EASE(Adapters):
         self.owners = torch.cat([self.owners, torch.full_like(own, newest)])
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return the weighted sum of cosines ``(B, 1, N)``, −∞ for a way without prototypes; None at first."""
+        """Return the weighted sum of cosines ``(B, 1, N)``, −∞ for ways without prototypes; None if there are none."""
         if not self.entries:
             return None
         self._move(batch.weight.device)
@@ -123,23 +124,23 @@ class EASE(Adapters):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return entries and prototypes, for the checkpoint."""
+        """Return the entries and prototypes, for the checkpoint."""
         kept = {name: getattr(self, name) for name in ("numbers", "owners", "prototypes")}
         return {"entries": super().get_extra_state(), **kept}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the same from the checkpoint."""
+        """Restore the entries and prototypes from the checkpoint."""
         super().set_extra_state(state["entries"])
         self.numbers, self.owners, self.prototypes = state["numbers"], state["owners"], state["prototypes"]
 
 
 def map_prototypes(old: Tensor, owners: Tensor, new: Tensor) -> Tensor:
-    """Return old prototypes ``(K, D)`` in a new subspace, put together from the new ones.
+    """Return old prototypes ``(K, D)`` in a new subspace, as combinations of the new classes' prototypes.
 
     Args:
-        old: ``(K, E, D)`` in the old subspaces.
-        owners: ``(K,)`` the subspace of each one's own experience.
-        new: ``(n, E + 1, D)`` in all subspaces, the new one last.
+        old: ``(K, E, D)`` old prototypes in the old subspaces.
+        owners: ``(K,)`` the subspace of each old prototype's own experience.
+        new: ``(n, E + 1, D)`` new prototypes in all subspaces, the new subspace last.
 
     Example:
         >>> old, new = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [4.0, 0.0]], [[3.0, 0.0], [0.0, 2.0]]])

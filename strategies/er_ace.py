@@ -1,4 +1,4 @@
-"""ER-ACE: new examples compete with each other's classes alone, rehearsed ones with all that were seen."""
+"""ER-ACE: new examples compete only among the classes of the batch, rehearsed ones among all classes seen."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ class ERACE(Rehearsal):
     """Replay stored examples with an asymmetric cross-entropy: new examples compete among the batch's classes (ER-ACE).
 
     The loss is ``(mean_current ℓ(x, y; P) + w · mean_rehearsed ℓ(x, y; S)) / (1 + w)``.
-    ``ℓ(x, y; C)`` is the cross-entropy among the classes ``C``: ``P`` those present in the step's own batch, ``S`` all
-    seen so far. New examples so push no old class down, which is what makes the features of old classes drift;
-    only rehearsed ones tell old from new. Before there is a past it is plain fine-tuning. For class-incremental streams
-    alone: where the ways are the same few in all of an experience's batches, ``P`` is ``S`` and it is ``Replay``.
+    ``ℓ(x, y; C)`` is the cross-entropy among the classes ``C``, with ``P`` the classes present in the current batch and
+    ``S`` all classes seen so far. New examples thus do not lower the outputs of old classes, which would make the
+    features of old classes drift; only rehearsed examples discriminate between old and new classes. In the first
+    experience the method is plain fine-tuning. ER-ACE supports class-incremental streams only: with the same few ways
+    in every batch, ``P`` equals ``S`` and the method is ``Replay``.
 
     Args:
-        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
+        budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
         policy: ``reservoir``, ``class_balanced`` or ``herding``.
-        n_replay: rehearsed examples per step over all devices; as many as current ones where None.
-        weighting: ``w``, or ``experience`` (the number of past ones) or ``equal`` (each example alike).
+        n_replay: rehearsed examples per step over all devices. Default: as many as current ones.
+        weighting: ``w``, or ``experience`` (the number of past ones), or ``equal`` (same weight for every example).
 
     Raises:
-        ValueError: when the budget is too small (the numbers are named), or a setting is out of range.
+        ValueError: when the budget is too small (the message gives the numbers), or a setting is out of range.
 
     Reference:
         Caccia et al., "New Insights on Reducing Abrupt Representation Change in Online Continual Learning", ICLR 2022.
-        Differences: the sum of the two means is divided by ``1 + w``, draws are with replacement.
+        Differences: the sum of the two means is divided by ``1 + w``; examples are drawn with replacement.
 
     Example:
         >>> ERACE(budget=Budget(examples=500)).memory_bytes()
@@ -63,11 +64,11 @@ class ERACE(Rehearsal):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether it is told where experiences end: by its policy, or to count them."""
+        """Return whether boundaries are needed: by the policy, or to count experiences for the weighting."""
         return super().needs_boundaries or self.weighting == "experience"
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """Return the batch, its own examples among the classes present, and this rank's share of rehearsed ones."""
+        """Return the batch restricted to the classes present, with this rank's share of rehearsed examples."""
         n_past, n_replay = self.memory.n_past, self.n_replay or position.n_tasks
         old = self.draw(n_replay, batch, position) if n_past else None
         self.memory.update(learner, batch, position, runner=runner)
@@ -79,11 +80,11 @@ class ERACE(Rehearsal):
 
 
 def among_present(batch: Episode, n_own: int, runner: TaskRunner) -> Episode:
-    """Let the stream's own examples, the first of the batch, compete with the classes present among these alone.
+    """Restrict the stream's own examples, the first of the batch, to the classes present among them.
 
     Args:
         batch: the examples.
-        n_own: how many are the stream's own.
+        n_own: number of the stream's own examples.
         runner: gathers the classes of all ranks.
     """
     assert batch.classes is not None

@@ -25,25 +25,25 @@ class EWC(Strategy):
     """Penalise changes of parameters that past experiences ``e`` need (EWC): ``λ/2 Σ_e Σ_i F_e,i (θ_i − θ*_e,i)²``.
 
     ``θ*_e`` are the meta-parameters at the end of ``e``. ``F_e`` is the mean over ``n_fisher_tasks`` tasks of the
-    squared gradient of the loss that a task is trained by, through its adaptation (see
-    :mod:`strategies.importance.fisher`). The sum of quadratics over experiences is itself one quadratic, so memory does
-    not grow: ``Σ F_e``, its weighted mean anchor, and a constant.
+    squared gradient of a task's training loss, through its adaptation (see :mod:`strategies.importance.fisher`). The
+    sum of quadratics over experiences is itself one quadratic, given by ``Σ F_e``, its weighted mean anchor and a
+    constant, so memory does not grow.
 
     Args:
-        strength: ``λ``. It only means something together with the normaliser above, ``labels`` and the ½.
-        n_fisher_tasks: tasks, or labelled examples, that the Fisher is estimated from; None takes all examples of the
+        strength: ``λ``. Values are comparable only for the same normalisation, ``labels`` and factor ½ as here.
+        n_fisher_tasks: tasks, or labelled examples, from which the Fisher is estimated. None means all examples of the
             experience.
         labels: expectation over the model's labels: ``exact``, ``sampled``, or ``empirical`` (the data's labels).
-        online: keep one decayed Fisher and the newest anchor in place of the sum.
+        online: keep one decayed Fisher and the newest anchor instead of the sum.
         decay: ``γ`` of the online variant.
 
     Raises:
-        ValueError: when a setting is out of range, or all of few-shot tasks are asked for.
+        ValueError: when a setting is out of range, or ``n_fisher_tasks`` is None for few-shot tasks.
 
     Reference:
         Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017; online: Schwarz et al.,
-        "Progress & Compress", ICML 2018. Differences: the unit is a task, and its loss is the learner's, as
-        a rule the query loss.
+        "Progress & Compress", ICML 2018. Differences: the unit is a task, and its loss is the learner's,
+        usually the query loss.
 
     Example:
         >>> EWC(strength=100.0).memory_bytes()
@@ -72,11 +72,11 @@ class EWC(Strategy):
 
     @property
     def fisher(self) -> Params:
-        """Return the Fisher over past experiences."""
+        """Return the diagonal Fisher information accumulated over past experiences."""
         return self.quadratic.importance
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Refuse a number of tasks that cannot be drawn before any time is spent."""
+        """Refuse an unset number of few-shot tasks before training starts."""
         self._n_units(visit)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
@@ -91,19 +91,19 @@ class EWC(Strategy):
         self._merge(fisher, here)
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return ``λ/2`` times the quadratic; nothing before the second experience."""
+        """Return ``λ/2`` times the quadratic penalty; None in the first experience."""
         return self.strength / 2 * self.quadratic.value(step.params) if self.quadratic else None
 
     def extend(self, learner: Learner) -> None:
-        """Leave rows of new classes free."""
+        """Add rows for new classes, with zero importance."""
         self.quadratic.extend(learner)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the quadratic, for the checkpoint."""
+        """Return the quadratic penalty, for the checkpoint."""
         return self.quadratic.state()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the quadratic from the checkpoint."""
+        """Restore the quadratic penalty from the checkpoint."""
         self.quadratic.load(state)
 
     def _merge(self, fisher: Params, here: Params) -> None:

@@ -1,4 +1,4 @@
-"""GDumb: learn nothing from the stream but which examples to keep, and learn these from scratch after each experience.
+"""GDumb: store examples of the stream, and train from scratch on them after each experience.
 
 Shapes: ``M`` examples in memory.
 """
@@ -29,37 +29,37 @@ from strategies.snapshot import lengthened, snapshot, state_of, to_device
 class GDumb(Rehearsal):
     """Retrain from the initial weights on the memory alone, after each experience (GDumb).
 
-    ``θ = argmin_θ 1/M Σ_m ℓ(x_m, y_m)`` over the ``M`` stored examples. The memory is balanced over classes. The
-    stream's own steps change nothing, so few of them are needed. Training is by stochastic gradient descent with
-    momentum, in passes over the memory in random order; the rate falls from ``rate`` to ``last_rate`` along a cosine.
-    What it reaches in spite of ignoring the stream is the bar for all others. Labelled examples alone: it is made to
-    show what their streams demand, and few-shot tasks are not learnt by heart.
+    ``θ = argmin_θ 1/M Σ_m ℓ(x_m, y_m)`` over the ``M`` stored examples. The memory is class-balanced. The stream's own
+    training steps have no effect, so few of them are needed. Training uses stochastic gradient descent with momentum,
+    in passes over the memory in random order; the learning rate falls from ``rate`` to ``last_rate`` along a cosine.
+    Since it ignores the stream, its score is a baseline that other strategies should exceed. GDumb supports labelled
+    examples only.
 
     Args:
-        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
+        budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
         n_steps: optimizer steps after each experience.
-        batch_size: examples in each of them, over all devices together.
+        batch_size: examples per step, over all devices.
         rate: learning rate at the start.
         last_rate: learning rate at the end.
-        momentum: of the gradient.
-        weight_decay: of all parameters.
-        clip: longest gradient; longer ones are shortened to it.
+        momentum: momentum of the optimizer.
+        weight_decay: weight decay of all parameters.
+        clip: maximum norm of the gradient; larger gradients are scaled down to it.
 
     Raises:
-        ValueError: when the budget keeps nothing or is too small, a setting is out of range, the learner has something
-            to finish after an experience, which would be outdated, or the training diverges.
+        ValueError: when the budget is zero or too small, a setting is out of range, the learner computes something
+            after an experience that retraining would make outdated, or training diverges.
 
     Reference:
         Prabhu, Torr & Dokania, "GDumb: A Simple Approach that Questions Our Progress in Continual Learning", ECCV 2020.
-        Differences: one cosine in place of warm restarts, a number of steps in place of one of passes (theirs is 128),
-        no cutmix; the same first weights each time; the memory is drawn at the end of an experience.
+        Differences: one cosine schedule instead of warm restarts; a fixed number of steps instead of passes (128 in the
+        paper); no CutMix; the same initial weights each time; the examples are selected at the end of an experience.
 
     Example:
         >>> GDumb(budget=Budget(examples=500)).memory_bytes()
         0
     """
 
-    isolates_parameters: ClassVar[bool] = True  # in that it stops the shared ones
+    isolates_parameters: ClassVar[bool] = True  # the stream does not train shared parameters
     streams: ClassVar[frozenset[StreamKind]] = EXAMPLE_STREAMS
 
     def __init__(
@@ -88,10 +88,10 @@ class GDumb(Rehearsal):
         self.n_steps, self.batch_size, self.clip = n_steps, batch_size, clip
         self.rate, self.last_rate, self.momentum, self.weight_decay = rate, last_rate, momentum, weight_decay
         self.first: Params = {}
-        """The weights that the stream began with."""
+        """Initial weights, at the start of the stream."""
 
     def attach(self, learner: Learner) -> None:
-        """Make a memory; refuse a learner that has taken something from the stream before GDumb trains it anew."""
+        """Create a memory; refuse a learner with state from the stream, which retraining would make outdated."""
         super().attach(learner)
         if type(learner).finish is not Learner.finish:
             raise ValueError(
@@ -100,18 +100,18 @@ class GDumb(Rehearsal):
             )
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note the first weights."""
+        """Store the initial weights."""
         super().begin(learner, visit, runner=runner)
         self.first = self.first or snapshot(learner)
 
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return no gradients: nothing is learnt from the stream."""
+        """Return no gradients, as nothing is learnt from the stream directly."""
         return {}
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep a share of the experience, and learn the memory from scratch."""
+        """Store examples of the experience, and train from scratch on the memory."""
         super().end(learner, visit, runner=runner)
         first = to_device(self.first, learner.device)
         with torch.no_grad():
@@ -139,7 +139,7 @@ class GDumb(Rehearsal):
             raise ValueError(f"GDumb's training on its memory diverged at the rate {self.rate}: lower its rate")
 
     def plan(self, visit: Visit) -> np.ndarray:
-        """Return the rows ``(n_steps, batch_size)`` of the memory that each step learns: random passes over it."""
+        """Return the rows ``(n_steps, batch_size)`` of the memory for each step, in random passes over it."""
         size, total = len(self.memory), self.n_steps * self.batch_size
         experience, n_passes = visit.experience.index, -(-total // size)
         rngs = (generator(visit.seed, "rehearse", experience, number) for number in range(n_passes))
@@ -149,18 +149,18 @@ class GDumb(Rehearsal):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def memory_bytes(self) -> int:
-        """Count the bytes of the examples and of the first weights."""
+        """Return the bytes of the examples and the initial weights."""
         return super().memory_bytes() + nested_bytes(self.first)
 
     def extend(self, learner: Learner) -> None:
-        """Give the first weights rows of new classes."""
+        """Add rows for new classes to the initial weights."""
         self.first = lengthened(self.first, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the examples and the first weights, for the checkpoint."""
+        """Return the examples and the initial weights, for the checkpoint."""
         return {"memory": super().get_extra_state(), "first": self.first}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the same from the checkpoint."""
+        """Restore the examples and the initial weights from the checkpoint."""
         super().set_extra_state(state["memory"])
         self.first = state["first"]

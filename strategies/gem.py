@@ -1,6 +1,6 @@
-"""GEM: no step that makes the loss on the memory of any past experience larger, to first order.
+"""GEM: no step increases the loss on the memory of any past experience, to first order.
 
-Shapes: ``t`` past experiences, ``P`` numbers in all parameters that are trained.
+Shapes: ``t`` past experiences, ``P`` elements of all trained parameters.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from strategies.reference_gradients import flatten, reference_gradients, trained
 class GEM(Rehearsal):
     """Project a gradient that would raise the loss on any past experience to the nearest one that does not (GEM).
 
-    ``min_z ½ ‖z − g‖²`` such that ``R z ≥ 0``. Row ``e`` of ``R (t, P)`` is the gradient of the mean loss of units of
-    experience ``e``, drawn from memory; ``g`` is that of the step, penalties of other strategies included. The
-    solution is ``z = g + Rᵀ v`` with ``v ≥ 0``; a margin ``γ`` asks for ``v ≥ γ``, which turns ``z`` further towards
-    the past.
+    ``min_z ½ ‖z − g‖²`` subject to ``R z ≥ 0``. Row ``e`` of ``R (t, P)`` is the gradient of the mean loss of units of
+    experience ``e`` drawn from memory; ``g`` is the gradient of the step, including the penalties of other strategies.
+    The solution is ``z = g + Rᵀ v`` with ``v ≥ 0``. A margin ``γ`` requires ``v ≥ γ``, which turns ``z`` further
+    towards the gradients of past experiences.
 
     Args:
-        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first.
-        n_reference: units that each row is estimated from in each step, over all devices; as many as current ones where
-            None.
-        margin: ``γ``, how much of every past gradient is added at least in a step that is changed.
+        budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
+        policy: ``class_balanced``, ``herding`` or ``reservoir``. Few-shot tasks require ``class_balanced``.
+        n_reference: units per step from which each row is estimated, over all devices. Default: as many as current
+            ones.
+        margin: ``γ``, the least coefficient of every past gradient in a step that is projected.
 
     Raises:
-        ValueError: when the budget is too small (the numbers are named), a setting is out of range, or scipy is not
-            installed.
+        ValueError: when the budget is too small (the message gives the numbers), a setting is out of range, or scipy is
+            not installed.
 
     Reference:
         Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017. Differences: rows are
-        estimated from a new draw in each step in place of the whole memory; the memory is shrunk to make room for
-        new experiences in place of a fixed share for each; the dual is solved as non-negative least squares.
+        estimated from a new draw in each step instead of the whole memory; the shares of past experiences shrink to
+        make room for new ones instead of being fixed; the dual is solved as a non-negative least-squares problem.
 
     Example:
         >>> GEM(budget=Budget(per_class=100)).memory_bytes()
@@ -76,11 +76,11 @@ class GEM(Rehearsal):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell that it needs the ends of experiences: there is a row for each past one."""
+        """Return True: there is one row per past experience."""
         return True
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """Return the batch as it is, and draw the units that its gradient will be compared with."""
+        """Return the batch unchanged, and draw the units for the reference gradients."""
         n_units = self.n_reference or position.n_tasks
         self._shares = [self.draw(n_units, batch, position, number) for number in self.memory.experiences]
         self.memory.update(learner, batch, position, runner=runner)
@@ -89,7 +89,7 @@ class GEM(Rehearsal):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return the nearest gradients that point against no past experience."""
+        """Return the nearest gradients that increase the loss on no past experience."""
         if not self._shares:
             return gradients
         names, n_units = trained(learner, gradients), self.n_reference or position.n_tasks
@@ -101,18 +101,18 @@ class GEM(Rehearsal):
 
 
 def nearest(gradient: Tensor, references: Tensor, margin: float) -> Tensor:
-    """Solve ``z = g + Rᵀ v`` with the ``v ≥ margin`` that makes ``½ ‖g + Rᵀ v‖²`` smallest: the dual of GEM's program.
+    """Return ``z = g + Rᵀ v`` where ``v ≥ margin`` minimises ``½ ‖g + Rᵀ v‖²``, the dual of GEM's quadratic program.
 
-    With ``F`` such that ``Fᵀ F`` is the Gram matrix of ``g`` and the rows of ``R``, and ``[T, c]`` its columns, it is
-    ``min ‖T v + c‖`` over ``v − margin ≥ 0``: a non-negative least squares problem of ``t`` unknowns.
+    Let ``Fᵀ F`` be the Gram matrix of ``g`` and the rows of ``R``, and ``[T, c]`` the columns of ``F``. The dual is
+    ``min ‖T v + c‖`` over ``v − margin ≥ 0``, a non-negative least-squares problem with ``t`` unknowns.
 
     Args:
         gradient: ``g (P,)``.
         references: ``R (t, P)``.
-        margin: least entry of ``v``.
+        margin: least element of ``v``.
 
     Reference:
-        Lawson & Hanson, "Solving Least Squares Problems", 1974 (the solver, of scipy).
+        Lawson & Hanson, "Solving Least Squares Problems", 1974 (the solver, in scipy).
 
     Example:
         >>> nearest(torch.tensor([1.0, -2.0]), torch.tensor([[0.0, 1.0]]), margin=0.0).tolist()
@@ -122,7 +122,7 @@ def nearest(gradient: Tensor, references: Tensor, margin: float) -> Tensor:
 
     rows = torch.cat([references, gradient[None]]).double()
     gram = (rows @ rows.T).cpu()
-    # Rows of unit length: the solver's tolerance knows no units. One of zeros (nothing to protect) stays as it is.
+    # Rows are normalised because the solver's tolerance is absolute. Zero rows (nothing to protect) are kept.
     length = gram.diagonal().sqrt()
     length[length == 0] = 1
     values, vectors = torch.linalg.eigh(gram / length / length[:, None])

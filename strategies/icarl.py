@@ -1,4 +1,4 @@
-"""iCaRL: exemplars, old answers as targets for old classes, and the nearest mean of exemplars as the answer.
+"""iCaRL: exemplars, distillation of old classes, and classification by the nearest mean of exemplars.
 
 Shapes: ``B`` examples, ``N`` ways, ``*X`` one input, ``D`` features, ``K`` classes with exemplars, ``C`` all classes.
 """
@@ -31,33 +31,32 @@ from strategies.snapshot import lengthened, snapshot, state_of, to_device
 class ICaRL(Rehearsal):
     """Replay exemplars, distil the previous network and classify by the nearest mean of exemplars (iCaRL).
 
-    The loss is ``Σ_n BCE(σ(o_n), t_n)`` over the ways, the prediction ``argmin_n ‖φ(x) − μ_n‖``. The target ``t_n`` is
-    the label, and for the classes of earlier experiences ``σ(o_n^old / T)``, the answer of the network that ended the
-    last one. The mean is over current examples and exemplars together, each counting as one. ``φ`` is the learner's
-    embedding at unit length and ``μ_n`` the mean over class ``n``'s exemplars, at unit length again, by the network
-    that ended the last experience.
+    The loss is ``Σ_n BCE(σ(o_n), t_n)`` over the ways, and the prediction ``argmin_n ‖φ(x) − μ_n‖``. The target ``t_n``
+    is the label, but for classes of earlier experiences it is ``σ(o_n^old / T)``, the output of the network at the end
+    of the previous experience. The mean is over current examples and all exemplars with equal weight. ``φ`` is the
+    learner's embedding, normalised to unit length. ``μ_n`` is the normalised mean over the exemplars of class ``n``,
+    computed by the network at the end of the previous experience.
 
-    The learner must train the sigmoid loss (``--model.loss sigmoid``), which is all there is in the first experience.
-    From the second on the penalty ``Σ_old (y_n − σ(o_n^old / T)) o_n`` makes the old answers ``t`` of the labels ``y``,
-    exactly, as the loss is linear in its targets; it may be negative. For class-incremental streams alone, where
-    classes become old.
+    The learner must train the sigmoid loss (``--model.loss sigmoid``); in the first experience this is the whole loss.
+    From the second experience on the penalty ``Σ_old (y_n − σ(o_n^old / T)) o_n`` replaces the labels ``y`` of old
+    classes by the targets ``t``. This is exact, since the loss is linear in its targets; the penalty may be negative.
+    iCaRL supports class-incremental streams only.
 
     Args:
-        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
-        policy: how exemplars are chosen: ``herding``, or ``class_balanced`` at random.
+        budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
+        policy: how exemplars are selected: ``herding``, or ``class_balanced`` for random ones.
         temperature: ``T``.
-        n_replay: exemplars drawn per step over all devices; as many as current ones where None. Weights make them count
-            as often as exemplars are among all examples.
+        n_replay: exemplars drawn per step over all devices. Default: as many as current ones. Their weights make their
+            share of the loss equal to the share of exemplars among all examples.
 
     Raises:
-        ValueError: when the budget keeps nothing or is too small, a setting is out of range, or the learner's loss is
-            another.
+        ValueError: when the budget is zero or too small, a setting is out of range, or the learner trains another loss.
 
     Reference:
         Rebuffi, Kolesnikov, Sperl & Lampert, "iCaRL: Incremental Classifier and Representation Learning", CVPR 2017;
-        van de Ven, Tuytelaars & Tolias, Nature Machine Intelligence 2022 (they have ``T = 2``). Differences: exemplars
-        are drawn for each step with weights in place of being mixed into the current examples, which has the same mean;
-        herding aims at a mean that is not brought to unit length.
+        van de Ven, Tuytelaars & Tolias, Nature Machine Intelligence 2022 (with ``T = 2``). Differences: exemplars are
+        drawn for each step and weighted instead of being mixed into the current examples, which has the same
+        expectation; herding approximates a mean that is not normalised to unit length.
 
     Example:
         >>> ICaRL(budget=Budget(per_class=20)).memory_bytes()
@@ -86,14 +85,14 @@ class ICaRL(Rehearsal):
         self.temperature, self.n_replay = temperature, n_replay
         self.old: Params = {}
         self.classes = torch.zeros(0, dtype=torch.int64)
-        """``(K,)`` numbers of the classes that have exemplars."""
+        """``(K,)`` indices of the classes that have exemplars."""
         self.means = torch.zeros(0, 0)
-        """``(K, D)`` the mean embedding of each class's exemplars, of unit length."""
+        """``(K, D)`` the normalised mean embedding of each class's exemplars."""
         self.n_current = 1
-        """Examples of the current experience."""
+        """Number of examples of the current experience."""
 
     def attach(self, learner: Learner) -> None:
-        """Make a memory; refuse a learner of another loss."""
+        """Create a memory; refuse a learner that trains another loss."""
         super().attach(learner)
         if not isinstance(learner.objective, OneVsRest):
             raise ValueError(
@@ -102,12 +101,12 @@ class ICaRL(Rehearsal):
             )
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note how many examples the experience has."""
+        """Store the number of examples of the experience."""
         super().begin(learner, visit, runner=runner)
         self.n_current = sum(len(pool) for pool in visit.experience.pools)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Choose exemplars, compute their means, and copy the network as the old one."""
+        """Select exemplars, compute their means, and store a copy of the network as the old one."""
         with evaluating(learner.network):
             super().end(learner, visit, runner=runner)
             self.classes, self.means = self._exemplar_means(learner)
@@ -125,7 +124,7 @@ class ICaRL(Rehearsal):
         return Episode.cat([batch, exemplars.weighted(weight)])
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return what the loss lacks where old answers are the targets of old classes; at first nothing."""
+        """Return the term that makes the old outputs the targets of old classes; None in the first experience."""
         if not self.old:
             return None
         self._move(step.losses.device)
@@ -140,13 +139,13 @@ class ICaRL(Rehearsal):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return ``−‖φ(x) − μ_n‖²`` for each way, −∞ for one without exemplars; None before there are any."""
+        """Return ``−‖φ(x) − μ_n‖²`` for each way, −∞ for ways without exemplars; None before there are any."""
         if not len(self.classes):
             return None
         self._move(batch.weight.device)
         assert batch.classes is not None
         features = _embed(learner, params, batch)
-        exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits in which near means differ
+        exact = "donot_use_mm_for_euclid_dist"  # the matrix product is too imprecise for near means
         distances = torch.cdist(features, self.means.to(features.dtype), compute_mode=exact)
         outputs = features.new_full((features.shape[0], learner.n_classes), -torch.inf)
         outputs[:, self.classes] = -distances.square()
@@ -168,11 +167,11 @@ class ICaRL(Rehearsal):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def memory_bytes(self) -> int:
-        """Count the bytes of the exemplars, their means and the old network."""
+        """Return the bytes of the exemplars, their means and the old network."""
         return super().memory_bytes() + nested_bytes([self.old, self.classes, self.means])
 
     def extend(self, learner: Learner) -> None:
-        """Give the old network rows of new classes, which it is not asked for."""
+        """Add rows for new classes to the old network, whose outputs are not used."""
         self.old = lengthened(self.old, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -181,13 +180,13 @@ class ICaRL(Rehearsal):
         return state | {"memory": super().get_extra_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the same from the checkpoint."""
+        """Restore the state from the checkpoint."""
         super().set_extra_state(state["memory"])
         for name in ("old", "classes", "means", "n_current"):
             setattr(self, name, state[name])
 
 
 def _embed(learner: Learner, params: Params, batch: Episode) -> Tensor:
-    """Return ``φ(x)`` ``(B, D)`` of the one query of each example."""
+    """Return ``φ(x)`` ``(B, D)`` for the single query of each example."""
     dtype = floating_type(params.values())
     return F.normalize(learner.embed(params, batch.to(dtype).query_x[:, 0]), dim=-1)

@@ -1,4 +1,4 @@
-"""Learning without forgetting: the learner as it was keeps teaching the learner as it is, on the inputs at hand.
+"""Learning without forgetting: distil the previous learner into the current one on the inputs of the new experience.
 
 Shapes: ``B`` units, ``Q`` queries of a unit, ``N`` ways, ``K`` ways that are distilled.
 """
@@ -32,39 +32,39 @@ from strategies.snapshot import lengthened, snapshot, to_device
 class LwF(Strategy):
     """Distil the previous experience's learner on new inputs (LwF): minimise ``L + (t − 1) · D`` in experience ``t``.
 
-    The old learner is a copy of the one that ended the experience before. Both predict on the inputs of the current
-    experience, and ``D`` is the mean over them of ``KL(p_old ‖ p_new)`` with ``p = softmax(outputs / T)`` over
+    The old learner is a copy of the learner at the end of the previous experience. Both predict the inputs of the
+    current experience, and ``D`` is the mean over them of ``KL(p_old ‖ p_new)`` with ``p = softmax(outputs / T)`` over
 
-    - labelled examples: the classes seen in earlier experiences and no others, whichever compete in the loss; with a
-      head for each experience the mean over the earlier heads;
-    - few-shot tasks: the task's own ways, which old and new learner both learn from its support set; with a learner
-      that pre-trains a classifier of all classes (SimpleShot, …) that classifier's outputs of the classes seen earlier.
+    - for labelled examples: only the classes of earlier experiences, whichever classes compete in the loss; with a
+      separate head per experience ``D`` is the mean over the earlier heads;
+    - for few-shot tasks: the task's own ways, which both learners learn from its support set; with a learner that
+      pre-trains a classifier of all classes (SimpleShot, …), that classifier's outputs for the classes seen earlier.
 
-    With a yes or no for each class (``loss: sigmoid``) the divergences of these are added up. Where outputs are no
-    logits ``D`` is the objective's own loss with the old outputs as targets. Units that another strategy rehearses
-    count in ``L`` and not in ``D``.
+    With an independent binary output per class (``loss: sigmoid``) the binary divergences are summed. If the outputs
+    are not logits, ``D`` is the objective's own loss with the old outputs as targets. Units rehearsed by another
+    strategy contribute to ``L`` but not to ``D``.
 
     Args:
-        temperature: ``T``. ``D`` is not multiplied by ``T²``; a ``weighting`` of 4 and a temperature of 2 are Hinton's.
-        weighting: how much loss and distance count in experience ``t``: ``experience`` is ``L + (t − 1) · D``,
-            ``normalised`` is ``L/t + (1 − 1/t) · D`` (as van de Ven et al. weigh replay), a number ``w``
-            is ``L + w · D``. The first two give each experience the same share and differ in scale. On Permuted MNIST
-            with 500 steps an experience ``normalised`` had 86.3 % on two seeds in an independent
-            implementation, where ``experience`` had 75; ours had 72.0 and 76.6 with ``experience``.
-        among: ``seen`` as above; ``ways``: ``p_new`` runs over all ways of an example, and ``p_old`` gives those not
-            seen earlier no chance, so that ``D`` also holds new classes down; ``all``: both run over all ways, those
-            included that the old learner was never taught. They differ in the class scenario alone, where more than
-            the ``current`` classes compete.
+        temperature: ``T``. ``D`` is not multiplied by ``T²``; with ``T = 2`` a ``weighting`` of 4 gives Hinton's scale.
+        weighting: the loss in experience ``t``: ``experience`` is ``L + (t − 1) · D``, ``normalised`` is
+            ``L/t + (1 − 1/t) · D`` (van de Ven et al.'s weighting of replay), a number ``w`` is ``L + w · D``. The
+            first two give every experience the same share and differ in scale. On Permuted MNIST with 500 steps per
+            experience, ``normalised`` reached 86.3 % (two seeds) in an independent implementation, where ``experience``
+            reached 75 %; this implementation reached 72.0 % and 76.6 % with ``experience``.
+        among: the classes of both softmaxes. ``seen``: as above. ``ways``: ``p_new`` is over all ways of an example,
+            and ``p_old`` is zero for those not seen earlier, so that ``D`` also lowers new classes. ``all``: both are
+            over all ways, including those that the old learner was not trained on. They differ in the class scenario
+            only, and only if more than the ``current`` classes compete.
 
     Raises:
         ValueError: when the temperature is not positive, or the weighting negative.
 
     Reference:
-        Li & Hoiem, "Learning without Forgetting", ECCV 2016. The table of van de Ven, Tuytelaars & Tolias, "Three types
-        of incremental learning", 2022, has a weighting of ``experience`` for tasks and domains, and for classes 1,
-        ``all`` and all classes of the stream (``--data.classes all``), as their code shows. Differences: a new head is
-        not trained alone first, and the divergence stands for the cross-entropy (the same gradient, but zero at the
-        start).
+        Li & Hoiem, "Learning without Forgetting", ECCV 2016. For the table of van de Ven, Tuytelaars & Tolias, "Three
+        types of incremental learning", 2022, their code uses ``weighting: experience`` in the task and domain
+        scenarios, and in the class scenario ``weighting: 1``, ``among: all`` and all classes of the stream
+        (``--data.classes all``). Differences: a new head is not trained alone first; the divergence replaces the
+        cross-entropy (the same gradient, but a minimum of zero).
 
     Example:
         >>> LwF(temperature=2.0).memory_bytes()
@@ -87,11 +87,11 @@ class LwF(Strategy):
         self.temperature, self.weighting, self.among = temperature, weighting, among
         self.old: Params = {}
         self.heads: list[Tensor] = []
-        """Numbers of the classes seen, grouped by which compete with each other in the softmax."""
+        """Indices of the classes seen, grouped by which compete in the same softmax."""
         self.n_past = 0
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Copy the learner as the old one."""
+        """Store a copy of the learner as the old one."""
         if self.weighting == 0:
             return
         numbers = np.unique(np.concatenate([pool.numbers for pool in visit.experience.pools]))
@@ -103,7 +103,7 @@ class LwF(Strategy):
         return 1 / (self.n_past + 1) if self.weighting == "normalised" else 1.0
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return ``D`` times its weight; nothing in the first experience."""
+        """Return ``D`` times its weight; None in the first experience."""
         if not self.old:
             return None
         current = step.batch.take(slice(step.position.n_own))
@@ -115,7 +115,7 @@ class LwF(Strategy):
         return self.weighting
 
     def distances(self, learner: Learner, step: Step, current: Episode, runner: TaskRunner) -> Tensor:
-        """Return ``D`` of each of the stream's own units, ``(B,)``; these come first in the step."""
+        """Return ``D`` of each of the stream's own units, ``(B,)``, which come first in the step's batch."""
         self.old = to_device(self.old, step.losses.device)
         new, ask = self._answers(learner, step, current, runner)
         with torch.no_grad(), evaluating(learner.network):
@@ -132,7 +132,7 @@ class LwF(Strategy):
     def _answers(
         self, learner: Learner, step: Step, current: Episode, runner: TaskRunner
     ) -> tuple[Tensor, Callable[[Params], Tensor]]:
-        """Return outputs ``(B, Q, …)`` of the learner and a function for those of the old one; pass again if needed."""
+        """Return outputs ``(B, Q, …)``, recomputed if needed, and a function that computes those of the old learner."""
         seen = torch.cat(self.heads).to(step.losses.device)
         if isinstance(learner, Pretrained):
 
@@ -157,7 +157,7 @@ class LwF(Strategy):
         return torch.cat([outputs.gather(-1, places), *rest], -1), ask
 
     def extend(self, learner: Learner) -> None:
-        """Give the old learner rows of new classes, which it is not asked for."""
+        """Add rows for new classes to the old learner, whose outputs are not used."""
         self.old = lengthened(self.old, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -165,12 +165,12 @@ class LwF(Strategy):
         return {"old": self.old, "heads": self.heads, "n_past": self.n_past}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the old learner from the checkpoint."""
+        """Restore the old learner from the checkpoint."""
         self.old, self.heads, self.n_past = state["old"], list(state["heads"]), int(state["n_past"])
 
 
 def distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
-    """Compute ``KL(softmax(old / T) ‖ softmax(new / T))`` over the last axis; an output of −∞ is no way.
+    """Compute ``KL(softmax(old / T) ‖ softmax(new / T))`` over the last axis; −∞ marks an absent way.
 
     Args:
         new: logits ``(…, N)`` of the learner.
@@ -187,7 +187,7 @@ def distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
 
 
 def binary_distillation(new: Tensor, old: Tensor, temperature: float) -> Tensor:
-    """Compute ``Σ_n KL(σ(old_n / T) ‖ σ(new_n / T))`` over the last axis, each way being a yes or no, and −∞ no way.
+    """Compute the binary divergences ``Σ_n KL(σ(old_n / T) ‖ σ(new_n / T))``; −∞ marks an absent way.
 
     Args:
         new: logits ``(…, N)`` of the learner.
@@ -207,10 +207,10 @@ def _has_heads(learner: Learner) -> bool:
 
 
 def _grown(heads: Sequence[Tensor], numbers: np.ndarray, ways: np.ndarray | None) -> list[Tensor]:
-    """Return the heads after an experience of some classes: those that its ways take in become one with it.
+    """Return the heads after an experience, merging those whose classes are among its ways.
 
-    In the class scenario that is one head of all seen classes, in the domain scenario the shared one, in the task
-    scenario one for each experience.
+    The result is one head of all seen classes in the class scenario, the shared head in the domain scenario, and one
+    head per experience in the task scenario.
     """
     new = numbers if ways is None else np.intersect1d(numbers, ways)
     joins = [ways is None or set(head.tolist()) <= set(ways.tolist()) for head in heads]
@@ -220,12 +220,12 @@ def _grown(heads: Sequence[Tensor], numbers: np.ndarray, ways: np.ndarray | None
 
 
 def _among(batch: Episode, seen: Tensor) -> Episode:
-    """Return the same examples with the classes ``(K,)`` competing in the softmax; their labels play no part."""
+    """Return the same examples with the classes ``(K,)`` competing in the softmax; their labels are not used."""
     return replace(batch, n_way=len(seen), classes=seen.expand(len(batch), -1), query_y=torch.zeros_like(batch.query_y))
 
 
 def _places(batch: Episode, seen: Tensor) -> Tensor | None:
-    """Return the places of the classes ``(K,)`` among each example's ways, ``(B, 1, K)``; None where one has none."""
+    """Return the positions of classes ``(K,)`` among each example's ways, ``(B, 1, K)``; None if any is missing."""
     assert batch.classes is not None
     same = batch.classes[:, None, None, :] == seen[:, None]
     return same.int().argmax(-1) if bool(same.any(-1).all()) else None

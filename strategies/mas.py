@@ -1,4 +1,4 @@
-"""Memory aware synapses: parameters are held by how strongly the outputs depend on them, whatever the labels."""
+"""Memory aware synapses: parameters are protected by how strongly the outputs depend on them, without labels."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from strategies.importance.units import count_units
 class MAS(Strategy):
     """Penalise changes of parameters to which the outputs are sensitive (MAS): ``λ Σ_i Ω_i (θ_i − θ*_i)²``.
 
-    ``θ*`` are the meta-parameters at the end of the last experience. At the end of each experience ``Ω_i`` grows by the
-    mean over ``n_tasks`` tasks of ``|∂/∂θ_i ‖f‖²|``, ``‖f‖²`` being the mean over a task's queries of the squared norm
-    of the outputs. No label of a query is looked at; few-shot learners adapt to their support sets as ever.
+    ``θ*`` are the meta-parameters at the end of the last experience. At the end of each experience ``Ω_i`` increases by
+    the mean over ``n_tasks`` tasks of ``|∂/∂θ_i ‖f‖²|``, where ``‖f‖²`` is the mean over a task's queries of the
+    squared norm of the outputs. Query labels are not used; few-shot learners adapt to their support sets as usual.
 
     Args:
-        strength: ``λ``; there is no ½ in the penalty.
-        n_tasks: tasks, or labelled examples, that the importance is estimated from; None takes all examples of the
+        strength: ``λ``; the penalty has no factor ½.
+        n_tasks: tasks, or labelled examples, from which the importance is estimated. None means all examples of the
             experience.
 
     Raises:
-        ValueError: when a setting is out of range, or all of few-shot tasks are asked for.
+        ValueError: when a setting is out of range, or ``n_tasks`` is None for few-shot tasks.
 
     Reference:
         Aljundi et al., "Memory Aware Synapses: Learning what (not) to forget", ECCV 2018. Differences: the unit is a
-        task; the outputs are those that the loss is of, of labelled examples the logits of their ways.
+        task; the outputs are those in the loss, for labelled examples the logits of their ways.
 
     Example:
         >>> MAS(strength=1.0).memory_bytes()
@@ -54,11 +54,11 @@ class MAS(Strategy):
         self.quadratic = Quadratic()
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Refuse a number of tasks that cannot be drawn before any time is spent."""
+        """Refuse an unset number of few-shot tasks before training starts."""
         count_units(visit, self.n_tasks, "MAS's n_tasks")
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Add this experience's importance to that of earlier ones, and anchor the penalty on the parameters."""
+        """Add this experience's importance to the earlier one, and anchor the penalty at the current parameters."""
         if self.strength == 0:
             return
         n_units = count_units(visit, self.n_tasks, "MAS's n_tasks")
@@ -69,19 +69,19 @@ class MAS(Strategy):
         self.quadratic.renew(importance, here)
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return ``λ`` times the quadratic; nothing before the second experience."""
+        """Return ``λ`` times the quadratic penalty; None in the first experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 
     def extend(self, learner: Learner) -> None:
-        """Leave rows of new classes free."""
+        """Add rows for new classes, with zero importance."""
         self.quadratic.extend(learner)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the quadratic, for the checkpoint."""
+        """Return the quadratic penalty, for the checkpoint."""
         return self.quadratic.state()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the quadratic from the checkpoint."""
+        """Restore the quadratic penalty from the checkpoint."""
         self.quadratic.load(state)
 
 

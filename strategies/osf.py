@@ -1,4 +1,4 @@
-"""Orthogonal subspace fine-tuning: new experiences move weights only where the old ones left no large singular value.
+"""Orthogonal subspace fine-tuning: weights change only orthogonally to their largest singular directions.
 
 Shapes: ``m`` by ``n`` a weight matrix, ``r`` preserved directions.
 """
@@ -25,29 +25,29 @@ NETWORK = "network."
 class OSF(Strategy):
     """Fine-tune linear layers orthogonally to the ``r`` largest singular directions of ``W = U S V`` (OSF).
 
-    With ``U₁`` ``(m, r)``, ``V₁`` ``(r, n)`` the first ones, gradients become ``(1 − U₁U₁ᵀ) G (1 − V₁ᵀV₁)``, and after
-    each optimizer step what it added to ``W`` is projected the same way, so that ``U₁ᵀW`` and ``W V₁ᵀ`` stay whatever
-    the optimizer makes of a gradient. At the beginning of every further experience the weights, with all that was
-    learnt, are decomposed anew, and more of them is preserved: ``r = ⌊min(share + growth · k, most) · min(m, n)⌋`` in
-    the ``k``-th protected experience, ``k = 0, 1, …``.
+    With ``U₁`` ``(m, r)`` and ``V₁`` ``(r, n)`` the first ``r`` singular vectors, gradients ``G`` become
+    ``(1 − U₁U₁ᵀ) G (1 − V₁ᵀV₁)``. The change of ``W`` by each optimizer step is projected in the same way, so that
+    ``U₁ᵀW`` and ``W V₁ᵀ`` are preserved for every optimizer. At the start of each later experience the current weights
+    are decomposed again and more directions are preserved: ``r = ⌊min(share + growth · k, most) · min(m, n)⌋`` in the
+    ``k``-th protected experience, ``k = 0, 1, …``.
 
     Args:
-        share: of the smaller side of a matrix that is preserved the first time.
-        growth: by which the share grows with each experience.
-        most: that is ever preserved.
-        from_start: protect what the network knows before the first experience too, such as a pre-trained model.
-        others: parameters of the network that are no linear layer's matrix (biases, norms, embeddings) are ``frozen``
-            while matrices are protected, or ``free``. The head is always free.
+        share: initial share of directions that are preserved, relative to a matrix's smaller side.
+        growth: increase of the share per experience.
+        most: upper limit of the share.
+        from_start: also protect the weights before the first experience, such as those of a pre-trained model.
+        others: whether other parameters of the network (biases, norms, embeddings) are ``frozen`` while matrices are
+            protected, or ``free``. The head is always free.
 
     Raises:
-        ValueError: when a setting is out of range, or the network has no linear layer that is trained.
+        ValueError: when a setting is out of range, or the network has no trained linear layer below its head.
 
     Reference:
         Nayak et al., "Sculpting Subspaces: Constrained Full Fine-Tuning in LLMs for Continual Learning", ICLR 2026; in
-        peft as ``OSFConfig``. Differences: the same share for all layers, where the paper has one by how much a layer
-        changes its input; the matrix itself is trained instead of its small singular factors, as an optimizer cannot
-        change the shapes of what it trains; steps are projected and not only gradients; and the first experience is
-        free unless ``from_start``.
+        peft as ``OSFConfig``. Differences: all layers have the same share, whereas the paper's depends on how much a
+        layer changes its input; the matrix itself is trained instead of its small singular factors, because the shapes
+        of parameters are fixed for an optimizer; steps are projected as well as gradients; the first experience is
+        unconstrained unless ``from_start`` is set.
 
     Example:
         >>> OSF(share=0.25).memory_bytes()
@@ -73,7 +73,7 @@ class OSF(Strategy):
         self.left: Params = {}
         """``U₁`` of each matrix."""
         self.right: Params = {}
-        """``S₁ V₁`` of each matrix; its rows are orthogonal, and as long as the singular values."""
+        """``S₁ V₁`` of each matrix; its rows are orthogonal, with the singular values as their norms."""
         self.n_begun = 0
 
     def attach(self, learner: Learner) -> None:
@@ -85,7 +85,7 @@ class OSF(Strategy):
             )
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Decompose the weights as they are now, and preserve more than before."""
+        """Decompose the current weights and increase the number of preserved directions."""
         n_before = self.n_begun - (not self.from_start)
         self.n_begun += 1
         if n_before < 0:
@@ -100,7 +100,7 @@ class OSF(Strategy):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return the gradients without what points into the preserved directions, or at what is frozen."""
+        """Return the gradients without their part in the preserved directions, and without frozen parameters."""
         if not self.left:
             return gradients
         self._move(learner.device)
@@ -108,7 +108,7 @@ class OSF(Strategy):
         return {name: self._outside(name, g) if name in self.left else g for name, g in kept.items()}
 
     def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
-        """Take back what the step, by its momentum, scale or decay, moved in the preserved directions."""
+        """Undo the change in the preserved directions that momentum, scaling or weight decay made in the step."""
         self._move(learner.device)
         with torch.no_grad():
             for name, u in self.left.items():
@@ -130,16 +130,16 @@ class OSF(Strategy):
         self.left, self.right = to_device(self.left, device), to_device(self.right, device)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the preserved directions and the number of experiences, for the checkpoint."""
+        """Return the preserved directions and the number of experiences begun, for the checkpoint."""
         return {"left": self.left, "right": self.right, "n_begun": self.n_begun}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take them from the checkpoint."""
+        """Restore the state from the checkpoint."""
         self.left, self.right, self.n_begun = state["left"], state["right"], state["n_begun"]
 
 
 def _matrices(learner: Learner) -> Params:
-    """Return the matrices of the linear layers that are trained, but the head's."""
+    """Return the matrices of the trained linear layers except the head."""
     layers = {f"{n}.weight" if n else "weight": m for n, m in learner.network.named_modules() if type(m) is nn.Linear}
     return {
         NETWORK + name: layer.weight

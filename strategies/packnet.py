@@ -1,4 +1,4 @@
-"""PackNet: one network for all experiences, each of which keeps a share of its weights for good.
+"""PackNet: one network for all experiences, each of which permanently keeps a share of the weights.
 
 Shapes: ``B`` examples, ``N`` ways, ``C`` classes of the stream, ``D`` features.
 """
@@ -29,25 +29,26 @@ log = logging.getLogger(__name__)
 class PackNet(Strategy):
     """Train the free weights, prune all but the largest, retrain and freeze these, for each experience (PackNet).
 
-    ``kept_e = top_{keep} |θ|`` of each layer's free weights; examples of experience ``e`` are answered with the weights
-    of experiences ``1 … e`` and zeros for all others, so nothing is forgotten. Weights are those of layers below the
-    head (tensors of two dimensions or more). Biases and norm scales are trained in the first experience and belong to
-    it. The head is not pruned: the rows of an experience's classes belong to it. For the task scenario alone:
-    the ways of an example say which mask it is answered with, and in other scenarios nothing does.
+    ``kept_e = top_{keep} |θ|`` of each layer's free weights. Examples of experience ``e`` are predicted with the
+    weights of experiences ``1 … e`` and zeros for all other weights, so nothing is forgotten. Pruning applies to the
+    weights below the head (tensors with at least two dimensions). Biases and norm scales are trained in the first
+    experience only. The head is not pruned; each experience owns the rows of its classes. PackNet supports the task
+    scenario only, because the ways of an example identify its mask.
 
     Args:
-        keep: share of the free weights that an experience keeps; where None ``1 / experiences left``, so that all keep
-            equally many and the last one all that is free.
-        retrain: share of an experience's steps, its last ones, that train the kept weights after the others are zeroed.
+        keep: share of the free weights that an experience keeps. Default: ``1 / experiences left``, so that all
+            experiences keep equally many and the last one keeps all free weights.
+        retrain: share of an experience's steps, at its end, that train the kept weights after the others are zeroed.
 
     Raises:
-        ValueError: when a share is out of range, the network has no linear head of its own, or it keeps running
-            statistics, which no freezing of weights holds still.
+        ValueError: when a share is out of range, the network has no linear head of its own, or it has running
+            statistics, which change even if weights are frozen.
 
     Reference:
         Mallya & Lazebnik, "PackNet: Adding Multiple Tasks to a Single Network by Iterative Pruning", CVPR 2018.
-        Differences: training on is part of the experience's steps, so that every strategy takes equally many; the
-        optimizer goes on as it is; by default experiences get equal shares and not a fixed one of what is left.
+        Differences: retraining is part of the experience's steps, so that every strategy takes the same number; the
+        optimizer is not reset for it; by default experiences keep equally many weights instead of a fixed share of the
+        free ones.
 
     Example:
         >>> PackNet(keep=0.5).memory_bytes()
@@ -63,9 +64,9 @@ class PackNet(Strategy):
         check_number("PackNet's retrain", retrain, least=0, below=1, hint=", a share of the steps")
         self.keep, self.retrain = keep, retrain
         self.owner: Params = {}
-        """For each weight the number of the experience that keeps it, from 1 on; 0 where it is free."""
+        """For each weight the number of the experience that keeps it, starting at 1; 0 if it is free."""
         self.values: Params = {}
-        """Values of the weights that may not move."""
+        """Values of the frozen weights."""
         self.number, self.is_pruned, self.share, self.prune_at = 0, False, 1.0, 0
         self.ways = torch.zeros(0, dtype=torch.int64)
 
@@ -86,7 +87,7 @@ class PackNet(Strategy):
             )
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note what is to be kept, and when."""
+        """Compute how many weights the experience keeps and at which step it prunes."""
         assert visit.ways is not None
         left = visit.n_experiences - visit.experience.index
         self.share = 1 / left if self.keep is None else self.keep
@@ -101,7 +102,7 @@ class PackNet(Strategy):
         self.number, self.is_pruned = self.number + 1, False
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """Return the batch as it is, after putting back what momentum or decay moved in the last step."""
+        """Return the batch unchanged, after undoing changes of frozen weights by momentum or decay."""
         self._hold(learner)
         if position.step >= self.prune_at and not self.is_pruned:
             self._prune(learner)
@@ -110,13 +111,13 @@ class PackNet(Strategy):
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return the gradients with zeros where weights may not move."""
+        """Return the gradients with zeros for frozen weights."""
         if not self.owner:
             return gradients
         return {n: g.masked_fill(self._held(n), 0) if n in self.owner else g for n, g in gradients.items()}
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Settle what this experience keeps; from now until the next one nothing may move."""
+        """Fix the weights that this experience keeps, and freeze all weights until the next experience."""
         self._hold(learner)
         if not self.is_pruned:
             self._prune(learner)
@@ -153,9 +154,9 @@ class PackNet(Strategy):
     # -- answering ------------------------------------------------------------------------------------------------
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return each example's outputs by the weights of its ways' experience and of those before it.
+        """Return each example's outputs with the weights of its ways' experience and of earlier ones.
 
-        An experience that is not learnt yet is answered by all weights.
+        Examples of an experience that has not been learnt yet are predicted with all weights.
         """
         if not self.owner:
             return None
@@ -178,24 +179,24 @@ class PackNet(Strategy):
         return {name: p.masked_fill(absent[name], 0) if name in absent else p for name, p in params.items()}
 
     def shares(self) -> list[float]:
-        """Return the share of the packed weights that each experience so far keeps."""
+        """Return the share of the prunable weights that each experience so far keeps."""
         packed = torch.cat([o.flatten() for n, o in self.owner.items() if is_packed(n, o)] or [torch.zeros(0)])
         return [float((packed == n).float().mean()) for n in range(1, self.number + 1)] if len(packed) else []
 
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def extend(self, learner: Learner) -> None:
-        """Leave rows of new classes free."""
+        """Mark the rows of new classes as free."""
         self.owner = lengthened(self.owner, learner, fill=0)
         self.values = lengthened(self.values, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return owners, values and where the experience stands, for the checkpoint."""
+        """Return owners, values and the progress of the experience, for the checkpoint."""
         names = ("owner", "values", "number", "is_pruned", "share", "prune_at", "ways")
         return {name: getattr(self, name) for name in names}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the same from the checkpoint."""
+        """Restore the state from the checkpoint."""
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -204,7 +205,7 @@ HEAD = "network.head."
 
 
 def is_packed(name: str, value: Tensor) -> bool:
-    """Tell whether experiences share a tensor out among them: the weights below the head."""
+    """Return whether a tensor is divided among experiences: the weights below the head."""
     return name.startswith("network.") and not name.startswith(HEAD) and value.dim() > 1
 
 

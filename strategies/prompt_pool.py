@@ -1,4 +1,4 @@
-"""Prompt pool: what the prompts of a frozen model need beside the loss, at each experience and in each step."""
+"""Prompt pool: the penalty, gradient masks and notifications that the prompts of a frozen model need in training."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ PREFIX = "network.prompts."
 class PromptPool(Strategy):
     """Train only the current experience's prompts of a :class:`~lifelong.networks.PromptedTransformer`.
 
-    It tells them when an experience begins, adds their penalty, averaged over examples (L2P and DualPrompt pull keys to
-    queries, CODA-Prompt keeps its components orthonormal), and stops all steps of what belongs to other experiences.
-    For labels that compete within an experience while it is learnt, as in the papers, set ``--data.classes current``.
+    The strategy notifies the prompts when an experience begins, adds their penalty, averaged over examples (L2P and
+    DualPrompt pull keys towards queries, CODA-Prompt keeps its components orthonormal), and freezes the prompts of
+    other experiences. As in the papers, set ``--data.classes current`` to let only the classes of the current
+    experience compete in training.
 
     Raises:
         ValueError: when the network has no prompts.
 
     Reference:
         Wang et al., "Learning to Prompt for Continual Learning", CVPR 2022; Wang et al., "DualPrompt", ECCV 2022; Smith
-        et al., "CODA-Prompt", CVPR 2023. Difference: the query is computed a second time for the penalty of L2P and
-        DualPrompt, a pass of the frozen model without gradients.
+        et al., "CODA-Prompt", CVPR 2023. Difference: for the penalty of L2P and DualPrompt the query is computed a
+        second time, by a forward pass of the frozen model without gradients.
 
     Example:
         >>> PromptPool().memory_bytes()
@@ -46,7 +47,7 @@ class PromptPool(Strategy):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether the prompts have parts of their own for each experience."""
+        """Return whether the prompts have separate parts for each experience."""
         return self._by_experience
 
     def attach(self, learner: Learner) -> None:
@@ -54,7 +55,7 @@ class PromptPool(Strategy):
         self._by_experience = _network(learner).prompts.learns_by_experience
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Tell the prompts that an experience begins."""
+        """Notify the prompts that an experience begins."""
         _network(learner).prompts.begin(visit.experience.index)
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
@@ -75,7 +76,7 @@ class PromptPool(Strategy):
 
 
 class Prompted(Protocol):
-    """Have prompts, and a query that chooses them."""
+    """Describe a network with prompts and a query that selects them."""
 
     prompts: Prompts
 

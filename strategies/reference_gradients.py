@@ -1,6 +1,6 @@
-"""Gradients as vectors: those of remembered units, and the gradient of a step that is changed by them.
+"""Gradients as vectors: reference gradients of stored units, and the step's gradient that they constrain.
 
-Shapes: ``t`` reference gradients, ``P`` numbers in all parameters that are trained.
+Shapes: ``t`` reference gradients, ``P`` elements of all trained parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lifelong.learners.base import Learner
 
 
 def trained(learner: Learner, gradients: dict[str, Tensor]) -> list[str]:
-    """Name the learner's own parameters that have a gradient: neither frozen ones nor those of strategies."""
+    """Return the names of the learner's parameters with a gradient, without frozen ones and those of strategies."""
     return [name for name in learner.meta_parameters() if name in gradients]
 
 
@@ -26,7 +26,7 @@ def flatten(gradients: dict[str, Tensor], names: Sequence[str]) -> Tensor:
 
 
 def unflatten(vector: Tensor, gradients: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the gradients with those of some parameters taken from a vector ``(P,)``."""
+    """Return the gradients, with those of some parameters replaced by the elements of a vector ``(P,)``."""
     pieces = torch.split(vector, [gradients[name].numel() for name in names])
     return gradients | {name: piece.view_as(gradients[name]) for name, piece in zip(names, pieces, strict=True)}
 
@@ -34,13 +34,13 @@ def unflatten(vector: Tensor, gradients: dict[str, Tensor], names: Sequence[str]
 def reference_gradients(
     learner: Learner, shares: Sequence[Episode | None], n_units: int, names: Sequence[str], runner: TaskRunner
 ) -> Tensor:
-    """Compute the gradient of the mean loss of each batch of remembered units ``(t, P)``, over all ranks.
+    """Compute the gradient of the mean loss of each batch of stored units ``(t, P)``, over all ranks.
 
     Args:
-        learner: whose losses.
-        shares: this rank's units of each batch; None where it has none.
-        n_units: in each batch, over all ranks.
-        names: the parameters.
+        learner: the learner whose loss is differentiated.
+        shares: this rank's units of each batch; None for a batch of which it has none.
+        n_units: number of units per batch, over all ranks.
+        names: names of the parameters.
         runner: runs the learner on the units.
     """
     params = learner.meta_parameters()

@@ -1,4 +1,4 @@
-"""Replay: keep raw examples of past experiences and go on learning from them."""
+"""Replay: store raw examples of past experiences and train on them together with new data."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from strategies.memory.rehearsal import Rehearsal, Weighting, check_rehearsal, w
 class Replay(Rehearsal):
     """Rehearse stored examples of earlier experiences, as they are or (few-shot) in new tasks drawn from them.
 
-    After ``t − 1`` experiences the loss is ``1/t · mean current + (1 − 1/t) · mean rehearsed``: each experience counts
-    alike. ``weighting: equal`` counts each unit alike, as if the two batches were one; a number ``w`` makes it
-    ``(mean current + w · mean rehearsed) / (1 + w)``.
+    After ``t − 1`` experiences the loss is ``1/t · mean current + (1 − 1/t) · mean rehearsed``, so every experience has
+    the same weight. With ``weighting: equal`` every unit has the same weight, as if the two batches were one. With a
+    number ``w`` the loss is ``(mean current + w · mean rehearsed) / (1 + w)``.
 
     Args:
-        budget: how much is kept: ``examples`` or ``bytes`` in all, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``; few-shot tasks need the first. Where training images
-            are augmented, a reservoir keeps them as they were seen, and the others keep the images themselves.
-        n_replay: rehearsed units per step over all devices; as many as current ones where None.
+        budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
+        policy: ``class_balanced``, ``herding`` or ``reservoir``. Few-shot tasks require ``class_balanced``. If training
+            images are augmented, a reservoir stores the augmented images; the others store the original ones.
+        n_replay: rehearsed units per step over all devices. Default: as many as current ones.
         weighting: ``experience``, ``equal`` or a number.
 
     Raises:
-        ValueError: when the budget is too small (the numbers are named), or a setting is out of range.
+        ValueError: when the budget is too small (the message gives the numbers), or a setting is out of range.
 
     Reference:
-        Chaudhry et al., "On Tiny Episodic Memories in Continual Learning", 2019. Differences: for few-shot tasks whole
-        classes in place of a reservoir, which would break tasks apart, and tasks are drawn anew.
+        Chaudhry et al., "On Tiny Episodic Memories in Continual Learning", 2019. Differences: for few-shot
+        tasks whole classes are stored, since a reservoir would break tasks apart, and new tasks are drawn from them.
 
     Example:
         >>> Replay(budget=Budget(examples=500)).memory_bytes()
@@ -57,7 +57,7 @@ class Replay(Rehearsal):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether it is told where experiences end: by its policy, or to count them."""
+        """Return whether boundaries are needed: by the policy, or to count experiences for the weighting."""
         return super().needs_boundaries or self.weighting == "experience"
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:

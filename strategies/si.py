@@ -1,4 +1,4 @@
-"""Synaptic intelligence: hold each parameter by how much its movement has lowered the loss."""
+"""Synaptic intelligence: protect each parameter by how much its changes have lowered the loss."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class SI(Strategy):
     """Penalise changes of parameters that reduced the loss in earlier experiences (SI): ``c Σ_i Ω_i (θ_i − θ*_i)²``.
 
     ``θ*`` are the meta-parameters at the end of the last experience. In an experience
-    ``ω_i = −Σ_t g_i,t (θ_i,t+1 − θ_i,t)`` is the fall of the loss that the steps of one parameter account for, ``g_t``
-    being the gradient of step ``t`` over all ranks without that of this penalty. At its end
+    ``ω_i = −Σ_t g_i,t (θ_i,t+1 − θ_i,t)`` is the decrease of the loss due to the changes of parameter ``i``, where
+    ``g_t`` is the gradient of step ``t`` over all ranks, without that of this penalty. At the end of the experience
     ``Ω_i += max(ω_i, 0) / ((θ_i,end − θ_i,start)² + ξ)``.
 
     Args:
-        strength: ``c``; there is no ½ in the penalty.
-        damping: ``ξ``, in the unit of a squared parameter: bounds the importance of parameters that hardly moved.
+        strength: ``c``; the penalty has no factor ½.
+        damping: ``ξ``, in units of a squared parameter. It bounds the importance of parameters that hardly changed.
 
     Raises:
         ValueError: when the strength is negative, or the damping not positive.
 
     Reference:
-        Zenke, Poole & Ganguli, "Continual Learning Through Synaptic Intelligence", ICML 2017. Differences: ``ω`` is cut
-        at zero in each experience (the paper leaves that open, and the authors' code cuts the sum ``Ω``). The ``c`` of
-        van de Ven et al. 2022 belong to the same penalty, but to an ``ω`` with the penalty's own gradient in it and
-        without the cut.
+        Zenke, Poole & Ganguli, "Continual Learning Through Synaptic Intelligence", ICML 2017. Differences: ``ω`` is
+        clamped at zero in each experience (the paper does not specify this; the authors' code clamps the sum ``Ω``).
+        The values of ``c`` in van de Ven et al. 2022 are for the same penalty, but with an ``ω`` that includes the
+        penalty's own gradient and is not clamped.
 
     Example:
         >>> SI(strength=10.0).memory_bytes()
@@ -60,12 +60,12 @@ class SI(Strategy):
         self._gradient: Params = {}
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note the parameters at the start of the experience."""
+        """Store the parameters at the start of the experience."""
         if self.strength:
             self.start = _trained(learner)
 
     def observe(self, learner: Learner, gradients: Params, position: Position, *, runner: TaskRunner) -> None:
-        """Note the parameters before the step, and the gradient of the loss."""
+        """Store the parameters before the step and the gradient of the loss."""
         if not self.strength:
             return
         before = self._before = _trained(learner)
@@ -74,7 +74,7 @@ class SI(Strategy):
         self._gradient = {name: g - self.strength * pull[name] if name in pull else g for name, g in seen.items()}
 
     def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
-        """Add to each parameter's ``ω`` what its step has lowered the loss by, to first order."""
+        """Add to each parameter's ``ω`` the decrease of the loss by its step, to first order."""
         if not self.strength:
             return
         now, self.path = _trained(learner), to_device(self.path, learner.device)
@@ -83,7 +83,7 @@ class SI(Strategy):
         self._before, self._gradient = {}, {}
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Turn ``ω`` of this experience into importance, and anchor the penalty on the parameters as they are now."""
+        """Convert ``ω`` of this experience into importance, and anchor the penalty at the current parameters."""
         if not self.strength:
             return
         now, device = _trained(learner), learner.device
@@ -96,20 +96,20 @@ class SI(Strategy):
         self.start, self.path = {}, {}
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return ``c`` times the quadratic; nothing before the second experience."""
+        """Return ``c`` times the quadratic penalty; None in the first experience."""
         return self.strength * self.quadratic.value(step.params) if self.quadratic else None
 
     def extend(self, learner: Learner) -> None:
-        """Leave rows of new classes free."""
+        """Add rows for new classes, with zero importance."""
         self.quadratic.extend(learner)
         self.start, self.path = lengthened(self.start, learner), lengthened(self.path, learner, fill=0)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the quadratic and, in the middle of an experience, its start and ``ω`` so far."""
+        """Return the quadratic penalty and, within an experience, its starting parameters and ``ω`` so far."""
         return {"quadratic": self.quadratic.state(), "start": self.start, "path": self.path}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the state from a checkpoint."""
+        """Restore the state from the checkpoint."""
         self.quadratic.load(state["quadratic"])
         self.start, self.path = state["start"], state["path"]
 

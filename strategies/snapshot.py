@@ -1,4 +1,4 @@
-"""Copies of all that a learner predicts with, to predict with it later."""
+"""Copies of a learner's parameters and running statistics, for predicting with them later."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lifelong.learners.base import Learner
 
 
 def state_of(learner: Learner) -> Params:
-    """Return what a learner predicts with: meta-parameters, and running statistics where its network has any.
+    """Return what a learner predicts with: meta-parameters, and running statistics if its network has any.
 
-    They are the learner's own tensors without a graph, and go wherever meta-parameters go.
+    They are the learner's own tensors, detached, and can be passed wherever meta-parameters are expected.
 
     Example:
         >>> from torch import nn
@@ -32,17 +32,17 @@ def snapshot(learner: Learner) -> Params:
 
 
 def to_device(params: Params, device: torch.device) -> Params:
-    """Return parameters on a device: those of a checkpoint are loaded on the CPU."""
+    """Return parameters on a device, as those of a checkpoint are loaded on the CPU."""
     return {name: tensor.to(device) for name, tensor in params.items()}
 
 
 def lengthened(params: Params, learner: Learner, fill: float | None = None) -> Params:
-    """Return what is kept by parameter, as long as a learner's parameters, which have gained rows for new classes.
+    """Return per-parameter tensors extended to the shapes of a learner's parameters, which have rows for new classes.
 
     Args:
-        params: by the names of :func:`state_of`.
-        learner: with the longer parameters.
-        fill: the value of new rows; the learner's own where None.
+        params: tensors by the names of :func:`state_of`.
+        learner: learner with the longer parameters.
+        fill: value of new rows. Default: the learner's own values.
 
     Example:
         >>> from torch import nn

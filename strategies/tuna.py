@@ -1,4 +1,4 @@
-"""TUNA: an entry for each experience, picked by the least entropy, together with one that is fused of them all.
+"""TUNA: one adapter per experience, selected by minimum entropy, combined with one merged from all adapters.
 
 Shapes: ``B`` examples, ``N`` ways, ``E`` entries.
 """
@@ -32,35 +32,36 @@ from strategies.adapters.merging import fused, with_differences
 class TUNA(Adapters):
     """Train one adapter per experience and predict with the most confident one and a merged, universal one (TUNA).
 
-    ``p(c | x) = ½ p(c | e*, x) + ½ p(c | u, x)`` over all classes so far: ``e*`` is the entry whose answer has the
-    least entropy, and ``u`` is fused of all entries, for each number the largest difference of the elected sign
-    (:func:`~strategies.adapters.merging.fused`). Rows of the head that were trained in different experiences do not
-    compare, so from the second one on the head is aligned: it is the best linear rule for Gaussians of one covariance
-    around the class means (:class:`~strategies.adapters.class_gaussians.ClassGaussians`), each in the embedding of its
-    own entry at unit length, ``o_c = μ_cᵀ Σ⁻¹ f − ½ μ_cᵀ Σ⁻¹ μ_c``.
+    ``p(c | x) = ½ p(c | e*, x) + ½ p(c | u, x)`` over all classes so far. ``e*`` is the adapter whose prediction has
+    the least entropy. ``u`` is merged from all adapters: for each parameter, the largest difference with the elected
+    sign (:func:`~strategies.adapters.merging.fused`). The outputs of head rows trained in different experiences are not
+    comparable. From the second experience on the head is therefore aligned: it is replaced by the optimal linear
+    classifier for Gaussians with a shared covariance around the class means
+    (:class:`~strategies.adapters.class_gaussians.ClassGaussians`), ``o_c = μ_cᵀ Σ⁻¹ f − ½ μ_cᵀ Σ⁻¹ μ_c``, with each
+    class in the normalised embedding of its own adapter.
 
-    While an entry ``b`` is trained, it is held away from earlier ones by the penalty
-    ``λ Σ_e Σ_θ ⟨Δ_bθ, Δ_eθ⟩² / ‖Δ_eθ‖²`` over the parameters ``θ`` that entries change. For class-incremental streams
-    alone. To let the new classes alone compete in training, as in the paper, set ``--data.classes current``.
+    While adapter ``b`` is trained, the penalty ``λ Σ_e Σ_θ ⟨Δ_bθ, Δ_eθ⟩² / ‖Δ_eθ‖²`` over the parameters ``θ`` that
+    adapters change pushes it to be orthogonal to earlier ones. TUNA supports class-incremental streams only. As in the
+    paper, set ``--data.classes current`` to let only the new classes compete in training.
 
     Args:
         rank: rank of the updates of linear layers.
         orthogonality: ``λ``.
-        align: answer with the aligned head; False answers with the rows that each experience has trained.
-        frozen_from_start: the network as it is made never trains: it is pre-trained. Otherwise the first experience
-            trains it, and the first entry is zero.
+        align: predict with the aligned head; if False, with the head rows that each experience has trained.
+        frozen_from_start: never train the network, for a pre-trained one. Otherwise the first experience trains the
+            network, and the first adapter is zero.
 
     Raises:
-        ValueError: when a setting is out of range, or the network keeps running statistics, looks at whole batches, or
-            has no linear head.
+        ValueError: when a setting is out of range, or when the network has running statistics, depends on other
+            examples of the batch, or has no linear head.
 
     Reference:
         Wang, Zhou & Ye, "Integrating Task-Specific and Universal Adapters for Pre-Trained Model-based Class-Incremental
-        Learning", ICCV 2025. Differences: entries are differences to the trunk's parameters
-        (:class:`~strategies.AdapterBank`), and these are fused and held apart, not the matrices of bottlenecks; the
-        squared projection takes the place of the cosine of rows; the head is linear and trained with the learner's
-        loss, not a cosine one with a margin; it is aligned in closed form, not by steps on features drawn from
-        Gaussians. Probabilities are averaged, as in their code.
+        Learning", ICCV 2025. Differences: adapters are differences to the trunk's parameters
+        (:class:`~strategies.AdapterBank`), and these are merged and made orthogonal, not bottleneck matrices; the
+        penalty is the squared projection instead of the cosine of rows; the head is linear and trained with the
+        learner's loss instead of a cosine head with a margin; it is aligned in closed form instead of by gradient steps
+        on features sampled from Gaussians. Probabilities are averaged, as in the authors' code.
 
     Example:
         >>> TUNA().memory_bytes()
@@ -81,25 +82,25 @@ class TUNA(Adapters):
         self._head: list[tuple[Tensor, Tensor]] | None = None
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep the entry, and the class means in its embedding."""
+        """Store the adapter and the class means in its embedding."""
         super().end(learner, visit, runner=runner)
         if self.align:
             params = self.with_entry(learner.meta_parameters(), len(self.entries) - 1)
             self.gaussians.add(*class_statistics(learner, params, visit, self.own, runner, unit_length=True))
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return how much of the current entry lies along earlier ones; nothing while there are none."""
+        """Return the penalty that makes the current adapter orthogonal to earlier ones; None while there are none."""
         if not self.entries or not self.orthogonality:
             return None
         return self.orthogonality * squared_projections(dict(self.current.items()), self.stack(step.losses))
 
     def forget_copies(self) -> None:
-        """Drop what was derived from the entries."""
+        """Drop cached tensors that were computed from the entries."""
         super().forget_copies()
         self._universal = self._head = None
 
     def known(self, learner: Learner) -> Tensor:
-        """Tell that every entry knows all classes so far, ``(E, C)``: their rows of the head are at hand."""
+        """Return that every entry knows all classes so far, ``(E, C)``, as the head has rows for all of them."""
         known = super().known(learner)
         return known.any(0, keepdim=True).expand_as(known)
 
@@ -112,13 +113,13 @@ class TUNA(Adapters):
 
     @property
     def routing_measures(self) -> tuple[str, ...]:
-        """Return the names of both measures."""
+        """Return the names of both routing measures."""
         return ROUTING, WITH_RIGHT_ENTRY
 
     def measure_routing(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Measure whether the surest entry was that of the example's experience, and the score with that entry."""
+        """Measure whether the most confident entry is that of the example's experience, and the score of the latter."""
         answers = self.answers(learner, params, batch, runner)
         right = self._with_universal(learner, params, batch, runner, answers.of_entry(domain))
         return {
@@ -127,7 +128,7 @@ class TUNA(Adapters):
         }
 
     def answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
-        """Return what the entries answer, with the aligned head from the second experience on."""
+        """Return the predictions of the entries, with the aligned head from the second experience on."""
 
         def ask(number: int, some: Episode) -> Tensor:
             return self._outputs(learner, self.with_entry(params, number), some, runner)
@@ -145,7 +146,7 @@ class TUNA(Adapters):
         return (torch.logaddexp(specific, universal.of_entry(0)) - math.log(2))[:, None]
 
     def _outputs(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> Tensor:
-        """Return the outputs ``(B, N)`` by the aligned head, or in the first experience by the learner's own."""
+        """Return the outputs ``(B, N)`` of the aligned head, or in the first experience of the learner's head."""
         if not self.align or len(self.entries) < 2:
             return outputs_with(learner, params, batch, runner)
         features = F.normalize(embed(learner, params, batch), dim=-1)
@@ -163,17 +164,17 @@ class TUNA(Adapters):
     # -- checkpoint -----------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return entries and class means, for the checkpoint."""
+        """Return the entries and class means, for the checkpoint."""
         return {"entries": super().get_extra_state(), "gaussians": self.gaussians.state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the same from the checkpoint."""
+        """Restore the entries and class means from the checkpoint."""
         super().set_extra_state(state["entries"])
         self.gaussians.load(state["gaussians"])
 
 
 def _surest(answers: EntryAnswers) -> tuple[Tensor, Tensor]:
-    """Return for each example the answer of the least entropy ``(B, N)``, and the entry that gave it ``(B,)``."""
+    """Return for each example the prediction with the least entropy ``(B, N)`` and the entry that made it ``(B,)``."""
     surest = answers.of_entry(0)
     least = entropy(surest)
     chosen = torch.zeros_like(least, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Weight averaging: learn as ever, answer with the mean of the weights that learning went through."""
+"""Weight averaging: train as usual and predict with the running average of the weights."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from strategies.snapshot import lengthened, state_of, to_device
 class WeightAveraging(Strategy):
     """Predict with ``θ̄``, the running average of the weights: ``θ̄ ← θ̄ + max(1/n, 1 − γ)(θ − θ̄)`` after step ``n``.
 
-    ``n`` counts the steps of the whole stream. So it is the equal average of all steps until ``1 − γ`` is larger, and
-    an exponential moving one from then on, of about the last ``1 / (1 − γ)`` steps. Training, and the checkpoint's own
-    weights, are those of plain fine-tuning.
+    ``n`` counts the steps of the whole stream. ``θ̄`` is therefore the uniform average of all steps while
+    ``1/n ≥ 1 − γ``, and afterwards an exponential moving average of about the last ``1 / (1 − γ)`` steps. Training and
+    the learner's weights in the checkpoint are those of plain fine-tuning.
 
     Args:
-        decay: ``γ``, from 0 (the newest weights) to 1; None is 1: every step of the stream counts alike.
+        decay: ``γ``, from 0 (the newest weights) to 1 (the uniform average of all steps). None means 1.
 
     Raises:
         ValueError: when the decay is out of range.
@@ -33,8 +33,8 @@ class WeightAveraging(Strategy):
     Reference:
         Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; Tarvainen & Valpola, "Mean
         teachers are better role models", NeurIPS 2017 (exponential, with this start); Izmailov et al., "Averaging
-        Weights Leads to Wider Optima and Better Generalization", UAI 2018 (equal). Differences: every step counts, and
-        running statistics of norm layers are averaged like weights in place of being estimated anew.
+        Weights Leads to Wider Optima and Better Generalization", UAI 2018 (equal). Differences: every step is included,
+        and running statistics of norm layers are averaged like weights instead of being estimated again.
 
     Example:
         >>> WeightAveraging(decay=0.99).memory_bytes()
@@ -50,26 +50,26 @@ class WeightAveraging(Strategy):
         self.average: Params = {}
         self.n_steps = 0
         self.has_stepped = False
-        """Whether the optimizer has moved the weights since they were last counted."""
+        """Whether the optimizer has changed the weights since they were last averaged."""
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell that it works on streams without boundaries too."""
+        """Return False: it also works on streams without boundaries."""
         return False
 
     def observe(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> None:
-        """Count what the step before this one led to."""
+        """Include the weights after the previous step in the average."""
         self._count(learner)
         self.has_stepped = True
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Count what the last step led to."""
+        """Include the weights after the last step in the average."""
         self._count(learner)
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return the outputs of the average; the learner's own before there is one."""
+        """Return the outputs of the averaged weights; None before there is an average."""
         if not self.average:
             return None
         self.average = to_device(self.average, batch.weight.device)
@@ -84,7 +84,7 @@ class WeightAveraging(Strategy):
         self.average = {name: _between(old[name], tensor, rate) for name, tensor in now.items()}
 
     def extend(self, learner: Learner) -> None:
-        """Begin the average of new rows with what they are."""
+        """Start the average of new rows at their current values."""
         self.average = lengthened(self.average, learner)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -92,11 +92,11 @@ class WeightAveraging(Strategy):
         return {"average": self.average, "n_steps": self.n_steps, "has_stepped": self.has_stepped}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the average from the checkpoint."""
+        """Restore the average from the checkpoint."""
         self.average, self.n_steps = state["average"], int(state["n_steps"])
         self.has_stepped = bool(state["has_stepped"])
 
 
 def _between(old: Tensor, new: Tensor, rate: float) -> Tensor:
-    # Counters have no mean. A lerp by 1 is the new weights bit for bit.
+    # Integer counters have no mean. torch.lerp with rate 1 returns the new weights exactly.
     return torch.lerp(old, new, rate) if new.is_floating_point() else new.clone()

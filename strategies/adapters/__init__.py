@@ -1,1 +1,1 @@
-"""Entries of a few parameters for each experience beside a frozen trunk: how they are made, routed and merged."""
+"""Small sets of parameters per experience (entries) that adapt a frozen trunk: creation, routing and merging."""

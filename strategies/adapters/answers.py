@@ -1,4 +1,4 @@
-"""What the entries of a bank answer to labelled examples, each example by itself.
+"""Predictions of the entries of a bank for labelled examples, independently for each example.
 
 Shapes: ``B`` examples, ``N`` ways, ``E`` entries, ``C`` classes of the stream.
 """
@@ -17,13 +17,13 @@ from lifelong.data.episode import Episode
 
 @dataclass(frozen=True)
 class EntryAnswers:
-    """Ask the entries about a batch of labelled examples: ``log p(c | e, x)`` over the ways that entry ``e`` knows.
+    """Predict a batch of labelled examples with each entry: ``log p(c | e, x)`` over the ways that entry ``e`` knows.
 
-    An entry that knows none of an example's ways has no part in its answer, so in the task scenario the ways lead to
-    their own entry. Where no entry knows any of the ways, all of them answer.
+    An entry knows the classes that it was trained on. An entry that knows none of an example's ways is not used for it,
+    so in the task scenario the ways determine the entry. If no entry knows any of the ways, all entries are used.
 
     Args:
-        batch: the examples, each the one query of a task.
+        batch: the examples, each the single query of a task.
         ask: returns the outputs ``(B, N)`` of an entry for the ways of some examples.
         known: ``(E, C)`` whether an entry knows a class.
     """
@@ -40,7 +40,7 @@ class EntryAnswers:
 
     @cached_property
     def able(self) -> Tensor:
-        """Tell whether an entry knows one of an example's ways, ``(E, B)``; at least one is true for each example."""
+        """Return whether an entry can be used for an example, ``(E, B)``; at least one can for each example."""
         known = self.known.float()
         asked = known.new_zeros(self.ways.shape[0], known.shape[1] + 1)
         asked.scatter_(1, self.ways.where(self.ways >= 0, known.shape[1]), 1.0)
@@ -48,11 +48,11 @@ class EntryAnswers:
         return able | ~able.any(0)
 
     def of_entry(self, number: int, rows: Tensor | None = None) -> Tensor:
-        """Return ``log p(c | e, x)`` ``(B, N)`` of one entry; −∞ for a way that it does not know, or that is absent.
+        """Return ``log p(c | e, x)`` ``(B, N)`` of one entry; −∞ for ways that are absent or unknown to it.
 
         Args:
-            number: of the entry.
-            rows: of the examples that are asked about; None for all.
+            number: index of the entry.
+            rows: indices of the examples. Default: all.
         """
         batch = self.batch if rows is None else self.batch.take(rows)
         assert batch.classes is not None
@@ -62,7 +62,7 @@ class EntryAnswers:
         return self.ask(number, batch).masked_fill(~knows, -torch.inf).log_softmax(-1)
 
     def of_best(self, best: Tensor) -> Tensor:
-        """Return the answers ``(B, N)`` of each example's own entry ``(B,)``, each asked about its examples alone."""
+        """Return each example's prediction ``(B, N)`` by its own entry ``(B,)``, evaluating an entry on these only."""
         asked = torch.unique(best).tolist()
         if len(asked) == 1:
             return self.of_entry(int(asked[0]))
@@ -73,7 +73,7 @@ class EntryAnswers:
         return whole
 
     def best(self, distances: Tensor) -> Tensor:
-        """Return for each example the nearest entry ``(B,)`` that knows one of its ways.
+        """Return for each example the nearest entry ``(B,)`` that can be used for it.
 
         Args:
             distances: ``(E, B)``.
@@ -94,7 +94,7 @@ class EntryAnswers:
         return mixture
 
     def entropies(self) -> Tensor:
-        """Return the entropy of each entry's answer ``(E, B)``."""
+        """Return the entropy of each entry's predictions, ``(E, B)``."""
         return torch.stack([entropy(self.of_entry(number)) for number in range(len(self.known))])
 
 

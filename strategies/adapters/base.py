@@ -1,4 +1,4 @@
-"""What strategies share that freeze a trunk and train an entry of few parameters beside it in each experience.
+"""Base of strategies that freeze a trunk and train a small set of parameters (an entry) in each experience.
 
 Shapes: ``E`` entries, ``C`` classes of the stream, ``K`` classes of one experience, ``D`` features.
 """
@@ -27,24 +27,24 @@ from strategies.adapters.entry import DOWN, Entry, add_entry, empty_entry, joine
 from strategies.adapters.head_rows import HEAD
 
 ROUTING, WITH_RIGHT_ENTRY = "routing_accuracy", "score_with_right_entry"
-"""Measures of a bank: whether a unit was routed to the entry of its own domain, and the score that this entry gives."""
+"""Measures of a bank: whether a unit is routed to the entry of its own domain, and the score with that entry."""
 
 
 class Adapters(Strategy):
-    """Train the trunk in the first experience, or never, and beside it an entry in each experience from then on.
+    """Train the trunk in the first experience, or never, and one entry in each later experience.
 
-    Abstract: subclasses say how the entries answer. On streams of labelled examples an entry changes what lies below
-    the head. The head's rows are those of classes: an experience trains those of its own classes, and all others stay
-    as they are, whatever momentum or decay would make of them.
+    Abstract: subclasses define how the entries predict. On streams of labelled examples an entry changes only the
+    layers below the head. Each head row belongs to a class: an experience trains the rows of its own classes, and all
+    other rows are kept constant, regardless of momentum or weight decay.
 
     Args:
         rank: rank of the updates of linear layers.
-        frozen_from_start: the trunk never trains, so the first experience has an entry to train as well: for a network
-            that is pre-trained.
+        frozen_from_start: never train the trunk, for a pre-trained network. The first experience then also trains an
+            entry.
 
     Raises:
-        ValueError: when the rank is below 1, the network keeps running statistics, which no freezing of parameters
-            holds still, or examples cannot be answered one by one.
+        ValueError: when the rank is below 1, the network has running statistics, which change even if parameters are
+            frozen, or predictions depend on other examples of the batch.
     """
 
     isolates_parameters: ClassVar[bool] = True
@@ -56,16 +56,16 @@ class Adapters(Strategy):
         self.current = nn.ParameterDict()
         self.entries: list[Entry] = []
         self.own = torch.zeros(0, dtype=torch.int64)
-        """``(K,)`` classes of the experience that is learnt; none where tasks bring their own."""
+        """``(K,)`` classes of the current experience; empty for few-shot tasks, which have their own classes."""
         self.classes: list[Tensor] = []
-        """By entry: the classes of its experience; empty where tasks bring their own."""
+        """The classes of each entry's experience; empty for few-shot tasks, which have their own classes."""
         self._stacked: dict[str, Tensor] | None = None
         self._held: Params = {}
 
     # -- life of an entry ---------------------------------------------------------------------------------------------
 
     def attach(self, learner: Learner) -> None:
-        """Size an entry after the learner's network; refuse what cannot be frozen."""
+        """Create an entry for the learner's network; refuse a network that cannot be frozen."""
         name = type(self).__name__
         if has_running_statistics(learner.network):
             raise ValueError(
@@ -80,22 +80,22 @@ class Adapters(Strategy):
 
     @property
     def trunk_is_frozen(self) -> bool:
-        """Tell whether the trunk stays as it is: from the second experience on, or always."""
+        """Return whether the trunk is frozen: from the second experience on, or always."""
         return bool(self.entries) or self.frozen_from_start
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note the classes of the experience, and start its entry at zero."""
+        """Store the classes of the experience, and start its entry at zero."""
         if learner.unit == "examples":
             self.own = classes_of(visit.experience).to(learner.device)
         if self.entries:
             self.restart(self.entries[0], copies=False)
 
     def restart(self, source: Entry, *, copies: bool) -> None:
-        """Start the current entry at zero, or at a copy of another one.
+        """Start the current entry at zero or as a copy of another one.
 
         Args:
-            source: the other one, which also says where low-rank updates at zero begin.
-            copies: whether it is copied.
+            source: the other entry; the ``down`` matrices of low-rank updates are always copied from it.
+            copies: whether everything is copied.
         """
         with torch.no_grad():
             for key, parameter in self.current.items():
@@ -103,20 +103,20 @@ class Adapters(Strategy):
                 parameter.copy_(source[key] if fresh else torch.zeros_like(parameter))
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep the entry."""
+        """Store the entry."""
         self.entries.append({key: p.detach().clone() for key, p in self.current.items()})
         if learner.unit == "examples":
             self.classes.append(self.own.cpu())
         self.forget_copies()
 
     def forget_copies(self) -> None:
-        """Drop what was derived from the entries."""
+        """Drop cached tensors that were computed from the entries."""
         self._stacked = None
 
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Keep the trunk's gradients until it is frozen, and then those of the entry and of its rows of the head."""
+        """Return the trunk's gradients until it is frozen, and then those of the entry and its head rows."""
         frozen = self.trunk_is_frozen
         kept = {name: g for name, g in gradients.items() if name.startswith("strategies.") == frozen}
         if frozen and len(self.own):
@@ -126,7 +126,7 @@ class Adapters(Strategy):
         return kept
 
     def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
-        """Put back what momentum or decay moved in rows of the head that are not the experience's."""
+        """Restore head rows of other experiences that momentum or weight decay has changed."""
         with torch.no_grad():
             for name, value in self._held.items():
                 parameter = learner.get_parameter(name)
@@ -150,14 +150,14 @@ class Adapters(Strategy):
 
     @abstractmethod
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return what the entries answer."""
+        """Return the predictions of the entries."""
 
     def responds(self, unit: Unit) -> bool:
-        """Tell that it answers for labelled examples alone; few-shot tasks are routed."""
+        """Return whether :meth:`respond` predicts the unit: labelled examples only, as few-shot tasks are routed."""
         return unit == "examples"
 
     def known(self, learner: Learner) -> Tensor:
-        """Tell whether an entry knows a class, ``(E, C)``."""
+        """Return whether an entry knows a class, ``(E, C)``."""
         known = torch.zeros(len(self.classes), learner.n_classes, dtype=torch.bool)
         for row, classes in zip(known, self.classes, strict=True):
             row[classes] = True
@@ -169,7 +169,7 @@ class Adapters(Strategy):
         return add_entry(params, {key: stack[number] for key, stack in self.stack(like).items()})
 
     def answers(self, learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> EntryAnswers:
-        """Return what the entries answer, each among the classes that it knows."""
+        """Return the predictions of the entries, each among the classes that it knows."""
 
         def ask(number: int, some: Episode) -> Tensor:
             return outputs_with(learner, self.with_entry(params, number), some, runner)
@@ -183,26 +183,26 @@ class Adapters(Strategy):
         return self._stacked
 
     def moved_entries(self, device: torch.device) -> list[Entry]:
-        """Return the entries on a device: those of a checkpoint are loaded on the CPU."""
+        """Return the entries on a device, as those of a checkpoint are loaded on the CPU."""
         return [{key: value.to(device) for key, value in entry.items()} for entry in self.entries]
 
     # -- measures -----------------------------------------------------------------------------------------------------
 
     @property
     def routing_measures(self) -> tuple[str, ...]:
-        """Return the names of what :meth:`measure_routing` measures; empty where nothing is routed."""
+        """Return the names of the measures of :meth:`measure_routing`; empty if nothing is routed."""
         return ()
 
     def measure_routing(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Measure how a batch of a domain that has an entry was routed, each measure ``(B,)``."""
+        """Measure the routing of a batch from a domain that has an entry; each measure is ``(B,)``."""
         return {}
 
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Measure the routing; not a number for a domain that has no entry yet."""
+        """Measure the routing; NaN for a domain that has no entry yet."""
         if not self.entries:
             return {}
         if domain >= len(self.entries):
@@ -216,14 +216,14 @@ class Adapters(Strategy):
         return {"entries": stacked(self.entries), "classes": joined(self.classes), "own": self.own}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the same from the checkpoint."""
+        """Restore the entries and classes from the checkpoint."""
         self.classes, self.own = parted(state["classes"]), state["own"]
-        self.entries = unstacked(state["entries"]) or [{} for _ in self.classes]  # a head alone has no entry
+        self.entries = unstacked(state["entries"]) or [{} for _ in self.classes]  # with a head only, entries are empty
         self.forget_copies()
 
 
 def outputs_with(learner: Learner, params: Params, batch: Episode, runner: TaskRunner) -> Tensor:
-    """Return the learner's outputs ``(B, N)`` for labelled examples, with parameters that are not routed again."""
+    """Return the learner's outputs ``(B, N)`` for labelled examples, without routing the parameters again."""
     return runner.rerouted(lambda p, sx, sy: p).outputs(learner, params, batch)[:, 0]
 
 

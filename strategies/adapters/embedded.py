@@ -1,4 +1,4 @@
-"""The embeddings of an experience's training examples, with their classes.
+"""Embeddings of an experience's training examples, with their classes.
 
 Shapes: ``n`` examples, ``D`` features, ``K`` classes of the experience.
 """
@@ -22,7 +22,7 @@ from lifelong.networks.heads import apply_embedding
 
 
 def classes_of(experience: Experience) -> Tensor:
-    """Return the numbers ``(K,)`` of the classes that an experience has training examples of."""
+    """Return the indices ``(K,)`` of the classes with training examples in an experience."""
     numbers = [n for pool in experience.pools for n, rows in zip(pool.numbers, pool.members, strict=True) if len(rows)]
     return torch.from_numpy(np.unique(np.asarray(numbers, dtype=np.int64)))
 
@@ -31,9 +31,9 @@ def embed(learner: Learner, params: Params, batch: Episode) -> Tensor:
     """Return the embeddings ``(n, D)`` of labelled examples, in single precision or better.
 
     Args:
-        learner: whose network embeds them.
-        params: that it embeds with.
-        batch: ``n`` examples, each the one query of a task.
+        learner: learner whose network computes the embeddings.
+        params: parameters for the embeddings.
+        batch: ``n`` examples, each the single query of a task.
     """
     return precise(apply_embedding(learner.network, params, batch.to(learner.dtype).query_x[:, 0]))
 
@@ -41,12 +41,12 @@ def embed(learner: Learner, params: Params, batch: Episode) -> Tensor:
 def embedded_experience(
     learner: Learner, visit: Visit, choices: Sequence[Params]
 ) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """Yield the embeddings ``(n, D)`` of every training example by each of some parameters, and the classes ``(n,)``.
+    """Yield batches of the training examples' embeddings ``(n, D)``, one per set of parameters, and classes ``(n,)``.
 
     Args:
-        learner: whose network embeds them, in evaluation mode.
-        visit: to the experience; its examples come in batches, this rank's share of them.
-        choices: the parameters.
+        learner: learner whose network computes the embeddings, in evaluation mode.
+        visit: the visit to the experience, which yields this rank's share of the examples.
+        choices: the sets of parameters.
     """
     for _, batch in visit.batches("signature", sum(len(pool) for pool in visit.experience.pools)):
         assert batch.classes is not None
@@ -56,7 +56,7 @@ def embedded_experience(
 
 
 def places_among(numbers: Tensor, classes: Tensor) -> Tensor:
-    """Return for each class number its place among sorted ``classes``.
+    """Return the position of each class index in the sorted ``classes``.
 
     Example:
         >>> places_among(torch.tensor([7, 2]), torch.tensor([2, 5, 7])).tolist()

@@ -1,4 +1,4 @@
-"""An entry: a few differences to the parameters of a trunk, for one experience.
+"""An entry: a small set of differences to the parameters of a trunk, for one experience.
 
 Shapes: ``E`` entries.
 """
@@ -11,22 +11,23 @@ from torch import Tensor, nn
 from lifelong.compute.params import Params
 
 Entry = dict[str, Tensor]
-"""Tensors by the name of the parameter that they change, and how."""
+"""Tensors by the name of the parameter that they change, with an ending for the kind of change."""
 
 DOWN, UP, CENTRE, FULL = "-down", "-up", "-centre", "-full"
-"""Endings of an entry's names: ``up @ down`` is added, the centre of a kernel, or a difference of the same shape."""
+"""Endings of an entry's names: factors of a low-rank update, a kernel's centre, or a difference of the same shape."""
 
 
 def empty_entry(network: nn.Module, rank: int, *, with_head: bool = True) -> Entry:
-    """Return the entry of a network that changes nothing.
+    """Return an entry that leaves the network unchanged, from which training starts.
 
-    It has the centres of convolutions, updates of low rank for linear layers (in full where that is smaller), and all
-    biases and norm scales; of a network with ``adapter_names`` these parameters alone, in full.
+    It consists of the centres of convolution kernels, low-rank updates of linear layers (full matrices if these are
+    smaller), and all biases and norm scales. For a network with ``adapter_names`` it consists of full differences for
+    these parameters only.
 
     Args:
         network: the trunk.
-        rank: of the updates of linear layers.
-        with_head: whether the entry changes the module ``head`` as well.
+        rank: rank of the updates of linear layers.
+        with_head: whether the entry also changes the module ``head``.
 
     Example:
         >>> list(empty_entry(nn.Linear(9, 9), rank=1))
@@ -47,7 +48,7 @@ def empty_entry(network: nn.Module, rank: int, *, with_head: bool = True) -> Ent
 
 
 def _key(name: str) -> str:
-    return name.replace(".", "-")  # parameters of a module must not contain dots
+    return name.replace(".", "-")  # names of a module's parameters must not contain dots
 
 
 def _empty_part(name: str, parameter: Tensor, kind: type | None, rank: int, rng: torch.Generator) -> Entry:
@@ -67,13 +68,13 @@ def add_entry(params: Params, entry: Entry) -> Params:
     """Add an entry's differences to the trunk's parameters.
 
     Args:
-        params: of the learner (``network.…``); those of its own are left as they are.
-        entry: on the same device.
+        params: parameters of the learner; only those of its network (``network.…``) change.
+        entry: the entry, on the same device.
     """
     changed = dict(params)
     for name, p in params.items():
         if not name.startswith("network."):
-            continue  # the learner's own, which may be called as one of the network's
+            continue  # the learner's own may have the name of one of the network's
         key = _key(name.removeprefix("network."))
         if (centre := entry.get(key + CENTRE)) is not None:
             height, width = p.shape[-2:]
@@ -87,11 +88,11 @@ def add_entry(params: Params, entry: Entry) -> Params:
 
 
 def differences(params: Params, entry: Entry) -> Params:
-    """Return what an entry adds to the parameters that it changes, in full.
+    """Return the differences of an entry as full tensors, for the parameters that it changes.
 
     Args:
-        params: of the learner.
-        entry: on the same device.
+        params: parameters of the learner.
+        entry: the entry, on the same device.
 
     Example:
         >>> entry = {"weight-up": torch.ones(2, 1), "weight-down": torch.tensor([[1.0, 2.0]])}
@@ -104,14 +105,14 @@ def differences(params: Params, entry: Entry) -> Params:
 
 
 def squared_projections(entry: Entry, others: Entry) -> Tensor:
-    """Return how much of an entry lies along others, ``Σ_i Σ_θ ⟨Δ_θ, Δ_iθ⟩² / ‖Δ_iθ‖²`` over parameters ``θ``.
+    """Return the squared projections of an entry onto others, ``Σ_i Σ_θ ⟨Δ_θ, Δ_iθ⟩² / ‖Δ_iθ‖²``.
 
-    It is 0 where the entry adds to each parameter what is orthogonal to all that the others add to it, and does not
-    depend on the length of theirs.
+    The sum is over other entries ``i`` and parameters ``θ``. It is 0 if the entry's difference for each parameter is
+    orthogonal to those of the others, and does not depend on the norm of the latter.
 
     Args:
-        entry: whose differences are ``Δ``.
-        others: entries as :func:`stacked` stacks them.
+        entry: the entry with differences ``Δ``.
+        others: the other entries, as returned by :func:`stacked`.
 
     Example:
         >>> others = stacked([{"w-full": torch.tensor([2.0, 0.0])}, {"w-full": torch.zeros(2)}])
@@ -121,7 +122,7 @@ def squared_projections(entry: Entry, others: Entry) -> Tensor:
     total = next(iter(entry.values()), torch.zeros(())).new_zeros(())
     for key, value in entry.items():
         if key.endswith(DOWN):
-            continue  # with its other half
+            continue  # done together with UP
         if key.endswith(UP):
             down = key.removesuffix(UP) + DOWN
             theirs = (others[key], others[down])
@@ -136,13 +137,13 @@ def squared_projections(entry: Entry, others: Entry) -> Tensor:
 
 
 def _low_rank_products(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
-    """Return ``⟨U D, U' D'⟩`` ``(E,)`` of matrices ``(E, n, r)`` times ``(E, r, m)``, without multiplying them out."""
+    """Return ``⟨U D, U' D'⟩`` ``(E,)`` for factors ``(E, n, r)`` and ``(E, r, m)``, without forming the products."""
     (up, down), (up_too, down_too) = one, other
     return ((up.mT @ up_too) * (down @ down_too.mT)).sum((1, 2))
 
 
 def stacked(entries: list[Entry]) -> Entry:
-    """Stack entries in one tensor for each key: a file of a thousand of them is written as fast as its bytes."""
+    """Stack entries into one tensor per key, which is much faster to save than many small tensors."""
     return {key: torch.stack([entry[key] for entry in entries]) for key in entries[0]} if entries else {}
 
 
@@ -152,7 +153,7 @@ def unstacked(entries: Entry) -> list[Entry]:
 
 
 def joined(tensors: list[Tensor]) -> dict[str, Tensor]:
-    """Return tensors of different lengths as one, with their lengths, for a checkpoint.
+    """Concatenate tensors of different lengths, and return the result with the lengths, for a checkpoint.
 
     Example:
         >>> [t.tolist() for t in parted(joined([torch.tensor([3, 4]), torch.tensor([5])]))]
@@ -163,5 +164,5 @@ def joined(tensors: list[Tensor]) -> dict[str, Tensor]:
 
 
 def parted(state: dict[str, Tensor]) -> list[Tensor]:
-    """Return the tensors that :func:`joined` has joined."""
+    """Return the tensors that :func:`joined` has concatenated."""
     return list(torch.split(state["values"], state["lengths"].tolist())) if len(state["lengths"]) else []

@@ -15,14 +15,14 @@ from lifelong.learners.base import Learner
 from strategies.adapters.entry import joined, parted
 
 HEAD = ("network.head.weight", "network.head.bias")
-"""The parameters of a head, as a learner calls them."""
+"""Names of the head's parameters in a learner."""
 
 
 class HeadRows:
-    """Keep for each entry the rows of the head that its experience has trained.
+    """Store for each entry the head rows that its experience has trained.
 
-    Where experiences have classes of their own these are the rows that the head ends with; where they share classes,
-    as in the domain scenario, each has its own.
+    If experiences have disjoint classes, these are the rows of the final head. If they share classes, as in the domain
+    scenario, each experience has its own version of a row.
 
     Example:
         >>> rows = HeadRows()
@@ -34,10 +34,10 @@ class HeadRows:
 
     def __init__(self) -> None:
         self.of_entries: list[Params] = []
-        """By entry: ``(K, D)`` and ``(K,)``."""
+        """Weights ``(K, D)`` and biases ``(K,)`` of each entry."""
 
     def keep(self, learner: Learner, classes: Tensor) -> None:
-        """Keep the rows of some classes ``(K,)``, as they are now, for the newest entry."""
+        """Store the current rows of some classes ``(K,)`` for the newest entry."""
         places, head = classes.to(learner.device), {n: p for n, p in learner.named_parameters() if n in HEAD}
         self.of_entries.append({name: p.detach()[places].clone() for name, p in head.items()})
 
@@ -45,10 +45,10 @@ class HeadRows:
         """Write rows of an entry into the learner's head.
 
         Args:
-            learner: whose head it is.
-            number: of the entry.
-            known: ``(K,)`` its classes.
-            wanted: classes that are written.
+            learner: the learner.
+            number: index of the entry.
+            known: ``(K,)`` classes of the entry.
+            wanted: classes whose rows are written.
         """
         shared = torch.isin(known.cpu(), wanted.cpu())
         with torch.no_grad():
@@ -58,7 +58,7 @@ class HeadRows:
                 )
 
     def in_head(self, params: Params, number: int, classes: Tensor) -> Params:
-        """Return the parameters with the rows of an entry in the head."""
+        """Return the parameters with the head rows of an entry."""
         changed = dict(params)
         for name, rows in self.of_entries[number].items():
             head = params[name]
@@ -69,8 +69,8 @@ class HeadRows:
         """Return the head in which the row of a class is the mean over the entries that know it.
 
         Args:
-            params: whose rows stay for classes that no entry knows.
-            classes: by entry.
+            params: parameters whose rows are used for classes that no entry knows.
+            classes: classes of each entry.
         """
         means = {}
         for name in self.of_entries[0]:
@@ -88,6 +88,6 @@ class HeadRows:
         return {name: joined([rows[name] for rows in self.of_entries]) for name in names}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take all rows from the checkpoint."""
+        """Restore all rows from the checkpoint."""
         columns = {name: parted(rows) for name, rows in state.items()}
         self.of_entries = [dict(zip(columns, rows, strict=True)) for rows in zip(*columns.values(), strict=True)]

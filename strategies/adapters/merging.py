@@ -1,4 +1,4 @@
-"""One entry made of many, which answers without being told which of them to take.
+"""Merging of all entries into one, which needs no routing.
 
 Shapes: ``E`` entries.
 """
@@ -15,23 +15,23 @@ from strategies.adapters.entry import Entry, differences
 
 
 def averaged(params: Params, entries: Sequence[Entry]) -> Params:
-    """Return the mean of what entries add to the parameters, ``1/E Σ_e Δ_e``.
+    """Return the mean of the entries' differences, ``1/E Σ_e Δ_e``.
 
     Args:
-        params: of the trunk.
-        entries: at least one, on the same device.
+        params: parameters of the trunk.
+        entries: at least one entry, on the same device.
     """
     return {name: total / len(entries) for name, total in _sums(differences(params, e) for e in entries).items()}
 
 
 def fused(params: Params, entries: Sequence[Entry]) -> Params:
-    """Return for each number the largest of what entries add to it, among those of the elected sign.
+    """Return elementwise the largest of the entries' differences that have the elected sign.
 
-    ``s · max_{e: sign(Δ_e) = s} |Δ_e|`` with ``s = sign(Σ_e Δ_e)``.
+    ``s · max_{e: sign(Δ_e) = s} |Δ_e|`` with the elected sign ``s = sign(Σ_e Δ_e)``.
 
     Args:
-        params: of the trunk.
-        entries: at least one, on the same device.
+        params: parameters of the trunk.
+        entries: at least one entry, on the same device.
 
     Reference:
         Yadav et al., "TIES-Merging", NeurIPS 2023 (the elected sign); Wang, Zhou & Ye, "Integrating Task-Specific and
@@ -51,7 +51,7 @@ def fused(params: Params, entries: Sequence[Entry]) -> Params:
 
 
 def with_differences(params: Params, added: Params) -> Params:
-    """Return the parameters plus what is to be added to some of them."""
+    """Return the parameters plus the differences given for some of them."""
     return {name: p + added[name] if name in added else p for name, p in params.items()}
 
 

@@ -1,6 +1,6 @@
-"""Which experience a support set is from, by its signature; and how well an entry learns a support set.
+"""Infer a support set's experience by its signature, and measure how well an entry learns a support set.
 
-Shapes: ``S`` support examples, ``N`` ways, ``*X`` one input, ``E`` experiences, ``F`` numbers in a signature.
+Shapes: ``S`` support examples, ``N`` ways, ``*X`` one input, ``E`` experiences, ``F`` features of a signature.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lifelong.learners.base import Learner
 from lifelong.networks.heads import apply_embedding
 
 VARIANCE_FLOOR = 1e-6
-"""Below it a number of the signature does not vary, and must not decide alone."""
+"""Added to the variance, so that features that hardly vary do not dominate the distance."""
 
 
 class Signatures:
@@ -32,26 +32,26 @@ class Signatures:
 
     def __init__(self) -> None:
         self.of_experiences: list[dict[str, Tensor]] = []
-        """Mean and variance ``(F,)`` over support sets, and the size of the block that a number is in."""
+        """Mean and variance ``(F,)`` over support sets, and the size of the block of each feature."""
         self._compared: tuple[Tensor, Tensor, Tensor] | None = None
 
     def add(self, signature: dict[str, Tensor]) -> None:
-        """Take in the signature of another experience."""
+        """Add the signature of another experience."""
         self.of_experiences.append(signature)
         self._compared = None
 
     def replace(self, signatures: list[dict[str, Tensor]]) -> None:
-        """Take the signatures of all experiences, as from a checkpoint."""
+        """Replace the signatures of all experiences, as from a checkpoint."""
         self.of_experiences, self._compared = signatures, None
 
     def distances(self, signature: Tensor) -> Tensor:
         """Return the distance ``(E,)`` of a signature ``(F,)`` to those of experiences."""
         means, variance, sizes = self._comparison(signature.device)
-        # Every block of the signature counts alike, however many numbers it has.
+        # Every block of the signature has the same weight, whatever its size.
         return ((signature - means).square() / (variance + VARIANCE_FLOOR) / sizes).sum(-1)
 
     def _comparison(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Return means ``(E, F)``, variance and sizes of the blocks ``(F,)``, for comparison with a signature."""
+        """Return means ``(E, F)``, variance and block sizes ``(F,)``, for comparison with a signature."""
         if self._compared is None:
             known = self.of_experiences
             mean, variance = (torch.stack([s[key] for s in known]) for key in ("mean", "variance"))
@@ -60,13 +60,13 @@ class Signatures:
 
 
 def describe(learner: Learner, visit: Visit, runner: TaskRunner, n_tasks: int) -> dict[str, Tensor]:
-    """Return the signature of an experience, estimated from fresh support sets.
+    """Return the signature of an experience, estimated from newly drawn support sets.
 
     Args:
-        learner: whose network embeds them, in evaluation mode, as when a support set is routed.
-        visit: to the experience.
-        runner: adds up over all processes.
-        n_tasks: support sets, over all processes.
+        learner: learner whose network computes the embeddings, in evaluation mode as for routing.
+        visit: the visit to the experience.
+        runner: sums over all processes.
+        n_tasks: number of support sets, over all processes.
     """
     params = {name: p.detach() for name, p in learner.meta_parameters().items()}
     sums: list[Tensor] = []
@@ -82,31 +82,31 @@ def describe(learner: Learner, visit: Visit, runner: TaskRunner, n_tasks: int) -
 
 
 def signature_of(learner: Learner, params: Params, x: Tensor) -> list[Tensor]:
-    """Return blocks of numbers by which domains differ: means and deviations of the inputs, then of the features.
+    """Return the blocks of a signature: means and standard deviations of the inputs, then of the embedding.
 
     Args:
-        learner: whose network embeds them.
-        params: of the trunk.
+        learner: learner whose network computes the embedding.
+        params: parameters of the trunk.
         x: ``(S, *X)`` a support set.
     """
-    # Not the learner's own embedding, which need not stay where it is (SimpleShot's centre moves).
+    # The network's embedding, as the learner's own may change between experiences (SimpleShot's centre does).
     features = apply_embedding(learner.network, params, x)
     blocks = [features.mean(0), features.std(0, correction=0)]
     if x.dim() == 4:
         across, down = (x.diff(dim=d).abs().mean((0, 2, 3)) for d in (-1, -2))
         return [torch.cat([x.mean((0, 2, 3)), x.std((0, 2, 3)), across, down]), *blocks]
     if not x.is_floating_point():
-        return blocks  # the mean of tokens says nothing
+        return blocks  # the mean of token indices has no meaning
     flat = x.flatten(1)
     return [flat.mean(0), flat.std(0, correction=0), *blocks]
 
 
 def held_out_loss(learner: Learner, params: Params, x: Tensor, y: Tensor) -> Tensor:
-    """Return the two-fold loss on the support set itself; with one shot, the loss on what was learnt.
+    """Return the two-fold cross-validation loss on the support set; with one shot, the training loss.
 
     Args:
-        learner: that adapts and predicts.
-        params: of the trunk with an entry.
+        learner: the learner that adapts and predicts.
+        params: parameters of the trunk with an entry.
         x: ``(S, *X)`` a support set.
         y: ``(S, N)`` or ``(S, *Y)`` its targets.
     """

@@ -1,6 +1,6 @@
-"""The diagonal Fisher information of the loss that a learner trains, task by task.
+"""The diagonal Fisher information of a learner's training loss, computed per task.
 
-Shapes: ``B`` tasks, ``n`` examples that a task's loss is of (its queries, unless the learner says otherwise).
+Shapes: ``B`` tasks, ``n`` examples in a task's loss (its queries, unless the learner defines others).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Labels = Literal["exact", "sampled", "empirical"]
 def fisher_diagonal(
     learner: Learner, batches: Iterable[tuple[Episode, Tensor]], labels: Labels, runner: TaskRunner
 ) -> Params:
-    """Sum over tasks the squared gradient of the loss that each task is trained by, through its adaptation.
+    """Sum over tasks the squared gradient of each task's training loss, through its adaptation.
 
     ``F = Σ_task E_y [(∇θ L(θ; y))²]`` where ``L`` is the objective's loss of the learner's ``likelihood_outputs``, by
-    default the mean over the task's queries; it does not depend on how tasks are batched.
+    default the mean over the task's queries. The result does not depend on how tasks are batched.
 
     Args:
-        learner: whose meta-parameters (those that are trained) the gradient is for.
+        learner: the gradient is with respect to its trained meta-parameters.
         batches: episodes with uniform random numbers ``(B, n, …)`` of the shape of the ``likelihood_targets`` (of any
-            shape where ``labels`` are not ``sampled``).
+            shape unless ``labels`` is ``sampled``).
         labels: how the expectation over ``y`` is taken: ``exact`` over the model's own predictive distribution,
             ``sampled`` one draw per example from it, ``empirical`` the data's labels (not a Fisher; for comparison).
-        runner: runs the learner on them.
+        runner: runs the learner on the batches.
 
     Reference:
         van de Ven, "On the Computation of the Fisher Information in Continual Learning", 2025 (arXiv 2502.11756).

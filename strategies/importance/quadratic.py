@@ -1,4 +1,4 @@
-"""The quadratic penalty of importance-based strategies, carried from experience to experience."""
+"""The quadratic penalty of importance-based strategies, accumulated over experiences."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from strategies.snapshot import lengthened, to_device
 
 
 class Quadratic:
-    """Hold ``Σ_i I_i (θ_i − a_i)² + constant`` with importance ``I`` and anchor ``a``; false while it is empty.
+    """Store ``Σ_i I_i (θ_i − a_i)² + constant`` with importance ``I`` and anchor ``a``; falsy while it is empty.
 
-    However many experiences it stands for, it takes the memory of two copies of the parameters.
+    Its size is that of two copies of the parameters, for any number of experiences.
 
     Example:
         >>> quadratic = Quadratic()
@@ -35,7 +35,7 @@ class Quadratic:
         return bool(self.importance)
 
     def value(self, params: Params) -> Tensor:
-        """Return its value at the parameters, a scalar that can be differentiated."""
+        """Return its value at the parameters, as a differentiable scalar."""
         self._follow(params)
         terms: list[Tensor] = [
             _Term.apply(params[name], self.anchor[name], importance)  # type: ignore[no-untyped-call]
@@ -44,7 +44,7 @@ class Quadratic:
         return torch.stack(terms).sum() + self.constant
 
     def gradient(self, params: Params) -> Params:
-        """Return ``2 I (θ − a)``; nothing while it is empty."""
+        """Return the gradient ``2 I (θ − a)``, empty while the quadratic is."""
         self._follow(params)
         return {
             name: 2 * importance * (params[name].detach() - self.anchor[name])
@@ -52,13 +52,13 @@ class Quadratic:
         }
 
     def add(self, importance: Params, anchor: Params) -> None:
-        """Add another quadratic: the sum of two is again one, around the weighted mean of their anchors."""
+        """Add another quadratic; the sum is again a quadratic, around the weighted mean of both anchors."""
         if not self:
             self.importance, self.anchor = importance, anchor
             return
         self._follow(importance)
         old, self.importance, merged = self.importance, {}, {}
-        # I1 (θ−a)² + I2 (θ−b)² = (I1+I2)(θ−m)² + I1 I2/(I1+I2) (a−b)² with m the weighted mean.
+        # I1 (θ−a)² + I2 (θ−b)² = (I1+I2)(θ−m)² + I1 I2/(I1+I2) (a−b)² where m is the weighted mean of a and b.
         for name, new in importance.items():
             total = old[name] + new
             safe = total.clamp_min(torch.finfo(total.dtype).tiny)
@@ -69,14 +69,14 @@ class Quadratic:
         self.anchor = merged
 
     def renew(self, importance: Params, anchor: Params, decay: float = 1.0) -> None:
-        """Add the importance to ``decay`` times the old one, around the new anchor alone."""
+        """Add the importance to ``decay`` times the old one, and replace the anchor."""
         self._follow(importance)
         old = self.importance
         self.importance = {name: new + decay * old[name] if old else new for name, new in importance.items()}
         self.anchor = anchor
 
     def extend(self, learner: Learner) -> None:
-        """Take in rows that parameters have gained for new classes: nothing holds them."""
+        """Add rows for new classes, with zero importance."""
         self.importance = lengthened(self.importance, learner, fill=0)
         self.anchor = lengthened(self.anchor, learner)
 
@@ -85,21 +85,21 @@ class Quadratic:
         return {"importance": self.importance, "anchor": self.anchor, "constant": self.constant}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take importance, anchor and constant from a checkpoint."""
+        """Restore importance, anchor and constant from a checkpoint."""
         self.importance, self.anchor, self.constant = state["importance"], state["anchor"], float(state["constant"])
 
     def _follow(self, params: Params) -> None:
-        """Move to the device of the parameters: a checkpoint is loaded on the CPU."""
+        """Move to the device of the parameters, as a checkpoint is loaded on the CPU."""
         if self:
             device = next(iter(params.values())).device
             self.importance, self.anchor = to_device(self.importance, device), to_device(self.anchor, device)
 
 
 class _Term(torch.autograd.Function):
-    """``Σ I (θ − a)²`` of one tensor with its gradient ``2 I (θ − a)``, at half of what autograd's own steps cost.
+    """Compute ``Σ I (θ − a)²`` of one tensor with its gradient ``2 I (θ − a)``, at half the cost of plain autograd.
 
-    The penalty has no arithmetic to speak of: its time is that of reading and writing tensors as large as the
-    parameters, and autograd would write twice as many.
+    The penalty is bound by memory traffic, as it reads and writes tensors of the size of the parameters, and autograd
+    would write twice as many.
     """
 
     @staticmethod
@@ -111,5 +111,5 @@ class _Term(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        pull, ctx.pull = ctx.pull, None  # becomes the gradient in place, so that it can be asked for once only
+        pull, ctx.pull = ctx.pull, None  # reused in place as the gradient, so only one backward pass is possible
         return pull.mul_(2 * gradient), None, None

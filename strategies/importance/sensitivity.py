@@ -1,6 +1,6 @@
-"""How strongly the outputs of single tasks depend on each parameter: what importance estimates are made of.
+"""How strongly the outputs of single tasks depend on each parameter, as the basis of importance estimates.
 
-Shapes: ``B`` tasks, ``n`` outputs' examples of a task, ``K`` directions, ``*Y`` one target.
+Shapes: ``B`` tasks, ``n`` examples of a task with outputs, ``K`` directions, ``*Y`` one target.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lifelong.learners.base import Learner
 Directions = Callable[..., Tensor]
 """From a :class:`~lifelong.data.episode.Task`, its outputs ``(n, *Y)`` and a row of further tensors: ``(K, n, *Y)``."""
 Magnitude = Callable[[Tensor], Tensor]
-"""``torch.square`` or ``torch.abs``: of numbers, and such that ``|a b| = |a| |b|``."""
+"""``torch.square`` or ``torch.abs``: an elementwise function with ``|a b| = |a| |b|``."""
 
 
 def sensitivity(
@@ -34,13 +34,13 @@ def sensitivity(
 ) -> Params:
     """Compute ``Σ_task Σ_k |J_taskᵀ v_k|`` with the Jacobian ``J`` of a task's outputs and a magnitude ``|·|``.
 
-    The gradients are those of single tasks, through their adaptation, with the network in evaluation mode; how tasks
-    are batched makes no difference. Labelled examples that a network of linear layers answers in one pass
-    need no gradient of their own: that of a weight is an outer product, and so is its magnitude.
+    Gradients are per task, through its adaptation, with the network in evaluation mode. The result does not depend on
+    how tasks are batched. For labelled examples and a network whose trained layers are linear, per-example gradients
+    are not formed: the gradient of a weight matrix is an outer product, and so is its magnitude.
 
     Args:
-        learner: whose trained meta-parameters the Jacobian is for; the outputs are its ``likelihood_outputs``.
-        batches: an :class:`~lifelong.data.episode.Episode` and further tensors ``(B, …)`` that ``directions`` takes.
+        learner: the Jacobian is of its ``likelihood_outputs`` with respect to its trained meta-parameters.
+        batches: an :class:`~lifelong.data.episode.Episode` and further tensors ``(B, …)`` for ``directions``.
         directions: the vectors ``v_k`` of one task.
         magnitude: ``torch.square`` or ``torch.abs``.
         runner: runs the learner on the batches.
@@ -77,7 +77,7 @@ def _of_each_task(
         out, pull_back = vjp
         vectors = directions(task, out.detach(), *rows)
         if len(vectors) == 1:
-            with torch.enable_grad():  # as torch.func.grad takes it, to the last bit
+            with torch.enable_grad():  # for exactly the same result as torch.func.grad
                 (gradient,) = pull_back(vectors[0])
             return {name: magnitude(g.detach()) for name, g in gradient.items()}
         (jacobian,) = over_tasks(pull_back, vectors, mapping=mapping)
@@ -95,10 +95,10 @@ def _of_linear_layers(
     magnitude: Magnitude,
     runner: TaskRunner,
 ) -> Params | None:
-    """Compute the same from one pass over labelled examples; None where they have to be taken one by one.
+    """Compute the same in one pass over labelled examples; return None if per-example gradients are needed.
 
-    Each layer must have seen one row for each example. Examples that are trained on in one pass do not see each other.
-    A layer does not see how a route has made its parameters.
+    Each layer must have been called with one row per example. Routed parameters are not supported, because a layer's
+    inputs do not show how a route has computed its parameters.
     """
     layers = _trained_linear_layers(learner)
     of_outputs = type(learner).likelihood_outputs is Learner.likelihood_outputs
@@ -121,7 +121,7 @@ def _of_linear_layers(
 def _watched(
     learner: Learner, batch: Episode, layers: dict[str, nn.Linear], runner: TaskRunner
 ) -> tuple[Tensor, list[tuple[str, Tensor, Tensor]]]:
-    """Return the outputs ``(B, n, …)``, and for each call of a layer its name, its input and its output."""
+    """Return the outputs ``(B, n, …)`` and for each call of a layer its name, input and output."""
     passes: list[tuple[str, Tensor, Tensor]] = []
 
     def watch(name: str) -> Any:
@@ -138,7 +138,7 @@ def _watched(
 
 
 def _trained_linear_layers(learner: Learner) -> dict[str, nn.Linear]:
-    """Return the linear layers that own all trained parameters, by name; none where there are other owners."""
+    """Return the linear layers that own all trained parameters, by name; empty if other modules own some."""
     params = learner.meta_parameters()
     trained = {name for name, p in params.items() if p.requires_grad}
     linear = {name: module for name, module in learner.named_modules() if type(module) is nn.Linear}

@@ -1,4 +1,4 @@
-"""How many units of an experience an importance estimate at its end is made from."""
+"""Number of units from which importance is estimated at the end of an experience."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from lifelong.data.position import Visit
 
 
 def count_units(visit: Visit, asked: int | None, option: str) -> int:
-    """Return as many as asked for; where None all labelled examples of the experience.
+    """Return the number of units, by default the number of labelled examples of the experience.
 
     Args:
-        visit: to the experience.
-        asked: tasks or examples over all processes.
-        option: the name of the setting, for the message.
+        visit: the visit to the experience.
+        asked: tasks or examples over all processes. If None, all labelled examples.
+        option: name of the setting, for the message.
 
     Raises:
-        ValueError: when there is no number of them: tasks can be drawn without end.
+        ValueError: when the number is None for few-shot tasks, which can be drawn without end.
 
     Example:
         >>> from lifelong.data.stream import Experience

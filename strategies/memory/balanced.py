@@ -1,4 +1,4 @@
-"""A memory balanced over classes: every class of every experience keeps as many examples, chosen at its end."""
+"""A class-balanced memory: the same number of examples per class, selected at the end of each experience."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from strategies.memory.rows import LABEL_BYTES, integers
 
 
 class BalancedMemory(ExampleMemory):
-    """Keep equally many examples of every class; older classes shrink when new ones come.
+    """Store equally many examples of every class; the shares of older classes shrink when new ones are added.
 
     Args:
-        budget: how much is kept.
-        policy: which examples of a class: ``class_balanced`` at random, or ``herding``.
+        budget: size of the memory.
+        policy: how the examples of a class are selected: ``class_balanced`` (at random) or ``herding``.
 
     Raises:
         ValueError: when the budget is smaller than the number of classes.
@@ -37,16 +37,16 @@ class BalancedMemory(ExampleMemory):
         self.policy = policy
 
     def check(self, visits: Sequence[Visit]) -> None:
-        """Refuse a budget that has no room for the classes of all experiences."""
+        """Refuse a budget that is too small for the classes of all experiences."""
         self._check_classes(visits, n_kept=0)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note the ways of the experience; refuse a budget that has no room for its classes beside those kept."""
+        """Store the ways of the experience; refuse a budget that is too small for its classes and the stored ones."""
         super().begin(learner, visit, runner=runner)
         self._check_classes([visit], n_kept=len(self.rows.of_class()))
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Shrink the classes that are kept and keep as many examples of each new one."""
+        """Shrink the stored classes and store the same number of examples of each new class."""
         rng = generator(visit.seed, "memory", visit.experience.index)
         old, pools = self.rows.of_class(), visit.experience.pools
         new = [(pool, label, members) for pool in pools for label, members in _members_by_class(pool).items()]
@@ -68,16 +68,16 @@ class BalancedMemory(ExampleMemory):
         *,
         runner: TaskRunner,
     ) -> None:
-        """Keep nothing: examples are chosen at the end of an experience."""
+        """Store nothing, as examples are selected at the end of an experience."""
 
     @property
     def experiences(self) -> list[int]:
-        """Return the past experiences that it holds examples of."""
+        """Return the past experiences that have stored examples."""
         return list(self.rows.of_experience())
 
     @property
     def n_past(self) -> int:
-        """Return the number of past experiences that it holds examples of."""
+        """Return the number of past experiences that have stored examples."""
         return len(self.experiences)
 
     def _check_classes(self, visits: Sequence[Visit], n_kept: int) -> None:
@@ -97,7 +97,7 @@ class BalancedMemory(ExampleMemory):
 
 
 def _members_by_class(pool: Pool) -> dict[int, np.ndarray]:
-    """Return the examples of each class that has any; variants of a class are one class."""
+    """Return the examples of each class that has any, with the variants of a class as one class."""
     members: dict[int, np.ndarray] = {}
     for label, numbers in zip(pool.numbers.tolist(), pool.members, strict=True):
         members[label] = np.concatenate([members.get(label, numbers[:0]), numbers])

@@ -16,19 +16,19 @@ from lifelong.learners.base import Learner
 
 
 class Memory(ABC):
-    """Keep past units within a budget and draw new batches from them."""
+    """Store past units within a budget and draw new batches from them."""
 
     @abstractmethod
     def check(self, visits: Sequence[Visit]) -> None:
-        """Refuse a budget that is too small for some experiences, before any time is spent."""
+        """Refuse a budget that is too small for some experiences, before training starts."""
 
     @abstractmethod
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Begin an experience; a budget without room for it beside what is kept is refused here, too."""
+        """Begin an experience; refuse a budget that is too small for it and the stored units."""
 
     @abstractmethod
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep a share of an experience that ends."""
+        """Store units of an experience at its end."""
 
     @abstractmethod
     def update(
@@ -40,11 +40,11 @@ class Memory(ABC):
         *,
         runner: TaskRunner,
     ) -> None:
-        """Keep some of the stream's own units in a step's batch; neutral where experiences are kept at their end."""
+        """Store some of the stream's own units of a step's batch; no effect if units are stored at the end."""
 
     @abstractmethod
     def draw(self, n_units: int, position: Position, like: Episode, experience: int | None = None) -> Episode:
-        """Return this rank's share of ``n_units`` shaped as ``like``; of one of :attr:`experiences` where given."""
+        """Return this rank's share of ``n_units`` in the shape of ``like``, optionally of one past experience."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -53,12 +53,12 @@ class Memory(ABC):
     @property
     @abstractmethod
     def experiences(self) -> list[int]:
-        """Return the past experiences that it holds something of, as :meth:`draw` takes them."""
+        """Return the past experiences with stored units, as accepted by :meth:`draw`."""
 
     @property
     @abstractmethod
     def n_past(self) -> int:
-        """Return the number of past experiences that it holds something of."""
+        """Return the number of past experiences with stored units."""
 
     @property
     @abstractmethod
@@ -71,10 +71,10 @@ class Memory(ABC):
 
     @abstractmethod
     def load(self, state: Any) -> None:
-        """Take all that is stored from a checkpoint."""
+        """Restore all that is stored from a checkpoint."""
 
 
 def example_bytes(pool: Pool) -> int:
-    """Return the bytes of one example of a pool: its input, and its target if it has a real one."""
+    """Return the bytes of one example of a pool: its input, and its target if that is not just a class."""
     targets = 0 if pool.targets is None else pool.targets[0].nbytes
     return int(pool.x[0].nbytes + targets)

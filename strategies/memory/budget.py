@@ -1,4 +1,4 @@
-"""The budget of a memory, and the policies by which it is spent."""
+"""The budget of a memory, and the policies that select what is stored."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Literal
 from lifelong.utilities.ranges import check_number
 
 Policy = Literal["class_balanced", "herding", "reservoir"]
-"""Which examples are kept: ``class_balanced`` equally many of each class, at random; ``herding`` those whose mean
-embedding is nearest to that of their class (Rebuffi et al. 2017); ``reservoir`` every example of the stream with
-the same probability (Vitter 1985), for which no boundaries are needed."""
+"""How examples are selected: ``class_balanced`` stores equally many random examples per class; ``herding`` those whose
+mean embedding is nearest to that of their class (Rebuffi et al. 2017); ``reservoir`` every example of the stream with
+the same probability (Vitter 1985), without boundaries."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Limit the size of a memory; where several limits are given, the smallest one decides.
+    """Limit the size of a memory; if several limits are given, the strictest one applies.
 
     Args:
-        examples: in all.
-        bytes: in all, of all that is kept for an example.
-        per_class: of each class, so that the memory grows with the number of classes.
+        examples: total number of examples.
+        bytes: total size in bytes of everything that is stored per example.
+        per_class: examples per class; the memory then grows with the number of classes.
 
     Raises:
-        ValueError: when there is no bound, or a negative one.
+        ValueError: when no limit is given, or one is negative.
 
     Example:
         >>> Budget(examples=10, bytes=80).capacity(example_bytes=16)
@@ -43,11 +43,11 @@ class Budget:
 
     @property
     def is_nothing(self) -> bool:
-        """Tell whether nothing is to be stored: a memory that is turned off, not one that is too small."""
+        """Return whether a limit is zero, which turns the memory off."""
         return 0 in (self.examples, self.bytes, self.per_class)
 
     def capacity(self, example_bytes: int) -> int | None:
-        """Return how many examples fit in all; None where only those of a class are bounded."""
+        """Return the total number of examples that fit; None if only the examples per class are limited."""
         bounds = [] if self.examples is None else [self.examples]
         if self.bytes is not None:
             bounds.append(self.bytes // example_bytes)

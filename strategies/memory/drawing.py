@@ -1,4 +1,4 @@
-"""Drawing of rehearsed examples: which rows, and as examples of which classes.
+"""Drawing of rehearsed examples: which rows are drawn, and which classes compete for them.
 
 Shapes: ``B`` examples of a batch, ``E`` experiences, ``N`` ways.
 """
@@ -19,14 +19,14 @@ from lifelong.data.sampling import generator
 def draw_rows(n_rows: int, n_units: int, position: Position, *, group: int = 0, salt: int = 0) -> Tensor:
     """Return this rank's share of ``n_units`` row numbers below ``n_rows``, drawn with replacement.
 
-    They are a function of the seed and the step alone, and the shares of all ranks are the draw of one.
+    The draw depends on the seed and the step only, and the shares of all ranks together equal the draw of one rank.
 
     Args:
         n_rows: number of rows to draw from.
         n_units: number of rows to draw over all ranks.
-        position: where in the stream.
-        group: number of the group that the rows belong to, below 4096.
-        salt: another one, below 16, gives other rows.
+        position: position in the stream.
+        group: index of the group that the rows belong to, below 4096.
+        salt: number below 16 that selects an independent draw.
     """
     index = (position.step * 16 + salt) * 4096 + group
     drawn = generator(position.seed, "rehearse", position.experience, index).integers(n_rows, size=n_units)
@@ -34,13 +34,13 @@ def draw_rows(n_rows: int, n_units: int, position: Position, *, group: int = 0, 
 
 
 def competing_classes(ways: Sequence[Tensor]) -> Tensor:
-    """Return for each experience the classes that compete in the softmax for its examples now, ``(E, N)``.
+    """Return for each experience the classes that currently compete in the softmax for its examples, ``(E, N)``.
 
-    In a class-incremental stream these are all seen classes, in a task-incremental one those of the experience itself.
-    Rows are filled with -1.
+    In a class-incremental stream these are all seen classes, in a task-incremental stream those of the experience
+    itself. Rows are padded with -1.
 
     Args:
-        ways: of each experience so far, at its own time; the last is the current one.
+        ways: ways of each experience so far, as they were during that experience; the last one is the current one.
 
     Example:
         >>> competing_classes([torch.tensor([0, 1]), torch.tensor([0, 1, 2])]).tolist()
@@ -56,9 +56,9 @@ def as_batch(x: Tensor, label: Tensor, classes: Tensor) -> Episode:
     """Return stored examples as a batch of the stream, each with weight 1.
 
     Args:
-        x: ``(B, *X)`` inputs as they are stored, on the device of the batch.
-        label: ``(B,)`` classes in the stream, on the host.
-        classes: ``(B, N)`` classes that compete for each of them, on the host.
+        x: ``(B, *X)`` inputs as stored, on the device of the batch.
+        label: ``(B,)`` classes in the stream, on the CPU.
+        classes: ``(B, N)`` classes that compete for each example, on the CPU.
     """
     is_label = classes == label.long()[:, None]
     assert is_label.any(1).all(), "an example's class is one of its ways"

@@ -1,4 +1,4 @@
-"""Memories of labelled examples: what those have in common that differ in which examples they keep.
+"""Base of memories of labelled examples, which differ in the examples that they store.
 
 Shapes: ``M`` stored examples, ``B`` examples of a batch, ``E`` experiences, ``N`` ways.
 """
@@ -22,13 +22,13 @@ from strategies.memory.rows import Rows
 
 
 class ExampleMemory(Memory):
-    """Store labelled examples with their class and experience; abstract: subclasses choose which.
+    """Store labelled examples with their class and experience; abstract: subclasses select the examples.
 
-    For a drawn example the same classes compete in the softmax as if it were evaluated now: in a class-incremental
-    stream all seen ones, in a task-incremental one those of its own experience.
+    For a drawn example the same classes compete in the softmax as in an evaluation at this point: in a
+    class-incremental stream all seen classes, in a task-incremental stream those of its own experience.
 
     Args:
-        budget: how much is kept.
+        budget: size of the memory.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -42,7 +42,7 @@ class ExampleMemory(Memory):
         return len(self.rows)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Note the ways of the experience."""
+        """Store the ways of the experience."""
         assert visit.ways is not None
         self._check_types(visit.experience.pools)
         self._has_boundaries, self._competing = visit.has_boundaries, None
@@ -50,30 +50,30 @@ class ExampleMemory(Memory):
 
     @property
     def current(self) -> int:
-        """Return the number of the experience that has begun."""
+        """Return the index of the current experience."""
         return len(self._ways) - 1
 
     # -- drawing --------------------------------------------------------------------------------------------------
 
     def draw(self, n_units: int, position: Position, like: Episode, experience: int | None = None) -> Episode:
-        """Return this rank's share of stored examples, drawn with replacement by the seed and the step alone."""
+        """Return this rank's share of examples drawn with replacement, depending on the seed and the step only."""
         return self.episode(self.pick(n_units, position, experience=experience), like.weight.device)
 
     def pick(self, n_units: int, position: Position, *, experience: int | None = None, salt: int = 0) -> Tensor:
-        """Return this rank's share of ``n_units`` rows; another ``salt``, below 16, gives other rows."""
+        """Return this rank's share of ``n_units`` rows; ``salt``, below 16, selects an independent draw."""
         if experience is None:
             return draw_rows(len(self), n_units, position, salt=salt)
         rows = self.rows.of_experience()[experience]
         return rows[draw_rows(len(rows), n_units, position, group=experience + 1, salt=salt)]
 
     def episode(self, rows: Tensor, device: torch.device) -> Episode:
-        """Return the examples at some rows ``(B,)``, given on the host, as a batch of the stream."""
+        """Return the examples at rows ``(B,)``, a tensor on the CPU, as a batch of the stream."""
         self.rows.to(device)
         classes = self.competing()[self.rows.experience[rows].long()]
         return as_batch(self.rows.x[rows.to(device)], self.rows.label[rows], classes)
 
     def competing(self) -> Tensor:
-        """Return for each experience the classes that compete for its examples now, ``(E, N)``, filled with -1."""
+        """Return for each experience the classes that now compete for its examples, ``(E, N)``, padded with -1."""
         if self._competing is None:
             self._competing = competing_classes(self._ways)
         return self._competing
@@ -82,7 +82,7 @@ class ExampleMemory(Memory):
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of the examples, their classes and experiences, and what is stored beside them."""
+        """Return the bytes of the examples, their classes and experiences, and additional tensors such as outputs."""
         return self.rows.nbytes
 
     def state(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class ExampleMemory(Memory):
         return {"rows": rows, **stream}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take all that is stored from a checkpoint."""
+        """Restore all that is stored from a checkpoint."""
         self.rows.put(state["rows"])
         self._ways, self._competing = [ways.cpu() for ways in state["ways"]], None
         self._dtype = getattr(torch, state["dtype"].removeprefix("torch."))

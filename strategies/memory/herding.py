@@ -1,4 +1,4 @@
-"""Herding: choose examples whose mean embedding is near that of their class.
+"""Herding: select examples whose mean embedding is near that of their class.
 
 Shapes: ``D`` features of an example.
 """
@@ -14,20 +14,20 @@ from lifelong.data.pool import Pool
 from lifelong.learners.base import Learner
 
 EMBED_AT_ONCE = 1024
-"""Examples that are embedded in one pass."""
+"""Number of examples that are embedded in one forward pass."""
 TIE = 1e-5
-"""What herding takes for equal, so that rounding does not choose between examples of the same features."""
+"""Differences below this count as ties, so that rounding does not decide between examples with equal features."""
 
 
 def herd(features: Tensor, n: int) -> Tensor:
-    """Return indices of examples, in an order in which every prefix has a mean near that of all.
+    """Return indices of examples in an order in which the mean of every prefix is near that of all examples.
 
-    ``p_k = argmin_x ‖μ − (φ(x) + Σ_{j<k} φ(p_j)) / k‖`` with features ``φ`` of unit length, none taken twice; of
-    equal ones the first.
+    ``p_k = argmin_x ‖μ − (φ(x) + Σ_{j<k} φ(p_j)) / k‖`` with features ``φ`` of unit length, without repetition. Of
+    equal examples the first is selected.
 
     Args:
-        features: ``(n, D)`` of one class.
-        n: at most so many are chosen.
+        features: ``(n, D)`` features of one class.
+        n: maximum number of examples.
 
     Reference:
         Rebuffi et al., "iCaRL: Incremental Classifier and Representation Learning", CVPR 2017.
@@ -38,7 +38,7 @@ def herd(features: Tensor, n: int) -> Tensor:
     """
     features = torch.nn.functional.normalize(features)
     mean, lack = features.mean(0), torch.zeros_like(features[0])
-    # Where k times the distance is smallest, φ(x) is nearest to what the sum lacks: one product with all features.
+    # Minimising k times the distance means that φ(x) is nearest to k μ − Σ φ(p_j): one product with all features.
     half = features.square().sum(1) / 2
     order = []
     for _ in range(min(n, len(features))):
@@ -51,13 +51,13 @@ def herd(features: Tensor, n: int) -> Tensor:
 
 
 def herd_members(learner: Learner, pool: Pool, members: np.ndarray, n: int) -> np.ndarray:
-    """Return at most ``n`` of a class's examples, herded by the learner's embedding.
+    """Return at most ``n`` of a class's examples, selected by herding on the learner's embedding.
 
     Args:
-        learner: embeds the examples, in evaluation mode.
-        pool: holds the examples.
-        members: numbers of the class's examples in the pool.
-        n: at most so many are chosen.
+        learner: computes the embeddings, in evaluation mode.
+        pool: contains the examples.
+        members: indices of the class's examples in the pool.
+        n: maximum number of examples.
     """
     params = learner.meta_parameters()
     with evaluating(learner.network), torch.no_grad():

@@ -1,4 +1,4 @@
-"""What strategies with a memory share: its settings, its life, its place in the checkpoint, and how much it counts."""
+"""Base of strategies with a memory: its settings, updates and checkpoint, and the weight of rehearsed units."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from strategies.memory.reservoir import Reservoir
 from strategies.memory.task_memory import TaskMemory
 
 Weighting = Literal["experience", "equal"] | float
-"""How rehearsed units count: each experience alike, each unit alike, or a weight of their mean against the current."""
+"""Weight of rehearsed units: equal per experience, equal per unit, or the weight of their mean."""
 
 
 class Rehearsal(Strategy):
-    """Keep a memory; abstract: subclasses choose what is done with it.
+    """Maintain a memory; abstract: subclasses define how it is used.
 
     Args:
-        budget: how much is kept; ``per_class`` is for labelled examples alone.
-        policy: which examples are kept. Few-shot tasks need whole classes, so ``class_balanced``.
+        budget: size of the memory; ``per_class`` is for labelled examples only.
+        policy: how examples are selected. Few-shot tasks need whole classes and therefore ``class_balanced``.
     """
 
     def __init__(self, *, budget: Budget, policy: Policy) -> None:
@@ -44,19 +44,19 @@ class Rehearsal(Strategy):
 
     @property
     def examples(self) -> ExampleMemory:
-        """Return the memory of an attached strategy that learns from labelled examples."""
+        """Return the memory of an attached strategy for labelled examples."""
         memory = self.memory
         assert isinstance(memory, ExampleMemory)
         return memory
 
     @property
     def needs_boundaries(self) -> bool:
-        """Tell whether it works at the end of experiences: only a reservoir does without."""
+        """Return whether boundaries are needed: by every policy except ``reservoir``."""
         return self.policy != "reservoir"
 
     def attach(self, learner: Learner) -> None:
-        """Make a memory for what the learner learns from: tasks or examples."""
-        if learner.unit == "examples" or "few-shot" not in self.streams:  # the latter are refused with the stream
+        """Create a memory for the learner's unit: tasks or examples."""
+        if learner.unit == "examples" or "few-shot" not in self.streams:  # few-shot streams are refused later
             self._memory = make_example_memory(self.budget, self.policy)
             return
         if self.policy != "class_balanced" or self.budget.per_class is not None:
@@ -75,11 +75,11 @@ class Rehearsal(Strategy):
         self.memory.begin(learner, visit, runner=runner)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep a share of the experience."""
+        """Store units of the experience in the memory."""
         self.memory.end(learner, visit, runner=runner)
 
     def draw(self, n_units: int, batch: Episode, position: Position, experience: int | None = None) -> Episode | None:
-        """Return this rank's share of ``n_units`` drawn from memory, shaped as a batch; None where it has none."""
+        """Return this rank's share of ``n_units`` drawn from memory, in the shape of a batch; None if this is empty."""
         return self.memory.draw(n_units, position, batch, experience) if position.rank < n_units else None
 
     def memory_bytes(self) -> int:
@@ -87,7 +87,7 @@ class Rehearsal(Strategy):
         return 0 if self._memory is None else self._memory.nbytes
 
     def most_bytes(self) -> int | None:
-        """Return the bytes with a memory that is full; None before it has an example, or where each class adds some."""
+        """Return the bytes of a full memory; None before the first example, or if it grows with the classes."""
         if self._memory is None or not (n_examples := len(self._memory)):
             return None
         per_example = self._memory.nbytes // n_examples
@@ -99,12 +99,12 @@ class Rehearsal(Strategy):
         return None if self._memory is None else self._memory.state()
 
     def set_extra_state(self, state: Any) -> None:
-        """Take the memory from a checkpoint."""
+        """Restore the memory from a checkpoint."""
         self.memory.load(state)
 
 
 def make_example_memory(budget: Budget, policy: Policy) -> ExampleMemory:
-    """Return the memory of labelled examples that a policy names.
+    """Create the memory of labelled examples for a policy.
 
     Example:
         >>> type(make_example_memory(Budget(examples=10), "herding")).__name__
@@ -114,7 +114,7 @@ def make_example_memory(budget: Budget, policy: Policy) -> ExampleMemory:
 
 
 def weight_of_rehearsed(weighting: Weighting, n_past: int, n_current: int, n_rehearsed: int) -> float:
-    """Return the weight of each rehearsed unit where each current one has weight 1.
+    """Return the weight of each rehearsed unit, relative to weight 1 for each current unit.
 
     Example:
         >>> weight_of_rehearsed("experience", n_past=3, n_current=8, n_rehearsed=4)
@@ -129,10 +129,10 @@ def check_rehearsal(name: str, setting: str, n_units: int | None, weighting: Wei
     """Refuse a number of rehearsed units below 1, and a negative weight.
 
     Args:
-        name: of the strategy.
-        setting: name of the setting that holds the number of units.
-        n_units: drawn from memory in each step.
-        weighting: how they count.
+        name: name of the strategy.
+        setting: name of the setting with the number of units.
+        n_units: number of units drawn from memory per step.
+        weighting: weighting of the units.
 
     Raises:
         ValueError: when either is out of range.

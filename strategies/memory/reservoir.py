@@ -1,4 +1,4 @@
-"""A reservoir: every example of the stream so far is kept with the same probability.
+"""A reservoir: every example of the stream so far is stored with the same probability.
 
 Shapes: ``M`` stored examples, ``B`` examples of a batch.
 """
@@ -23,13 +23,13 @@ from strategies.memory.rows import LABEL_BYTES
 
 
 class Reservoir(ExampleMemory):
-    """Keep a uniform sample of the examples that were trained on; it needs no boundaries between experiences.
+    """Store a uniform sample of the training examples, without boundaries between experiences.
 
     Args:
-        budget: how much is kept.
+        budget: size of the memory.
 
     Raises:
-        ValueError: when the budget is per class, or has no room for a single example.
+        ValueError: when the budget is per class, or too small for a single example.
 
     Reference:
         Vitter, "Random Sampling with a Reservoir", 1985 (algorithm R).
@@ -40,14 +40,14 @@ class Reservoir(ExampleMemory):
             raise ValueError("a reservoir does not look at classes: bound it by budget.examples or budget.bytes")
         super().__init__(budget)
         self.n_seen = 0
-        """Examples of the stream so far, over all processes."""
+        """Number of examples of the stream so far, over all processes."""
 
     def check(self, visits: Sequence[Visit]) -> None:
-        """Refuse a budget without room for one example; what is stored beside it, such as outputs, is not known yet."""
+        """Refuse a budget too small for one example; additional tensors, such as outputs, are not known yet."""
         self._check_room(visits[0].experience.pools[0].x[0].nbytes + LABEL_BYTES, 1, "the stream")
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Keep nothing more: examples are chosen in every step."""
+        """Store nothing, as examples are selected in every step."""
 
     def update(
         self,
@@ -58,13 +58,13 @@ class Reservoir(ExampleMemory):
         *,
         runner: TaskRunner,
     ) -> None:
-        """Let example ``n`` of the stream take the place of a stored one with probability ``M / n``.
+        """Replace a random stored example by example ``n`` of the stream with probability ``M / n``.
 
         Args:
-            learner: is trained.
-            batch: this rank's examples in this step; the stream's own come first and are the ones that count.
-            position: where in the stream.
-            extra: what to store beside each example, ``(B, …)`` by name.
+            learner: not used.
+            batch: this rank's examples in this step; only the stream's own ones, which come first, are stored.
+            position: position in the stream.
+            extra: additional tensors ``(B, …)`` to store with each example, by name.
             runner: gathers the examples of all ranks.
         """
         if self.budget.is_nothing:
@@ -78,7 +78,7 @@ class Reservoir(ExampleMemory):
         n_new, n_free = len(new["x"]), min(max(capacity - len(self), 0), len(new["x"]))
         if n_free:
             self.rows.append({name: column[:n_free] for name, column in new.items()})
-        # One uniform number for each further example; a later one may replace an earlier one of the same batch.
+        # One uniform number per further example; a later example may replace an earlier one of the same batch.
         counts = self.n_seen + 1 + np.arange(n_free, n_new)
         rng = generator(position.seed, "memory", self.current, self.n_seen)
         places = (rng.random(len(counts)) * counts).astype(np.int64)
@@ -89,14 +89,14 @@ class Reservoir(ExampleMemory):
 
     @property
     def experiences(self) -> list[int]:
-        """Return the past experiences that it holds examples of; it has some of the current one, too."""
+        """Return the past experiences that have stored examples, without the current one."""
         return [number for number in self.rows.of_experience() if number != self.current]
 
     @property
     def n_past(self) -> int:
-        """Return the number of experiences that have begun, without the current one.
+        """Return the number of experiences that have begun before the current one.
 
-        A stream without boundaries counts as one past experience as soon as there are examples.
+        A stream without boundaries counts as one past experience as soon as the memory has examples.
         """
         return len(self._ways) - self._has_boundaries if len(self) else 0
 
@@ -105,7 +105,7 @@ class Reservoir(ExampleMemory):
         return super().state() | {"n_seen": self.n_seen}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take all that is stored from a checkpoint."""
+        """Restore all that is stored from a checkpoint."""
         super().load(state)
         self.n_seen = state["n_seen"]
 

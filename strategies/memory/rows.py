@@ -17,7 +17,7 @@ LABEL_BYTES = 8
 
 
 class Rows:
-    """Store labelled examples in columns, one row for each.
+    """Store labelled examples in columns, one row per example.
 
     Example:
         >>> rows = Rows()
@@ -28,11 +28,11 @@ class Rows:
 
     def __init__(self) -> None:
         self.x = torch.empty(0)
-        """``(M, *X)`` inputs as the stream stores them, on the device that they are used on."""
+        """``(M, *X)`` inputs in the stream's data type, on the device of training."""
         self.label, self.experience = integers(0, 0), integers(0, 0)
-        """``(M,)`` class in the stream, and experience, on the host: what is drawn is decided there."""
+        """``(M,)`` class in the stream, and experience, on the CPU, where rows are drawn."""
         self.extra: dict[str, Tensor] = {}
-        """What a strategy stores beside each example, by name: ``(M, …)``."""
+        """Additional tensors ``(M, …)`` that a strategy stores with each example, by name."""
         self._of_experience: dict[int, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class Rows:
         return sum(column.nbytes for column in self.columns().values())
 
     def columns(self) -> dict[str, Tensor]:
-        """Return all columns by name, not copied."""
+        """Return all columns by name, without copying."""
         return {"x": self.x, "label": self.label, "experience": self.experience, **self.extra}
 
     def take(self, rows: Any) -> dict[str, Tensor]:
@@ -52,24 +52,24 @@ class Rows:
         return {name: column[rows] for name, column in self.columns().items()}
 
     def put(self, columns: Mapping[str, Tensor]) -> None:
-        """Store these columns in place of all there were."""
+        """Replace all columns."""
         extra = dict(columns)
         self.x, self.label, self.experience = extra.pop("x"), extra.pop("label").cpu(), extra.pop("experience").cpu()
         self.extra, self._of_experience = extra, None
 
     def append(self, columns: Mapping[str, Tensor]) -> None:
-        """Store further rows."""
+        """Append rows."""
         old = self.columns() if len(self) else {name: column[:0] for name, column in columns.items()}
         self.put({name: torch.cat([old[name], column]) for name, column in columns.items()})
 
     def replace(self, rows: list[int], columns: Mapping[str, Tensor]) -> None:
-        """Write over some rows."""
+        """Overwrite some rows."""
         for name, column in self.columns().items():
             column[rows] = columns[name]
         self._of_experience = None
 
     def to(self, device: torch.device) -> None:
-        """Move what is computed with to a device; labels stay on the host."""
+        """Move inputs and additional tensors to a device; labels stay on the CPU."""
         if self.x.device != device:
             self.x, self.extra = self.x.to(device), {name: column.to(device) for name, column in self.extra.items()}
 
@@ -81,13 +81,13 @@ class Rows:
         return self._of_experience
 
     def of_class(self) -> list[Tensor]:
-        """Return the rows of each class of each experience, in the order in which they are stored."""
-        order = np.lexsort((self.label, self.experience))  # keeps the order inside a class
+        """Return the rows of each class of each experience, in storage order."""
+        order = np.lexsort((self.label, self.experience))  # stable, so the order within a class is kept
         experience, label = self.experience.numpy()[order], self.label.numpy()[order]
         first = np.flatnonzero((np.diff(experience) != 0) | (np.diff(label) != 0)) + 1
         return [torch.from_numpy(rows) for rows in np.split(order, first)] if len(self) else []
 
 
 def integers(n: int, value: int) -> Tensor:
-    """Return a column ``(n,)`` of one integer."""
+    """Return a column ``(n,)`` filled with one integer."""
     return torch.full((n,), value, dtype=torch.int32)

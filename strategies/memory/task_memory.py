@@ -1,4 +1,4 @@
-"""A memory for few-shot tasks: whole classes by experience, from which new tasks are drawn."""
+"""A memory for few-shot tasks: whole classes per experience, from which new tasks are drawn."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from strategies.memory.budget import Budget
 
 
 class TaskMemory(Memory):
-    """Keep examples by experience and class, in whole classes of at least ``n_shot + n_query`` examples.
+    """Store examples by experience and class, in whole classes of at least ``n_shot + n_query`` examples.
 
-    Every experience keeps an equal share of the budget; older shares shrink by whole classes when a new experience
-    comes. A drawn task never mixes experiences.
+    Every experience has an equal share of the budget. Older shares shrink by whole classes when a new experience is
+    added. A drawn task never mixes experiences.
 
     Args:
-        budget: how much is kept.
+        budget: size of the memory.
 
     Raises:
-        ValueError: when the budget cannot hold one task per experience (the numbers are named).
+        ValueError: when the budget is too small for one task per experience (the message gives the numbers).
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -37,7 +37,7 @@ class TaskMemory(Memory):
         self.pools: list[Pool] = []
 
     def check(self, visits: Sequence[Visit]) -> None:
-        """Refuse a budget that has no room for a task of every experience."""
+        """Refuse a budget that is too small for one task of every experience."""
         shape = _shape(next(visits[0].batches("memory", _MANY_TASKS))[1])
         n = visits[0].n_experiences
         for pool in (pool for visit in visits for pool in visit.experience.pools):
@@ -49,11 +49,11 @@ class TaskMemory(Memory):
                 )
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Refuse a budget that is too small, also where nobody has checked it before."""
+        """Refuse a budget that is too small, in case :meth:`check` was not called."""
         self.check([visit])
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Shrink the shares of older experiences and keep one of this experience."""
+        """Shrink the shares of older experiences and store a share of this one."""
         shape = _shape(next(visit.batches("memory", _MANY_TASKS))[1])
         rng = generator(visit.seed, "memory", visit.experience.index)
         candidates = [*self.pools, *(_shuffle(pool, rng) for pool in visit.experience.pools)]
@@ -74,10 +74,10 @@ class TaskMemory(Memory):
         *,
         runner: TaskRunner,
     ) -> None:
-        """Keep nothing: whole classes are chosen at the end of an experience."""
+        """Store nothing, as whole classes are selected at the end of an experience."""
 
     def draw(self, n_units: int, position: Position, like: Episode, experience: int | None = None) -> Episode:
-        """Return new tasks; task ``i`` of a step depends on the seed, the step and ``i`` alone."""
+        """Return new tasks; task ``i`` of a step depends only on the seed, the step and ``i``."""
         shape, draws = _shape(like), []
         for task in range(position.rank, n_units, position.world):
             index = position.step * n_units + task
@@ -91,12 +91,12 @@ class TaskMemory(Memory):
 
     @property
     def experiences(self) -> list[int]:
-        """Return the numbers of its pools: one for each past experience that it holds classes of."""
+        """Return the indices of its pools, one for each past experience that has stored classes."""
         return list(range(len(self.pools)))
 
     @property
     def n_past(self) -> int:
-        """Return the number of past experiences that it holds classes of."""
+        """Return the number of past experiences that have stored classes."""
         return len(self.pools)
 
     @property
@@ -114,7 +114,7 @@ class TaskMemory(Memory):
         ]
 
     def load(self, state: list[dict[str, Any]]) -> None:
-        """Take all that is stored from a checkpoint."""
+        """Restore all that is stored from a checkpoint."""
         self.pools = []
         for saved in state:
             members = np.split(np.arange(sum(saved["sizes"])), np.cumsum(saved["sizes"])[:-1])
@@ -130,7 +130,7 @@ class TaskMemory(Memory):
 
 
 _MANY_TASKS = 1024
-"""More tasks than there are ranks, so that each rank gets one and can read its shape."""
+"""More tasks than ranks, so that each rank receives one and can read its shape."""
 
 
 def _shape(batch: Episode) -> TaskShape:
@@ -139,8 +139,8 @@ def _shape(batch: Episode) -> TaskShape:
 
 
 def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
-    # Classes and examples in random order: any prefix is then a fair sample, also after later shrinking. Variants of a
-    # class stay side by side, and examples that follow each other in time as they are.
+    # Classes and examples are shuffled, so that any prefix is a random sample, also after shrinking. Variants of a
+    # class stay adjacent, and examples of a time series keep their order.
     families = rng.permutation(pool.n_classes)[:, None] * pool.n_variants + np.arange(pool.n_variants)
     shuffled = pool.take(families.ravel().tolist(), pool.name)
     if not pool.ordered:
@@ -149,7 +149,7 @@ def _shuffle(pool: Pool, rng: np.random.Generator) -> Pool:
 
 
 def _prefix(pool: Pool, share: int, per_class: int) -> Pool:
-    """Return the first classes and examples that fit into a share, copied."""
+    """Return a copy of the first classes and examples that fit into a share."""
     n_classes = min(pool.n_classes, share // (per_class * pool.n_variants)) * pool.n_variants
     in_share = [members[: share // n_classes] for members in pool.members[:n_classes]]
     index = torch.from_numpy(np.concatenate(in_share))
