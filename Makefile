@@ -32,6 +32,7 @@ docs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.figures --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --clean
 	$(BIN)/python -m docs.generate.check site
+	@echo "The site is in site/: python -m http.server -d site shows it, with its search."
 
 # docs/guides/learn2learn.md says why learn2learn takes lines, and a folder, of its own.
 learn2learn: $(VENV)/installed

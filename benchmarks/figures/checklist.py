@@ -38,10 +38,19 @@ def table_text(name: str) -> str:
     Args:
         name: such as ``reproduced/split_mnist``.
     """
-    lines = []
-    for label, published, ours, agrees, why in _rows(name):
-        lines.append([label, published.text, ours.text, _verdict(published, ours, agrees=agrees), why])
-    return markdown_of(["", "published", "ours", "agrees", "note"], lines)
+    return markdown_of(["", "published", "ours", "agrees", "note"], lines(name))
+
+
+def lines(name: str) -> list[list[str]]:
+    """Return the cells of a part of the list: its label, the value of the paper, ours, the verdict and why not.
+
+    Args:
+        name: such as ``reproduced/split_mnist``.
+    """
+    return [
+        [label, published.text, ours.text, _verdict(published, ours, agrees=agrees), why]
+        for label, published, ours, agrees, why in _rows(name)
+    ]
 
 
 def figure_text(name: str) -> str:

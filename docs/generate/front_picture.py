@@ -25,6 +25,8 @@ PICTURE = Path("docs") / "pictures" / "replay_beside_none.png"
 RUNS = {"none": "Fine-tuning alone", "replay": "With Replay, 2,000 images kept"}
 """The folders of the runs, and what stands above their matrices."""
 SIZE = (8.7, 4.6)
+INK = "0.5"
+"""Of all letters around the matrices: readable on a light page and on a dark one."""
 PALE = 0.72
 """Share of white in the colour of a domain that is not learnt yet, as in the heat map of a run."""
 
@@ -53,12 +55,15 @@ def front_figure(records: Path) -> Figure:
         _draw_matrix(panel, results.matrix * 100, results.domains, scale)
         average, forgetting = (results.metrics[name].scaled(100) for name in ("average_score", "forgetting"))
         panel.set_title(
-            f"{title}\naverage {average.value:.1f} %, forgetting {forgetting.value:.1f} points", fontsize=11
+            f"{title}\naverage {average.value:.1f} %, forgetting {forgetting.value:.1f} points", fontsize=11, color=INK
         )
     axes[0].set_yticks(range(len(none.domains)), [f"after {name}" for name in none.experiences], fontsize=9.5)
-    figure.colorbar(scale, ax=list(axes), label="accuracy (%)", pad=0.015, aspect=24, shrink=0.86)
+    bar = figure.colorbar(scale, ax=list(axes), pad=0.015, aspect=24, shrink=0.86)
+    bar.set_label("accuracy (%)", color=INK)
+    bar.ax.tick_params(colors=INK)
+    bar.outline.set_visible(False)
     tasks = none.setting.evaluation.replace(" val ", " validation ")
-    figure.supxlabel(f"Pale: not learnt yet. Accuracy on {tasks}; one seed.", fontsize=9.5, color="0.3")
+    figure.supxlabel(f"Pale: not learnt yet. Accuracy on {tasks}; one seed.", fontsize=9.5, color=INK)
     return figure
 
 
@@ -67,12 +72,12 @@ def draw(records: Path, picture: Path) -> None:
 
     Args:
         records: folder of the runs.
-        picture: path of the PNG file; white behind, so that it can be read on a dark page as well.
+        picture: path of the PNG file; its background is transparent, for light pages and dark ones.
     """
     figure = front_figure(records)
     write_whole(
         picture,
-        lambda part: figure.savefig(part, format="png", dpi=180, facecolor="white", pil_kwargs={"optimize": True}),
+        lambda part: figure.savefig(part, format="png", dpi=180, transparent=True, pil_kwargs={"optimize": True}),
     )
 
 
@@ -87,7 +92,7 @@ def _draw_matrix(axes: Axes, values: Array, domains: tuple[str, ...], scale: Any
         shade = "white" if dark else "0.4" if later[row, column] else "black"
         axes.text(column, row, f"{value:.1f}", color=shade, fontweight=weight, ha="center", va="center", fontsize=10)
     axes.set_xticks(range(len(domains)), domains, fontsize=9.5, rotation=30, ha="right", rotation_mode="anchor")
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelcolor=INK)
     axes.spines[:].set_visible(False)
     edges = np.arange(len(domains) + 1) - 0.5
     axes.set_xticks(edges, minor=True)

@@ -15,6 +15,8 @@ PROJECT = {
     "LICENSE": "project/license.md",
 }
 """Files at the root of the repository that are pages of the site."""
+METHODS = {"lifelong/learners": "methods/index.md", "strategies": "methods/index.md"}
+"""Folders of the repository whose classes have a page each on the site: a link to them leads to the index of these."""
 NOTEBOOKS = "examples/notebooks"
 SHOWN = (".py", ".yaml", ".yml", ".toml", ".txt", ".md", ".sh", ".cff", "")
 """Endings of files that are shown as pages; others are files of the site."""
@@ -34,13 +36,15 @@ def site_place(path: str) -> str:
     Example:
         >>> site_place("docs/guides/cluster.md"), site_place("SECURITY.md"), site_place("configs/default.yaml")
         ('guides/cluster.md', 'project/security.md', 'files/configs/default.yaml.md')
+        >>> site_place("strategies"), site_place("strategies/ewc.py")
+        ('methods/index.md', 'files/strategies/ewc.py.md')
     """
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     if path == "README.md":
         return "index.md"
-    if path in PROJECT:
-        return PROJECT[path]
+    if path in PROJECT or path in METHODS:
+        return (PROJECT | METHODS)[path]
     if posixpath.dirname(path) == NOTEBOOKS:
         return f"notebooks/{posixpath.basename(path)}"
     return f"files/{path}.md" if posixpath.splitext(path)[1] in SHOWN else f"files/{path}"

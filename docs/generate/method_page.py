@@ -12,6 +12,7 @@ from typing import Any
 from docs.generate.catalogue import Method
 from docs.generate.commands import COMMANDS, needs
 from docs.generate.docstring import described_arguments, to_markdown
+from docs.generate.evidence import printed, reproduced, unrecorded
 from docs.generate.llms import plain
 from docs.generate.markup import choices, code, estimate, fenced, shell, styled, table
 from docs.generate.records import Record
@@ -85,9 +86,13 @@ def _shown(value: Any) -> str:
 
 
 def _results(method: Method, records: Sequence[Record]) -> str:
-    """Reproduced beside reported, with cost; or that nothing is recorded."""
-    if not records:
-        return "No recorded result."
+    """Recorded runs or else printed figures, and values of papers; or that nothing is recorded."""
+    ours = _recorded(method, records) if records else printed(method.name)
+    return "\n\n".join(filter(None, [ours, reproduced(method.name)])) or unrecorded(method.name)
+
+
+def _recorded(method: Method, records: Sequence[Record]) -> str:
+    """Reproduced beside reported, with cost."""
     is_learner = method.role == "learner"
     columns = ["stream", "row", *([] if is_learner else ["learner"])]
     columns += ["reproduced", "reported", "forgetting", "seeds", "memory", "minutes"]

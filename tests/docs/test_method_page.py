@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate import evidence
 from docs.generate.catalogue import Method, methods
 from docs.generate.method_page import method_page
 from docs.generate.records import of_method, read_records
@@ -50,7 +51,7 @@ def test_every_option_is_described(method: Method, pages: dict[str, str]) -> Non
 
 
 def test_results_have_what_was_reported_and_the_cost(pages: dict[str, str]) -> None:
-    results = pages["Replay"].split("## Results\n", 1)[1].split("\n## ", 1)[0]
+    results = results_of(pages["Replay"])
     [row] = [line for line in results.splitlines() if line.startswith("| split mnist, class |")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:3] == ["ER", "Classifier"]
@@ -68,5 +69,31 @@ def test_command_of_a_row_is_that_of_its_runs(pages: dict[str, str]) -> None:
     assert "--strategies+=ICaRL" in words
 
 
-def test_method_without_a_record_says_so(pages: dict[str, str]) -> None:
-    assert "\n## Results\n\nNo recorded result.\n" in pages["PackNet"]
+def results_of(page: str) -> str:
+    return page.split("## Results\n", 1)[1].split("\n## ", 1)[0]
+
+
+def test_method_without_a_record_says_what_is_tested(pages: dict[str, str]) -> None:
+    assert results_of(pages["PackNet"]).strip() == (
+        "No run is recorded: the command above runs it. [Its test](../../tests/strategies/test_packnet.py) checks that "
+        "nothing is forgotten, to the last bit."
+    )
+
+
+def test_methods_said_to_be_without_a_record_have_none(pages: dict[str, str]) -> None:
+    silent = {name for name, page in pages.items() if "No run is recorded" in results_of(page)}
+    assert silent == set(evidence.TESTED)
+    assert all((ROOT / f"tests/strategies/test_{file}.py").is_file() for file, _ in evidence.TESTED.values())
+
+
+def test_values_of_papers_stand_beside_ours_with_a_verdict(pages: dict[str, str]) -> None:
+    assert "| ER, class | 88.79 | 89.19 ± 0.53 | yes |  |" in results_of(pages["Replay"])
+    maml = results_of(pages["MAML"])
+    assert [f"| {row} |" in maml for row in ("MAML, 20w5s", "MAML, first order, 5w1s", "MAML++, 5w1s")] == [True] * 3
+    assert "beside published" not in results_of(pages["PackNet"])
+
+
+def test_figures_without_a_journal_are_those_of_the_measured_table() -> None:
+    assert "| BOIL | 93.0 ± 0.4 | – |" in evidence.printed("BOIL")
+    assert "| Learn2Learn, Meta-Curvature | 96.2 ± 0.3 | – |" in evidence.printed("Learn2Learn")
+    assert evidence.printed("Replay") == ""

@@ -1,0 +1,80 @@
+"""What else tells of a method: values of papers beside ours, figures without a journal, and what its tests check."""
+
+from __future__ import annotations
+
+from benchmarks.figures import checklist
+from benchmarks.figures.records import find_table
+from docs.generate.markup import styled, table
+
+ROWS = {"ER": "Replay", "A-GEM": "AGEM", "iCaRL": "ICaRL", "MAML++": "MAML"}
+"""Classes of rows of ``reproduced.yaml`` that have other names."""
+PRINTED = "measured/omniglot/small_budget"
+"""Figures that were printed by ``benchmarks/omniglot_5w1s.yaml``, a row for each learner."""
+TESTED = {
+    "ERACE": ("er_ace", "compares its loss with the formula"),
+    "GDumb": ("gdumb", "checks that it learns old and new classes alike from its memory"),
+    "GEM": ("gem", "compares its quadratic program with brute force and the conditions of optimality"),
+    "MAS": ("mas", "compares its importance with one worked out by hand"),
+    "PackNet": ("packnet", "checks that nothing is forgotten, to the last bit"),
+    "TUNA": ("tuna", "compares its predictions and its penalty with their definitions"),
+    "PromptPool": ("prompt_pool", "checks which prompts each experience changes, and the penalty"),
+    "WeightAveraging": ("weight_averaging", "compares its averages with their formulas"),
+}
+"""The tests of strategies without a recorded run: their file, and what they check."""
+
+
+def reproduced(name: str) -> str:
+    """Return the values of papers beside ours that concern a method, as Markdown; nothing if there are none.
+
+    Args:
+        name: of its class.
+    """
+    cells = [line for part in checklist.read_parts() for line in checklist.lines(f"{checklist.NAME}/{part}")]
+    rows = [cells_of for cells_of in cells if _class_of(cells_of[0]) == name]
+    if not rows:
+        return ""
+    columns = ["", "published", "reproduced", "agrees", "note"]
+    text = "Reproduced beside published ([how they are compared](../results/reproduced.md)):"
+    return f"{text}\n\n{styled('figures', table(columns, rows))}"
+
+
+def printed(name: str) -> str:
+    """Return figures of a learner that were printed when measured, as Markdown; nothing if there are none.
+
+    Args:
+        name: of its class.
+    """
+    found = find_table(PRINTED)
+    rows = [row for row in found.rows if _class_of(row) == name]
+    if not rows:
+        return ""
+    columns = ["accuracy in %, 5-way 1-shot", "published"]
+    figures = [[row, *(found.figure(row, "", column).text or "–" for column in ("5w1s", "published"))] for row in rows]
+    text = (
+        "As printed when measured on Omniglot, all learners with one small budget "
+        "([results](../results/few-shot.md#all-learners-at-one-small-budget)):"
+    )
+    return f"{text}\n\n{styled('figures', table(['row', *columns], figures))}"
+
+
+def unrecorded(name: str) -> str:
+    """Say that no run of a method is recorded, and what its tests check instead.
+
+    Args:
+        name: of its class.
+
+    Example:
+        >>> unrecorded("GEM").split(": ")[0]
+        'No run is recorded'
+    """
+    if name not in TESTED:
+        return "No run is recorded: the command above runs it."
+    file, what = TESTED[name]
+    path = f"tests/strategies/test_{file}.py"
+    return f"No run is recorded: the command above runs it. [Its test](../../{path}) {what}."
+
+
+def _class_of(row: str) -> str:
+    """Return the class that a row is about: its first word, or what that stands for."""
+    first = row.split(",")[0].split(" (")[0]
+    return ROWS.get(first, first)
