@@ -93,7 +93,7 @@ def test_values_of_papers_stand_beside_ours_with_a_verdict(pages: dict[str, str]
     assert "beside published" not in results_of(pages["PackNet"])
 
 
-def test_figures_without_a_journal_are_those_of_the_measured_table() -> None:
+def test_printed_figures_are_those_of_the_measured_table() -> None:
     assert "| BOIL | 93.0 ± 0.4 | – |" in evidence.printed("BOIL")
     assert "| Learn2Learn, Meta-Curvature | 96.2 ± 0.3 | – |" in evidence.printed("Learn2Learn")
     assert evidence.printed("Replay") == ""
