@@ -93,6 +93,41 @@ class Episode:
         assert self.classes is not None
         return Task(self.support_x, self.support_y, self.query_x, self.query_y, self.classes)
 
+    @property
+    def query_classes(self) -> Tensor:
+        """Return the stream-wide number ``(B, Q)`` of each query's class; ``query_y`` has its place among the ways.
+
+        Raises:
+            ValueError: when targets are real, as of regression.
+
+        Example:
+            >>> import torch
+            >>> x, y, classes = torch.zeros(2, 1, 3), torch.tensor([[0], [1]]), torch.tensor([[4, 7], [4, 7]])
+            >>> batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(2), n_way=2, classes=classes)
+            >>> batch.query_classes.tolist(), batch.ways_of(torch.tensor([[7], [4]])).tolist()
+            ([[4], [7]], [[1], [0]])
+        """
+        assert self.classes is not None
+        if self.n_way == 0:
+            raise ValueError("tasks of regression have real targets: their queries are of no class")
+        return self.classes.gather(1, self.query_y)
+
+    def ways_of(self, classes: Tensor) -> Tensor:
+        """Return the labels ``(B, Q)`` of classes, as ``query_y`` has them: their places among each task's ways.
+
+        Args:
+            classes: ``(B, Q)`` stream-wide numbers.
+
+        Raises:
+            ValueError: when a class is none of its task's ways.
+        """
+        assert self.classes is not None
+        is_way = self.classes[:, None] == classes[:, :, None]
+        if not (is_known := is_way.any(dim=-1)).all():
+            missing = sorted(set(classes[~is_known].tolist()))
+            raise ValueError(f"the classes {missing} are no ways of their tasks: leave their examples out")
+        return is_way.int().argmax(dim=-1)
+
     def weighted(self, factor: float) -> Episode:
         """Return the same tasks with their weights multiplied."""
         return replace(self, weight=self.weight * factor)
