@@ -1,6 +1,6 @@
 """DataModules of streams, and the data sources that come with the package, one class each."""
 
-from datamodules import robots as robots  # so that short names of robots are known
+from datamodules import robots as robots  # registers short names of robots
 from datamodules.cifar10 import CIFAR10
 from datamodules.clinc150 import CLINC150
 from datamodules.dynamics import Dynamics

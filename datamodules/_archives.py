@@ -1,4 +1,4 @@
-"""Packed files: read in parts, with a limit on what they unpack to, and never unpacked to the disk."""
+"""Compressed files and archives, read in parts with a limit on the uncompressed size, never extracted to disk."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import IO, Any
 
 PART = 1 << 20
-"""Bytes that are unpacked at once."""
+"""Number of bytes decompressed at a time."""
 OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(?:^|[/\\])\.\.(?:[/\\]|$)")
-"""A path from the root, on a drive, or by way of a parent; a backslash separates on Windows."""
+"""An absolute path, one on a drive, or one through a parent folder; on Windows a backslash is a separator."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to be read in parts, unpacked where its name ends in ``.gz``."""
+    """Open a file for reading, decompressed if its name ends in ``.gz``."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         yield file  # type: ignore[misc]  # GzipFile is read as any other
 
 
 def read_up_to(file: IO[bytes], limit: int) -> bytearray:
-    """Read a file in parts until it ends or ``limit`` bytes are there."""
+    """Read a file in parts until its end or ``limit`` bytes."""
     data = bytearray()
     while len(data) < limit and (part := file.read(min(PART, limit - len(data)))):
         data += part
@@ -36,26 +36,26 @@ def read_up_to(file: IO[bytes], limit: int) -> bytearray:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip archive, if nothing in it points out of it.
+    """Open a zip archive after checking that no entry points outside it.
 
     Raises:
-        ValueError: when it is damaged, or has a link or a path that leads out of it.
+        ValueError: when it is damaged, or has a link or a path that leads outside it.
     """
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise ValueError(f"{path} is not a complete zip archive ({error}): remove it to download it again") from error
     for entry in archive.infolist():
-        # Made on Unix, an entry has its file mode in the upper half.
+        # In archives made on Unix, the upper 16 bits are the file mode.
         check_inside(path, entry.filename, is_link=stat.S_ISLNK(entry.external_attr >> 16))
     return archive
 
 
 def read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """Read an entry of a zip archive that has at most ``limit`` bytes, whatever its header says.
+    """Read an entry of at most ``limit`` bytes from a zip archive, without relying on its header.
 
     Raises:
-        ValueError: when it has more, or is packed in a way whose size cannot be limited.
+        ValueError: when it has more, or uses a compression whose size cannot be limited.
     """
     if (kind := archive.getinfo(name).compress_type) not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"it is packed by method {kind}: expected {zipfile.ZIP_STORED} or {zipfile.ZIP_DEFLATED}")
@@ -67,22 +67,22 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def read_tar(path: Path, names: Container[str], limit: int) -> dict[str, bytes]:
-    """Read some files of an archive ``.tar.xz`` or ``.tar.gz``, as far as it has them.
+    """Read the requested files that exist in an archive ``.tar.xz`` or ``.tar.gz``.
 
     Args:
         path: the archive.
-        names: paths inside it.
-        limit: bytes that the whole of it unpacks to at most.
+        names: paths of the files in the archive.
+        limit: maximum uncompressed size of the archive, in bytes.
 
     Raises:
-        ValueError: when it is damaged, unpacks to more, or has a link or a path that leads out of it.
+        ValueError: when it is damaged, exceeds the limit, or has a link or a path that leads outside it.
     """
     contents: dict[str, bytes] = {}
     try:
         with (gzip if path.suffix == ".gz" else lzma).open(path) as unpacked, _tar(unpacked, limit) as archive:
-            for member in archive:  # in their order: to go back is to unpack again
+            for member in archive:  # in order, as seeking back decompresses again
                 check_inside(path, member.name, is_link=member.islnk() or member.issym())
-                if member.size > limit:  # one of holes alone takes no room in the archive
+                if member.size > limit:  # a sparse file takes no space in the archive
                     raise OSError(f"{member.name} unpacks to more than {limit} bytes")
                 name = member.name.removeprefix("./")
                 if name in names and (file := archive.extractfile(member)) is not None:
@@ -98,7 +98,7 @@ def _tar(unpacked: Any, limit: int) -> tarfile.TarFile:
 
 
 class _Limited:
-    """A file that is read up to a limit, for tarfile, which believes the sizes that an archive claims."""
+    """A file that is read up to a limit, as tarfile trusts the sizes stated in an archive."""
 
     def __init__(self, file: Any, limit: int) -> None:
         self.file, self.limit, self.tell = file, limit, file.tell
@@ -117,10 +117,10 @@ class _Limited:
 
 
 def check_inside(path: Path, name: str, *, is_link: bool) -> None:
-    """Refuse an entry of an archive that is a link or leads out of it.
+    """Refuse an entry of an archive that is a link or leads outside it.
 
     Raises:
-        ValueError: naming it and the archive.
+        ValueError: with the names of the entry and the archive.
     """
     if is_link or OUTSIDE.search(name):
         what = "is a link" if is_link else "leads out of it"

@@ -1,4 +1,4 @@
-"""Arrays that were collected once and are kept in the cache folder."""
+"""Collected arrays in the cache folder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def read_npz(path: Path) -> Arrays:
-    """Read all arrays of a file that ``numpy.savez`` has written.
+    """Read all arrays of a file written by ``numpy.savez``.
 
-    An array's header says how large it is, and numpy takes so much memory before it looks whether the numbers are
-    there; so the header is compared with the bytes of the archive first.
+    numpy allocates memory by the size in an array's header before reading, so the header is first compared with the
+    size of the data in the archive.
 
     Raises:
-        ValueError: when it is no such file, holds objects, or an array's header and its bytes differ.
+        ValueError: when it is not such a file, contains objects, or an array's header does not match its data.
     """
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no archive, or its end is missing")
@@ -49,9 +49,9 @@ def _check_header(member: IO[bytes], info: zipfile.ZipInfo) -> None:
 
 
 def load_arrays(path: Path, names: Iterable[str]) -> Arrays | None:
-    """Return the arrays of a file by name; None where there is no file, or, with a warning, where it is damaged.
+    """Return the arrays of a file by name; None if there is no file or, with a warning, if it is damaged.
 
-    The archive has a checksum of each array, with which it is compared when the array is read.
+    The archive has a checksum of each array, which is verified on reading.
     """
     if not path.is_file():
         return None
@@ -64,20 +64,20 @@ def load_arrays(path: Path, names: Iterable[str]) -> Arrays | None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], what: str, *, compress: bool = False) -> None:
-    """Write arrays whole.
+    """Write arrays to a file atomically.
 
     Args:
         path: the file.
-        arrays: by name.
-        what: they are, for the message.
-        compress: make the file smaller.
+        arrays: arrays by name.
+        what: description of the arrays, for the message.
+        compress: whether to compress the file.
 
     Raises:
-        ValueError: when the file cannot be written, with the way out.
+        ValueError: when the file cannot be written; the message suggests a solution.
     """
 
     def write(part: Path) -> None:
-        with part.open("wb") as file:  # given a path, numpy would add a suffix to it
+        with part.open("wb") as file:  # numpy would add a suffix to a path
             save: Any = np.savez_compressed if compress else np.savez  # its keywords are typed as one option of its own
             save(file, **arrays)
 

@@ -1,8 +1,8 @@
-"""Downloads: over TLS only, resumed where they broke off, and kept only when their hash is right.
+"""Downloads over TLS only, resumed after interruptions, and kept only if their hash is correct.
 
-Weighed and left out: pooch checks hashes, but starts an interrupted download over and follows a redirect to http;
-torchvision's do the same and need torchvision; huggingface_hub resumes, from its own hub alone; fsspec needs aiohttp
-and checks nothing. What is here is urllib of the standard library, with a ``Range`` and a hash.
+Alternatives were rejected: pooch checks hashes, but restarts an interrupted download and follows redirects to http;
+torchvision does the same and is another dependency; huggingface_hub resumes, but only from its own hub; fsspec needs
+aiohttp and checks nothing. This module uses urllib of the standard library with ``Range`` requests and a hash.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from rich.progress import Progress
 from lifelong.utilities.locks import waiting_for
 
 ATTEMPTS = 20
-"""How often a download is taken up again that breaks off with new bytes each time."""
+"""Maximum number of resumptions of a download, as long as each one receives new bytes."""
 SECONDS = 60
-"""Without a byte, after which a connection is given up."""
+"""Time-out of a connection without new bytes."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """Name a file on the net, and what it must be.
+    """Describe a file to download, with its hash and maximum size.
 
     Args:
-        urls: where it is, tried in this order; they begin with ``https://``.
-        digest: its hash, ``sha256:`` or ``md5:`` and hexadecimal digits. MD5 is taken where the authors published no
-            other: a file that has the MD5 of a given one cannot be made today, but two files that share one can.
-        limit: bytes that it has at most.
+        urls: addresses, tried in order; they start with ``https://``.
+        digest: hash of the file, ``sha256:`` or ``md5:`` and hexadecimal digits. MD5 is used if the authors published
+            no other hash: no second preimage for a given MD5 is known, although collisions are.
+        limit: maximum size in bytes.
     """
 
     urls: tuple[str, ...]
@@ -46,23 +46,23 @@ class Download:
 
 
 def fetch(file: Download, target: Path) -> None:
-    """Download a file; ``target`` appears only when it is complete and has the right hash.
+    """Download a file; ``target`` appears only when it is complete and has the correct hash.
 
-    What a broken connection or an end of the process leaves stays beside it, and the next call goes on from there.
-    Where another process downloads the same file, this one waits for it.
+    After a broken connection or an interruption of the process, the received part is kept next to the target, and the
+    next call resumes from it. If another process is downloading the same file, this one waits.
 
     Args:
-        file: what is downloaded.
-        target: where it is put.
+        file: the file to download.
+        target: path of the downloaded file.
 
     Raises:
-        ValueError: when the download fails, with what was looked for and the way out.
+        ValueError: when the download fails; the message names the file and suggests a solution.
     """
     lock, part = (target.with_name(f".{target.name}.{end}") for end in ("lock", "part"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with waiting_for(FileLock(lock)):
-            if not target.is_file():  # another process may have put it there meanwhile
+            if not target.is_file():  # another process may have created it meanwhile
                 _from_any(file, part)
                 os.replace(part, target)
     except (OSError, HTTPException) as error:  # URLError, time-outs and an unwritable folder are OSErrors
@@ -75,7 +75,7 @@ def fetch(file: Download, target: Path) -> None:
 
 
 def _from_any(file: Download, part: Path) -> None:
-    """Download from the first place that has the right file; what one has begun, the next goes on with."""
+    """Download from the first address that has the correct file, resuming what an earlier address has sent."""
     problems: list[str] = []
     for url in file.urls:
         try:
@@ -94,23 +94,23 @@ def _from_one(url: str, file: Download, part: Path) -> None:
     if (digest := _digest(part, file.digest)) == file.digest:
         return
     part.unlink()
-    if went_on:  # what was there may have been of another file
+    if went_on:  # the existing part may be of another file
         return _from_one(url, file, part)
     raise OSError(f"what came has {digest}, but {file.digest} was expected")
 
 
 def check_tls(url: str) -> None:
-    """Refuse any address but one over TLS.
+    """Refuse an address without TLS.
 
     Raises:
-        URLError: naming it.
+        URLError: with the address.
     """
     if not url.lower().startswith("https://"):
         raise URLError(f"{url} is not over TLS: only addresses with https:// are downloaded from")
 
 
 def _receive_all(url: str, limit: int, part: Path) -> None:
-    """Receive a file, taking it up again as long as each attempt brings something new."""
+    """Receive a file, resuming as long as each attempt receives new bytes."""
     for attempt in range(1, ATTEMPTS + 1):
         begun = _size(part)
         try:
@@ -121,7 +121,7 @@ def _receive_all(url: str, limit: int, part: Path) -> None:
 
 
 def _receive(url: str, limit: int, part: Path) -> None:
-    """Receive what is missing of a file; all of it from a server that does not know ``Range``."""
+    """Receive the missing part of a file, or all of it from a server without support for ``Range``."""
     begun = _size(part)
     request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
     try:
@@ -134,7 +134,7 @@ def _receive(url: str, limit: int, part: Path) -> None:
     except HTTPError as error:
         if error.code != 416 or not begun:
             raise
-        part.unlink()  # nothing comes after what is there, so the file is whole or another one
+        part.unlink()  # no bytes follow, so the part is complete or of another file
         _receive(url, limit, part)
 
 
@@ -155,7 +155,7 @@ def _copy(response: Any, part: Path, begun: int, limit: int) -> None:
 
 
 class _TLSRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects, but to no address without TLS."""
+    """Follow redirects to addresses with TLS only."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         check_tls(newurl)
@@ -163,7 +163,7 @@ class _TLSRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    # A context of its own: the default one is switched off process-wide by many a script.
+    # A separate context, because some scripts disable verification in the default one for the whole process.
     checked = urllib.request.HTTPSHandler(context=ssl.create_default_context())
     return urllib.request.build_opener(checked, _TLSRedirects)
 

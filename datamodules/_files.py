@@ -1,4 +1,4 @@
-"""Data files: the folder that they are in, and how sources count, resize and cache what they read.
+"""Data files: their folder, and counting, resizing and caching of what sources read.
 
 Shapes: ``M`` images, ``C`` channels, ``H`` and ``W`` pixels.
 """
@@ -23,19 +23,19 @@ from lifelong.utilities.cache import cache_folder
 from lifelong.utilities.ranges import check_number
 
 LARGEST_IMAGE = 1 << 14
-"""Pixels of a side: one image of so many takes 768 MiB."""
+"""Maximum height and width in pixels; an image of this size takes 768 MiB."""
 SHOW_PROGRESS_FROM = 2000
-"""Fewer images than this are decoded in turn before a progress bar could be read."""
+"""Number of images from which decoding takes long enough for a progress bar."""
 SHOW_CHECK_FROM = 1 << 30
-"""Bytes; a smaller cache is checked before a progress bar could be read."""
+"""Size in bytes from which checking a cache takes long enough for a progress bar."""
 LONGEST_NAME = 100
-"""Bytes of a cache file's name, besides its key; file systems take 255."""
+"""Maximum length in bytes of a cache file's name without its key; file systems allow 255."""
 PART = 1 << 20
-"""Bytes that are checked at once."""
+"""Number of bytes checked at a time."""
 VERSION = 2
-"""Of how images are cached; those of another one are decoded anew."""
+"""Version of the cache format; images cached in another version are decoded again."""
 N_CHECK = 4
-"""Bytes of the checksum at the end of a cache, where numpy reads no more: CRC-32, as zip archives have it."""
+"""Bytes of the checksum (CRC-32, as in zip archives) at the end of a cache file, which numpy ignores."""
 
 
 def data_root(root: str | None) -> Path:
@@ -44,12 +44,12 @@ def data_root(root: str | None) -> Path:
 
 
 def check_counts(what: str, found: str, official: str) -> None:
-    """Warn where a data set that a person put there has other counts than the official one.
+    """Warn if the counts of a local data set differ from the official ones.
 
     Args:
-        what: part of which data set.
-        found: its counts.
-        official: the counts that were published, in the same words.
+        what: description of the data set's part.
+        found: the counts found.
+        official: the published counts, in the same format.
     """
     if found != official:
         warnings.warn(
@@ -60,10 +60,10 @@ def check_counts(what: str, found: str, official: str) -> None:
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
-    """Yield a temporary path that takes the name of ``target`` when the block ends without an error.
+    """Yield a temporary path that is renamed to ``target`` when the block ends without an error.
 
-    For what has the same content whoever writes it (downloads, caches): a target that another process has written
-    meanwhile, and holds open where the system then forbids to replace it (Windows), stays.
+    This is for content that does not depend on the writer (downloads, caches): a target that another process has
+    written meanwhile is kept if the system forbids replacing an open file (Windows).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid4().hex}")  # two processes may write the same target at once
@@ -89,15 +89,15 @@ def cached_images(
 ) -> Tensor:
     """Decode images once, and read them from the cache folder afterwards as long as no file has changed.
 
-    A cache is compared with its checksum each time; a damaged one is decoded anew, with a warning.
+    The checksum of a cache is verified each time; images of a damaged cache are decoded again, with a warning.
 
     Args:
-        name: beginning of the cache file's name.
-        settings: all else that the pixels depend on.
-        files: what is decoded; their names, sizes and times of change are part of the key.
+        name: prefix of the cache file's name.
+        settings: everything else that the pixels depend on.
+        files: the decoded files; their names, sizes and modification times are part of the key.
         shape: ``(M, C, H, W)``.
-        fill: writes the pixels into an array of this shape, uint8; see :func:`in_turn`.
-        memory_map: leave the pixels on disk and read them when they are indexed.
+        fill: writes the pixels into a uint8 array of this shape; see :func:`in_turn`.
+        memory_map: keep the pixels on disk and read them when they are indexed.
 
     Returns:
         ``(M, C, H, W)`` uint8.
@@ -120,13 +120,13 @@ def cached_images(
 def cached_bytes(
     name: str, settings: Sequence[object], files: Iterable[Path], make: Callable[[], np.ndarray]
 ) -> np.ndarray:
-    """Make an array of bytes once, and read it from the cache folder as :func:`cached_images` does.
+    """Create an array of bytes once, and read it from the cache folder afterwards like :func:`cached_images`.
 
     Args:
-        name: beginning of the cache file's name.
-        settings: all else that the array depends on.
-        files: what it is made of; their names, sizes and times of change are part of the key.
-        make: returns it, uint8 of one dimension.
+        name: prefix of the cache file's name.
+        settings: everything else that the array depends on.
+        files: the files that it is created from; their names, sizes and modification times are part of the key.
+        make: returns the array, uint8 with one dimension.
 
     Returns:
         ``(bytes,)``.
@@ -144,7 +144,7 @@ def cached_bytes(
 def _cached(
     path: Path, shape: tuple[int, ...], write: Callable[[Path], None], n_bytes: int, *, memory_map: bool = False
 ) -> np.ndarray:
-    """Return what is cached in a file, or write it there first."""
+    """Return the array cached in a file, writing it first if necessary."""
     if (array := _load(path, shape, memory_map)) is None:
         try:
             with written_whole(path) as part:
@@ -169,13 +169,13 @@ def _key(settings: Sequence[object], files: Iterable[Path]) -> str:
 
 
 def _load(path: Path, shape: tuple[int, ...] | None, memory_map: bool = False) -> np.ndarray | None:
-    """Read a cache of this shape, or of any of one dimension; None where there is none, or it is damaged."""
+    """Read a cache of this shape, or of any one-dimensional shape; None if it is missing or damaged."""
     if not path.is_file():
         return None
     try:
         if _checksum(path, path.stat().st_size - N_CHECK) != _written_checksum(path):
             raise ValueError("its bytes do not fit its checksum")
-        # "c" copies a page when it is written: torch gets writable memory and the file stays as it is.
+        # "c" is copy-on-write: torch needs writable memory, and the file must not change.
         array: np.ndarray = np.load(path, mmap_mode="c" if memory_map else None, allow_pickle=False)
         shape = (array.size,) if shape is None else shape
         if array.shape != shape or array.dtype != np.uint8:
@@ -203,11 +203,11 @@ def _written_checksum(path: Path) -> bytes:
 
 
 def in_turn(decode: Callable[[int], np.ndarray], description: str) -> Callable[[np.ndarray], None]:
-    """Return what fills an array with one image after another, with a bar where there are many.
+    """Return a function that fills an array with images sequentially, with a progress bar if there are many.
 
     Args:
-        decode: gives image ``i`` as uint8 ``(C, H, W)``.
-        description: of the bar.
+        decode: returns image ``i`` as uint8 ``(C, H, W)``.
+        description: description of the progress bar.
     """
 
     def fill(pixels: np.ndarray) -> None:
@@ -224,12 +224,12 @@ def _fill(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
         fill(array)
         array.flush()
     finally:
-        del array  # closes the file: Windows neither renames nor removes one that is open, not even after an error
+        del array  # closes the file, as Windows cannot rename or remove an open one
     _append_checksum(path)
 
 
 def _write(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:  # by its path numpy would give it a name that ends in .npy
+    with path.open("wb") as file:  # numpy would append .npy to a path
         np.save(file, array)
     _append_checksum(path)
 
@@ -241,13 +241,13 @@ def _append_checksum(path: Path) -> None:
 
 
 def check_image_size(source: str, size: int | None) -> None:
-    """Refuse a height and width of images that is no whole number, or that no memory has room for.
+    """Refuse an image size that is not an integer or is too large.
 
     Args:
-        source: its name.
-        size: in pixels; None keeps the images as they are.
+        source: name of the source.
+        size: height and width in pixels; None keeps the size of the images.
 
     Raises:
-        ValueError: naming the source.
+        ValueError: with the name of the source.
     """
     check_number(f"{source}'s image_size", size, least=1, most=LARGEST_IMAGE, whole=True, hint=" pixels")

@@ -1,4 +1,4 @@
-"""Meta-World's simulated arm, and its observations as a network takes them.
+"""Meta-World's simulated arm, and the encoding of its observations for a network.
 
 Shapes: ``…`` any leading dimensions.
 """
@@ -18,23 +18,23 @@ from lifelong.control.extra import drawn, imported
 from lifelong.control.simulation import Array, Simulation
 
 N_SEEN = 18
-"""Numbers of one observation: hand (3), gripper (1), two objects' position (3) and orientation (4)."""
+"""Dimension of one observation: hand (3), gripper (1), two objects' position (3) and orientation (4)."""
 GRIPPER, POSITIONS = 3, (0, 4, 11, 18)
-"""Indices in an observation followed by the goal: the gripper's opening, and the first of each position (hand, objects,
+"""Indices in an observation followed by the goal: the gripper's opening, and the start of each position (hand, objects,
 goal)."""
 CENTRE = (0.0, 0.6, 0.2)
-"""The hand's position at the start, in metres."""
+"""Initial position of the hand, in metres."""
 N_INPUTS = N_SEEN + 3 + 12
-"""Numbers of an encoded observation."""
+"""Dimension of an encoded observation."""
 
 
 def encode(observations: NDArray[np.float64]) -> Array:
-    """Scale Meta-World's observations for a network, ``(…, 39)`` to ``(…, 33)``, by constants that no data decide.
+    """Encode Meta-World's observations for a network, ``(…, 39)`` to ``(…, 33)``, with constant scales.
 
-    The observation of the step before is left out, as the experts do not use it. Positions are in units of 10 cm from
-    the hand's start, the gripper's opening is from −1 to 1, orientations stay as they are. Appended are the differences
-    from the hand to both objects and the goal and from the first object to the goal, as ``asinh`` of centimetres: the
-    experts' next action depends on whether these are below a centimetre or two.
+    The observation of the previous step is removed, as the experts do not use it. Positions are in units of 10 cm
+    relative to the hand's initial position, the gripper's opening is scaled to [−1, 1], and orientations are unchanged.
+    The differences from the hand to both objects and the goal, and from the first object to the goal, are appended as
+    ``asinh`` of centimetres, because the experts' actions depend on whether they are below one or two centimetres.
 
     Example:
         >>> encode(np.zeros(39))[:4]
@@ -51,15 +51,15 @@ def encode(observations: NDArray[np.float64]) -> Array:
 
 
 class ArmSimulation(Simulation):
-    """Simulate an arm in one of Meta-World's tasks; over at the first success, or when its steps are used up.
+    """Simulate an arm in one of Meta-World's tasks, until the first success or the maximum number of steps.
 
-    ``state`` is a model's input; ``observation`` is Meta-World's.
+    ``state`` is a model's input; ``observation`` is Meta-World's observation.
 
     Args:
-        task: its name.
-        episode_steps: of an episode.
-        inputs: a model's input of an observation ``(39,)``.
-        rng: draws the places of objects and goal.
+        task: name of the task.
+        episode_steps: maximum number of steps of an episode.
+        inputs: function from an observation ``(39,)`` to a model's input.
+        rng: draws the positions of objects and goal.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ArmSimulation(Simulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Start an episode with objects and goal at other places."""
+        """Start an episode with new positions of objects and goal."""
         self._n_steps, self._success, self._return = 0, False, 0.0
         self._observe(reset(self.environment, rng))
 
@@ -111,11 +111,11 @@ class ArmSimulation(Simulation):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether it succeeded, or its steps are used up."""
+        """Return whether the task has succeeded or the maximum number of steps is reached."""
         return self._success or self._n_steps >= self.episode_steps
 
     def measures(self) -> dict[str, float]:
-        """Return ``success``, 1 once Meta-World reported it; ``return``, the rewards so far; ``steps``."""
+        """Return ``success`` (1 once Meta-World has reported it), ``return`` (the sum of rewards) and ``steps``."""
         return {"success": float(self._success), "return": self._return, "steps": float(self._n_steps)}
 
     def frame(self) -> NDArray[np.uint8]:
@@ -123,15 +123,15 @@ class ArmSimulation(Simulation):
         return np.asarray(drawn("MetaWorld", self.environment.render), dtype=np.uint8)
 
     def close(self) -> None:
-        """Close the window, if one was opened to draw in."""
+        """Close the renderer, if one was opened."""
         self.environment.close()
 
 
 def make_environment(task: str) -> Any:
-    """Make Meta-World's environment of a task, its goal visible and drawn anew at each :func:`reset`."""
+    """Create Meta-World's environment of a task, with a visible goal that is drawn at each :func:`reset`."""
     environment = _environment_class(task)(render_mode="rgb_array", camera_name="corner2")
     environment._partially_observable = False
-    environment.__dict__.pop("sawyer_observation_space", None)  # it was made for a hidden goal, and clips to it
+    environment.__dict__.pop("sawyer_observation_space", None)  # made for a hidden goal, which it would clip
     environment._freeze_rand_vec, environment.seeded_rand_vec, environment._set_task_called = False, True, True
     return environment
 
@@ -145,7 +145,7 @@ def reset(environment: Any, rng: np.random.Generator) -> NDArray[np.float64]:
 
 @cache
 def _environment_class(task: str) -> Any:
-    """Return a task's class whose instances copy one model: reading the XML file takes ten times as long."""
+    """Return a task's class whose instances copy one model, as reading the XML file takes ten times as long."""
     base: Any = imported("metaworld.env_dict", "MetaWorld").ENV_CLS_MAP[task]
     mujoco, model = imported("mujoco", "MetaWorld"), base().model
 
@@ -165,7 +165,7 @@ def check_task(task: str) -> None:
     """Refuse an unknown task.
 
     Raises:
-        ValueError: with the names that are like it.
+        ValueError: with similar names.
     """
     known = experts()
     if task not in known:

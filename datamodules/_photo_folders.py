@@ -1,4 +1,4 @@
-"""The photos in ``root/<site>/<class>/<photo>``: listed, and what is not read named."""
+"""Listing of the photos in ``root/<site>/<class>/<photo>``, with warnings about files that are not read."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ log = logging.getLogger(__name__)
 
 LAYOUT = "<site>/<class>/<photo>.jpg"
 NO_PHOTOS = (".txt", ".md", ".json", ".xml", ".csv", ".yaml", ".yml", ".ini", ".db", ".html", "")
-"""Endings of files that lie beside photos and are passed over without a word."""
+"""Suffixes of files that are ignored without a warning."""
 
 
 def list_photos(root: Path) -> dict[Path, dict[str, list[Path]]]:
-    """Return the photos of each class of each site, sites, classes and photos in the order of their names.
+    """Return the photos of each class of each site, with sites, classes and photos sorted by name.
 
-    Hidden files and folders are passed over; other files that look like photos or films and are not read are named in
-    one line, and so are copies of one photo.
+    Hidden files and folders are ignored. Other images or videos that are not read are reported in one line, and so are
+    copies of the same photo.
 
     Args:
-        root: the folder of the sites.
+        root: folder of the sites.
 
     Raises:
-        ValueError: when the folders are not laid out as above.
+        ValueError: when the folders do not have the layout above.
     """
     if not root.is_dir():
         raise ValueError(
@@ -76,7 +76,7 @@ def _classes(site: Path) -> dict[str, list[Path]]:
 def _photos(folder: Path) -> list[Path]:
     entries = _entries(folder)
     photos = [path for path in entries if _has_suffix(path, SUFFIXES)]
-    if others := [path for path in photos if not path.is_file()]:  # to read a pipe would wait for its writer
+    if others := [path for path in photos if not path.is_file()]:  # reading a pipe would block
         raise ValueError(f"{others[0]} is named as an image and is no file: rename or remove it")
     if not photos:
         raise ValueError(
@@ -87,7 +87,7 @@ def _photos(folder: Path) -> list[Path]:
 
 
 def _instead(entries: Sequence[Path]) -> str:
-    """Say what a class folder has in place of photos."""
+    """Describe what a class folder contains instead of photos."""
     if files := _kinds(path for path in entries if _is_unread(path)):
         return f", but {files}, which are not read"
     if folders := [path.name for path in entries if path.is_dir()]:
@@ -105,7 +105,7 @@ def _kinds(paths: Iterable[Path]) -> str:
 
 
 def _tell_unread(root: Path, sites: Sequence[Path]) -> None:
-    """Name in one line what lies where it is not read: other formats, and photos outside a class folder."""
+    """Report in one line files that are not read: other formats, and photos outside a class folder."""
     classes = [folder for site in sites for folder in _folders(site)]
     inside = [path for folder in classes for path in _entries(folder)]
     deeper = [path for path in inside if path.is_dir()]
@@ -122,7 +122,7 @@ def _tell_unread(root: Path, sites: Sequence[Path]) -> None:
 
 
 def _tell_copies(site: Path, photos: Sequence[Path]) -> None:
-    """Name copies of one photo in one line, by their bytes: one may be trained on and another asked about."""
+    """Report byte-identical copies of photos in one line, as one may be in training and another in test data."""
     sizes, same = defaultdict(list), defaultdict(list)
     for photo in photos:
         sizes[photo.stat().st_size].append(photo)

@@ -1,4 +1,4 @@
-"""The names of sentiments and their order, the same in every source: so their domains make one stream."""
+"""Names and order of sentiments, the same in every source, so that their domains can form one stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ SENTIMENTS = ("negative", "neutral", "positive")
 
 
 def sentiments(*, neutral: bool) -> tuple[str, ...]:
-    """Return all three, or those without the neutral one.
+    """Return all three sentiments, or only negative and positive.
 
     Example:
         >>> sentiments(neutral=False)

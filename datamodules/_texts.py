@@ -1,4 +1,4 @@
-"""Helpers of the sources of texts: finding their files, packed or not, and leaving copies of a text out.
+"""Helpers of text sources: finding files in a folder or an archive, and removing duplicates.
 
 Shapes: ``M`` texts.
 """
@@ -16,16 +16,15 @@ from datamodules._files import data_root
 
 T = TypeVar("T", bound=Hashable)
 LARGEST_ARCHIVE = 1 << 28
-"""Bytes that an archive of texts unpacks to at most; those of FDU-MTL are 40 MB."""
+"""Maximum uncompressed size in bytes of an archive of texts; FDU-MTL has 40 MB."""
 
 
 def first_of_each(keys: Sequence[Hashable], in_test: np.ndarray | None = None) -> np.ndarray:
-    """Return the ascending indices of the texts that are no copy, so that none is trained on that is tested.
+    """Return the sorted indices of the texts without duplicates, so that no test text is trained on.
 
     Args:
-        keys: ``M`` of them, equal for copies.
-        in_test: ``(M,)`` which texts are kept for test: all of these stay, and of the others those that they are copies
-            of go.
+        keys: ``M`` keys, equal for copies.
+        in_test: ``(M,)`` mask of the test texts. All of them are kept; other texts that are copies of them are removed.
 
     Example:
         >>> first_of_each(["a", "b", "a", "c", "b", "b"], np.array([False, False, False, False, True, True])).tolist()
@@ -42,10 +41,10 @@ def first_of_each(keys: Sequence[Hashable], in_test: np.ndarray | None = None) -
 
 
 def chosen(source: str, option: str, asked: Sequence[T] | None, known: Sequence[T]) -> list[T]:
-    """Return what is asked for, in that order, or all that is known.
+    """Return the requested values in order, or by default all known ones.
 
     Raises:
-        ValueError: when something is unknown or asked for twice, or nothing is.
+        ValueError: when a value is unknown or repeated, or the list is empty.
     """
     picked = list(known if asked is None else asked)
     if not picked or len(set(picked)) < len(picked) or not set(picked) <= set(known):
@@ -54,16 +53,16 @@ def chosen(source: str, option: str, asked: Sequence[T] | None, known: Sequence[
 
 
 def read_files(root: str | None, folder: str, names: Sequence[str], origin: str) -> dict[str, list[str]]:
-    """Read the lines of some files of a data set, unpacked or in its archive ``<folder>.tar.xz``.
+    """Read the lines of some files of a data set, extracted or in its archive ``<folder>.tar.xz``.
 
     Args:
-        root: folder that holds ``<folder>/`` or what is in it; None is ``$LIFELONG_DATA``, else ``data``.
-        folder: of the data set.
-        names: paths of the files inside the archive.
-        origin: where a person gets them.
+        root: folder with ``<folder>/`` or its content. If None, ``$LIFELONG_DATA``, else ``data``.
+        folder: folder of the data set.
+        names: paths of the files in the archive.
+        origin: address from which the files can be obtained, for the message.
 
     Raises:
-        ValueError: when a file is neither here nor there, or the archive is damaged.
+        ValueError: when a file is in neither, or the archive is damaged.
     """
     base = data_root(root)
     archive = f"{folder}.tar.xz"
@@ -79,7 +78,7 @@ def read_files(root: str | None, folder: str, names: Sequence[str], origin: str)
 
 
 def _find(place: Path, name: str) -> Path | None:
-    """Find a file where the archive has it, or without its folders."""
+    """Find a file by its path in the archive, or by its name only."""
     return next((path for path in (place / name, place / Path(name).name) if path.is_file()), None)
 
 
@@ -97,9 +96,9 @@ def _unpacked(archive: Path, names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _lines(data: bytes) -> Iterator[str]:
-    """Split lines at ``\\n`` alone: splitlines takes characters inside old texts for ends of lines."""
+    """Split lines at ``\\n`` only, as splitlines also splits at other characters, which occur within old texts."""
     for line in data.split(b"\n"):
         try:
             yield line.decode().rstrip("\r")
-        except UnicodeDecodeError:  # single lines of old data sets are in the character encoding of Windows
+        except UnicodeDecodeError:  # some lines of old data sets are in cp1252
             yield line.decode("cp1252", errors="replace").rstrip("\r")

@@ -1,4 +1,4 @@
-"""CIFAR-10, from its binary archive or one of JPEG images.
+"""CIFAR-10, from its binary archive or an archive of JPEG images.
 
 Shapes: ``M`` images.
 """
@@ -24,16 +24,16 @@ from lifelong.vision import ImageReader
 
 BINARY = ("cifar-10", "cifar-10-binary.tar.gz")
 JPEG = ("cifar10-jpeg", "cifar10-jpeg.tar.xz")
-"""Folder and name of either archive."""
+"""Folder and name of the JPEG archive."""
 FILES = (*(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)), "cifar-10-batches-bin/test_batch.bin")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 OFFICIAL = "50000 images for training and 10000 for test"
 SIDE, N_PIXELS = 32, 3 * 32 * 32
 MOST_IN_FOLDER = 6000
-"""Images of a class in either part of the JPEG archive at most; the official ones are 5,000 and 1,000."""
+"""Maximum number of images per class in either part of the JPEG archive; officially 5,000 and 1,000."""
 LARGEST_PACKED, LARGEST = 1 << 28, 1 << 29
-"""Bytes that are downloaded, and that an archive unpacks to, at most; those of CIFAR-10 have 170 and 184 million."""
-# The hash of the archive whose MD5 the author gives, c32a1d4ab5d03f1284b67883e8d87530; TensorFlow Datasets has it too.
+"""Limits in bytes of the download and of an unpacked archive; CIFAR-10 has 170 and 184 million."""
+# SHA-256 of the archive with the author's MD5, c32a1d4ab5d03f1284b67883e8d87530; also listed in TensorFlow Datasets.
 DOWNLOAD = Download(
     ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
     "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
@@ -44,15 +44,15 @@ DOWNLOAD = Download(
 class CIFAR10(Source):
     """Read colour images of 32×32 pixels: one domain of ten classes, with the official test part.
 
-    They are unpacked once, and read from the cache folder afterwards.
+    The archive is decoded once and read from the cache folder afterwards.
 
     Args:
-        root: folder that holds ``cifar-10/cifar-10-binary.tar.gz`` or ``cifar10-jpeg/cifar10-jpeg.tar.xz`` (images in
-            ``{train,test}/<class>/NNNN.jpg``), or the archive itself; None is ``$LIFELONG_DATA``, else ``data``.
-            Without any the binary archive is downloaded.
-        max_per_class: keep only the first images of each class in either part; None keeps all.
+        root: folder with ``cifar-10/cifar-10-binary.tar.gz`` or ``cifar10-jpeg/cifar10-jpeg.tar.xz`` (images in
+            ``{train,test}/<class>/NNNN.jpg``), or the archive itself. Default: ``$LIFELONG_DATA``, else ``data``. If
+            there is no archive, the binary one is downloaded.
+        max_per_class: maximum number of images per class in either part; the first ones are kept. Default: all.
         holdout: in few-shot streams ``examples`` tests the same classes on the official test part; ``classes`` tests
-            classes not trained on, on images of both parts.
+            held-out classes, on images of both parts.
 
     Raises:
         ValueError: when the archive is damaged, or cannot be downloaded.
@@ -91,7 +91,7 @@ class CIFAR10(Source):
         return [Domain("CIFAR-10", torch.from_numpy(x), y, CLASSES, holdout=self.holdout, in_test=fixed)]
 
     def reader(self) -> ImageReader:
-        """Return what reads a colour image as those of the data set."""
+        """Return the reader that reads a colour image as in the data set."""
         return ImageReader(image_size=SIDE, channels=3)
 
     def _locate(self) -> Path:
@@ -106,7 +106,7 @@ class CIFAR10(Source):
 
 
 def _pack(x: np.ndarray, y: np.ndarray, in_test: np.ndarray) -> np.ndarray:
-    """Return images ``(M, 3, 32, 32)``, classes and parts ``(M,)`` as bytes, one array behind the other."""
+    """Concatenate the bytes of images ``(M, 3, 32, 32)``, classes and parts ``(M,)``."""
     return np.concatenate([x.reshape(-1), y.astype(np.uint8), in_test.astype(np.uint8)])
 
 
@@ -132,7 +132,7 @@ def _read_binary(archive: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _read_jpeg(archive: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     names = dict(_jpeg_names())
     contents = read_tar(archive, names, LARGEST)
-    found = [name for name in names if name in contents]  # in their order, whatever the archive's
+    found = [name for name in names if name in contents]  # in this order, independent of the archive's
     if not found:
         raise ValueError(f"{archive} has no image such as {next(iter(names))}: it is not CIFAR-10; get it anew")
     pixels = np.empty((len(found), 3, SIDE, SIDE), np.uint8)
@@ -144,7 +144,7 @@ def _read_jpeg(archive: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _jpeg_names() -> Iterator[tuple[str, tuple[int, bool]]]:
-    """Yield the names of images, each with its class and whether it is for test."""
+    """Yield the names of images, with their class and whether they are for test."""
     for part in ("train", "test"):
         for number, name in enumerate(CLASSES):
             for i in range(MOST_IN_FOLDER):

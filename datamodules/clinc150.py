@@ -1,4 +1,4 @@
-"""CLINC150: what people ask an assistant for, by intent.
+"""CLINC150: requests to an assistant, classified by intent.
 
 Shapes: ``M`` queries.
 """
@@ -23,7 +23,7 @@ HASHES = (
     "sha256:b947b579d3b8e74b06f93b01083d8efaff2888b43a3e362533bd88a6e1211b3a",
 )
 LARGEST = 1 << 23
-"""Bytes that are downloaded of a file at most; the requests have 2.5 million."""
+"""Limit in bytes of a downloaded file; the requests have 2.5 million."""
 PARTS = ("train", "val", "test")
 OFFICIAL = "15000, 3000 and 4500 requests of 150 intents"
 DOMAINS = (
@@ -43,15 +43,15 @@ DOMAINS = (
 class CLINC150(TextSource):
     """Read requests to an assistant by intent: ten domains of 15 intents, without those that are out of scope.
 
-    The official test part is kept whole; copies of requests, and of those of the test part, are left out of the rest.
+    The official test part is complete. Training requests that are duplicates, or copies of test requests, are left out.
 
     Args:
-        encoding: what a network sees of a request.
-        root: folder that holds ``clinc150/``, or ``data_full.json`` and ``domains.json`` themselves; None is
-            ``$LIFELONG_DATA``, else ``data``. Without any file both are downloaded.
-        domains: those to take, in the order of the stream; None takes all ten.
+        encoding: how requests are encoded for a network.
+        root: folder with ``clinc150/``, or with ``data_full.json`` and ``domains.json`` themselves. Default:
+            ``$LIFELONG_DATA``, else ``data``. If there is no file, both are downloaded.
+        domains: domains in the order of the stream. Default: all ten.
         holdout: in few-shot streams ``examples`` tests the same intents on the official test part; ``classes`` tests
-            intents not trained on, on requests of all parts.
+            held-out intents, on requests of all parts.
 
     Raises:
         ValueError: when a file is missing, damaged or cannot be downloaded, or there is no such domain.
@@ -77,7 +77,7 @@ class CLINC150(TextSource):
         self.root, self.chosen, self.holdout = root, chosen("CLINC150", "domains", domains, DOMAINS), holdout
 
     def text_domains(self) -> list[TextDomain]:
-        """Read the chosen domains, their intents in the order of ``domains.json``."""
+        """Read the chosen domains, with intents in the order of ``domains.json``."""
         folder = self._locate()
         requests, intents = (_read(folder / file) for file in FILES)
         try:

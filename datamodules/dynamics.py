@@ -1,7 +1,8 @@
-"""Transitions of robots whose dynamics vary, for models that planners follow.
+"""Transitions of robots with varying dynamics, for learning models used in planning.
 
-Shapes: ``R`` robots, ``N`` segments of each, ``L`` transitions of a segment, ``M = R·N·L``; ``S`` numbers of a state,
-``A`` of an action, ``F`` features, ``C`` of a change, ``P`` parameters; ``…`` any leading dimensions.
+Shapes: ``R`` robots, ``N`` segments per robot, ``L`` transitions per segment, ``M = R·N·L``; dimensions ``S`` of a
+state, ``A`` of an action, ``F`` of the features, ``C`` of a change, ``P`` of the parameters; ``…`` any leading
+dimensions.
 """
 
 from __future__ import annotations
@@ -32,25 +33,25 @@ from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import init_arguments
 
 BOUND = 5.0
-"""Standardised inputs are clamped to this: a plan must not lead the model to where it has no data."""
+"""Limit to which standardised inputs are clamped, so that plans do not evaluate the model far outside its data."""
 REFERENCE = (64, 1, 64, 0)
-"""Robots, segments, transitions and seed of the nominal collection that inputs and outputs are scaled by, whatever the
-options, so that models of one robot fit all of its sources."""
+"""Robots, segments, transitions and seed of the nominal collection that determines the scaling of inputs and outputs.
+It does not depend on options, so that a model of a robot can be used with all sources of that robot."""
 ATTEMPTS = 100
-"""A segment is restarted so often when a robot falls before its end."""
+"""Maximum number of restarts of a segment when the robot falls before its end."""
 COLUMNS = ("states", "actions", "parameters")
 VERSION = 1
-"""Of the cached files; those of another version are collected anew."""
+"""Version of the cached files; data of other versions are collected again."""
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """Hold what robots of one family did.
+    """Store the trajectories of robots of one family.
 
     Args:
-        states: ``(R, N, L + 1, S)``.
-        actions: ``(R, N, L, A)``.
-        parameters: ``(R, P)`` of the true dynamics.
+        states: ``(R, N, L + 1, S)`` states.
+        actions: ``(R, N, L, A)`` actions.
+        parameters: ``(R, P)`` true parameters of the dynamics.
     """
 
     states: Array
@@ -60,14 +61,14 @@ class Collection:
 
 @dataclass(frozen=True, eq=False)
 class DynamicsSpace:
-    """Turn states and actions of a robot into a model's inputs, and its outputs into changes of the state.
+    """Convert states and actions of a robot to a model's inputs, and its outputs to changes of the state.
 
     Args:
-        robot: the robot that the model is of.
-        mean: ``(F + A,)`` of features and actions of nominal robots.
-        deviation: ``(F + A,)`` of the same.
-        change: ``(C,)`` deviation of the changes of nominal robots.
-        is_told: whether the model is given the true parameters of the dynamics.
+        robot: the modelled robot.
+        mean: ``(F + A,)`` mean of the features and actions of nominal robots.
+        deviation: ``(F + A,)`` their standard deviation.
+        change: ``(C,)`` standard deviation of the changes of nominal robots.
+        is_told: whether the true parameters of the dynamics are part of the inputs.
     """
 
     robot: Robot
@@ -78,28 +79,28 @@ class DynamicsSpace:
 
     @property
     def n_inputs(self) -> int:
-        """Return how many numbers a network takes."""
+        """Return the input dimension of a network."""
         return len(self.mean) + len(self.robot.parameters) * self.is_told
 
     @property
     def n_outputs(self) -> int:
-        """Return how many numbers a network gives."""
+        """Return the output dimension of a network."""
         return self.robot.n_changes
 
     def true_parameters(self, simulation: Simulation) -> Array | None:
-        """Return the true parameters ``(P,)`` of a robot for a model that is given them, None for all others."""
+        """Return the true parameters ``(P,)`` of a robot if they are part of the inputs, else None."""
         return self.robot.parameter_values(simulation.dynamics) if self.is_told else None
 
     def encode(self, state: Tensor, action: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """Return inputs ``(…, F + A)``, or ``(…, F + A + P)`` where the model is given the true parameters.
+        """Return inputs ``(…, F + A)``, or ``(…, F + A + P)`` with the true parameters.
 
         Args:
-            state: ``(…, S)``.
-            action: ``(…, A)``; values beyond [−1, 1] are clipped, as the robot does.
-            parameters: ``(…, P)``, broadcast over leading dimensions.
+            state: ``(…, S)`` states.
+            action: ``(…, A)`` actions, clipped to [−1, 1] as by the robot.
+            parameters: ``(…, P)`` true parameters, broadcast over leading dimensions.
 
         Raises:
-            ValueError: when the model is given them and ``parameters`` is None, or the other way round.
+            ValueError: when ``parameters`` is None but part of the inputs, or vice versa.
         """
         if (parameters is not None) != self.is_told:
             raise ValueError(
@@ -113,41 +114,42 @@ class DynamicsSpace:
         return x.clamp(-BOUND, BOUND)
 
     def decode(self, output: Tensor) -> Tensor:
-        """Return the change ``(…, C)`` that a network's output stands for."""
+        """Return the change ``(…, C)`` for a network's output."""
         return output * self.change.to(output)
 
     def target(self, change: Tensor) -> Tensor:
-        """Return the output that a change ``(…, C)`` stands for."""
+        """Return the target output of a network for a change ``(…, C)``."""
         return change / self.change.to(change)
 
 
 class Dynamics(ControlSource):
     """Collect transitions of excited robots, one domain per family, for few-shot regression of their dynamics.
 
-    A "class" is one segment: consecutive transitions of one robot without a reset between them. A task is a window of
-    a segment, the support first, so ``n_way`` is 1, ``n_shot`` the transitions to adapt to and ``n_query`` those to
-    predict. The segments of a robot share a split, so that test robots are never trained on.
+    A "class" is one segment: consecutive transitions of one robot without a reset. A task is a window of a segment, the
+    support set first, so ``n_way`` is 1, ``n_shot`` the number of transitions for adaptation and ``n_query`` the number
+    to predict. The segments of a robot share a split, so that test robots are never trained on.
 
-    Inputs are features and action, standardised by the robot's nominal family and clamped to ±5; targets are the
-    changes, in deviations of the nominal ones. Families are collected once and kept in the cache folder
-    (``LIFELONG_CACHE``, else ``~/.cache/lifelong``).
+    Inputs are features and action, standardised by the robot's nominal family and clamped to ±5. Targets are the
+    changes, divided by the standard deviations of the nominal family. Families are collected once and stored in the
+    cache folder (``LIFELONG_CACHE``, else ``~/.cache/lifelong``).
 
     Args:
-        robot: such as ``datamodules.robots.Car``.
-        families: in the order of the stream, any that the robot can draw; None is all in the robot's own order. A
-            family may come again: it then has the same robots in the same parts.
-        n_robots: drawn for each family.
-        n_segments: of each robot.
-        segment_length: transitions, at least the shots and queries of a task together.
-        told: append the true parameters of the dynamics to the inputs, for comparison with a model that adapts instead.
-        seed: of robots and their excitation; together with a family and a robot's number it decides all of them.
-        planner: of the controller; None is MPPI with its defaults.
-        adapt_every: the controller adapts anew every so many control steps; None adapts once, to a calibration.
-        model: what the controller's planner follows: ``learnt``, or ``true``, the simulation itself, for comparison.
+        robot: the robot, such as ``datamodules.robots.Car``.
+        families: families of the robot, in the order of the stream. A repeated family has the same robots in the same
+            parts. Default: all, in the robot's order.
+        n_robots: robots per family.
+        n_segments: segments per robot.
+        segment_length: transitions per segment, at least the shots plus queries of a task.
+        told: append the true parameters of the dynamics to the inputs, for comparison with an adaptive model.
+        seed: seed of the robots and their excitation, together with the family and the robot's index.
+        planner: planner of the controller. Default: MPPI with its defaults.
+        adapt_every: control steps between adaptations of the controller. Default: a single adaptation, to a
+            calibration.
+        model: model for the planner: ``learnt``, or ``true`` for the simulation itself, for comparison.
 
     Raises:
-        ValueError: when a number or a family is wrong and, once data are needed, when the extra is missing, a
-            simulation becomes unstable, a robot always falls, or the cache folder cannot be written.
+        ValueError: when a number or family is invalid; on loading, when the extra is missing, a simulation becomes
+            unstable, a robot falls in every attempt, or the cache folder is not writable.
 
     Reference:
         Nagabandi et al. 2019, Learning to Adapt in Dynamic, Real-World Environments through Meta-Reinforcement
@@ -192,7 +194,7 @@ class Dynamics(ControlSource):
 
     @cached_property
     def space(self) -> DynamicsSpace:
-        """Return how a model sees the robot, which the robot alone decides."""
+        """Return the conversion between the robot and a model, which depends only on the robot and ``told``."""
         nominal = collect(self.robot, self.robot.families[0], *REFERENCE)
         seen, change, _ = _transitions(self.robot, nominal)
         units = self.robot.feature_units
@@ -211,14 +213,14 @@ class Dynamics(ControlSource):
         return [self._domain(family, family, self.seed) for family in self.families]
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """Make ``n`` robots of a family, drawn by the generator and thus others than those of the data."""
+        """Create ``n`` robots of a family, drawn by the generator and therefore different from those of the data."""
         if not 0 <= domain < len(self.families):
             raise ValueError(f"Dynamics has {len(self.families)} domains, counted from 0, and no domain {domain}")
         robots = [self.robot.draw(self.families[domain], rng) for _ in range(n)]
         return [self.robot.simulation(dynamics, rng) for dynamics in robots]
 
     def _domain(self, family: str, name: str, seed: int) -> Domain:
-        """Return the transitions of a family's robots, which the seed decides, under a name."""
+        """Return the transitions of a family's robots, drawn by the seed, as a domain with a name."""
         settings = (self.n_robots, self.n_segments, self.segment_length, seed)
         seen, change, parameters = _transitions(self.robot, collect(self.robot, family, *settings))
         x = (seen - self.space.mean) / self.space.deviation
@@ -248,7 +250,7 @@ def _transitions(robot: Robot, collection: Collection) -> tuple[Tensor, Tensor, 
 
 
 def _deviation(x: Tensor, units: Sequence[str]) -> Tensor:
-    """Return deviations ``(D,)`` of ``(M, D)``, the largest of each unit; 1 for what never varies."""
+    """Return standard deviations ``(D,)`` of ``(M, D)``, the maximum per unit; 1 for constant features."""
     deviation = x.std(dim=0)
     if units:
         deviation = torch.stack([deviation[[other == unit for other in units]].max() for unit in units])
@@ -256,9 +258,9 @@ def _deviation(x: Tensor, units: Sequence[str]) -> Tensor:
 
 
 def collect(robot: Robot, family: str, n_robots: int, n_segments: int, length: int, seed: int) -> Collection:
-    """Return the transitions of random robots of a family when excited, from the cache folder if they are kept there.
+    """Return the transitions of random robots of a family under excitation, from the cache folder if possible.
 
-    Robot ``i`` is decided by the seed, the family's name and ``i``, whatever else is collected.
+    Robot ``i`` depends only on the seed, the family's name and ``i``.
     """
     rngs = [_generator(seed, family, i) for i in range(n_robots)]
     drawn = [robot.draw(family, rng) for rng in rngs]
@@ -311,7 +313,7 @@ def _segment(robot: Robot, simulation: Simulation, length: int, rng: np.random.G
 
 
 def _key(robot: Robot, drawn: Sequence[Parameters], settings: tuple[object, ...]) -> str:
-    """Return a hash of what decides a collection: the robot's code, arguments and draws, and the simulator."""
+    """Return a hash of everything that a collection depends on: the robot's code, arguments, draws, and simulator."""
     digest = hashlib.sha256(repr((VERSION, type(robot).__qualname__, settings, list(map(dict, drawn)))).encode())
     digest.update(repr(sorted(init_arguments(robot).items())).encode())
     code = Path(inspect.getfile(type(robot)))

@@ -16,13 +16,14 @@ from lifelong.vision import EncodedReader, FrozenEncoder
 
 
 class Encoded(SourceWrapper):
-    """Put the features of a frozen network in the place of the images of another source.
+    """Replace the images of another source by the features of a frozen network.
 
-    Classes, splits, variants and all else of the domains stay. Features are computed once and kept on disk.
+    Classes, splits, variants and everything else of the domains are kept. Features are computed once and cached on
+    disk.
 
     Args:
-        source: any source of images; what changes images (``Rotated``, ``Permuted``) goes inside.
-        encoder: what computes the features.
+        source: any source of images; sources that change images (``Rotated``, ``Permuted``) go inside.
+        encoder: computes the features.
 
     Raises:
         ValueError: when the source has no images, or the encoder's network cannot take them.
@@ -43,7 +44,7 @@ class Encoded(SourceWrapper):
         """Load the domains of the source, with features ``(M, D)`` as inputs."""
         domains = self.source.domains()
         if not domains:
-            return []  # the stream says so better than an encoder of nothing
+            return []  # the stream has a better error message for no domains
         for domain in domains:
             if domain.x.dim() != 4:
                 raise ValueError(
@@ -53,7 +54,7 @@ class Encoded(SourceWrapper):
         return self._encoded(domains)
 
     def reader(self) -> EncodedReader | None:
-        """Return what computes the features of an image that the source can read."""
+        """Return the reader that computes the features of an image that the source can read."""
         reader = self.source.reader()
         return None if reader is None else EncodedReader(reader, encoder=self.encoder)
 
@@ -61,7 +62,7 @@ class Encoded(SourceWrapper):
         kinds = {(domain.x.shape[1:], domain.x.dtype) for domain in domains}
         if len(domains) == 1 or len(kinds) > 1 or sum(domain.x.nbytes for domain in domains) > RESIDENT_BYTES:
             return [replace(domain, x=self.encoder.encode(domain.x)) for domain in domains]
-        # In one go: there is one bar of how far it is.
+        # All domains in one call, for a single progress bar.
         x = self.encoder.encode(torch.cat([domain.x for domain in domains]))
         parts = torch.split(x, [len(domain.x) for domain in domains])
         return [replace(domain, x=part) for domain, part in zip(domains, parts, strict=True)]

@@ -22,7 +22,7 @@ from lifelong.utilities.ranges import check_number
 
 
 class DrawnTasks(Drawn):
-    """Hold drawn tasks of one shape."""
+    """Store drawn tasks of one shape."""
 
     def __init__(self, draws: list[Draw], shape: TaskShape) -> None:
         self.draws, self.shape = draws, shape
@@ -36,42 +36,44 @@ class EpisodicDataModule(StreamDataModule):
     """Draw few-shot tasks from a stream of domains, each epoch of the Trainer one experience.
 
     Args:
-        sources: the data sets, in the order of the stream; each brings one or more domains.
-        unseen: data sets whose domains are evaluated and never learnt: how well the learner adapts to new domains.
+        sources: the data sets, in the order of the stream; each provides one or more domains.
+        unseen: data sets whose domains are evaluated but never trained on, to measure adaptation to new domains.
         fixed_ways: every domain has the same classes (positive, negative), and a way is the same class in every task,
-            so that a head may be learnt before any support set is seen. Examples are held out, not classes.
-        n_way: classes in a task (1 for regression).
+            so that a head can be trained without a support set. Examples are held out, not classes.
+        n_way: classes per task (1 for regression).
         n_shot: support examples per class.
         n_query: query examples per class.
-        eval_n_way: ways of the evaluation tasks; as in training where None.
-        eval_n_shot: shots of the evaluation tasks; as in training where None.
-        eval_n_query: queries per class of the evaluation tasks; as in training where None.
-        eval_support: where the support sets of evaluation tasks are drawn from in domains that hold out examples:
-            ``held_out`` from the part that is evaluated, as the queries are, so that the learner has seen neither;
-            ``train`` from the training examples, as a person would who has few of them and asks about new ones. The
-            queries are held out in both; a domain that holds out classes has support and queries of those.
-        small_classes: ``refuse`` a class that has too few examples for the tasks, or ``leave_out`` all such, and name
-            them in one line.
-        augmentation: changes the images of training tasks at random, and never those of evaluation or those that
-            strategies ask for (:class:`~lifelong.vision.PhotoAugmentation`); None leaves them as they are.
-        tasks_per_batch: tasks in one optimizer step, over all devices together.
-        steps_per_experience: optimizer steps spent on each experience.
+        eval_n_way: ways of the evaluation tasks. Default: as in training.
+        eval_n_shot: shots of the evaluation tasks. Default: as in training.
+        eval_n_query: queries per class of the evaluation tasks. Default: as in training.
+        eval_support: source of the support sets of evaluation tasks in domains that hold out examples. ``held_out``:
+            the evaluated part, like the queries, so that the learner has seen neither. ``train``: the training
+            examples. The queries are always held out; in a domain that holds out classes, support and queries are of
+            these classes.
+        small_classes: ``refuse`` a class with too few examples for the tasks, or ``leave_out`` all such classes and
+            report them in one line.
+        augmentation: random augmentation of the images of training tasks
+            (:class:`~lifelong.vision.PhotoAugmentation`); images for evaluation or strategies are not augmented.
+            Default: none.
+        tasks_per_batch: tasks per optimizer step, over all devices.
+        steps_per_experience: optimizer steps per experience.
         n_eval_tasks: fixed evaluation tasks per domain, the same for every method, seed and row of the matrix.
-        eval_tasks_per_batch: tasks evaluated at once, over all devices together; as many as in training where None.
-            More are faster with small networks, and take more memory where tasks run together.
-        evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from. Choose settings on ``val``;
+        eval_tasks_per_batch: tasks per evaluation batch, over all devices. Default: as in training. Larger batches are
+            faster with small networks and need more memory if tasks are vectorised.
+        evaluate_on: part of the data for the accuracy matrix of ``fit`` and ``validate``. Choose settings on ``val``;
             report on ``test``.
-        evaluate_every: fill a whole row of the matrix after every so many experiences and the last; in between only the
-            domain just learnt and the next one are evaluated, for long streams.
+        evaluate_every: compute a complete row of the matrix after every this many experiences and after the last one;
+            for the other rows only the domain just learnt and the next one are evaluated. Useful for long streams.
         split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
-        split_seed: decides the split and the evaluation tasks, and nothing else does.
-        joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
-        cumulative: train each experience on tasks of its own domain and all before it: the upper bound for every row of
-            the matrix. Steps are as usual.
-        seed: decides the training tasks; ``--seed`` of the command line sets it.
+        split_seed: seed of the split and the evaluation tasks; nothing else affects them.
+        joint: train on all domains at once, an upper bound. The number of steps is that of the whole stream.
+        cumulative: train each experience on tasks of its own and all earlier domains, an upper bound for every row of
+            the matrix. The number of steps is unchanged.
+        seed: seed of the training tasks; set by ``--seed`` on the command line.
 
     Raises:
-        ValueError: when a setting is out of range, or a class or domain is too small for the tasks (it is named).
+        ValueError: when a setting is out of range, or a class or domain, given in the message, is too small for the
+            tasks.
     """
 
     unit: ClassVar[Unit] = "tasks"
@@ -135,14 +137,14 @@ class EpisodicDataModule(StreamDataModule):
         self.units_per_eval_batch = positive("eval_tasks_per_batch", at_once, MOST_AT_ONCE)
 
     def build(self, domains: Sequence[Domain], **settings: Any) -> Stream:
-        """Build the stream; classes that are too small for the tasks may be left out."""
+        """Build the stream, leaving out classes that are too small for the tasks if ``small_classes`` says so."""
         least = (self.shape, self.eval_shape) if self.small_classes == "leave_out" else None
         return super().build(domains, support=self.eval_support, least=least, **settings)
 
     def check(self, stream: Stream) -> None:
-        """Refuse a class with too few examples, and a part with too few classes unless it is empty.
+        """Refuse a class with too few examples, and a non-empty part with too few classes.
 
-        An empty evaluation part is refused when it is evaluated.
+        An empty evaluation part is refused only when it is evaluated.
         """
         for experience in stream.experiences:
             if experience.index not in stream.absent:
@@ -159,11 +161,11 @@ class EpisodicDataModule(StreamDataModule):
 
     @property
     def steps_per_experience(self) -> int:
-        """Return the optimizer steps of one experience; the joint bound spends those of the whole stream on it."""
+        """Return the optimizer steps of one experience; in joint training those of the whole stream."""
         return self.steps * (self.stream.n_learnt if self.joint else 1)
 
     def units(self, experience: int, step: int) -> range:
-        """Return the indices of the tasks of a step, counted on from those of the step before."""
+        """Return the indices of the tasks of a step, which continue those of the previous step."""
         return range(step * self.units_per_batch, (step + 1) * self.units_per_batch)
 
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnTasks:
@@ -178,7 +180,7 @@ class EpisodicDataModule(StreamDataModule):
         return DrawnTasks([draw_task([pool], self.eval_shape, rng) for rng in rngs], self.eval_shape)
 
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """Return the number of tasks, the same for every domain but those with an empty part, which have none."""
+        """Return the number of tasks, the same for every domain; 0 if the part is empty."""
         return self.n_eval_tasks if self.stream.n_examples(part, domain) > 0 else 0
 
     def about_evaluation(self, part: Part) -> str:
@@ -187,6 +189,6 @@ class EpisodicDataModule(StreamDataModule):
         return f"{self.n_eval_tasks} {part} tasks a domain, {self.eval_shape}{support}"
 
     def evaluation_name(self, part: Part) -> str:
-        """Return part, ways and shots, and where the support is from unless it is that part."""
+        """Return the part, ways and shots, and the source of the support sets if it is another part."""
         support = "_train_support" if self.eval_support == "train" else ""
         return f"{part}_{self.eval_shape.n_way}way_{self.eval_shape.n_shot}shot{support}"

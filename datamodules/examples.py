@@ -1,7 +1,7 @@
 """Streams of labelled examples: class-, domain- and task-incremental learning.
 
 A labelled example is a task with an empty support set and one query. Its ways are the classes that compete in the
-softmax: all of the stream, those seen so far, or those of its own experience. The scenario selects them.
+softmax: depending on the scenario, all classes of the stream, those seen so far, or those of its own experience.
 
 Shapes: ``B`` examples, ``N`` ways, ``*X`` one input.
 """
@@ -33,37 +33,39 @@ class ExampleDataModule(StreamDataModule):
     """Draw labelled examples from a stream of domains, each epoch of the Trainer one experience.
 
     Args:
-        sources: the data sets, in the order of the stream; each brings one or more domains.
-        unseen: data sets whose domains are evaluated and never learnt; in the ``domain`` scenario alone, as the classes
-            of others were taught nowhere.
-        scenario: selects the classes that compete in the softmax: ``class`` those of the whole stream; ``domain`` the
-            same few classes, in ever new domains; ``task`` those of the example's own experience, whose number is
-            given (one head for each).
-        classes: in the ``class`` scenario, which of them compete: ``all`` classes of the stream, those ``seen`` so far,
-            or while training those of the ``current`` experience (and the seen ones in evaluation).
-        augmentation: changes the images of training examples at random, and never those of evaluation or those that
-            strategies ask for (:class:`~lifelong.vision.PhotoAugmentation`); None leaves them as they are.
-        batch_size: examples in one optimizer step, over all devices together.
-        steps_per_experience: optimizer steps spent on each experience; None counts passes.
-        passes: passes over each experience's examples; 1 is the online mode, in which each is seen once.
-        n_eval_examples: examples evaluated in each domain, the same in every row; None takes all.
-        evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from. Choose settings on ``val``;
+        sources: the data sets, in the order of the stream; each provides one or more domains.
+        unseen: data sets whose domains are evaluated but never trained on. They require the ``domain`` scenario, as
+            their classes would otherwise never be learnt.
+        scenario: which classes compete in the softmax. ``class``: those of the whole stream. ``domain``: the same
+            classes in every domain. ``task``: those of the example's own experience, which is known (one head per
+            experience).
+        classes: which classes compete in the ``class`` scenario: ``all`` classes of the stream, those ``seen`` so far,
+            or those of the ``current`` experience (in training; in evaluation those seen so far).
+        augmentation: random augmentation of the images of training examples
+            (:class:`~lifelong.vision.PhotoAugmentation`); images for evaluation or strategies are not augmented.
+            Default: none.
+        batch_size: examples per optimizer step, over all devices.
+        steps_per_experience: optimizer steps per experience. Default: given by ``passes``.
+        passes: passes over each experience's examples; 1 is online learning, in which each example is seen once.
+        n_eval_examples: examples evaluated per domain, the same in every row. Default: all.
+        evaluate_on: part of the data for the accuracy matrix of ``fit`` and ``validate``. Choose settings on ``val``;
             report on ``test``.
-        evaluate_every: fill a whole row of the matrix after every so many experiences and the last; in between only the
-            domain just learnt and the next one are evaluated, for long streams.
+        evaluate_every: compute a complete row of the matrix after every this many experiences and after the last one;
+            for the other rows only the domain just learnt and the next one are evaluated. Useful for long streams.
         split: share (below 1) or number of each class's examples held out for val and test.
-        split_seed: decides the split and the evaluation examples, and nothing else does.
-        joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
-        cumulative: train each experience on the examples of its own domain and all before it: the upper bound for every
-            row of the matrix. Steps are as usual.
-        fade: a stream without boundaries: each domain fades into the next, over this share of an experience around the
-            boundary (:class:`~lifelong.data.fading.Fading`), and neither learner nor strategies are told where they
-            are. An experience is then a stretch of the stream, and the matrix has a row for each. 0 changes the domain
-            at once, untold; None has boundaries. Needs ``classes: all`` or the ``domain`` scenario.
-        seed: decides the order of the training examples; ``--seed`` of the command line sets it.
+        split_seed: seed of the split and the evaluation examples; nothing else affects them.
+        joint: train on all domains at once, an upper bound. The number of steps is that of the whole stream.
+        cumulative: train each experience on the examples of its own and all earlier domains, an upper bound for every
+            row of the matrix. The number of steps is unchanged.
+        fade: make a stream without boundaries: each domain fades into the next over this share of an experience around
+            the boundary (:class:`~lifelong.data.fading.Fading`), and learner and strategies are not notified of
+            boundaries. An experience is then one stretch of the stream, with one row of the matrix. 0 changes the
+            domain abruptly, without notification. Default: boundaries. Requires ``classes: all`` or the ``domain``
+            scenario.
+        seed: seed of the order of the training examples; set by ``--seed`` on the command line.
 
     Raises:
-        ValueError: when a setting is out of range, or the domains or ``fade`` do not suit the scenario.
+        ValueError: when a setting is out of range, or the domains or ``fade`` do not fit the scenario.
 
     Reference:
         van de Ven, Tuytelaars & Tolias, "Three types of incremental learning", Nature Machine Intelligence 2022.
@@ -123,9 +125,9 @@ class ExampleDataModule(StreamDataModule):
         self._plans: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def check(self, stream: Stream) -> None:
-        """Refuse an experience in which nothing competes, and unequal numbers of classes where they are shared.
+        """Refuse an experience with a single competing class, and unequal numbers of classes if they are shared.
 
-        In the ``class`` scenario with the classes ``all`` or ``seen`` an experience may bring one class.
+        In the ``class`` scenario with ``classes`` ``all`` or ``seen`` an experience may have a single class.
         """
         if stream.absent and self.fade is not None:
             raise ValueError(
@@ -155,12 +157,12 @@ class ExampleDataModule(StreamDataModule):
         )
 
     def reseed(self, seed: int) -> None:
-        """Draw the training examples in the order of another seed."""
+        """Set the seed of the order of the training examples."""
         super().reseed(seed)
         self._decks, self._evaluation_decks, self._orders, self._plans = {}, {}, {}, {}
 
     def ways(self, experience: Experience) -> np.ndarray:
-        """Return all classes, those seen so far, or the experience's own: as the scenario selects them."""
+        """Return all classes, those seen so far or the experience's own, depending on the scenario."""
         if self.kind == "class":
             return self._ways(experience.index, "all" if self.classes == "all" else "seen")
         return np.unique(np.concatenate([pool.numbers for pool in self._own(experience)]))
@@ -183,7 +185,7 @@ class ExampleDataModule(StreamDataModule):
 
     @property
     def steps_per_experience(self) -> int:
-        """Return the steps that are set, or those that a mean experience needs for its passes."""
+        """Return the number of steps that is set, or that an experience of average size needs for its passes."""
         stream = self.stream
         if self.steps is not None:
             return self.steps * (stream.n_learnt if self.joint else 1)
@@ -191,7 +193,7 @@ class ExampleDataModule(StreamDataModule):
         return max(round(self.passes * total / len(stream.experiences) / self.units_per_batch), 1)
 
     def units(self, experience: int, step: int) -> range:
-        """Return the indices of a step: a batch, or with passes the examples dealt evenly over the steps."""
+        """Return the indices of a step: a batch, or with ``passes`` an even share of the examples."""
         n_steps, total = self.steps_per_experience, self._n_units(experience)
         return range(step * total // n_steps, (step + 1) * total // n_steps)
 
@@ -206,7 +208,7 @@ class ExampleDataModule(StreamDataModule):
         return sum(len(pool) for pool in self._own(experience))
 
     def _own(self, experience: Experience) -> tuple[Pool, ...]:
-        """Return the pools that the experience brings itself, without those of earlier ones."""
+        """Return the experience's own pools, without those of earlier ones."""
         return experience.pools[-1:] if self.cumulative else experience.pools
 
     # -- drawing --------------------------------------------------------------------------------------------------
@@ -216,12 +218,12 @@ class ExampleDataModule(StreamDataModule):
         return self._deck(experience.pools)
 
     def draw(self, experience: Experience, purpose: str, indices: Sequence[int]) -> DrawnExamples:
-        """Draw examples in random order, each once in a pass, by seed, purpose, experience and index alone."""
+        """Draw examples in random order, once per pass, as a function of seed, purpose, experience and index."""
         places = self._places(experience, purpose, np.asarray(indices))
         return self._drawn(self.deck(experience), places, experience.index, self.classes)
 
     def draw_from_stream(self, experience: int, indices: Sequence[int]) -> DrawnExamples:
-        """Draw the stream's own examples; where it fades, the next ones of each domain in its random order."""
+        """Draw the stream's own examples; in a fading stream the next ones of each domain in its random order."""
         if self.fade is None:
             return self.draw(self.stream.experiences[experience], "train", indices)
         near = self.stream.experiences[max(experience - 1, 0) : experience + 2]
@@ -241,7 +243,7 @@ class ExampleDataModule(StreamDataModule):
         return self._drawn(deck, order[np.asarray(indices)], self.current_experience, classes)
 
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """Return how many examples of the part are evaluated: all, or ``n_eval_examples``."""
+        """Return the number of evaluated examples of the part: all, or ``n_eval_examples``."""
         n_examples = self.stream.n_examples(part, domain)
         return n_examples if self.n_eval_examples is None else min(n_examples, self.n_eval_examples)
 
@@ -274,7 +276,7 @@ class ExampleDataModule(StreamDataModule):
         return self._plans[experience]
 
     def _places(self, experience: Experience, purpose: str, indices: np.ndarray) -> np.ndarray:
-        """Return the places of examples in the experience's own deck: pass after pass in random order."""
+        """Return the positions of examples in the experience's own deck, in a new random order for each pass."""
         size = sum(len(pool) for pool in experience.pools)
         passes, positions = np.divmod(indices, size)
         places = np.empty(len(positions), dtype=np.int64)
@@ -284,7 +286,7 @@ class ExampleDataModule(StreamDataModule):
         return places
 
     def _order(self, experience: int, purpose: str, number: int, size: int) -> np.ndarray:
-        # The last pass of each purpose is kept, also of domains that fade in or out: a step needs it again and again.
+        # The last pass of each purpose is cached, as every step needs it, also for domains that fade in or out.
         key = (purpose, experience, size)
         if self._orders.get(key, (-1,))[0] != number:
             order = generator(self.seed, purpose, experience, number).permutation(size)

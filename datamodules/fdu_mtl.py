@@ -1,4 +1,4 @@
-"""FDU-MTL: reviews of 16 kinds of products and films, good or bad.
+"""FDU-MTL: positive and negative reviews of 16 kinds of products and films.
 
 Shapes: ``M`` reviews.
 """
@@ -37,23 +37,23 @@ FILES = {
     "imdb": "imdb",
     "mr": "MR",
 }
-"""The domains in the order of the paper, and the files of each."""
+"""Domains in the order of the paper, with their files."""
 OFFICIAL = "25380 training and 6400 test reviews"
 SIGNS = ("0", "1")
-"""Negative and positive, as the files write them."""
+"""Labels for negative and positive in the files."""
 
 
 class FDUMTL(TextSource):
     """Read reviews by their sentiment, a domain for each kind of product: books, films and 14 others.
 
-    The official test part is kept whole. Training reviews that are empty are left out, and so are copies: of one
-    another, and of reviews of any domain's test part (of 400 magazines that are tested the training file has 169).
+    The official test part is complete. Training reviews that are empty, duplicates, or copies of test reviews of any
+    domain are left out (the training file of ``magazines`` contains 169 of its 400 test reviews).
 
     Args:
-        encoding: what a network sees of a review.
-        root: folder that holds ``fdu-mtl/`` or what is in it: ``fdu-mtl.tar.xz``, or its folder ``data``; None is
+        encoding: how reviews are encoded for a network.
+        root: folder with ``fdu-mtl/`` or its content: ``fdu-mtl.tar.xz``, or the archive's folder ``data``. Default:
             ``$LIFELONG_DATA``, else ``data``.
-        domains: those to take, in the order of the stream; None takes all 16 in the order of the paper.
+        domains: domains in the order of the stream. Default: all 16, in the order of the paper.
 
     Raises:
         ValueError: when the files are missing or damaged, or there is no such domain.
@@ -84,7 +84,7 @@ class FDUMTL(TextSource):
 
 
 def read_reviews(root: str | None) -> dict[tuple[str, str], list[tuple[str, int]]]:
-    """Read texts and labels by domain and part, always of all domains, so that none depends on the choice of others."""
+    """Read texts and labels of all domains and parts, so that a domain does not depend on the choice of others."""
     parts = {(name, part): f"data/fdu-mtl/{FILES[name]}.task.{part}" for name in FILES for part in ("train", "test")}
     files = read_files(root, FOLDER, list(parts.values()), ORIGIN)
     rows = [(key, *review) for key, file in parts.items() for review in _reviews(file, files[file])]

@@ -1,4 +1,4 @@
-"""Glyphs: image domains drawn by formulas, so that a stream that is forgotten visibly exists without any file.
+"""Glyphs: procedurally drawn image domains, a stream with visible forgetting that needs no files.
 
 Shapes: ``K`` classes, ``I`` images (classes times examples), ``P`` pixels, ``S`` strokes, ``G`` gratings, ``T`` points.
 """
@@ -19,27 +19,27 @@ from lifelong.utilities.ranges import check_number
 from lifelong.vision import ImageReader
 
 CHUNK = 1 << 18
-"""Distances between pixels and points computed at once; bounds the memory of drawing."""
+"""Number of distances between pixels and points computed at once, which bounds the memory of drawing."""
 POINTS_PER_STROKE = 22
-"""Close enough that a stroke across the image looks like a line and not like dots."""
+"""Dense enough that a stroke across the image looks like a line instead of dots."""
 
 
 class Glyphs(Source):
-    """Draw few-shot image domains of very different looks, in about a second.
+    """Draw few-shot image domains of very different appearance, in about a second.
 
-    What distinguishes classes in one style is clutter in another (strokes lie on the gratings that textures are made
-    of, constellations lie among strokes, silhouettes among dots), so a network trained on one style after another
-    learns to overlook what it needed before.
+    Features that distinguish classes in one style are distractors in another: strokes are drawn on gratings like those
+    of ``textures``, constellations among strokes, silhouettes among dots. A network trained on the styles sequentially
+    therefore learns to ignore features that it needed before.
 
     Args:
-        styles: one domain for each, in the order of the stream. ``strokes``: three pen strokes a character.
-            ``textures``: two gratings a class, at any phase. ``inscriptions``: strokes on gratings that mean nothing.
-            ``constellations``: five dark dots among strokes that mean nothing. ``silhouettes``: blobs that differ in
-            their outline, light on dark or dark on light, among dots that mean nothing.
-        n_classes: classes of each domain.
-        n_examples: examples of each class.
+        styles: style of each domain, in the order of the stream. ``strokes``: three pen strokes per character.
+            ``textures``: two gratings per class, with random phases. ``inscriptions``: strokes on distractor gratings.
+            ``constellations``: five dark dots among distractor strokes. ``silhouettes``: blobs with different outlines,
+            light on dark or dark on light, among distractor dots.
+        n_classes: classes per domain.
+        n_examples: examples per class.
         image_size: height and width in pixels.
-        seed: of all that is drawn; the global random state is neither read nor changed.
+        seed: seed of all drawings; the global random state is neither read nor changed.
 
     Raises:
         ValueError: when a style is unknown or there is nothing to draw.
@@ -71,11 +71,11 @@ class Glyphs(Source):
         self.seed = seed
 
     def domains(self) -> list[Domain]:
-        """Draw one domain per style; what a domain holds does not depend on which others are drawn."""
+        """Draw one domain per style; a domain does not depend on the other styles."""
         return [self._domain(style) for style in self.styles]
 
     def reader(self) -> ImageReader:
-        """Return what reads a grey image as those that are drawn."""
+        """Return the reader that reads a grey image as the drawn ones."""
         return ImageReader(image_size=self.image_size, channels=1)
 
     def _domain(self, style: str) -> Domain:
@@ -89,7 +89,7 @@ class Glyphs(Source):
 
 @dataclass(frozen=True)
 class _Canvas:
-    """Hold the sizes of what is drawn, and the randomness to draw it with."""
+    """Store the sizes of the drawings and the random generator."""
 
     n_classes: int
     n_examples: int
@@ -107,7 +107,7 @@ class _Canvas:
         return torch.randn(*shape, generator=self.rng) * scale
 
     def varied(self, classes: Tensor, scale: float) -> Tensor:
-        """Vary the looks of a class ``(K, ...)`` a little in each example ``(I, ...)``."""
+        """Return the parameters of classes ``(K, ...)`` with a small variation for each example ``(I, ...)``."""
         examples = classes.repeat_interleave(self.n_examples, 0)
         return examples + self.normal(*examples.shape, scale=scale)
 
@@ -156,11 +156,11 @@ STYLES: dict[str, Callable[[_Canvas], Tensor]] = {
     "constellations": _constellations,
     "silhouettes": _silhouettes,
 }
-"""Each draws all images of a domain, ``(I, P)`` with 0 black and 1 white."""
+"""Functions that draw all images of a domain, ``(I, P)``, where 0 is black and 1 white."""
 
 
 def _handwriting(canvas: _Canvas) -> Tensor:
-    """Draw characters of three strokes ``(I, P)``, by hands that differ in slant, size, place and pen."""
+    """Draw characters of three strokes ``(I, P)`` that vary in slant, size, position and stroke width."""
     classes = canvas.uniform(canvas.n_classes, 3, 3, 2, low=-0.75, high=0.75)
     points = _posed(canvas, _strokes_through(canvas.varied(classes, 0.1)))
     return _ink(canvas, points, canvas.uniform(canvas.n_images, 1, low=0.05, high=0.1))
@@ -185,13 +185,13 @@ def _distance(canvas: _Canvas, points: Tensor) -> Tensor:
     """Compute the distance ``(I, P)`` of each pixel to the nearest of ``points (I, T, 2)``."""
     grid = canvas.grid()
     chunk = max(1, CHUNK // (len(grid) * points.shape[1]))
-    # |g − p|² = |g|² + (|p|² − 2 g·p): the smallest is found before the square root, which only P pixels then need.
+    # |g − p|² = |g|² + (|p|² − 2 g·p): the minimum is taken first, so that only P square roots are needed.
     nearest = [(p.square().sum(-1)[:, None] - 2 * grid @ p.mT).amin(-1) for p in torch.split(points, chunk)]
     return (torch.cat(nearest) + grid.square().sum(-1)).clamp(min=0).sqrt()
 
 
 def _ink(canvas: _Canvas, points: Tensor, half_width: Tensor) -> Tensor:
-    """Draw lines ``(I, P)`` through ``points (I, T, 2)``, 1 where there is ink, with an edge one pixel soft."""
+    """Draw lines ``(I, P)`` through ``points (I, T, 2)``, 1 for ink, with a soft edge one pixel wide."""
     return ((half_width - _distance(canvas, points)) * canvas.size + 0.5).clamp(0, 1)
 
 
@@ -222,5 +222,5 @@ def _blobs(canvas: _Canvas) -> Tensor:
 
 
 def _over(ground: Tensor, cover: Tensor, brightness: Tensor | float) -> Tensor:
-    """Paint some brightness over a ground, where ``cover`` is 1."""
+    """Paint a brightness over a background where ``cover`` is 1."""
     return ground * (1 - cover) + brightness * cover

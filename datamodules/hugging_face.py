@@ -27,37 +27,37 @@ from lifelong.vision.decoding import square_pixels
 log = logging.getLogger(__name__)
 
 READERS = {".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-"""Readers of single files by the end of their names."""
+"""Readers of single files by suffix."""
 SAVED = ("dataset_dict.json", "state.json")
-"""Files in a folder that ``save_to_disk`` has written."""
+"""Files by which a folder written by ``save_to_disk`` is recognised."""
 
 
 class HuggingFace(Source):
     """Read a data set of the library ``datasets`` (extra ``hf``): one domain, or one for each value of a column.
 
-    A domain has the classes that occur in it, in the order of their names (of their numbers where the data set names
-    them); in the ``domain`` scenario every domain must have examples of every class.
+    A domain has the classes that occur in it, sorted by name (by index if the data set defines class names). In the
+    ``domain`` scenario every domain must have examples of every class.
 
     Args:
-        path: a folder that ``save_to_disk`` has written; a file (parquet, arrow, csv, json, jsonl); a folder of such
-            files or of images; or a name on the hub, which is downloaded.
-        name: the configuration, of data sets that have several.
-        train_split: what is trained on, and validated on.
-        test_split: becomes the test part where examples are held out; None has the stream hold some out.
-        image_column: the images, or paths to them.
-        text_column: the texts; give one of the two.
-        label_column: the classes: named ones, strings or numbers.
-        domain_column: what an example's domain is; None makes one domain of all.
+        path: a folder written by ``save_to_disk``; a file (parquet, arrow, csv, json, jsonl); a folder of such files or
+            of images; or a name on the hub, from which it is downloaded.
+        name: configuration, for data sets with several.
+        train_split: split for training and validation.
+        test_split: split for the test part if examples are held out. If None, the stream draws the test part.
+        image_column: column of the images or their paths.
+        text_column: column of the texts; set either this or ``image_column``.
+        label_column: column of the classes: class labels, strings or numbers.
+        domain_column: column of the domains. Default: a single domain.
         image_size: height and width in pixels; other images are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
-        encoding: what a network sees of a text, such as ``lifelong.text.Tokens``; for texts alone.
-        holdout: in few-shot streams ``examples`` tests the same classes on examples not trained on; ``classes`` tests
-            classes not trained on, from both splits.
-        cache_bytes: size in bytes of a domain's decoded images above which they stay on disk and are read when they are
+        encoding: how texts are encoded for a network, such as ``lifelong.text.Tokens``; for texts only.
+        holdout: in few-shot streams ``examples`` tests the same classes on held-out examples; ``classes`` tests
+            held-out classes, from both splits.
+        cache_bytes: if a domain's decoded images are larger than this, in bytes, they stay on disk and are read when
             drawn.
 
     Raises:
-        ValueError: when the settings do not fit together, or the extra, the data set, a split or a column is missing.
+        ValueError: when the settings are inconsistent, or the extra, the data set, a split or a column is missing.
 
     Reference:
         Lhoest et al., "Datasets: A Community Library for Natural Language Processing", EMNLP 2021.
@@ -101,7 +101,7 @@ class HuggingFace(Source):
         self.encoding, self.holdout, self.cache_bytes = encoding, holdout, cache_bytes
 
     def domains(self) -> list[Domain]:
-        """Load one domain, or one for each value of the column, in the order of the values."""
+        """Load one domain, or one per value of the column, in the order of the values."""
         table, in_test, fingerprint = self._load()
         labels, classes = self._categories(table, self.label_column)
         places, titles = np.zeros(len(table), dtype=np.int64), [Path(self.path).name]
@@ -125,7 +125,7 @@ class HuggingFace(Source):
         return domains
 
     def reader(self) -> Reader:
-        """Return what reads an image file, or encodes a text, as those of the data set."""
+        """Return the reader that reads an image file, or encodes a text, as in the data set."""
         if self.encoding is not None:
             return TextReader(self.encoding)
         return ImageReader(image_size=self.image_size, channels=self.channels)
@@ -133,7 +133,7 @@ class HuggingFace(Source):
     # -- loading --------------------------------------------------------------------------------------------------
 
     def _load(self) -> tuple[Any, np.ndarray | None, str]:
-        """Load all rows, which of them are the test split's, and the fingerprint of the data set."""
+        """Load all rows, a mask of the test split's rows, and the fingerprint of the data set."""
         datasets = imported("datasets", "datamodules.HuggingFace", extra="hf")
         try:
             loaded = self._read(datasets)
@@ -177,7 +177,7 @@ class HuggingFace(Source):
             )
 
     def _categories(self, table: Any, column: str) -> tuple[np.ndarray, list[str]]:
-        """Return for each row the number of its value, ``(M,)``, and the values as names."""
+        """Return the index of each row's value, ``(M,)``, and the values as names."""
         self._check_column(table, column)
         values, names = list(table[column]), getattr(table.features[column], "names", None)
         if any(value is None or (value == -1 and names is not None) for value in values):
@@ -193,7 +193,7 @@ class HuggingFace(Source):
     # -- inputs ---------------------------------------------------------------------------------------------------
 
     def _encoded(self, table: Any) -> Tensor | None:
-        """Encode all texts as ``(M, *X)``, in one go: an encoding may be slow to start, and shows its progress."""
+        """Encode all texts as ``(M, *X)`` in one call, as an encoding may be slow to start."""
         if self.text_column is None or self.encoding is None:
             return None
         self._check_column(table, self.text_column)
@@ -216,7 +216,7 @@ class HuggingFace(Source):
         )
 
     def _decoder(self, table: Any, rows: np.ndarray) -> Callable[[int], np.ndarray]:
-        """Return a function that decodes the image of one of some rows as uint8 ``(C, S, S)``."""
+        """Return a function that decodes the image of one of the rows as uint8 ``(C, S, S)``."""
         column, image_type = self.image_column, imported("datasets", "datamodules.HuggingFace", extra="hf").Image
         assert column is not None
         self._check_column(table, column)
@@ -238,7 +238,7 @@ class HuggingFace(Source):
 
     def _as_images(self, images: Any, column: str) -> Any:
         datasets = imported("datasets", "datamodules.HuggingFace", extra="hf")
-        if getattr(images.features[column], "dtype", None) == "large_string":  # datasets 4.0 takes it for no path
+        if getattr(images.features[column], "dtype", None) == "large_string":  # no path for datasets 4.0
             images = images.cast_column(column, datasets.Value("string"))
         try:
             return images.cast_column(column, datasets.Image())

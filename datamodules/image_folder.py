@@ -19,25 +19,25 @@ from lifelong.vision import ImageReader
 from lifelong.vision.decoding import decode_into
 
 DECODING = 1
-"""Of how photos are decoded; those that were decoded otherwise are decoded anew."""
+"""Version of the decoding, part of the cache key."""
 
 
 class ImageFolder(Source):
     """Read your own photos: a folder per experience (a site), in it a folder per class, in it the photos.
 
-    Photos of any size and mode are read (.jpg, .png, .webp, .bmp, .tif, .gif), turned as the camera was held.
+    Photos of any size and mode are read (.jpg, .png, .webp, .bmp, .tif, .gif) and rotated by their EXIF orientation.
 
     Args:
-        root: the folder of the experiences, which follow each other in alphabetical order; hidden files are ignored.
+        root: folder of the experiences, which are in alphabetical order; hidden files are ignored.
         image_size: height and width in pixels; photos are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
-        holdout: in few-shot streams ``examples`` tests the same classes on images not trained on; ``classes`` tests
-            classes not trained on.
-        cache_bytes: size in bytes of an experience's decoded images above which they stay on disk and are read when
-            they are drawn.
+        holdout: in few-shot streams ``examples`` tests the same classes on held-out images; ``classes`` tests held-out
+            classes.
+        cache_bytes: if an experience's decoded images are larger than this, in bytes, they stay on disk and are read
+            when drawn.
 
     Raises:
-        ValueError: when the folders are not laid out as above, or an image cannot be read.
+        ValueError: when the folders do not have this layout, or an image cannot be read.
 
     Example:
         >>> ImageFolder(root="photos", image_size=84).channels
@@ -67,7 +67,7 @@ class ImageFolder(Source):
         return [self._domain(experience, classes) for experience, classes in photos.items()]
 
     def reader(self) -> ImageReader:
-        """Return what reads a photo as those of the folders."""
+        """Return the reader that reads a photo as those in the folders."""
         return ImageReader(image_size=self.image_size, channels=self.channels)
 
     def _domain(self, experience: Path, classes: dict[str, list[Path]]) -> Domain:

@@ -1,4 +1,4 @@
-"""The data behind learn2learn's tasksets as domains of a stream.
+"""The data of learn2learn's tasksets as domains of a stream.
 
 Shapes: ``M`` examples, ``*X`` one input.
 """
@@ -24,22 +24,22 @@ from lifelong.utilities.ranges import check_number
 class Learn2LearnTasks(Source):
     """Read the examples and classes of learn2learn's tasksets; the tasks are drawn here, so that any rank can.
 
-    Task transforms (ways, shots, rotations) are left out. Transforms of the data set are applied once, when it is
-    loaded, and all examples are kept in memory.
+    Task transforms (ways, shots, rotations) are ignored. Transforms of the data set are applied once, on loading, and
+    all examples are kept in memory.
 
     Args:
-        tasksets: the name of one of ``learn2learn.vision.benchmarks`` (``mini-imagenet``, …), which learn2learn then
-            downloads; or its tasksets or ``MetaDataset`` for training, validation and test, whose classes become the
-            fixed splits; or a single one, whose parts are drawn.
-        root: where learn2learn keeps a benchmark's files.
-        name: of the domain; the benchmark's name where None.
-        holdout: what evaluation keeps apart of a single one in few-shot streams: whole ``classes``, or ``examples`` of
-            the same classes.
-        seed: of the split that learn2learn draws of some benchmarks (Omniglot's); never the run's seed.
+        tasksets: name of one of ``learn2learn.vision.benchmarks`` (``mini-imagenet``, …), which learn2learn downloads;
+            or its tasksets or ``MetaDataset`` for training, validation and test, whose classes become the fixed splits;
+            or a single one, which the stream splits.
+        root: folder for the files of a benchmark.
+        name: name of the domain. Default: name of the benchmark.
+        holdout: what is held out for evaluation from a single taskset in few-shot streams: whole ``classes``, or
+            ``examples`` of the same classes.
+        seed: seed of the split that learn2learn draws for some benchmarks (Omniglot); not the run's seed.
 
     Raises:
-        ValueError: when a benchmark is asked for and learn2learn is missing or does not know it, there are neither one
-            nor three parts, or examples are no tensors of one shape.
+        ValueError: when a benchmark is given by name and learn2learn is missing or does not know it, the number of
+            tasksets is neither one nor three, or examples are not tensors of the same shape.
 
     Example:
         >>> class Four:
@@ -68,7 +68,7 @@ class Learn2LearnTasks(Source):
         self.seed = seed
 
     def domains(self) -> list[Domain]:
-        """Load one domain, whose splits are those of the tasksets where there are three."""
+        """Load one domain, with fixed splits if there are three tasksets."""
         tasksets = self._benchmark(self.tasksets) if isinstance(self.tasksets, str) else self.tasksets
         parts = [_data(t) for t in (tasksets if isinstance(tasksets, Sequence) else [tasksets])]
         if len(parts) not in (1, len(SPLITS)):
@@ -123,7 +123,7 @@ def _data(taskset: Any) -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Set Python's global random state to the seed's inside, and restore it afterwards."""
+    """Seed Python's global random state within the context, and restore it afterwards."""
     state = random.getstate()
     random.seed(seed)
     try:

@@ -1,4 +1,4 @@
-"""Meta-World: manipulation tasks of a robot's arm, learnt by imitation of their scripted experts.
+"""Meta-World: manipulation tasks of a robot arm, learnt by imitating scripted experts.
 
 Shapes: ``M`` transitions, ``T`` tasks, ``…`` any leading dimensions.
 """
@@ -38,40 +38,42 @@ CW10 = (
     "window-close-v3",
     "peg-unplug-side-v3",
 )
-"""The ten tasks of Continual World, in its order."""
+"""The ten tasks of Continual World, in order."""
 ATTEMPTS = 10
-"""So many attempts for each demonstration that is asked for; an expert that fails more often cannot be imitated."""
+"""Maximum number of attempts per demonstration; if the expert fails more often, collection is refused."""
 SECONDS_PER_STEP = 0.0125
 VERSION = 1
-"""Of the cached files; those of another version are collected anew."""
+"""Version of the cached files; data of other versions are collected again."""
 
 
 class MetaWorld(ControlSource):
     """Collect demonstrations of Meta-World's scripted experts, one domain per task (extra ``robot``).
 
-    An input is an observation: hand, gripper, two objects and the goal (Meta-World hides it by default; here it is
-    always visible, since the experts use it). A target is the expert's action in [−1, 1].
-    A "class" is one demonstration, so that a few-shot task is one demonstration's transitions; with ``n_way`` 1 and
-    ``NoAdaptation(task="regression")`` that is behaviour cloning.
+    An input is an observation: hand, gripper, two objects and the goal. Meta-World hides the goal by default; here it
+    is always visible, since the experts use it. A target is the expert's action in [−1, 1]. A "class" is one
+    demonstration, so a few-shot task consists of one demonstration's transitions; with ``n_way`` 1 and
+    ``NoAdaptation(task="regression")`` this is behaviour cloning.
 
     Inputs are scaled by constants that are the same for all tasks: see :func:`datamodules._meta_world_arm.encode`.
 
     Args:
-        tasks: names of Meta-World's tasks, in the order of the stream; Continual World's ten (CW10) by default.
-        n_demonstrations: successful episodes of each task, with random positions of objects and goals.
-        episode_steps: an episode is over after so many steps (Continual World's 200), and at the first success.
-        n_after: a demonstration goes on for so many steps after its success.
-        noise: deviation of the noise that is added to the expert's actions when they are executed, not to the targets.
-            A little of it shows how to recover from small mistakes (Laskey et al., "DART", 2017).
-        tell_task: append the task's number in ``tasks`` to the inputs, one-hot.
-        seed: of the demonstrations.
+        tasks: names of Meta-World's tasks, in the order of the stream. Default: Continual World's ten (CW10).
+        n_demonstrations: successful episodes per task, with random positions of objects and goals.
+        episode_steps: maximum number of steps of an episode (200 in Continual World); it also ends at the first
+            success.
+        n_after: number of steps that a demonstration continues after its success.
+        noise: standard deviation of the noise added to the expert's executed actions, but not to the targets. Small
+            noise demonstrates recovery from small errors (Laskey et al., "DART", 2017).
+        tell_task: append the task's one-hot index in ``tasks`` to the inputs.
+        seed: seed of the demonstrations.
 
     Raises:
-        ValueError: when the extra is missing, a task is unknown, a number is out of range, or an expert fails often.
+        ValueError: when the extra is missing, a task is unknown, a number is out of range, or an expert fails too
+            often.
 
     Reference:
-        Yu et al., "Meta-World", CoRL 2019; Wołczyk et al., "Continual World", NeurIPS 2021. Difference: imitation in
-        place of reinforcement.
+        Yu et al., "Meta-World", CoRL 2019; Wołczyk et al., "Continual World", NeurIPS 2021. Difference: imitation
+        instead of reinforcement learning.
 
     Example:
         >>> MetaWorld(tasks=["push-v3"]).tasks
@@ -117,10 +119,10 @@ class MetaWorld(ControlSource):
         return Imitation(n_steps=self.episode_steps, seconds_per_step=SECONDS_PER_STEP)
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """Make ``n`` arms with random positions of objects and goal of one task.
+        """Create ``n`` arms in one task, with random positions of objects and goal.
 
         Raises:
-            ValueError: when there is no such domain.
+            ValueError: when the domain does not exist.
         """
         if not 0 <= domain < len(self.tasks):
             raise ValueError(
@@ -131,7 +133,7 @@ class MetaWorld(ControlSource):
         return [ArmSimulation(task, self.episode_steps, inputs, rng) for _ in range(n)]
 
     def inputs(self, observations: NDArray[np.float64], domain: int) -> Array:
-        """Return a model's inputs ``(…, 33)``, or ``(…, 33 + T)``, of observations ``(…, 39)`` of a domain."""
+        """Return a model's inputs ``(…, 33)`` or ``(…, 33 + T)`` for observations ``(…, 39)`` of a domain."""
         x = encode(observations)
         if not self.tell_task:
             return x
@@ -149,7 +151,7 @@ class MetaWorld(ControlSource):
         )
 
     def _demonstrations(self, task: str) -> tuple[NDArray[np.float64], Array, NDArray[np.int64]]:
-        """Return observations ``(M, 39)``, actions ``(M, 4)`` and the length of each demonstration; kept on disk."""
+        """Return observations ``(M, 39)``, actions ``(M, 4)`` and the lengths of demonstrations, cached on disk."""
         packages = version("metaworld"), version("mujoco")
         decides = packages, task, self.n_demonstrations, self.episode_steps, self.n_after, self.noise, self.seed
         name = hashlib.sha256(repr((VERSION, *decides)).encode()).hexdigest()[:16]
@@ -188,7 +190,7 @@ class MetaWorld(ControlSource):
 def _attempt(
     source: MetaWorld, environment: Any, expert: Any, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], Array] | None:
-    """Return one episode of the expert, observations ``(m, 39)`` and actions ``(m, 4)``; None where it failed."""
+    """Return one episode of the expert, observations ``(m, 39)`` and actions ``(m, 4)``; None if it failed."""
     observation, observations, actions = reset(environment, rng), [], []
     succeeded, n_left = False, source.episode_steps
     while n_left > 0:

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, from files in the idx format, packed or not.
+"""MNIST and Fashion-MNIST, from files in the idx format, with or without gzip compression.
 
 Shapes: ``M`` images, ``H`` and ``W`` pixels.
 """
@@ -26,11 +26,11 @@ from lifelong.vision.decoding import resized
 
 HALVES = ("train", "t10k")
 COUNTS = {"train": 60_000, "t10k": 10_000}
-"""Images of both data sets."""
+"""Number of images per part, in both data sets."""
 LARGEST = 1 << 30
-"""Bytes of data that an idx file is read with at most, whatever its header says; those of MNIST have 47 million."""
+"""Limit in bytes of the data read from an idx file, whatever its header claims; MNIST has 47 million."""
 LARGEST_PACKED = 1 << 25
-"""Bytes that are downloaded of one file at most; the images of Fashion-MNIST have 26 million."""
+"""Limit in bytes of a downloaded file; the images of Fashion-MNIST have 26 million."""
 MOST_DIMENSIONS = 3
 UNSIGNED_BYTE = 8
 """The idx code of the only element type that image files use."""
@@ -63,7 +63,7 @@ class _IdxSource(Source):
         self.official_test = official_test
 
     def domains(self) -> list[Domain]:
-        """Load one domain with the training and the test half, as far as they are there."""
+        """Load one domain with the training and test parts that exist."""
         located = self._locate()
         halves = [_read_half(folder, half) for folder, half in located]
         for (drawn, _), (_, half) in zip(halves, located, strict=True):
@@ -82,11 +82,11 @@ class _IdxSource(Source):
         return [Domain(self.NAME, images, labels, self.CLASSES, holdout="examples", in_test=fixed)]
 
     def reader(self) -> ImageReader:
-        """Return what reads a grey image, bright on dark as in the data set."""
+        """Return the reader that reads a grey image, bright on dark, as in the data set."""
         return ImageReader(image_size=self.image_size, channels=1)
 
     def _locate(self) -> list[tuple[Path, str]]:
-        """Return the folder of each half that is there; all of it is downloaded when none is."""
+        """Return the folder of each part that exists, downloading both parts if neither exists."""
         root = data_root(self.root)
         for folder in (root / self.FOLDER, root):
             if halves := [(folder, half) for half in HALVES if _find(folder, half, "images-idx3")]:
@@ -101,12 +101,12 @@ class MNIST(_IdxSource):
     """Read handwritten digits: one domain, ten classes.
 
     Args:
-        root: folder that holds ``mnist/`` or the idx files themselves; None is ``$LIFELONG_DATA``, else ``data``.
-            Without any file all four are downloaded.
+        root: folder with ``mnist/`` or the idx files themselves. Default: ``$LIFELONG_DATA``, else ``data``. If there
+            is no file, all four are downloaded.
         image_size: height and width in pixels.
-        max_per_class: keep only the first images of each class; None keeps all.
-        official_test: the test half is the test part, and the training half is shared by train and val; where false
-            both halves are joined and the stream splits them.
+        max_per_class: maximum number of images per class; the first ones are kept. Default: all.
+        official_test: use the official test set as test part and split the official training set into train and val.
+            If False, both are joined and the stream splits them.
 
     Raises:
         ValueError: when a file is missing, damaged or cannot be downloaded.
@@ -125,7 +125,7 @@ class MNIST(_IdxSource):
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     )
-    # Of the files whose MD5 torchvision 0.28 gives.
+    # Hashes of the files whose MD5 torchvision 0.28 gives.
     HASHES = MappingProxyType(
         {
             "train-images-idx3-ubyte.gz": "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -141,12 +141,12 @@ class FashionMNIST(_IdxSource):
     """Read articles of clothing: one domain, ten classes.
 
     Args:
-        root: folder that holds ``fashion-mnist/`` or the idx files themselves; None is ``$LIFELONG_DATA``, else
-            ``data``. Without any file all four are downloaded.
+        root: folder with ``fashion-mnist/`` or the idx files themselves. Default: ``$LIFELONG_DATA``, else ``data``. If
+            there is no file, all four are downloaded.
         image_size: height and width in pixels.
-        max_per_class: keep only the first images of each class; None keeps all.
-        official_test: the test half is the test part, and the training half is shared by train and val; where false
-            both halves are joined and the stream splits them.
+        max_per_class: maximum number of images per class; the first ones are kept. Default: all.
+        official_test: use the official test set as test part and split the official training set into train and val.
+            If False, both are joined and the stream splits them.
 
     Raises:
         ValueError: when a file is missing, damaged or cannot be downloaded.
@@ -161,10 +161,10 @@ class FashionMNIST(_IdxSource):
 
     NAME = "Fashion-MNIST"
     FOLDER = "fashion-mnist"
-    # The authors' own address, http://fashion-mnist.s3-website.eu-central-1.amazonaws.com, has no TLS. The same bucket
-    # answers over TLS by its other name; whether it does today could not be tried where this was written, and neither
-    # could GitHub, so both are here and the hash decides. The commit's files are those of the bucket: of the test half
-    # git's own hashes are those of the files that torchvision names by MD5.
+    # The authors' address, http://fashion-mnist.s3-website.eu-central-1.amazonaws.com, has no TLS. The same bucket is
+    # available over TLS by its other name. Neither this nor GitHub could be tested when this was written, so both are
+    # listed and the hash decides. The files of the commit are those of the bucket: for the test set, git's hashes match
+    # the files whose MD5 torchvision gives.
     MIRRORS = (
         "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/"
@@ -172,7 +172,7 @@ class FashionMNIST(_IdxSource):
     )
     HASHES = MappingProxyType(
         {
-            "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",  # torchvision's; no copy was at hand
+            "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",  # from torchvision
             "train-labels-idx1-ubyte.gz": "sha256:a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
             "t10k-images-idx3-ubyte.gz": "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             "t10k-labels-idx1-ubyte.gz": "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
@@ -212,12 +212,12 @@ def _read_half(folder: Path, half: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read an idx file of unsigned bytes, packed when its name ends in ``.gz``.
+    """Read an idx file of unsigned bytes, compressed if its name ends in ``.gz``.
 
     The format: two zero bytes, the element type, the number of dimensions, their sizes as big-endian int32, the data.
 
     Raises:
-        ValueError: when the file is not idx, not complete, or has more data than its header says.
+        ValueError: when the file is not an idx file, is incomplete, or has more data than its header states.
     """
     try:
         with opened(path) as file:
@@ -228,7 +228,7 @@ def read_idx(path: Path) -> np.ndarray:
                     f"{path} has the header {shape}: an idx file of at most {LARGEST} bytes is read; remove it"
                 )
             data = read_up_to(file, expected)
-            more = file.read(1)  # at its end a packed file is compared with its checksum
+            more = file.read(1)  # gzip verifies the checksum at the end of the file
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}): remove it to download it again") from error
     if more or len(data) != expected:

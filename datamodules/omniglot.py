@@ -30,28 +30,28 @@ HASHES = {
     "background": "md5:68d2efa1b9178cc56df9314c21c6e718",
     "evaluation": "md5:6b91aef0f799c5bb55b94e3f2daec811",
 }
-"""Of the published archives, as torchvision 0.28 gives them; no copy was at hand to compute another hash of."""
+"""MD5 hashes of the published archives, from torchvision 0.28; SHA-256 was not computed for want of a copy."""
 LARGEST_ARCHIVE, LARGEST_DRAWING = 1 << 25, 1 << 20
-"""Bytes that are downloaded of an archive at most (the larger has 9 million), and that a drawing unpacks to (522)."""
+"""Limits in bytes of a downloaded archive (the larger has 9 million) and of an unpacked drawing (at most 522)."""
 CHARACTERS = {"background": 964, "evaluation": 659}
 """Characters in the official archives; each was drawn by 20 people."""
 GROUP_SEED = 0
-"""Breaks ties between alphabets of the same size when groups are formed, the same in every run."""
+"""Seed that breaks ties between alphabets of the same size when groups are formed, the same in every run."""
 DAMAGE = (OSError, SyntaxError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
-"""Errors that Pillow and zipfile raise when bytes are missing or wrong, or a password is wanted."""
+"""Errors that Pillow and zipfile raise for missing or wrong bytes, or for an encrypted archive."""
 
 
 class Omniglot(Source):
     """Read 1,623 characters of 50 alphabets, 20 drawings each; a class is a character, ink is bright.
 
     Args:
-        root: folder that holds ``omniglot/`` or the archives themselves; None is ``$LIFELONG_DATA``, else ``data``.
-            The archives are read as they are, unpacked folders too; what is missing is downloaded.
+        root: folder with ``omniglot/`` or the archives themselves. Default: ``$LIFELONG_DATA``, else ``data``. Both
+            archives and unpacked folders can be read; missing ones are downloaded.
         experiences: one experience per alphabet, per group of alphabets, or one for all characters.
-        n_groups: number of groups, balanced by their number of characters.
+        n_groups: number of groups, balanced by number of characters.
         subset: the official background set (30 alphabets), the evaluation set (20), or both.
-        rotations: ``classes`` makes each rotation by 90° a class of its own (Santoro et al. 2016), and the four share
-            a split; ``augment`` draws a rotation for each class of each task.
+        rotations: ``classes`` makes each rotation by 90° a separate class (Santoro et al. 2016), and the four share a
+            split; ``augment`` draws a rotation for each class of each task.
         image_size: height and width in pixels.
 
     Raises:
@@ -85,7 +85,7 @@ class Omniglot(Source):
         self.image_size = image_size
 
     def domains(self) -> list[Domain]:
-        """Load one domain per alphabet, per group, or one in all; within each, alphabets are in alphabetical order."""
+        """Load one domain per alphabet, per group, or one in total; alphabets are in alphabetical order within each."""
         sets = ["background", "evaluation"] if self.subset == "both" else [self.subset]
         parts = [_read(_locate(data_root(self.root), name), self.image_size) for name in sets]
         for name, (drawn, _) in zip(sets, parts, strict=True):
@@ -95,7 +95,7 @@ class Omniglot(Source):
         return [self._domain(name, alphabets, names, images) for name, alphabets in self._plan(names).items()]
 
     def reader(self) -> ImageReader:
-        """Return what reads a drawing, dark on light, as those of the data set."""
+        """Return the reader that reads a drawing, dark on light, as in the data set."""
         return ImageReader(image_size=self.image_size, channels=1, inverted=True)
 
     def _plan(self, names: np.ndarray) -> dict[str, list[str]]:
@@ -129,7 +129,7 @@ class Omniglot(Source):
 
 
 def balanced_groups(sizes: dict[str, int], n_groups: int) -> list[list[str]]:
-    """Split alphabets into groups of nearly equal size: the largest alphabet left always joins the smallest group.
+    """Split alphabets into groups of nearly equal size, adding the largest remaining alphabet to the smallest group.
 
     Args:
         sizes: number of characters of each alphabet.
@@ -173,7 +173,7 @@ def _title(alphabet: str) -> str:
 
 
 def _locate(root: Path, subset: str) -> Path:
-    """Return the archive or unpacked folder of one set, downloaded when there is none."""
+    """Return the archive or unpacked folder of one set, downloading it if neither exists."""
     name = f"images_{subset}"
     for folder in (root / "omniglot", root):
         if (folder / f"{name}.zip").is_file():
@@ -230,7 +230,7 @@ def _ink(png: bytes, image_size: int) -> np.ndarray:
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
-        # 1-bit images are resampled as grey ones, or a thin line would vanish between two pixels.
+        # 1-bit images are resampled as grey images, because thin lines could otherwise vanish.
         return 255 - np.asarray(resized(image.convert("L"), image_size))[None]
 
 

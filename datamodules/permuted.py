@@ -1,4 +1,4 @@
-"""Any image source with its pixels shuffled: domains that share classes and statistics, and no local structure.
+"""Any image source with permuted pixels: domains share classes and statistics, but no local structure.
 
 Shapes: ``M`` images of ``C`` channels, ``H`` and ``W`` pixels.
 """
@@ -24,28 +24,29 @@ from lifelong.utilities.ranges import check_number
 class Permuted(SourceWrapper):
     """Shuffle the pixels of every domain of another source by one fixed permutation, the same for all of its images.
 
-    Permutation ``i`` is a pure function of ``(seed, i)``, so that different seeds share none.
+    Permutation ``i`` is a pure function of ``(seed, i)``, so that different seeds share no permutation.
 
     Args:
         source: any source of images; it is loaded once, and its splits, variants and classes are kept.
-        seed: chooses the permutations, the same in all runs; None takes the run's seed, as protocols that average over
-            permutations do.
-        n_domains: a whole stream: so many permutations, numbered from 0. Copies of an image share a split: none is
-            trained on under one of them and tested under another. None makes permutation 0, with a split of its own.
-        image_size: height and width in pixels, to which images are brought BEFORE they are shuffled, as shuffled pixels
-            must not be mixed: give it where the first source of a stream has another size. None keeps the source's.
-        pad: rows and columns of zeros on every side, added after ``image_size`` and before the shuffling; 2 makes
-            28×28 images 32×32, as in the protocol of van de Ven et al.
+        seed: seed of the permutations, the same in all runs. If None, the seed of the run, for protocols that average
+            over permutations.
+        n_domains: number of permutations, numbered from 0, each of which is a domain. The permuted copies of an image
+            share a split, so that no test image is trained on under another permutation. If None, the only domain is
+            permutation 0, with its own split.
+        image_size: height and width in pixels to which images are resized BEFORE permuting, since permuted pixels must
+            not be interpolated. Set it if the first source of the stream has another size. Default: no resizing.
+        pad: rows and columns of zeros on every side, added after resizing and before permuting; 2 makes 28×28 images
+            32×32, as in the protocol of van de Ven et al.
 
     Raises:
-        ValueError: when the source's inputs are not images ``(M, C, H, W)``, a setting is out of range, or the seed is
-            the run's and there is no run.
+        ValueError: when the source's inputs are not images ``(M, C, H, W)``, a setting is out of range, or ``seed`` is
+            None and there is no run.
 
     Reference:
         Goodfellow et al., "An Empirical Investigation of Catastrophic Forgetting in Gradient-Based Neural Networks",
         2013. Padding: van de Ven, Tuytelaars & Tolias, "Three types of incremental learning", Nature Machine
         Intelligence 2022.
-        Difference: permutation 0 shuffles too; some protocols leave the first domain as it is.
+        Difference: domain 0 is also permuted; some protocols leave the first domain unchanged.
 
     Example:
         >>> from datamodules import Glyphs
@@ -73,7 +74,7 @@ class Permuted(SourceWrapper):
         self.seed, self.n_domains, self.image_size, self.pad = seed, n_domains, image_size, pad
 
     def with_seed(self, seed: int) -> Self:
-        """Return the source of a run with this seed; itself where its own seed is given."""
+        """Return the source for a run with this seed; itself if its own seed is set."""
         permuted = super().with_seed(seed)
         if self.seed is None:
             permuted = copy.copy(permuted)
@@ -81,7 +82,7 @@ class Permuted(SourceWrapper):
         return permuted
 
     def domains(self) -> list[Domain]:
-        """Load all domains of the source under the first permutation, then under the next."""
+        """Load all domains of the source under the first permutation, then under the next ones."""
         if self.seed is None:
             raise ValueError("Permuted has the seed null, which is the run's, and there is no run here: give it a seed")
         plain = [self._sized(domain) for domain in self.source.domains()]

@@ -1,4 +1,4 @@
-"""Robots in rooms with obstacles, for learners whose adapted models find the way.
+"""Robots in rooms with obstacles, controlled by planning with adapted models.
 
 Shapes: ``R`` robots.
 """
@@ -25,27 +25,29 @@ from lifelong.utilities.ranges import check_number
 class Rooms(Dynamics):
     """Drive robots with changed dynamics to a goal in rooms with obstacles; a domain is a family of rooms and robots.
 
-    What is learnt is what :class:`datamodules.Dynamics` collects on open ground, of other robots in each domain. In
-    closed loop, each robot is calibrated on open ground, put into a room of its own that it has never seen, and
-    planned for by its adapted model; success is the goal without a collision. See :mod:`lifelong.control.rooms`.
+    The training data are those of :class:`datamodules.Dynamics`, collected on open ground with different robots in each
+    domain. In closed loop, each robot is calibrated on open ground and placed in its own, unseen room, where its
+    adapted model is used for planning; success is reaching the goal without a collision. See
+    :mod:`lifelong.control.rooms`.
 
     Args:
-        robot: with positions in a plane, such as ``datamodules.robots.Car``.
-        rooms: the family of rooms of each domain: ``open``, ``corridor``, ``clutter`` or ``changing``.
-        families: the family of robots of each domain; one stands for all, and None is the robot's first.
-        sees: ``map``, each robot knows its room as it is, or ``ranges``, it builds a map from range readings.
-        seconds: that an episode lasts at most.
-        n_robots: drawn for each domain.
-        n_segments: of each robot.
-        segment_length: transitions, at least the shots and queries of a task together.
-        told: append the true parameters of the dynamics to the inputs, for comparison with a model that adapts instead.
-        seed: of robots and their excitation.
-        planner: of the controller; None is one that has been found to suit a car in rooms.
-        adapt_every: the controller adapts anew every so many control steps; None adapts once, to a calibration.
-        model: what the controller's planner follows: ``learnt``, or ``true``, the simulation itself, for comparison.
+        robot: robot with positions in a plane, such as ``datamodules.robots.Car``.
+        rooms: family of rooms of each domain: ``open``, ``corridor``, ``clutter`` or ``changing``.
+        families: family of robots of each domain, or a single one for all. Default: the robot's first family.
+        sees: ``map``: each robot knows its room; ``ranges``: it builds a map from range readings.
+        seconds: maximum duration of an episode.
+        n_robots: robots per domain.
+        n_segments: segments per robot.
+        segment_length: transitions per segment, at least the shots plus queries of a task.
+        told: append the true parameters of the dynamics to the inputs, for comparison with an adaptive model.
+        seed: seed of the robots and their excitation.
+        planner: planner of the controller. Default: one tuned for a car in rooms.
+        adapt_every: control steps between adaptations of the controller. Default: a single adaptation, to a
+            calibration.
+        model: model for the planner: ``learnt``, or ``true`` for the simulation itself, for comparison.
 
     Raises:
-        ValueError: as ``Dynamics``, or when there is no such family of rooms, or other numbers of rooms than robots.
+        ValueError: as ``Dynamics``, or when a family of rooms is unknown, or the numbers of rooms and families differ.
 
     Example:
         >>> from datamodules.robots import Car
@@ -103,7 +105,7 @@ class Rooms(Dynamics):
 
     @property
     def controller(self) -> ModelPredictive:
-        """Return a controller that plans with the adapted model, round what it knows of the room."""
+        """Return a controller that plans with the adapted model, avoiding the known obstacles of the room."""
         return ModelPredictive(
             self.space,
             planner=self.planner,
@@ -114,17 +116,17 @@ class Rooms(Dynamics):
         )
 
     def domains(self) -> list[Domain]:
-        """Return one domain for each family of rooms, with robots of its own."""
+        """Return one domain per family of rooms, each with its own robots."""
         return [
             self._domain(family, name, 1000 * self.seed + number)
             for number, (family, name) in enumerate(zip(self.families, self.names, strict=True))
         ]
 
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """Make ``n`` robots of a domain, each in a room of its own; the first are the same however many there are.
+        """Create ``n`` robots of a domain, each in its own room; the first ones do not depend on ``n``.
 
         Raises:
-            ValueError: when there is no such domain.
+            ValueError: when the domain does not exist.
         """
         if not 0 <= domain < len(self.rooms):
             raise ValueError(f"Rooms has {len(self.rooms)} domains, counted from 0, and no domain {domain}")

@@ -1,4 +1,4 @@
-"""Any image source turned by fixed angles: domains that share classes, and change little or much as one likes.
+"""Any image source rotated by fixed angles: domains that share classes and differ by a chosen amount.
 
 Shapes: ``M`` images of ``C`` channels, ``H`` rows and ``W`` columns.
 """
@@ -24,21 +24,21 @@ from lifelong.utilities.ranges import check_number
 class Rotated(SourceWrapper):
     """Turn the images of every domain of another source about their centre, once for each angle.
 
-    Quarter turns are exact; other angles are bilinear, and what turns in from outside is black (0). Copies of an image
-    share a split: none is trained on at one angle and tested at another.
+    Multiples of 90° are exact; other angles are interpolated bilinearly, and pixels from outside the image are black
+    (0). The rotated copies of an image share a split, so that no test image is trained on at another angle.
 
     Args:
         source: any source of square images; it is loaded once, and its splits, variants and classes are kept.
-        angles: in degrees, counterclockwise, in the order of the stream.
-        image_size: height and width in pixels, to which images are brought BEFORE they are turned: give it where they
-            are not square, or where the first source of a stream has another size. None keeps the source's.
+        angles: angles in degrees, counterclockwise, in the order of the stream.
+        image_size: height and width in pixels to which images are resized BEFORE rotation. Set it if images are not
+            square, or if the first source of the stream has another size. Default: no resizing.
 
     Raises:
         ValueError: when there is no angle, or the source's inputs are not square images ``(M, C, H, H)``.
 
     Reference:
         Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017 (MNIST rotations).
-        Difference: the angles are given and not drawn.
+        Difference: the angles are arguments instead of being drawn.
 
     Example:
         >>> from datamodules import Glyphs
@@ -57,12 +57,12 @@ class Rotated(SourceWrapper):
         self.angles, self.image_size = list(angles), image_size
 
     def domains(self) -> list[Domain]:
-        """Load all domains of the source at the first angle, then at the next."""
+        """Load all domains of the source at the first angle, then at the next ones."""
         upright = [self._squared(domain) for domain in self.source.domains()]
         return [_turned(domain, angle) for angle in self.angles for domain in upright]
 
     def reader(self) -> Reader | None:
-        """Return the reader of the source where upright images are among the domains; None where they are not."""
+        """Return the reader of the source if upright images are among the domains, else None."""
         return self.source.reader() if any(angle % 360 == 0 for angle in self.angles) else None
 
     def _squared(self, domain: Domain) -> Domain:
@@ -84,10 +84,10 @@ def _turned(domain: Domain, angle: float) -> Domain:
 
 
 def rotate(x: Tensor, angle: float) -> Tensor:
-    """Turn square images ``(M, C, H, H)`` counterclockwise by degrees; uint8 stays uint8.
+    """Rotate square images ``(M, C, H, H)`` counterclockwise by degrees; uint8 stays uint8.
 
     Returns:
-        ``(M, C, H, H)``; ``x`` itself for a whole turn.
+        ``(M, C, H, H)``; ``x`` itself for multiples of 360°.
 
     Example:
         >>> rotate(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.uint8), 90).tolist()
@@ -104,7 +104,7 @@ def rotate(x: Tensor, angle: float) -> Tensor:
 
 
 def _interpolate(x: Tensor, angle: float) -> Tensor:
-    # The grid says for each pixel of the result where it comes from: the turn backwards, with rows counted downwards.
+    # The grid maps each output pixel to its source, which is the inverse rotation, with rows counted downwards.
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     turn = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], dtype=x.dtype).expand(len(x), 2, 3)
     grid = F.affine_grid(turn, list(x.shape), align_corners=False)

@@ -1,4 +1,4 @@
-"""SemEval-2017 Task 4, subtask A: tweets of five years and their sentiment.
+"""SemEval-2017 Task 4, subtask A: sentiment of tweets from five years.
 
 Shapes: ``M`` tweets.
 """
@@ -31,7 +31,7 @@ FILES = {
 }
 YEARS = tuple(FILES)
 QUOTED = re.compile(r'"((?:[^"]|\\?(?:"")+)*)"')
-"""A whole tweet in quotation marks, its own doubled: how some of the files keep commas and quotations."""
+"""A whole tweet in quotation marks, with quotation marks inside it doubled, as in some of the files."""
 DOUBLED = re.compile(r'\\?(?:"")+')
 ESCAPED = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 ENTITY = re.compile(r"&(?:\w+|#\d+|#x[0-9a-fA-F]+);")
@@ -39,7 +39,7 @@ ENTITY = re.compile(r"&(?:\w+|#\d+|#x[0-9a-fA-F]+);")
 
 @dataclass(frozen=True)
 class Tweet:
-    """Hold a tweet: its number at Twitter, its year in the task, its sentiment, and its text without escapes."""
+    """Store a tweet: its Twitter id, year in the task, sentiment, and text without escapes."""
 
     number: str
     year: int
@@ -50,18 +50,18 @@ class Tweet:
 class SemEval2017(TextSource):
     r"""Read tweets by their sentiment: one domain with the official test of 2017, or one for each year of the task.
 
-    What the files write as ``\u2019``, ``&amp;`` or doubled quotation marks becomes the character itself. Of tweets
-    with the same number or text one is kept: that of the official test, else the earliest.
+    Escapes in the files (``\u2019``, ``&amp;``, doubled quotation marks) are replaced by the characters. Of tweets with
+    the same id or text only one is kept: that of the official test set, else the earliest.
 
     Args:
-        encoding: what a network sees of a tweet.
-        root: folder that holds ``semeval2017-task4a/`` or what is in it: ``semeval2017-task4a.tar.xz``, or its folder
-            ``dataset``; None is ``$LIFELONG_DATA``, else ``data``.
-        neutral: three classes: negative, neutral and positive; false leaves neutral tweets out.
-        by: ``all`` makes one domain, in which the tweets of 2017 are the test part; ``year`` one for each year, of
-            which the stream holds some tweets out.
-        years: those to take, from 2013 to 2017; None takes all, by year all but 2017, whose tweets are the official
-            test.
+        encoding: how tweets are encoded for a network.
+        root: folder with ``semeval2017-task4a/`` or its content: ``semeval2017-task4a.tar.xz``, or the archive's folder
+            ``dataset``. Default: ``$LIFELONG_DATA``, else ``data``.
+        neutral: use three classes: negative, neutral and positive. If False, neutral tweets are left out.
+        by: ``all`` makes one domain with the tweets of 2017 as test part; ``year`` makes one domain per year, from
+            which the stream draws the test part.
+        years: years from 2013 to 2017. Default: all; with ``by: year`` all except 2017, which is the official test
+            set.
 
     Raises:
         ValueError: when the files are missing or damaged, or there is no such year.
@@ -92,7 +92,7 @@ class SemEval2017(TextSource):
         self.root, self.by, self.classes = root, by, sentiments(neutral=neutral)
 
     def text_domains(self) -> list[TextDomain]:
-        """Read one domain of all years, or one for each, in the order of ``years``."""
+        """Read one domain of all years, or one per year, in the order of ``years``."""
         tweets = [tweet for tweet in read_tweets(self.root) if tweet.label in self.classes]
         if self.by == "year":
             years = [[tweet for tweet in tweets if tweet.year == year] for year in self.years]
@@ -109,7 +109,7 @@ class SemEval2017(TextSource):
 def read_tweets(root: str | None) -> list[Tweet]:
     """Read all tweets of all years, each once, in the order of the years.
 
-    Always all: so what a year has does not depend on which others are asked for.
+    All years are read, so that the tweets of a year do not depend on the chosen years.
     """
     folders = {year: "dataset/test" if year == TEST_YEAR else "dataset/train" for year in YEARS}
     names = {f"{folders[year]}/{file}": year for year in YEARS for file in FILES[year]}
@@ -139,7 +139,7 @@ def _tweets(name: str, year: int, lines: Sequence[str]) -> Iterator[Tweet]:
 
 
 def without_escapes(text: str) -> str:
-    r"""Return the tweet as it was written, runs of white space as one space.
+    r"""Return a tweet without escapes, with runs of white space replaced by one space.
 
     Example:
         >>> without_escapes(r'"It\u2019s ""fine"" &amp; over"')

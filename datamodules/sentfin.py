@@ -1,4 +1,4 @@
-"""SEntFiN: headlines of financial news and their sentiment.
+"""SEntFiN: sentiment of headlines of financial news.
 
 Shapes: ``M`` headlines.
 """
@@ -20,22 +20,22 @@ URL = "https://raw.githubusercontent.com/pyRis/SEntFiN/84c747fcacea2f7bd96248b08
 DIGEST = "sha256:570af7ba58f724f3fcc414dd5ba80da5b1a3b342134d76c6ebdf53a32c54a92f"
 FOLDER, FILE = "sentfin", "SEntFiN.csv"
 LARGEST = 1 << 22
-"""Bytes that are downloaded at most; the file has 1.1 million."""
+"""Limit in bytes of the download; the file has 1.1 million."""
 N_HEADLINES = 10_753
 DECISION = re.compile(r"(?:^\{|, )['\"](.*?)['\"]: ['\"](positive|negative|neutral)['\"]")
-"""An entity and its sentiment; the column is no Python literal where a name has an apostrophe."""
+"""An entity and its sentiment; the column is not a valid Python literal if a name has an apostrophe."""
 
 
 class SEntFiN(TextSource):
     """Read news headlines that name one company, index or commodity, by their sentiment for it: one domain.
 
-    Headlines with several entities are left out, since they have a sentiment for each; so are copies of a headline.
+    Headlines with several entities are left out, since each entity has a sentiment; duplicates are left out too.
 
     Args:
-        encoding: what a network sees of a headline.
-        root: folder that holds ``sentfin/`` or ``SEntFiN.csv`` itself; None is ``$LIFELONG_DATA``, else ``data``.
-            Without the file it is downloaded.
-        neutral: three classes: negative, neutral and positive; false leaves neutral headlines out.
+        encoding: how headlines are encoded for a network.
+        root: folder with ``sentfin/`` or ``SEntFiN.csv`` itself. Default: ``$LIFELONG_DATA``, else ``data``. A missing
+            file is downloaded.
+        neutral: use three classes: negative, neutral and positive. If False, neutral headlines are left out.
 
     Raises:
         ValueError: when the file is damaged or cannot be downloaded.
@@ -72,7 +72,7 @@ class SEntFiN(TextSource):
 
 
 def _headlines(table: Table) -> list[tuple[str, str]]:
-    """Return headlines with one entity, and their sentiment."""
+    """Return headlines with a single entity, and their sentiment."""
     headlines = []
     columns = [table.column(name, "the columns of SEntFiN.csv") for name in ("Title", "Decisions")]
     for number, (title, decisions) in enumerate(zip(*columns, strict=True)):

@@ -22,12 +22,12 @@ class Sinusoids(Source):
     """Draw few-shot regression of ``y = A sin(f x − φ)`` from points with ``x`` uniform in [−5, 5].
 
     Args:
-        n_functions: functions per domain; evaluation holds whole functions out.
-        n_points: points of each function, at least the shots and queries of a task together.
-        amplitude: range that each ``A`` is drawn from.
-        phase: range that each ``φ`` is drawn from, in radians.
-        frequencies: one domain for each ``f``, in radians per unit of ``x``.
-        seed: of functions and points.
+        n_functions: functions per domain; whole functions are held out for evaluation.
+        n_points: points per function, at least the shots plus queries of a task.
+        amplitude: range of ``A``.
+        phase: range of ``φ``, in radians.
+        frequencies: ``f`` of each domain, in radians per unit of ``x``.
+        seed: seed of functions and points.
 
     Raises:
         ValueError: when there is no frequency, function or point, or a range is reversed.

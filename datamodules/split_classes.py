@@ -1,4 +1,4 @@
-"""A data set cut into domains by its classes: the stream of class- and task-incremental learning.
+"""A data set split into domains by its classes, for class- and task-incremental learning.
 
 Shapes: ``M`` examples, ``C`` classes.
 """
@@ -24,18 +24,17 @@ class SplitClasses(SourceWrapper):
 
     Args:
         source: any labelled source.
-        n_domains: domains to make of each, with equally many classes where these divide evenly and otherwise one more
-            in the first ones; as many as there are classes makes a domain of each. None makes 5, or one for each of
-            the ``sizes``.
-        sizes: the number of classes of each domain; None deals out all.
-        n_classes: how many classes are dealt out, the first ones of the order; None takes all, or as many as ``sizes``
-            or ``order`` have.
-        order: indices of the classes in the order of the stream, all or some; None keeps that of the source.
-        order_seed: shuffles the classes; None does not.
+        n_domains: number of domains per domain of the source, with equally many classes; if the number of classes is
+            not divisible, the first domains have one more. Default: 5, or the length of ``sizes``.
+        sizes: number of classes of each domain. Default: all classes, divided equally.
+        n_classes: number of classes to use, the first ones in order. Default: all, or as many as in ``sizes`` or
+            ``order``.
+        order: indices of all or some classes, in the order of the stream. Default: order of the source.
+        order_seed: seed for shuffling the classes. Default: no shuffling.
 
     Raises:
-        ValueError: when there are not so many classes, an index is unknown or occurs twice, or the settings contradict
-            each other.
+        ValueError: when there are too few classes, an index is unknown or occurs twice, or the settings contradict each
+            other.
 
     Reference:
         Zenke, Poole & Ganguli, "Continual Learning Through Synaptic Intelligence", ICML 2017 (Split MNIST).
@@ -98,7 +97,7 @@ class SplitClasses(SourceWrapper):
         return [self._part(domain, classes) for classes in pieces]
 
     def _order(self, domain: Domain) -> np.ndarray:
-        """Return the classes to deal out, in their order; variants and siblings count once."""
+        """Return the classes to use, in order; variants and siblings count once."""
         n_classes = len(domain.class_names) // _together(domain)
         order = np.arange(n_classes) if self.order is None else np.asarray(self.order, dtype=np.int64)
         if self.order_seed is not None:
@@ -134,7 +133,7 @@ class SplitClasses(SourceWrapper):
 
 
 def _together(domain: Domain) -> int:
-    """Return how many consecutive class indices are variants or siblings of one class."""
+    """Return the number of consecutive class indices that are variants or siblings of one class."""
     return max(domain.n_variants, domain.siblings)
 
 

@@ -1,4 +1,4 @@
-"""Tensors that are there already: in memory, or in one file.
+"""Existing tensors or arrays, in memory or in one file.
 
 Shapes: ``M`` examples, ``*X`` one input.
 """
@@ -24,7 +24,7 @@ from lifelong.data.source import Source
 log = logging.getLogger(__name__)
 
 MOST_CLASSES = 1_000_000
-"""A larger class index is an example's number or a damaged file, and every one below it would be counted."""
+"""Upper limit of class indices; larger ones indicate example numbers or a damaged file."""
 KEYS = ("x", "y", "domain", "in_test", "class_names")
 """Keys that are read from a file."""
 
@@ -32,24 +32,24 @@ KEYS = ("x", "y", "domain", "in_test", "class_names")
 class Tensors(Source):
     """Read labelled examples from tensors or arrays, or from a file that holds them: one domain, or several.
 
-    A domain has the classes that occur in it, in the order of their indices; in the ``domain`` scenario every domain
-    must have examples of every class.
+    A domain has the classes that occur in it, ordered by index. In the ``domain`` scenario every domain must have
+    examples of every class.
 
     Args:
-        path: a file that ``torch.save`` (``.pt``, a dictionary of tensors and lists, read without running code) or
-            ``numpy.savez`` (``.npz``) has written, with the keys ``x`` and ``y`` and, where wanted, ``domain``,
-            ``in_test`` and ``class_names``. What is given here besides takes precedence over the file.
-        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), finite floats of any precision (drawn in single
-            precision), or other whole numbers (tokens, which stay as they are).
+        path: a file written by ``torch.save`` (``.pt``, a dictionary of tensors and lists, loaded without executing
+            code) or ``numpy.savez`` (``.npz``), with the keys ``x`` and ``y`` and optionally ``domain``, ``in_test``
+            and ``class_names``. Arguments take precedence over the file.
+        x: ``(M, *X)`` inputs: uint8 (divided by 255 when drawn), finite floats of any precision (converted to single
+            precision when drawn), or other integers (tokens, left unchanged).
         y: ``(M,)`` class indices from 0, below a million.
-        domain: ``(M,)`` what each example's domain is: whole numbers, which become domains in ascending order, or
-            strings, in the order of their first examples; None makes one domain of all.
-        in_test: ``(M,)`` booleans: which examples become the test part where examples are held out; None has the
-            stream hold some out.
-        class_names: one for each class index; None numbers them.
-        name: of the domain, before its number where it has one; None is the name of the file, or ``tensors``.
-        holdout: in few-shot streams ``examples`` tests the same classes on examples not trained on; ``classes`` tests
-            classes not trained on.
+        domain: ``(M,)`` domain of each example: integers, which are sorted, or strings, in the order of their first
+            examples. Default: a single domain.
+        in_test: ``(M,)`` booleans: the examples of the test part if examples are held out. Default: the stream draws
+            them.
+        class_names: one name per class index. Default: numbers.
+        name: name of the domain, followed by the value of ``domain``. Default: name of the file, or ``tensors``.
+        holdout: in few-shot streams ``examples`` tests the same classes on held-out examples; ``classes`` tests
+            held-out classes.
 
     Raises:
         ValueError: when there are no inputs or labels, they do not fit together, or the file cannot be read.
@@ -91,7 +91,7 @@ class Tensors(Source):
 
 @dataclass(frozen=True)
 class _Columns:
-    """Hold the columns of a file, in the types that a domain has."""
+    """Store the columns of a file in the data types of a domain."""
 
     x: Tensor
     y: np.ndarray
@@ -101,7 +101,7 @@ class _Columns:
 
 
 def _own_classes(whole: Domain, chosen: np.ndarray, value: str, title: str | None = None) -> Domain:
-    """Return the chosen examples as a domain of the classes that occur in it."""
+    """Return the chosen examples as a domain with the classes that occur among them."""
     present = np.unique(whole.y[chosen])
     y = np.where(chosen, np.searchsorted(present, whole.y), -1)
     name = f"{title} {value}" if title is not None and value.lstrip("-").isdigit() else value
@@ -177,7 +177,7 @@ def _column(content: dict[str, Any], key: str, kinds: str, words: str, where: st
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read the keys of a file that are looked for."""
+    """Read the known keys of a file."""
     if not path.is_file():
         raise ValueError(f"the file {path} is not there: set path to one that torch.save or numpy.savez has written")
     if path.suffix not in (".pt", ".npz"):
@@ -191,7 +191,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} is damaged, or holds objects other than tensors and lists, which could run code when they are "
             "loaded: save a dictionary of tensors by torch.save"
         ) from error
-    except Exception as error:  # whatever numpy and torch meet in a file that they have not written
+    except Exception as error:  # numpy and torch raise various errors for foreign files
         reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0][:200]
         raise ValueError(
             f"{path} is damaged, or no file of torch.save or numpy.savez ({reason}): save tensors or arrays anew, and "

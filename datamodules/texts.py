@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Text:
-    """Hold one row, with its place for messages."""
+    """Store one row, with its location for messages."""
 
     text: str
     label: str
@@ -39,28 +39,28 @@ class _Text:
 class Texts(TextSource):
     """Read labelled texts from CSV, TSV, JSON or Parquet files: each file is a domain, or each value of a column.
 
-    Where a text occurs more than once in a domain, one of them is kept (the one for test, or the first), so that no
-    copy is trained on that is tested.
+    Of texts that occur more than once in a domain only one is kept (the one for test, or the first), so that no copy of
+    a test text is trained on.
 
     Args:
-        encoding: what a network sees of a text.
-        path: a file, several, or a folder of them: ``.csv`` and ``.tsv`` with a header, ``.json`` (a list of objects),
-            ``.jsonl`` or ``.ndjson`` (an object a line), ``.parquet`` (extra ``hf``).
-        text_column: the texts.
-        label_column: the classes.
-        domain_column: what a text's domain is, in the order in which they occur; None makes a domain of each file,
-            named by it.
-        classes: the labels of every domain, in the order of the ways; None takes those that occur, sorted: of all
-            domains together where a label occurs in more than one, otherwise of each domain its own.
-        test_path: the same for texts that are kept for test, in files named as those of ``path`` where they are
-            domains; None has the stream hold some out.
-        holdout: in few-shot streams ``examples`` tests the same classes on texts not trained on; ``classes`` tests
-            classes not trained on, with the texts of ``test_path`` among the others.
-        charset: the character encoding of the files.
+        encoding: how texts are encoded for a network.
+        path: a file, several files, or a folder: ``.csv`` and ``.tsv`` with a header, ``.json`` (a list of objects),
+            ``.jsonl`` or ``.ndjson`` (one object per line), ``.parquet`` (extra ``hf``).
+        text_column: column of the texts.
+        label_column: column of the classes.
+        domain_column: column of the domains, which are in order of first occurrence. Default: each file is a domain
+            with the name of the file.
+        classes: labels of every domain, in the order of the ways. Default: the labels that occur, sorted; those of all
+            domains if a label occurs in more than one, otherwise each domain's own.
+        test_path: as ``path``, for the test texts; if files are domains, their names must match. Default: the stream
+            draws test texts.
+        holdout: in few-shot streams ``examples`` tests the same classes on held-out texts; ``classes`` tests held-out
+            classes, using the texts of ``test_path`` as well.
+        charset: character encoding of the files.
 
     Raises:
-        ValueError: when a file is missing or damaged, a column or a label is not as said, or a text is empty, with its
-            file and line.
+        ValueError: when a file is missing or damaged, a column or label does not match the settings, or a text is empty
+            (the message gives file and line).
 
     Example:
         >>> from lifelong.text import HashedWords
@@ -89,7 +89,7 @@ class Texts(TextSource):
         self.classes, self.holdout = classes, holdout
 
     def text_domains(self) -> list[TextDomain]:
-        """Read a domain for each file or value of the column, in their order."""
+        """Read one domain per file or value of the column, in order."""
         files = _files(self.path, "path")
         tests = [] if self.test_path is None else _files(self.test_path, "test_path")
         texts = [text for file in files for text in self._texts(file, file.stem, False)]
@@ -118,7 +118,7 @@ class Texts(TextSource):
         ]
 
     def _classes(self, domains: dict[str, list[_Text]]) -> dict[str, list[str]]:
-        """Return the labels of each domain, in their order."""
+        """Return the labels of each domain, in order."""
         if self.classes is not None:
             return dict.fromkeys(domains, self.classes)
         by_domain = {name: sorted({text.label for text in texts}) for name, texts in domains.items()}
@@ -144,7 +144,7 @@ class Texts(TextSource):
 
 
 def _files(path: str | list[str], option: str) -> list[Path]:
-    """Return the files of paths, those of a folder in alphabetical order."""
+    """Return the files at the given paths, those of a folder in alphabetical order."""
     files: list[Path] = []
     for given in [path] if isinstance(path, str) else path:
         place = Path(given).expanduser()

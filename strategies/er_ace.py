@@ -88,7 +88,7 @@ def among_present(batch: Episode, n_own: int, runner: TaskRunner) -> Episode:
         runner: gathers the classes of all ranks.
     """
     assert batch.classes is not None
-    labels = batch.classes.gather(1, batch.query_y)[:n_own]
+    labels = batch.query_classes[:n_own]
     present = torch.isin(batch.classes, runner.gather(labels))
     present[n_own:] = True
     return replace(batch, classes=batch.classes.masked_fill(~present, -1))

@@ -1,4 +1,4 @@
-"""Robots whose dynamics vary, each in families; simulated with MuJoCo (extra ``robot``)."""
+"""Robots with families of varying dynamics, simulated with MuJoCo (extra ``robot``)."""
 
 from datamodules.robots.car import Car
 from datamodules.robots.environments import Environments

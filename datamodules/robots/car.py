@@ -32,7 +32,7 @@ NOMINAL: dict[str, tuple[float, float]] = {
     "payload": (0.0, 0.2),
     "slope": (0.0, 1.0),
 }
-"""The ranges of the parameters that a family does not change."""
+"""Ranges of the parameters that a family does not change."""
 FAMILIES: dict[str, dict[str, tuple[float, float]]] = {
     "nominal": {},
     "left reversed": {"left": (-1.1, -0.8)},
@@ -48,22 +48,22 @@ CHANGED = "changed"
 class Car(Robot):
     """Drive a car with two motors and two casters (extra ``robot``) on a plane where goals appear one after another.
 
-    Its dynamics: ``left`` and ``right``, the gain of each motor, negative where it is reversed; ``friction`` of the
-    tyres; ``payload`` in kilograms; ``slope`` in degrees, falling towards ``downhill`` in radians. Each robot draws
-    them from its family's ranges. The family ``any`` (which a stream has only where it is asked for) draws motors of
-    either sign, any friction from ice to rubber, payload and slope, so that it covers the others; ``changed`` draws
-    motors, friction and payload likewise, each so that the car can still go everywhere, on level ground.
+    The parameters of its dynamics are ``left`` and ``right``, the gain of each motor (negative if reversed);
+    ``friction`` of the tyres; ``payload`` in kilograms; ``slope`` in degrees, falling in the direction ``downhill`` in
+    radians. Each robot draws them from its family's ranges. The family ``any`` (used only if listed explicitly) draws
+    motors of either sign, any friction from ice to rubber, payload and slope, and so covers the others. ``changed``
+    draws motors, friction and payload likewise, on level ground, such that the car can still reach every place.
 
-    A goal counts as reached within ``tolerance``, and the next one appears at once. Measures: ``success``, whether at
-    least one goal was reached in the episode; ``goals_per_10_s``; ``distance`` to the goal at the end in metres.
+    A goal is reached within ``tolerance``, and the next one then appears immediately. Measures: ``success``, whether at
+    least one goal was reached in the episode; ``goals_per_10_s``; final ``distance`` to the goal in metres.
 
     Args:
-        episode_steps: control steps of 0.1 s in an episode.
-        goal_distance: metres from the car at which a goal appears: least and most.
-        tolerance: metres.
+        episode_steps: control steps per episode, of 0.1 s each.
+        goal_distance: minimum and maximum distance in metres at which goals appear.
+        tolerance: distance in metres within which a goal is reached.
 
     Raises:
-        ValueError: when the options make no sense or, once a car is simulated, the extra is missing.
+        ValueError: when an option is invalid or, once a car is simulated, the extra is missing.
 
     Example:
         >>> car = Car()
@@ -81,7 +81,7 @@ class Car(Robot):
     parameters = ("left", "right", "log friction", "payload", "slope x", "slope y")
     seconds_per_step = 0.1
     radius = 0.18
-    # A car that grips does not move sideways, so that speeds share the scale of the forward one.
+    # With good grip there is no sideways motion, so the sideways speed is scaled like the forward speed.
     feature_units = ("cos", "sin", "m/s", "m/s", "yaw rate", "wheel", "wheel")
     change_units = ("m", "m", "turn", "m/s", "m/s", "yaw rate", "wheel", "wheel")
 
@@ -112,7 +112,7 @@ class Car(Robot):
             signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.4, 1.1, size=2)
             drawn = {"left": signs[0] * gains[0], "right": signs[1] * gains[1]}
             drawn["friction"] = math.exp(rng.uniform(math.log(0.06), 0.0))
-            steepest = 10 * min(1, drawn["friction"] / 0.5)  # a car must not slide away whatever it does
+            steepest = 10 * min(1, drawn["friction"] / 0.5)  # the car must not slide away
             drawn |= {"payload": rng.uniform(0, 4), "slope": rng.uniform(0, steepest)}
         elif family == CHANGED:
             signs, gains = rng.choice([-1.0, 1.0], size=2), rng.uniform(0.5, 1.1, size=2)
@@ -124,11 +124,11 @@ class Car(Robot):
         return {name: float(value) for name, value in (drawn | {"downhill": downhill}).items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> CarSimulation:
-        """Make a car with these dynamics."""
+        """Create a car with these dynamics."""
         return CarSimulation(self, dynamics, rng)
 
     def parameter_values(self, dynamics: Dynamics) -> Array:
-        """Return signed gains, log friction, payload and the direction of the slope, each about 1 in size."""
+        """Return signed gains, log friction, payload and direction of the slope, each of order 1."""
         steepness = dynamics["slope"] / 5
         return np.array(
             [
@@ -143,12 +143,12 @@ class Car(Robot):
         )
 
     def features(self, state: Tensor) -> Tensor:
-        """Return all but the position, the heading as cosine and sine: ``(…, 7)``."""
+        """Return the state without the position, with cosine and sine of the heading: ``(…, 7)``."""
         heading = state[..., 2]
         return torch.cat([torch.stack([heading.cos(), heading.sin()], dim=-1), state[..., 3:]], dim=-1)
 
     def change(self, state: Tensor, following: Tensor) -> Tensor:
-        """Return the motion in the car's frame before it, the turn within ±π, and other differences: ``(…, 8)``."""
+        """Return the motion in the car's initial frame, the turn within ±π, and other differences: ``(…, 8)``."""
         cos, sin = state[..., 2].cos(), state[..., 2].sin()
         difference = following - state
         dx, dy, turn = difference[..., 0], difference[..., 1], difference[..., 2]
@@ -168,7 +168,7 @@ class Car(Robot):
         return state[..., :2]
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
-        """Return actions ``(n_steps, 2)``: random levels around others held longer, as a car is slow to gain speed."""
+        """Return random actions ``(n_steps, 2)`` around slowly changing levels, as a car accelerates slowly."""
         drift = np.repeat(rng.uniform(-0.8, 0.8, size=(n_steps, 2)), rng.integers(8, 21, size=n_steps), axis=0)
         return (drift[:n_steps] + 0.8 * super().excite(n_steps, rng)).clip(-1, 1).astype(np.float32)
 
@@ -181,9 +181,9 @@ class CarSimulation(MuJoCoSimulation):
     """Simulate one car. The state is that of :class:`Car`; the goal is (x, y).
 
     Args:
-        car: episode and goals.
-        dynamics: as drawn by the car.
-        rng: of the first state and all goals until the next reset.
+        car: settings of episode and goals.
+        dynamics: parameters drawn by the car.
+        rng: generator of the first state and all goals until the next reset.
     """
 
     def __init__(self, car: Car, dynamics: Dynamics, rng: np.random.Generator) -> None:
@@ -201,7 +201,7 @@ class CarSimulation(MuJoCoSimulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Put the car at rest at the origin with any heading, and place the first goal."""
+        """Place the car at rest at the origin with a random heading, and place the first goal."""
         self.mujoco.mj_resetData(self.model, self.data)
         heading = rng.uniform(-math.pi, math.pi)
         self._qpos[3:7] = math.cos(heading / 2), 0, 0, math.sin(heading / 2)
@@ -212,7 +212,7 @@ class CarSimulation(MuJoCoSimulation):
         self._place_goal()
 
     def step(self, action: Array) -> None:
-        """Drive for 0.1 s; a goal that is reached is replaced by the next."""
+        """Drive for 0.1 s; replace the goal by the next one if it is reached."""
         self.act(action)
         self._n_steps += 1
         if self._distance() < self.car.tolerance:
@@ -226,13 +226,13 @@ class CarSimulation(MuJoCoSimulation):
 
     @cached_property
     def _resting_height(self) -> float:
-        """The height at which the car rests on its wheels, which are a little soft."""
+        """Return the height at which the car rests on its slightly soft wheels."""
         data = self.mujoco.MjData(self.model)
         self.mujoco.mj_step(self.model, data, nstep=50)
         return float(data.qpos[2])
 
     def follow(self, state: Array, action: Array) -> Array:
-        """Return the states ``(N, 8)`` that follow others by actions ``(N, 2)``, whatever the car does itself."""
+        """Return the next states ``(N, 8)`` after actions ``(N, 2)``, without changing the car's own state."""
         physics = np.zeros((len(state), 1 + self.model.nq + self.model.nv))  # the time, positions, velocities
         heading, (cos, sin) = state[:, 2], (np.cos(state[:, 2]), np.sin(state[:, 2]))
         physics[:, 1:3], physics[:, 3] = state[:, :2], self._resting_height
@@ -255,7 +255,7 @@ class CarSimulation(MuJoCoSimulation):
         }
 
     def camera(self) -> Any:
-        """Return a camera above the middle between car and goal, far enough to have both in view."""
+        """Return a camera above the midpoint of car and goal that shows both."""
         camera = self.mujoco.MjvCamera()
         middle = (self.state[:2] + self.goal) / 2
         camera.lookat[:] = [*middle.tolist(), 0]
@@ -274,7 +274,7 @@ class CarSimulation(MuJoCoSimulation):
 
 
 def _states(positions: NDArray[np.float64], velocities: NDArray[np.float64]) -> Array:
-    """Return states ``(N, 8)`` of MuJoCo's positions ``(N, 9)`` and velocities ``(N, 8)``."""
+    """Return states ``(N, 8)`` for MuJoCo's positions ``(N, 9)`` and velocities ``(N, 8)``."""
     x, y, _, w, i, j, k = positions[:, :7].T
     heading = np.arctan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
     (cos, sin), (vx, vy) = (np.cos(heading), np.sin(heading)), velocities[:, :2].T

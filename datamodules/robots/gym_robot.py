@@ -1,4 +1,4 @@
-"""Any robot of gymnasium's MuJoCo environments, with parameters that vary.
+"""Any robot of gymnasium's MuJoCo environments, with varying parameters.
 
 Shapes: ``…`` any leading dimensions; a state is the observation followed by the last reward.
 """
@@ -20,26 +20,26 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 class GymRobot(RewardedRobot):
-    """Take a MuJoCo environment of gymnasium (extra ``robot``) as a robot, some of whose parameters vary.
+    """Use a MuJoCo environment of gymnasium (extra ``robot``) as a robot with varying parameters.
 
-    A parameter is named by a quantity, for all parts that have it, or by quantity and part, as in
-    ``actuator_gain.bfoot``; the numbers are the smallest and the largest factor. Quantities: ``actuator_gain``
-    (negative reverses an actuator, 0 cripples it; by the name of the actuator or its joint), ``body_mass`` (with its
-    inertia), ``geom_friction``, ``dof_damping`` (by the joint's name) and ``gravity``.
+    The key of a parameter is a quantity, for all parts that have it, or a quantity and a part, as in
+    ``actuator_gain.bfoot``. Its values are the minimum and maximum factor. Quantities: ``actuator_gain`` (negative
+    factors reverse an actuator, 0 disables it; parts are actuators or joints), ``body_mass`` (including inertia),
+    ``geom_friction``, ``dof_damping`` (parts are joints) and ``gravity``.
 
     A model predicts the next observation and the reward; the cost is the negative reward. Measures: ``return``, the
     sum of rewards.
 
     Args:
-        id: such as ``HalfCheetah-v5``.
-        varied: ranges of factors in every family.
-        families: for each family, in the order of a stream, the ranges that differ there.
-        episode_steps: control steps of an episode.
-        options: more arguments of ``gymnasium.make``.
+        id: id of the environment, such as ``HalfCheetah-v5``.
+        varied: ranges of factors that apply to every family.
+        families: ranges that differ for each family, in the order of the stream.
+        episode_steps: control steps per episode.
+        options: further arguments of ``gymnasium.make``.
 
     Raises:
-        ValueError: when the extra is missing, there is no such environment or it is not one of MuJoCo, or a quantity, a
-            name or a range is wrong.
+        ValueError: when the extra is missing, the environment does not exist or does not use MuJoCo, or a quantity, a
+            name or a range is invalid.
 
     Reference:
         Towers et al. 2024, Gymnasium: A Standard Interface for Reinforcement Learning Environments.
@@ -84,13 +84,13 @@ class GymRobot(RewardedRobot):
         self.n_states = self.n_changes = self.n_features + 1
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
-        """Draw a factor for each varied parameter; 1 where the family leaves it."""
+        """Draw a factor for each varied parameter; 1 if the family does not change it."""
         check_family(self.id, family, self.families)
         ranges = dict.fromkeys(self.parameters, (1.0, 1.0)) | self.varied | self.ranges[family]
         return {path: float(rng.uniform(low, high)) for path, (low, high) in ranges.items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> GymSimulation:
-        """Make a robot with these dynamics."""
+        """Create a robot with these dynamics."""
         return GymSimulation(self, dynamics, rng)
 
     def parameter_values(self, dynamics: Dynamics) -> Array:
@@ -103,8 +103,8 @@ class GymSimulation(MuJoCoSimulation):
 
     Args:
         robot: environment and length of an episode.
-        dynamics: as drawn by the robot.
-        rng: of the first state.
+        dynamics: parameters drawn by the robot.
+        rng: generator of the first state.
     """
 
     def __init__(self, robot: GymRobot, dynamics: Dynamics, rng: np.random.Generator) -> None:
@@ -119,7 +119,7 @@ class GymSimulation(MuJoCoSimulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Reset the environment; there is no reward yet."""
+        """Reset the environment and the sum of rewards."""
         observation, _ = self._env.reset(seed=int(rng.integers(2**31)))
         self._return, self._over = 0.0, False
         self.state = rewarded_state(observation, 0.0)
@@ -138,7 +138,7 @@ class GymSimulation(MuJoCoSimulation):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the environment ended the episode: the robot fell."""
+        """Return whether the environment has ended the episode because the robot fell."""
         return bool(self._over)
 
     def measures(self) -> dict[str, float]:
@@ -156,14 +156,14 @@ class GymSimulation(MuJoCoSimulation):
 
 
 def make(id: str, options: Mapping[str, Any]) -> Any:
-    """Make an environment without gymnasium's wrappers, which would reset it or limit its time.
+    """Create an environment without gymnasium's wrappers, which would reset it or limit its duration.
 
     Raises:
-        ValueError: when no environment has that id, it names a module, or it is not one of MuJoCo with a flat
+        ValueError: when the id is unknown or contains a module, or the environment does not use MuJoCo with a flat
             observation.
     """
     if ":" in id:
-        # gymnasium imports what stands before the colon: so a config could have any module run.
+        # gymnasium imports the module before the colon, so a config could execute any module.
         raise ValueError(
             f"GymRobot has the id {id!r}, which imports a module: give the id alone, and a robot of your own that "
             "imports it (--data.sources.robot mine.Robot)"
@@ -190,7 +190,7 @@ def scale(model: Any, path: str, factor: float, who: str) -> None:
     """Multiply a parameter of a model, in place.
 
     Raises:
-        ValueError: when there is no such quantity, or nothing of that name has it.
+        ValueError: when the quantity is unknown, or no part of that name has it.
     """
     quantity, _, name = path.partition(".")
     if quantity not in QUANTITIES or (name and quantity == "gravity"):
@@ -210,7 +210,7 @@ def scale(model: Any, path: str, factor: float, who: str) -> None:
 
 
 def _names(model: Any, kind: str) -> list[tuple[str, ...]]:
-    """Return the names of each part: of an actuator also its joint's, of a degree of freedom its joint's."""
+    """Return the names of each part; an actuator also has the name of its joint, a degree of freedom only that."""
     match kind:
         case "actuator":
             joints = model.actuator_trnid[:, 0].tolist()
@@ -252,4 +252,4 @@ QUANTITIES: dict[str, tuple[str, Callable[[Any, slice | list[int], float], None]
     "dof_damping": ("joint", _damping),
     "gravity": ("option", _gravity),
 }
-"""By quantity: the kind of part that has it, and the function that multiplies it."""
+"""For each quantity, the kind of part that has it and the function that multiplies it."""

@@ -1,6 +1,6 @@
-"""Simulations with MuJoCo: checked steps, and pictures.
+"""Simulations with MuJoCo, with checked steps and rendering.
 
-Shapes: ``S`` numbers of a state, ``A`` of an action.
+Shapes: dimensions ``S`` of a state and ``A`` of an action.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class MuJoCoSimulation(Simulation):
     """Simulate a robot by MuJoCo; subclasses define its state, goal and measures.
 
     Args:
-        who: the robot, for messages.
-        model: ``mujoco.MjModel``, shared with no other simulation.
+        who: name of the robot, for messages.
+        model: ``mujoco.MjModel``, not shared with other simulations.
         data: ``mujoco.MjData``.
-        dynamics: the parameters that the model was made with.
-        n_substeps: physical steps of a control step.
+        dynamics: the parameters of the model.
+        n_substeps: physics steps per control step.
     """
 
     def __init__(self, who: str, model: Any, data: Any, dynamics: Dynamics, n_substeps: int) -> None:
@@ -39,13 +39,13 @@ class MuJoCoSimulation(Simulation):
 
     @abstractmethod
     def observe(self) -> Array:
-        """Return the state ``(S,)`` as it is now."""
+        """Return the current state ``(S,)``."""
 
     def act(self, action: Array) -> None:
         """Simulate one control step with an action ``(A,)`` and observe.
 
         Raises:
-            ValueError: when the action has another number of entries, or the simulation becomes unstable.
+            ValueError: when the action has the wrong shape, or the simulation becomes unstable.
         """
         self.data.ctrl[:] = checked_action(self.who, action, self.model.nu)
         self.mujoco.mj_step(self.model, self.data, nstep=self.n_substeps)
@@ -53,12 +53,12 @@ class MuJoCoSimulation(Simulation):
         self.check()
 
     def check(self) -> None:
-        """Refuse a state that follows no physics.
+        """Refuse an unstable simulation.
 
         Raises:
-            ValueError: when the state is not finite, or was.
+            ValueError: when the state is not finite, or was not in an earlier step.
         """
-        # MuJoCo resets itself where numbers leave all bounds, and counts it.
+        # MuJoCo resets itself if values diverge, and counts this as a warning.
         counts = self.data.warning.number[self._bad]
         if counts.any() or not np.isfinite(self.state).all():
             raise ValueError(
@@ -68,7 +68,7 @@ class MuJoCoSimulation(Simulation):
 
     @property
     def is_over(self) -> bool:
-        """Tell that only its length ends an episode."""
+        """Return False: only its length ends an episode."""
         return False
 
     def camera(self) -> Any:
@@ -109,7 +109,7 @@ def check_family(who: str, family: str, families: tuple[str, ...]) -> None:
     """Refuse an unknown family.
 
     Raises:
-        ValueError: with the names of those that there are.
+        ValueError: with the names of the existing families.
     """
     if family not in families:
         raise ValueError(f"{who} has no family {family!r}: choose from {', '.join(families)}")

@@ -1,4 +1,4 @@
-"""An arm of two links that reaches for targets.
+"""An arm with two links that reaches for targets.
 
 Shapes: ``…`` any leading dimensions; a state is (first angle, second angle, their speeds) in radians and seconds.
 """
@@ -19,12 +19,12 @@ from lifelong.control.simulation import Array, Dynamics
 from lifelong.utilities.ranges import check_number
 
 LINKS = (0.1, 0.11)
-"""Metres from joint to joint, and from the second joint to the fingertip."""
+"""Distances in metres from joint to joint, and from the second joint to the fingertip."""
 REACH = 0.2
-"""Targets lie in a disc of this radius, as in gymnasium."""
+"""Radius in metres of the disc in which targets lie, as in gymnasium."""
 N_SUBSTEPS = 2
 NOMINAL: dict[str, tuple[float, float]] = {"first": (0.8, 1.2), "second": (0.8, 1.2), "damping": (0.5, 2.0)}
-"""The ranges of the parameters that a family does not change, as factors of those of gymnasium's arm."""
+"""Ranges of the parameters that a family does not change, relative to gymnasium's arm."""
 FAMILIES: dict[str, dict[str, tuple[float, float]]] = {
     "nominal": {},
     "first joint reversed": {"first": (-1.2, -0.8)},
@@ -38,23 +38,23 @@ ANY = "any"
 class Reacher(Robot):
     """Move gymnasium's ``Reacher-v5`` (extra ``robot``) with actuators of random gain and sign, and random damping.
 
-    Its dynamics: ``first`` and ``second``, the factor of each actuator, negative where it is reversed; ``damping``, the
-    factor of both joints' damping. The family ``any`` (which a stream has only where it is asked for) draws either sign
-    and any gain, so that it covers the others.
+    The parameters of its dynamics are ``first`` and ``second``, the factor of each actuator (negative if reversed), and
+    ``damping``, the factor of both joints' damping. The family ``any`` (used only if listed explicitly) draws either
+    sign and any gain, and so covers the others.
 
-    Measures: ``success``, 1 if the fingertip is within ``tolerance`` of the target now (at the end of an episode: a
-    fingertip that only passed it does not count); ``distance`` between them in metres.
+    Measures: ``success``, 1 if the fingertip is currently within ``tolerance`` of the target (at the end of an episode,
+    passing the target earlier does not count); ``distance`` between them in metres.
 
-    Differences from gymnasium: an action of 1 is ``strength`` of the full torque, which would change the speed by
-    4 rad/s in every control step; an episode starts in any pose.
+    Differences from gymnasium: an action of 1 applies the share ``strength`` of the full torque, which would change the
+    speed by 4 rad/s per control step; an episode starts in a random pose.
 
     Args:
-        episode_steps: control steps of 0.02 s in an episode.
-        strength: share of the torque that actions reach.
-        tolerance: metres.
+        episode_steps: control steps per episode, of 0.02 s each.
+        strength: share of the full torque at an action of 1.
+        tolerance: distance in metres within which the target is reached.
 
     Raises:
-        ValueError: when the options make no sense or, once an arm is simulated, the extra is missing.
+        ValueError: when an option is invalid or, once an arm is simulated, the extra is missing.
 
     Reference:
         Towers et al. 2024, Gymnasium: A Standard Interface for Reinforcement Learning Environments.
@@ -97,7 +97,7 @@ class Reacher(Robot):
         return {name: float(value) for name, value in drawn.items()}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> ReacherSimulation:
-        """Make an arm with these dynamics."""
+        """Create an arm with these dynamics."""
         return ReacherSimulation(self, dynamics, rng)
 
     def parameter_values(self, dynamics: Dynamics) -> Array:
@@ -105,7 +105,7 @@ class Reacher(Robot):
         return np.array([dynamics["first"], dynamics["second"], math.log(dynamics["damping"])], dtype=np.float32)
 
     def features(self, state: Tensor) -> Tensor:
-        """Return cosine and sine of the second angle, and both speeds: ``(…, 4)``; the first angle changes nothing."""
+        """Return cosine and sine of the second angle and both speeds, ``(…, 4)``; the first angle is irrelevant."""
         bend = state[..., 1]
         return torch.cat([torch.stack([bend.cos(), bend.sin()], dim=-1), state[..., 2:]], dim=-1)
 
@@ -125,7 +125,7 @@ class Reacher(Robot):
         return torch.stack([x, y], dim=-1)
 
     def excite(self, n_steps: int, rng: np.random.Generator) -> Array:
-        """Return random actions ``(n_steps, 2)``, each undone by its opposite, so that no joint reaches its limit."""
+        """Return random actions ``(n_steps, 2)``, each followed by its opposite, so that no joint reaches its limit."""
         held = np.repeat(rng.integers(1, 9, size=n_steps), 2)
         levels = np.repeat(rng.uniform(-1, 1, size=(n_steps, 2)), 2, axis=0)
         levels[1::2] *= -1
@@ -144,9 +144,9 @@ class ReacherSimulation(MuJoCoSimulation):
     """Simulate one arm. The state is that of :class:`Reacher`; the goal is the target's (x, y).
 
     Args:
-        reacher: strength and tolerance.
-        dynamics: as drawn by the reacher.
-        rng: of the first pose and target.
+        reacher: settings of strength and tolerance.
+        dynamics: parameters drawn by the reacher.
+        rng: generator of the first pose and target.
     """
 
     def __init__(self, reacher: Reacher, dynamics: Dynamics, rng: np.random.Generator) -> None:
@@ -160,7 +160,7 @@ class ReacherSimulation(MuJoCoSimulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Put the arm at rest in any pose, with a target anywhere in reach."""
+        """Place the arm at rest in a random pose, with a random target in reach."""
         self.mujoco.mj_resetData(self.model, self.data)
         radius, direction = REACH * math.sqrt(rng.uniform()), rng.uniform(-math.pi, math.pi)
         self.goal = np.array([radius * math.cos(direction), radius * math.sin(direction)], dtype=np.float32)
@@ -182,7 +182,7 @@ class ReacherSimulation(MuJoCoSimulation):
         return {"success": float(distance < self.reacher.tolerance), "distance": distance}
 
     def camera(self) -> Any:
-        """Return a camera straight above."""
+        """Return a camera that looks down from above."""
         camera = self.mujoco.MjvCamera()
         camera.distance, camera.azimuth, camera.elevation = 0.75, 90, -90
         return camera

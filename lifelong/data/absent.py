@@ -1,4 +1,4 @@
-"""Domains that were learnt before and whose examples are not at hand any more."""
+"""Domains that were learnt earlier and whose examples are no longer available."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lifelong.data.source import Source
 
 
 class Absent(Source):
-    """Stand for domains that a finished run has learnt, where the run goes on without their examples.
+    """Represent domains that a finished run has learnt, when the run continues without their examples.
 
-    ``python -m lifelong extend`` writes it into the config of a run whose old data are left out: class numbers and the
-    order of the experiences stay as they were, and nothing of these domains is evaluated or learnt again.
+    ``python -m lifelong extend`` adds this source to the config of a run whose old data are left out. Class indices and
+    the order of the experiences are unchanged, and these domains are neither evaluated nor learnt again.
 
     Args:
-        domains: the record of each, as the checkpoint keeps it.
+        domains: record of each domain, from the checkpoint.
 
     Example:
         >>> record = DomainRecord("old", ("a", "b"), "0f", (2,), "float32", {"train": 8, "val": 1, "test": 1})
@@ -31,7 +31,7 @@ class Absent(Source):
         self.records = [DomainRecord.from_dict(content) for content in domains]
 
     def domains(self) -> list[Domain]:
-        """Return domains with classes and no examples."""
+        """Return domains with classes but without examples."""
         return [_without_examples(record) for record in self.records]
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: training images changed at random, each by numbers that its place in the stream decides.
+"""Augmentation: random changes of training images, determined by their position in the stream.
 
 Shapes: ``B`` units of ``S`` support and ``Q`` query images, ``n`` images of ``C`` channels, ``H`` rows and ``W``
 columns, ``K`` random numbers for each.
@@ -23,10 +23,10 @@ from lifelong.utilities.recorded import Recorded
 
 
 class Augmentation(Recorded, ABC):
-    """Change images, as a pure function of the images and of random numbers that it is given.
+    """Change images, as a pure function of the images and of given random numbers.
 
-    Random numbers come from outside, so that an image of a task is changed in the same way whatever came before, also
-    after a resume and on any number of devices.
+    The random numbers are arguments, so that an image of a task is always changed in the same way, also after resuming
+    and on any number of devices.
 
     Example:
         >>> class Darker(Augmentation):
@@ -38,11 +38,11 @@ class Augmentation(Recorded, ABC):
     """
 
     n_numbers: ClassVar[int]
-    """``K``: how many numbers it takes for an image."""
+    """``K``: random numbers per image."""
 
     @abstractmethod
     def __call__(self, x: Tensor, numbers: Tensor) -> Tensor:
-        """Return ``n`` other images of the same shape, and of the same classes.
+        """Return ``n`` changed images of the same shape and classes.
 
         Args:
             x: ``(n, C, H, W)`` from 0 to 1.
@@ -51,13 +51,13 @@ class Augmentation(Recorded, ABC):
 
 
 class Augmented(Drawn):
-    """Hold drawn training units whose images are changed once they are gathered.
+    """Store drawn training units whose images are augmented when they are gathered.
 
     Args:
         drawn: the units.
-        augmentation: what changes them.
-        place: seed of the run and number of the experience.
-        indices: ``B`` numbers of the units in the experience.
+        augmentation: the augmentation.
+        place: seed of the run and index of the experience.
+        indices: ``B`` indices of the units in the experience.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Augmented(Drawn):
         self.drawn, self.augmentation, self.place, self.indices = drawn, augmentation, place, indices
 
     def gather(self, device: torch.device) -> Episode:
-        """Return the units on the device with their support and query images changed, each in its own way."""
+        """Return the units on the device with independently augmented support and query images."""
         batch = self.drawn.gather(device)
         x = torch.cat([batch.support_x, batch.query_x], dim=1)
         seed, experience = self.place
@@ -79,13 +79,13 @@ class Augmented(Drawn):
 
 
 def check_augmentable(domains: Sequence[Domain]) -> None:
-    """Refuse to augment what is no image with values from 0 to 1.
+    """Refuse to augment inputs that are not images with values from 0 to 1.
 
     Args:
-        domains: that are learnt.
+        domains: the domains for training.
 
     Raises:
-        ValueError: naming the first of them that has none.
+        ValueError: with the name of the first domain without such images.
     """
     for domain in domains:
         if domain.record is not None:

@@ -1,7 +1,7 @@
-"""What a source loads, checked before anything is learnt from it: shapes, types and numbers.
+"""Checks of the shapes, types and values that a source loads, before training.
 
-Real-valued inputs and targets reach networks in single precision: what a source has in double precision is converted
-when the stream is loaded, halves when they are drawn.
+Networks receive real-valued inputs and targets in single precision: double precision is converted when the stream is
+loaded, half precision when units are drawn.
 
 Shapes: ``M`` examples, ``*X`` one input.
 """
@@ -18,20 +18,20 @@ from lifelong.data.pool import RESIDENT_BYTES
 from lifelong.data.source import Source, with_seed
 
 CHUNK_BYTES = 64 << 20
-"""Checked at a time, so that a memory map is not read into memory."""
+"""Number of bytes checked at a time, so that a memory map is not read into memory."""
 LARGEST = torch.finfo(torch.float32).max
 
 
 def checked(domain: Domain, source: str) -> Domain:
-    """Return a domain with its real numbers in single precision, once all of it is as a domain has to be.
+    """Check a domain, and return it with real numbers in single precision.
 
     Args:
-        domain: as a source loaded it.
-        source: its name, for messages.
+        domain: the domain loaded by a source.
+        source: name of the source, for messages.
 
     Raises:
-        ValueError: when inputs, labels or targets do not fit together, or a number is not finite; naming source, domain
-            and example.
+        ValueError: when inputs, labels or targets are inconsistent, or a number is not finite; the message gives
+            source, domain and example.
 
     Example:
         >>> import numpy as np
@@ -47,11 +47,11 @@ def checked(domain: Domain, source: str) -> Domain:
 
 
 def checked_domains(source: Source, seed: int) -> list[Domain]:
-    """Load the domains of a source, as a run of this seed sees it, and check them.
+    """Load the domains of a source for a run with this seed, and check them.
 
     Args:
         source: the data set.
-        seed: of the run.
+        seed: seed of the run.
 
     Raises:
         ValueError: as :func:`checked`.
@@ -60,15 +60,15 @@ def checked_domains(source: Source, seed: int) -> list[Domain]:
 
 
 def check_inputs(x: Tensor, where: str, what: str = "inputs") -> Tensor:
-    """Return inputs ``(M, *X)``, once each of them is a dense array of finite numbers.
+    """Check that inputs ``(M, *X)`` are a dense tensor of finite numbers, and return them.
 
     Args:
         x: the inputs.
-        where: they are from, for messages.
-        what: they are.
+        where: their origin, for messages.
+        what: their description, for messages.
 
     Raises:
-        ValueError: when they are of another type, have no numbers, or one of them is not finite.
+        ValueError: when they have another type, are empty, or contain a number that is not finite.
     """
     if x.layout != torch.strided or x.is_quantized or x.is_meta or x.is_complex() or x.dtype == torch.bool:
         kind = "sparse" if x.layout != torch.strided else "on the device meta" if x.is_meta else str(x.dtype)
@@ -85,12 +85,12 @@ def check_finite(x: Tensor, where: str, what: str = "inputs") -> None:
     """Refuse numbers that are NaN, infinite, or too large for single precision.
 
     Args:
-        x: ``(M, *X)``.
-        where: they are from, for messages.
-        what: they are.
+        x: ``(M, *X)`` numbers.
+        where: their origin, for messages.
+        what: their description, for messages.
 
     Raises:
-        ValueError: with the first such example and its place.
+        ValueError: with the first such example and the position in it.
 
     Example:
         >>> check_finite(torch.tensor([[0.0, 1.0], [2.0, torch.nan]]), "d.npz")

@@ -1,4 +1,4 @@
-"""A deck: the labelled examples of one or more pools in one row, and some of them drawn.
+"""A deck: one list of the labelled examples of one or more pools, and examples drawn from it.
 
 Shapes: ``M`` examples of the deck, ``B`` drawn ones, ``N`` ways, ``*X`` one input.
 """
@@ -19,14 +19,14 @@ from lifelong.data.pool import Pool
 
 @dataclass(frozen=True, eq=False)
 class Deck:
-    """List the labelled examples of one or more pools in one row.
+    """List the labelled examples of one or more pools.
 
     Args:
-        pools: where they are.
-        pool: ``(M,)`` which pool an example is in.
-        index: ``(M,)`` its index there.
-        label: ``(M,)`` its class among the classes of its pool.
-        number: ``(M,)`` its class in the whole stream.
+        pools: the pools.
+        pool: ``(M,)`` index of each example's pool.
+        index: ``(M,)`` index of the example in its pool.
+        label: ``(M,)`` class among the classes of its pool.
+        number: ``(M,)`` class in the whole stream.
     """
 
     pools: Sequence[Pool]
@@ -52,13 +52,13 @@ class Deck:
 
 
 class DrawnExamples(Drawn):
-    """Hold some examples of a deck.
+    """Store drawn examples of a deck.
 
     Args:
-        deck: where they are.
-        places: ``(B,)`` in the deck.
-        labels: ``(B,)`` the way of each example's class; one that is none of the ways is their number.
-        ways: ``(B, N)`` stream-wide numbers of the classes that compete in the softmax for each example.
+        deck: the deck.
+        places: ``(B,)`` positions in the deck.
+        labels: ``(B,)`` way of each example's class, or ``N`` if the class is not among the ways.
+        ways: ``(B, N)`` stream-wide indices of the classes that compete in the softmax for each example.
     """
 
     def __init__(self, deck: Deck, places: np.ndarray, labels: np.ndarray, ways: np.ndarray) -> None:
@@ -77,6 +77,6 @@ class DrawnExamples(Drawn):
             return pools[0].gather(index, device)
         pool_of = self.deck.pool[self.places]
         parts = [pools[p].gather(index[pool_of == p], device) for p in sorted(set(pool_of.tolist()))]
-        # From pool by pool back into the order of the batch.
+        # From the order by pools back to the order of the batch.
         order = np.argsort(np.argsort(pool_of, kind="stable"), kind="stable")
         return torch.cat(parts)[torch.from_numpy(order).to(device, non_blocking=True)]

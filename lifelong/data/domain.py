@@ -16,29 +16,30 @@ from lifelong.data.record import DomainRecord
 
 @dataclass(frozen=True)
 class Domain:
-    """Hold what a source loads: the examples of one future experience, by class.
+    """Store what a source loads: the examples of one future experience, by class.
 
     Args:
-        name: shown in tables and plots.
-        x: ``(M, *X)`` inputs, uint8, or finite floats of any precision, which networks are given in single precision;
+        name: name for tables and plots.
+        x: ``(M, *X)`` inputs, uint8 or finite floats of any precision, which networks receive in single precision;
             images are ``(M, C, H, W)``, texts ``(M, L)`` tokens as int64.
-        y: ``(M,)`` class indices; for regression the index of the function that an example comes from; -1 where an
-            example of ``x`` is not the domain's.
+        y: ``(M,)`` class indices; for regression the index of the function that an example belongs to; -1 for examples
+            of ``x`` that are not in the domain.
         class_names: one name per class index.
         targets: ``(M, *Y)`` real targets (regression), or None.
-        holdout: what evaluation keeps apart in few-shot streams: whole ``classes`` (new classes at test) or
-            ``examples`` of the same classes (for domains with few classes). Streams of labelled examples always keep
-            examples apart.
-        n_variants: consecutive class indices that are variants (rotations) of one class; they share a split.
-        siblings: consecutive class indices that share a split but may meet in a task (rotations as new classes).
-        splits: the split of each class (``train``, ``val``, ``test``) where the data set fixes it, one
-            entry for all variants or siblings together, with ``holdout="classes"``; None draws it.
-        in_test: ``(M,)`` which examples the data set keeps for test, with ``holdout="examples"``; None draws them.
-        ordered: the examples of a class follow each other in time: a task is a window of consecutive ones, the support
-            first; where examples are held out, each part is such a stretch.
-        origin: what the split is drawn by: domains made of the same examples share it, so that none is trained on in
-            one of them and tested in another; None is the name.
-        record: what is known of a domain whose examples are not at hand; None where they are.
+        holdout: what is held out for evaluation in few-shot streams: whole ``classes`` (new classes at test time) or
+            ``examples`` of the same classes (for domains with few classes). Streams of labelled examples always hold
+            out examples.
+        n_variants: number of consecutive class indices that are variants (rotations) of one class; they share a split.
+        siblings: number of consecutive class indices that share a split but can occur in the same task (rotations as
+            new classes).
+        splits: split of each class (``train``, ``val``, ``test``) if fixed by the data set, one for all variants or
+            siblings of a class; with ``holdout="classes"``. Default: drawn.
+        in_test: ``(M,)`` mask of the data set's test examples; with ``holdout="examples"``. Default: drawn.
+        ordered: the examples of a class are a time series. A task is then a window of consecutive examples, the support
+            set first; if examples are held out, each part is a contiguous section.
+        origin: key for drawing the split. Domains made of the same examples share it, so that no example is in training
+            data of one domain and in test data of another. Default: the name.
+        record: record of a domain whose examples are not available, else None.
     """
 
     name: str
@@ -56,13 +57,13 @@ class Domain:
     record: DomainRecord | None = None
 
     def part(self, y: np.ndarray, name: str, class_names: Sequence[str]) -> Domain:
-        """Return some of the examples under other class indices.
+        """Return some of the examples with new class indices.
 
-        A large domain shares its inputs with all of its parts, so that a memory map is not read into memory.
+        A large domain shares its inputs with its parts, so that a memory map is not read into memory.
 
         Args:
-            y: ``(M,)`` their class indices; -1 leaves an example out.
-            name: of the part.
+            y: ``(M,)`` new class indices; -1 leaves an example out.
+            name: name of the part.
             class_names: one name per new class index.
 
         Example:
@@ -87,6 +88,6 @@ class Domain:
 
 
 def members_by_class(y: np.ndarray, n_classes: int) -> list[np.ndarray]:
-    """Return the ascending indices of each class's examples; -1 is no class."""
+    """Return the sorted indices of each class's examples, without those of class -1."""
     order = np.argsort(y, kind="stable")
     return np.split(order, np.searchsorted(y[order], np.arange(n_classes)))[1:]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 
 class Task(NamedTuple):
-    """Hold one task (or, with a leading ``B``, a batch of them) as tensors, as pure functions of a task take it.
+    """Store one task (or, with a leading ``B``, a batch of tasks) as tensors for pure functions of a task.
 
-    ``classes`` ``(N,)`` are the stream-wide numbers of the classes: for learners that pre-train on class labels, never
-    an input of ``adapt`` or ``predict``.
+    ``classes`` ``(N,)`` are the stream-wide indices of the classes, for learners that pre-train on class labels. They
+    are never an input of ``adapt`` or ``predict``.
     """
 
     support_x: Tensor
@@ -29,7 +29,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Episode:
-    """Hold ``B`` tasks of one shape: support sets to learn from, query sets to be judged on.
+    """Store ``B`` tasks of one shape: support sets to learn from and query sets to predict.
 
     A *unit* is one of the ``B`` tasks. Labels are integers ``0 … N-1`` for classification (``n_way = N``) and
     real targets for regression (``n_way = 0``).
@@ -41,8 +41,8 @@ class Episode:
         query_y: ``(B, Q)`` labels or ``(B, Q, *Y)`` targets.
         weight: ``(B,)`` weight of each task in the mean loss.
         n_way: number of classes in each task, 0 for regression.
-        classes: ``(B, N)`` the stream-wide number of each way's class (of the function, for regression); the ways'
-            own numbers where None. -1 fills the row of a labelled example that has fewer ways than others.
+        classes: ``(B, N)`` stream-wide index of each way's class (for regression, of the function), padded with -1 for
+            labelled examples with fewer ways than others. Default: indices of the ways.
 
     Raises:
         ValueError: when the shapes do not fit together.
@@ -89,9 +89,44 @@ class Episode:
         return self._map(torch.clone)
 
     def tasks(self) -> Task:
-        """Return the tensors that the tasks are made of; all begin with ``B``."""
+        """Return the tensors of the tasks, all with leading dimension ``B``."""
         assert self.classes is not None
         return Task(self.support_x, self.support_y, self.query_x, self.query_y, self.classes)
+
+    @property
+    def query_classes(self) -> Tensor:
+        """Return the stream-wide number ``(B, Q)`` of each query's class; ``query_y`` has its place among the ways.
+
+        Raises:
+            ValueError: when targets are real, as of regression.
+
+        Example:
+            >>> import torch
+            >>> x, y, classes = torch.zeros(2, 1, 3), torch.tensor([[0], [1]]), torch.tensor([[4, 7], [4, 7]])
+            >>> batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(2), n_way=2, classes=classes)
+            >>> batch.query_classes.tolist(), batch.ways_of(torch.tensor([[7], [4]])).tolist()
+            ([[4], [7]], [[1], [0]])
+        """
+        assert self.classes is not None
+        if self.n_way == 0:
+            raise ValueError("tasks of regression have real targets: their queries are of no class")
+        return self.classes.gather(1, self.query_y)
+
+    def ways_of(self, classes: Tensor) -> Tensor:
+        """Return the labels ``(B, Q)`` of classes, as ``query_y`` has them: their places among each task's ways.
+
+        Args:
+            classes: ``(B, Q)`` stream-wide numbers.
+
+        Raises:
+            ValueError: when a class is none of its task's ways.
+        """
+        assert self.classes is not None
+        is_way = self.classes[:, None] == classes[:, :, None]
+        if not (is_known := is_way.any(dim=-1)).all():
+            missing = sorted(set(classes[~is_known].tolist()))
+            raise ValueError(f"the classes {missing} are no ways of their tasks: leave their examples out")
+        return is_way.int().argmax(dim=-1)
 
     def weighted(self, factor: float) -> Episode:
         """Return the same tasks with their weights multiplied."""
@@ -102,7 +137,7 @@ class Episode:
         return self._map(lambda tensor: tensor[rows])
 
     def padded(self, n_way: int) -> Episode:
-        """Return the same with room for ``n_way`` ways; those that a task does not have are the class -1."""
+        """Return the episode padded to ``n_way`` ways, with class -1 for absent ways."""
         if n_way == self.n_way:
             return self
         assert self.classes is not None
@@ -115,7 +150,7 @@ class Episode:
 
     @staticmethod
     def cat(episodes: Sequence[Episode]) -> Episode:
-        """Join several episodes of one shape in one; labelled examples may differ in their ways.
+        """Concatenate episodes of one shape; labelled examples may have different numbers of ways.
 
         Raises:
             ValueError: when ways, shots or input shapes differ.

@@ -1,4 +1,4 @@
-"""Streams without boundaries: one domain fades into the next, and which of the two an example is from is chance.
+"""Streams without boundaries: one domain fades into the next, with random domains of examples in the transition.
 
 Shapes: ``U`` examples of one stretch of the stream.
 """
@@ -13,17 +13,17 @@ from lifelong.data.sampling import generator
 
 
 class Fading:
-    """Choose the domain of each example of the stream, as a function of the seed and of its place in the stream.
+    """Choose the domain of each example of the stream, as a function of the seed and its position in the stream.
 
-    Example ``i`` of the ``U`` of stretch ``e`` stands at ``x = (i + ½) / U``. It is of domain ``e + 1`` with
-    probability ``max(0, ½ − (1 − x) / fade)``, of domain ``e − 1`` with ``max(0, ½ − x / fade)``, and else of domain
-    ``e``: across each boundary the share of the next domain rises linearly from 0 to 1.
+    Example ``i`` of the ``U`` examples of stretch ``e`` is at position ``x = (i + ½) / U``. It is from domain ``e + 1``
+    with probability ``max(0, ½ − (1 − x) / fade)``, from domain ``e − 1`` with probability ``max(0, ½ − x / fade)``,
+    and otherwise from domain ``e``. Across each boundary the share of the next domain rises linearly from 0 to 1.
 
     Args:
-        n_domains: stretches of the stream.
-        n_units: how many examples a stretch has.
+        n_domains: number of stretches of the stream.
+        n_units: function that returns the number of examples of a stretch.
         fade: length of the transition, in stretches, from 0 to 1.
-        seed: of the run.
+        seed: seed of the run.
 
     Example:
         >>> fading = Fading(3, lambda stretch: 8, fade=1.0, seed=22)
@@ -36,7 +36,7 @@ class Fading:
         self.n_domains, self.n_units, self.fade, self.seed = n_domains, n_units, fade, seed
 
     def domains(self, stretch: int) -> np.ndarray:
-        """Return ``(U,)`` the domain of each example of a stretch."""
+        """Return the domain of each example of a stretch, ``(U,)``."""
         place = (np.arange(self.n_units(stretch)) + 0.5) / self.n_units(stretch)
         chance = generator(self.seed, "fade", stretch).random(len(place))
         after = (stretch + 1 < self.n_domains) & (chance < self._neighbour(1 - place))
@@ -44,8 +44,8 @@ class Fading:
         return stretch + after - before
 
     def turns(self, stretch: int) -> np.ndarray:
-        """Return ``(U,)`` how many examples of its domain came before each example of a stretch in the stream."""
-        earlier = [self.domains(e) for e in range(max(stretch - 2, 0), stretch)]  # a domain reaches no further back
+        """Return the number of earlier examples of the same domain for each example of a stretch, ``(U,)``."""
+        earlier = [self.domains(e) for e in range(max(stretch - 2, 0), stretch)]  # a domain spans at most 3 stretches
         here, turns = self.domains(stretch), np.empty(self.n_units(stretch), dtype=np.int64)
         for domain in np.unique(here):
             same = here == domain
@@ -53,7 +53,7 @@ class Fading:
         return turns
 
     def _neighbour(self, distance: np.ndarray) -> np.ndarray:
-        """Return the probability of the domain across a boundary at a distance from it."""
+        """Return the probability of the domain beyond a boundary, by the distance from the boundary."""
         if self.fade == 0:
             return np.zeros_like(distance)
         return np.maximum(0.5 - distance / self.fade, 0)

@@ -1,4 +1,4 @@
-"""Images: making those of different sources fit one network, and how they lie in memory.
+"""Conversion of images of different sources to one shape.
 
 Shapes: ``M`` images of ``C`` channels, ``H`` rows and ``W`` columns.
 """
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
 CHUNK = 4096
-"""Images converted at a time, so that the floating-point copy stays small."""
+"""Number of images converted at a time, so that the floating-point copy stays small."""
 
 
 def same_shape(domains: Sequence[Domain]) -> list[Domain]:

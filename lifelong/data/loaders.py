@@ -1,4 +1,4 @@
-"""Loaders that yield drawn units step by step, and resume exactly."""
+"""Loaders that yield drawn units for each step and resume exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifelong.data.episode import Episode
 
 
 class Drawn(ABC):
-    """Hold drawn units on their way to the device: indices and no data yet; no collection, so nothing looks into it."""
+    """Store the indices of drawn units until they are gathered; not a collection, so that Lightning leaves it as is."""
 
     @abstractmethod
     def gather(self, device: torch.device) -> Episode:
@@ -20,13 +20,13 @@ class Drawn(ABC):
 
 
 class StepLoader:
-    """Yield one rank's share of the units of each step, and remember the place for an exact resume.
+    """Yield one rank's share of the units of each step, and keep track of the position for exact resuming.
 
     Args:
         draw: maps (experience, indices of this rank's units of a step) to drawn units.
         units: maps (experience, step) to the range of all ranks' units of that step.
-        n_steps: batches.
-        place: tells (experience, rank, number of ranks) when an iteration begins.
+        n_steps: number of batches.
+        place: returns (experience, rank, number of ranks) at the start of an iteration.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class StepLoader:
 
 
 class RowLoader(CombinedLoader):
-    """Iterate one loader after another, without those that are not wanted when an iteration begins.
+    """Iterate over loaders sequentially, skipping those that are not needed at the start of an iteration.
 
     Args:
-        loaders: one for each domain.
-        wanted: the numbers of those that are.
+        loaders: one loader per domain.
+        wanted: returns the indices of the loaders that are needed.
     """
 
     def __init__(self, loaders: list[StepLoader], wanted: Callable[[], Container[int]]) -> None:
@@ -73,7 +73,7 @@ class RowLoader(CombinedLoader):
         self._loaders, self._wanted = loaders, wanted
 
     def __iter__(self) -> RowLoader:
-        # A limit of 0 passes a loader over; one that yields nothing would too, but recursively, a thousand deep.
+        # A limit of 0 skips a loader. Empty loaders are skipped recursively, which fails for a thousand of them.
         given = self.limits or [len(loader) for loader in self._loaders]
         wanted = self._wanted()
         self.limits = [limit if number in wanted else 0 for number, limit in enumerate(given)]

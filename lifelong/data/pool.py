@@ -1,4 +1,4 @@
-"""A pool: the examples of one domain and one split, kept by class, from which tasks are drawn.
+"""A pool: the examples of one domain and one split, by class, from which tasks are drawn.
 
 Shapes: ``M`` examples in the pool, ``*X`` one input, ``*Y`` one target, ``C`` classes.
 """
@@ -15,12 +15,12 @@ from torch import Tensor
 from lifelong.utilities.ranges import check_number
 
 RESIDENT_BYTES = 2 << 30
-"""Pools up to this size are copied to the accelerator once and indexed there; larger ones are gathered on the host."""
+"""Pools up to this size are copied to the accelerator once and indexed there; larger ones are gathered on the CPU."""
 
 
 @dataclass(frozen=True)
 class TaskShape:
-    """Hold ways, shots and queries of a task; ``n_shot`` and ``n_query`` count examples per class.
+    """Store ways, shots and queries of a task; ``n_shot`` and ``n_query`` are examples per class.
 
     For regression a task is drawn from one function, so ``n_way`` must be 1.
     """
@@ -35,7 +35,7 @@ class TaskShape:
 
     @property
     def per_class(self) -> int:
-        """Return how many different examples one class must have."""
+        """Return the number of different examples that a class must have."""
         return self.n_shot + self.n_query
 
     def __str__(self) -> str:
@@ -43,22 +43,23 @@ class TaskShape:
 
 
 class Pool:
-    """Keep the examples of one domain and one split by class.
+    """Store the examples of one domain and one split by class.
 
     Args:
-        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point (in single precision when drawn), or
-            other whole numbers (tokens, which stay as they are); may be a memory map.
-        members: for each class the indices of its examples in ``x``.
+        x: ``(M, *X)`` inputs, uint8 (scaled to [0, 1] when drawn), floating point (converted to single precision when
+            drawn), or other integers (tokens, left unchanged); may be a memory map.
+        members: indices in ``x`` of the examples of each class.
         names: one name per class, for messages.
         targets: ``(M, *Y)`` real targets for regression, where a "class" is one function; None for classification.
-        n_variants: consecutive classes that are variants (rotations) of the same class and never meet in one task.
-        name: the domain that the pool belongs to.
-        numbers: for each class its number in the whole stream, the same for its variants; counted from 0 where None.
-        fixed_ways: every task has all classes in the order of their numbers, so that a way is the same class always.
-        ordered: the examples of a class follow each other in time, as ``members`` lists them: a task is a window of
-            consecutive ones, the support first.
-        support: for each class the indices of the examples that support sets are drawn from, none of them among the
-            members, which are then queries alone; None draws both from the members.
+        n_variants: number of consecutive classes that are variants (rotations) of the same class, of which a task has
+            at most one.
+        name: name of the pool's domain.
+        numbers: stream-wide index of each class, the same for its variants. Default: counted from 0.
+        fixed_ways: every task has all classes, ordered by index, so that a way is always the same class.
+        ordered: the examples of a class are a time series, in the order of ``members``. A task is then a window of
+            consecutive examples, the support set first.
+        support: indices of the examples of each class for support sets, disjoint from the members, which are then used
+            for queries only. Default: both are drawn from the members.
 
     Example:
         >>> pool = Pool(torch.zeros(6, 2), [np.arange(3), np.arange(3, 6)], ["a", "b"], name="toy")
@@ -97,16 +98,16 @@ class Pool:
 
     @property
     def n_classes(self) -> int:
-        """Return how many classes can meet in a task; variants of one class count once."""
+        """Return the maximum number of classes in a task; variants of one class count once."""
         return len(self.members) // self.n_variants
 
     @property
     def is_regression(self) -> bool:
-        """Tell whether the pool holds real targets instead of classes."""
+        """Return whether the pool has real targets instead of classes."""
         return self.targets is not None
 
     def check(self, shape: TaskShape) -> None:
-        """Raise a ``ValueError`` that names what is missing when tasks of this shape cannot be drawn."""
+        """Raise a ``ValueError`` that says what is missing if tasks of this shape cannot be drawn."""
         if self.is_regression and shape.n_way != 1:
             raise ValueError(f"{self.name} is regression: set --data.n_way 1 (found {shape.n_way})")
         if not self.members:
@@ -133,11 +134,11 @@ class Pool:
                 )
 
     def lack(self, number: int, shape: TaskShape) -> str:
-        """Return what a class lacks for tasks of this shape, as a sentence; an empty one where it lacks nothing.
+        """Return a sentence on what a class lacks for tasks of this shape; empty if it lacks nothing.
 
         Args:
-            number: of the class, which counts each variant.
-            shape: of the tasks.
+            number: index of the class, counting each variant.
+            shape: shape of the tasks.
         """
         name, n_members = f"class {self.names[number]!r} of {self.name}", len(self.members[number])
         if self.support is None:
@@ -150,7 +151,7 @@ class Pool:
         return ""
 
     def take(self, classes: Sequence[int], name: str) -> Pool:
-        """Return the pool of some classes (indices that count each variant), sharing the memory of the examples."""
+        """Return the pool of some classes (indices count each variant), sharing the memory of the examples."""
         return Pool(
             self.x,
             [self.members[c] for c in classes],
@@ -174,7 +175,7 @@ class Pool:
         return as_input(self.targets[torch.from_numpy(indices)].to(device, non_blocking=True))
 
     def _rows(self, x: Tensor, indices: np.ndarray, device: torch.device) -> Tensor:
-        # index_select takes whole rows at a tenth of the time that x[index] needs for bytes.
+        # index_select copies whole rows, ten times as fast as x[index] for uint8.
         index, shape = torch.from_numpy(indices.reshape(-1)), (*indices.shape, *x.shape[1:])
         if device.type == "cpu" or x.nbytes > RESIDENT_BYTES:
             return x.index_select(0, index).to(device, non_blocking=True).reshape(shape)
@@ -184,7 +185,7 @@ class Pool:
 
 
 def as_input(x: Tensor) -> Tensor:
-    """Return raw examples as a network takes them: single precision, uint8 scaled to [0, 1]; tokens as they are."""
+    """Convert raw examples to a network's inputs: single precision, uint8 scaled to [0, 1], tokens unchanged."""
     if x.dtype == torch.uint8:
         return x.float().div_(255)
     return x.float() if x.is_floating_point() else x

@@ -1,4 +1,4 @@
-"""The place of training in the stream: a visit to an experience, and the position of a step."""
+"""The position of training in the stream: a visit to an experience, and the position of a step."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lifelong.data.stream import Experience
 class Visit:
     """Describe an experience to learners and strategies when it begins and when it ends.
 
-    A stream without boundaries is met as one experience of index 0 that begins with the stream and ends with it; its
-    pools are those at hand: of the first domain when it begins, and of the last when it ends.
+    A stream without boundaries is presented as a single experience with index 0 from its start to its end. Its pools
+    are those of the first domain at the start, and of the last domain at the end.
 
     Args:
-        experience: with its training pools; after ``end`` they are gone unless the strategy kept something.
+        experience: the experience with its training pools, which are not available after ``end`` unless stored.
         n_experiences: length of the stream.
-        seed: of the run.
-        batches: ``batches(purpose, n_tasks)`` yields this rank's share of so many fresh tasks of the experience, each
-            batch with the global indices of its tasks.
-        ways: ``(N,)`` numbers of the classes that compete in the softmax for a labelled example of this experience once
-            it is learnt; None for few-shot tasks, which bring their own.
-        has_boundaries: False where the experience is a whole stream without boundaries.
+        seed: seed of the run.
+        batches: ``batches(purpose, n_tasks)`` yields this rank's share of ``n_tasks`` newly drawn tasks of the
+            experience, each batch with the global indices of its tasks.
+        ways: ``(N,)`` indices of the classes that compete in the softmax for a labelled example of this experience
+            after it is learnt; None for few-shot tasks, which have their own.
+        has_boundaries: False if the experience is a whole stream without boundaries.
         n_steps: optimizer steps of the experience.
     """
 
@@ -41,14 +41,14 @@ class Visit:
 
 @dataclass(frozen=True)
 class Position:
-    """Locate a training step in the stream: all that a counter-based random number needs.
+    """Locate a training step in the stream, with everything that counter-based random numbers depend on.
 
     Args:
-        experience: index of the experience; 0 all along a stream without boundaries.
-        step: index of the step inside the experience.
-        seed: of the run.
-        n_tasks: tasks of the batch over all processes, before any rehearsal.
-        rank: this process.
+        experience: index of the experience; always 0 in a stream without boundaries.
+        step: index of the step within the experience.
+        seed: seed of the run.
+        n_tasks: tasks of the batch over all processes, without rehearsed ones.
+        rank: index of this process.
         world: number of processes.
     """
 
@@ -61,7 +61,7 @@ class Position:
 
     @property
     def n_own(self) -> int:
-        """Return how many rows of this rank's batch are the stream's own: the first ones, before any rehearsed.
+        """Return the number of rows of this rank's batch that are the stream's own; rehearsed ones follow them.
 
         Example:
             >>> [Position(0, n_tasks=5, rank=rank, world=2).n_own for rank in (0, 1)]

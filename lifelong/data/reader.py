@@ -1,4 +1,4 @@
-"""The contract of readers: how what a person has (a photo, a text) becomes an example as a source's domains have it.
+"""The contract of readers, which convert a user's photo or text to an example like those of a source's domains.
 
 Shapes: ``M`` items, ``*X`` one input.
 """
@@ -14,13 +14,13 @@ from torch import Tensor
 from lifelong.utilities.recorded import Recorded
 
 Kind = Literal["images", "texts"]
-"""What a person gives: files of images, or texts."""
+"""What a user provides: files of images, or texts."""
 
 
 class Reader(Recorded, ABC):
-    """Turn what a person has into examples of a source, without the source and its data.
+    """Convert a user's files or texts to examples like those of a source, without the source and its data.
 
-    A checkpoint keeps how its reader is made (its class and arguments), so that a model answers elsewhere.
+    A checkpoint stores the reader's class and arguments, so that a model can predict without the data.
 
     Example:
         >>> import torch
@@ -33,16 +33,16 @@ class Reader(Recorded, ABC):
     """
 
     kind: Kind
-    """What its items are; a reader around another one reads what that one reads."""
+    """Kind of its items; a reader that wraps another one has the same kind."""
 
     @abstractmethod
     def read(self, items: Sequence[str]) -> Tensor:
-        """Return items, the paths of files or texts, as ``(M, *X)``, as :class:`~lifelong.data.domain.Domain` has them.
+        """Return paths of files, or texts, as inputs ``(M, *X)`` of a :class:`~lifelong.data.domain.Domain`.
 
         Raises:
-            ValueError: when one cannot be read; it is named.
+            ValueError: when an item, given in the message, cannot be read.
         """
 
     def steps(self) -> list[str]:
-        """Say in words what is done to an item, one step after another, for programs that do it elsewhere."""
+        """Describe the processing steps of an item in words, for reimplementation in other programs."""
         return [f"as {type(self).__module__}.{type(self).__qualname__} reads it"]

@@ -1,4 +1,4 @@
-"""The record of a domain: what a checkpoint keeps of it, so that a stream can go on without its examples."""
+"""The record of a domain in a checkpoint, with which a stream can continue without its examples."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class DomainRecord:
     """Describe a domain of a stream, without its examples.
 
     Args:
-        name: in the stream.
-        classes: names of its training classes, every variant.
+        name: name in the stream.
+        classes: names of its training classes, including variants.
         fingerprint: hash of its split: which classes or examples are in which part.
-        shape: of one input.
-        dtype: of the inputs, such as ``uint8``.
-        n_examples: by part: ``train``, ``val`` and ``test``.
-        n_variants: consecutive classes that are variants of one class.
-        source: place of its source among the stream's sources.
-        is_learnt: False for a domain that is evaluated and never learnt.
+        shape: shape of one input.
+        dtype: data type of the inputs, such as ``uint8``.
+        n_examples: number of examples of each part: ``train``, ``val`` and ``test``.
+        n_variants: number of consecutive classes that are variants of one class.
+        source: index of its source among the stream's sources.
+        is_learnt: False for a domain that is only evaluated.
 
     Example:
         >>> DomainRecord("a", ("x", "y"), "0f", (3,), "float32", {"train": 4}).to_dict()["classes"]
@@ -49,9 +49,9 @@ class DomainRecord:
         """Return the record of a domain.
 
         Args:
-            name: in the stream.
+            name: name in the stream.
             parts: its ``train``, ``val`` and ``test`` pools.
-            is_learnt: whether the stream teaches it.
+            is_learnt: whether it is trained on.
         """
         train = parts["train"]
         return cls(
@@ -67,7 +67,7 @@ class DomainRecord:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """Return the type of the inputs."""
+        """Return the data type of the inputs."""
         return getattr(torch, self.dtype)  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class DomainRecord:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Make a record of what :meth:`to_dict` returned."""
+        """Create a record from the result of :meth:`to_dict`."""
         return cls(**{**content, "classes": tuple(content["classes"]), "shape": tuple(content["shape"])})
 
 
@@ -93,10 +93,10 @@ def fingerprint(parts: Mapping[Split, Pool]) -> str:
 
 
 def update(digest: Any, parts: Mapping[Split, Pool]) -> None:
-    """Take the split of a domain into a hash.
+    """Update a hash with the split of a domain.
 
     Args:
-        digest: of ``hashlib``.
+        digest: hash object of ``hashlib``.
         parts: its ``train``, ``val`` and ``test`` pools.
     """
     for split, pool in parts.items():

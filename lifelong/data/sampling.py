@@ -1,7 +1,7 @@
-"""Counter-based sampling: every task is a pure function of where it stands, never of a generator's history.
+"""Counter-based sampling: every task is a pure function of its position, not of a generator's history.
 
-Task ``i`` of experience ``e`` depends on ``(seed, purpose, e, i)`` alone, so any number of ranks draws the same tasks
-and a run resumed in the middle of an experience goes on with the very next one.
+Task ``i`` of experience ``e`` depends only on ``(seed, purpose, e, i)``, so any number of ranks draws the same tasks,
+and a run resumed within an experience continues with exactly the next task.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ PURPOSES = (
     "head",
     "augment",
 )
-"""Purposes of random numbers; each has a stream of its own, and so has any other that a strategy makes up."""
+"""Purposes of random numbers, each with an independent random stream; strategies may use further purposes."""
 
 
 def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.random.Generator:
-    """Return the random generator of one task: a Philox counter (Salmon et al. 2011) keyed by its place.
+    """Return the random generator of one task: a Philox counter (Salmon et al. 2011) keyed by its position.
 
     Example:
         >>> a, b = generator(0, "train", 2, 7), generator(0, "train", 2, 7)
@@ -52,7 +52,7 @@ def generator(seed: int, purpose: str, experience: int, index: int = 0) -> np.ra
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
 
 
-@functools.lru_cache(maxsize=256)  # the tasks of an experience share it, and hashing takes as long as drawing
+@functools.lru_cache(maxsize=256)  # shared by the tasks of an experience; hashing is as slow as drawing
 def _key(seed: int, purpose: str, experience: int) -> tuple[int, int]:
     numbers = [seed, _number(purpose), experience]
     first, second = np.random.SeedSequence(numbers).generate_state(2, np.uint64)
@@ -67,13 +67,13 @@ def _number(purpose: str) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Hold the indices of one task inside a pool, which a loader yields before anything is gathered.
+    """Store the indices of one task in a pool, which a loader yields before examples are gathered.
 
     Args:
-        pool: where the examples are.
-        support: ``(S,)`` indices, shot by shot: example ``s`` belongs to way ``s % n_way``.
+        pool: pool of the examples.
+        support: ``(S,)`` indices; example ``s`` belongs to way ``s % n_way``.
         query: ``(Q,)`` indices in the same order.
-        classes: ``(N,)`` stream-wide numbers of the classes.
+        classes: ``(N,)`` stream-wide indices of the classes.
     """
 
     pool: Pool
@@ -83,10 +83,10 @@ class Draw:
 
 
 def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator) -> Draw:
-    """Draw one task from one of the pools; ways, and examples within a way, never repeat inside a task.
+    """Draw one task from one of the pools; ways, and examples of a way, do not repeat within a task.
 
-    The examples of an ordered pool are consecutive, the support before the query. Where a pool has examples for support
-    sets alone, the support is drawn from those.
+    The examples of an ordered pool are consecutive, the support set before the query set. If a pool has separate
+    examples for support sets, the support set is drawn from those.
     """
     pool = pools[int(rng.integers(len(pools)))] if len(pools) > 1 else pools[0]
     if pool.fixed_ways:
@@ -101,7 +101,7 @@ def draw_task(pools: Sequence[Pool], shape: TaskShape, rng: np.random.Generator)
 
 
 def _pick(pool: Pool, number: int, shape: TaskShape, rng: np.random.Generator) -> np.ndarray:
-    """Draw the examples of one class, the support first."""
+    """Draw the examples of one class, the support examples first."""
     members, n = pool.members[number], shape.per_class
     if pool.support is not None:
         support = rng.choice(pool.support[number], shape.n_shot, replace=False)
@@ -113,7 +113,7 @@ def _pick(pool: Pool, number: int, shape: TaskShape, rng: np.random.Generator) -
 
 
 def gather(draws: Sequence[Draw], shape: TaskShape, device: torch.device) -> Episode:
-    """Turn drawn indices into an ``Episode`` on the device; tasks keep their order."""
+    """Gather drawn tasks as an ``Episode`` on the device, in the same order."""
     support_x, support_y = _collect(draws, [d.support for d in draws], shape, device)
     query_x, query_y = _collect(draws, [d.query for d in draws], shape, device)
     n_way = 0 if draws[0].pool.is_regression else shape.n_way

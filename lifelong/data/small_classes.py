@@ -1,4 +1,4 @@
-"""Classes that are too small for the tasks: found, and left out in one line that names them."""
+"""Classes that are too small for the tasks: how they are found, left out and reported."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 def without_small_classes(
     parts: Mapping[Split, Pool], shapes: Mapping[Split, TaskShape], *, same_classes: bool
 ) -> tuple[dict[Split, Pool], list[str]]:
-    """Return the parts of a domain without the classes that are too small for the tasks, and what was left out.
+    """Return the parts of a domain without classes that are too small for the tasks, and the names of these classes.
 
-    A part without examples is not used, so it needs none of any class.
+    A part without examples is not used, so its classes are not checked.
 
     Args:
         parts: the ``train``, ``val`` and ``test`` pools.
-        shapes: of the tasks of those parts that are used.
-        same_classes: every part has the same classes: what is too small in one is left out of all.
+        shapes: shapes of the tasks, for the parts that are used.
+        same_classes: every part has the same classes, so a class that is too small in one is left out of all.
 
     Example:
         >>> import numpy as np, torch
@@ -46,10 +46,10 @@ def without_small_classes(
 
 
 def tell_left_out(names: Sequence[str]) -> None:
-    """Name what was left out in one line.
+    """Report the classes that were left out in one line.
 
     Args:
-        names: of the classes, each with its number of examples.
+        names: names of the classes, each with its number of examples.
     """
     if names:
         log.warning(
@@ -59,7 +59,7 @@ def tell_left_out(names: Sequence[str]) -> None:
 
 
 def _small(pool: Pool, shape: TaskShape) -> set[int]:
-    """Return the classes that lack examples, with all variants of each."""
+    """Return the classes with too few examples, including all variants of each."""
     n = pool.n_variants
     families = {number // n for number in range(len(pool.members)) if pool.lack(number, shape)}
     return {family * n + variant for family in families for variant in range(n)}

@@ -14,7 +14,7 @@ from lifelong.utilities.recorded import Recorded
 
 
 class Source(Recorded, ABC):
-    """Load the domains of a data set; it knows nothing of tasks, splits or strategies.
+    """Load the domains of a data set, independently of tasks, splits and strategies.
 
     Example:
         >>> import numpy as np
@@ -31,16 +31,16 @@ class Source(Recorded, ABC):
         """Load the domains, in the order of the stream."""
 
     def reader(self) -> Reader | None:
-        """Return how what a person has becomes an example of its domains; None, the default, where nothing does."""
+        """Return the reader that converts a user's photo or text to an example of its domains. Default: None."""
         return None
 
 
 @runtime_checkable
 class FollowsSeed(Protocol):
-    """Let the domains of a source follow the seed of the run, or those of a source inside it."""
+    """Describe a source whose domains, or those of a wrapped source, can depend on the seed of the run."""
 
     def with_seed(self, seed: int) -> Source:
-        """Return the source of a run with this seed; the source itself where nothing in it follows the run."""
+        """Return the source for a run with this seed; the source itself if it does not depend on the run."""
 
 
 class SourceWrapper(Source):
@@ -54,7 +54,7 @@ class SourceWrapper(Source):
         self.source = source
 
     def with_seed(self, seed: int) -> Self:
-        """Return the wrapper around the source of a run with this seed; itself where nothing follows the run."""
+        """Return the wrapper for a run with this seed; itself if its source does not depend on the run."""
         source = with_seed(self.source, seed)
         if source is self.source:
             return self
@@ -64,5 +64,5 @@ class SourceWrapper(Source):
 
 
 def with_seed(source: Source, seed: int) -> Source:
-    """Return a source as a run of this seed sees it: the source itself unless it follows the run's seed."""
+    """Return the source for a run with this seed; the source itself unless it depends on the run's seed."""
     return source.with_seed(seed) if isinstance(source, FollowsSeed) else source

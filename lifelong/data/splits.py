@@ -21,15 +21,14 @@ def split_domain(
     """Return the train, val and test pools of a domain, a pure function of its origin or name and the split seed.
 
     Args:
-        domain: what is split.
+        domain: the domain.
         name: its name in the stream.
         split: share or number of the classes, or examples of each class, held out for val and test.
-        seed: of the split.
-        support: where the support sets of val and test are drawn from, where examples are held out.
+        seed: seed of the split.
+        support: source of the support sets of val and test if examples are held out.
 
     Raises:
-        ValueError: when variants of one class differ in size, or examples that follow each other in time are to be
-            drawn from two parts.
+        ValueError: when variants of one class differ in size, or tasks of a time series would be drawn from two parts.
     """
     members = members_by_class(domain.y, len(domain.class_names))
     pool = Pool(
@@ -79,7 +78,7 @@ def _split_examples(
                 f"{pool.name}: {pool.names[number]} has {len(free)} examples and the class that it is a variant of "
                 f"{len(order)}, so that copies of one could come to training and test: give both the same"
             )
-        free = free[order]  # copies of one example, turned say, stay in one part
+        free = free[order]  # transformed copies of an example stay in one part
         counts = _counts(split if in_test is None else (split[0], 0), len(free))
         pieces = np.split(free, [counts[0], counts[0] + counts[1]])
         pieces[2] = np.concatenate([pieces[2], given])
@@ -100,7 +99,7 @@ def _split_examples(
 
 
 def _with_training_support(parts: dict[Split, Pool]) -> dict[Split, Pool]:
-    """Let the support sets of held-out parts be drawn from the training part."""
+    """Use the training part for the support sets of held-out parts."""
     train = parts["train"]
     if train.ordered:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""From sources to a stream: domains, their splits, and the ordered experiences that a learner lives through."""
+"""From sources to a stream: domains, their splits, and the ordered experiences."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lifelong.data.splits import SPLITS, split_domain
 
 @dataclass(frozen=True)
 class Experience:
-    """Hold one stretch of the stream.
+    """Store one stretch of the stream.
 
     Args:
-        index: its place in the stream.
-        name: its name.
-        pools: where its training tasks are drawn from (several in the joint and the cumulative upper bound).
+        index: position in the stream.
+        name: name of the experience.
+        pools: pools from which its training tasks are drawn (several in joint and cumulative training).
     """
 
     index: int
@@ -35,18 +35,18 @@ class Experience:
 
 @dataclass(frozen=True)
 class Stream:
-    """Hold the ordered experiences, and for every domain the fixed pools that evaluation tasks come from.
+    """Store the ordered experiences, and for every domain the fixed pools for evaluation tasks.
 
     Args:
-        experiences: what is learnt, in order.
-        domains: names of the domains that are evaluated (the columns of the accuracy matrix).
+        experiences: experiences for training, in order.
+        domains: names of the evaluated domains (the columns of the accuracy matrix).
         val: one pool per domain.
         test: one pool per domain.
         fingerprint: hash of the split: which classes or examples are in which part.
-        n_classes: training classes of the whole stream; they are numbered from 0, held-out ones go on from there.
-        n_unseen: so many of the domains, the last ones, are evaluated and never learnt.
-        records: one per domain: what a checkpoint keeps of it.
-        absent: the numbers of the domains whose examples are not at hand: they were learnt before.
+        n_classes: number of training classes of the whole stream, indexed from 0; indices of held-out classes follow.
+        n_unseen: number of domains, the last ones, that are evaluated but never trained on.
+        records: one record per domain, for checkpoints.
+        absent: indices of the domains whose examples are not available because they were learnt earlier.
     """
 
     experiences: tuple[Experience, ...]
@@ -61,12 +61,12 @@ class Stream:
 
     @cached_property
     def plain_records(self) -> list[dict[str, Any]]:
-        """Return the records as plain data, made once: every checkpoint of a long stream has them all."""
+        """Return the records as plain data, cached because every checkpoint contains all of them."""
         return [record.to_dict() for record in self.records]
 
     @property
     def n_learnt(self) -> int:
-        """Return how many domains the stream teaches."""
+        """Return the number of domains for training."""
         return len(self.domains) - self.n_unseen
 
     def pools(self, part: Part) -> tuple[Pool, ...]:
@@ -74,7 +74,7 @@ class Stream:
         return self.val if part == "val" else self.test
 
     def n_examples(self, part: Split, domain: int) -> int:
-        """Return how many examples a part of a domain has, also where they are not at hand."""
+        """Return the number of examples of a part of a domain, also if they are not available."""
         if domain in self.absent:
             return self.records[domain].n_examples[part]
         pools = tuple(e.pools[-1] for e in self.experiences) if part == "train" else self.pools(part)
@@ -95,27 +95,26 @@ def build_stream(
     support: Support = "held_out",
     least: tuple[TaskShape, TaskShape] | None = None,
 ) -> Stream:
-    """Split every domain into train, val and test, and line the training parts up as experiences.
+    """Split every domain into train, val and test, and order the training parts as experiences.
 
     Args:
-        domains: in the order of the stream; equal names are numbered.
+        domains: domains in the order of the stream; equal names are numbered.
         split: share (below 1) or number (1 or more) of the classes, or examples of each class, held out for
             validation and for test.
-        split_seed: the only randomness of the split; never the run's seed.
-        unseen: domains to evaluate alone: their training parts are not used.
-        joint: one experience that draws each task from any domain: the upper bound that has forgotten nothing.
-        cumulative: each experience has the training parts of all domains so far: the upper bound for every row.
-        shared_classes: the classes of every domain are the same, in their order; otherwise each domain brings its own.
-        fixed_ways: and every task has all of them, in this order.
-        hold_out_examples: evaluate on other examples of the trained classes, also where a domain would keep classes
-            apart.
-        support: where the support sets of evaluation tasks are drawn from, where examples are held out.
-        least: shapes of the training and the evaluation tasks: classes that are too small for them are left out, in one
-            line that names them; None keeps them.
+        split_seed: seed of the split, independent of the run's seed.
+        unseen: domains for evaluation only; their training parts are not used.
+        joint: make a single experience with the tasks of all domains, an upper bound without forgetting.
+        cumulative: give each experience the training parts of all domains so far, an upper bound for every row.
+        shared_classes: every domain has the same classes, in the same order; otherwise classes differ between domains.
+        fixed_ways: with shared classes, every task has all of them, in this order.
+        hold_out_examples: hold out examples for evaluation, even if a domain is set to hold out classes.
+        support: source of the support sets of evaluation tasks if examples are held out.
+        least: shapes of the training and evaluation tasks; classes that are too small for them are left out and
+            reported in one line. Default: no class is left out.
 
     Raises:
-        ValueError: when there is nothing to learn from, two upper bounds are asked for, or one of them of domains whose
-            examples are not at hand.
+        ValueError: when there is no training data, both ``joint`` and ``cumulative`` are set, or one of them is set and
+            examples of a domain are not available.
     """
     if not domains:
         raise ValueError("the stream has no experience: give --data.sources at least one source with one domain")
@@ -157,7 +156,7 @@ def build_stream(
 def _large_enough(
     domains: Sequence[Domain], parts: Sequence[dict[Split, Pool]], least: tuple[TaskShape, TaskShape], n_learnt: int
 ) -> list[dict[Split, Pool]]:
-    """Leave out the classes that are too small for the tasks of the parts that are used."""
+    """Leave out classes that are too small for the tasks of the used parts."""
     kept, left_out = [], []
     for number, (domain, pools) in enumerate(zip(domains, parts, strict=True)):
         shapes: dict[Split, TaskShape] = {"val": least[1], "test": least[1]}
@@ -173,7 +172,7 @@ def _large_enough(
 def _records(
     domains: Sequence[Domain], names: Sequence[str], parts: Sequence[dict[Split, Pool]], n_learnt: int
 ) -> tuple[DomainRecord, ...]:
-    """What a checkpoint keeps of each domain; of those whose examples are not at hand, what one has kept."""
+    """Return the record of each domain; for domains without available examples, the existing record."""
     return tuple(
         d.record or DomainRecord.of(name, part, is_learnt=number < n_learnt)
         for number, (d, name, part) in enumerate(zip(domains, names, parts, strict=True))
@@ -209,7 +208,7 @@ def _check_same_classes(domains: Sequence[Domain], names: Sequence[str]) -> None
 
 
 def _number_classes(parts: Sequence[dict[Split, Pool]], shared: bool) -> int:
-    """Number the classes of the stream, training classes first, and return how many of those there are."""
+    """Assign indices to the classes of the stream, training classes first, and return the number of these."""
     numbers: dict[tuple[int, str | int], int] = {}
     n_train = 0
     for split in SPLITS:
@@ -234,7 +233,7 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _fingerprint(parts: Sequence[dict[Split, Pool]], records: Sequence[DomainRecord]) -> str:
-    """The hash of all splits; by the domains' own hashes where some examples are not at hand."""
+    """Return the hash of all splits, from the domains' own hashes if some examples are not available."""
     digest = hashlib.sha256()
     for record in records:
         digest.update(record.fingerprint.encode())

@@ -1,6 +1,6 @@
-"""What a stream of data is, whatever its units are: few-shot tasks or labelled examples.
+"""Base of streams of data, independent of the unit: few-shot tasks or labelled examples.
 
-A *unit* is one of the ``B`` things that a batch holds and that has a loss and a weight of its own.
+A *unit* is one of the ``B`` elements of a batch, with its own loss and weight.
 """
 
 from abc import abstractmethod
@@ -33,30 +33,30 @@ from lifelong.utilities.recorded import Recorded, init_arguments, made_by
 class StreamData(Recorded):
     """Load sources, build the stream, and draw its units.
 
-    Abstract: subclasses define what a unit is, how units are drawn, and how many make a step.
+    Abstract: subclasses define what a unit is, how units are drawn, and the number of units per step.
 
     Args:
-        sources: the data sets, in the order of the stream; each brings one or more domains.
-        units_per_batch: units in one optimizer step, over all devices together.
-        unseen: data sets whose domains are evaluated and never learnt.
-        evaluate_on: which part the accuracy matrix of ``fit`` and ``validate`` comes from.
+        sources: the data sets, in the order of the stream; each provides one or more domains.
+        units_per_batch: units per optimizer step, over all devices.
+        unseen: data sets whose domains are evaluated but never trained on.
+        evaluate_on: part of the data for the accuracy matrix of ``fit`` and ``validate``.
         split: share (below 1) or number of the classes (or of each class's examples) held out for val and test.
-        split_seed: decides the split and the evaluation units, and nothing else does.
-        joint: train on all domains at once: the upper bound. Steps are those of the whole stream.
-        cumulative: train each experience on its own domain and all before it: the upper bound for every row. Steps are
-            as usual.
-        seed: decides the training units.
-        augmentation: changes the images of the stream's own training units at random; None leaves them as they are.
+        split_seed: seed of the split and the evaluation units; nothing else affects them.
+        joint: train on all domains at once, an upper bound. The number of steps is that of the whole stream.
+        cumulative: train each experience on its own and all earlier domains, an upper bound for every row. The number
+            of steps is unchanged.
+        seed: seed of the training units.
+        augmentation: random augmentation of the images of the stream's own training units. Default: none.
     """
 
     unit: ClassVar[Unit]
     """The kind of unit that is drawn."""
     kind: StreamKind
-    """The kind of stream: what increases along it."""
+    """The kind of stream: few-shot tasks, or the scenario of labelled examples."""
     fixed_ways: bool = False
-    """Whether every domain has the same classes and every task all of them, each always the same way."""
+    """Whether every domain has the same classes and every task has all of them, each always as the same way."""
     has_boundaries: bool = True
-    """Whether learner and strategies are told where experiences begin and end; else the stream is one experience."""
+    """Whether learner and strategies are notified of boundaries; otherwise the stream is one experience to them."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class StreamData(Recorded):
 
     @abstractmethod
     def check(self, stream: Stream) -> None:
-        """Raise a ``ValueError`` that names what is missing when units cannot be drawn."""
+        """Raise a ``ValueError`` that says what is missing if units cannot be drawn."""
 
     @property
     @abstractmethod
@@ -110,14 +110,14 @@ class StreamData(Recorded):
         """Draw units of an experience for a purpose (``train``, ``fisher``, …) from its training pools."""
 
     def draw_for_training(self, experience: int, indices: Sequence[int]) -> Drawn:
-        """Draw the stream's own units of an experience, augmented where that is asked for."""
+        """Draw the stream's own units of an experience, with augmentation if it is set."""
         drawn = self.draw_from_stream(experience, indices)
         if self.augmentation is None:
             return drawn
         return Augmented(drawn, self.augmentation, (self.seed, experience), indices)
 
     def draw_from_stream(self, experience: int, indices: Sequence[int]) -> Drawn:
-        """Draw the stream's own units of an experience, as they are."""
+        """Draw the stream's own units of an experience, without augmentation."""
         return self.draw(self.stream.experiences[experience], "train", indices)
 
     @abstractmethod
@@ -126,15 +126,15 @@ class StreamData(Recorded):
 
     @abstractmethod
     def n_eval_units(self, part: Part, domain: int) -> int:
-        """Return how many evaluation units a domain has; none where its part is empty."""
+        """Return the number of evaluation units of a domain; 0 if its part is empty."""
 
     @abstractmethod
     def about_evaluation(self, part: Part) -> str:
-        """Describe the evaluation units for people: ``1000 test tasks a domain, 5-way 1-shot``."""
+        """Describe the evaluation units in words: ``1000 test tasks a domain, 5-way 1-shot``."""
 
     @abstractmethod
     def evaluation_name(self, part: Part) -> str:
-        """Return a file name for the evaluation units: other units have other names, and overwrite nothing."""
+        """Return a file name for the evaluation units, different for different units so that nothing is overwritten."""
 
     # -- the stream -----------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class StreamData(Recorded):
         """Load the sources, split their domains and return the stream; later calls return the same stream.
 
         Raises:
-            ValueError: when a source cannot be loaded, or units cannot be drawn from what it has.
+            ValueError: when a source cannot be loaded, or units cannot be drawn from its domains.
         """
         if self._stream is None:
             given = [*self.sources, *self.unseen]
@@ -163,8 +163,8 @@ class StreamData(Recorded):
         """Build the stream of some domains.
 
         Args:
-            domains: that are learnt.
-            settings: more of :func:`~lifelong.data.stream.build_stream`.
+            domains: domains for training.
+            settings: further arguments of :func:`~lifelong.data.stream.build_stream`.
         """
         return build_stream(
             domains,
@@ -174,13 +174,13 @@ class StreamData(Recorded):
             cumulative=self.cumulative,
             shared_classes=self.kind == "domain",
             fixed_ways=self.fixed_ways,
-            # No one can name a class that was never taught.
+            # A classifier cannot predict classes that it was never trained on.
             hold_out_examples=self.unit == "examples" or self.fixed_ways,
             **settings,
         )
 
     def reseed(self, seed: int) -> None:
-        """Draw the training units by another seed; where a source follows the run's seed, the stream is loaded anew."""
+        """Set the seed of the training units; if a source depends on it, the stream is loaded again."""
         if seed == self.seed:
             return
         if any(with_seed(source, seed) is not source for source in (*self.sources, *self.unseen)):
@@ -191,7 +191,7 @@ class StreamData(Recorded):
         """Return a stream with the same settings and other sources.
 
         Args:
-            sources: in the order of the stream.
+            sources: sources in the order of the stream.
         """
         made = made_by(self)(**(init_arguments(self) | {"sources": list(sources)}))
         made.reseed(self.seed)
@@ -204,13 +204,13 @@ class StreamData(Recorded):
 
     @property
     def origins(self) -> list[tuple[Source, int]]:
-        """Return where each domain of the stream is from: its source, and its number among that source's domains."""
+        """Return the source of each domain of the stream, with the domain's index among that source's domains."""
         self.load()
         return self._origins
 
     @property
     def n_classes(self) -> int:
-        """Return how many training classes a classifier of the whole stream needs an output for."""
+        """Return the number of training classes, for which a classifier of the whole stream needs outputs."""
         return self.stream.n_classes
 
     @property
@@ -219,23 +219,23 @@ class StreamData(Recorded):
         return None
 
     def ways(self, experience: Experience) -> np.ndarray | None:
-        """Return ``(N,)`` the classes that compete for an experience's examples once it is learnt; None for tasks."""
+        """Return the classes ``(N,)`` that compete for an experience's examples after it is learnt; None for tasks."""
         return None
 
     def reader(self) -> Reader | None:
-        """Return how what a person has becomes an example of the stream: by the first source that says so."""
+        """Return the reader of the first source that has one."""
         readers = (source.reader() for source in self.sources)
         return next((reader for reader in readers if reader is not None), None)
 
     def record(self, n_learnt: int) -> StreamRecord:
-        """Return what the stream teaches, by name.
+        """Return the names of the stream's experiences and classes.
 
         Args:
-            n_learnt: so many of its experiences are begun.
+            n_learnt: number of experiences that have begun.
         """
         stream = self.stream
         if self._record is None or self._record[0] is not stream:
-            # Once: a checkpoint of a long stream is written often.
+            # Cached, as checkpoints of a long stream are written often.
             own = [replace(e, pools=e.pools[-1:]) if self.cumulative else e for e in stream.experiences]
             made = StreamRecord.of(own, self.unit, self.kind, fixed_ways=self.fixed_ways, shape=self.task_shape)
             self._record = (stream, made)
@@ -244,21 +244,21 @@ class StreamData(Recorded):
     # -- where training stands ------------------------------------------------------------------------------------
 
     def begins(self, experience: int) -> bool:
-        """Tell whether learner and strategies are told that an experience begins: without boundaries the first does."""
+        """Return whether learner and strategies are notified of the start; without boundaries only of the first."""
         return self.has_boundaries or experience == self.stream.experiences[0].index
 
     def ends(self, experience: int) -> bool:
-        """Tell whether learner and strategies are told that an experience ends: without boundaries the last does."""
+        """Return whether learner and strategies are notified of the end; without boundaries only of the last."""
         return self.has_boundaries or experience == self.stream.experiences[-1].index
 
     def check_at_hand(self, experience: int) -> None:
-        """Refuse to learn an experience whose examples are not at hand.
+        """Refuse to learn an experience whose examples are not available.
 
         Args:
-            experience: its number.
+            experience: index of the experience.
 
         Raises:
-            ValueError: when they are not.
+            ValueError: when they are not available.
         """
         if experience in self.stream.absent:
             raise ValueError(
@@ -267,12 +267,12 @@ class StreamData(Recorded):
             )
 
     def visit(self, experience: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Visit:
-        """Return an experience as learner and strategies meet it when it begins and when it ends.
+        """Return the visit to an experience that learner and strategies receive at its start and end.
 
         Args:
-            experience: its number.
-            device: where its units are gathered.
-            dtype: of their real numbers, as the learner computes.
+            experience: index of the experience.
+            device: device on which its units are gathered.
+            dtype: data type of real-valued tensors.
         """
         place = self.stream.experiences[experience]
         n_experiences, n_steps = len(self.stream.experiences), self.steps_per_experience
@@ -295,11 +295,11 @@ class StreamData(Recorded):
         )
 
     def position(self, experience: int, step: int) -> Position:
-        """Return where in the stream a training step of this process stands.
+        """Return the position in the stream of a training step of this process.
 
         Args:
-            experience: the number of its experience.
-            step: its number in it.
+            experience: index of the experience.
+            step: index of the step within the experience.
         """
         n_units = len(self.units(experience, step))
         if not self.has_boundaries:
@@ -307,7 +307,7 @@ class StreamData(Recorded):
         return Position(experience, step, self.seed, n_units, *self.rank)
 
     def example(self, device: torch.device) -> Tensor:
-        """Return two inputs ``(2, *X)`` of the stream, to size what depends on their shape."""
+        """Return two inputs ``(2, *X)`` of the stream, for inferring shapes."""
         at_hand = [number for number in range(self.stream.n_learnt) if number not in self.stream.absent]
         pool = self.stream.experiences[0 if self.joint else at_hand[0]].pools[0]
         return pool.gather(np.concatenate(pool.members)[:2], device)
@@ -315,7 +315,7 @@ class StreamData(Recorded):
     def batches(
         self, experience: Experience, purpose: str, n_units: int, device: torch.device
     ) -> Iterator[tuple[Sequence[int], Episode]]:
-        """Yield this rank's share of ``n_units`` fresh units of an experience, each batch with global indices."""
+        """Yield this rank's share of ``n_units`` newly drawn units of an experience, batches with global indices."""
         rank, world = self.rank
         share = range(rank, n_units, world)
         for start in range(0, len(share), self.units_per_batch):
@@ -324,24 +324,24 @@ class StreamData(Recorded):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Return the number of this process and how many there are."""
+        """Return the index of this process and the number of processes."""
         return 0, 1
 
     @property
     def current_experience(self) -> int:
-        """Return the experience that is learnt now."""
+        """Return the index of the current experience."""
         return 0
 
 
 MOST_AT_ONCE = 1 << 20
-"""Units of a batch: their numbers alone are listed before any is drawn."""
+"""Maximum number of units of a batch, as their indices are listed before any is drawn."""
 
 
 def positive(name: str, value: int, most: int | None = None) -> int:
     """Return a setting that must be at least 1.
 
     Raises:
-        ValueError: when it is less, or more than the most there may be.
+        ValueError: when it is less than 1, or more than the maximum.
     """
     check_number(f"--data.{name}", value, least=1, most=most, whole=True)
     return value

@@ -1,4 +1,4 @@
-"""The base of all DataModules of streams: a stream of data that a Lightning Trainer takes."""
+"""The base of all DataModules of streams: a stream of data for a Lightning Trainer."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from lifelong.data.stream_data import StreamData
 
 
 class StreamDataModule(StreamData, L.LightningDataModule):
-    """Make a stream of data a Trainer's: each epoch is one experience, each domain has an evaluation loader.
+    """Provide a stream of data to a Trainer: each epoch is one experience, each domain has an evaluation loader.
 
-    Abstract: subclasses define what a unit is, how units are drawn, and how many make a step; see
+    Abstract: subclasses define what a unit is, how units are drawn, and the number of units per step; see
     :class:`~lifelong.data.stream_data.StreamData`.
     """
 
     def prepare_data(self) -> None:
-        """Load once on the first process of a node, so that downloads and caches exist before the others ask."""
+        """Load the data on the first process of a node, so that downloads and caches exist for the others."""
         self.load()
 
     def setup(self, stage: str) -> None:
@@ -30,10 +30,10 @@ class StreamDataModule(StreamData, L.LightningDataModule):
         """Refuse more processes than a batch has units.
 
         Args:
-            n_processes: that train together.
+            n_processes: number of processes.
 
         Raises:
-            ValueError: naming both.
+            ValueError: with both numbers.
         """
         if n_processes > self.units_per_batch:
             raise ValueError(
@@ -44,7 +44,7 @@ class StreamDataModule(StreamData, L.LightningDataModule):
     # -- loaders --------------------------------------------------------------------------------------------------
 
     def train_dataloader(self) -> StepLoader:
-        """Return the training units of the experience that the Trainer is in."""
+        """Return the training units of the Trainer's current experience."""
         return StepLoader(
             self.draw_for_training,
             self.units,
@@ -65,14 +65,15 @@ class StreamDataModule(StreamData, L.LightningDataModule):
         return self._evaluation_loaders("test")
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Gather drawn units on the device, where the data lives if it fits."""
+        """Gather drawn units on the device, which also stores the data if they fit."""
         return batch.gather(device) if isinstance(batch, Drawn) else batch
 
     @property
     def row_is_whole(self) -> bool:
-        """Tell whether the row that is due now has all domains.
+        """Return whether the current row of the matrix has all domains.
 
-        In ``fit`` those before the first step, after every ``evaluate_every``-th experience and after the last do.
+        In ``fit`` these are the rows before the first step, after every ``evaluate_every``-th experience and after the
+        last one.
         """
         trainer = self.trainer
         if trainer is None or trainer.state.fn != "fit" or trainer.sanity_checking:
@@ -81,18 +82,18 @@ class StreamDataModule(StreamData, L.LightningDataModule):
 
     @property
     def domains_due(self) -> tuple[int, ...]:
-        """Return the domains in the row that is due now."""
+        """Return the domains of the current row of the matrix."""
         return self._row(self.current_experience, is_whole=self.row_is_whole)
 
     def row_after(self, experience: int, n_experiences: int) -> tuple[int, ...]:
         """Return the domains that ``fit`` evaluates after an experience: if not all, the last learnt and the next.
 
-        That is all that learning score, backward and forward transfer ask of such a row. A domain whose examples are
-        not at hand is in none.
+        Learning score, backward and forward transfer need only these from such a row. Domains whose examples are not
+        available are not evaluated.
 
         Args:
-            experience: its number.
-            n_experiences: after so many of them the Trainer ends.
+            experience: index of the experience.
+            n_experiences: number of experiences after which the Trainer ends.
         """
         return self._row(experience, is_whole=self._is_whole_after(experience, n_experiences))
 
@@ -106,18 +107,18 @@ class StreamDataModule(StreamData, L.LightningDataModule):
 
     @property
     def n_experiences_due(self) -> int:
-        """Return after how many experiences the Trainer ends: all of the stream, unless it was told to end earlier."""
+        """Return the number of experiences after which the Trainer ends: all, unless it is limited."""
         length, asked = len(self.stream.experiences), None if self.trainer is None else self.trainer.max_epochs
         return length if asked is None or asked < 0 else min(asked, length)
 
     @property
     def current_experience(self) -> int:
-        """Return the experience that the Trainer is in."""
+        """Return the index of the Trainer's current experience."""
         return self.trainer.current_epoch if self.trainer is not None else 0
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Return the number of this process and how many there are."""
+        """Return the index of this process and the number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _evaluation_loaders(self, part: Part, *, skips: bool = False) -> list[StepLoader] | RowLoader:
@@ -125,8 +126,8 @@ class StreamDataModule(StreamData, L.LightningDataModule):
         return RowLoader(loaders, lambda: self.domains_due) if skips or self.stream.absent else loaders
 
     def _evaluation_loader(self, part: Part, domain: int) -> StepLoader:
-        # Every rank needs the same number of units in each step, so the last step may wrap round; the evaluator
-        # drops what is beyond n_eval_units.
+        # Every rank needs the same number of units in each step, so the last step may wrap around; the evaluator
+        # drops units beyond n_eval_units.
         n_units, world = self.n_eval_units(part, domain), self.rank[1]
         if n_units == 0 and domain not in self.stream.absent:
             raise ValueError(self._nothing_to_evaluate(part, domain))
@@ -148,10 +149,10 @@ class StreamDataModule(StreamData, L.LightningDataModule):
 
 
 def stream_data(trainer: L.Trainer) -> StreamDataModule:
-    """Return the DataModule of a stream that a Trainer works on.
+    """Return a Trainer's DataModule of a stream.
 
     Raises:
-        ValueError: when it works on anything else.
+        ValueError: when the Trainer has other data.
     """
     data = getattr(trainer, "datamodule", None)
     if not isinstance(data, StreamDataModule):

@@ -1,4 +1,4 @@
-"""The record of a stream: what a checkpoint keeps of it, so that a model answers by name without its data."""
+"""The record of a stream in a checkpoint, with which a model predicts class names without the data."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from lifelong.data.stream import Experience
 
 @dataclass(frozen=True)
 class StreamRecord:
-    """Describe what a learner was taught: the classes of a stream, by name and by experience.
+    """Describe what a learner was trained on: the classes of a stream, by name and by experience.
 
     Args:
         unit: few-shot tasks, or labelled examples.
-        kind: what increases along the stream.
-        fixed_ways: every task has all classes, each always the same way.
-        is_regression: real targets are learnt, and no classes.
+        kind: kind of stream.
+        fixed_ways: every task has all classes, each always as the same way.
+        is_regression: whether the stream has real targets instead of classes.
         n_way: classes of a training task; None for labelled examples.
         n_shot: support examples per class of a training task; None for labelled examples.
-        classes: names of the training classes, by their number in the stream.
-        experiences: their names, in order.
-        classes_of: the numbers of the classes of each experience.
-        n_learnt: so many experiences were begun when the checkpoint was written.
+        classes: names of the training classes, by index in the stream.
+        experiences: names of the experiences, in order.
+        classes_of: indices of the classes of each experience.
+        n_learnt: number of experiences that had begun when the checkpoint was written.
 
     Example:
         >>> names, of_each = ("apple", "grape"), ((0,), (1,))
@@ -58,20 +58,20 @@ class StreamRecord:
         fixed_ways: bool,
         shape: TaskShape | None,
     ) -> Self:
-        """Return the record of a stream that is learnt to its end.
+        """Return the record of a completely learnt stream.
 
         Args:
-            experiences: all of them.
+            experiences: all experiences.
             unit: few-shot tasks, or labelled examples.
-            kind: what increases along the stream.
-            fixed_ways: every task has all classes, each always the same way.
-            shape: of a training task.
+            kind: kind of stream.
+            fixed_ways: every task has all classes, each always as the same way.
+            shape: shape of a training task.
         """
         names: dict[int, list[str]] = {}
         for pool in (pool for experience in experiences for pool in experience.pools):
             for number, name in zip(pool.numbers.tolist(), pool.names, strict=True):
                 known = names.setdefault(number, [])
-                # Variants of a class have one name, its first; domains may call a class that they share differently.
+                # Variants of a class have the first one's name; domains may have different names for a shared class.
                 if name not in known and (pool.n_variants == 1 or not known):
                     known.append(name)
         numbers = [{number for pool in e.pools for number in pool.numbers.tolist()} for e in experiences]
@@ -94,12 +94,12 @@ class StreamRecord:
 
     @property
     def learnt_classes(self) -> tuple[int, ...]:
-        """Return the numbers of the classes that were taught so far."""
+        """Return the indices of the classes learnt so far."""
         return tuple(sorted({number for some in self.classes_of[: self.n_learnt] for number in some}))
 
     @property
     def learnt_experiences(self) -> tuple[str, ...]:
-        """Return the names of the experiences that were begun so far."""
+        """Return the names of the experiences begun so far."""
         return self.experiences[: self.n_learnt]
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class StreamRecord:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Make a record of what :meth:`to_dict` returned."""
+        """Create a record from the result of :meth:`to_dict`."""
         try:
             lists = {name: tuple(content[name]) for name in ("classes", "experiences")}
             return cls(**{**content, **lists, "classes_of": tuple(tuple(some) for some in content["classes_of"])})
@@ -123,7 +123,7 @@ class StreamRecord:
 def _told_apart(
     classes: Sequence[str], experiences: Sequence[Experience], numbers: Sequence[set[int]]
 ) -> tuple[str, ...]:
-    """Return the names of classes, with the experience where several classes have the same one."""
+    """Return the names of classes, adding the experience to names that several classes share."""
     several = {name for name, n in Counter(classes).items() if n > 1}
     first = {n: e.name for e, some in reversed(list(zip(experiences, numbers, strict=True))) for n in some}
     return tuple(f"{name} ({first[n]})" if name in several and n in first else name for n, name in enumerate(classes))

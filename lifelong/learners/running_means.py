@@ -182,7 +182,7 @@ class RunningMeans(ExampleLearner):
         assert batch.classes is not None
         dtype = floating_type((batch.weight, *self.network.parameters()))
         features = self.embed(params, batch.to(dtype).query_x[:, 0])
-        return self.represent(features.to(self.means.dtype)), batch.classes.gather(1, batch.query_y)[:, 0]
+        return self.represent(features.to(self.means.dtype)), batch.query_classes[:, 0]
 
     def absorb(self, features: Tensor, numbers: Tensor, runner: TaskRunner, x: Tensor | None = None) -> None:
         """Add the examples of all processes to the means, given those of this process.

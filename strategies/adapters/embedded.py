@@ -49,10 +49,9 @@ def embedded_experience(
         choices: the sets of parameters.
     """
     for _, batch in visit.batches("signature", sum(len(pool) for pool in visit.experience.pools)):
-        assert batch.classes is not None
         with evaluating(learner.network), torch.no_grad():
             features = [embed(learner, params, batch) for params in choices]
-        yield features, batch.classes.gather(1, batch.query_y)[:, 0]
+        yield features, batch.query_classes[:, 0]
 
 
 def places_among(numbers: Tensor, classes: Tensor) -> Tensor:

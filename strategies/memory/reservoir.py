@@ -113,8 +113,7 @@ class Reservoir(ExampleMemory):
         self, batch: Episode, n_own: int, extra: Mapping[str, Tensor], runner: TaskRunner
     ) -> dict[str, Tensor]:
         """Return the columns of the stream's own examples of all ranks."""
-        assert batch.classes is not None
-        label = batch.classes.gather(1, batch.query_y)[:, 0]
+        label = batch.query_classes[:, 0]
         share = {"x": self._as_stored(batch.query_x[:, 0]), "label": label, **extra}
         columns = {name: runner.gather(column[:n_own].detach()) for name, column in share.items()}
         columns["label"] = columns["label"].int().cpu()

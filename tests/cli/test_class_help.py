@@ -72,7 +72,7 @@ def test_a_class_is_found_by_shorter_forms(args: list[str], words: str, capsys: 
 def test_the_whole_texts_are_cut_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert "…" in printed(capsys, "fit", "--data.help", "EpisodicDataModule")
     whole = " ".join(printed(capsys, "fit", "--data.help", "EpisodicDataModule", "--help.all").split())
-    assert "so that a head may be learnt before any support set is seen" in whole
+    assert "so that a head can be trained without a support set" in whole
 
 
 @pytest.mark.parametrize(

@@ -46,3 +46,16 @@ def test_to_converts_real_numbers_only_and_clone_shares_nothing() -> None:
     copy = batch.clone()
     copy.support_x.zero_()
     assert batch.support_x.abs().sum() > 0
+
+
+def test_classes_of_queries_and_their_labels_are_inverse() -> None:
+    x, y = torch.zeros(3, 2, 4), torch.tensor([[0, 1], [1, 1], [0, 0]])
+    classes = torch.tensor([[5, 2], [2, 9], [7, -1]])  # each task has ways of its own
+    batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(3), n_way=2, classes=classes)
+    assert batch.query_classes.tolist() == [[5, 2], [9, 9], [7, 7]]
+    assert batch.ways_of(batch.query_classes).tolist() == y.tolist()
+    with pytest.raises(ValueError, match=r"the classes \[4\] are no ways of their tasks"):
+        batch.ways_of(torch.tensor([[5, 2], [9, 4], [7, 7]]))
+    real = Episode(x, torch.zeros(3, 2), x, torch.zeros(3, 2), torch.ones(3), n_way=0)
+    with pytest.raises(ValueError, match="their queries are of no class"):
+        _ = real.query_classes
