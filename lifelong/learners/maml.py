@@ -40,9 +40,9 @@ class MAML(GradientLearner):
         first_order_until: treat the inner gradients as constants for the first ``first_order_until`` optimizer steps,
             and use second order afterwards.
         multi_step_loss_until: ``T``, the number of optimizer steps that train on the query losses after every inner
-            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for ``i <
-            n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own loss.
-            0 uses MAML's own loss from the start.
+            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for
+            ``i < n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own
+            loss. 0 uses MAML's own loss from the start.
         inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
         inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 
