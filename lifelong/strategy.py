@@ -60,8 +60,7 @@ class Strategy(Recorded, nn.Module):
     isolates_parameters: ClassVar[bool] = False
     """Whether it gives each experience its own parameters and freezes the shared ones."""
     protects_shared_parameters: ClassVar[bool] = False
-    """Whether it acts on the shared parameters during training, so that it is useless if another strategy freezes
-    them."""
+    """Whether it acts on the shared parameters during training, and is useless if another strategy freezes them."""
     streams: ClassVar[frozenset[StreamKind]] = EVERY_STREAM
     """The kinds of stream that it supports; others are rejected at the start."""
     penalises_outputs: ClassVar[bool] = True

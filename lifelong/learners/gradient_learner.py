@@ -95,8 +95,7 @@ class GradientLearner(Learner):
         return True
 
     def rate(self, params: Params, name: str, step: int) -> Tensor | float:
-        """Return the inner rate of the adapted tensor ``name`` at a step, in a shape that broadcasts to the
-        tensor's."""
+        """Return the inner rate of the adapted tensor ``name`` at a step, broadcastable to its shape."""
         return self.inner_rate
 
     def is_first_order(self) -> bool:

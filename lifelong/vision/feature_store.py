@@ -146,8 +146,7 @@ def _checksum(key: bytes, row: np.ndarray) -> int:
 
 
 def _write(path: Path, place: int, what: np.ndarray, *, is_end: bool = False) -> None:
-    """Write at an offset of a file, which is created if missing, and flush it; ``is_end`` truncates the file after
-    it."""
+    """Write at an offset of a file, created if missing, and flush it; ``is_end`` truncates the file afterwards."""
     with path.open("r+b" if path.is_file() else "w+b") as file:
         file.seek(place)
         file.write(what.tobytes())

@@ -58,8 +58,7 @@ class PhotoAugmentation(Augmentation):
 
 
 def _cropped(x: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
-    """Crop squares: ``side`` ``(n,)`` as a share, ``left`` and ``top`` from 0 to 1 as shares of the remaining
-    margin."""
+    """Crop squares: ``side`` ``(n,)`` as a share, ``left`` and ``top`` as shares of the remaining margin."""
     nothing = torch.zeros_like(side)
     rows = [side, nothing, (2 * left - 1) * (1 - side), nothing, side, (2 * top - 1) * (1 - side)]
     places = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(x.shape), align_corners=False)

@@ -124,8 +124,7 @@ class CODAPrompt(Prompts):
         return (self.orthogonality * total).expand(len(query))
 
     def in_use(self, name: str) -> Tensor:
-        """Return components, keys or attention ``(layers, M, …)`` of the experiences so far; only the last is
-        trained."""
+        """Return components, keys or attention ``(layers, M, …)`` of the experiences so far; the last is trained."""
         last = self.at_experience()
         parts = [
             part.detach() if number < last else part for number, part in enumerate(getattr(self, name)[: last + 1])
