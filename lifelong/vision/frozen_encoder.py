@@ -35,7 +35,7 @@ KEPT_AFTER = 60.0
 VERSION = 1
 """Version of the resizing; features of another version are computed again."""
 LARGEST_DIFFERENCE = 0.05
-"""Largest relative difference, due to rounding (also in half precision), of an image's features alone and in batches."""
+"""Largest relative difference, due to rounding (also half precision), of an image's features alone and in batches."""
 
 
 class FrozenEncoder(Recorded):
