@@ -26,8 +26,8 @@ class MAML(GradientLearner):
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: number of inner gradient steps during training.
-        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        n_inner_steps: inner gradient steps during training.
+        n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: ``α``, the learning rate of the inner steps.
         head_rate: inner learning rate of the network's head. Default: ``inner_rate``.
         zero_head: start every task with a linear head of zeros. The network's own head is then unused and frozen. This
