@@ -1,6 +1,6 @@
 """Lifelong: learners that keep learning from few examples, one domain after another, without forgetting.
 
-The public API is what stands here; every other path may move. Nothing is imported before it is asked for.
+This module is the public API; all other import paths may change. Names are imported lazily.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: a look at the version shall not wait for torch."""
+    """Import a name at its first use, so that reading the version does not import torch."""
     if name == "__version__":
         from lifelong.utilities.versions import installed_version
 

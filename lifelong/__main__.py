@@ -1,5 +1,5 @@
 """``python -m lifelong``."""
-# PYTHON_ARGCOMPLETE_OK: the shell may ask it how a line goes on
+# PYTHON_ARGCOMPLETE_OK: enables shell completion
 
 from lifelong.cli.start import main
 

@@ -1,4 +1,4 @@
-"""The strategy contract: the places at which a plug-in may step in against forgetting, all neutral by default.
+"""The strategy contract: hooks through which a plug-in reduces forgetting, all of which do nothing by default.
 
 Shapes: ``B`` tasks, ``S`` support examples, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -25,14 +25,14 @@ from lifelong.utilities.recorded import Recorded
 
 @dataclass(frozen=True)
 class Step:
-    """Hold what a training step produced, for penalties.
+    """Store the results of a training step, for penalties.
 
     Args:
-        batch: the tasks, rehearsed ones included; the stream's own come first.
-        params: meta-parameters that the losses were computed from.
-        outputs: what ``predict`` returned, batched.
-        losses: ``(B,)`` losses.
-        position: where in the stream.
+        batch: the tasks of the step: first those of the stream, then rehearsed ones.
+        params: meta-parameters from which the losses were computed.
+        outputs: outputs of all tasks, ``(B, Q, …)``.
+        losses: losses ``(B,)``.
+        position: position in the stream.
     """
 
     batch: Episode
@@ -43,11 +43,11 @@ class Step:
 
 
 class Strategy(Recorded, nn.Module):
-    """Plug in against catastrophic forgetting; override what it needs, leave the rest neutral.
+    """Reduce catastrophic forgetting; a subclass overrides the hooks that it needs.
 
-    A strategy receives state and returns results; it never assigns onto the trainer, the loader or the loss. What it
-    remembers lives in parameters, buffers or ``get_extra_state`` and so travels in the checkpoint. Buffers are those of
-    each process: nothing averages them, so what must agree is summed or gathered by the ``runner``.
+    A strategy receives state and returns results; it never modifies the trainer, the loader or the loss. Its state is
+    in parameters, buffers or ``get_extra_state``, so it is saved in the checkpoint. Every process has its own buffers,
+    which are not averaged; use the ``runner`` to sum or gather values that must be the same on all processes.
 
     Example:
         >>> class Decay(Strategy):
@@ -58,80 +58,80 @@ class Strategy(Recorded, nn.Module):
     """
 
     isolates_parameters: ClassVar[bool] = False
-    """Gives each experience parameters of its own and stops the shared ones from moving."""
+    """Whether it gives each experience its own parameters and freezes the shared ones."""
     protects_shared_parameters: ClassVar[bool] = False
-    """Works on the shared parameters while they move, so is useless where another strategy stops them."""
+    """Whether it acts on the shared parameters during training, and is useless if another strategy freezes them."""
     streams: ClassVar[frozenset[StreamKind]] = EVERY_STREAM
-    """The kinds of stream that it makes sense on; on others it is refused at the start."""
+    """The kinds of stream that it supports; others are rejected at the start."""
     penalises_outputs: ClassVar[bool] = True
-    """Its penalty is differentiated through the outputs of the step, whose graphs must be kept until then."""
+    """Whether its penalty is differentiated through the outputs of the step, whose graphs must then be kept."""
 
     @property
     def needs_boundaries(self) -> bool:
-        """Return whether it works at the end of experiences, so does nothing on a stream without boundaries."""
+        """Return whether it acts at the end of experiences, so that it does nothing on a stream without boundaries."""
         return True
 
     def attach(self, learner: Learner) -> None:
-        """Size parameters after the learner; once, before training and before a checkpoint is loaded."""
+        """Create parameters that depend on the learner; called once, before training and loading a checkpoint."""
 
     def extend(self, learner: Learner) -> None:
-        """Make what is kept by class or parameter as long as the learner's, after a finished stream got longer."""
+        """Extend state per class or parameter to the learner's size, when a finished stream is extended."""
 
     def check(self, learner: Learner, visits: Sequence[Visit]) -> None:
-        """Refuse a stream that it cannot be trained on, before anything runs: the experiences to learn, in order."""
+        """Reject unsupported streams before training, given the ordered experiences to learn."""
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Act before the first step of an experience (not repeated by a resume in its middle)."""
+        """Act before the first step of an experience (not repeated when a run resumes within the experience)."""
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Act after the last step of an experience and before it is evaluated: the last look at its data."""
+        """Act after the last step of an experience and before its evaluation: the last access to its data."""
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """Return the batch to train on: stored tasks may follow its own, with weights. Only this rank's share."""
+        """Return the batch to train on, which may append weighted stored tasks; contains only this rank's share."""
         return batch
 
     def loss_weight(self, learner: Learner, position: Position, *, runner: TaskRunner) -> float:
-        """Return the factor of the mean loss, by which penalties are not multiplied; the same on every rank."""
+        """Return the factor of the mean loss (not of penalties), which must be the same on every rank."""
         return 1.0
 
     def penalty(self, learner: Learner, step: Step, *, runner: TaskRunner) -> Tensor | None:
-        """Return a scalar that is added to the mean loss, averaged over ranks with it; None for nothing."""
+        """Return a scalar to add to the mean loss, averaged over ranks like the loss, or None."""
         return None
 
     def observe(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> None:
-        """Look at the gradients of loss and penalties, averaged over ranks, before any strategy changes them."""
+        """Observe the gradients of loss and penalties, averaged over ranks, before any strategy changes them."""
 
     def project(
         self, learner: Learner, gradients: dict[str, Tensor], position: Position, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return the gradients to step with, by parameter name, averaged over ranks; a name left out is frozen."""
+        """Return the gradients for the optimizer by parameter name, averaged over ranks; missing names are frozen."""
         return gradients
 
     def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
-        """Act after an optimizer step, on the parameters that it made."""
+        """Act after an optimizer step, on the updated parameters."""
 
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
         """Return the parameters for ONE task, chosen from its support set ``(S, *X)``, ``(S, N)`` or ``(S, *Y)``."""
         return params
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return outputs ``(B, Q, …)`` to be evaluated in place of the learner's own; None leaves them."""
+        """Return outputs ``(B, Q, …)`` to evaluate instead of the learner's, or None to keep those."""
         return None
 
     def responds(self, unit: Unit) -> bool:
-        """Return whether it answers in the learner's place on streams of a unit: where it overrides ``respond``."""
+        """Return whether it predicts instead of the learner for this unit; by default, if it overrides ``respond``."""
         return overrides(self, "respond")
 
     def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return the number ``(B,)`` of the experience whose own parameters answer each task; None where none does."""
+        """Return the index ``(B,)`` of the experience whose parameters predict each task, or None if there is none."""
         return None
 
     def diagnose(
         self, learner: Learner, params: Params, batch: Episode, domain: int, *, runner: TaskRunner
     ) -> dict[str, Tensor]:
-        """Return measures ``(B,)`` for the report, by name; called in evaluation alone, with the domain's number."""
+        """Return measures ``(B,)`` for the report, by name; called only in evaluation, with the domain's index."""
         return {}
 
     def training_measures(self, learner: Learner, step: Step, *, runner: TaskRunner) -> dict[str, Tensor | float]:
@@ -139,12 +139,12 @@ class Strategy(Recorded, nn.Module):
         return {}
 
     def memory_bytes(self) -> int:
-        """Return the bytes that the strategy carries from experience to experience."""
+        """Return the bytes that the strategy keeps between experiences."""
         registered = sum(t.nbytes for t in (*self.parameters(), *self.buffers()))
         return registered + nested_bytes(self.get_extra_state() if has_extra_state(self) else None)
 
     def most_bytes(self) -> int | None:
-        """Return a bound of :meth:`memory_bytes` over the whole stream, as far as it can tell by now; None for none."""
+        """Return an upper bound of :meth:`memory_bytes` over the whole stream, or None if it is unknown."""
         return None
 
 
@@ -180,11 +180,11 @@ class Chain(Strategy):
 
     @property
     def needs_boundaries(self) -> bool:
-        """Return whether any member does."""
+        """Return whether any member needs boundaries."""
         return any(member.needs_boundaries for member in self)
 
     def overrides(self, *hooks: str) -> bool:
-        """Return whether any member steps in at one of these hooks."""
+        """Return whether any member overrides one of these hooks."""
         return any(overrides(member, hook) for member in self for hook in hooks)
 
     def attach(self, learner: Learner) -> None:
@@ -203,17 +203,17 @@ class Chain(Strategy):
             member.check(learner, visits)
 
     def begin(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """Begin in every member."""
+        """Call ``begin`` of every member."""
         for member in self:
             member.begin(learner, visit, runner=runner)
 
     def end(self, learner: Learner, visit: Visit, *, runner: TaskRunner) -> None:
-        """End in every member."""
+        """Call ``end`` of every member."""
         for member in self:
             member.end(learner, visit, runner=runner)
 
     def rehearse(self, learner: Learner, batch: Episode, position: Position, *, runner: TaskRunner) -> Episode:
-        """Give each member what the one before returned."""
+        """Pass the result of each member to the next one."""
         for member in self:
             batch = member.rehearse(learner, batch, position, runner=runner)
         return batch
@@ -243,23 +243,23 @@ class Chain(Strategy):
         return gradients
 
     def stepped(self, learner: Learner, position: Position, *, runner: TaskRunner) -> None:
-        """Tell every member of the step."""
+        """Call ``stepped`` of every member."""
         for member in self:
             member.stepped(learner, position, runner=runner)
 
     def route(self, learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """Give each member what the one before returned."""
+        """Pass the result of each member to the next one."""
         for member in self:
             params = member.route(learner, params, support_x, support_y)
         return params
 
     def respond(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return the outputs of the one member that answers for the learner."""
+        """Return the outputs of the only member that predicts instead of the learner."""
         answers = (member.respond(learner, params, batch, runner=runner) for member in self)
         return next((answer for answer in answers if answer is not None), None)
 
     def answered_by(self, learner: Learner, params: Params, batch: Episode, *, runner: TaskRunner) -> Tensor | None:
-        """Return what the one member says that has parameters for each experience."""
+        """Return the result of the only member that has parameters per experience."""
         numbers = (member.answered_by(learner, params, batch, runner=runner) for member in self)
         return next((number for number in numbers if number is not None), None)
 
@@ -282,11 +282,11 @@ class Chain(Strategy):
         }
 
     def memory_bytes(self) -> int:
-        """Return the sum over the members."""
+        """Return the sum of the members' bytes."""
         return sum(member.memory_bytes() for member in self)
 
     def bind(self, learner: Learner, runner: TaskRunner) -> TaskRunner:
-        """Return a runner that routes every task as the members say."""
+        """Return a runner that routes every task by the members' routes."""
         route = partial(self.route, learner) if self.overrides("route") else None
         keeps_outputs = any(overrides(member, "penalty") and member.penalises_outputs for member in self)
         return runner.routed(route, self, keeps_outputs=keeps_outputs)
@@ -318,17 +318,17 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
 
 
 def overrides(strategy: Strategy, hook: str) -> bool:
-    """Return whether a strategy steps in at a hook."""
+    """Return whether a strategy overrides a hook."""
     return getattr(type(strategy), hook) is not getattr(Strategy, hook)
 
 
 def has_part_in_answers(strategy: Strategy) -> bool:
-    """Return whether an answer depends on a strategy, and not only on what it did while the learner was trained."""
+    """Return whether predictions depend on a strategy itself, not only on its effect during training."""
     return overrides(strategy, "route") or overrides(strategy, "respond")
 
 
 def has_extra_state(module: nn.Module) -> bool:
-    """Return whether a module keeps state beside parameters and buffers."""
+    """Return whether a module has state besides parameters and buffers."""
     return type(module).get_extra_state is not nn.Module.get_extra_state
 
 

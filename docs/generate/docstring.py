@@ -83,7 +83,7 @@ def described_arguments(of_class: type) -> dict[str, str]:
     Example:
         >>> from lifelong.learners import ANIL
         >>> described_arguments(ANIL)["inner_rate"]
-        '``α``, the rate of the inner steps.'
+        '``α``, the learning rate of the inner steps.'
     """
     described: dict[str, str] = {}
     for base in reversed(of_class.__mro__):

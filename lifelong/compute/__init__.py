@@ -1,1 +1,1 @@
-"""How pure functions of one task are run over a batch: in turn, under ``vmap``, recomputed or captured."""
+"""Running pure functions of one task over a batch: sequentially, under ``vmap``, recomputed or as CUDA graphs."""

@@ -1,6 +1,6 @@
-"""A convolution as one matrix product, for tasks with kernels of their own on a GPU.
+"""A convolution as one matrix product, for tasks with separate kernels on a GPU.
 
-Not measured since it was written. :mod:`lifelong.compute.vmap_fixes` says when it is used.
+Its speed was not measured since it was written. :mod:`lifelong.compute.vmap_fixes` determines when it is used.
 
 Shapes: ``n`` images, ``C`` channels, ``H × W`` pixels, ``O`` output channels of ``h × w`` pixels, ``k × l`` a kernel.
 """
@@ -20,15 +20,15 @@ def convolve(
 ) -> Tensor:
     """Convolve by one matrix product: kernels ``(O, C k l)`` times all patches ``(C k l, n h w)``.
 
-    Where every task has kernels of its own, ``vmap`` makes one batched product of it; of torch's convolution it makes
-    one with as many groups as tasks, which cuDNN has no fast way to run.
+    If every task has separate kernels, ``vmap`` turns this into one batched product. It turns torch's convolution into
+    one with as many groups as tasks, for which cuDNN has no fast algorithm.
 
     Args:
         x: images ``(n, C, H, W)``.
         weight: kernels ``(O, C, k, l)``.
         bias: ``(O,)``.
-        stride: of the patches, down and across.
-        padding: zeros around the images, above and beside.
+        stride: vertical and horizontal stride.
+        padding: vertical and horizontal zero padding.
 
     Returns:
         ``(n, O, h, w)``.
@@ -48,9 +48,10 @@ def convolve(
 
 
 class Patches(torch.autograd.Function):
-    """Copy the patches ``(…, k, l, n, h, w)`` of images ``(…, n, H, W)`` that a kernel of ``k × l`` meets.
+    """Copy the patches ``(…, k, l, n, h, w)`` of images ``(…, n, H, W)`` under a kernel of ``k × l``.
 
-    Its derivative adds patches up again (:class:`Overlaid`), whose derivative takes them: all orders are there.
+    Its derivative is the sum of overlapping patches (:class:`Overlaid`), whose derivative copies patches again, so
+    derivatives of all orders exist.
     """
 
     @staticmethod
@@ -67,7 +68,7 @@ class Patches(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        """Add the patches of the gradient up."""
+        """Sum the patches of the gradient."""
         size, _, stride = ctx.shapes
         return Overlaid.apply(gradient, size, stride), None, None  # type: ignore[no-untyped-call]
 
@@ -78,11 +79,11 @@ class Patches(torch.autograd.Function):
 
 
 class Overlaid(torch.autograd.Function):
-    """Add patches ``(…, k, l, n, h, w)`` up to images ``(…, n, H, W)`` where they overlap."""
+    """Sum overlapping patches ``(…, k, l, n, h, w)`` to images ``(…, n, H, W)``."""
 
     @staticmethod
     def forward(patches: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
-        """Add one place of the kernel after the other."""
+        """Sum over the positions of the kernel."""
         *leading, k, across, n, height, width = patches.shape
         images = patches.new_zeros(*leading, n, *size)
         for down in range(k):
@@ -100,7 +101,7 @@ class Overlaid(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        """Take the patches of the gradient."""
+        """Copy the patches of the gradient."""
         return Patches.apply(gradient, *ctx.shapes), None, None  # type: ignore[no-untyped-call]
 
     @staticmethod

@@ -1,6 +1,6 @@
 """Training losses as captured CUDA graphs: the thousands of small operations of a step are launched as one.
 
-Not measured since it was written: no accelerator has been at hand.
+Its speed was not measured since it was written, for lack of a GPU.
 
 Shapes: ``B`` tasks, ``Q`` query examples.
 """
@@ -18,7 +18,7 @@ from lifelong.data.episode import Episode
 
 
 class Graphs:
-    """Keep the graphs of one learner: one for each phase that it is in and each shape of batch that it is given."""
+    """Store the graphs of one learner: one for each ``phase`` and each shape of batches."""
 
     def __init__(self) -> None:
         self._captured: dict[Hashable, Any] = {}
@@ -41,9 +41,9 @@ class Graphs:
                 part = Episode(sx, sy, qx, qy, weight, batch.n_way, classes)
                 return runner.losses_and_outputs(learner, all_params, part)  # type: ignore[no-any-return]
 
-            # The graph keeps the tensors that it is captured with: batches are copied into these.
+            # A graph always reads the tensors with which it was captured, so batches are copied into these.
             sample = (*given[: len(names)], *(part.clone() for part in given[len(names) :]))
             capture: Any = torch.cuda.make_graphed_callables
             self._captured[key] = capture(losses_and_outputs, sample, allow_unused_input=True)
         losses, outputs = self._captured[key](*given)
-        return losses.clone(), outputs.clone()  # the graph writes into the same memory again
+        return losses.clone(), outputs.clone()  # the next replay overwrites this memory

@@ -1,4 +1,4 @@
-"""Evaluation mode for the time of a block."""
+"""Evaluation mode within a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode for the block: it neither drops units nor moves its running statistics."""
+    """Switch a network to evaluation mode within the block: no dropout, and fixed running statistics."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

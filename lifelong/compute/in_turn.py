@@ -1,4 +1,4 @@
-"""Losses of tasks in turn, of which each lets go of its graph before the next begins: the memory of one task.
+"""Sequential losses of tasks: each task frees its graph before the next one starts, so memory is that of one task.
 
 Shapes: ``B`` tasks, ``Q`` query examples.
 """
@@ -17,18 +17,18 @@ Gradients = Sequence[Tensor | None]
 def in_turn(
     losses_and_outputs: Callable[[Any], tuple[Tensor, Tensor]], tasks: Iterable[Any], leaves: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Return losses ``(B,)``, differentiable in the leaves, and outputs ``(B, Q, …)``, which lead nowhere.
+    """Return losses ``(B,)``, differentiable in the leaves, and outputs ``(B, Q, …)``, which are not differentiable.
 
-    The gradients of each loss are computed at once and kept, which takes no longer, and ``B`` times the memory of the
-    leaves in place of ``B`` times that of a task's graph.
+    The gradients of each loss are computed immediately and stored. This takes no additional time, and ``B`` times the
+    memory of the leaves instead of ``B`` times that of a task's graph.
 
     Args:
-        losses_and_outputs: of one task: ``(1,)`` and ``(1, Q, …)``.
-        tasks: each what that function takes.
+        losses_and_outputs: function of one task that returns ``(1,)`` and ``(1, Q, …)``.
+        tasks: the arguments of that function.
         leaves: the parameters that need a gradient.
 
     Raises:
-        ValueError: in the backward pass, when something that is differentiated depends on the outputs.
+        ValueError: in the backward pass, when the differentiated value depends on the outputs.
 
     Example:
         >>> w = torch.tensor(2.0, requires_grad=True)
@@ -39,7 +39,7 @@ def in_turn(
     losses, outputs, gradients = [], [], []
     for task in tasks:
         loss, output = losses_and_outputs(task)
-        is_known = not loss.requires_grad  # where nothing that is trained plays a part
+        is_known = not loss.requires_grad  # the loss depends on no trained parameter
         gradients.append(
             [None] * len(leaves) if is_known else torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
         )
@@ -50,7 +50,7 @@ def in_turn(
 
 
 class _Known(torch.autograd.Function):
-    """Return losses whose gradients are known already."""
+    """Return losses whose gradients were computed before."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""The inner loop: gradient descent on a support set as a pure function of the parameters it starts from."""
+"""The inner loop: gradient descent on a support set as a pure function of the initial parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lifelong.compute.recompute import recomputed
 from lifelong.compute.second_order import second_order
 
 MOST_STEPS = 1_000_000
-"""Each step of an inner loop has rates of its own, which are listed before the first."""
+"""Maximum number of inner steps, because the rates of all steps are listed before the first."""
 
 
 def gradient_descent(
@@ -27,27 +27,27 @@ def gradient_descent(
     recompute: bool = False,
     only_last: bool = False,
 ) -> list[Params]:
-    """Descend once for every entry of ``rates``: ``θ ← θ − α ∇ loss(θ)``, and return all parameters on the way.
+    """Take one step for every entry of ``rates``: ``θ ← θ − α ∇ loss(θ)``, and return the parameters after each step.
 
-    The results are differentiable in ``params`` and ``rates``: through the gradients themselves (second order), or with
-    the gradients held constant (``first_order``). Works under ``vmap`` and inside ``no_grad``.
+    The results are differentiable in ``params`` and ``rates``, either through the gradients (second order) or with the
+    gradients as constants (``first_order``). The function works under ``vmap`` and inside ``no_grad``.
 
-    To be differentiated at second order, every step keeps all that it computed; with ``recompute`` it keeps the
-    parameters that it starts from, and one step at a time is run again in the backward pass.
+    For second order, every step keeps all its intermediate results; with ``recompute``, it keeps only its initial
+    parameters, and the backward pass runs one step at a time again.
 
     Args:
-        loss: of the parameters and what is ``given``, a scalar.
-        params: starting point by name.
-        rates: for every step the learning rate of each parameter, broadcast against it.
-        first_order: hold the gradients constant.
-        max_norm: scale a step's gradients down together so that their joint Euclidean norm is at most this.
+        loss: scalar function of the parameters and of ``given``.
+        params: initial parameters by name.
+        rates: the learning rate of each parameter for every step, in a shape that broadcasts to the parameter's.
+        first_order: treat the gradients as constants.
+        max_norm: maximum joint Euclidean norm of the gradients of a step; larger gradients are scaled down to it.
         given: further arguments of the loss, tensors in any nesting.
-        recompute: run second-order steps again in the backward pass. The loss must then read no tensor that needs a
-            gradient but those it is given.
-        only_last: do not hold the parameters on the way.
+        recompute: run second-order steps again in the backward pass. All tensors that need a gradient must then be
+            arguments of the loss.
+        only_last: keep only the final parameters.
 
     Returns:
-        ``len(rates) + 1`` sets of parameters, the starting point first; or the last one alone.
+        ``len(rates) + 1`` sets of parameters, starting with the initial ones; or only the last set.
 
     Reference:
         Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017 (first order: section 5.2).
@@ -59,7 +59,7 @@ def gradient_descent(
     """
 
     def step(params: Params, rate: Mapping[str, Tensor | float], *given: Any) -> Params:
-        # Constants need no graph that leads back to the parameters.
+        # First-order gradients are constants and need no graph.
         twice = torch.is_grad_enabled() and not first_order
         with torch.set_grad_enabled(twice), second_order(twice):
             gradients: Params = torch.func.grad(loss)(params, *given)
@@ -76,13 +76,13 @@ def gradient_descent(
 
 
 def clipped(gradients: Params, max_norm: float) -> Params:
-    """Return all gradients times ``min(1, max_norm / norm)`` with their joint Euclidean norm.
+    """Return all gradients times ``min(1, max_norm / norm)``, where ``norm`` is their joint Euclidean norm.
 
     Example:
         >>> clipped({"a": torch.tensor([3.0]), "b": torch.tensor([4.0])}, 1.0)["b"].item()
         0.800000011920929
     """
     square = torch.stack([g.square().sum() for g in gradients.values()]).sum()
-    # The floor keeps the square root differentiable where all gradients are zero.
+    # The lower bound keeps the square root differentiable if all gradients are zero.
     factor = (max_norm / square.clamp_min(torch.finfo(square.dtype).tiny).sqrt()).clamp_max(1.0)
     return {name: g * factor for name, g in gradients.items()}

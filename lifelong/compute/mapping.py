@@ -1,4 +1,4 @@
-"""Running a pure function of one task over the tasks of a batch: with ``vmap``, in chunks, or in a loop."""
+"""Mapping a pure function of one task over the tasks of a batch: with ``vmap``, in chunks, or in a loop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def over_tasks(
     """Apply ``function`` to every task of nested tensors ``(B, …)``; results are stacked along a new first axis.
 
     Args:
-        function: pure; takes one task's part of each argument and returns tensors in any nesting.
+        function: a pure function that receives one task's part of each argument and returns tensors in any nesting.
         batched: tensors ``(B, …)`` in any nesting.
-        mapping: ``vmap`` runs all tasks as one; ``loop`` runs them in turn.
-        chunk: at most so many tasks at once under ``vmap``; None runs all together.
+        mapping: ``vmap`` runs all tasks at once; ``loop`` runs them sequentially.
+        chunk: maximum number of tasks at once under ``vmap``. Default: all.
 
     Example:
         >>> over_tasks(lambda a, b: a @ b, torch.ones(3, 2), torch.ones(3, 2), mapping="loop")

@@ -1,4 +1,4 @@
-"""How the tasks of a batch are run fastest: measured once for a learner, a device and a shape, and remembered."""
+"""Finding the fastest way to run the tasks of a batch: measured once per learner, device and shape, and stored."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from lifelong.utilities.files import write_whole
 from lifelong.utilities.versions import installed_version
 
 GROWTH = 4
-"""How many times as many tasks are tried at once after so many have been."""
+"""Factor by which the number of tasks at once grows from one trial to the next."""
 GAIN = 0.95
-"""Seconds of what is chosen, relative to those of the simpler way: a difference that is smaller is noise."""
+"""A plan replaces a simpler one only below this share of its time; smaller differences are noise."""
 
 
 def measured(runner: TaskRunner, learner: TaskLearner, batch: Episode, folder: Path | None = None) -> Plan:
-    """Return the plan by which a training step of a learner is fastest, measured unless it was before.
+    """Return the plan with the fastest training step of a learner, measured unless a stored result exists.
 
-    What is measured is kept in ``tuning.json`` of the folder, so that the same training is run the same way again by
-    the same version; remove the file to have everything measured anew.
+    Results are stored in the folder's ``tuning.json``, so that the same version runs the same training in the same way
+    again. Remove the file to measure everything again.
 
     Args:
-        runner: whose settings hold but for the plan.
-        learner: on the device, ready to be trained; it is left as it is.
-        batch: one rank's training tasks of a step.
-        folder: the cache folder (``LIFELONG_CACHE``) where None.
+        runner: provides all settings except the plan.
+        learner: the learner, on its device and ready for training. It is not changed.
+        batch: the training tasks of one step on one rank.
+        folder: where to store results. Default: the cache folder (``LIFELONG_CACHE``).
     """
     device = batch.weight.device
     if not (learner.takes_vmap and takes_vmap(learner.network)):
@@ -60,12 +60,13 @@ def measured(runner: TaskRunner, learner: TaskLearner, batch: Episode, folder: P
 def search(
     seconds: Callable[[Plan, int], float], n_tasks: int, *, may_capture: bool = False
 ) -> tuple[Plan, dict[Plan, float]]:
-    """Find the best plan: try a loop, then ever more tasks at once until that is slower or does not fit.
+    """Find the fastest plan: try a loop, then more and more tasks at once until that is slower or exceeds memory.
 
     Args:
-        seconds: of a plan and a number of tasks, what each task takes; ``inf`` where memory does not suffice.
-        n_tasks: in a batch.
-        may_capture: try the best plan as a captured graph too.
+        seconds: function of a plan and a number of tasks that returns the seconds per task, ``inf`` if memory does not
+            suffice.
+        n_tasks: number of tasks in a batch.
+        may_capture: also try the best plan as a captured graph.
 
     Example:
         >>> plan, _ = search(lambda plan, n: 1.0 if plan.mapping == "loop" else 0.5 + 2 / n + (n > 16), 64)
@@ -77,7 +78,7 @@ def search(
 
     def better(plan: Plan, size: int) -> Plan:
         sizes[plan], times[plan] = size, seconds(plan, size)
-        # Whoever loses tries again: the machine may have been busy with something else.
+        # The slower plan is measured again, because the machine may have been busy.
         loser = best if times[plan] < GAIN * times[best] else plan
         times[loser] = min(times[loser], seconds(loser, sizes[loser]))
         return plan if times[plan] < GAIN * times[best] else best
@@ -86,7 +87,7 @@ def search(
     while True:
         plan = Plan("vmap", None if size == n_tasks else size)
         best = better(plan, size)
-        # Few tasks at once may not pay yet for what vmap costs; twice as slow will not.
+        # With few tasks, the overhead of vmap may dominate; a plan that is twice as slow will not become the fastest.
         if size == n_tasks or times[plan] > (2 if best.mapping == "loop" else 1 / GAIN) * times[best]:
             break
         size = min(GROWTH * size, n_tasks)
@@ -98,15 +99,15 @@ def search(
 def seconds_of_a_task(
     runner: TaskRunner, learner: TaskLearner, batch: Episode, plan: Plan, n_tasks: int, repetitions: int = 2
 ) -> float:
-    """Measure the seconds that one of ``n_tasks`` tasks takes, losses and gradients; ``inf`` where memory is too small.
+    """Measure the seconds per task for losses and gradients of ``n_tasks`` tasks; ``inf`` if memory does not suffice.
 
     Args:
-        runner: runs them.
-        learner: whose weights are laid out as suits the plan.
-        batch: from which the tasks are taken.
-        plan: how they are run.
-        n_tasks: how many.
-        repetitions: the fastest one counts.
+        runner: runs the tasks.
+        learner: the learner. The memory format of its weights is adapted to the plan.
+        batch: provides the tasks.
+        plan: how the tasks are run.
+        n_tasks: number of tasks.
+        repetitions: number of measurements, of which the fastest counts.
     """
     planned, part, times = runner.planned(plan), batch.take(slice(0, n_tasks)), []
     planned.lay_out(learner, batch.weight.device)
@@ -125,7 +126,7 @@ def seconds_of_a_task(
     except torch.OutOfMemoryError:
         return float("inf")
     except RuntimeError:
-        if plan.graph:  # an operation that no graph can capture
+        if plan.graph:  # an operation that cannot be captured
             return float("inf")
         raise
     return min(times[1:]) / len(part)
@@ -145,7 +146,7 @@ def _key(runner: TaskRunner, learner: TaskLearner, batch: Episode) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """Return the name of the GPU, or of the processor."""
+    """Return the name of the GPU or processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")
@@ -167,7 +168,7 @@ def _kept(path: Path) -> dict[str, Any]:
 
 
 def _plan(entry: Any) -> Plan | None:
-    """Return the plan of an entry; None where there is none, or the file was damaged, and it is measured anew."""
+    """Return the stored plan, or None, which leads to a new measurement, if it is missing or damaged."""
     plan = entry.get("plan") if isinstance(entry, dict) else None
     if not isinstance(plan, dict) or plan.keys() != {"mapping", "chunk", "graph"}:
         return None
@@ -178,7 +179,7 @@ def _plan(entry: Any) -> Plan | None:
 
 def _keep(path: Path, key: str, entry: dict[str, Any]) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of damage, which was told when the file was first read
+        warnings.simplefilter("ignore")  # a damaged file was reported when it was first read
         kept = _kept(path)
     text = json.dumps(kept | {key: entry}, indent=1)
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How images and weights lie in memory where that makes convolutions faster."""
+"""The memory format of images and weights, which affects the speed of convolutions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from lifelong.compute.vmap_fixes import is_batched
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Lay images ``(n, C, H, W)`` on a CPU out with their channels last, and so all that convolutions make of them.
+    """Convert images ``(n, C, H, W)`` on a CPU to channels-last format, which convolutions preserve.
 
-    Passes without second derivatives are faster so. Anything else, and what ``vmap`` runs, stays as it is.
+    This makes passes without second derivatives faster. Other tensors, and tensors under ``vmap``, are unchanged.
 
     Example:
         >>> import torch
@@ -19,7 +19,7 @@ def channels_last(x: Tensor) -> Tensor:
     """
     if x.dim() != 4 or x.device.type != "cpu" or not x.is_floating_point() or is_batched(x):
         return x
-    # Written out, because torch takes images of one channel for laid out so already, and leaves their strides alone.
+    # Not Tensor.contiguous: torch considers images of one channel to be channels-last already and keeps their strides.
     return (
         x.permute(0, 2, 3, 1).contiguous().as_strided(x.shape, (x[0].numel(), 1, x.shape[3] * x.shape[1], x.shape[1]))
     )

@@ -1,4 +1,4 @@
-"""Meta-parameters as pure functions take them."""
+"""Meta-parameters in the form that pure functions receive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Params = dict[str, Tensor]
 
 
 def floating_type(tensors: Iterable[Tensor]) -> torch.dtype:
-    """Return the most precise floating type among tensors, single precision where there is none.
+    """Return the most precise floating type among tensors, or single precision if there is none.
 
-    Parts of a frozen network may be kept in halves; what is computed with its other parts is not.
+    Parts of a frozen network may have half precision, but computations with its other parts do not.
 
     Example:
         >>> floating_type([torch.ones(1, dtype=torch.bfloat16), torch.ones(1)])
@@ -26,7 +26,7 @@ def floating_type(tensors: Iterable[Tensor]) -> torch.dtype:
 
 
 def parameters_of(params: Params, module: str) -> Params:
-    """Select the parameters of one submodule, named as it names them.
+    """Select the parameters of one submodule, with the names that they have in it.
 
     Example:
         >>> import torch

@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 WITHOUT_RULE = (nn.RNNBase, nn.RNNCellBase, nn.EmbeddingBag)
-"""Modules that ``vmap`` cannot map, or falls back to a loop for with a warning (torch 2.13)."""
+"""Modules that ``vmap`` cannot map, or maps by a loop with a warning (torch 2.13)."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Describe how the tasks of a batch are run: one after the other, or so many at once.
+    """Describe how the tasks of a batch are run: sequentially, or several at once.
 
     Args:
-        mapping: ``vmap`` runs tasks as one; ``loop`` runs them one after the other.
-        chunk: at most so many tasks at once under ``vmap``; None runs all together.
+        mapping: ``vmap`` runs tasks at once; ``loop`` runs them sequentially.
+        chunk: maximum number of tasks at once under ``vmap``. Default: all.
         graph: training steps replay a captured CUDA graph.
 
     Example:
@@ -37,10 +37,10 @@ class Plan:
 
 
 def mapping_by_rule(network: nn.Module, device: torch.device) -> Literal["vmap", "loop"]:
-    """Choose a mapping by device and network alone, so that the same config runs the same way each time.
+    """Choose a mapping from device and network only, so that the same config always runs in the same way.
 
-    On a CPU networks with convolutions run in a loop, because the maps of a whole batch leave the cache
-    (``python -m benchmarks throughput``); everything that ``vmap`` takes runs under ``vmap`` otherwise.
+    On a CPU, networks with convolutions run in a loop, because the maps of a whole batch exceed the cache
+    (``python -m benchmarks throughput``). Everything else runs under ``vmap`` if it is supported.
 
     Example:
         >>> [mapping_by_rule(network, torch.device("cpu")) for network in (nn.Linear(2, 2), nn.Conv2d(1, 1, 1))]
@@ -53,9 +53,9 @@ def mapping_by_rule(network: nn.Module, device: torch.device) -> Literal["vmap",
 
 
 def takes_vmap(network: nn.Module) -> bool:
-    """Return whether ``vmap`` can run a network: it updates no running statistics, and every module has a rule.
+    """Return whether ``vmap`` supports a network: no running statistics are updated, and it can map every module.
 
-    A module says by an attribute ``takes_vmap`` that it has none.
+    A module that ``vmap`` cannot map has an attribute ``takes_vmap = False``.
     """
     without = (isinstance(m, WITHOUT_RULE) or not getattr(m, "takes_vmap", True) for m in network.modules())
     return not has_running_statistics(network) and not any(without)

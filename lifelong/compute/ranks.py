@@ -1,6 +1,6 @@
-"""What processes that train together exchange: sums, and rows in the order that one process would have them in.
+"""Communication between the processes of a training run: sums, and rows in the order of a single process.
 
-Outside a process group everything stays as it is, so the same code runs in one process and in many.
+Without a process group the functions return their input, so the same code works for one or several processes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import distributed as dist
 
 
 def world_size() -> int:
-    """Return the number of processes that train together.
+    """Return the number of processes of the training run.
 
     Example:
         >>> world_size()
@@ -21,7 +21,7 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Return the number of this process, from 0.
+    """Return the index of this process, from 0.
 
     Example:
         >>> rank()
@@ -31,7 +31,7 @@ def rank() -> int:
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """Add a tensor up over all processes.
+    """Sum a tensor over all processes.
 
     Example:
         >>> sum_over_ranks(torch.tensor(2.0))
@@ -45,7 +45,7 @@ def sum_over_ranks(value: Tensor) -> Tensor:
 
 
 def gather_over_ranks(rows: Tensor) -> Tensor:
-    """Collect the rows ``(B, …)`` of all processes in the order that one process alone would have them in.
+    """Gather the rows ``(B, …)`` of all processes in the order that a single process would have.
 
     Unit ``i`` of a step is row ``i // world`` of rank ``i % world``.
 
@@ -58,7 +58,7 @@ def gather_over_ranks(rows: Tensor) -> Tensor:
     sizes = [int(size) for size in _all(torch.tensor([len(rows)], device=rows.device))]
     padding = rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])
     together = torch.stack(_all(torch.cat([rows, padding])))
-    # Ranks with one row less are the last ones, so all padding comes to the end.
+    # Only the last ranks have one row less, so all padding is at the end.
     return together.transpose(0, 1).flatten(0, 1)[: sum(sizes)]
 
 

@@ -1,4 +1,4 @@
-"""Less memory for more time: functions that run again in the backward pass instead of keeping what they computed."""
+"""Recomputation: functions run again in the backward pass instead of storing their intermediate results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _recomputes_steps = ContextVar("recomputes_steps", default=False)
 
 @contextmanager
 def recomputing_steps(is_so: bool = True) -> Iterator[None]:
-    """Say that inner steps run here are to keep their inputs alone, and to run again in the backward pass.
+    """Make inner steps within the block store only their inputs and run again in the backward pass.
 
     Example:
         >>> with recomputing_steps():
@@ -34,19 +34,20 @@ def recomputing_steps(is_so: bool = True) -> Iterator[None]:
 
 
 def recomputes_steps() -> bool:
-    """Return whether inner steps that are run at this moment are to run again in the backward pass."""
+    """Return whether the current inner steps are recomputed in the backward pass."""
     return _recomputes_steps.get()
 
 
 def recomputed(function: Callable[..., Any], *given: Any) -> Any:
-    """Compute ``function(*given)`` with the same derivatives, but keep its inputs alone until the backward pass.
+    """Compute ``function(*given)`` with the same derivatives, but store only its inputs until the backward pass.
 
-    The backward pass runs the function once more, with the random numbers and the precision (autocast) of the first
-    time. ``torch.utils.checkpoint`` does the same, but not together with ``torch.func``, as an inner loop has it; this
-    works inside ``torch.func.grad``, ``vjp`` and ``vmap``, around them, and where nothing needs a gradient.
+    The backward pass runs the function again, with the same random numbers and precision (autocast).
+    ``torch.utils.checkpoint`` does the same, but does not support ``torch.func``, which an inner loop uses. This
+    function works inside and around ``torch.func.grad``, ``vjp`` and ``vmap``, and also if nothing needs a gradient.
 
     Args:
-        function: pure, of floating-point results. A tensor that it reads without being given it gets no gradient.
+        function: a pure function with floating-point results. Tensors that it reads but does not receive as arguments
+            get no gradient.
         given: its arguments, tensors in any nesting.
 
     Reference:
@@ -65,13 +66,13 @@ def recomputed(function: Callable[..., Any], *given: Any) -> Any:
 
 
 def with_parameters(module: nn.Module, function: Callable[..., Any], parameters: dict[str, Tensor], *given: Any) -> Any:
-    """Compute ``function(*given)`` while these stand in the place of the module's own parameters.
+    """Compute ``function(*given)`` while ``parameters`` replace the module's own parameters.
 
     Args:
-        module: that the function reads.
-        function: any.
-        parameters: by name; those left out stay.
-        given: its arguments.
+        module: a module that the function uses.
+        function: any function.
+        parameters: replacements by name. Other parameters are unchanged.
+        given: arguments of the function.
 
     Example:
         >>> layer = nn.Linear(1, 1)
@@ -94,7 +95,7 @@ class _During(nn.Module):
 
 
 class _Call:
-    """Keep a function and all of a call of it but its tensors, which belong to ``torch.func``."""
+    """Store a function and the arguments of a call, except tensors, which are passed through ``torch.func``."""
 
     def __init__(self, function: Callable[..., Any], leaves: list[Any], nesting: pytree.TreeSpec) -> None:
         self.function, self.nesting = function, nesting
@@ -111,14 +112,14 @@ class _Call:
         leaves = [next(remaining) if other is None else other[0] for other in self.others]
         with ExitStack() as stack:
             for kind, dtype, enabled in self.precision:
-                # Halves that are kept for later would be constants there, as this pass has no graph.
+                # Without a cache: half-precision copies cached in this pass, which has no graph, would be constants.
                 stack.enter_context(torch.autocast(kind, dtype, enabled, cache_enabled=False))
             results, self.results = pytree.tree_flatten(self.function(*pytree.tree_unflatten(leaves, self.nesting)))
         return tuple(results)
 
     @contextmanager
     def as_before(self) -> Iterator[None]:
-        """Draw the random numbers of the first time, and write out what was written out then."""
+        """Restore the random state and the replaced functions of the first call."""
         with torch.random.fork_rng([device.index for device in self.devices]), ExitStack() as stack:
             torch.set_rng_state(self.randomness[0])
             for device, state in zip(self.devices, self.randomness[1:], strict=True):
@@ -152,7 +153,7 @@ class _Recomputed(torch.autograd.Function):
         with ctx.call.as_before():
             vjp: Any = torch.func.vjp(of_needed, *(tensors[i] for i in needed))
         _, pull_back = vjp
-        # What a node kept is freed as soon as it is done, unless its derivative is to have one itself.
+        # A node frees its saved tensors when it is done, unless second derivatives are needed.
         gradients = pull_back(slopes, retain_graph=torch.is_grad_enabled())
         by_place = dict(zip(needed, gradients, strict=True))
         return None, *(by_place.get(i) for i in range(len(tensors)))

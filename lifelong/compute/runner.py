@@ -1,6 +1,6 @@
 """The task runner: runs a learner's pure functions of ONE task over the tasks of a batch.
 
-It knows devices, memory, ranks and torch's traps, and not what the functions do.
+It handles devices, memory, ranks and torch's limitations, and does not depend on what the functions compute.
 
 Shapes: ``B`` tasks, ``S`` support and ``Q`` query examples of a task, ``N`` ways, ``*X`` one input, ``*Y`` one target.
 """
@@ -34,20 +34,20 @@ Route = Callable[[Params, Tensor, Tensor], Params]
 
 
 class Encoder(Protocol):
-    """Encode targets: what a runner asks of a learner's objective."""
+    """Encode targets: the interface of a learner's objective that a runner uses."""
 
     def encode(self, y: Tensor, n_way: int) -> Tensor:
-        """Return the targets as pure functions of a task take them."""
+        """Return the targets in the form that functions of one task receive."""
 
 
 class TaskLearner(Protocol):
-    """Compute pure functions of one task, with parameters that are routed already: what a runner asks of a learner."""
+    """Compute pure functions of one task with routed parameters: the interface of a learner that a runner uses."""
 
     takes_vmap: ClassVar[bool]
 
     @property
     def can_capture(self) -> bool:
-        """Return whether its ``phase`` can be relied on."""
+        """Return whether this class defines its ``phase``."""
 
     @property
     def network(self) -> nn.Module:
@@ -55,7 +55,7 @@ class TaskLearner(Protocol):
 
     @property
     def objective(self) -> Encoder:
-        """Return what encodes the targets."""
+        """Return the objective, which encodes the targets."""
 
     @property
     def unit(self) -> str:
@@ -72,7 +72,7 @@ class TaskLearner(Protocol):
         """Return the training loss of one task and its outputs."""
 
     def batch_outputs(self, params: Params, batch: Episode) -> Tensor | None:
-        """Return the outputs of all tasks by one pass, or None where tasks have to be run one by one."""
+        """Return the outputs of all tasks from one pass, or None if tasks must run one by one."""
 
     def losses_of(self, outputs: Tensor, batch: Episode) -> Tensor:
         """Return the loss of each task, given the outputs of :meth:`batch_outputs`."""
@@ -84,7 +84,7 @@ class TaskLearner(Protocol):
         """Return the score of one task."""
 
     def phase(self) -> Hashable | None:
-        """Return what the training losses depend on beside parameters and batch."""
+        """Return what the training losses depend on besides parameters and batch."""
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Return the parameters with their names."""
@@ -92,22 +92,22 @@ class TaskLearner(Protocol):
 
 @dataclass(frozen=True)
 class TaskRunner:
-    """Run a learner's functions of one task over a batch, each way with the same results.
+    """Run a learner's functions of one task over a batch, with the same results for every setting.
 
-    A training step keeps what a task and its inner steps computed until its gradients are known: of one task at a time
-    in a loop (of all, where a penalty is differentiated through their outputs, or in half precision), of all under
-    ``vmap``. ``recompute`` keeps less and computes it again: with ``steps`` every inner step keeps the parameters that
-    it starts from, with ``tasks`` memory is that of one task (``chunk`` under ``vmap``), and with ``both`` that of one
-    inner step of it. Losses and gradients stay as they are.
+    A training step stores the intermediate results of tasks and their inner steps until the gradients are computed: of
+    all tasks under ``vmap``, of one task at a time in a loop (of all tasks if a penalty is differentiated through their
+    outputs, or in half precision). ``recompute`` stores less and computes it again: with ``steps``, every inner step
+    stores only its initial parameters; with ``tasks``, memory is that of one task (of ``chunk`` tasks under ``vmap``);
+    with ``both``, it is that of one inner step of one task. Losses and gradients do not change.
 
     Args:
-        plan: how tasks are run: ``loop`` one after the other, ``vmap`` all at once, ``auto`` by a rule of device and
-            network, which gives the same digits each time, ``measure`` by timing a step at the start of training.
-        chunk: at most so many tasks at once under ``vmap``; None runs all together.
-        recompute: what is run again in the backward pass to save memory: ``nothing``, each of the inner ``steps`` (of
-            learners that differentiate through them), each of the ``tasks``, or ``both``.
-        cuda_graph: replay training steps on a GPU as captured CUDA graphs where the learner allows it and one process
-            trains alone. Not measured since it was written.
+        plan: how tasks are run: ``loop`` sequentially, ``vmap`` all at once, ``auto`` by a rule of device and network,
+            so that numbers are reproducible, ``measure`` by timing a step at the start of training.
+        chunk: maximum number of tasks at once under ``vmap``. Default: all.
+        recompute: what to run again in the backward pass to save memory: ``nothing``, the inner ``steps`` (of learners
+            that differentiate through them), the ``tasks``, or ``both``.
+        cuda_graph: replay training steps on a GPU as captured CUDA graphs if the learner supports it and there is only
+            one process. Its speed was not measured since it was written.
 
     Raises:
         ValueError: when ``chunk`` is below 1.
@@ -139,28 +139,28 @@ class TaskRunner:
         """Return a runner that gives every task the parameters that ``route`` chooses from its support set.
 
         Args:
-            route: None leaves the parameters as they are.
-            router: the module whose parameters the route reads.
-            keeps_outputs: something else is differentiated through the outputs of a training step.
+            route: chooses the parameters. If None, they are unchanged.
+            router: the module whose parameters the route uses.
+            keeps_outputs: whether a penalty is differentiated through the outputs of a training step.
         """
         return _changed(self, _route=route, _router=router, _keeps_outputs=keeps_outputs, _graphs=Graphs())
 
     def rerouted(self, route: Route) -> TaskRunner:
-        """Return a runner with another route and all else alike."""
+        """Return a runner with another route and otherwise the same settings."""
         return _changed(self, _route=route, _graphs=Graphs())
 
     def planned(self, plan: Plan) -> TaskRunner:
-        """Return a runner that follows a plan, whatever its settings say."""
+        """Return a runner that uses ``plan`` instead of its settings."""
         return _changed(self, _measured=plan, _graphs=Graphs())
 
     def without_graphs(self) -> TaskRunner:
-        """Return a runner that holds no captured graph, nor its memory."""
+        """Return a runner without captured graphs and their memory."""
         return _changed(self, _graphs=Graphs())
 
     # -- how tasks are run --------------------------------------------------------------------------------------------
 
     def plan_for(self, learner: TaskLearner, device: torch.device) -> Plan:
-        """Return how the tasks of a learner are run on a device: as asked for, as measured, or by rule."""
+        """Return how the tasks of a learner are run on a device: as set, as measured, or by rule."""
         if self._measured is not None:
             return self._measured
         if not learner.takes_vmap:
@@ -169,9 +169,9 @@ class TaskRunner:
         return Plan(mapping, self.chunk, self.cuda_graph)
 
     def lay_out(self, learner: TaskLearner, device: torch.device) -> None:
-        """Lay the weights of convolutions out as suits the plan: channels last in a loop on a CPU, else contiguous.
+        """Set the memory format of convolution weights for the plan: channels last in a loop on a CPU, else contiguous.
 
-        ``vmap`` refuses norms of channels-last weights (torch 2.13).
+        ``vmap`` does not support norms of channels-last weights (torch 2.13).
         """
         fits = self.plan_for(learner, device).mapping == "loop" and device.type == "cpu"
         wanted = fits and bool(getattr(learner, "channels_last", False))
@@ -179,24 +179,24 @@ class TaskRunner:
         learner.network.to(memory_format=memory_format)  # type: ignore[call-overload]
 
     def recomputes(self, what: Literal["steps", "tasks"]) -> bool:
-        """Return whether inner steps, or tasks, are run again in the backward pass."""
+        """Return whether inner steps, or tasks, are recomputed in the backward pass."""
         return self.recompute in (what, "both")
 
     def route(self, params: Params, support_x: Tensor, support_y: Tensor) -> Params:
-        """Return the parameters for ONE task, as the route chooses them from its support set."""
+        """Return the parameters for ONE task, which the route chooses from its support set."""
         return params if self._route is None else self._route(params, support_x, support_y)
 
     @property
     def is_routed(self) -> bool:
-        """Return whether tasks may have parameters of their own."""
+        """Return whether different tasks may use different parameters."""
         return self._route is not None
 
     def map(self, function: Callable[..., Any], learner: TaskLearner, batch: Episode, *more: Tensor) -> Any:
-        """Apply a pure function of one task, targets encoded, to every task of a batch.
+        """Apply a pure function of one task with encoded targets to every task of a batch.
 
         Args:
-            function: of a :class:`~lifelong.data.episode.Task` and one row of each of ``more``.
-            learner: whose network and objective say what type inputs and targets have.
+            function: a function of a :class:`~lifelong.data.episode.Task` and one row of each of ``more``.
+            learner: its network and objective determine the data type of inputs and the encoding of targets.
             batch: the tasks.
             more: further tensors ``(B, …)``.
         """
@@ -222,7 +222,7 @@ class TaskRunner:
         return losses, outputs
 
     def training_losses(self, learner: TaskLearner, params: Params, batch: Episode) -> tuple[Tensor, Tensor]:
-        """Return the same as a training step has them: by a captured graph, or in the memory of one task."""
+        """Return losses and outputs as in a training step: by a captured graph, or in the memory of one task."""
         device = batch.weight.device
         plan = self.plan_for(learner, device)
         if plan.graph and self.can_capture(learner, device):
@@ -234,7 +234,7 @@ class TaskRunner:
         return self.losses_and_outputs(learner, params, batch)
 
     def outputs(self, learner: TaskLearner, params: Params, batch: Episode) -> Tensor:
-        """Return what is predicted for the queries of each task, ``(B, Q, …)``."""
+        """Return the predictions for the queries of each task, ``(B, Q, …)``."""
         if (outputs := self._whole(learner, params, batch)) is not None:
             return outputs
         return self._differentiable(learner, learner.answer, params, batch)  # type: ignore[no-any-return]
@@ -249,14 +249,14 @@ class TaskRunner:
         if self.is_routed:
             if batch.support_x.shape[1]:
                 return None
-            # Without support sets nothing tells units apart: all have the same parameters.
+            # Without support sets, a route cannot distinguish units, so all have the same parameters.
             params = self.route(params, batch.support_x[0], batch.support_y[0])
         return learner.batch_outputs(params, batch)
 
     def _differentiable(
         self, learner: TaskLearner, function: Callable[[Params, Task], Any], params: Params, batch: Episode
     ) -> Any:
-        """Compute ``function(params, task)`` of every task, again in the backward pass if asked for."""
+        """Compute ``function(params, task)`` for every task, with recomputation in the backward pass if it is set."""
         if not (self.recomputes("tasks") and torch.is_grad_enabled()):
             return self.map(_routed(function, self, params), learner, batch)
 
@@ -265,7 +265,7 @@ class TaskRunner:
 
         plan = self.plan_for(learner, batch.weight.device)
         size = 1 if plan.mapping == "loop" else plan.chunk or len(batch)
-        # A route may read parameters of its own, which the function is not given.
+        # A route may use its own parameters, which are not arguments of the function.
         router_params = {name: p for name, p in _parameters_of(self._router).items() if p.requires_grad}
         again = partial(with_parameters, self._router or nn.Module(), of_part)
         parts = [batch.take(slice(start, start + size)) for start in range(0, len(batch), size)]
@@ -273,23 +273,24 @@ class TaskRunner:
         return pytree.tree_map(lambda *rows: torch.cat(rows), *results)
 
     def _forgets_graphs(self, learner: TaskLearner, device: torch.device) -> bool:
-        """Return whether a task's graph is of no use once its gradients are known, as nothing else leads through it."""
+        """Return whether a task's graph is not needed after its gradients are computed."""
         if learner.unit != "tasks" or self.recomputes("tasks") or self._keeps_outputs:
             return False
-        # Halves need a loss that is scaled up before gradients are taken.
+        # In half precision, the loss must be scaled before gradients are computed.
         return torch.is_grad_enabled() and not torch.is_autocast_enabled(device.type)
 
     def can_capture(self, learner: TaskLearner, device: torch.device) -> bool:
-        """Return whether the losses depend on parameters and batch alone for now, on a device that has graphs.
+        """Return whether the losses currently depend only on parameters and batch, on a device with CUDA graphs.
 
-        One process: a graph writes its gradients into the same memory again, and how DDP waits for them was not tried.
+        Only for one process: a graph writes its gradients to the same memory at every replay, and this was not tested
+        with DDP.
         """
         return (
             device.type == "cuda"
             and self.world == 1
             and learner.can_capture
             and learner.phase() is not None
-            and self.recompute == "nothing"  # it asks for the state of the random numbers, which a graph hides
+            and self.recompute == "nothing"  # recomputation reads the random state, which a graph hides
             and not torch.is_autocast_enabled("cuda")
             and not self.is_routed
         )
@@ -298,26 +299,26 @@ class TaskRunner:
 
     @property
     def rank(self) -> int:
-        """Return the number of this process."""
+        """Return the index of this process, from 0."""
         return rank()
 
     @property
     def world(self) -> int:
-        """Return the number of processes that train together."""
+        """Return the number of processes of the training run."""
         return world_size()
 
     def sum(self, value: Tensor) -> Tensor:
-        """Add a tensor up over all processes."""
+        """Sum a tensor over all processes."""
         return sum_over_ranks(value)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Collect the rows ``(B, …)`` of all processes in the order that one process alone would have them in."""
+        """Gather the rows ``(B, …)`` of all processes in the order that a single process would have."""
         return gather_over_ranks(rows)
 
     def mean(self, losses: Tensor, weight: Tensor) -> Tensor:
-        """Return the weighted mean of ``(B,)`` losses over the units of all processes, shared as DDP averages.
+        """Return this rank's share of the weighted mean of ``(B,)`` losses over the units of all processes.
 
-        DDP averages gradients over ranks, so each rank's share is scaled such that the average is the global mean.
+        DDP averages gradients over ranks, so the shares are scaled such that their average is the global mean.
         """
         return (losses * weight).sum() * self.world / self.sum(weight.sum())
 

@@ -1,4 +1,4 @@
-"""Whether gradients that are taken at this moment will be differentiated again, which some ways to compute suit."""
+"""Whether the current gradients will be differentiated again, which determines the fastest algorithm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _is_second_order = ContextVar("is_second_order", default=False)
 
 @contextmanager
 def second_order(is_so: bool = True) -> Iterator[None]:
-    """Say that the gradients taken here will, or will not, be differentiated again.
+    """Declare whether gradients computed within the block will be differentiated again.
 
     Example:
         >>> with second_order():
@@ -26,5 +26,5 @@ def second_order(is_so: bool = True) -> Iterator[None]:
 
 
 def is_second_order() -> bool:
-    """Return whether gradients that are taken at this moment will be differentiated again, as far as that was said."""
+    """Return whether current gradients were declared to be differentiated again."""
     return _is_second_order.get()

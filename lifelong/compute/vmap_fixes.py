@@ -1,9 +1,10 @@
-"""What ``vmap`` computes wrongly or slowly: functions of torch that are replaced while it runs, and nowhere else.
+"""Replacements of torch functions that ``vmap`` computes wrongly or slowly; they are active only while it runs.
 
-This file is the only one that assigns to ``torch.nn.functional``. Each :class:`Fix` names what is wrong and the torch
-that it was seen in; ``tests/compute/test_vmap_fixes.py`` has a canary for each, which fails once torch is right: then
-the fix goes. Two more of torch's limits are met elsewhere: ``vmap`` refuses norms of channels-last weights
-(``TaskRunner.lay_out``) and has no rule for some modules (``lifelong.compute.plan.WITHOUT_RULE``).
+This is the only file that assigns to ``torch.nn.functional``. Each :class:`Fix` states the problem and the torch
+version in which it was observed. ``tests/compute/test_vmap_fixes.py`` has a canary for each that fails once torch is
+fixed; then the replacement can be removed. Two more limitations of torch are handled elsewhere: ``vmap`` does not
+support norms of channels-last weights (``TaskRunner.lay_out``) and cannot map some modules
+(``lifelong.compute.plan.WITHOUT_RULE``).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Fix:
 
     Args:
         original: torch's function.
-        replacement: what stands in its place.
+        replacement: the function used instead.
         wrong: what torch does wrongly or slowly.
-        version: of torch, in which it was seen last.
+        version: the latest version of torch in which this was observed.
         issue: where it is reported.
     """
 
@@ -90,7 +91,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _as_autocast_has_it(x: Tensor, *parameters: Tensor | None) -> Any:
-    """Return the tensors in the precision that autocast gives them without ``vmap``."""
+    """Return the tensors in the precision that autocast would use without ``vmap``."""
     kind = x.device.type
     if not torch.is_autocast_enabled(kind):
         return x, *parameters
@@ -120,14 +121,15 @@ FIXES: dict[str, Fix] = {
         "pytorch/pytorch#192617, pytorch/functorch#365",
     ),
 }
-"""Every function that is replaced, by its name in ``torch.nn.functional``."""
+"""All replacements, by the function's name in ``torch.nn.functional``."""
 
 
 @contextmanager
 def written_out() -> Iterator[None]:
-    """Replace the functions of :data:`FIXES` in the block, which ``vmap`` runs in.
+    """Replace the functions of :data:`FIXES` within the block, in which ``vmap`` runs.
 
-    For the whole process: a ``TorchFunctionMode`` would stand in the way of every operation of a small network.
+    The replacement affects the whole process. A ``TorchFunctionMode`` would not, but it would slow down every operation
+    of a small network.
 
     Example:
         >>> with written_out():
@@ -145,12 +147,12 @@ def written_out() -> Iterator[None]:
 
 
 def is_written_out() -> bool:
-    """Return whether the functions of :data:`FIXES` are replaced at this moment."""
+    """Return whether the functions of :data:`FIXES` are currently replaced."""
     return F.layer_norm is _layer_norm
 
 
 def is_batched(x: Tensor) -> bool:
-    """Return whether ``vmap`` runs over a tensor, whatever else ``torch.func`` does with it."""
+    """Return whether ``vmap`` maps over a tensor, possibly inside other transforms of ``torch.func``."""
     functorch = torch._C._functorch
     while functorch.is_gradtrackingtensor(x):
         x = functorch.get_unwrapped(x)
@@ -158,7 +160,7 @@ def is_batched(x: Tensor) -> bool:
 
 
 def active_transforms() -> set[str]:
-    """Return what ``torch.func`` does at this moment: ``Grad``, ``Vmap``, ``Jvp``.
+    """Return the active transforms of ``torch.func``: ``Grad``, ``Vmap``, ``Jvp``.
 
     Example:
         >>> torch.func.grad(lambda x: print(active_transforms()) or x)(torch.tensor(1.0))

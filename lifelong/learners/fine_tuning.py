@@ -22,9 +22,9 @@ from lifelong.utilities.ranges import check_number
 class FineTuning(Pretrained):
     """Fine-tune everything by gradient steps: ``min_{θ,W,b} 1/S Σ_s −log softmax(W f_θ(x_s) + b)_{y_s}``.
 
-    The head is initialised with zeros, or with the class means ``c_n`` of the support set: ``W_n = 2 c_n``, ``b_n =
-    −‖c_n‖²``. The softmax is then that of the negative squared distances to the means, so without a step the learner
-    predicts like a prototypical network.
+    The head is initialised with zeros, or with the class means ``c_n`` of the support set: ``W_n = 2 c_n``,
+    ``b_n = −‖c_n‖²``. The softmax is then that of the negative squared distances to the means, so without a step the
+    learner predicts like a prototypical network.
 
     Args:
         network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.

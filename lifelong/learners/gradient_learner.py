@@ -32,8 +32,8 @@ class GradientLearner(Learner):
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: number of inner gradient steps during training.
-        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        n_inner_steps: inner gradient steps during training.
+        n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: learning rate of the inner steps, unless a subclass uses other rates.
         first_order: treat the inner gradients as constants (as first-order MAML does).
         inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop and limits
@@ -95,8 +95,7 @@ class GradientLearner(Learner):
         return True
 
     def rate(self, params: Params, name: str, step: int) -> Tensor | float:
-        """Return the inner rate of the adapted tensor ``name`` at a step, in a shape that broadcasts to the
-        tensor's."""
+        """Return the inner rate of the adapted tensor ``name`` at a step, broadcastable to its shape."""
         return self.inner_rate
 
     def is_first_order(self) -> bool:

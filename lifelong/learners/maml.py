@@ -26,8 +26,8 @@ class MAML(GradientLearner):
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: number of inner gradient steps during training.
-        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        n_inner_steps: inner gradient steps during training.
+        n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: ``α``, the learning rate of the inner steps.
         head_rate: inner learning rate of the network's head. Default: ``inner_rate``.
         zero_head: start every task with a linear head of zeros. The network's own head is then unused and frozen. This
@@ -40,9 +40,9 @@ class MAML(GradientLearner):
         first_order_until: treat the inner gradients as constants for the first ``first_order_until`` optimizer steps,
             and use second order afterwards.
         multi_step_loss_until: ``T``, the number of optimizer steps that train on the query losses after every inner
-            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for ``i <
-            n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own loss.
-            0 uses MAML's own loss from the start.
+            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for
+            ``i < n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own
+            loss. 0 uses MAML's own loss from the start.
         inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
         inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
 

@@ -93,8 +93,7 @@ class MetaOptNet(Learner):
 
 @lru_cache(maxsize=16)
 def _layer(n_support: int, n_way: int) -> Callable[..., tuple[Tensor]]:
-    """Return the program for this task size: ``min ½ ‖R a‖² − Σ a y`` such that ``a ≤ C y`` and its rows sum to
-    zero."""
+    """Return the program for a task size: ``min ½ ‖R a‖² − Σ a y`` such that ``a ≤ C y`` and its rows sum to zero."""
     import cvxpy
     from cvxpylayers.torch import CvxpyLayer
 

@@ -68,8 +68,8 @@ class Objective(ABC):
     def score_directions(self, output: Tensor) -> Tensor:
         """Return vectors ``v_k (K, Q, *Y)`` with ``Σ_k v_k v_kᵀ`` the loss's Fisher matrix with respect to the outputs.
 
-        Every ``v_k`` is non-zero for one example only, so the exact diagonal Fisher of the parameters is ``Σ_k (Jᵀ
-        v_k)²`` per example, summed over the examples.
+        Every ``v_k`` is non-zero for one example only, so the exact diagonal Fisher of the parameters is
+        ``Σ_k (Jᵀ v_k)²`` per example, summed over the examples.
         """
 
     @abstractmethod

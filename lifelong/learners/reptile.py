@@ -19,17 +19,17 @@ from lifelong.learners.objective import TaskKind
 class Reptile(GradientLearner):
     """Learn by Reptile: move the initialisation towards the weights trained on a task, ``θ ← θ + ε (φ − θ)``.
 
-    ``φ`` are the weights after gradient descent from ``θ`` on all examples of the task. The update is the gradient ``θ
-    − φ`` of the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so it works with any outer optimizer;
-    SGD with rate ``ε`` is the paper's update. In training, ``φ`` learns from support and query examples together.
-    Predictions, and the outputs that strategies receive, always come from the support set only; their derivative in
-    ``θ`` is the first-order one (``∂φ/∂θ = I``).
+    ``φ`` are the weights after gradient descent from ``θ`` on all examples of the task. The update is the gradient
+    ``θ − φ`` of the loss ``½ ‖θ − stop(φ)‖²``, summed over the network's parameters, so it works with any outer
+    optimizer; SGD with rate ``ε`` is the paper's update. In training, ``φ`` learns from support and query examples
+    together. Predictions, and the outputs that strategies receive, always come from the support set only; their
+    derivative in ``θ`` is the first-order one (``∂φ/∂θ = I``).
 
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: number of inner gradient steps during training.
-        n_eval_steps: number of inner gradient steps during evaluation. Default: as in training.
+        n_inner_steps: inner gradient steps during training.
+        n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: learning rate of the inner steps.
 
     Raises:

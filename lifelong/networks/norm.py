@@ -55,7 +55,7 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
 
 
 class BatchNorm(nn.Module):
-    """Normalise each channel with the statistics of the batch at hand, then scale and shift: no running statistics.
+    """Normalise each channel with the statistics of the current batch, then scale and shift: no running statistics.
 
     Args:
         channels: number of channels.

@@ -122,8 +122,7 @@ def _from_file(create: Callable[..., nn.Module], path: Path) -> nn.Module:
 
 
 def _scale(body: nn.Module, pretrained: bool, in_channels: int) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of the images that the weights were trained on, or 0 and 1 without pre-trained
-    weights."""
+    """Return mean and deviation of the images that the weights were trained on, or 0 and 1 without such weights."""
     if not pretrained:
         return torch.zeros(1), torch.ones(1)
     config: Any = body.pretrained_cfg

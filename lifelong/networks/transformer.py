@@ -41,8 +41,7 @@ class Transformer(Recorded, nn.Module):
         lora_rank: ``r``.
         lora_alpha: ``α``.
         peft: config of another peft method that can be injected, such as ``peft.IA3Config``. Only this adapter and the
-            head are then trained. Without target
-            modules, it applies to all linear layers.
+            head are then trained. Without target modules, it applies to all linear layers.
         pooling: how the vectors are combined into one: ``mean``, ``first``, ``last`` (of tokens; for causal models), or
             the output of the model's own ``pooler`` for the first.
         normalise: scale features to unit length.

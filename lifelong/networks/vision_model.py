@@ -30,8 +30,8 @@ class VisionReader:
         input_shape: channels, height and width of the images.
         mean: mean of each channel, which the model's preprocessor subtracts.
         deviation: standard deviation of each channel, by which the preprocessor divides.
-        n_patches: number of output vectors that belong to patches, which come last; 0 if the output is maps ``(n, D, H,
-            W)``.
+        n_patches: number of output vectors that belong to patches, which come last; 0 if the output is maps
+            ``(n, D, H, W)``.
         interpolates: whether learnt positions are interpolated to images of this size.
         pooling: how the vectors are combined into one.
         normalise: scale the vector to unit length.

@@ -1,6 +1,6 @@
-"""The contract of text encodings: the input that a network gets for a text.
+"""The contract of text encodings: the input that a network receives for a text.
 
-Shapes: ``M`` texts, ``*X`` one text as a network takes it.
+Shapes: ``M`` texts, ``*X`` one encoded text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lifelong.utilities.recorded import Recorded
 
 
 class TextEncoding(Recorded, ABC):
-    """Turn texts into numbers, each text alone: an embedding, or the tokens that a network embeds itself.
+    """Turn texts into numbers, each independently of the others: an embedding, or tokens that a network embeds.
 
     Example:
         >>> import torch
@@ -27,4 +27,4 @@ class TextEncoding(Recorded, ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts as ``(M, *X)``: real numbers, or whole ones (tokens) as int64."""
+        """Encode texts as ``(M, *X)``: real numbers, or tokens as int64."""

@@ -29,35 +29,36 @@ from lifelong.utilities.ranges import check_number
 
 WHO = "lifelong.text.FrozenEncoder"
 KEPT_AT_ONCE = 512
-"""Embeddings written together: what an interruption costs."""
+"""Number of embeddings written together, and the most that an interruption loses."""
 SHOW_PROGRESS_FROM = 256
-"""Fewer texts than this are embedded before a progress bar could be read."""
+"""Minimum number of texts for a progress bar; fewer are embedded too quickly."""
 VERSION = 2
-"""Of what is kept; another one is computed anew."""
+"""Version of the stored embeddings; those of another version are computed again."""
 N_CHECK = 4
-"""Bytes of the checksum behind each embedding."""
+"""Number of bytes of the checksum after each embedding."""
 
 
 class FrozenEncoder(TextEncoding):
-    """Embed texts by a language model that never changes (extra ``text``): tasks cost what an MLP costs.
+    """Embed texts by a frozen language model (extra ``text``), so that a task costs as little as with an MLP.
 
-    Each text is embedded once and kept in a file of the cache folder (``LIFELONG_CACHE``, else ``~/.cache/lifelong``)
-    that is named by the model's weights, its tokenizer and the settings; the key of a text is its content. What is read
-    is compared with its checksum, and computed anew, with a warning, where it is damaged.
+    Each text is embedded once and stored in a file of the cache folder (``LIFELONG_CACHE``, else
+    ``~/.cache/lifelong``). The file name depends on the model's weights, its tokenizer and the settings; the key of a
+    text is its content. Embeddings are verified by a checksum when they are read; damaged ones are computed again, with
+    a warning.
 
     Args:
-        model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
-            an installed package.
-        max_length: tokens of a text; longer texts are cut.
-        pooling: ``mean`` of the last layer's vectors, the ``first`` or the ``last`` of them, or what the model's own
-            ``pooler`` makes of the first.
+        model: a folder written by ``save_pretrained``, a name on the Hugging Face hub, or ``package:NAME`` for the
+            folder ``model`` inside an installed package.
+        max_length: maximum number of tokens; longer texts are truncated.
+        pooling: ``mean``, ``first`` or ``last`` of the last layer's vectors, or the output of the model's own
+            ``pooler`` for the first.
         normalise: scale embeddings to unit length.
-        batch_size: texts embedded together.
-        device: where; None takes an accelerator where there is one.
-        sha256: hexadecimal digits that the SHA-256 of the weights must have; None trusts them.
+        batch_size: number of texts embedded together.
+        device: device of the model. Default: an accelerator if there is one.
+        sha256: expected SHA-256 of the weights, as hexadecimal digits. If None, it is not checked.
 
     Raises:
-        ValueError: when the extra or the model is missing, or its weights are others.
+        ValueError: when the extra or the model is missing, or the SHA-256 of its weights differs.
 
     Reference:
         Reimers & Gurevych, "Sentence-BERT", EMNLP 2019 (mean pooling).
@@ -85,7 +86,7 @@ class FrozenEncoder(TextEncoding):
         self.batch_size, self.device, self.sha256 = batch_size, device, sha256
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts as ``(M, D)``, from the cache as far as it has them."""
+        """Encode texts as ``(M, D)``, using cached embeddings where available."""
         folder = model_folder(self.model, WHO)
         digest = weights_digest(folder)
         if self.sha256 is not None and digest != self.sha256.lower():
@@ -108,7 +109,7 @@ class FrozenEncoder(TextEncoding):
         return cache_folder() / f"embeddings-{name}.sqlite"
 
     def _embedded(self, folder: Path, texts: dict[bytes, str]) -> Iterator[dict[bytes, np.ndarray]]:
-        """Yield the embeddings of texts, some at a time, short ones first so that there is little padding."""
+        """Yield the embeddings of texts in batches, sorted by length to reduce padding."""
         if not texts:
             return
         tokenizer = load_tokenizer(self.model, WHO)
@@ -134,7 +135,7 @@ class FrozenEncoder(TextEncoding):
 
 
 class _Cache:
-    """Keep embeddings by key in an SQLite file, which two processes may write at once."""
+    """Store embeddings by key in an SQLite file, which several processes may write concurrently."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -153,7 +154,7 @@ class _Cache:
             ) from error
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Return the rows that are kept of some keys, but those that are damaged."""
+        """Return the stored rows of some keys, without damaged ones."""
         stored: dict[bytes, bytes] = {}
         unique = list(dict.fromkeys(keys))
         try:
@@ -180,7 +181,7 @@ class _Cache:
         warnings.warn(f"the embeddings in {self.path} are damaged ({reason}): they are computed anew", stacklevel=4)
 
     def keep(self, rows: dict[bytes, np.ndarray]) -> None:
-        """Write some rows."""
+        """Store rows by key."""
         with self._open() as file:
             file.executemany(
                 "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
@@ -193,7 +194,7 @@ def _checksum(key: bytes, row: bytes) -> bytes:
 
 
 def _is_damaged(error: BaseException | None) -> bool:
-    """Tell a damaged file from one that is locked or cannot be written, for which SQLite has another class."""
+    """Return whether an error means a damaged file, not a locked or read-only one, which raises another class."""
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
 
 

@@ -1,4 +1,4 @@
-"""Texts as hashed words and word pairs: needs no model and no file.
+"""Texts as hashed words and word pairs, without a model or a vocabulary file.
 
 Shapes: ``M`` texts, ``L`` tokens.
 """
@@ -22,17 +22,18 @@ WORD = re.compile(r"\w+(?:['’]\w+)?|[^\w\s]")
 class HashedWords(TextEncoding):
     """Number words and pairs of neighbours by ``1 + crc32(word) mod (n_buckets − 1)``; 0 pads short texts.
 
-    For a network that begins with an embedding, such as ``lifelong.networks.WithHead`` around ``torch.nn.EmbeddingBag``
-    with ``padding_idx: 0``. It knows nothing of a language: what is learnt of one domain's words says little about
-    another's, so across domains it is near chance. Use it for tests and for single domains.
+    It is for a network that starts with an embedding, such as ``lifelong.networks.WithHead`` around
+    ``torch.nn.EmbeddingBag`` with ``padding_idx: 0``. It has no knowledge of language: what is learnt from the words of
+    one domain hardly transfers to another, so across domains it is near chance. Use it for tests and for single
+    domains.
 
     Args:
-        n_buckets: different numbers; words that share one are the same to the network.
-        max_length: ``L``; longer texts are cut.
-        pairs: number pairs of neighbours too.
+        n_buckets: number of different tokens. Words with the same hash are the same to the network.
+        max_length: ``L``, the maximum number of tokens; longer texts are truncated.
+        pairs: include pairs of neighbouring words.
 
     Raises:
-        ValueError: when there is nothing to number.
+        ValueError: when ``n_buckets`` is below 2 or ``max_length`` below 1.
 
     Reference:
         Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009.
@@ -49,7 +50,7 @@ class HashedWords(TextEncoding):
         self.n_buckets, self.max_length, self.pairs = n_buckets, max_length, pairs
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts as ``(M, L)`` whole numbers."""
+        """Encode texts as ``(M, L)`` integers."""
         rows = torch.zeros(len(texts), self.max_length, dtype=torch.int64)
         for row, text in zip(rows, texts, strict=True):
             words = WORD.findall(text.lower())

@@ -1,4 +1,4 @@
-"""A language model without its head, asked for one vector of a text in a way that ``vmap`` maps.
+"""A language model without its head, which computes one vector per text in a way that ``vmap`` supports.
 
 Shapes: ``n`` texts, ``L`` tokens, ``P`` prompt vectors before them, ``D`` features.
 """
@@ -16,22 +16,22 @@ from torch import Tensor
 Pooling = Literal["mean", "first", "last", "pooler"]
 MaskForm = Literal["whole", "causal", "flags"]
 MASK_FORMS: tuple[MaskForm, ...] = ("whole", "causal", "flags")
-"""What a model adds to its scores: tokens see all real ones, or those before them; or flags of real ones to look at."""
+"""Attention masks: all real tokens; real tokens up to the current one; or flags of real tokens."""
 OFFSET = ("camembert", "data2vec-text", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl")
-"""Types of models that count positions from behind their padding."""
+"""Types of models whose positions start after the index of the padding token."""
 PROBED = 160
-"""Tokens of the text that shows whether a model can be asked so that ``vmap`` maps it: more than a local window has."""
+"""Number of tokens of the text that tests a model for ``vmap``; longer than the window of local attention."""
 
 
 @dataclass(frozen=True)
 class TextReader:
-    """Ask a language model for one vector of each text.
+    """Compute one vector of each text by a language model.
 
     Args:
         pad: the padding token.
-        form: of the mask that the model takes.
-        pooling: how the tokens' vectors become one.
-        normalise: scale it to unit length.
+        form: form of the model's attention mask.
+        pooling: how the tokens' vectors are combined into one.
+        normalise: scale the vector to unit length.
     """
 
     pad: int
@@ -41,14 +41,14 @@ class TextReader:
     input_shape: ClassVar[None] = None
 
     def example(self) -> Tensor:
-        """Return one text of two tokens, none of which fills."""
+        """Return one text of two tokens without padding."""
         return torch.full((1, 2), int(self.pad == 0))
 
     def check(self, body: Any, x: Tensor) -> None:
-        """Refuse anything but tokens ``(n, L)`` that the model has positions for.
+        """Reject anything but tokens ``(n, L)`` for which the model has positions.
 
         Raises:
-            ValueError: naming what the data has.
+            ValueError: when shape, type or length is wrong; the message names that of the data.
         """
         if x.dim() != 2 or x.is_floating_point():
             raise ValueError(
@@ -64,12 +64,12 @@ class TextReader:
             )
 
     def run(self, body: Any, x: Tensor, n_prompts: int = 0) -> Any:
-        """Return the model's output for tokens ``(n, L)``, before which its embedding puts so many vectors of others.
+        """Return the model's output for tokens ``(n, L)`` after ``n_prompts`` vectors that its embedding prepends.
 
         Args:
             body: the model.
             x: the tokens.
-            n_prompts: ``P``.
+            n_prompts: ``P``, the number of prompt vectors.
         """
         real = x != self.pad
         seen = F.pad(real, (n_prompts, 0), value=True)
@@ -92,10 +92,11 @@ class TextReader:
 
 
 def read_texts_of(body: Any, pooling: Pooling, normalise: bool, who: str) -> TextReader:
-    """Return a reader that embeds as a model does by itself.
+    """Return a reader whose embeddings equal those of the model's own forward pass.
 
     Raises:
-        ValueError: when there is none, such as for models that see neighbours alone, or the pooling suits no such one.
+        ValueError: when there is none, for example for models with local attention, or the model does not support the
+            pooling.
     """
     kind, pad = body.config.model_type, getattr(body.config, "pad_token_id", None)
     form = _form_of(body, pad) if isinstance(pad, int) else None
@@ -114,24 +115,24 @@ def read_texts_of(body: Any, pooling: Pooling, normalise: bool, who: str) -> Tex
 
 
 def embed_as_given(body: Any, x: Tensor, real: Tensor, pooling: Pooling, normalise: bool) -> Tensor:
-    """Embed tokens ``(n, L)`` as one vector ``(n, D)`` per text as the model does itself, which ``vmap`` cannot map.
+    """Embed tokens ``(n, L)`` as one vector per text ``(n, D)`` by the model's own forward pass, without ``vmap``.
 
     Args:
         body: any language model.
         x: tokens.
-        real: ``(n, L)``, False where a token fills.
-        pooling: of the tokens' vectors.
-        normalise: to unit length.
+        real: ``(n, L)``, False for padding.
+        pooling: how the tokens' vectors are combined into one.
+        normalise: scale the vector to unit length.
     """
     check_length(body, x)
     return _pooled(body(input_ids=x, attention_mask=real.long()), real, pooling, normalise)
 
 
 def check_length(body: Any, x: Tensor) -> None:
-    """Refuse texts that are longer than a model has positions.
+    """Reject texts that are longer than the number of positions of a model.
 
     Raises:
-        ValueError: when they are.
+        ValueError: when a text is too long.
     """
     longest = getattr(body.config, "max_position_embeddings", None)
     if longest is None:
@@ -151,7 +152,7 @@ def _form_of(body: Any, pad: int) -> MaskForm | None:
 def _is_as_given(body: Any, reader: TextReader) -> bool:
     pad, n_words = reader.pad, body.config.vocab_size
     length = min(PROBED, getattr(body.config, "max_position_embeddings", PROBED) // 2)
-    # Any tokens but the filling one; half of the second text is filled.
+    # Any tokens except padding; half of the second text is padding.
     x = (torch.arange(2 * length).view(2, length) + pad + 1) % n_words
     x = torch.where(x == pad, (pad + 1) % n_words, x)
     x[1, length // 2 :] = pad
@@ -159,13 +160,13 @@ def _is_as_given(body: Any, reader: TextReader) -> bool:
         try:
             ours = torch.func.vmap(lambda text: reader.pool(reader.run(body, text[None]), text[None])[0])(x)
             theirs = embed_as_given(body, x, x != pad, reader.pooling, reader.normalise)
-        except Exception:  # each model has its own for a call that it does not know
+        except Exception:  # each model raises its own type for unsupported calls
             return False
     return torch.allclose(ours, theirs, atol=1e-4)
 
 
 def _mask(form: MaskForm, real: Tensor, dtype: torch.dtype) -> Tensor:
-    # A mask of more than two dimensions is taken as it is; one of two is looked into, which vmap forbids.
+    # Models use a 4-D mask unchanged, but branch on the values of a 2-D mask, which vmap does not support.
     seen = real[:, None, None, :]
     if form == "flags":
         return seen.long()

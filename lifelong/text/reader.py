@@ -1,6 +1,6 @@
-"""The reader of texts: encoded as a source has encoded its own.
+"""The reader of texts, which encodes them like those of a source.
 
-Shapes: ``M`` texts, ``*X`` one text as a network takes it.
+Shapes: ``M`` texts, ``*X`` one encoded text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class TextReader(Reader):
     """Read texts by an encoding.
 
     Args:
-        encoding: what a network sees of a text.
+        encoding: encodes texts for the network.
 
     Raises:
         ValueError: when a text is empty.
@@ -41,6 +41,6 @@ class TextReader(Reader):
         return self.encoding.encode(items)
 
     def steps(self) -> list[str]:
-        """Say in words what is done to a text."""
+        """Describe the preprocessing of a text in words."""
         kind = type(self.encoding)
         return [f"encode it by {kind.__module__}.{kind.__qualname__}, made as `reader` says"]

@@ -1,4 +1,4 @@
-"""The base of all sources of labelled texts: texts by domain, and an encoding that turns them into numbers.
+"""The base class of sources of labelled texts: texts by domain, and an encoding that turns them into numbers.
 
 Shapes: ``M`` texts.
 """
@@ -21,19 +21,19 @@ from lifelong.text.reader import TextReader
 
 @dataclass(frozen=True)
 class TextDomain:
-    """Hold the labelled texts of one future experience.
+    """Store the labelled texts of one future experience.
 
     Args:
-        name: shown in tables and plots.
-        texts: ``M`` of them.
-        y: ``(M,)`` class indices.
+        name: name in tables and plots.
+        texts: ``M`` texts.
+        y: class indices ``(M,)``.
         class_names: one name per class index.
-        holdout: as for :class:`~lifelong.data.domain.Domain`.
-        in_test: ``(M,)`` which texts the data set keeps for test; None has the stream hold some out.
-        origin: as for :class:`~lifelong.data.domain.Domain`.
+        holdout: as in :class:`~lifelong.data.domain.Domain`.
+        in_test: which texts belong to the data set's test split ``(M,)``. If None, the stream holds out some texts.
+        origin: as in :class:`~lifelong.data.domain.Domain`.
 
     Raises:
-        ValueError: when texts and labels are not as many, or a text is empty.
+        ValueError: when the numbers of texts and labels differ, or a text is empty.
     """
 
     name: str
@@ -53,10 +53,10 @@ class TextDomain:
 
 
 class TextSource(Source):
-    """Read labelled texts by domain, without knowing any network.
+    """Read labelled texts by domain, independently of any network.
 
     Args:
-        encoding: what a network sees of a text.
+        encoding: encodes texts for the network.
 
     Example:
         >>> from lifelong.text import HashedWords
@@ -71,7 +71,7 @@ class TextSource(Source):
         self.encoding = encoding
 
     def reader(self) -> TextReader:
-        """Return what encodes a person's texts as those of the domains."""
+        """Return a reader that encodes new texts like those of the domains."""
         return TextReader(self.encoding)
 
     @abstractmethod
@@ -79,11 +79,11 @@ class TextSource(Source):
         """Read the texts, in the order of the stream."""
 
     def domains(self) -> list[Domain]:
-        """Load the domains, their texts encoded."""
+        """Load the domains and encode their texts."""
         domains = self.text_domains()
         if not domains:
-            return []  # the stream says so better than an encoding of nothing
-        # In one go: an encoding may be slow to start, and shows how far it is.
+            return []  # the stream reports this better than an encoding would
+        # In one call: an encoding may be slow to start, and it shows one progress bar.
         x = self.encoding.encode([text for domain in domains for text in domain.texts])
         parts = torch.split(x, [len(domain.texts) for domain in domains])
         return [

@@ -17,9 +17,9 @@ from lifelong.utilities.extras import imported
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES, ".parquet")
-"""Ends of the names of files that can be read."""
+"""File name extensions that can be read."""
 LARGEST_FIELD = 2**31 - 1
-"""Characters of a CSV field; Python's own limit of 131,072 is less than a long text has."""
+"""Maximum number of characters of a CSV field; Python's default of 131,072 is too small for long texts."""
 
 Unit = Literal["line", "entry", "row"]
 Located = list[tuple[int, dict[str, str]]]
@@ -27,13 +27,13 @@ Located = list[tuple[int, dict[str, str]]]
 
 @dataclass(frozen=True)
 class Table:
-    """Hold the rows of a file, every value as text.
+    """Store the rows of a file, with every value as text.
 
     Args:
         path: the file.
-        rows: by the names of the columns; what is null is the empty text.
-        lines: where each row begins, counted from 1.
-        unit: what is counted: a ``line`` of the file, an ``entry`` of a JSON list, or a ``row`` of a Parquet file.
+        rows: values by column name; null is the empty string.
+        lines: position of each row, counted from 1 in ``unit``.
+        unit: unit of positions: a ``line`` of the file, an ``entry`` of a JSON list, or a ``row`` of a Parquet file.
     """
 
     path: Path
@@ -42,15 +42,15 @@ class Table:
     unit: Unit = "line"
 
     def where(self, number: int) -> str:
-        """Return the place of a row, for messages."""
+        """Return the position of a row, for messages."""
         return f"{self.path}, {self.unit} {self.lines[number]}"
 
     def column(self, name: str, option: str) -> list[str]:
         """Return the values of a column, none of them empty.
 
         Args:
-            name: of the column.
-            option: what a person chooses the column by, for messages.
+            name: name of the column.
+            option: the option that selects the column, for messages.
 
         Raises:
             ValueError: when there is no such column, or a row has no value in it.
@@ -69,15 +69,15 @@ class Table:
 
 
 def read_table(path: Path, charset: str = "utf-8") -> Table:
-    """Read a file by the end of its name.
+    """Read a file in the format given by its extension.
 
     Args:
-        path: ``.csv`` or ``.tsv`` with a header, ``.json`` (a list of objects), ``.jsonl`` or ``.ndjson`` (an object a
-            line) or ``.parquet`` (extra ``hf``).
+        path: ``.csv`` or ``.tsv`` with a header, ``.json`` (a list of objects), ``.jsonl`` or ``.ndjson`` (one object
+            per line) or ``.parquet`` (extra ``hf``).
         charset: the character encoding of a text file.
 
     Raises:
-        ValueError: when the file is missing, of no known kind, damaged, or in another character encoding.
+        ValueError: when the file is missing, damaged, of an unknown format, or in another character encoding.
 
     Example:
         >>> import tempfile
@@ -173,7 +173,7 @@ def _long_fields() -> Iterator[None]:
 
 
 def _json_lines(path: Path, text: str) -> Located:
-    # Not splitlines: a JSON string may hold other signs that end a line.
+    # Not splitlines, because a JSON string may contain other line separators.
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
     return [(number, _object(_parsed(line, path, number), f"{path}, line {number}")) for number, line in lines]
 

@@ -18,20 +18,20 @@ from lifelong.utilities.extras import imported
 from lifelong.utilities.ranges import check_number
 
 AT_ONCE = 4096
-"""Texts tokenised in one call."""
+"""Number of texts tokenised in one call."""
 
 
 class Tokens(TextEncoding):
     """Tokenize texts by a tokenizer of ``transformers`` (extra ``text``), for a network that embeds tokens.
 
-    Such as :class:`lifelong.networks.Transformer` with the same model, or ``lifelong.networks.WithHead`` around
-    ``torch.nn.EmbeddingBag``.
+    Such a network is :class:`lifelong.networks.Transformer` with the same model, or ``lifelong.networks.WithHead``
+    around ``torch.nn.EmbeddingBag``.
 
     Args:
-        model: a folder of ``save_pretrained``, a name on the hub, or ``package:NAME`` for the folder ``model`` inside
-            an installed package.
-        max_length: ``L``; longer texts are cut, shorter ones filled with the tokenizer's padding (its end of text where
-            it has none).
+        model: a folder written by ``save_pretrained``, a name on the Hugging Face hub, or ``package:NAME`` for the
+            folder ``model`` inside an installed package.
+        max_length: ``L``. Longer texts are truncated, shorter ones padded with the tokenizer's padding token (its
+            end-of-text token if it has none).
 
     Raises:
         ValueError: when the extra or the tokenizer is missing.
@@ -46,7 +46,7 @@ class Tokens(TextEncoding):
         self.model, self.max_length = model, max_length
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts as ``(M, L)`` whole numbers."""
+        """Encode texts as ``(M, L)`` integers."""
         if not len(texts):
             return torch.zeros(0, self.max_length, dtype=torch.long)
         tokenizer = load_tokenizer(self.model, "lifelong.text.Tokens")
@@ -72,5 +72,5 @@ def load_tokenizer(model: str, who: str) -> Any:
         ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "right"  # filled on the left, a text would begin at another position
+    tokenizer.padding_side = "right"  # padding on the left would shift the positions of a text
     return tokenizer

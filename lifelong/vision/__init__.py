@@ -1,4 +1,4 @@
-"""Photos: read from files, changed at random for training, and their features by a network that never changes."""
+"""Photos: reading files, random augmentation for training, and features of a frozen network."""
 
 from lifelong.vision.frozen_encoder import FrozenEncoder
 from lifelong.vision.photo_augmentation import PhotoAugmentation

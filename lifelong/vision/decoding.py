@@ -1,4 +1,4 @@
-"""Photos from files: decoded on all cores, as the camera was held, and made square.
+"""Decoding of photos on all cores, rotated upright and cropped to squares.
 
 Shapes: ``M`` photos of ``C`` channels, ``H`` rows and ``W`` columns.
 """
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""Endings of the files that are read, in small letters."""
+"""Extensions of the files that can be read, in lower case."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""Pillow's names of these, whatever a file is called: others may start programs (EPS starts Ghostscript)."""
+"""Pillow's names of the allowed formats; other decoders may start programs (EPS starts Ghostscript)."""
 DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-"""Pillow's modes of more than 8 bits a pixel, all of them grey."""
+"""Pillow's modes with more than 8 bits per pixel, all of them greyscale."""
 FINER = 2
-"""A JPEG is decoded at no less than this many times the size it is needed at: 12 megapixels then take a twelfth."""
+"""A JPEG is decoded at no less than this multiple of the target size; 12 megapixels then take a twelfth of the time."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 """What Pillow raises for broken files."""
 
 
 def decode_images(files: Sequence[Path], image_size: int, channels: int) -> Tensor:
-    """Decode photos on all cores as squares of one size, with a bar and the time left where there are many.
+    """Decode photos on all cores as squares of one size, with a progress bar if there are many.
 
-    Each is turned as its camera was held (EXIF), cropped to its centred square and resampled (Lanczos). What is
-    transparent becomes white, 16 bits become 8, and of several frames the first is taken.
+    Each photo is rotated upright (EXIF), cropped to its central square and resampled (Lanczos). Transparent pixels
+    become white, 16 bits become 8, and only the first of several frames is used.
 
     Args:
-        files: of any format that Pillow reads.
+        files: image files in one of :data:`FORMATS`.
         image_size: height and width in pixels.
         channels: 1 for grey, 3 for colour.
 
@@ -48,7 +48,7 @@ def decode_images(files: Sequence[Path], image_size: int, channels: int) -> Tens
         ``(M, C, H, W)`` uint8, in the order of the files.
 
     Raises:
-        ValueError: when one cannot be decoded; it is named.
+        ValueError: when a file cannot be decoded; the message names it.
 
     Example:
         >>> import tempfile
@@ -64,25 +64,25 @@ def decode_images(files: Sequence[Path], image_size: int, channels: int) -> Tens
 
 
 def decode_into(pixels: np.ndarray, files: Sequence[Path], description: str = "decoding photos") -> None:
-    """Decode photos as :func:`decode_images` does into an array that is there, which may be a memory map.
+    """Decode photos like :func:`decode_images`, into an existing array, which may be a memory map.
 
     Args:
-        pixels: ``(M, C, H, W)`` uint8, which is written.
-        files: ``M`` of them.
-        description: of the bar.
+        pixels: output array ``(M, C, H, W)``, uint8.
+        files: ``M`` files.
+        description: text of the progress bar.
 
     Raises:
-        ValueError: when one cannot be decoded; the first is named.
+        ValueError: when a file cannot be decoded; the message names the first one.
     """
     from PIL import Image
 
-    Image.init()  # once, before threads would do it at the same time
+    Image.init()  # once, before threads would do this concurrently
     _, channels, size, _ = pixels.shape
 
     def decode(number: int) -> None:
         pixels[number] = decode_image(files[number], size, channels)
 
-    # Pillow lets other threads run while it decodes and resamples.
+    # Pillow releases the GIL while it decodes and resamples.
     with ThreadPoolExecutor(n_cores()) as pool, progress(len(files), description) as advance:
         try:
             for _ in pool.map(decode, range(len(files))):
@@ -98,7 +98,7 @@ def decode_image(file: Path, image_size: int, channels: int) -> np.ndarray:
 
     try:
         with Image.open(file, formats=FORMATS) as image:
-            image.draft(None, (FINER * image_size, FINER * image_size))  # JPEG alone
+            image.draft(None, (FINER * image_size, FINER * image_size))  # only affects JPEG
             return square_pixels(image, image_size, channels)
     except Image.DecompressionBombError as error:
         raise ValueError(
@@ -109,7 +109,7 @@ def decode_image(file: Path, image_size: int, channels: int) -> np.ndarray:
 
 
 def square_pixels(image: Image, size: int, channels: int) -> np.ndarray:
-    """Return an image, turned as its camera was held, as uint8 ``(C, H, W)``: ``channels`` 1 grey, 3 colour."""
+    """Return an image, rotated upright, as uint8 ``(C, H, W)``; ``channels`` is 1 for grey, 3 for colour."""
     upright = _upright(image)
     pixels = np.asarray(resized(_opaque(_of_8_bits(upright)).convert("L" if channels == 1 else "RGB"), size))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
@@ -124,16 +124,16 @@ def resized(image: Image, size: int) -> Image:
 
 
 def n_cores() -> int:
-    """Return how many cores this process may use."""
-    allowed: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)  # Linux alone
+    """Return the number of cores that this process may use."""
+    allowed: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)  # only on Linux
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _upright(image: Image) -> Image:
-    """Turn an image as its camera was held; one whose EXIF data is damaged stays as it is."""
+    """Rotate an image upright according to its EXIF data; images with damaged EXIF data are unchanged."""
     from PIL import ImageOps
 
-    image.load()  # so that what is raised below is of the EXIF data alone
+    image.load()  # so that errors below can only be due to the EXIF data
     try:
         return ImageOps.exif_transpose(image)
     except BROKEN:
@@ -141,7 +141,7 @@ def _upright(image: Image) -> Image:
 
 
 def _of_8_bits(image: Image) -> Image:
-    """Scale grey of 16 bits, whole numbers or floats, which Pillow would cut off at 255."""
+    """Scale 16-bit greyscale images, integers or floats, which Pillow would clip at 255."""
     from PIL import Image as pillow
 
     if image.mode not in DEEP:
@@ -156,7 +156,7 @@ def _of_8_bits(image: Image) -> Image:
 
 
 def _opaque(image: Image) -> Image:
-    """Lay what is transparent on white, where ``convert`` would show whatever colour is hidden there."""
+    """Blend transparent pixels with white, because ``convert`` would show their hidden colours."""
     from PIL import Image as pillow
 
     if not image.has_transparency_data:

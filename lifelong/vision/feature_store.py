@@ -1,6 +1,6 @@
-"""Features kept on disk: rows that are only added, found by the content of what they were computed from.
+"""Features stored on disk: an append-only array of rows, indexed by the content of their inputs.
 
-Shapes: ``M`` features asked for, ``N`` features kept, ``D`` numbers of a feature.
+Shapes: ``M`` requested rows, ``N`` stored rows, ``D`` features of a row.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from lifelong.utilities.locks import acquire, is_held
 log = logging.getLogger(__name__)
 
 ENTRY = np.dtype([("key", "V16"), ("checksum", "<u4")])
-"""What is kept of a row beside the row: the key, and the CRC-32 of key and row."""
+"""Index entry of a row: its key, and the CRC-32 of key and row."""
 
 
 class FeatureStore:
-    """Keep rows of single precision by 16-byte keys, in a folder of two files that only grow.
+    """Store rows in single precision by 16-byte keys, in a folder with two append-only files.
 
-    ``rows.f32`` has the rows one behind the other, ``keys`` an entry for each. The rows are flushed to the disk before
-    their entries are written: what a killed process leaves behind the last whole entry is cut off by the next one.
-    Readers take no lock, and get a memory map where the rows that they ask for follow each other.
+    ``rows.f32`` contains the rows sequentially, ``keys`` one entry per row. Rows are flushed to disk before their
+    entries are written. If a process is killed, the next one truncates incomplete data after the last complete entry.
+    Readers need no lock, and receive a memory map if the requested rows are contiguous.
 
-    Weighed and left out: SQLite (as for embeddings of texts) gives no memory map of rows; safetensors and npy files
-    have a fixed size; zarr and Lance would be another dependency for one array that only grows.
+    Alternatives: SQLite (used for embeddings of texts) provides no memory map of rows; safetensors and npy files have a
+    fixed size; zarr and Lance would be another dependency for one append-only array.
 
     Args:
-        folder: of these rows alone; it is made.
+        folder: folder for these rows only; it is created.
         n_features: ``D``.
 
     Example:
@@ -54,9 +54,9 @@ class FeatureStore:
         self.damaged: dict[bytes, int] = {}
 
     def find(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Return the places ``(M,)`` of the rows of some keys; -1 where there is none, or one that is damaged.
+        """Return the row indices ``(M,)`` of some keys, or -1 if a row is missing or damaged.
 
-        Those that are damaged are in ``damaged`` afterwards.
+        Afterwards, ``damaged`` contains the damaged rows.
         """
         with self._names_the_folder():
             entries, rows = self._open()
@@ -68,7 +68,7 @@ class FeatureStore:
         return np.array([-1 if key in self.damaged else places.get(key, -1) for key in keys], dtype=np.int64)
 
     def read(self, places: np.ndarray) -> Tensor:
-        """Return the rows at some places ``(M, D)``: a memory map where they follow each other, a copy otherwise."""
+        """Return the rows ``(M, D)`` at some indices: a memory map if they are contiguous, otherwise a copy."""
         with self._names_the_folder():
             _, rows = self._open()
             if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
@@ -76,10 +76,10 @@ class FeatureStore:
             return torch.from_numpy(np.ascontiguousarray(rows[places]))
 
     def keep(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
-        """Write rows ``(M, D)`` under new keys, or in the place of damaged ones; :meth:`locked` must be entered.
+        """Store rows ``(M, D)`` under new keys, or overwrite damaged ones; only within :meth:`locked`.
 
         Raises:
-            ValueError: when the rows have other than ``D`` numbers, or cannot be written.
+            ValueError: when the rows do not have ``D`` features, or cannot be written.
         """
         if rows.shape[1:] != (self.n_features,):
             raise ValueError(f"there are {rows.shape[1]} features of an image, {self.n_features} were expected")
@@ -97,7 +97,7 @@ class FeatureStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Enter as the only process that writes, after waiting for another one that does."""
+        """Acquire the write lock within the block, after waiting for other writers."""
         with self._names_the_folder():
             self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
@@ -115,7 +115,7 @@ class FeatureStore:
         return 4 * self.n_features
 
     def _count(self) -> int:
-        """Return ``N``: how many rows have both a row and an entry, whole."""
+        """Return ``N``, the number of rows that are complete and have a complete entry."""
         sizes = [(path.stat().st_size if path.is_file() else 0) for path in (self.rows, self.keys)]
         return min(sizes[0] // self._row_bytes, sizes[1] // ENTRY.itemsize)
 
@@ -123,7 +123,7 @@ class FeatureStore:
         """Return all entries ``(N,)``, and the rows ``(N, D)`` as a memory map."""
         if (n_kept := self._count()) == 0:
             return np.zeros(0, ENTRY), np.zeros((0, self.n_features), np.float32)
-        # "c" copies a page when it is written: torch gets writable memory and the file stays as it is.
+        # Mode "c" is copy-on-write: torch receives writable memory, and the file does not change.
         rows = np.memmap(self.rows, "<f4", mode="c", shape=(n_kept, self.n_features))
         return np.fromfile(self.keys, ENTRY, n_kept), np.asarray(rows)
 
@@ -144,7 +144,7 @@ def _checksum(key: bytes, row: np.ndarray) -> int:
 
 
 def _write(path: Path, place: int, what: np.ndarray, *, is_end: bool = False) -> None:
-    """Write at a place of a file, which is made where it is not there, and flush it; nothing stays behind its end."""
+    """Write at an offset of a file, created if missing, and flush it; ``is_end`` truncates the file afterwards."""
     with path.open("r+b" if path.is_file() else "w+b") as file:
         file.seek(place)
         file.write(what.tobytes())

@@ -1,4 +1,4 @@
-"""Images as the features of a frozen network, computed once and kept on disk.
+"""Images as the features of a frozen network, computed once and stored on disk.
 
 Shapes: ``M`` images of ``C`` channels, ``H`` rows and ``W`` columns, ``D`` features.
 """
@@ -29,39 +29,40 @@ from lifelong.vision.progress import progress
 Item = TypeVar("Item")
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 KEPT_AT_ONCE = 512
-"""Images whose features are written together: what an interruption costs at most."""
+"""Number of images whose features are written together, and the most that an interruption loses."""
 KEPT_AFTER = 60.0
-"""Seconds after which fewer are written, where a network is slow."""
+"""Seconds after which features are written even if there are fewer, for slow networks."""
 VERSION = 1
-"""Of how images are resized; features of another one are computed anew."""
+"""Version of the resizing; features of another version are computed again."""
 LARGEST_DIFFERENCE = 0.05
-"""Relative difference of an image's features alone and beside another one: rounding, also of half precision."""
+"""Largest relative difference, due to rounding (also half precision), of an image's features alone and in batches."""
 
 
 class FrozenEncoder(Recorded):
-    """Compute the features of images by a network that never changes: every learner then costs what an MLP costs.
+    """Compute the features of images by a frozen network, so that every learner costs as little as with an MLP.
 
-    Images are scaled to values from 0 to 1 and resized (bicubic, antialiased, whatever their proportions) to the
-    network's ``input_shape``; grey ones become colour ones, or the other way round. The network, in evaluation mode,
-    does the rest: its ``features`` where it has them, else its output, ``(n, D)``.
+    Images are scaled to values from 0 to 1, resized (bicubic, antialiased, without keeping proportions) to the
+    network's ``input_shape``, and converted to its number of channels (grey or colour). The network, in evaluation
+    mode, then computes ``features`` if it has this method, else its output, as ``(n, D)``.
 
-    Each image is encoded once and kept in a folder of the cache (``LIFELONG_CACHE``, else ``~/.cache/lifelong``) that
-    is named by the network's weights and settings; the key of an image is its content. An encoding that was
-    interrupted goes on where it was, at most 512 images back. What is read is compared with its checksum, and computed
-    anew, with a warning, where it is damaged. A second process with the same network waits for the first.
+    Each image is encoded once and stored in a folder of the cache (``LIFELONG_CACHE``, else ``~/.cache/lifelong``). The
+    folder name depends on the network's weights and settings; the key of an image is its content. An interrupted
+    encoding resumes and loses at most 512 images. Features are verified by a checksum when they are read; damaged ones
+    are computed again, with a warning. A second process with the same network waits for the first.
 
     Args:
-        network: any module of images, such as :class:`lifelong.networks.EfficientNetLite` or
-            :class:`lifelong.networks.Timm`; it brings its own normalisation, and weights that are the same whenever it
-            is made, not drawn anew.
-        image_size: height and width in pixels that images are resized to, for a network without an ``input_shape``;
-            None keeps them as they are.
-        batch_size: images encoded together.
-        device: where; None takes an accelerator where there is one.
-        precision: as of Lightning's Trainer.
+        network: any image network, such as :class:`lifelong.networks.EfficientNetLite` or
+            :class:`lifelong.networks.Timm`. It must include its normalisation, and its weights must be the same every
+            time it is created, not drawn at random.
+        image_size: height and width in pixels to which images are resized, for a network without an ``input_shape``. If
+            None, their size is unchanged.
+        batch_size: number of images encoded together.
+        device: device of the network. Default: an accelerator if there is one.
+        precision: as in Lightning's Trainer.
 
     Raises:
-        ValueError: when the network cannot take the images, or the features of an image depend on those beside it.
+        ValueError: when the network cannot process the images, or the features of an image depend on others in the
+            batch.
 
     Example:
         >>> import os, tempfile
@@ -92,9 +93,9 @@ class FrozenEncoder(Recorded):
         self.device, self.precision = device, precision
 
     def encode(self, x: Tensor) -> Tensor:
-        """Encode images ``(M, C, H, W)``, uint8 or from 0 to 1, as ``(M, D)``, from the cache as far as it has them.
+        """Encode images ``(M, C, H, W)``, uint8 or from 0 to 1, as ``(M, D)``, using cached features where available.
 
-        What comes back is a memory map where all of it lies together in the cache.
+        The result is a memory map if its rows are contiguous in the cache.
         """
         shape = self._shape(x)
         keys = _image_keys(x)
@@ -107,7 +108,7 @@ class FrozenEncoder(Recorded):
         return store.read(places)
 
     def _shape(self, x: Tensor) -> tuple[int, int, int]:
-        """Return the shape that images are brought to."""
+        """Return the shape to which images are converted."""
         if x.dim() != 4 or not (x.dtype == torch.uint8 or x.is_floating_point()):
             raise ValueError(
                 f"FrozenEncoder takes images (number, channels, height, width) as uint8 or floats, but the data has "
@@ -134,8 +135,8 @@ class FrozenEncoder(Recorded):
     def _complete(
         self, store: FeatureStore, x: Tensor, keys: Sequence[bytes], shape: tuple[int, int, int]
     ) -> np.ndarray:
-        """Compute the rows that are missing, and return the places of all."""
-        places = store.find(keys)  # another process may have computed them meanwhile
+        """Compute missing rows, and return the indices of all rows."""
+        places = store.find(keys)  # another process may have computed them in the meantime
         if store.damaged:
             n_damaged = len(store.damaged)
             warnings.warn(f"{n_damaged} features in {store.folder} are damaged: they are computed anew", stacklevel=4)
@@ -147,7 +148,7 @@ class FrozenEncoder(Recorded):
         return store.find(keys)
 
     def _compute(self, store: FeatureStore, x: Tensor, first: dict[bytes, int], shape: tuple[int, int, int]) -> None:
-        """Compute the features of some images, given by key and number, and keep them some at a time."""
+        """Compute the features of some images, given by key and index, and store them in batches."""
         with self._ready() as features, progress(len(first), "encoding images") as advance:
             _check_alone(features, shape, type(self.network).__name__)
             waiting: dict[bytes, Tensor] = {}
@@ -167,7 +168,7 @@ class FrozenEncoder(Recorded):
 
     @contextmanager
     def _ready(self) -> Iterator[Callable[[Tensor], Tensor]]:
-        """Put the network onto the device for the block; yields what computes features of images of its shape."""
+        """Move the network to the device within the block; yields a function that computes features."""
         device = self._device()
         before = next((tensor.device for tensor in self.network.state_dict().values()), device)
         compute = getattr(self.network, "features", self.network)
@@ -196,19 +197,19 @@ def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 def _images(x: Tensor, chosen: Sequence[int], shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """Return some images as the network takes them."""
-    # index_select takes whole rows at a tenth of the time that x[index] needs for bytes.
+    """Return some images in the form that the network receives."""
+    # For bytes, index_select takes a tenth of the time of x[index].
     images = as_input(x.index_select(0, torch.tensor(chosen, device=x.device)).to(device))
     if x.dtype != torch.uint8 and not (images.amin() >= 0 and images.amax() <= 1):
         raise ValueError(
             f"FrozenEncoder takes images with values from 0 to 1, but the data has {images.amin():g} to "
             f"{images.amax():g}: leave their normalisation to the network"
         )
-    return fit_floats(images, shape, "bicubic").clamp(0, 1)  # a cubic overshoots
+    return fit_floats(images, shape, "bicubic").clamp(0, 1)  # bicubic interpolation overshoots
 
 
 def _image_keys(x: Tensor) -> list[bytes]:
-    """Return 16 bytes of each image's content; images of another shape or type are others."""
+    """Return a 16-byte hash of each image's content, shape and type."""
     kind = f"{x.dtype}:{tuple(x.shape[1:])}".encode()
     keys = []
     for chunk in torch.split(x, KEPT_AT_ONCE):
@@ -218,7 +219,7 @@ def _image_keys(x: Tensor) -> list[bytes]:
 
 
 def _check_alone(features: Callable[[Tensor], Tensor], shape: tuple[int, int, int], name: str) -> None:
-    """Refuse a network in which the features of an image depend on the images beside it, or on chance."""
+    """Reject a network in which the features of an image depend on the rest of the batch, or are random."""
     noise = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     alone, beside = features(noise[None])[0], features(torch.stack((noise, torch.zeros(shape))))[0]
     if not (beside - alone).norm() <= LARGEST_DIFFERENCE * alone.norm():

@@ -1,4 +1,4 @@
-"""What a network computes, as a hash: the same for the same weights and settings, wherever they come from."""
+"""A hash of the function of a network: equal for equal weights and settings, wherever they come from."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, type(None), torch.Size, torch.dtype)
 NO_SETTINGS = {*vars(nn.Module()), "name_or_path", "_name_or_path", "_given", "_made_by", "_without_state"}
-"""Attributes that change no output in evaluation mode: what all modules have, where weights were, how it was made."""
+"""Attributes that do not affect outputs in evaluation mode: those of all modules, and the origin of the weights."""
 KNOWN_BY_VERSION = ("lifelong", "torch", "timm", "transformers", "efficientnet_lite_pytorch")
-"""Packages whose code is trusted to compute the same from one version to the next; any other code is in the hash."""
+"""Packages whose code is assumed to compute the same in every version; any other code is part of the hash."""
 
 
 def network_digest(network: nn.Module) -> str:
-    """Compute the SHA-256 of all that a network's output depends on, as hexadecimal digits.
+    """Compute the SHA-256 of everything that affects a network's output, as hexadecimal digits.
 
-    That is its parameters and buffers, the attributes of its modules (strides, sizes, names of modes, and objects that
-    hold such), and the source of classes that are a person's own, so that an edit of their ``forward`` makes another
-    network. The ``head`` of a network that has ``features`` is no part of it.
+    This includes its parameters and buffers, the attributes of its modules (strides, sizes, names of modes, and objects
+    that contain such attributes), and the source code of user-defined classes, so that editing their ``forward``
+    changes the hash. The ``head`` of a network that has ``features`` is excluded.
 
     Args:
         network: any module.
@@ -54,23 +54,23 @@ def network_digest(network: nn.Module) -> str:
 
 
 class _Description:
-    """Describe values as text that is the same in another process: without addresses, each object once.
+    """Describe values as text that is the same in every process: without addresses, each object once.
 
     Args:
-        network: whose modules are described elsewhere.
+        network: its modules are excluded, because they are described separately.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        # Kept, so that no other object takes the place in memory of one that was described.
+        # Objects are kept alive, so that no other object reuses the id of one that was described.
         self.known: dict[int, Any] = {id(module): module for module in network.modules()}
 
     def settings(self, owner: Any) -> list[tuple[str, str]]:
-        """Return the attributes of an object, but those without a setting in them."""
+        """Return the attributes of an object that contain settings."""
         named = ((name, self(value)) for name, value in _attributes(owner).items() if name not in NO_SETTINGS)
         return sorted((name, text) for name, text in named if text)
 
     def __call__(self, value: Any) -> str:
-        """Return a value as text; nothing for what has no content that could be compared."""
+        """Return a value as text, or the empty string if its content cannot be compared."""
         if isinstance(value, PLAIN):
             return repr(value)
         if isinstance(value, (tuple, list)):
@@ -83,7 +83,7 @@ class _Description:
         if id(value) in self.known:
             return ""
         self.known[id(value)] = value
-        if isinstance(value, nn.Module):  # in a list, or behind another object: no submodule
+        if isinstance(value, nn.Module):  # in a list or inside another object, so it is not a submodule
             return network_digest(value)
         if isinstance(value, functools.partial):
             return self((value.func, value.args, value.keywords))
@@ -104,7 +104,7 @@ def _source(kind: type[nn.Module]) -> bytes:
         return b""
     try:
         return inspect.getsource(kind).encode()
-    except (OSError, TypeError):  # written at a prompt
+    except (OSError, TypeError):  # defined in an interactive session
         return b""
 
 

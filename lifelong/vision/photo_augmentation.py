@@ -1,7 +1,8 @@
-"""Changes that a photo may undergo and still show the same thing.
+"""Random augmentation of photos that preserves their class.
 
-Written with torch's own ``grid_sample``. Weighed: torchvision, which from PyPI does not import beside a CPU build of
-torch, and kornia; both draw from torch's generator, so that an image's numbers would depend on the rest of its batch.
+It uses torch's ``grid_sample``. Alternatives: torchvision, whose PyPI release cannot be imported with a CPU build of
+torch, and kornia. Both draw from torch's generator, so the augmentation of an image would depend on the rest of its
+batch.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from lifelong.utilities.ranges import check_number
 
 
 class PhotoAugmentation(Augmentation):
-    """Crop, mirror and recolour training photos at random, each in its own way; evaluation sees photos as they are.
+    """Crop, mirror and recolour each training photo at random; evaluation uses unchanged photos.
 
-    A crop is a square of a random side and place, resampled (bilinear) to the size of the photo. Brightness, contrast
-    and saturation are multiplied by ``1 ± colour``.
+    A crop is a square of random size and position, resampled (bilinear) to the size of the photo. Brightness, contrast
+    and saturation are multiplied by random factors between ``1 − colour`` and ``1 + colour``.
 
     Args:
-        crop: smallest side of a crop, as a share of the photo's; 1 crops nothing.
-        flip: mirror every other photo, left for right; False for writing and other things that have a handedness.
-        colour: how much brightness, contrast and saturation change at most; 0 keeps them.
+        crop: smallest side of a crop, as a share of the photo's side. 1 disables cropping.
+        flip: mirror half of the photos horizontally. Use False for writing and other classes that depend on
+            orientation.
+        colour: largest relative change of brightness, contrast and saturation. 0 disables it.
 
     Raises:
         ValueError: when a share is out of range.
@@ -44,7 +46,7 @@ class PhotoAugmentation(Augmentation):
         self.crop, self.flip, self.colour = crop, flip, colour
 
     def __call__(self, x: Tensor, numbers: Tensor) -> Tensor:
-        """Return ``n`` changed images ``(n, C, H, W)`` from 0 to 1; ``numbers`` ``(n, 7)`` decide how."""
+        """Return ``n`` augmented images ``(n, C, H, W)`` from 0 to 1, given random ``numbers`` ``(n, 7)``."""
         size, left, top, mirrored, *colours = numbers.T.to(x.dtype)
         if self.crop < 1:
             x = _cropped(x, 1 - (1 - self.crop) * size, left, top)
@@ -56,7 +58,7 @@ class PhotoAugmentation(Augmentation):
 
 
 def _cropped(x: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
-    """Crop squares: ``side`` ``(n,)`` as a share, ``left`` and ``top`` from 0 to 1 of the room that is left."""
+    """Crop squares: ``side`` ``(n,)`` as a share, ``left`` and ``top`` as shares of the remaining margin."""
     nothing = torch.zeros_like(side)
     rows = [side, nothing, (2 * left - 1) * (1 - side), nothing, side, (2 * top - 1) * (1 - side)]
     places = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(x.shape), align_corners=False)
@@ -64,7 +66,7 @@ def _cropped(x: Tensor, side: Tensor, left: Tensor, top: Tensor) -> Tensor:
 
 
 def _recoloured(x: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """Multiply brightness, contrast about the mean grey, and saturation; each ``(n,)``."""
+    """Multiply brightness, contrast around the mean grey, and saturation by factors ``(n,)``."""
     brightness, contrast, saturation = (factor[:, None, None, None] for factor in (brightness, contrast, saturation))
     x = (x * brightness).clamp(0, 1)
     x = (mean := _grey(x).mean((-2, -1), keepdim=True)) + contrast * (x - mean)

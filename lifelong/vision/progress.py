@@ -1,4 +1,4 @@
-"""A bar with the time left for what takes a while, image by image."""
+"""A progress bar with the remaining time, for the processing of images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lifelong.utilities.quiet import is_quiet
 
 SHOW_PROGRESS_FROM = 256
-"""Fewer images than this are done before a bar could be read."""
+"""Minimum number of images for a progress bar; fewer are processed too quickly."""
 
 
 @contextmanager
 def progress(n_images: int, description: str) -> Iterator[Callable[[int], None]]:
-    """Show a bar, the time taken and the time left while the block runs; yields what is told of images that are done.
+    """Show a progress bar within the block; yields a function to call with the number of processed images.
 
     Args:
-        n_images: in all.
-        description: of what is done.
+        n_images: total number of images.
+        description: text of the bar.
 
     Example:
         >>> with progress(2, "encoding") as advance:

@@ -17,12 +17,12 @@ from lifelong.vision.frozen_encoder import FrozenEncoder
 
 
 class ImageReader(Reader):
-    """Read files of images as :func:`~lifelong.vision.decoding.decode_images` does: upright squares of one size.
+    """Read image files by :func:`~lifelong.vision.decoding.decode_images`: upright squares of one size.
 
     Args:
         image_size: height and width in pixels.
         channels: 1 for grey, 3 for colour.
-        inverted: white paper is 0 and black ink 255, as in data sets of drawings.
+        inverted: invert grey values, so that white paper is 0 and black ink is 255, as in data sets of drawings.
 
     Example:
         >>> ImageReader(image_size=28, channels=1).kind
@@ -40,7 +40,7 @@ class ImageReader(Reader):
         return 255 - pixels if self.inverted else pixels
 
     def steps(self) -> list[str]:
-        """Say in words what is done to a photo."""
+        """Describe the preprocessing of a photo in words."""
         return [
             "turn it as its camera was held (EXIF) and lay what is transparent on white",
             "make it grey of 8 bits (ITU-R 601)" if self.channels == 1 else "make it RGB of 8 bits",
@@ -51,7 +51,7 @@ class ImageReader(Reader):
 
 
 class EncodedReader(Reader):
-    """Read files of images as the features of a frozen network.
+    """Read image files as the features of a frozen network.
 
     Args:
         reader: reads the images.
@@ -74,7 +74,7 @@ class EncodedReader(Reader):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Return the shape ``(C, H, W)`` of the images that the network takes."""
+        """Return the shape ``(C, H, W)`` of the network's input images."""
         size, channels = getattr(self.reader, "image_size", 0), getattr(self.reader, "channels", 3)
         side = self.encoder.image_size or size
         own: tuple[int, int, int] = (channels, side, side)
@@ -82,7 +82,7 @@ class EncodedReader(Reader):
         return shape
 
     def steps(self) -> list[str]:
-        """Say in words what is done to a photo before the network."""
+        """Describe the preprocessing of a photo before the network in words."""
         channels, height, width = self.image_shape
         resized = f"resize it to {height} x {width} pixels (bicubic, antialiased) and clamp it to 0 … 1"
         is_resized = (height, width) != (getattr(self.reader, "image_size", None),) * 2

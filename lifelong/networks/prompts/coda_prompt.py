@@ -23,9 +23,9 @@ class CODAPrompt(Prompts):
     """Put keys and values before those of some layers: halves of ``p = Σ_m γ(q(x) ⊙ A_m, K_m) P_m``, ``γ`` the cosine.
 
     Each layer has its own components ``P``, keys ``K`` and attention ``A``. Each experience adds ``M / E`` of them,
-    which are trained only in this experience; earlier ones are frozen and remain in the sum. The penalty ``λ Σ_{B ∈ {P,
-    K, A}} ‖B Bᵀ − 1‖²`` keeps the rows of all those in use orthonormal, and new ones are initialised orthogonal to the
-    old ones.
+    which are trained only in this experience; earlier ones are frozen and remain in the sum. The penalty
+    ``λ Σ_{B ∈ {P, K, A}} ‖B Bᵀ − 1‖²`` keeps the rows of all those in use orthonormal, and new ones are initialised
+    orthogonal to the old ones.
 
     Args:
         n_experiences: ``E``, the number of experiences.
@@ -124,8 +124,7 @@ class CODAPrompt(Prompts):
         return (self.orthogonality * total).expand(len(query))
 
     def in_use(self, name: str) -> Tensor:
-        """Return components, keys or attention ``(layers, M, …)`` of the experiences so far; only the last is
-        trained."""
+        """Return components, keys or attention ``(layers, M, …)`` of the experiences so far; the last is trained."""
         last = self.at_experience()
         parts = [
             part.detach() if number < last else part for number, part in enumerate(getattr(self, name)[: last + 1])

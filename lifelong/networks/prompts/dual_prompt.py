@@ -97,8 +97,7 @@ class DualPrompt(Prompts):
         return cosines(query, torch.stack(list(self.keys)[: self.at_experience() + 1])).argmax(-1)
 
     def forward(self, query: Tensor) -> Chosen:
-        """Return the general prompts and the expert prompts of the current experience or, in evaluation, nearest
-        key."""
+        """Return the general prompts and those of the current experience or, in evaluation, of the nearest key."""
         n = len(query)
         if self.training:
             expert = self.experts[self.at_experience()].expand(n, -1, -1, -1, -1)
