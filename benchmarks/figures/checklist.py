@@ -28,7 +28,7 @@ POINTS = 1.0
 
 
 def is_asked(name: str) -> bool:
-    """Tell whether a region asks for a part of the list."""
+    """Return whether a region asks for a part of the list."""
     return name.split()[0].split("/")[0] == NAME
 
 

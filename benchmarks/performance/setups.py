@@ -68,7 +68,7 @@ class Setup:
 
     @property
     def is_regression(self) -> bool:
-        """Tell whether tasks are functions."""
+        """Return whether tasks are functions."""
         return self.n_way == 1
 
     def make_network(self) -> nn.Module:

@@ -45,7 +45,7 @@ class Settings:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def wants(self, name: str) -> bool:
-        """Tell whether a row of this name is to be measured."""
+        """Return whether a row of this name is to be measured."""
         return not self.only or any(word in name for word in self.only)
 
     @property

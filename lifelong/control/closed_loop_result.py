@@ -103,7 +103,7 @@ class ClosedLoopResult:
 
     @property
     def is_percentage(self) -> bool:
-        """Tell whether the score is shown as a percentage."""
+        """Return whether the score is shown as a percentage."""
         return self.score == "success"
 
     def file_name(self, name: str, suffix: str) -> str:

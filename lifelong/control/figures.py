@@ -33,7 +33,7 @@ def score_figure(result: ClosedLoopResult, data: StreamDataModule, *, title: str
     Args:
         result: of the evaluation.
         data: the stream.
-        title: above the figure.
+        title: title above the figure.
     """
     names, matrix = list(data.stream.domains), result.matrix
     if matrix is not None and not np.isnan(matrix.mean[:-1]).all():
@@ -65,7 +65,7 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
     Args:
         drives: the domain's name, its drive before adaptation (None where there is none) and after it, both with
             positions.
-        title: above the figure.
+        title: title above the figure.
 
     Raises:
         ValueError: when there is nothing to draw.
@@ -99,7 +99,7 @@ def support_curve_figure(curve: SupportCurve, names: Sequence[str], *, title: st
     Args:
         curve: the errors.
         names: of the domains.
-        title: above the figure.
+        title: title above the figure.
     """
     figure = adaptation_curve_figure(
         curve.mean,

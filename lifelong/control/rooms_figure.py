@@ -28,7 +28,7 @@ def rooms_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, title: st
 
     Args:
         drives: the domain's name, its drive before adaptation (None where there is none) and after it, in rooms.
-        title: above the figure.
+        title: title above the figure.
     """
     n_columns = min(MAX_ROOMS, max(len(after.rooms) for _, _, after in drives))
     figure = make_figure((SIDE * n_columns + 0.4, (SIDE + 0.2) * len(drives) + 0.9))

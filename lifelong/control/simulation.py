@@ -55,7 +55,7 @@ class Simulation(ABC):
     @property
     @abstractmethod
     def is_over(self) -> bool:
-        """Tell whether the episode ended by itself (the robot fell); acting on needs a ``reset``."""
+        """Return whether the episode ended by itself (the robot fell); acting on needs a ``reset``."""
 
     @property
     def failure(self) -> str | None:

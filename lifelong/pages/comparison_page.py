@@ -74,7 +74,7 @@ def sort_value(text: str) -> float | None:
 
 
 def is_number(column: Sequence[str]) -> bool:
-    """Tell whether a column is sorted by numbers: every cell that says something has one."""
+    """Return whether a column is sorted by numbers: every cell that says something has one."""
     said = [text for text in column if text and not text.startswith("n/a")]
     return bool(said) and all(sort_value(text) is not None for text in said)
 

@@ -38,7 +38,7 @@ class Future(Protocol):
     """Something that is under way, as in ``concurrent.futures``."""
 
     def done(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether it has ended."""
 
     def result(self) -> Any:
         """Return what came of it, or raise what went wrong."""
@@ -246,7 +246,7 @@ class RayFuture:
         self._ray, self._reference = ray, reference
 
     def done(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether it has ended."""
         return bool(self._ray.wait([self._reference], timeout=0)[0])
 
     def result(self) -> Any:

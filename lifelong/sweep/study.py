@@ -44,7 +44,7 @@ class Trial(Protocol):
         """Say how it stands."""
 
     def should_prune(self) -> bool:
-        """Tell whether the pruner gives it up."""
+        """Return whether the pruner gives it up."""
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep something beside it."""
@@ -176,7 +176,7 @@ class Study:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing is left to try or under way, or trials only fail."""
+        """Return whether nothing is left to try or under way, or trials only fail."""
         trials = self.trials
         n_running = sum(t.state.name == "RUNNING" for t in trials)
         return self._only_fails(trials) or (len(trials) >= self._n_trials and n_running == 0)

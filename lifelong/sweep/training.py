@@ -75,13 +75,13 @@ class Training:
 
     @property
     def is_of_another(self) -> bool:
-        """Tell whether the folder was made by other options or another config."""
+        """Return whether the folder was made by other options or another config."""
         note = self.beside("run")
         return self.folder.is_dir() and note.is_file() and note.read_text("utf-8") != self.identity
 
     @property
     def is_held(self) -> bool:
-        """Tell whether another process works on it, of a sweep or a training of its own."""
+        """Return whether another process works on it, of a sweep or a training of its own."""
         return is_held(self.beside("lock")) or is_held(self.folder / RUN_LOCK)
 
     @property

@@ -51,7 +51,7 @@ def draw_room(family: str, rng: Rng) -> Room:
 
 
 def has_way(room: Room, radius: float) -> bool:
-    """Tell whether a disc of a radius gets from start to goal at every stage of a room.
+    """Return whether a disc of a radius gets from start to goal at every stage of a room.
 
     Args:
         room: whose obstacles appear and vanish at times of their own.

@@ -57,7 +57,7 @@ class Obstacle:
 
     @property
     def is_box(self) -> bool:
-        """Tell whether it is a box."""
+        """Return whether it is a box."""
         return self.radius == 0
 
 

@@ -83,7 +83,7 @@ class RoomSimulation(Simulation):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the goal was reached, something was touched, or the robot fell."""
+        """Return whether the goal was reached, something was touched, or the robot fell."""
         return self.is_in_room and (self.reached or self.collided or self.inner.is_over)
 
     @property

@@ -90,7 +90,7 @@ class WayFinder:
 
 
 def fits(occupied: Cells, start: Points, goal: Points, radius: float) -> bool:
-    """Tell whether a disc of a radius gets from start to goal.
+    """Return whether a disc of a radius gets from start to goal.
 
     Example:
         >>> walls = np.zeros((20, 20), dtype=bool)

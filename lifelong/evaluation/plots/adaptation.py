@@ -38,11 +38,11 @@ def adaptation_curve_figure(
 
     Args:
         scores: ``(D, K + 1)`` scores after 0 to ``K`` steps.
-        half_widths: ``(D, K + 1)`` of their 95 % intervals, or None.
+        half_widths: ``(D, K + 1)`` half widths of their 95 % intervals, or None.
         column_names: ``D`` names of domains.
-        title: above the figure.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
+        title: title above the figure.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
         averaged: draw the average; False where the columns are no domains of one learner.
         averages: ``K + 1`` averages over domains; where None the intervals of the domains are combined, which makes
             that of the average somewhat wide where tasks are few.

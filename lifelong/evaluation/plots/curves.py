@@ -63,15 +63,15 @@ def forgetting_curves_figure(
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        averages: of the domains learnt so far, one for each row.
-        title: above the figure; a line break begins another line.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
+        averages: ``T`` averages over the domains learnt so far.
+        title: title above the figure; may have several lines.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last columns.
 
     Example:
         >>> names, averages = ["a", "b"], [Estimate(1.0, 0.1), Estimate(0.5, 0.1)]
@@ -194,7 +194,7 @@ def curves_size(ticks: Sequence[str], names: Sequence[str], title: str) -> tuple
     Args:
         ticks: what stands below the axes.
         names: of the curves that have a key; none where there is no key.
-        title: above the figure.
+        title: title above the figure.
     """
     below = max(map(len, ticks)) * INCH_PER_LETTER if _are_upright(ticks) else 0.2
     key = key_inches(names, AVERAGE)[0] if names else 0.2
@@ -216,7 +216,7 @@ def _axes_inches(ticks: Sequence[str]) -> float:
 
 
 def _are_upright(names: Sequence[str]) -> bool:
-    """Tell whether the names below the axes are wider than the room of each, and have to be turned."""
+    """Return whether the names below the axes are wider than the room of each, and have to be turned."""
     return max(map(len, names)) * INCH_PER_LETTER > _axes_inches(names) / len(names)
 
 

@@ -58,15 +58,15 @@ def accuracy_matrix_figure(
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        title: above the figure; a line break begins another line.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
-        averages: of the domains learnt so far, one for each row; None draws no column of them.
+        title: title above the figure; may have several lines.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last columns.
+        averages: ``T`` averages over the domains learnt so far. If None, no column of averages is drawn.
 
     Example:
         >>> figure = accuracy_matrix_figure(
@@ -186,7 +186,7 @@ def _every(inches: float) -> int:
 
 
 def _are_upright(columns: Sequence[str]) -> bool:
-    """Tell whether the names are wider than their columns and have to be turned."""
+    """Return whether the names are wider than their columns and have to be turned."""
     return max(map(len, columns)) * INCH_PER_LETTER > _cell_inches(len(columns)) * max(1.0, 2 / len(columns))
 
 

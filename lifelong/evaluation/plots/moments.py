@@ -32,9 +32,9 @@ def moments_figure(
     Args:
         moments: by experience the steps ``K`` and the scores ``(K, D)`` of its old domains, the first ``D``.
         domains: names.
-        title: above the figure.
-        score_name: what a score is.
-        percent: show hundredths as percent.
+        title: title above the figure.
+        score_name: name of the score.
+        percent: show fractions as percent.
 
     Example:
         >>> moments = {"b": ([3, 5], [[0.9], [0.4]])}
