@@ -1,4 +1,4 @@
-"""The pictures and films of a closed-loop evaluation."""
+"""The figures and films of a closed-loop evaluation."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lifelong.utilities.files import write_whole
 
 @dataclass(frozen=True, eq=False)
 class ClosedLoopFiles:
-    """Write the pictures and films of a closed-loop evaluation into a folder.
+    """Write the figures and films of a closed-loop evaluation into a folder.
 
     Args:
-        folder: where to.
-        result: what was measured.
-        title: above each picture.
+        folder: the folder.
+        result: result of the evaluation.
+        title: title above each figure.
     """
 
     folder: Path
@@ -35,12 +35,12 @@ class ClosedLoopFiles:
     def write_pictures(
         self, data: StreamDataModule, before: Sequence[Drive | None], after: Sequence[Drive]
     ) -> list[str]:
-        """Write the heat map, and where there are any trajectories, rooms and support curve; return the files' names.
+        """Write the heat map and, if available, trajectories, rooms and support curve; return the file names.
 
         Args:
             data: the stream.
-            before: a drive without adaptation of each domain, or None.
-            after: a drive with adaptation of each.
+            before: for each domain, a drive without adaptation, or None.
+            after: for each domain, a drive with adaptation.
         """
         result, part = self.result, self.result.part
         figures = {"closed_loop": score_figure(result, data, title=self.title)}
@@ -62,7 +62,7 @@ class ClosedLoopFiles:
         return names
 
     def write_films(self, before: Sequence[Drive], after: Sequence[Drive]) -> list[str]:
-        """Write a film of each domain, without and with adaptation side by side; return the files' names."""
+        """Write a film of each domain, without and with adaptation side by side; return the file names."""
         suffix, names = film_suffix(), []
         for domain, first, second in zip(self.result.domains, before, after, strict=True):
             captions = [f"{domain}: {when} adaptation" for when in ("before", "after")]
