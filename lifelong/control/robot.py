@@ -36,7 +36,7 @@ class Robot(Recorded, ABC):
     """Number of control steps in an evaluation episode."""
     seconds_per_step: float
     radius: float = 0.0
-    """Radius in metres of the smallest disc that contains the robot in the plane; in rooms it must not touch anything."""
+    """Radius in metres of the smallest disc that contains the robot in the plane; in rooms it must touch nothing."""
     feature_units: ClassVar[tuple[str, ...]] = ()
     """Unit of each feature: features with the same unit share a scale. If empty, each has its own scale."""
     change_units: ClassVar[tuple[str, ...]] = ()
