@@ -14,9 +14,9 @@ INTRODUCTION = """\
 # Methods
 
 A *learner* builds a mapping from a support set and applies it; a *strategy* is a plug-in against catastrophic
-forgetting. They combine freely; a combination that cannot work is refused in one sentence. Each page has the formula,
-the paper and the differences from it, our results next to the published ones, the cost, all options, and a command to
-run the method."""
+forgetting. They can be combined freely; an invalid combination raises an error that explains why. Each page has the
+formula, the paper and the differences from it, our results next to the published ones, the cost, all options, and a
+command to run the method."""
 TITLES = {"learner": "Learners", "strategy": "Strategies"}
 
 

@@ -1,4 +1,4 @@
-"""All pages of the site that are not written by hand, by their places."""
+"""All generated pages of the site, by their paths."""
 
 from __future__ import annotations
 
