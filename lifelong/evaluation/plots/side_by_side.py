@@ -27,7 +27,7 @@ def results_figure(
     joint: bool = False,
     n_unseen: int = 0,
 ) -> Figure:
-    """Draw the accuracy matrix as a heat map, and beside it the score of every domain over the stream.
+    """Draw the accuracy matrix as a heat map, and next to it the score of each domain over the stream.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
