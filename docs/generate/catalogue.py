@@ -44,9 +44,9 @@ class Method:
     """Name a learner or a strategy.
 
     Args:
-        role: which of the two it is.
-        kind: what it has in common with others.
-        name: of the class.
+        role: ``learner`` or ``strategy``.
+        kind: its group.
+        name: name of the class.
     """
 
     role: Role

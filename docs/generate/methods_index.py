@@ -24,8 +24,8 @@ def methods_index(methods: Sequence[Method], recorded: Mapping[str, int], docume
     """Write the index of methods, as Markdown.
 
     Args:
-        methods: all of them, by role and kind.
-        recorded: how many rows of recorded results each has, by name.
+        methods: all methods, by role and kind.
+        recorded: number of recorded rows by method name.
         documented: as for :func:`docs.generate.docstring.to_markdown`.
     """
     parts = [INTRODUCTION]

@@ -67,7 +67,7 @@ class Record:
         """Return the maximum memory of a strategy, or of the learner, in bytes.
 
         Args:
-            name: of the class.
+            name: class name of the strategy or learner.
         """
         if name == self.learner:
             return max(int(results.get("learner_bytes", 0)) for results in self.row.results)
@@ -78,7 +78,7 @@ def read_records(root: Path) -> list[Record]:
     """Read every table in ``benchmarks/`` whose journal is in ``benchmarks/results/``.
 
     Args:
-        root: of the repository.
+        root: root of the repository.
     """
     return [record for sweep, journal in recorded_sweeps(root) for record in _records(root, sweep, journal)]
 
@@ -87,7 +87,7 @@ def recorded_sweeps(root: Path) -> Iterator[tuple[Path, Path]]:
     """List the files of sweeps with their journals; ``benchmarks/NAME/sweep.yaml`` is called NAME.
 
     Args:
-        root: of the repository.
+        root: root of the repository.
     """
     folder = root / "benchmarks"
     for sweep in sorted([*folder.glob("*.yaml"), *folder.glob("*/sweep.yaml")]):
@@ -101,9 +101,9 @@ def of_method(records: Sequence[Record], name: str, *, is_learner: bool) -> list
     """Select the rows of a method; for a learner, those without strategies.
 
     Args:
-        records: all of them.
-        name: of the class.
-        is_learner: or a strategy.
+        records: all records.
+        name: class name of the method.
+        is_learner: whether the method is a learner.
     """
     if is_learner:
         return [record for record in records if record.learner == name and not record.strategies]
@@ -114,10 +114,10 @@ def learner_of(options: Sequence[str]) -> str:
     """Return the name of the learner that the options of a run select.
 
     Args:
-        options: after ``fit``; where none names a learner, the last config that does decides.
+        options: options of ``fit``; if none names a learner, the last config that does is used.
 
     Raises:
-        ValueError: when nothing names one.
+        ValueError: when none names a learner.
 
     Example:
         >>> learner_of(["--config", "configs/default.yaml"]), learner_of(["--model", "lifelong.learners.MAML"])

@@ -125,7 +125,7 @@ class Room:
         return distances
 
     def clearance(self, points: Points, present: Present | None = None) -> Points:
-        """Return the distance ``(…)`` in metres from points ``(…, 2)`` to the nearest obstacle or wall, negative inside.
+        """Return the distance ``(…)`` in metres from points ``(…, 2)`` to the nearest obstacle or wall, negative in it.
 
         Args:
             points: positions (x, y) in metres.
