@@ -7,8 +7,8 @@
 The folder contains a folder of photos for each class. In each trial, random classes form the support set with a few
 photos each; their other photos are known, and those of all other classes are far. Models of labelled examples have no
 support set: ``--known`` is a folder of further photos of the classes on which they were trained. The output is the area
-under the ROC curve of ``distance``, and the rejection rates at its calibrated threshold. Intervals are over trials, or over
-models.
+under the ROC curve of ``distance``, and the rejection rates at its calibrated threshold. Intervals are over trials, or
+over models.
 """
 
 from __future__ import annotations
