@@ -1,8 +1,8 @@
-"""Measures how fast and how large Lifelong is, beside its peers: ``python -m benchmarks [SUITE ...]``.
+"""Measure Lifelong's speed and memory, compared with other libraries: ``python -m benchmarks [SUITE ...]``.
 
-Each suite keeps its rows, with machine, date and command, in ``benchmarks/results/performance/SUITE-DEVICE.jsonl`` as
-soon as they are measured, and prints its tables; ``--show`` prints what was kept. With ``--only`` the other rows stay
-as they were.
+Each suite writes its rows, with machine, date and command, to ``benchmarks/results/performance/SUITE-DEVICE.jsonl`` as
+soon as they are measured, and prints its tables. ``--show`` prints the stored rows. With ``--only``, the other rows
+remain unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUITES = ("throughput", "overhead", "startup", "memory", "scale", "ablations", "
 
 
 def main(args: list[str] | None = None) -> None:
-    """Measure, or show what was measured."""
+    """Measure suites, or show stored results."""
     arguments = _arguments(args)
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
@@ -74,7 +74,7 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
 
 
 def _measured(name: str, module: Suite, settings: Settings, path: Path, console: Console) -> list[Row]:
-    """Measure a suite and keep each row at once; return all rows of its file, or the quick ones, which are not kept."""
+    """Measure a suite and store each row at once; return all rows of its file, or the unstored quick ones."""
     rows: list[Row] = []
     with console.status(name) as status:
         for row in module.measure(settings, lambda what: status.update(f"{name}: {what}")):
@@ -85,7 +85,7 @@ def _measured(name: str, module: Suite, settings: Settings, path: Path, console:
 
 
 def _about(machine: Row) -> str:
-    """Describe where a figure was measured.
+    """Describe the machine of a measurement.
 
     Example:
         >>> _about({"command": "python", "device": "a CPU", "threads": 2, "torch": "2.13", "date": "today"})

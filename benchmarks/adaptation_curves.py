@@ -1,10 +1,9 @@
-"""The runs of a sweep in one picture: the score on test tasks after 0, 1, … inner steps.
+"""Plot the runs of a sweep: the score on test tasks after 0, 1, … inner steps.
 
 ``python benchmarks/adaptation_curves.py benchmarks/omniglot_5w1s.yaml --picture docs/pictures/adaptation_curves.png``
 
-Every finished run of the sweep whose learner adapts in steps is tested once more with
-``lifelong.evaluation.AdaptationCurve``, a run that has its ``adaptation_curve_test.json`` is not. Runs of a learner
-without steps are left out.
+Every finished run whose learner adapts in steps is evaluated with ``lifelong.evaluation.AdaptationCurve``, unless its
+``adaptation_curve_test.json`` exists. Runs of learners without inner steps are left out.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ def adapts_in_steps(run: PlannedRun) -> bool:
 
 
 def measure(run: PlannedRun, n_steps: int) -> dict[str, Any]:
-    """Load the curve of a finished run, or measure it where its file is missing or has another number of steps.
+    """Load the curve of a finished run, or measure it if its file is missing or has another number of steps.
 
     Raises:
-        RuntimeError: when the measurement fails, with the last line that it printed.
+        RuntimeError: when the measurement fails; the message contains the last line of its output.
     """
     path = run.training.folder / CURVE
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -61,15 +60,15 @@ def measure(run: PlannedRun, n_steps: int) -> dict[str, Any]:
 
 
 def name(run: PlannedRun, runs: Sequence[PlannedRun]) -> str:
-    """Name a line: its row, its column, and its seed where there are several."""
+    """Name a line: its row, its column, and its seed if there are several."""
     seed = f"seed {run.seed}" if len({run.seed for run in runs}) > 1 else ""
     return ", ".join(filter(None, (run.label, run.column, seed)))
 
 
 def draw(labels: Sequence[str], curves: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw one line for each run: its mean over all domains, with its 95 % interval."""
+    """Draw one line for each run: its mean over all domains with a 95 % interval."""
     mean = np.array([np.mean(curve["mean"], axis=0) for curve in curves])
-    # The domains have tasks of their own, so the variances of their means add up.
+    # The domains have different tasks, so the variances of their means add.
     widths = [np.sqrt((np.array(curve["half_width"]) ** 2).sum(0)) / len(curve["domains"]) for curve in curves]
     figure = plots.adaptation_curve_figure(
         mean,
@@ -84,7 +83,7 @@ def draw(labels: Sequence[str], curves: Sequence[dict[str, Any]], path: Path) ->
 
 
 def main() -> int:
-    """Measure what is missing, then draw."""
+    """Measure the missing curves, then draw all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("sweep", type=Path, help="YAML file of the sweep")
     parser.add_argument("--root", type=Path, help="where its runs lie (default: runs/<name of the file>)")

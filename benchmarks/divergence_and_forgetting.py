@@ -1,9 +1,9 @@
-"""Draws how far answers moved on new experiences beside what was forgotten, a point for each method.
+"""Plot the divergence of predictions on new experiences against forgetting, one point per method.
 
 ``python -m benchmarks.divergence_and_forgetting runs/table/none-* runs/table/EWC-* --picture divergence.png``
 
-Folders are run folders of runs with the callback ``lifelong.evaluation.Divergence``; those of one method are told by
-their names, which end in the seed.
+The folders are run folders of runs with the callback ``lifelong.evaluation.Divergence``. Runs are grouped to methods by
+the names of their folders, which end in the seed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ SIZE = (7.0, 4.6)
 
 @dataclass(frozen=True)
 class Method:
-    """Both measures of a method, with intervals over its seeds; over evaluation units where it has one.
+    """Store both measures of a method, with intervals over its seeds, or over evaluation units if it has one seed.
 
     Args:
-        divergence: nats, the mean over experiences after the first.
-        forgetting: best earlier score minus the last, in the unit of the score.
+        divergence: in nats, the mean over all experiences but the first.
+        forgetting: best earlier score minus the final score, in the unit of the score.
     """
 
     divergence: Estimate
@@ -39,13 +39,13 @@ class Method:
 
 
 def measure(folders: Sequence[Path]) -> dict[str, Method]:
-    """Read both measures of each method from its runs.
+    """Compute both measures of each method from its runs.
 
     Args:
-        folders: run folders; a method's differ in the seed at the end of their names.
+        folders: run folders; those of one method differ only in the seed at the end of their names.
 
     Raises:
-        ValueError: when a run has no divergence, or forgets nothing as it learnt one experience.
+        ValueError: when a run has no divergence, or no forgetting because it learnt only one experience.
     """
     found: dict[str, list[tuple[Estimate, Estimate]]] = {}
     for folder in folders:
@@ -55,11 +55,11 @@ def measure(folders: Sequence[Path]) -> dict[str, Method]:
 
 
 def draw(methods: Mapping[str, Method], picture: Path) -> None:
-    """Draw a point with its intervals for each method.
+    """Draw one point with intervals for each method.
 
     Args:
-        methods: by name.
-        picture: the file; its end is the format.
+        methods: measures by name of the method.
+        picture: path of the file; its ending sets the format.
     """
     figure = make_figure(SIZE)
     axes = figure.add_subplot()
@@ -84,7 +84,7 @@ def draw(methods: Mapping[str, Method], picture: Path) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Print both measures of each method, and draw them."""
+    """Print both measures of each method, and plot them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.divergence_and_forgetting", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--picture", type=Path, required=True)

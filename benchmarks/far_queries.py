@@ -1,13 +1,13 @@
-"""Measures how well a model tells photos of classes it was never shown from those of classes that it knows.
+"""Measure how well a model distinguishes photos of unknown classes from those of known classes.
 
 ``python -m benchmarks.far_queries runs/letters unseen/Armenian``
 
 ``python -m benchmarks.far_queries runs/classes-? unseen/Armenian --known held_out``
 
-The folder has a folder of photos for each class. In every trial some classes are the support set, with a few photos
-each; their other photos are known, those of all other classes are far. Models of labelled examples have no support
-set: ``--known`` is a folder of other photos of the classes that they were taught. Printed are the area under the ROC
-curve of what is called ``distance`` in answers, and what its calibrated threshold does; intervals are over trials, or
+The folder contains a folder of photos for each class. In each trial, random classes form the support set with a few
+photos each; their other photos are known, and those of all other classes are far. Models of labelled examples have no
+support set: ``--known`` is a folder of further photos of the classes on which they were trained. The output is the area
+under the ROC curve of ``distance``, and the rejection rates at its calibrated threshold. Intervals are over trials, or
 over models.
 """
 
@@ -36,24 +36,24 @@ def photos(folder: Path) -> dict[str, list[Path]]:
     """Return the photos of each class.
 
     Args:
-        folder: with a folder of photos for each class.
+        folder: folder that contains a folder of photos for each class.
     """
     classes = {path.name: sorted(path.iterdir()) for path in sorted(folder.iterdir()) if path.is_dir()}
     return {name: [f for f in files if f.suffix.lower() in SUFFIXES] for name, files in classes.items()}
 
 
 def trial(model: Model, classes: Mapping[str, Sequence[Path]], n_way: int, n_shot: int, number: int) -> list[float]:
-    """Return the measures of one choice of classes and support photos.
+    """Return the measures for one random choice of classes and support photos.
 
     Args:
-        model: of few-shot tasks.
+        model: model of few-shot tasks.
         classes: photos by class.
-        n_way: classes of the support set.
-        n_shot: photos of each.
-        number: of the trial, which decides the choice.
+        n_way: number of classes in the support set.
+        n_shot: number of support photos per class.
+        number: number of the trial, which seeds the choice.
 
     Raises:
-        ValueError: when the model cannot tell what is far.
+        ValueError: when the model does not report whether queries are far.
     """
     rng = generator(0, "test", 0, number)
     chosen = rng.permutation(list(classes))[:n_way].tolist()
@@ -65,14 +65,14 @@ def trial(model: Model, classes: Mapping[str, Sequence[Path]], n_way: int, n_sho
 
 
 def measures(answers: Answers, n_known: int) -> list[float]:
-    """Return the measures of answers to known photos, and then to far ones.
+    """Return the measures for predictions on known photos, followed by far ones.
 
     Args:
-        answers: to all of them.
-        n_known: so many are known.
+        answers: predictions for all photos.
+        n_known: number of known photos, which come first.
 
     Raises:
-        ValueError: when the model cannot tell what is far.
+        ValueError: when the model does not report whether queries are far.
     """
     if answers.far is None:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A clock for ``python -m lifelong fit``: the CPU time of the training steps, without start-up, loading, evaluation."""
+"""A clock for ``python -m lifelong fit``: CPU time of the training steps, without start-up, loading and evaluation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import lightning as L
 
 
 class Clock(L.Callback):
-    """Times every experience but the first, from the start of its first step to the start of its last one.
+    """Time each experience but the first, from the start of its first step to the start of its last step.
 
     Args:
-        path: where ``{"examples": …, "seconds": …}`` is written, the examples of the stream alone.
+        path: path for ``{"examples": …, "seconds": …}``; rehearsed examples are not counted.
     """
 
     def __init__(self, path: str) -> None:
         self.path, self.examples, self.seconds, self._since = Path(path), 0, 0.0, 0.0
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Whole steps lie between two starts: drawing, training, logging, the bar, checkpoints."""
+        """Record the time at a step's start; between two starts lie whole steps with data, logging and checkpoints."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         last = data.steps_per_experience - 1
         if trainer.current_epoch == 0 or batch_idx not in (0, last):
@@ -33,5 +33,5 @@ class Clock(L.Callback):
             self.examples += last * data.units_per_batch
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write what was measured."""
+        """Write the measurement."""
         self.path.write_text(json.dumps({"examples": self.examples, "seconds": self.seconds}), encoding="utf-8")

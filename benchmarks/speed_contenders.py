@@ -1,8 +1,8 @@
-"""What Lifelong is compared with: a plain loop over tensors, and Avalanche; needs torch, and Avalanche for its rows.
+"""Contenders of Lifelong: a plain loop over tensors, and Avalanche; requires torch, and Avalanche for its rows.
 
-``python benchmarks/speed_contenders.py CONTENDER IDX_ROOT STEPS RESULT.json`` prints nothing and writes the examples of
-the stream and the CPU seconds of their training steps, every experience but the first. Avalanche's own bar and log go
-where they go by default.
+``python benchmarks/speed_contenders.py CONTENDER IDX_ROOT STEPS RESULT.json`` writes the number of examples of the
+stream and the CPU seconds of their training steps, for all experiences but the first. Avalanche's progress bar and log
+have their default settings.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def network() -> nn.Module:
 
 
 def experiences(root: Path) -> list[tuple[Tensor, Tensor]]:
-    """Images ``(n, 1, 28, 28)`` in 0 … 1 and labels of two digits each, from ``root/MNIST/raw``."""
+    """Load images ``(n, 1, 28, 28)`` in 0 … 1 and labels, two digits at a time, from ``root/MNIST/raw``."""
     raw = root / "MNIST" / "raw"
     images = np.fromfile(raw / "train-images-idx3-ubyte", np.uint8, offset=16)
     labels = np.fromfile(raw / "train-labels-idx1-ubyte", np.uint8, offset=8)
@@ -40,7 +40,7 @@ def experiences(root: Path) -> list[tuple[Tensor, Tensor]]:
 
 
 def plain(root: Path, steps: int, fused: bool | None = None) -> Measured:
-    """Train by the loop that a person would write over tensors, with Adam as torch gives it or with its fused step."""
+    """Train with a hand-written loop over tensors, with Adam's default or fused step."""
     model, examples, seconds = network(), 0, 0.0
     optimizer = torch.optim.Adam(model.parameters(), fused=fused)
     for number, (x, y) in enumerate(experiences(root)):
@@ -57,7 +57,7 @@ def plain(root: Path, steps: int, fused: bool | None = None) -> Measured:
 
 
 def plain_fused(root: Path, steps: int) -> Measured:
-    """Train by the same loop, with all parameters moved in one fused step."""
+    """Train with the same loop, with one fused optimizer step for all parameters."""
     return plain(root, steps, fused=True)
 
 
@@ -110,7 +110,7 @@ def _stream(source: str, root: Path) -> Sequence[Any]:
 
 
 def _let_torchvision_import() -> None:
-    # Beside a CPU build of torch the wheel of torchvision finds no operators, and asks for two of them on import.
+    # With a CPU build of torch, torchvision's wheel finds no operators, but needs two of them on import.
     try:
         import torchvision  # noqa: F401
     except RuntimeError:

@@ -1,20 +1,21 @@
-"""Examples per CPU second on Split MNIST: Lifelong beside a plain loop over tensors and, where it is there, Avalanche.
+"""Examples per CPU second on Split MNIST: Lifelong, a plain loop over tensors and, if installed, Avalanche.
 
 ``python benchmarks/split_mnist_speed.py [--avalanche-python /path/to/venv/bin/python]``
 
-All train the 2 x 400 perceptron by Adam on batches of 128, with one thread. What is measured is the CPU time of the
-training steps of all experiences but the first, which warms up: drawing, forward, backward, optimizer, and with
-Lifelong and Avalanche all that they do by default between two steps (loss and score logged, progress bar on a
-terminal, ``metrics.csv``, ``last.ckpt``). Start-up, loading, evaluation and the ends of experiences (the Fisher, the
-memory) are left out. Examples are those of the stream: with replay as many rehearsed ones come on top. The plain loop
-steps with Adam as torch gives it, and once more with the fused step that Lifelong takes.
+All contenders train an MLP with 2 × 400 hidden units with Adam on batches of 128, with one thread. The measurement is
+the CPU time of the training steps of all experiences but the first, which is a warm-up. It includes data, forward and
+backward pass and optimizer step, and for Lifelong and Avalanche everything they do between two steps by default
+(logging of loss and score, progress bar on a terminal, ``metrics.csv``, ``last.ckpt``). Start-up, loading, evaluation
+and the ends of experiences (Fisher information, memory) are excluded. Only examples of the stream are counted; replay
+adds as many rehearsed ones. The plain loop is measured with Adam's default step and with the fused step that Lifelong
+uses.
 
-Lifelong is ``python -m lifelong fit --config configs/split_mnist.yaml`` with a clock for a callback. Every measurement
-is a process of its own; in each repetition all contenders run in turn, ratios are taken within a repetition, and the
-table has their medians with the smallest and the largest.
+Lifelong is ``python -m lifelong fit --config configs/split_mnist.yaml`` with a clock as a callback. Each measurement is
+a separate process. In each repetition all contenders run alternately, and ratios are computed within a repetition. The
+table shows medians with the minimum and the maximum.
 
-Avalanche 0.6 wants a virtual environment of its own: ``pip install avalanche-lib==0.6.0 torch==2.13.0``. It is measured
-over its ``SplitMNIST`` as its documentation has it, and over float tensors that lie in memory.
+Avalanche 0.6 needs a separate virtual environment: ``pip install avalanche-lib==0.6.0 torch==2.13.0``. It is measured
+with its ``SplitMNIST`` as in its documentation, and with float tensors in memory.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Contender:
-    """One row: what it is called and the command that measures it, with ``{result}`` for the file it writes."""
+    """One row: its name and the command that measures it, with ``{result}`` for the file that it writes."""
 
     name: str
     command: list[str]
@@ -52,7 +53,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Two contenders and how many times as fast the first should be at least; None where nothing is promised."""
+    """Two contenders and the least ratio of their speeds that is required; None if there is no requirement."""
 
     name: str
     than: str
@@ -80,7 +81,7 @@ RATIOS = [
 
 
 def contenders(root: Path, steps: int, avalanche: str | None) -> Iterator[Contender]:
-    """Return all rows; ``root`` holds the idx files and takes the run folders."""
+    """Return all rows; ``root`` contains the idx files and the run folders."""
     script, where = str(HERE / "speed_contenders.py"), [str(root), str(steps), "{result}"]
     for name, loop in ((PLAIN, "plain"), (FUSED, "plain-fused")):
         yield Contender(name, [sys.executable, script, loop, *where])
@@ -119,10 +120,10 @@ def write_idx(root: Path, source: MNIST) -> None:
 
 
 def measure(contender: Contender, root: Path) -> float:
-    """Examples per CPU second, measured in a process of its own that believes to be on a terminal.
+    """Measure examples per CPU second in a separate process with a pseudo-terminal.
 
     Raises:
-        ValueError: when the process fails; its last words are in the message.
+        ValueError: when the process fails; the message contains the end of its output.
     """
     result = root / "result.json"
     result.unlink(missing_ok=True)
@@ -137,7 +138,7 @@ def measure(contender: Contender, root: Path) -> float:
 
 
 def run_on_terminal(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Exit code and output of a process that believes to be on a terminal: a bar is only drawn for a person."""
+    """Return exit code and output of a process with a pseudo-terminal, because bars are only drawn on a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -155,7 +156,7 @@ def _drain(terminal: int, output: list[bytes]) -> None:
         try:
             if not (read := os.read(terminal, 1 << 16)):
                 return
-        except OSError:  # Linux's way to say that the other end was closed
+        except OSError:  # on Linux, the error when the other end is closed
             return
         output.append(read)
 
@@ -172,7 +173,7 @@ def speed_table(speeds: dict[str, list[float]], batch: int = 128) -> Table:
 
 
 def ratio_table(speeds: dict[str, list[float]]) -> Table:
-    """Format how many times as fast each is, beside what is asked for."""
+    """Format the speed ratios, with the required ones."""
     table = Table(title="times as fast, within each repetition")
     for column in ("contender", "than", "ratio", "at least", ""):
         table.add_column(column, justify="left" if column in ("contender", "than", "") else "right")
@@ -186,7 +187,7 @@ def ratio_table(speeds: dict[str, list[float]]) -> Table:
 
 
 def spread(values: list[float], style: str) -> str:
-    """Median, smallest and largest.
+    """Return median, minimum and maximum.
 
     Example:
         >>> spread([1.0, 3.0, 2.0], "{:.1f}")

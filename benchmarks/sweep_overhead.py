@@ -1,7 +1,7 @@
-"""What an executor of sweeps adds to a run: ``python -m benchmarks.sweep_overhead --seconds 20``.
+"""Measure the overhead of each executor of sweeps: ``python -m benchmarks.sweep_overhead --seconds 20``.
 
-Each executor calls a function that starts a process which sleeps. Its start is what goes by, once, until a first call
-that does not sleep has returned; its overhead is what goes by beyond the sleep from a second call to its result.
+Each executor calls a function that starts a sleeping process. Its start time is the time until a first call without
+sleep returns; its overhead is the time of a second call minus the sleep.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ EXECUTORS: dict[str, Any] = {
 
 
 def run(seconds: float) -> None:
-    """Stand for a run: a process that sleeps."""
+    """Simulate a run by a process that sleeps."""
     subprocess.run([sys.executable, "-c", f"import time; time.sleep({seconds})"], check=True)
 
 
 def measure(description: Any, seconds: float) -> tuple[float, float]:
-    """Return the seconds until an executor has returned its first call, and those of a call that sleeps."""
+    """Return the seconds of an executor's first call, and those of a call that sleeps."""
     with tempfile.TemporaryDirectory() as folder:
         times = [time.monotonic()]
         executor = make_executor(description, Path(folder), 1)
@@ -47,7 +47,7 @@ def measure(description: Any, seconds: float) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure all executors, one after the other."""
+    """Measure all executors sequentially."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=20.0, help="that a run takes")
     seconds = parser.parse_args().seconds

@@ -1,1 +1,1 @@
-"""Tables and figures of the documents, written from recorded files: ``python -m benchmarks.figures``."""
+"""Tables and numbers in the documents, generated from recorded files: ``python -m benchmarks.figures``."""

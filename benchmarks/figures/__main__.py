@@ -1,4 +1,4 @@
-"""Writes the tables and figures of the documents from recorded files: ``python -m benchmarks.figures [--check]``."""
+"""Generate the tables and numbers in the documents: ``python -m benchmarks.figures [--check]``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from benchmarks.figures.records import ROOT
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Write all regions anew, or name those that are stale.
+    """Update all regions, or list those that are outdated.
 
     Raises:
-        ValueError: when a region asks for what is not there.
+        ValueError: when a region refers to something that does not exist.
     """
     summary = "Writes the tables and figures of README.md and docs/ from the records in benchmarks/results/."
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=summary)

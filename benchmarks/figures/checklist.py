@@ -1,7 +1,7 @@
-"""What was reproduced: values of papers beside ours, with a verdict, as ``reproduced.yaml`` lists them.
+"""Reproduced results: published values next to ours, with a verdict, as listed in ``reproduced.yaml``.
 
-A value agrees where it lies within both intervals combined, or within one point; intervals are 95 % intervals or two
-standard errors.
+Values agree if they differ by no more than their combined intervals, or by at most one point. Intervals are 95 %
+intervals or two standard errors.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ FILE = Path(__file__).parent / f"{NAME}.yaml"
 KEYS = ("about", "standard_errors", "command", "rows")
 ROW_KEYS = ("published", "ours", "why")
 POINTS = 1.0
-"""A difference that re-runs by others have as well."""
+"""Tolerance in percentage points; re-runs by others differ by as much."""
 
 
 def is_asked(name: str) -> bool:
-    """Tell whether a region asks for a part of the list."""
+    """Return whether a region refers to a part of the list."""
     return name.split()[0].split("/")[0] == NAME
 
 
 def table_text(name: str) -> str:
-    """Return a part of the list in Markdown: the value of the paper, ours, whether they agree, and why not.
+    """Return a part of the list in Markdown: the published value, ours, whether they agree, and the reason if not.
 
     Args:
-        name: such as ``reproduced/split_mnist``.
+        name: name of the part, such as ``reproduced/split_mnist``.
     """
     return markdown_of(["", "published", "ours", "agrees", "note"], lines(name))
 
@@ -54,10 +54,10 @@ def lines(name: str) -> list[list[str]]:
 
 
 def figure_text(name: str) -> str:
-    """Return how many values of a part agree, or how many there are.
+    """Return the number of values of a part that agree, or the number of all.
 
     Args:
-        name: such as ``reproduced/split_mnist agree`` or ``reproduced/split_mnist all``.
+        name: name such as ``reproduced/split_mnist agree`` or ``reproduced/split_mnist all``.
     """
     part, _, what = name.partition(" ")
     check_named("the list of what was reproduced has no figure", what, ("agree", "all"))

@@ -1,4 +1,4 @@
-"""One figure of a table: what is printed, and the number behind it."""
+"""One number of a table: its text and its value."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NUMBER = re.compile(r"^[\s*]*(?P<value>[-−+]?[\d,]*\.?\d+)(?:\s*±\s*(?P<half>
 
 @dataclass(frozen=True)
 class Figure:
-    """Hold what is printed, and the number behind it where there is one.
+    """Store the text of a table's cell, and its value if it is a number.
 
     Args:
-        text: as it is printed; empty where there is nothing.
-        value: the number, NaN where the text is none.
-        half: half the length of its interval, or its standard error; NaN without.
-        digits: after the point.
+        text: the text; empty if there is none.
+        value: the number; NaN if the text is not a number.
+        half: half width of its interval, or its standard error; NaN without.
+        digits: number of decimal places.
     """
 
     text: str
@@ -28,7 +28,7 @@ class Figure:
 
     @classmethod
     def of_text(cls, text: str) -> Figure:
-        """Read the number at the start of a text.
+        """Parse the number at the start of a text.
 
         Example:
             >>> figure = Figure.of_text("80.9 ± 3.0")
@@ -44,7 +44,7 @@ class Figure:
 
     @classmethod
     def of_number(cls, value: float, half: float = math.nan, digits: int = 1) -> Figure:
-        """Write a number.
+        """Format a number.
 
         Example:
             >>> Figure.of_number(-0.417, 0.8).text
@@ -53,7 +53,7 @@ class Figure:
         return cls("", value, half, digits).rounded(digits)
 
     def rounded(self, digits: int) -> Figure:
-        """Return it with so many digits after the point; a text stays.
+        """Return the figure with this many decimal places; text is unchanged.
 
         Example:
             >>> Figure.of_text("0.256 ± 0.012").rounded(1).text
@@ -65,7 +65,7 @@ class Figure:
         return replace(self, text=number_text(self.value, digits) + half, digits=digits)
 
     def alone(self) -> Figure:
-        """Return it without what stands after ``±``.
+        """Return the figure without the part after ``±``.
 
         Example:
             >>> Figure.of_text("80.9 ± 3.0").alone().text
@@ -75,7 +75,7 @@ class Figure:
 
 
 def number_text(value: float, digits: int) -> str:
-    """Write a number with thousands apart and a minus sign.
+    """Format a number with thousands separators and a typographic minus sign.
 
     Example:
         >>> number_text(-1234.5, 1), number_text(-0.01, 1)

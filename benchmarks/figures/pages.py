@@ -1,7 +1,7 @@
-"""Regions of Markdown that are written from records: found, written anew, and compared with what stands there.
+"""Regions of Markdown generated from records: find them, update them, and compare them with the current text.
 
-A table stands between ``<!-- results: RECORD … -->`` and ``<!-- /results -->``, a figure between ``<!--= RECORD … -->``
-and ``<!-- / -->``. Both are comments, so that pages read well wherever Markdown is shown.
+A table is between ``<!-- results: RECORD … -->`` and ``<!-- /results -->``, a figure between ``<!--= RECORD … -->`` and
+``<!-- / -->``. Both are comments, so pages render correctly in any Markdown viewer.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]*`", re.S | re.M)
 
 @dataclass(frozen=True)
 class Stale:
-    """Name a region whose text is not what the records say.
+    """Describe a region whose text differs from the records.
 
     Args:
-        path: of the page.
-        line: of the region, from 1.
-        region: what it asks for.
-        found: its text.
-        expected: what the records say.
+        path: path of the page.
+        line: line of the region, from 1.
+        region: specification of the region.
+        found: its current text.
+        expected: the text according to the records.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Stale:
     expected: str
 
     def __str__(self) -> str:
-        """Say it in one sentence."""
+        """Describe the difference in one sentence."""
         return (
             f"{self.path}, line {self.line}: {self.region} says {self.found!r}, and the records say {self.expected!r}: "
             "run python -m benchmarks.figures"
@@ -51,14 +51,14 @@ class Stale:
 
 
 def refresh(text: str, path: Path) -> tuple[str, list[Stale]]:
-    """Write all regions of a page anew; return its text and what was stale.
+    """Update all regions of a page; return the new text and the outdated regions.
 
     Args:
-        text: of the page.
-        path: for messages.
+        text: text of the page.
+        path: path of the page, for messages.
 
     Raises:
-        ValueError: naming the page, the line and what is wrong with a region.
+        ValueError: when a region is invalid; the message names page, line and problem.
     """
     stale: list[Stale] = []
     _check_marks(text, path)
@@ -68,7 +68,7 @@ def refresh(text: str, path: Path) -> tuple[str, list[Stale]]:
 
 
 def _writer(text: str, path: Path, stale: list[Stale]) -> Callable[[re.Match[str]], str]:
-    """Return what writes one region anew, and notes what was stale."""
+    """Return a function that updates one region and records outdated ones."""
     code = _code(text)
 
     def write(match: re.Match[str]) -> str:
@@ -105,12 +105,12 @@ def _changed_lines(old: str, new: str) -> Iterator[tuple[str, str]]:
 
 
 def _code(text: str) -> list[tuple[int, int]]:
-    """Find what is shown as code, where a region is an example."""
+    """Find code blocks, where regions are only examples."""
     return [match.span() for match in CODE.finditer(text)]
 
 
 def _check_marks(text: str, path: Path) -> None:
-    """Refuse a mark that belongs to no whole region, and one that would begin a block of HTML."""
+    """Raise an error for a mark without its counterpart, or one that would start an HTML block."""
     spans = [*_code(text), *(match.span() for pattern in (TABLE, FIGURE) for match in pattern.finditer(text))]
     for match in MARK.finditer(text):
         line = text.count("\n", 0, match.start()) + 1

@@ -1,4 +1,4 @@
-"""Quantities of finished runs that are no score: measures of strategies and robots, and what the runs took."""
+"""Quantities of finished runs other than scores: measures of strategies and robots, and costs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lifelong.sweep.result_tables import mean
 from lifelong.utilities.amounts import bytes_text
 
 Results = list[dict[str, Any]]
-"""What the runs of one cell found, a run for each seed."""
+"""Results of one cell, one run per seed."""
 Pair = tuple[float, float | None]
-"""A value and half the length of its interval."""
+"""A value and the half width of its interval."""
 Unit = tuple[float, int]
-"""What a value is multiplied by, and digits after the point."""
+"""Display factor of a value, and its number of decimal places."""
 PERCENT, PLAIN = (100.0, 1), (1.0, 2)
 
 
 def measures_of(results: Results) -> dict[str, tuple[list[Pair], Unit]]:
-    """Return the measures of strategies and robots by their plain names: of each run a mean over domains."""
+    """Return the measures of strategies and robots by name: for each run, a mean over domains."""
     found: dict[str, tuple[list[Pair], Unit]] = {}
     for run in results:
         # A table that is judged by its robots has some of their measures twice: those of the drives have intervals.
@@ -45,7 +45,7 @@ def _of_run(run: Mapping[str, Any]) -> Iterator[tuple[str, Pair, Unit]]:
 
 
 def _over_domains(means: Sequence[Any], half_widths: Sequence[Any]) -> Pair:
-    """Domains have robots of their own, so that variances of their means add up."""
+    """Average over domains; they have different robots, so the variances of their means add."""
     return mean(means), math.sqrt(sum((width or 0) ** 2 for width in half_widths)) / len(half_widths)
 
 
@@ -74,4 +74,4 @@ COUNTED: dict[str, Callable[[Results], Figure]] = {
     "last row": _last_row,
     "domains": lambda results: Figure(" / ".join(results[0]["domains"])),
 }
-"""Quantities that are no mean with an interval."""
+"""Quantities that are not means with an interval."""

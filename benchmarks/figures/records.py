@@ -1,4 +1,4 @@
-"""Records by name: journals of sweeps, what the suites measured, and what was printed and kept by hand."""
+"""Records by name: journals of sweeps, results of benchmark suites, and manually stored outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = ("about", "command", "date", "machine", "tables")
 
 
 class Table(Protocol):
-    """Rows of figures, with columns in some."""
+    """A record's table: rows of figures, optionally with columns."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Table(Protocol):
 
     @property
     def first(self) -> str:
-        """Return the heading of the labels."""
+        """Return the heading of the labels' column."""
 
     @property
     def rows(self) -> Sequence[str]:
@@ -42,14 +42,14 @@ class Table(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """Return the names of its columns; none in a table whose quantities stand alone."""
+        """Return the names of its columns; empty in a table with quantities only."""
 
     @property
     def headings(self) -> Mapping[str, str]:
-        """Return headings and quantities of the whole table, as it is printed where nothing else is said."""
+        """Return headings and quantities of the whole table, in its default form."""
 
     def label(self, row: str) -> str:
-        """Return what stands in the first cell of a row."""
+        """Return the first cell of a row."""
 
     def figure(self, row: str, column: str, quantity: str) -> Figure:
         """Return a figure."""
@@ -57,13 +57,13 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class TextTable:
-    """Hold a table as it was printed; its quantities are its headings.
+    """Store a printed table; its quantities are its headings.
 
     Args:
-        name: for messages.
+        name: name for messages.
         cells: headings of the columns after the first.
-        lines: cells after the first, by the key of the row.
-        labels: first cells of rows whose keys are others.
+        lines: cells after the first, by key of the row.
+        labels: first cells of rows whose keys differ from them.
         first: heading of the first column.
     """
 
@@ -80,12 +80,12 @@ class TextTable:
 
     @property
     def columns(self) -> Sequence[str]:
-        """Return nothing: headings are quantities."""
+        """Return an empty sequence, because headings are quantities."""
         return ()
 
     @property
     def headings(self) -> Mapping[str, str]:
-        """Return headings, which are quantities."""
+        """Return the headings, which are quantities."""
         return {heading: shlex.quote(heading) for heading in self.cells}
 
     def label(self, row: str) -> str:
@@ -93,10 +93,10 @@ class TextTable:
         return self.labels.get(row, row)
 
     def figure(self, row: str, column: str, quantity: str) -> Figure:
-        """Return the figure of a cell.
+        """Return the figure in a cell.
 
         Raises:
-            ValueError: with the nearest heading that there is.
+            ValueError: when there is no such heading; the message suggests the nearest one.
         """
         check_named(f"{self.name} has no column", quantity, self.cells)
         return Figure.of_text(self.lines[row][self.cells.index(quantity)])
@@ -106,10 +106,10 @@ def find_table(name: str) -> Table:
     """Find a table by the name of its record, such as ``split_mnist`` or ``measured/forgetting/omniglot_groups``.
 
     Args:
-        name: of the record, and after a stroke of the table where it has several (its beginning is enough).
+        name: name of the record; if it has several tables, followed by a slash and the beginning of the table's name.
 
     Raises:
-        ValueError: with the nearest name that there is.
+        ValueError: when there is no such table; the message suggests the nearest name.
     """
     words = name.split("/", 2)
     n_words = 2 if words[0] in ("measured", "performance", "reliability") else 1
@@ -132,7 +132,7 @@ def read_record(name: str) -> Mapping[str, Table]:
         name: such as ``split_mnist``, ``measured/forgetting``, ``performance/memory`` or ``reliability/kills``.
 
     Raises:
-        ValueError: with the nearest name that there is.
+        ValueError: when there is no such record; the message suggests the nearest name.
     """
     check_named("there is no record", name, record_names())
     kind, _, part = name.rpartition("/")
@@ -153,7 +153,7 @@ def record_names() -> list[str]:
 
 
 def _measured(path: Path) -> dict[str, Table]:
-    """Read what was printed when something was measured by hand; every value stays the text that it is."""
+    """Read manually stored output; all values stay text."""
     content: Any = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     check_keys(str(path), content, KEYS, needed=("about", "tables"))
     found: dict[str, Table] = {}
@@ -189,7 +189,7 @@ def _reliability(part: str) -> dict[str, Table]:
 
 
 def _text_table(name: str, lines: Sequence[Sequence[str]]) -> TextTable:
-    """Key lines by their first cell; by the second as well where several begin alike, and by a number if need be."""
+    """Key lines by their first cell, by the second as well if first cells are equal, and by a number if necessary."""
     keyed: dict[str, Sequence[str]] = {}
     labels: dict[str, str] = {}
     firsts = [line[0] for line in lines[1:]]

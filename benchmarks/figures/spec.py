@@ -1,9 +1,9 @@
-"""What a region of a document asks for, and its text.
+"""The specification of a region in a document, and its text.
 
-A figure is named by words, ``RECORD ROW [COLUMN] QUANTITY [FORMAT …] [minus|over ROW [COLUMN] QUANTITY]``:
-``split_mnist EWC task average`` is one, and ``reviews joint average minus none average`` a difference. A table is named
-by its record, and may say more in YAML below: ``columns`` (heading: quantity), ``rows`` (row: label; ``ROW @ RECORD``
-is a row of another record) and ``first`` (the heading of labels).
+A figure is specified by words, ``RECORD ROW [COLUMN] QUANTITY [FORMAT …] [minus|over ROW [COLUMN] QUANTITY]``:
+``split_mnist EWC task average`` is a value, and ``reviews joint average minus none average`` a difference. A table is
+specified by its record, optionally with YAML below: ``columns`` (heading: quantity), ``rows`` (row: label; ``ROW @
+RECORD`` is a row of another record) and ``first`` (heading of the labels).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from lifelong.sweep.names import check_keys, check_named
 from lifelong.utilities.markdown import markdown_table
 
 FORMATS = ("alone", "published", "signed", "0", "1", "2", "3")
-"""Without what stands after ±, with the published value in brackets, with its sign, with so many digits."""
+"""Formats: without the part after ±, with the published value in brackets, with its sign, with a number of digits."""
 COMBINED: dict[str, Callable[[float, float], float]] = {
     "minus": lambda a, b: a - b,
     "over": lambda a, b: a / b if b else math.nan,
 }
-"""A difference or a ratio of two figures of a record."""
+"""Operators: the difference or the ratio of two figures of a record."""
 WIDEST = 45
-"""So many signs of a number and what belongs to it stand at the right."""
+"""Maximum length of a number and its parts that are aligned to the right."""
 ROW = "*"
-"""Stands for the row in the quantity of a table's column."""
+"""Placeholder of the row in the quantity of a table's column."""
 
 
 def figure_text(spec: str) -> str:
@@ -42,13 +42,13 @@ def figure_text(spec: str) -> str:
         spec: its words.
 
     Raises:
-        ValueError: naming what stands for nothing, and the nearest name.
+        ValueError: when a name is unknown; the message suggests the nearest one.
     """
     return figure_of(spec).text
 
 
 def figure_of(spec: str) -> Figure:
-    """Return a figure, as :func:`figure_text` does its text."""
+    """Return a figure; see :func:`figure_text` for its text."""
     try:
         record, *words = shlex.split(spec)
     except ValueError as error:
@@ -73,7 +73,7 @@ def _figure(table: Table, words: Sequence[str], spec: str) -> Figure:
 
 
 def _one(table: Table, words: Sequence[str], spec: str) -> tuple[Figure, list[str]]:
-    """Return a figure, and the words of formats after it."""
+    """Return a figure, and the format words after it."""
     n_words = 3 if table.columns else 2
     if len(words) < n_words:
         parts = "ROW COLUMN QUANTITY" if table.columns else "ROW QUANTITY"
@@ -104,11 +104,11 @@ def table_text(record: str, description: str = "") -> str:
     """Return a table in Markdown.
 
     Args:
-        record: its name.
-        description: YAML with ``first``, ``columns`` and ``rows``; the whole table where empty.
+        record: name of the record.
+        description: YAML with ``first``, ``columns`` and ``rows``; if empty, the whole table.
 
     Raises:
-        ValueError: naming what stands for nothing, and the nearest name.
+        ValueError: when a name is unknown; the message suggests the nearest one.
     """
     chosen: Any = yaml.load(description, yaml.BaseLoader) if description.strip() else {}
     check_keys(f"the region {record}", chosen, ("first", "columns", "rows"))
@@ -122,7 +122,7 @@ def table_text(record: str, description: str = "") -> str:
 
 
 def _place(table: Table, row: str) -> tuple[Table, str]:
-    """Return where a row stands: in the table of the region, or in that of another record after ``@``."""
+    """Return the location of a row: the table of the region, or the record after ``@``."""
     name, _, record = row.partition(" @ ")
     return (find_table(record) if record else table), name
 
@@ -132,7 +132,7 @@ def _line(table: Table, row: str, label: str, columns: Sequence[str]) -> list[st
 
 
 def _label(table: Table, row: str, label: str) -> str:
-    """Fill ``{quantity}`` in a label with the figure of its row."""
+    """Replace ``{quantity}`` in a label by the figure of its row."""
 
     def fill(match: re.Match[str]) -> str:
         return _figure(table, [row, *shlex.split(match[1])], match[1]).text
@@ -151,7 +151,7 @@ def _cell(table: Table, row: str, spec: str) -> str:
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Write a table; columns of numbers are aligned to the right.
+    """Format a table; columns of numbers are aligned to the right.
 
     Example:
         >>> print(markdown(["run", "average"], [["none", "0.5"]]))

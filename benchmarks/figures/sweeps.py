@@ -1,4 +1,4 @@
-"""Figures of a sweep's tables, from the journal of its finished runs."""
+"""Figures from a sweep's tables and the journal of its finished runs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SCORES = {
     "unseen": "unseen_score",
 }
 ANY = "any"
-"""Stands for all columns of a row, where costs are looked at."""
+"""Placeholder for all columns of a row, for costs."""
 PLAIN_HEADINGS = ("average", "learning", "forgetting", "last row", "kept", "minutes", "seeds")
 AT = ("on", "learnt")
-"""A score on a domain: at the end of the stream, and right after the experience that taught it."""
+"""The score on a domain: at the end of the stream, or right after its experience."""
 
 
 @dataclass(frozen=True)
 class SweepTable:
-    """Look figures up in one table of a sweep.
+    """Find figures in one table of a sweep.
 
     Args:
-        name: of the record, for messages.
-        rows: labels.
-        columns: names; empty in a table without.
-        found: results of the finished runs by row and column.
+        name: name of the record for messages.
+        rows: labels of the rows.
+        columns: names of the columns; empty in a table without columns.
+        found: results of the finished runs, by row and column.
         spread: ``interval`` or ``sem``.
-        published: values of papers by row and column.
-        score: what the cells are.
+        published: published values, by row and column.
+        score: metric in the cells.
         first: heading of the labels.
     """
 
@@ -55,7 +55,7 @@ class SweepTable:
 
     @property
     def headings(self) -> Mapping[str, str]:
-        """Return headings and quantities of the whole table, as it is printed where nothing else is said."""
+        """Return headings and quantities of the whole table, in its default form."""
         if self.columns:
             published = " published" if self.published else ""
             scores = {column: f"{shlex.quote(column)} {self.score}{published}" for column in self.columns}
@@ -67,15 +67,15 @@ class SweepTable:
         return row
 
     def figure(self, row: str, column: str, quantity: str) -> Figure:
-        """Return a figure; one without text where the runs have no such quantity.
+        """Return a figure; its text is empty if the runs do not have the quantity.
 
         Args:
-            row: a label.
-            column: a name; empty in a table without.
-            quantity: such as ``average``, ``last row``, ``kept``, ``on DOMAIN`` or the name of a measure.
+            row: label of the row.
+            column: name of the column; empty in a table without columns.
+            quantity: name such as ``average``, ``last row``, ``kept``, ``on DOMAIN``, or that of a measure.
 
         Raises:
-            ValueError: naming what there is.
+            ValueError: when a name is unknown; the message lists the known ones.
         """
         if quantity == "published":
             return Figure.of_text(self.published.get((row, column), ""))
@@ -106,14 +106,14 @@ class SweepTable:
         return self._over_seeds([(f["value"], f["half_width"]) for f in found], PERCENT)
 
     def _on(self, results: Results, at: str, domain: str) -> Figure:
-        """Return the score on a domain at the end of the stream, or when it had been learnt."""
+        """Return the score on a domain at the end of the stream, or right after its experience."""
         check_named(f"{self.name} has no domain", domain, results[0]["domains"])
         column = results[0]["domains"].index(domain)
         row = -1 if at == "on" else results[0]["experiences"].index(domain)
         return self._over_seeds([(r["matrix"][row][column], r["half_width"][row][column]) for r in results], PERCENT)
 
     def _over_seeds(self, values: Sequence[Pair], unit: Unit) -> Figure:
-        """Mean over seeds with its spread; nothing where it is not known."""
+        """Return the mean over seeds with its spread; without text if unknown."""
         if not values:
             return Figure("")
         estimate = over_seeds([value for value, _ in values], [half for _, half in values], self.spread)
@@ -127,8 +127,8 @@ def read_sweep_tables(sweep_file: Path, journal_file: Path) -> dict[str, SweepTa
     """Read all tables of a sweep.
 
     Args:
-        sweep_file: its YAML.
-        journal_file: of its runs.
+        sweep_file: YAML file of the sweep.
+        journal_file: journal of its runs.
 
     Raises:
         ValueError: when one of them is not what was written.

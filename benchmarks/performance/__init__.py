@@ -1,1 +1,1 @@
-"""How fast and how large: one module a suite, run by ``python -m benchmarks``."""
+"""Speed and memory: one module per suite, run by ``python -m benchmarks``."""

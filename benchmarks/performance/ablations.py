@@ -1,7 +1,6 @@
-"""Ablations: seconds and memory of a training step without a measure that makes it faster, over those with the measure.
+"""Ablations: time and memory of a training step without an optimisation, relative to those with it.
 
-A measure earns its place where its ratio is at least 1.05. Both variants run alternately in one process on the same
-batches.
+An optimisation is kept if its ratio is at least 1.05. Both variants run alternately in one process on the same batches.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def channels_last(setup: Setup, device: torch.device) -> tuple[Step, Step]:
 
 
 def graphs_of_one_task(setup: Setup, device: torch.device) -> tuple[Step, Step]:
-    """Return a step that keeps the graph of one task at a time, and one that keeps the graphs of all."""
+    """Return a step that frees the graph of each task, and one that keeps the graphs of all tasks."""
     ours, whole = _copies(Ours(setup, device, "loop"))
 
     def losses_with_all_graphs(batch: Any) -> None:
@@ -69,7 +68,7 @@ def fused_optimizer(setup: Setup, device: torch.device) -> tuple[Step, Step]:
 
 
 def quadratic_node(setup: Setup, device: torch.device) -> tuple[Step, Step]:
-    """Return a step of a perceptron with EWC's penalty as one node a tensor, and one with autograd's own nodes."""
+    """Return a step with EWC's penalty as one autograd node per tensor, and one with autograd's own nodes."""
 
     def step(value: Callable[[Quadratic, Params], torch.Tensor]) -> Step:
         generator = torch.Generator().manual_seed(0)
@@ -92,7 +91,7 @@ def quadratic_node(setup: Setup, device: torch.device) -> tuple[Step, Step]:
 
 
 def value_by_autograd(quadratic: Quadratic, params: Params) -> torch.Tensor:
-    """Compute ``Σ_i I_i (θ_i − a_i)² + constant`` in operations of torch."""
+    """Compute ``Σ_i I_i (θ_i − a_i)² + constant`` with operations of torch."""
     terms = [(i * (params[name] - quadratic.anchor[name]).square()).sum() for name, i in quadratic.importance.items()]
     return torch.stack(terms).sum() + quadratic.constant
 
@@ -122,7 +121,7 @@ def measure(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def interval(ratios: Sequence[float]) -> list[float]:
-    """Return the geometric mean of ratios with the ends of its 95 % interval (Student's t).
+    """Return the geometric mean of ratios and its 95 % interval (Student's t).
 
     Example:
         >>> [round(value, 2) for value in interval([1.0, 4.0, 2.0])]

@@ -1,7 +1,7 @@
-"""Answers about a folder of photos by a model that has learnt new classes, beside a loop that a person writes.
+"""Predictions on a folder of photos by a model that has learnt new classes, compared with a hand-written loop.
 
-The bare loop decodes as the model does, runs the same network, and compares with class means; both take turns on blocks
-of photos. Photos are noise of 640 by 480 pixels, as JPEG.
+The loop decodes photos in the same way, runs the same network, and compares embeddings with class means. Both run
+alternately on blocks of photos. The photos are noise of 640 × 480 pixels in JPEG files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZE, N_WAY, N_SHOT, N_BLOCKS, BLOCK = 64, 5, 5, 8, 125
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
-    """Measure photos a second."""
+    """Measure photos per second."""
     n_blocks, block = (1, 10) if settings.quick else (N_BLOCKS, BLOCK)
     if not settings.wants("ProtoNet"):
         return
@@ -62,12 +62,12 @@ def measure(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def ask(fitted: Fitted, files: list[Path]) -> Tensor:
-    """Return probabilities ``(M, N)`` as a model answers."""
+    """Return probabilities ``(M, N)`` computed by the model."""
     return fitted.predict(files).probabilities
 
 
 def bare(network: nn.Module, means: Tensor, files: list[Path], device: torch.device) -> Tensor:
-    """Return probabilities ``(M, N)`` as a person's script computes them."""
+    """Return probabilities ``(M, N)`` computed by a hand-written script."""
     parts = []
     with torch.inference_mode():
         for start in range(0, len(files), AT_ONCE):
@@ -85,7 +85,7 @@ def class_means(model: Model, support: dict[str, list[Path]]) -> Tensor:
 
 
 def make_model(folder: Path) -> Model:
-    """Make a model of photos that is not trained: how fast it answers does not depend on it."""
+    """Make an untrained model of photos; its speed does not depend on training."""
     torch.manual_seed(0)
     learner = ProtoNet(Conv4(n_filters=32, norm="group", in_channels=3, image_size=SIZE))
     source = ImageFolder(root=str(folder / "taught"), image_size=SIZE, holdout="classes")
@@ -99,7 +99,7 @@ def make_model(folder: Path) -> Model:
 
 
 def write_photos(folder: Path, n: int) -> list[Path]:
-    """Write photos of noise, and a small site with classes that a stream can be made of."""
+    """Write photos of noise, and a small image folder from which a stream can be made."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     files = []

@@ -1,6 +1,6 @@
-"""The least that a person can write with Lightning and the same imports: a Trainer takes a step, and the process ends.
+"""A minimal Lightning script with the same imports: the Trainer takes one step, and the process ends.
 
-``python -m benchmarks.performance.bare_lightning`` is what the start-up of ``python -m lifelong fit`` is compared with.
+The start-up time of ``python -m lifelong fit`` is compared with ``python -m benchmarks.performance.bare_lightning``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import torch
 from torch.utils.data import DataLoader
 
 IMPORTS = (filelock, lightning.pytorch.cli, matplotlib.figure, numpy, PIL.Image, rich.progress, rich.table)
-"""Third-party modules that ``fit`` imports as well."""
+"""Third-party modules that ``fit`` also imports."""
 
 
 class FirstStep(L.Callback):
-    """End the process after the first training step, without what a run does at its end."""
+    """End the process after the first training step, without the end of the run."""
 
     def on_train_batch_end(self, *_: Any) -> None:
         """End the process."""

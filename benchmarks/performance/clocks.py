@@ -1,4 +1,4 @@
-"""Callbacks that time what a Trainer does."""
+"""Callbacks that measure the time of a Trainer's parts."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ SILENT: dict[str, Any] = {
     **dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False),
     "num_sanity_val_steps": 0,
 }
-"""Arguments of a Trainer that writes nothing."""
+"""Arguments of a Trainer that writes no files."""
 
 
 class Against(L.Callback):
-    """Time blocks of whole steps, and after each the bare maths of as many: losses, mean, backward, optimizer.
+    """Time blocks of whole steps, each followed by a block of bare steps: losses, mean, backward, optimizer.
 
-    The bare steps train the same parameters with an optimizer of their own, on batches that were gathered before, so
-    the result of the training is of no use. The first block of each is a warm-up.
+    Bare steps train the same parameters with a separate optimizer on batches gathered before, so the trained model is
+    useless. The first block of each is a warm-up.
 
     Args:
-        n_steps: steps of a block.
-        path: file for ``{"whole": […], "bare": […]}``, seconds of a step, block by block; None keeps them in ``times``.
+        n_steps: number of steps per block.
+        path: path for ``{"whole": […], "bare": […]}``, seconds per step for each block. If None, only ``times`` is set.
     """
 
     def __init__(self, n_steps: int, path: str | None = None) -> None:
@@ -51,7 +51,7 @@ class Against(L.Callback):
         )
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Time whole steps between two starts: drawing, transfer, training, hooks, logging, the bar, checkpoints."""
+        """Time whole steps between two starts: data, transfer, training, hooks, logging, progress bar, checkpoints."""
         if batch_idx % self.n_steps:
             return
         here = now(pl_module.device)
@@ -118,7 +118,7 @@ class Plain(L.LightningModule):
 
 
 def lightning_alone(settings: Settings, n_steps: int, n_blocks: int) -> dict[str, list[float]]:
-    """Time whole and bare steps of the least that Lightning does, with no callback but the clock."""
+    """Time whole and bare steps of plain Lightning, with the clock as the only callback."""
     torch.manual_seed(0)
     clock, n_batches = Against(n_steps), n_steps * n_blocks + 1
     loader: Any = DataLoader(range(10**6), batch_size=None)  # type: ignore[arg-type]
@@ -128,14 +128,14 @@ def lightning_alone(settings: Settings, n_steps: int, n_blocks: int) -> dict[str
 
 
 class StrategyClock(L.Callback):
-    """Time the steps of the second experience, and the strategies' hooks at the begin and the end of each."""
+    """Time the steps of the second experience, and the strategies' hooks at the start and end of each experience."""
 
     def __init__(self) -> None:
         self.step, self._since = 0.0, 0.0
         self.hooks: dict[str, list[float]] = {"begin": [], "end": []}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put the clock around the chain's hooks."""
+        """Wrap the hooks of the chain with the clock."""
         chain: Any = stream_module(trainer).strategies
         for name, seconds in self.hooks.items():
             setattr(chain, name, partial(_timed, getattr(chain, name), seconds, pl_module.device))
@@ -155,21 +155,21 @@ def _timed(hook: Callable[..., None], seconds: list[float], device: torch.device
 
 
 PARTS = {
-    "on_train_batch_end": "steps",  # comes before the module's own, which ends the experience
+    "on_train_batch_end": "steps",  # runs before the module's own hook, which ends the experience
     "on_validation_start": "end",
     "on_validation_epoch_end": "evaluation",
     "on_train_epoch_end": "report",
     "on_train_epoch_start": "checkpoint",
     "on_train_end": "checkpoint",
 }
-"""Parts of an experience by the hook before which they happen."""
+"""Parts of an experience, by the hook that follows them."""
 
 
 class StreamClock(L.Callback):
-    """Time the parts of each experience and note the size of its checkpoint, before the Trainer's other callbacks.
+    """Time the parts of each experience and record the size of its checkpoint, before the Trainer's other callbacks.
 
     Args:
-        path: file for the seconds of the steps of the last experience; None writes none.
+        path: path for the seconds of the last experience's steps. If None, no file is written.
     """
 
     def __init__(self, path: str | None = None) -> None:

@@ -1,7 +1,8 @@
-"""The contenders that train a setup: Lifelong, a loop over ``torch.autograd.grad`` written by hand, and learn2learn.
+"""The contenders of a setup: Lifelong, a hand-written loop over ``torch.autograd.grad``, and learn2learn.
 
-All begin with the same parameters and take the same batches; each makes whole steps of the outer loop with Adam. The
-others' convolutional network is the same function in layers of torch, in the order that learn2learn's models have them.
+All start with the same parameters and use the same batches; each runs whole steps of the outer loop with Adam. The
+others' convolutional network computes the same function with layers of torch, in the order used by learn2learn's
+models.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Support inputs and targets, query inputs and targets of one task."""
 RATE = 1e-3
 ENOUGH = 8
-"""Tasks that stand for a larger batch where tasks are trained one by one, each in the same time."""
+"""Number of tasks measured instead of a larger batch if tasks are trained sequentially, each in the same time."""
 
 
 class Contender(ABC):
-    """Take steps of the outer loop.
+    """Run steps of the outer loop.
 
     Args:
         setup: learner, network and tasks.
-        device: where they are trained.
+        device: device of the training.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Contender(ABC):
 
     @abstractmethod
     def losses(self, batch: Any) -> Tensor:
-        """Take one step; return the losses ``(B,)`` of the tasks before it."""
+        """Run one step; return the losses ``(B,)`` of the tasks before it."""
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean squared error or the cross-entropy."""
@@ -60,7 +61,7 @@ class Contender(ABC):
 
 
 class Ours(Contender):
-    """Train with Lifelong, tasks run by a plan."""
+    """Train with Lifelong and a given plan for tasks."""
 
     name = "Lifelong"
 
@@ -69,7 +70,7 @@ class Ours(Contender):
         self.learner, self.runner = setup.make_learner().to(device).train(), TaskRunner(plan=plan)
         self.runner.lay_out(self.learner, device)
         if plan == "measure":
-            with TemporaryDirectory() as folder:  # a plan that is kept may be of other code
+            with TemporaryDirectory() as folder:  # a cached plan may be from other code
                 found = measured(self.runner, self.learner, next(batches(setup, device)), Path(folder))
             self.runner = self.runner.planned(found)
             self.runner.lay_out(self.learner, device)
@@ -77,7 +78,7 @@ class Ours(Contender):
         self.optimizer = make_optimizer(partial(torch.optim.Adam, lr=RATE), self.learner.parameters())
 
     def losses(self, batch: Episode) -> Tensor:
-        """Take one step, as ``training_step`` does."""
+        """Run one step, as ``training_step`` does."""
         losses, _ = self.runner.training_losses(self.learner, self.learner.meta_parameters(), batch)
         self.optimizer.zero_grad()
         self.runner.mean(losses, batch.weight).backward()
@@ -86,7 +87,7 @@ class Ours(Contender):
 
 
 class TaskByTask(Contender):
-    """Compute the loss of a task and add its gradients up before the next task, with a network in layers of torch."""
+    """Compute the loss of each task sequentially and accumulate gradients, with a network of torch's layers."""
 
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
@@ -101,7 +102,7 @@ class TaskByTask(Contender):
         """Return the query loss of one task."""
 
     def losses(self, batch: Episode | list[Parts]) -> Tensor:
-        """Take one step, a task after the other."""
+        """Run one step, task by task."""
         tasks = (tasks_of(batch) if isinstance(batch, Episode) else batch)[: self.n_tasks]
         losses = []
         self.optimizer.zero_grad()
@@ -113,14 +114,14 @@ class TaskByTask(Contender):
         return torch.stack(losses)
 
     def prototype_loss(self, task: Parts) -> Tensor:
-        """Return the loss of prototypical networks; support examples lie shot by shot."""
+        """Return the loss of prototypical networks; support examples are ordered shot by shot."""
         support_x, _, query_x, query_y = task
         prototypes = self.network(support_x).unflatten(0, (-1, self.setup.n_way)).mean(0)
         return F.cross_entropy(-torch.cdist(self.network(query_x), prototypes).square(), query_y)
 
 
 class Features(nn.Module):
-    """Feed a head with the flat maps of convolutional blocks."""
+    """Pass the flattened maps of convolutional blocks to a head."""
 
     def __init__(self, blocks: nn.Sequential, head: nn.Module) -> None:
         super().__init__()
@@ -136,9 +137,9 @@ class Features(nn.Module):
 
 
 def in_layers_of_torch(network: nn.Module) -> nn.Module:
-    """Build a Conv4 from torch's convolution, norm, rectifier and pooling, with its parameters; return others as given.
+    """Build a Conv4 from torch's convolution, norm, ReLU and pooling, with its parameters; return others unchanged.
 
-    Convolutions have biases, as learn2learn's have; batch norm subtracts them again, so the function is the same.
+    Convolutions have biases, as in learn2learn; batch norm cancels them, so the function is the same.
     """
     if not isinstance(network, Conv4):
         return network
@@ -160,7 +161,7 @@ def tasks_of(batch: Episode) -> list[Parts]:
 
 
 class ByHand(TaskByTask):
-    """Train with the loop that a person would write with ``torch.autograd.grad`` and ``functional_call``."""
+    """Train with a hand-written loop of ``torch.autograd.grad`` and ``functional_call``."""
 
     name = "loop by hand"
 
@@ -227,10 +228,10 @@ def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None 
     """Draw classification tasks with learn2learn's own loader, split into support and query.
 
     Args:
-        setup: of images where there is a folder.
-        device: where the tasks are put.
-        folder: keeps each image in a file, which is opened when it is drawn, as learn2learn's Omniglot does (whose
-            files are larger, and resized each time); None keeps tensors in memory.
+        setup: a setup with images if ``folder`` is set.
+        device: device of the tasks.
+        folder: stores each image in a file, which is opened when it is drawn, as in learn2learn's Omniglot (whose files
+            are larger, and resized each time). If None, tensors are kept in memory.
     """
     data = import_learn2learn().data
     x, numbers, _ = examples(setup.network, setup.is_regression)
@@ -251,7 +252,7 @@ def learn2learn_batches(setup: Setup, device: torch.device, folder: Path | None 
 
 
 class _Examples(torch.utils.data.Dataset[Any]):
-    """Read examples from memory, or from a file each."""
+    """Read examples from memory, or from one file each."""
 
     def __init__(self, x: Tensor, numbers: np.ndarray, folder: Path | None) -> None:
         self.numbers = numbers.tolist()

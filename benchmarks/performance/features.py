@@ -1,7 +1,7 @@
-"""Features of images by a frozen network: what the first time costs beside a bare loop, and what the second time costs.
+"""Image features of a frozen network: cost of the first call compared with a bare loop, and of the second call.
 
-The bare loop is what a person writes: resize, network, batch by batch. Both take turns on images of noise, each block
-new to the encoder; the second time is one call for the images of all blocks, in an encoder made anew.
+The bare loop is hand-written: resize, network, batch by batch. Both run alternately on images of noise, and each block
+is new to the encoder. The second call is one call for the images of all blocks, in a new encoder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
-    """Measure the images of a second, for one network after the other."""
+    """Measure images per second, for each network."""
     n_blocks, n_images = (1, 130) if settings.quick else (N_BLOCKS, N_IMAGES)
     for name, make in NETWORKS.items():
         if not settings.wants(name):
@@ -62,7 +62,7 @@ def measure(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def bare(network: nn.Module, x: Tensor, device: torch.device) -> Tensor:
-    """Compute features ``(M, D)`` as a person's script does."""
+    """Compute features ``(M, D)`` as in a hand-written script."""
     parts = []
     with torch.inference_mode():
         for batch in x.split(BATCH):  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Rows of measurements and how they are laid out as tables; torch is not needed to read them."""
+"""Rows of measurements and their layout as tables, without torch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from lifelong.utilities.markdown import markdown_table, numbers_right
 
 Row = dict[str, Any]
-"""Numbers and words by name, ready for JSON; ``setup`` identifies a row within its suite."""
+"""Numbers and text by name, as JSON; ``setup`` identifies a row within its suite."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns over rows.
+    """Define a table: columns computed from rows.
 
     Args:
-        title: of the table.
-        columns: the text of a cell by heading; the first column is aligned to the left.
-        takes: which rows of the suite belong to the table.
+        title: title of the table.
+        columns: function for the text of a cell, by heading; the first column is aligned to the left.
+        takes: returns whether a row of the suite belongs to the table.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Table:
     takes: Callable[[Row], bool] = lambda row: True
 
     def markdown(self, rows: Iterable[Row]) -> str:
-        """Write the table, or nothing where no row belongs to it.
+        """Format the table; empty if no row belongs to it.
 
         Example:
             >>> print(Table("seconds", {"suite": lambda row: row["setup"]}).markdown([{"setup": "scale"}]))
@@ -48,7 +48,7 @@ class Table:
 
 
 def spread(values: Sequence[float]) -> list[float]:
-    """Return the median, the smallest and the largest.
+    """Return median, minimum and maximum.
 
     Example:
         >>> spread([3.0, 1.0, 2.0])
@@ -58,7 +58,7 @@ def spread(values: Sequence[float]) -> list[float]:
 
 
 def words(values: Sequence[float], digits: int = 2, unit: str = "", factor: float = 1) -> str:
-    """Write a spread as a cell.
+    """Format a spread as a cell.
 
     Example:
         >>> words([0.002, 0.001, 0.003], 1, " ms", 1000)
@@ -69,5 +69,5 @@ def words(values: Sequence[float], digits: int = 2, unit: str = "", factor: floa
 
 
 def load(path: Path) -> list[Row]:
-    """Read the rows that :func:`benchmarks.performance.suite.save` wrote."""
+    """Read the rows written by :func:`benchmarks.performance.suite.save`."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

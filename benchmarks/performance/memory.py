@@ -1,9 +1,8 @@
-"""Peak memory of one meta-training step by tasks and by inner steps, and the time that saving it costs.
+"""Peak memory of one meta-training step by the number of tasks and of inner steps, and the time that saving it costs.
 
-Second-order MAML on Conv4 with max-pooling, 5-way 1-shot with 15 queries; ours with every ``--runner.recompute``,
-tasks in a loop, beside learn2learn as its example has it, which calls ``backward()`` after each task, and with the
-losses summed over tasks. Peaks are those of the tensors that torch's allocator has given out, above what is held
-before the step.
+Second-order MAML on Conv4 with max-pooling, 5-way 1-shot with 15 queries: Lifelong with each ``--runner.recompute`` and
+tasks in a loop; learn2learn as in its example, which calls ``backward()`` after each task, and with losses summed over
+tasks. Peaks are those of torch's allocator, above the memory allocated before the step.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ N_WAY, N_SHOT, N_QUERY, RATE, MB = 5, 1, 15, 0.1, 2**20
 
 @dataclass(frozen=True)
 class Case:
-    """Name a step: whose it is, how many tasks and inner steps, how wide a network."""
+    """Describe a step: contender, number of tasks and inner steps, width of the network."""
 
     name: str
     n_tasks: int = 4
@@ -46,7 +45,7 @@ class Case:
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
-    """Measure a curve of peaks in MB and of seconds for every contender, by tasks and by inner steps."""
+    """Measure peaks in MB and seconds for every contender, by tasks and by inner steps."""
     names = [name for name in (*OURS, *_under_vmap(settings.device), *THEIRS) if settings.wants(name)]
     for axis, sizes in AXES.items():
         cases: dict[str, list[Case]] = {name: [] for name in names}
@@ -76,7 +75,7 @@ def _under_vmap(device: torch.device) -> tuple[str, ...]:
 
 
 def peak(step: Callable[[], None], device: torch.device) -> float:
-    """Return the MB that a step needs above what is held before it.
+    """Return the MB that a step needs above the memory allocated before it.
 
     Example:
         >>> peak(lambda: torch.ones(2**20).sum(), torch.device("cpu")) >= 4
@@ -103,7 +102,7 @@ def training_step(case: Case, device: torch.device) -> Callable[[], None]:
     """Return a function that computes the meta-gradient of a batch of random tasks.
 
     Raises:
-        ValueError: when learn2learn is asked for and missing.
+        ValueError: when learn2learn is selected but not installed.
     """
     torch.manual_seed(0)
     network = Conv4(fused=True, n_filters=case.n_filters, norm="batch", pooling="max", image_size=28, n_outputs=N_WAY)

@@ -1,9 +1,9 @@
-"""The cost of Lifelong beside the maths: a whole training step, and every strategy's steps and experiences.
+"""Overhead of Lifelong over bare computations: whole training steps, and the steps and experiences of strategies.
 
-A whole step is one of ``python -m lifelong fit`` on a terminal: drawing, transfer, hooks, logging, bar, checkpoints,
-``metrics.csv``. Its bare maths is the same losses, backward and optimizer on batches gathered before, alternately in
-the same process. Strategies are measured on drawn glyphs, in a Trainer without loggers: their steps in the second of
-two experiences, where they remember the first, beside the same without strategy.
+A whole step is one of ``python -m lifelong fit`` on a terminal: data, transfer, hooks, logging, progress bar,
+checkpoints, ``metrics.csv``. The bare step computes the same losses, backward pass and optimizer step on batches
+gathered before, alternately in the same process. Strategies are measured on drawn glyphs, in a Trainer without loggers:
+their steps in the second of two experiences, in which they use the first, compared with steps without a strategy.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ CASES: dict[str, list[str]] = {
         *("--data.tasks_per_batch=2", "--data.n_eval_tasks=4"),
     ],
 }
-"""Learners whose steps take about 1, 5 and 20 ms on a core, as flags of ``fit``."""
+"""Learners whose steps take about 1, 5 and 20 ms on one core, as flags of ``fit``."""
 ALONE = "Lightning alone, MLP"
-"""The classifier's network in a module of Lightning's: what Lightning takes of the rest."""
+"""The classifier's network in a plain LightningModule, to measure Lightning's own overhead."""
 MEMORY: dict[str, Any] = {"budget": Budget(examples=200)}
 MAKERS: dict[str, Callable[[], Strategy]] = {
     "AGEM": lambda: strategies.AGEM(**MEMORY),
@@ -72,11 +72,11 @@ MAKERS: dict[str, Callable[[], Strategy]] = {
     "TUNA": strategies.TUNA,
     "WeightAveraging": strategies.WeightAveraging,
 }
-"""Every strategy but PromptPool: a memory of 200 examples where it has one, else its defaults."""
+"""Every strategy but PromptPool: with a memory of 200 examples if it has one, else with its defaults."""
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
-    """Measure a row for each learner's step, then one for each strategy and kind of stream."""
+    """Measure a row for each learner's step, then one for each strategy and type of stream."""
     for name, flags in CASES.items():
         if settings.wants(name) and (not settings.quick or name == "MAML, MLP"):
             say(name)
@@ -95,7 +95,7 @@ def step_cost(flags: Sequence[str], settings: Settings) -> Row:
     """Measure whole and bare steps in one ``fit``.
 
     Raises:
-        ValueError: when ``fit`` fails; the end of its output is in the message.
+        ValueError: when ``fit`` fails; the message contains the end of its output.
     """
     block, blocks = blocks_of(settings)
     with tempfile.TemporaryDirectory() as folder:
@@ -117,12 +117,12 @@ def step_cost(flags: Sequence[str], settings: Settings) -> Row:
 
 
 def blocks_of(settings: Settings) -> tuple[int, int]:
-    """Return steps of a block, and blocks."""
+    """Return the number of steps per block, and of blocks."""
     return (10, 4) if settings.quick else (40, 22)
 
 
 def added(times: Mapping[str, Sequence[float]]) -> Row:
-    """Return whole and bare steps, and what the whole ones add: seconds and share.
+    """Return whole and bare steps, and the overhead: in seconds and relative.
 
     Example:
         >>> added({"whole": [3.0], "bare": [2.0]})["share"][0]
@@ -134,7 +134,7 @@ def added(times: Mapping[str, Sequence[float]]) -> Row:
 
 
 def strategy_cases() -> list[tuple[str, str]]:
-    """Return each strategy with few-shot tasks, and with examples of classes, else of tasks, where it takes them."""
+    """Return each strategy with few-shot tasks, and with labelled examples of classes, else of tasks, if supported."""
     cases = []
     for name, make in MAKERS.items():
         streams = make().streams
@@ -144,7 +144,7 @@ def strategy_cases() -> list[tuple[str, str]]:
 
 
 def strategy_cost(name: str, kind: str, settings: Settings) -> Row:
-    """Measure a step without and with a strategy, alternately, and its begin and end of an experience."""
+    """Measure a step without and with a strategy, alternately, and its start and end of an experience."""
     times: dict[str, list[float]] = {"without": [], "with": [], "begin": [], "end": []}
     for _ in range(1 if settings.quick else 5):
         for which, used in (("without", []), ("with", [MAKERS[name]()])):

@@ -1,6 +1,6 @@
-"""How cost grows: with the size of a step, with the length of a stream, with a memory, and over two processes.
+"""Growth of costs: with the size of a step, the length of a stream, a memory, and over two processes.
 
-Each curve has its exponent, the slope of log cost over log size with its 95 % interval: 0 is constant, 1 is
+Each curve has an exponent, the slope of log cost over log size with its 95 % interval: 0 is constant, 1 is
 proportional, 2 is quadratic.
 """
 
@@ -39,14 +39,14 @@ from lifelong.training.optimizer import make_optimizer
 from strategies import EWC, AdapterBank, Budget, Replay
 
 PARTS = ("steps", "end", "evaluation", "report", "checkpoint")
-"""Of an experience in a stream, in the order in which they happen."""
+"""Parts of an experience in a stream, in order."""
 STRATEGIES: dict[str, Callable[[int], Strategy]] = {
     "EWC": lambda n: EWC(strength=1.0, n_fisher_tasks=8),
     "Replay": lambda n: Replay(budget=Budget(examples=12 * n)),
     "AdapterBank": lambda n: AdapterBank(n_signature_tasks=8),
 }
 SHAPE = {"tasks per batch": 4, "ways": 5, "shots": 5, "inner steps": 3}
-"""Defaults of a step; there are 5 queries per class."""
+"""Default size of a step; there are 5 queries per class."""
 SIZES = {
     "tasks per batch": (1, 2, 4, 8, 16, 32),
     "ways": (2, 4, 8, 16, 32),
@@ -58,13 +58,13 @@ LEARNERS = ("MAML, MLP", f"MAML, {CONV}", "ProtoNet, MLP", f"ProtoNet, {CONV}")
 
 
 class Blobs(Source):
-    """Draw domains of classes around random points: cheap, so that the length of a stream is what costs.
+    """Draw domains of classes around random points; they are cheap, so the stream's length dominates the cost.
 
     Args:
-        n_domains: domains.
-        n_classes: of each.
-        n_examples: of each class.
-        shape: of one input.
+        n_domains: number of domains.
+        n_classes: number of classes per domain.
+        n_examples: number of examples per class.
+        shape: shape of one input.
 
     Example:
         >>> [domain.x.shape for domain in Blobs(n_domains=2, n_classes=3, n_examples=4, shape=(5,)).domains()]
@@ -77,7 +77,7 @@ class Blobs(Source):
         self.n_domains, self.n_classes, self.n_examples, self.shape = n_domains, n_classes, n_examples, tuple(shape)
 
     def domains(self) -> list[Domain]:
-        """Return domains with classes of their own."""
+        """Return domains with disjoint classes."""
         return [self._domain(number) for number in range(self.n_domains)]
 
     def _domain(self, number: int) -> Domain:
@@ -95,11 +95,11 @@ def measure(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> list[float]:
-    """Return the slope of log cost over log size, and half of its 95 % interval (Student's t over the points).
+    """Return the slope of log cost over log size, and the half width of its 95 % interval (Student's t over points).
 
     Args:
-        sizes: at least two different ones, above 0; with two the interval is NaN.
-        costs: of each size, above 0.
+        sizes: at least two different positive sizes; with two, the interval is NaN.
+        costs: positive cost of each size.
 
     Example:
         >>> [round(value, 6) for value in exponent([1, 2, 4, 8], [3, 12, 48, 192])]
@@ -126,7 +126,7 @@ def _steps(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def _step(name: str, shape: dict[str, int], device: torch.device) -> Callable[[], object]:
-    """Make a training step as the Trainer takes it: tasks drawn and gathered, losses, gradients, optimizer."""
+    """Make a training step as in the Trainer: tasks drawn and gathered, losses, gradients, optimizer."""
     n_way, is_image = shape["ways"], name.endswith(CONV)
     source = Blobs(n_classes=n_way, n_examples=120, shape=(1, 16, 16) if is_image else (16,))
     data = EpisodicDataModule(
@@ -156,7 +156,7 @@ def _mlp(n_outputs: int, *hidden: int) -> MLP:
 
 
 def learn(learner: Learner, data: StreamDataModule, strategy: Strategy, settings: Settings) -> StreamClock:
-    """Learn a stream as the command line does, with all files that it writes."""
+    """Learn a stream as on the command line, with all files."""
     clock = StreamClock()
     quiet = {"logger": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -196,7 +196,7 @@ def _streams(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def stream(n_domains: int, evaluate_every: int) -> EpisodicDataModule:
-    """Make a stream of few tiny steps, which seldom evaluates whole rows of the matrix."""
+    """Make a stream of few tiny steps that rarely evaluates whole rows of the matrix."""
     return EpisodicDataModule(
         [Blobs(n_domains=n_domains)],
         n_way=3,
@@ -211,7 +211,7 @@ def stream(n_domains: int, evaluate_every: int) -> EpisodicDataModule:
 
 
 def binned(costs: dict[int, float], n_bins: int = 8) -> dict[int, list[float]]:
-    """Gather costs over stretches of the stream that grow by a factor, without the first experiences, which warm up."""
+    """Collect costs over growing stretches of the stream, without the first experiences, which are a warm-up."""
     numbers = np.array([number for number in costs if number >= 5])
     edges = np.unique(np.geomspace(5, numbers[-1] + 1, n_bins + 1).round().astype(int)).tolist()
     chosen = [numbers[(numbers >= low) & (numbers < high)].tolist() for low, high in itertools.pairwise(edges)]
@@ -235,7 +235,7 @@ def _memories(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def _filling(unit: str, size: int) -> tuple[Learner, StreamDataModule]:
-    """Make a stream whose first experience fills a memory of a size."""
+    """Make a stream whose first experience fills a memory of a given size."""
     torch.manual_seed(0)
     if unit == "tasks":
         source = Blobs(n_domains=2, n_classes=10, n_examples=max(size // 5, 50))
@@ -259,7 +259,7 @@ def _processes(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def _apart(n_processes: int, n_tasks: int, n_steps: int) -> list[float]:
-    """Return seconds of the steps of a run by the command line, one thread for each process."""
+    """Return the seconds per step of a run on the command line, with one thread per process."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "steps.json"
         options = [
@@ -282,7 +282,7 @@ def _apart(n_processes: int, n_tasks: int, n_steps: int) -> list[float]:
 
 
 def curve(group: str, name: str, what: str, size: str, unit: str, costs: dict[int, list[float]]) -> Row:
-    """Make a row of sizes and costs, with the exponent where there are two points above 0."""
+    """Make a row of sizes and costs, with the exponent if there are two positive points."""
     row: Row = {"setup": f"{group}: {name}: {what}", "group": group, "name": name, "what": what, "size": size}
     row |= {"unit": unit, "points": [[number, *spread(values)] for number, values in costs.items()]}
     medians = {number: median for number, median, *_ in row["points"]}

@@ -1,4 +1,4 @@
-"""The setups of the throughput suite: a learner, a network, the shape of its tasks, and how many in a step.
+"""The setups of the throughput suite: a learner, a network, the shape of its tasks, and the number of tasks per step.
 
 Shapes: ``M`` examples.
 """
@@ -32,23 +32,23 @@ NETWORKS: dict[str, Callable[[int | None], nn.Module]] = {
     "MLP 2 x 256": lambda n: MLP(n_inputs=64, hidden=[256, 256], n_outputs=n or 256),
 }
 INPUTS = {"MLP 2 x 40": (1,), "MLP 2 x 256": (64,)}
-"""Shapes of one input; images of 28 x 28 otherwise."""
+"""Shapes of one input by network; default: images of 28 × 28."""
 N_CLASSES, N_PER_CLASS = 100, 40
 """Of the synthetic data."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Name one row of the suite.
+    """Define one row of the suite.
 
     Args:
-        learner: learner that is trained.
-        network: its network, by the names of :data:`NETWORKS`.
-        n_way: ways; 1 is regression.
-        n_shot: support examples of a way.
-        n_query: query examples of a way.
-        n_steps: inner steps of learners that have them.
-        n_tasks: tasks in a step of the outer loop.
+        learner: name of the learner.
+        network: name of its network in :data:`NETWORKS`.
+        n_way: number of ways; 1 for regression.
+        n_shot: number of support examples per way.
+        n_query: number of query examples per way.
+        n_steps: number of inner steps, for learners that have them.
+        n_tasks: number of tasks in a step of the outer loop.
     """
 
     learner: LearnerName
@@ -68,11 +68,11 @@ class Setup:
 
     @property
     def is_regression(self) -> bool:
-        """Tell whether tasks are functions."""
+        """Return whether tasks are regression functions."""
         return self.n_way == 1
 
     def make_network(self) -> nn.Module:
-        """Make the network, with a head where the learner adapts it."""
+        """Make the network, with a head if the learner adapts it."""
         torch.manual_seed(0)
         return NETWORKS[self.network](None if self.learner == "ProtoNet" else self.n_way)
 
@@ -88,7 +88,7 @@ class Setup:
         return MetaSGD(network, **settings) if self.learner == "Meta-SGD" else ANIL(network, **settings)
 
     def make_data(self) -> EpisodicDataModule:
-        """Make tasks over synthetic data of the network's input."""
+        """Make tasks from synthetic data with the input shape of the network."""
         return EpisodicDataModule(
             [Synthetic(self.network, self.is_regression)],
             n_way=self.n_way,
@@ -118,8 +118,8 @@ class Synthetic(Source):
     """Make one domain of synthetic examples.
 
     Args:
-        network: whose inputs they are.
-        is_regression: targets are sines in place of classes.
+        network: name of the network, which determines the input shape.
+        is_regression: whether targets are sines instead of classes.
     """
 
     def __init__(self, network: str, is_regression: bool) -> None:
@@ -132,14 +132,14 @@ class Synthetic(Source):
 
 
 def batches(setup: Setup, device: torch.device) -> Iterator[Episode]:
-    """Draw and gather training batches without end, as ``fit`` does."""
+    """Draw and gather an endless stream of training batches, as ``fit`` does."""
     data = setup.make_data()
     for drawn in data.train_dataloader():
         yield drawn.gather(device)
 
 
 def grid(device: torch.device) -> list[Setup]:
-    """Return all rows: every learner on every network that suits it, then one thing changed at a time."""
+    """Return all rows: every learner on every suitable network, then variations of one setting."""
     on_gpu = device.type == "cuda"
     base = Setup("MAML", "Conv4-64", n_tasks=32 if on_gpu else 4)
     sine = Setup("MAML", "MLP 2 x 40", n_way=1, n_shot=10, n_query=10, n_steps=5, n_tasks=32)

@@ -1,9 +1,8 @@
-"""How long a person waits: for the page of help, for every option, and for the first step of ``fit``.
+"""Start-up times: of the help page, of ``--help.all``, and of the first step of ``fit``.
 
-Each command is a process of its own, alternately with a bare Lightning script that imports the same packages and
-takes a step: ``fit`` may take a second more. ``fit`` learns the embedded default without a logger and without
-evaluating the untrained learner. torchmetrics imports scipy and transformers where they are installed, so rows name
-the extras.
+Each command is a separate process, and alternates with a bare Lightning script that imports the same packages and takes
+one step; ``fit`` may take one second more. ``fit`` learns the embedded default without a logger and without evaluating
+the untrained learner. torchmetrics imports scipy and transformers if they are installed, so rows name the extras.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "--trainer.callbacks+=benchmarks.performance.bare_lightning.FirstStep",
     ),
 }
-"""Arguments of Python by name."""
+"""Arguments of Python by name of the command."""
 
 
 def measure(settings: Settings, say: Say) -> list[Row]:
-    """Measure all commands alternately; the first turn fills the caches of the disk and is thrown away."""
+    """Measure all commands alternately; the first round fills the disk caches and is discarded."""
     extras = " ".join(installed_extras()) or "none"
     commands = {name: command for name, command in COMMANDS.items() if settings.wants(name)}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
@@ -58,7 +57,7 @@ def measure(settings: Settings, say: Say) -> list[Row]:
 
 
 def installed_extras(package: str = "lifelong") -> list[str]:
-    """Return the extras of a package all of whose requirements are installed."""
+    """Return the extras of a package whose requirements are all installed."""
     extras = importlib.metadata.metadata(package).get_all("Provides-Extra") or []
     requirements = [Requirement(text) for text in importlib.metadata.requires(package) or []]
     of_extra = {
@@ -75,10 +74,10 @@ def _is_installed(requirement: Requirement) -> bool:
 
 
 def run_python(arguments: Sequence[str], root: os.PathLike[str] | str = ROOT) -> tuple[float, float]:
-    """Run Python with the code of a folder; return its seconds of wall-clock and of CPU time.
+    """Run Python with the code of a folder; return wall-clock and CPU time in seconds.
 
     Raises:
-        ValueError: when the process fails; the end of its output is in the message.
+        ValueError: when the process fails; the message contains the end of its output.
 
     Example:
         >>> wall, cpu = run_python(["-c", "pass"])

@@ -1,4 +1,4 @@
-"""The parts that all suites share: settings, one timing helper, and results kept as JSON lines."""
+"""Common parts of all suites: settings, timing, and results stored as JSON lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lifelong.compute.measuring import device_name
 ROOT = Path(__file__).parents[2]
 Precision = Literal["fp32", "tf32", "bf16"]
 Say = Callable[[str], None]
-"""Shows a person what is being measured."""
+"""Prints what is being measured."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Settings:
     """Settings of a measurement.
 
     Args:
-        device: where learners train.
-        quick: measure less, to see that everything runs; such figures are not kept.
-        only: measure the rows whose names contain one of these words; all where empty.
-        precision: of products and convolutions, for all contenders: ``fp32``, ``tf32`` on a GPU's matrix units, or
-            ``bf16`` under autocast.
+        device: device of the training.
+        quick: measure less, to test that everything runs; the results are not stored.
+        only: measure only rows whose names contain one of these words. If empty, measure all.
+        precision: precision of matrix products and convolutions, for all contenders: ``fp32``, ``tf32`` on a GPU's
+            tensor cores, or ``bf16`` under autocast.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -41,11 +41,11 @@ class Settings:
     precision: Precision = "fp32"
 
     def autocast(self) -> torch.autocast:
-        """Return the context of one step; each step needs its own, because autocast caches casted weights."""
+        """Return the context of one step; each step needs a new one, because autocast caches converted weights."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def wants(self, name: str) -> bool:
-        """Tell whether a row of this name is to be measured."""
+        """Return whether a row of this name is measured."""
         return not self.only or any(word in name for word in self.only)
 
     @property
@@ -56,7 +56,7 @@ class Settings:
 
 
 class Suite(Protocol):
-    """A module of this package with measurements of one kind."""
+    """A module of this package with one type of measurements."""
 
     def measure(self, settings: Settings, say: Say) -> Iterable[Row]:
         """Measure row by row."""
@@ -65,13 +65,13 @@ class Suite(Protocol):
 def alternate(
     contenders: Mapping[str, Callable[[], object]], *, device: torch.device, repetitions: int = 5, seconds: float = 0.2
 ) -> dict[str, list[float]]:
-    """Time all contenders alternately, in reverse order every second time; return seconds of a call.
+    """Time all contenders alternately, in reverse order every second time; return seconds per call.
 
     Args:
-        contenders: functions by name; each is called once before the clock runs.
-        device: awaited before and after.
-        repetitions: measurements of each contender.
-        seconds: length of a measurement, which repeats calls to reach it.
+        contenders: functions by name; each is called once as a warm-up.
+        device: device that is synchronised before and after.
+        repetitions: number of measurements per contender.
+        seconds: duration of a measurement, which repeats calls to reach it.
     """
     calls, times = {}, {name: [0.0][:0] for name in contenders}
     for name, call in contenders.items():
@@ -91,24 +91,24 @@ def _seconds(call: Callable[[], object], n: int, device: torch.device) -> float:
 
 
 def now(device: torch.device) -> float:
-    """Return the time in seconds once the device has done its work."""
+    """Return the time in seconds after the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Return the spread of the ratios of measurements that were taken together."""
+    """Return the spread of the ratios of measurements from the same round."""
     return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
 
 
 def set_precision(precision: Precision) -> None:
-    """Let float32 products and convolutions use tf32 where that is asked for."""
+    """Allow tf32 for float32 products and convolutions if it is selected."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def machine(device: torch.device) -> Row:
-    """Return what figures depend on beside the code."""
+    """Return the conditions besides the code on which results depend."""
     return {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
@@ -132,7 +132,7 @@ def save(path: Path, rows: Iterable[Row], device: torch.device) -> list[Row]:
 
 
 def rounded(value: Any) -> Any:
-    """Round all numbers of a row to five digits.
+    """Round all numbers of a row to five significant digits.
 
     Example:
         >>> rounded({"seconds": [0.123456789]})

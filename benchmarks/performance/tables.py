@@ -1,4 +1,4 @@
-"""The tables of all suites, laid out from their rows: ``python -m benchmarks --show`` and the documents read them."""
+"""The tables of all suites, made from stored rows for ``python -m benchmarks --show`` and the documents."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from benchmarks.performance.layout import Row, Table, words
 
 ANSWERS_AT_LEAST = 0.8
-"""Share of the bare loop's speed that answers shall have."""
+"""Target: share of the bare loop's speed for predictions."""
 SECOND_AT_LEAST, FIRST_AT_LEAST = 100.0, 0.8
-"""How many times as fast reading features shall be, and the share of the bare loop's speed that computing them has."""
+"""Targets: speed-up of reading cached features, and share of the bare loop's speed for computing them."""
 START_AT_MOST = {"--help": 2.5}
-"""Seconds of a command."""
+"""Target in seconds for a command."""
 FIT_BEYOND = 1.0
-"""Seconds that ``fit`` may take more than the bare script."""
+"""Target: maximum number of seconds by which ``fit`` exceeds the bare script."""
 STEP_AT_MOST, STEP_SECONDS = 0.10, 0.005
-"""Share that a whole step may add to bare maths of so many seconds or more."""
+"""Target: maximum relative overhead of a whole step, for bare steps of at least this duration."""
 AXES = {"tasks": (1, 2, 4, 8), "inner steps": (1, 2, 5, 10)}
-"""What the memory of a step is measured against."""
+"""The values for which the memory of a step is measured, by axis."""
 GROUPS = {
     "step": "One training step: how its seconds grow",
     "stream": "One experience in a long stream: how its cost grows with its number",
     "buffer": "Replay: how its seconds grow with the memory",
     "ranks": "One and two processes, a thread each",
 }
-"""Titles of the tables of how costs grow, by the group of their rows."""
+"""Titles of the tables of growth, by the group of their rows."""
 
 
 def _text(key: str) -> Callable[[Row], str]:
@@ -83,7 +83,7 @@ def _slope(row: Row) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """Write a cost in a unit that suits its size.
+    """Format a cost in a suitable unit.
 
     Example:
         >>> amount(0.0021, "seconds"), amount(3_200_000, "bytes")

@@ -1,8 +1,8 @@
-"""Meta-training throughput, tasks per second, beside a loop by hand and learn2learn.
+"""Meta-training throughput in tasks per second, compared with a hand-written loop and learn2learn.
 
-Measured twice: the steps alone, on batches drawn before, and end to end, where each contender draws its own tasks:
-Lifelong from memory, as it always does, learn2learn from tensors in memory and from files. The losses of all contenders
-must agree on the first batch.
+It is measured twice: steps alone, on batches drawn before, and end to end, where each contender draws its tasks.
+Lifelong draws from memory, as it always does, and learn2learn from tensors in memory and from files. The losses of all
+contenders must agree on the first batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.performance.setups import Setup, batches, grid
 from benchmarks.performance.suite import Row, Say, Settings, alternate, ratios, spread
 
 TOLERANCE = {"fp32": 2e-3, "tf32": 5e-2, "bf16": 1e-1}
-"""Of the losses after the inner steps, relative to their mean."""
+"""Tolerance of the losses after the inner steps, relative to their mean."""
 
 
 def measure(settings: Settings, say: Say) -> Iterator[Row]:
@@ -32,7 +32,7 @@ def measure(settings: Settings, say: Say) -> Iterator[Row]:
 
 
 def measure_setup(setup: Setup, settings: Settings) -> Row:
-    """Measure seconds of a step of each contender, and the ratios of ours to the others'.
+    """Measure the seconds per step of each contender, and the ratios of ours to the others'.
 
     Raises:
         ValueError: when the contenders' losses differ.
@@ -71,7 +71,7 @@ def measure_setup(setup: Setup, settings: Settings) -> Row:
 
 
 def disagreement(contenders: list[Contender], batch: Any, settings: Settings) -> float:
-    """Return the largest difference to the losses of the first contender on one batch, relative to their mean."""
+    """Return the largest difference from the losses of the first contender on one batch, relative to their mean."""
     ours, *others = [_step(contender, iter([batch]), settings)() for contender in contenders]
     return max(float((other - ours[: len(other)]).abs().max() / ours.mean()) for other in others)
 

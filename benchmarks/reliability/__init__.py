@@ -1,1 +1,1 @@
-"""Measures what a run survives: kills at random and chosen moments, bad inputs, and a thousand experiences."""
+"""Reliability: kills at random and chosen moments, invalid inputs, and a thousand experiences."""

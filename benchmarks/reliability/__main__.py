@@ -1,7 +1,7 @@
-"""Measures what a run survives: ``python -m benchmarks.reliability [PART ...]``.
+"""Measure the reliability of runs: ``python -m benchmarks.reliability [PART ...]``.
 
-Each part keeps its rows, with machine, date and command, in ``benchmarks/results/reliability/PART.jsonl`` as soon as
-they are measured; ``--show`` prints the tables of what was kept.
+Each part writes its rows, with machine, date and command, to ``benchmarks/results/reliability/PART.jsonl`` as soon as
+they are measured. ``--show`` prints the tables of the stored rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "reliability"
 
 
 def main(args: list[str] | None = None) -> None:
-    """Measure, or show what was measured."""
+    """Measure parts, or show stored results."""
     arguments = _arguments(args)
     for part in arguments.parts or PARTS:
         path = arguments.results / f"{part}.jsonl"

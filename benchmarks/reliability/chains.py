@@ -1,4 +1,4 @@
-"""Chains of kills: a run is killed, goes on, is killed again, and in the end equals the run that nobody killed."""
+"""Chains of kills: a run is repeatedly killed and resumed, and finally compared with an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ STEPS = ["--data.steps_per_experience=8", "--checkpoint.every_n_steps=2", "--tra
 
 @dataclass(frozen=True)
 class Chain:
-    """Describe a run that is killed again and again.
+    """Describe a run that is repeatedly killed.
 
     Args:
-        name: of the row.
-        options: of learner, data and strategies.
-        extends: the third experience is added to a finished run of two, and the kills are of that part.
-        n_processes: that train together and are killed together.
+        name: name of the row.
+        options: options of learner, data and strategies.
+        extends: extend a finished run of two experiences by a third, and kill only the extension.
+        n_processes: number of processes that train together and are killed together.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Chain:
     n_processes: int = 1
 
     def run(self, name: str, folder: Path, kill: Kill | None = None) -> Ended:
-        """Start the run of this name, or go on with it."""
+        """Return the options that start or resume the run of this name."""
         return (run if self.n_processes == 1 else run_processes)(self.command(name), folder, kill)
 
     def command(self, name: str) -> list[str]:
@@ -57,7 +57,7 @@ class Chain:
 
 
 def few_shot(learner: str, strategies: str, *more: str, extends: bool = False, note: str = "") -> Chain:
-    """Return a chain of a few-shot learner."""
+    """Return a chain with a few-shot learner."""
     n_outputs = 3 if learner in ("MAML", "ANIL", "MetaSGD") else 8
     model = [f"--model={learner}", *MLP, f"--model.network.n_outputs={n_outputs}"]
     name = f"{learner} × {strategies or 'nothing'}{note}"
@@ -65,7 +65,7 @@ def few_shot(learner: str, strategies: str, *more: str, extends: bool = False, n
 
 
 def classes(strategies: str, *more: str, extends: bool = False, note: str = "", learner: str = "Classifier") -> Chain:
-    """Return a chain of a classifier of labelled examples."""
+    """Return a chain with a classifier of labelled examples."""
     model = [f"--model={learner}", *MLP, "--model.network.n_outputs=72"]
     name = f"{learner} × {strategies or 'nothing'}{note}"
     return Chain(name, [*model, *EXAMPLES, f"--strategies=[{strategies}]", *more], extends)
@@ -117,13 +117,13 @@ CHAINS = (
 
 
 def measure(chain: Chain, folder: Path, n_kills: int, seed: int) -> dict[str, Any]:
-    """Kill and resume a run, compare it with the whole one, and return the row.
+    """Kill and resume a run, compare it with the uninterrupted one, and return the row.
 
     Args:
-        chain: what is run.
-        folder: an empty one.
-        n_kills: kills, half of them at random times and half at chosen moments.
-        seed: decides them.
+        chain: the run.
+        folder: an empty folder.
+        n_kills: number of kills, half of them at random times and half at chosen moments.
+        seed: random seed of the kills.
     """
     rng = random.Random(f"{seed} {chain.name}")
     if chain.extends:
@@ -142,7 +142,7 @@ def measure(chain: Chain, folder: Path, n_kills: int, seed: int) -> dict[str, An
             kills.append(str(kill))
         elif ended.code:
             break
-        else:  # the run had ended before: a new one is killed
+        else:  # the run ended before the kill: start a new one
             _start_anew(chain, folder)
     last = chain.run("killed", folder)
     problems = [f"exit code {last.code}"] if last.code else differences(folder / "runs/whole", folder / "runs/killed")
@@ -163,7 +163,7 @@ def _start_anew(chain: Chain, folder: Path) -> None:
 
 
 def differences(whole: Path, killed: Path) -> list[str]:
-    """Return the names of what differs between two run folders: state, results, and the rows of ``metrics.csv``."""
+    """Return the names of the differences between two run folders: state, results, and rows of ``metrics.csv``."""
     states = [torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (whole, killed)]
     for state in states:
         for callback in state["callbacks"].values():

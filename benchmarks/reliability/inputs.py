@@ -1,4 +1,4 @@
-"""The corpus of bad inputs, each of which must be answered by one sentence."""
+"""The corpus of invalid inputs, each of which must give a one-sentence error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bad_input.corpus import GROUPS
 
 
 def measure() -> Iterator[dict[str, Any]]:
-    """Try all cases, and return a row for each group of them."""
+    """Test all cases, and return one row per group."""
     for group, cases in GROUPS.items():
         row: dict[str, Any] = {"name": group, "tried": len(cases), "tracebacks": 0, "accepted": 0, "poor": 0}
         row["names"] = []

@@ -1,4 +1,4 @@
-"""A thousand experiences: what grows with them, and what does not."""
+"""A thousand experiences: how memory, files and time grow."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ STRATEGIES: dict[str, Any] = {
 
 
 class Watch(L.Callback):
-    """Note memory, open files and time after every so many experiences.
+    """Record memory, open files and time at regular intervals.
 
     Args:
-        every: so many.
+        every: number of experiences between two records.
     """
 
     def __init__(self, every: int) -> None:
         self.every, self.marks = every, [_mark(0)]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note where the run stands."""
+        """Record the current state of the run."""
         if (trainer.current_epoch + 1) % self.every == 0:
             self.marks.append(_mark(trainer.current_epoch + 1))
 
@@ -46,10 +46,10 @@ def measure(strategy: str, folder: Path, *, n_experiences: int, keep: int | None
     """Learn a long stream and return the row.
 
     Args:
-        strategy: of ``STRATEGIES``.
-        folder: of the run.
-        n_experiences: how long it is.
-        keep: checkpoints of experiences that stay.
+        strategy: key of ``STRATEGIES``.
+        folder: folder of the run.
+        n_experiences: number of experiences.
+        keep: number of checkpoints of experiences that are kept.
     """
     torch.manual_seed(0)
     watch = Watch(max(1, n_experiences // 10))

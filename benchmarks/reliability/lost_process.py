@@ -1,4 +1,4 @@
-"""How soon a run of two processes ends once one of them has died."""
+"""The time until a run of two processes ends after one of them was killed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ STEP, LONGEST = 6, 120.0
 
 
 class Dies(L.Callback):
-    """End one process of a run in the middle of its training, and note when.
+    """Kill one process of a run during training, and record the time.
 
     Args:
-        rank: of the process.
+        rank: rank of the process.
     """
 
     def __init__(self, *, rank: int) -> None:
@@ -34,11 +34,11 @@ class Dies(L.Callback):
 
 
 def measure(folder: Path, *, rank: int) -> dict[str, Any]:
-    """Let one of two processes die, and return the row.
+    """Kill one of two processes, and return the row.
 
     Args:
-        folder: an empty one.
-        rank: of the process that dies; 0 has started the other.
+        folder: an empty folder.
+        rank: rank of the killed process; rank 0 started the other.
     """
     chain = few_shot("ProtoNet", "Replay", BUDGET)
     dies = f"--trainer.callbacks=[{{class_path: {__name__}.Dies, init_args: {{rank: {rank}}}}}]"
@@ -66,7 +66,7 @@ def _is_running(group: int) -> bool:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             state, _, process_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # it has ended meanwhile
+        except OSError:  # it has ended in the meantime
             continue
         if int(process_group) == group and state != "Z":
             return True

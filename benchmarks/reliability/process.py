@@ -1,4 +1,4 @@
-"""Command lines in processes of their own that can be killed at any moment, started from one that has imported all."""
+"""Command lines in separate processes that can be killed at any moment, forked from one that has all imports."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ MOMENTS: dict[str, tuple[Any, str]] = {
     "results": (Results, "save"),
     "report": (Report, "finish"),
 }
-"""Moments to kill at, by name: before or after a call of a function."""
+"""Moments for kills, by name: before or after a call of a function."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Say when a process is killed: so many seconds after its start, or at a call of a moment's function.
+    """Define when a process is killed: a time after its start, or a call of a moment's function.
 
     Args:
-        seconds: after the start; None kills at a call.
-        moment: of ``MOMENTS``.
-        call: the number of the call, from 1.
-        after: kill after the call, not before.
+        seconds: seconds after the start. If None, it is killed at a call.
+        moment: key of ``MOMENTS``.
+        call: number of the call, from 1.
+        after: kill after the call instead of before.
     """
 
     seconds: float | None = None
@@ -56,13 +56,13 @@ class Kill:
 
 @dataclass(frozen=True)
 class Ended:
-    """Hold how a process ended.
+    """Store how a process ended.
 
     Args:
-        killed: by SIGKILL.
-        code: exit code where it was not.
-        seconds: it took.
-        calls: how often each moment's function was called; empty where it was killed.
+        killed: whether it was killed by SIGKILL.
+        code: exit code if it was not killed.
+        seconds: duration in seconds.
+        calls: number of calls of each moment's function; empty if it was killed.
     """
 
     killed: bool
@@ -72,12 +72,12 @@ class Ended:
 
 
 def run(args: Sequence[str], folder: Path, kill: Kill | None = None) -> Ended:
-    """Run ``python -m lifelong`` with some arguments in a forked process.
+    """Run ``python -m lifelong`` in a forked process.
 
     Args:
-        args: of the command line.
-        folder: the working directory; what is printed goes to ``log`` in it.
-        kill: when it is killed; None lets it end.
+        args: arguments of the command line.
+        folder: working directory; output is written to ``log`` in it.
+        kill: when to kill the process. If None, it is not killed.
     """
     started = time.monotonic()
     counts = folder / "calls.json"
@@ -96,12 +96,12 @@ def run(args: Sequence[str], folder: Path, kill: Kill | None = None) -> Ended:
 
 
 def run_processes(args: Sequence[str], folder: Path, kill: Kill | None = None) -> Ended:
-    """Run ``python -m lifelong`` with several processes, all of which are killed at one time.
+    """Run ``python -m lifelong`` with several processes, which are all killed at the same time.
 
     Args:
-        args: of the command line.
-        folder: the working directory.
-        kill: so many seconds after the start; None lets it end.
+        args: arguments of the command line.
+        folder: working directory.
+        kill: seconds after the start. If None, they are not killed.
     """
     started = time.monotonic()
     process = start(args, folder)
@@ -115,7 +115,7 @@ def run_processes(args: Sequence[str], folder: Path, kill: Kill | None = None) -
 
 
 def start(args: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Start ``python -m lifelong`` in a process group of its own; what is printed goes to ``log`` in the folder."""
+    """Start ``python -m lifelong`` in a separate process group; output is written to ``log`` in the folder."""
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     command = [sys.executable, "-m", "lifelong", *args]

@@ -1,4 +1,4 @@
-"""The tables of what a run survives, laid out from their rows; torch is not needed to read them."""
+"""The tables of reliability, made from stored rows without torch."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ TABLES: dict[str, tuple[Callable[[list[Row]], Lines], ...]] = {
     "long_stream": (_long_stream,),
     "lost_process": (_lost_process,),
 }
-"""The tables of each part: a heading, then a line for each row."""
+"""Tables of each part: a heading, then a line for each row."""
 
 
 def markdown(part: str, rows: list[Row]) -> str:
     """Write the tables of a part.
 
     Args:
-        part: of :data:`TABLES`.
-        rows: that were measured.
+        part: key of :data:`TABLES`.
+        rows: the measured rows.
 
     Example:
         >>> text = markdown("kills", [{"name": "MAML", "kills": ["any time"], "differences": []}])

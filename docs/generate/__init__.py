@@ -1,1 +1,1 @@
-"""What of the site is not written by hand: pages of methods, the reference, pages of repository files, llms.txt."""
+"""The generated part of the site: pages of methods, API reference, pages of repository files, llms.txt."""

@@ -1,4 +1,4 @@
-"""What the site documents one by one: learners and strategies by kind, and the public API."""
+"""Learners and strategies by kind, each with a page of the site."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Method:
     """Name a learner or a strategy.
 
     Args:
-        role: which of the two it is.
-        kind: what it has in common with others.
-        name: of the class.
+        role: ``learner`` or ``strategy``.
+        kind: its group.
+        name: name of the class.
     """
 
     role: Role
@@ -70,7 +70,7 @@ class Method:
 
     @property
     def page(self) -> str:
-        """Return where its page lies in the site."""
+        """Return the path of its page in the site."""
         return f"methods/{self.name.lower()}.md"
 
     @cached_property

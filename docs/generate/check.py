@@ -1,4 +1,4 @@
-"""Checks a built site: dead links, and pages that load from elsewhere; ``python -m docs.generate.check site``."""
+"""Check a built site for dead links and external resources: ``python -m docs.generate.check site``."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ LOADED = {
     "object": ("data",),
     "use": ("href",),
 }
-"""What a browser fetches of itself."""
+"""Tags and attributes whose targets a browser fetches automatically."""
 FETCHED = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload", "manifest"}
-"""Relations of links that a browser fetches of itself."""
+"""Relations of links that a browser fetches automatically."""
 FETCHING = {"mermaid": "its diagrams are drawn by a script from unpkg.com: take a picture"}
-"""Classes of elements that make the theme's script fetch something."""
+"""Classes of elements for which the theme's script fetches a resource."""
 _ELSEWHERE = re.compile(r"(?:https?:)?//[\w.-]+\.\w+", re.I)
 _NAMESPACE = re.compile(r"https?://www\.w3\.org\b", re.I)
-"""Names in a script, such as that of SVG, which nothing is fetched from."""
+"""Namespaces in scripts, such as that of SVG, from which nothing is fetched."""
 _IN_STYLE = re.compile(r"(?:url\(|@import)\s*['\"]?\s*(?:https?:)?//[^)'\"\s]+", re.I)
 
 
 @dataclass
 class Document(HTMLParser):
-    """Collect what a page links to, loads and can be linked at."""
+    """Collect the links, resources and anchors of a page."""
 
     links: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Document(HTMLParser):
         self._tag = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take in a tag."""
+        """Process a start tag."""
         self._tag = tag
         values = {name: value or "" for name, value in attrs}
         self.anchors |= {values[name] for name in ("id", "name") if values.get(name)}
@@ -67,17 +67,17 @@ class Document(HTMLParser):
     handle_startendtag = handle_starttag
 
     def handle_data(self, data: str) -> None:
-        """Take in a script or a style that stands in the page."""
+        """Process an inline script or style."""
         if self._tag in ("script", "style"):
             self.scripts.append(data)
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave a tag."""
+        """Process an end tag."""
         self._tag = ""
 
 
 def problems(site: Path) -> list[str]:
-    """List dead links and what is loaded from elsewhere, each with the file that it is in.
+    """List dead links and external resources, each with its file.
 
     Args:
         site: folder of the built site.
@@ -105,7 +105,7 @@ def _read(file: Path) -> Document:
 
 
 def _loads(document: Document) -> Iterator[str]:
-    """What a page loads from elsewhere, by tags, styles and scripts in it."""
+    """Return the external resources of a page, from its tags, styles and scripts."""
     yield from (f"loads {target}" for target in document.loads if _ELSEWHERE.match(target.strip()))
     for text in document.scripts:
         yield from (
@@ -128,7 +128,7 @@ def _dead(site: Path, place: str, document: Document, documents: dict[str, Docum
 
 
 def _resolved(place: str, path: str) -> str:
-    """The file that a link of a page leads to; from the root where it begins with a slash."""
+    """Return the target file of a link; links that start with a slash are relative to the root."""
     if not path:
         return place
     joined = path.lstrip("/") if path.startswith("/") else posixpath.join(posixpath.dirname(place), path)
@@ -139,7 +139,7 @@ def _resolved(place: str, path: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the problems of a site, and end with 1 where there are some."""
+    """Print the problems of a site, and exit with code 1 if there are any."""
     found = problems(Path(arguments[0] if arguments else "site"))
     print("\n".join(found) or "every link leads somewhere, and nothing is loaded from elsewhere")
     sys.exit(bool(found))

@@ -1,18 +1,18 @@
-"""A command for each method that runs it: on the embedded stream where it fits there, which needs no data."""
+"""An example command for each method, on the embedded stream, which needs no data, if the method supports it."""
 
 from __future__ import annotations
 
 HEAD = "--model.network.n_outputs 5"
-"""Networks of gradient learners have an output for each way."""
+"""Options of gradient-based learners, whose network has one output per way."""
 WITH_HEAD = ("MAML", "ANIL", "BOIL", "MetaSGD", "IMAML", "Reptile", "CAVIA", "Learn2Learn", "NoAdaptation")
 EMBEDDINGS = ("ProtoNet", "TransductiveProtoNet", "MatchingNet", "RelationNet", "Mahalanobis", "R2D2", "MetaOptNet")
 PRE_TRAINED = ("FineTuning", "LinearProbe", "SimpleShot")
 CLOSED_FORM = ("NearestClassMean", "StreamingLDA", "StreamingRidge", "RanPAC")
 ONE_PASS = "--model.network torch.nn.Flatten --data.steps_per_experience null --data.batch_size 500"
-"""On the pixels themselves, each example once, in large batches."""
+"""Options for training on raw pixels, each example once, in large batches."""
 OF_ALL_STREAMS = ("Replay", "AGEM", "GEM", "EWC", "SI", "MAS", "LwF", "AdapterBank", "WeightAveraging")
 OF_CLASSES = ("DER", "ERACE", "GDumb", "OSF", "EASE", "TUNA")
-"""Strategies that the few-shot tasks of the embedded stream, or its network, do not suit."""
+"""Strategies that do not support the few-shot tasks, or the network, of the embedded stream."""
 COMMANDS = {
     **{name: f"fit --model {name} {HEAD}" for name in WITH_HEAD},
     **{name: f"fit --model {name}" for name in (*EMBEDDINGS, *PRE_TRAINED)},
@@ -24,7 +24,7 @@ COMMANDS = {
     "PackNet": "fit --config split_mnist --data.scenario task --strategies PackNet",
     "PromptPool": "fit --config photos_vit_l2p --data.sources.root photos",
 }
-"""What follows ``python -m lifelong``, by the name of the method."""
+"""Arguments of ``python -m lifelong``, by the name of the method."""
 PACKAGES = {
     "MetaOptNet": "It needs the extra `convex`.",
     "Learn2Learn": "It needs learn2learn (`make learn2learn`).",
@@ -34,10 +34,10 @@ PACKAGES = {
 
 
 def needs(name: str) -> str:
-    """Say what the command of a method needs.
+    """Return a sentence on the data and packages that the command of a method needs.
 
     Args:
-        name: of its class.
+        name: class name of the method.
 
     Example:
         >>> needs("ProtoNet")

@@ -1,4 +1,4 @@
-"""The contents of the site: entries of ``nav`` that end in ``/*`` stand for all pages of a folder."""
+"""The navigation of the site: entries of ``nav`` that end in ``/*`` are replaced by all pages of a folder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from docs.generate.reference import reference_pages
 
 
 def filled(nav: list[Any], places: Iterable[str]) -> list[Any]:
-    """Return the contents with every ``FOLDER/*`` replaced by the pages that there are; a section without any goes.
+    """Return the navigation with every ``FOLDER/*`` replaced by its pages; empty sections are removed.
 
     Args:
-        nav: of ``mkdocs.yml``.
-        places: of all pages.
+        nav: the entry ``nav`` of ``mkdocs.yml``.
+        places: paths of all pages.
 
     Example:
         >>> filled(["index.md", {"Notebooks": ["notebooks/*"]}], ["notebooks/a.ipynb"])
@@ -38,7 +38,7 @@ def filled(nav: list[Any], places: Iterable[str]) -> list[Any]:
 
 
 def _folder(folder: str, places: list[str]) -> Iterator[Any]:
-    """The pages of a folder in the order that readers look for them."""
+    """Return the pages of a folder in reading order."""
     if folder == "methods":
         yield from _methods()
     elif folder == "reference":

@@ -1,4 +1,4 @@
-"""Docstrings of the tree, taken apart and turned into Markdown."""
+"""Parsing docstrings and converting them to Markdown."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _PAPER = re.compile(r".*?\b(?:19|20)\d\d\b", flags=re.S)
 
 @dataclass(frozen=True)
 class Docstring:
-    """Hold the parts of a docstring; those that it lacks are empty.
+    """Store the parts of a docstring; missing parts are empty.
 
     Args:
-        summary: its first sentence, with the formula.
-        body: what stands between that and the sections.
-        args: what each argument is, by its name.
-        raises: when which error is raised.
+        summary: the first paragraph.
+        body: the text between the summary and the sections.
+        args: description of each argument, by name.
+        raises: conditions of each error, by name.
         reference: the papers.
-        differences: between them and the code.
-        example: that runs.
+        differences: differences of the code from the papers.
+        example: the runnable example.
     """
 
     summary: str
@@ -47,10 +47,10 @@ class Docstring:
 
 
 def read_docstring(thing: object) -> Docstring:
-    """Take the docstring of a class or function apart.
+    """Parse the docstring of a class or function.
 
     Args:
-        thing: that has it.
+        thing: the class or function.
 
     Example:
         >>> from strategies import Replay
@@ -75,10 +75,10 @@ def read_docstring(thing: object) -> Docstring:
 
 
 def described_arguments(of_class: type) -> dict[str, str]:
-    """Return what each argument of a class is; what its own docstring leaves out, the docstrings of its bases say.
+    """Return the description of each argument of a class, from its own docstring or those of its bases.
 
     Args:
-        of_class: whose arguments they are.
+        of_class: the class.
 
     Example:
         >>> from lifelong.learners import ANIL
@@ -93,11 +93,11 @@ def described_arguments(of_class: type) -> dict[str, str]:
 
 
 def to_markdown(text: str, documented: Mapping[str, str]) -> str:
-    """Turn the roles of reStructuredText into Markdown: a link where the site has a place for it, else plain code.
+    """Convert reStructuredText roles to Markdown: links to documented objects, plain code for others.
 
     Args:
-        text: of a docstring.
-        documented: the public path of everything that the reference has, by all of its paths.
+        text: text of a docstring.
+        documented: public path of each object in the reference, by all of its paths.
 
     Example:
         >>> to_markdown("Train a :class:`~networks.conv4.Conv4`.", {"networks.conv4.Conv4": "networks.Conv4"})

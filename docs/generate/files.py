@@ -1,4 +1,4 @@
-"""Pages and files of the site that stand for files of the repository."""
+"""Pages and files of the site made from repository files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", 
 
 
 def file_page(root: Path, path: str) -> str:
-    """Write the page of a file: its text; of a folder: the names in it.
+    """Make the page of a file, which shows its text, or of a folder, which lists its files.
 
     Args:
-        root: of the repository.
-        path: from there.
+        root: root of the repository.
+        path: path from the root.
 
     Raises:
         ValueError: when there is no such file.

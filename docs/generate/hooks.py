@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: generated pages, links to files of the repository, and ``llms.txt``."""
+"""Hooks of mkdocs: generated pages, links to repository files, and ``llms.txt``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from docs.generate.pages import Page, generated_pages
 ROOT = Path(__file__).parents[2]
 
 
-@event_priority(100)  # before the plug-in that shows notebooks
+@event_priority(100)  # before the plug-in that renders notebooks
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made for the build, and complete the contents."""
+    """Add the generated pages, and complete the navigation."""
     written = {file.src_uri: file.content_string for file in files.documentation_pages()}
     origins = {place: f"docs/{place}" for place in written}
     for page in generated_pages(ROOT, written):
@@ -37,25 +37,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def _file(page: Page, config: MkDocsConfig) -> File:
     if page.text is not None:
         return File.generated(config, page.place, content=page.text)
-    if page.origin.endswith(page.place):  # what shows notebooks wants a file in a folder
+    if page.origin.endswith(page.place):  # the notebook plug-in needs a file in a folder
         folder = ROOT / page.origin.removesuffix(page.place)
         return File(page.place, str(folder), config.site_dir, config.use_directory_urls)
     return File.generated(config, page.place, abs_src_path=str(ROOT / page.origin))
 
 
 def on_page_markdown(markdown: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
-    """Let links to files of the repository lead to their pages."""
+    """Convert links to repository files to links to their pages."""
     place = page.file.src_uri
     return markdown if place.endswith(".ipynb") else to_site(markdown, config.extra["origins"][place], place)
 
 
 def on_page_content(html: str, page: SitePage, config: MkDocsConfig, files: Files) -> str:
-    """Let a notebook fetch nothing."""
+    """Remove external resources from notebooks."""
     return without_fetching(html) if page.file.src_uri.endswith(".ipynb") else html
 
 
 def on_env(env: Any, config: MkDocsConfig, files: Files) -> None:
-    """Write ``llms.txt``, now that every page has been read."""
+    """Write ``llms.txt`` after all pages have been read."""
     sections = [(title, [_link(files, place) for place in places]) for title, places in _sections(config.nav or [])]
     text = llms_text(config.site_name, config.site_description or "", sections)
     target = Path(config.site_dir) / "llms.txt"
@@ -64,7 +64,7 @@ def on_env(env: Any, config: MkDocsConfig, files: Files) -> None:
 
 
 def _sections(nav: list[Any]) -> Iterator[tuple[str, list[str]]]:
-    """The sections of the contents with the places of all pages in them."""
+    """Return the sections of the navigation with the paths of their pages."""
     for entry in nav:
         if isinstance(entry, dict):
             [(title, inner)] = entry.items()

@@ -1,4 +1,4 @@
-"""Links between pages and files of the repository, which work on the site as they do in the repository."""
+"""Conversion of links between repository files to links that work on the site."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METHODS = {"lifelong/learners": "methods/index.md", "strategies": "methods/index
 """Folders of the repository whose classes have a page each on the site: a link to them leads to the index of these."""
 NOTEBOOKS = "examples/notebooks"
 SHOWN = (".py", ".yaml", ".yml", ".toml", ".txt", ".md", ".sh", ".cff", "")
-"""Endings of files that are shown as pages; others are files of the site."""
+"""Endings of files that become pages; other files are copied to the site."""
 _CODE = re.compile(
     r"(^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)[`~]*[ \t]*$|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`))", re.M | re.S
 )
@@ -28,10 +28,10 @@ _IS_ELSEWHERE = re.compile(r"^(?:[a-z][a-z+.-]*:|//|/|#)", re.I)
 
 
 def site_place(path: str) -> str:
-    """Return where a file of the repository lies on the site, as a path of its sources.
+    """Return the path of a repository file among the sources of the site.
 
     Args:
-        path: from the root of the repository.
+        path: path from the root of the repository.
 
     Example:
         >>> site_place("docs/guides/cluster.md"), site_place("SECURITY.md"), site_place("configs/default.yaml")
@@ -54,7 +54,7 @@ def outward_links(text: str, origin: str) -> Iterator[str]:
     """List the files outside of ``docs/`` that a page links to, by their paths from the root of the repository.
 
     Args:
-        text: of the page.
+        text: text of the page.
         origin: path of the page in the repository.
 
     Example:
@@ -68,12 +68,12 @@ def outward_links(text: str, origin: str) -> Iterator[str]:
 
 
 def to_site(text: str, origin: str, place: str) -> str:
-    """Turn the links of a page from paths of the repository into paths of the site.
+    """Convert the links of a page from repository paths to site paths.
 
     Args:
-        text: of the page.
+        text: text of the page.
         origin: path of the page in the repository.
-        place: of the page on the site.
+        place: path of the page on the site.
 
     Example:
         >>> to_site("[how](../../SECURITY.md#files)", "docs/guides/cluster.md", "guides/cluster.md")
@@ -91,10 +91,10 @@ def to_site(text: str, origin: str, place: str) -> str:
 
 
 def repository_path(target: str, origin: str) -> str:
-    """Return the path that a relative link leads to, from the root of the repository.
+    """Return the target of a relative link as a path from the root of the repository.
 
     Args:
-        target: of the link, with its anchor.
+        target: target of the link, with its anchor.
         origin: path of the page in the repository.
     """
     return posixpath.normpath(posixpath.join(posixpath.dirname(origin), target.partition("#")[0]))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Link:
-    """Name a page.
+    """Describe a page.
 
     Args:
-        title: of the page.
-        url: from the root of the site.
-        says: what it is about, in one sentence.
+        title: title of the page.
+        url: URL relative to the root of the site.
+        says: its content in one sentence.
     """
 
     title: str
@@ -26,9 +26,9 @@ def llms_text(name: str, summary: str, sections: Iterable[tuple[str, Sequence[Li
     """Write ``llms.txt``: a title, a summary, and a list of links for each section.
 
     Args:
-        name: of the project.
-        summary: what it is.
-        sections: their titles, and the pages in each.
+        name: name of the project.
+        summary: description of the project.
+        sections: titles of the sections, with their pages.
 
     Example:
         >>> photos = Link("Photos", "guides/photos.html", "Own photos.")
@@ -53,7 +53,7 @@ def first_sentence(markdown: str) -> str:
     """Return the first sentence of a page's text, without markup.
 
     Args:
-        markdown: of the page.
+        markdown: Markdown of the page.
 
     Example:
         >>> first_sentence("# Title\\n\\n![](a.png)\\n\\nRun *it* with [`fit`](x.md), e.g. now. Then look.")
@@ -68,10 +68,10 @@ def first_sentence(markdown: str) -> str:
 
 
 def plain(markdown: str) -> str:
-    """Return a text without the marks of links, code and emphasis.
+    """Remove the markup of links, code and emphasis.
 
     Args:
-        markdown: in one line.
+        markdown: one line of Markdown.
 
     Example:
         >>> plain("**a** [`b`][c.d] [e](f) `g_h`")

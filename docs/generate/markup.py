@@ -12,10 +12,10 @@ from lifelong.utilities.markdown import markdown_table, without_bars_outside_cod
 
 
 def shell(options: Sequence[str]) -> str:
-    """Write a command as a block, in lines that a page can show.
+    """Format a command as a code block with lines that fit the page.
 
     Args:
-        options: after ``python -m lifelong``.
+        options: arguments of ``python -m lifelong``.
     """
     words = [shlex.quote(word).replace(" ", "\0") for word in ("python", "-m", "lifelong", *options)]
     lines = textwrap.wrap(" ".join(words), 76, break_long_words=False, break_on_hyphens=False)
@@ -23,29 +23,29 @@ def shell(options: Sequence[str]) -> str:
 
 
 def fenced(language: str, text: str) -> str:
-    """Write a block of code; nothing where there is none.
+    """Format a code block; empty if there is no code.
 
     Args:
-        language: of the code.
+        language: language of the code.
         text: the code.
     """
     return f"```{language}\n{text}\n```" if text else ""
 
 
 def code(text: str) -> str:
-    """Write a text as code; nothing where there is none.
+    """Format text as inline code; empty if the text is empty.
 
     Args:
-        text: without backticks.
+        text: text without backticks.
     """
     return f"`{text}`" if text else ""
 
 
 def estimate(value: Estimate) -> str:
-    """Write an estimate in percent, to a tenth, or to a hundredth where it is that exact.
+    """Format an estimate in percent with one decimal place, or two if its half width is below 0.1.
 
     Args:
-        value: in percent.
+        value: estimate in percent.
 
     Example:
         >>> estimate(Estimate(98.234, 0.051)), estimate(Estimate(80.94, 3.01)), estimate(Estimate(80.94, math.nan))
@@ -56,11 +56,11 @@ def estimate(value: Estimate) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table for the site, where a bar within code is no end of a cell, and an escaped one would be shown so.
+    """Format a table for the site; a bar within code does not end a cell, and must not be escaped.
 
     Args:
-        columns: their titles.
-        rows: their cells.
+        columns: titles of the columns.
+        rows: cells of the rows.
 
     Example:
         >>> print(table(["a"], [["`p(n | x)` or |"]]))
@@ -72,10 +72,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def choices(metavar: str) -> str:
-    """Write what an option is given, as the command line says it, so that lines can break between choices.
+    """Format the type of an option as on the command line, so that lines can break between choices.
 
     Args:
-        metavar: such as ``{a,b}|FLOAT``.
+        metavar: type such as ``{a,b}|FLOAT``.
 
     Example:
         >>> choices("{a,b}|FLOAT"), choices("INT")
@@ -86,10 +86,10 @@ def choices(metavar: str) -> str:
 
 
 def styled(name: str, text: str) -> str:
-    """Give a part of a page a class of ``docs/style.css``.
+    """Assign a class of ``docs/style.css`` to a part of a page.
 
     Args:
-        name: of the class.
-        text: the part, in Markdown.
+        name: name of the class.
+        text: Markdown of the part.
     """
     return f'<div class="{name}" markdown>\n\n{text}\n\n</div>'

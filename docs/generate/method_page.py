@@ -1,4 +1,4 @@
-"""The page of a learner or a strategy: what its docstring says, and what recorded runs found."""
+"""The page of a learner or a strategy, made from its docstring and its recorded runs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def method_page(method: Method, records: Sequence[Record], documented: Mapping[s
     """Write the page of a method, as Markdown.
 
     Args:
-        method: that it is about.
-        records: rows that tell of it.
+        method: the method.
+        records: recorded rows of the method.
         documented: as for :func:`docs.generate.docstring.to_markdown`.
     """
     summary = to_markdown(method.docstring.summary, documented)
@@ -57,7 +57,7 @@ def _capital(text: str) -> str:
 
 
 def _options(method: Method, documented: Mapping[str, str]) -> str:
-    """A table of the arguments: their types, defaults and what they are."""
+    """Make the table of arguments: type, default and description."""
     described = described_arguments(method.of_class)
     kinds = typing.get_type_hints(method.of_class.__init__)  # type: ignore[misc]
     rows = []
@@ -68,17 +68,17 @@ def _options(method: Method, documented: Mapping[str, str]) -> str:
     if not rows:
         return "It takes no options."
     about = f"On the command line `{method.option} {method.name}`, then `{method.option}.{rows[-1][0].strip('`')} …`"
-    return f"{about} and so on.\n\n" + styled("options", table(["option", "type", "default", "what it is"], rows))
+    return f"{about} and so on.\n\n" + styled("options", table(["option", "type", "default", "description"], rows))
 
 
 def _kind(kind: Any, documented: Mapping[str, str]) -> str:
-    """What an option is given: a class that the reference has by its name, all else as the command line says it."""
+    """Return the type of an option: a link to a documented class, else the type as shown on the command line."""
     path = documented.get(f"{kind.__module__}.{kind.__qualname__}") if isinstance(kind, type) else None
     return f"[`{kind.__name__}`][{path}]" if path else choices(metavar(kind))
 
 
 def _shown(value: Any) -> str:
-    """A default as a person would give it; a budget by the limit that it sets."""
+    """Return a default as a user would write it; a budget by its limits."""
     limits = (
         {name: limit for name, limit in vars(value).items() if limit is not None} if hasattr(value, "__dict__") else {}
     )
@@ -86,13 +86,13 @@ def _shown(value: Any) -> str:
 
 
 def _results(method: Method, records: Sequence[Record]) -> str:
-    """Recorded runs or else printed figures, and values of papers; or that nothing is recorded."""
+    """Make the section from recorded runs and values of papers; or state that no run is recorded."""
     ours = _recorded(method, records) if records else printed(method.name)
     return "\n\n".join(filter(None, [ours, reproduced(method.name)])) or unrecorded(method.name)
 
 
 def _recorded(method: Method, records: Sequence[Record]) -> str:
-    """Reproduced beside reported, with cost."""
+    """Make the table of reproduced and reported scores, with costs."""
     is_learner = method.role == "learner"
     columns = ["stream", "row", *([] if is_learner else ["learner"])]
     columns += ["reproduced", "reported", "forgetting", "seeds", "memory", "minutes"]
@@ -117,14 +117,14 @@ def _recorded(method: Method, records: Sequence[Record]) -> str:
         [
             f"From the recorded runs of {', '.join(f'[{file}](../../{file})' for file in files)}. {_about(records)}",
             styled("figures", table(columns, rows)),
-            f"The first row, with {seeds}; `python -m lifelong sweep {records[0].sweep}` runs its whole table:",
+            f"This runs the first row with {seeds}; `python -m lifelong sweep {records[0].sweep}` runs the table:",
             shell(["fit", *records[0].options]),
         ]
     )
 
 
 def _about(records: Sequence[Record]) -> str:
-    """What the figures are, in three sentences."""
+    """Explain the numbers of the table."""
     scores = " or ".join(dict.fromkeys(record.score_name for record in records))
     as_errors = ", ".join(
         dict.fromkeys(record.sweep.stem.replace("_", " ") for record in records if record.row.spread == "sem")
@@ -133,5 +133,5 @@ def _about(records: Sequence[Record]) -> str:
     spread = f"± is the 95 % interval {over}" + (f"; of {as_errors} it is the standard error" if as_errors else "")
     return (
         f"The score is {scores} in %: the average over all domains after the last experience. {spread}. "
-        "Memory is what it keeps beside the network's weights, minutes are those of a whole run on one CPU core."
+        "Memory is what the method stores in addition to the network's weights; minutes are for a run on one CPU core."
     )

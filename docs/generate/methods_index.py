@@ -14,9 +14,9 @@ INTRODUCTION = """\
 # Methods
 
 A *learner* builds a mapping from a support set and applies it; a *strategy* is a plug-in against catastrophic
-forgetting. They combine freely; a combination that cannot work is refused in one sentence. Each page has the formula,
-the paper and the differences from it, our results next to the published ones, the cost, all options, and a command to
-run the method."""
+forgetting. They can be combined freely; an invalid combination raises an error that explains why. Each page has the
+formula, the paper and the differences from it, our results next to the published ones, the cost, all options, and a
+command to run the method."""
 TITLES = {"learner": "Learners", "strategy": "Strategies"}
 
 
@@ -24,8 +24,8 @@ def methods_index(methods: Sequence[Method], recorded: Mapping[str, int], docume
     """Write the index of methods, as Markdown.
 
     Args:
-        methods: all of them, by role and kind.
-        recorded: how many rows of recorded results each has, by name.
+        methods: all methods, by role and kind.
+        recorded: number of recorded rows by method name.
         documented: as for :func:`docs.generate.docstring.to_markdown`.
     """
     parts = [INTRODUCTION]

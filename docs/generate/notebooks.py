@@ -1,4 +1,4 @@
-"""Notebooks as pages: what nbconvert's template would fetch from elsewhere is left out."""
+"""Notebooks as pages, without the external resources of nbconvert's template."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _FETCHING = re.compile(
 
 
 def without_fetching(html: str) -> str:
-    """Leave out the scripts for MathJax and Mermaid, which come from a content network; formulas are in plain signs.
+    """Remove the scripts for MathJax and Mermaid, which load from a CDN; formulas are plain characters.
 
     Args:
-        html: of a notebook.
+        html: HTML of a notebook.
 
     Example:
         >>> without_fetching('<p>a</p><script src=""> </script><script type="module">import("https://x")</script>')

@@ -1,4 +1,4 @@
-"""All pages of the site that are not written by hand, by their places."""
+"""All generated pages of the site, by their paths."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from docs.generate.reference import documented_paths, reference_index, reference
 
 @dataclass(frozen=True)
 class Page:
-    """Hold a page, or a file, of the site.
+    """Store a page, or a file, of the site.
 
     Args:
-        place: among the sources of the site.
-        origin: path from the root of the repository that its links start from.
-        text: of the page; None where a file is taken as it is.
+        place: path among the sources of the site.
+        origin: repository path to which its links are relative.
+        text: text of the page; None for a file that is copied unchanged.
     """
 
     place: str
@@ -31,14 +31,14 @@ class Page:
 
 
 def generated_pages(root: Path, written: Mapping[str, str]) -> list[Page]:
-    """List the pages that are made for a build: methods, reference, files of the repository that pages link to.
+    """Generate the pages of a build: methods, reference, and repository files that pages link to.
 
     Args:
-        root: of the repository.
-        written: the texts of the pages in ``docs/``, by their places.
+        root: root of the repository.
+        written: texts of the pages in ``docs/``, by path.
 
     Raises:
-        ValueError: when a page links to a file that is not there.
+        ValueError: when a page links to a file that does not exist.
     """
     made = [*_methods(root), *_reference(), *_project(root), *_notebooks(root)]
     return [*made, *_linked(root, [*made, *(Page(place, f"docs/{place}", text) for place, text in written.items())])]
@@ -58,7 +58,7 @@ def _reference() -> list[Page]:
 
 
 def _project(root: Path) -> list[Page]:
-    """Files at the root that are pages: those that there are."""
+    """Return the existing files at the root that become pages."""
     files = [(name, place, root / name) for name, place in PROJECT.items() if (root / name).is_file()]
     return [
         Page(place, name, file.read_text(encoding="utf-8") if file.suffix == ".md" else file_page(root, name))
@@ -72,7 +72,7 @@ def _notebooks(root: Path) -> list[Page]:
 
 
 def _linked(root: Path, pages: list[Page]) -> list[Page]:
-    """A page for every file that a page links to and that is none yet, and so on from there."""
+    """Return a page for each linked file that has none yet, and for the files linked from it."""
     there = {page.place for page in pages}
     links = {path for page in pages if page.text is not None for path in outward_links(page.text, page.origin)}
     found = []

@@ -1,4 +1,4 @@
-"""What recorded runs found about each method: rows of the tables in ``benchmarks/`` whose journal is kept."""
+"""Recorded results of each method: rows of the tables in ``benchmarks/`` that have a journal."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lifelong.utilities.plain_yaml import read_yaml
 
 @dataclass(frozen=True)
 class Record:
-    """Hold one row of a table, in one of its columns where it has some.
+    """Store one row of a table, or one cell in a table with columns.
 
     Args:
         sweep: path of the YAML file.
-        table: that the row is in.
-        row: with its results.
-        learner: name of the class.
-        options: of the run with the first seed, after ``fit``.
+        table: table of the row.
+        row: the row with its results.
+        learner: class name of the learner.
+        options: options of ``fit`` for the run with the first seed.
     """
 
     sweep: Path
@@ -54,21 +54,21 @@ class Record:
 
     @property
     def score_name(self) -> str:
-        """Return what the score is, and of what: of robots that were driven, what they achieved."""
+        """Return the name of the score; for robots, the closed-loop score."""
         results = self.row.results[0]
         name = str(results.get("closed_loop", results)["score"])
         return f"{name} on unseen domains" if self.table.score == "unseen_score" else name
 
     @property
     def minutes(self) -> float:
-        """Return how long a run took, on average."""
+        """Return the mean duration of a run in minutes."""
         return statistics.mean(float(results["wall_seconds"]) for results in self.row.results) / 60
 
     def n_bytes(self, name: str) -> int:
-        """Return what a strategy, or the learner, kept at most.
+        """Return the maximum memory of a strategy, or of the learner, in bytes.
 
         Args:
-            name: of the class.
+            name: class name of the strategy or learner.
         """
         if name == self.learner:
             return max(int(results.get("learner_bytes", 0)) for results in self.row.results)
@@ -79,19 +79,19 @@ def read_records(root: Path) -> list[Record]:
     """Read every table in ``benchmarks/`` whose journal is in ``benchmarks/results/``.
 
     Args:
-        root: of the repository.
+        root: root of the repository.
     """
     sweeps = sorted(recorded_sweeps(root).values())
     return [record for sweep, journal in sweeps for record in _records(root, sweep, journal)]
 
 
 def of_method(records: Sequence[Record], name: str, *, is_learner: bool) -> list[Record]:
-    """Choose the rows that tell of a method: of a learner, those without strategies.
+    """Select the rows of a method; for a learner, those without strategies.
 
     Args:
-        records: all of them.
-        name: of the class.
-        is_learner: or a strategy.
+        records: all records.
+        name: class name of the method.
+        is_learner: whether the method is a learner.
     """
     if is_learner:
         return [record for record in records if record.learner == name and not record.strategies]
@@ -99,13 +99,13 @@ def of_method(records: Sequence[Record], name: str, *, is_learner: bool) -> list
 
 
 def learner_of(options: Sequence[str]) -> str:
-    """Return the name of the learner that the options of a run lead to.
+    """Return the name of the learner that the options of a run select.
 
     Args:
-        options: after ``fit``; where none names a learner, the last config that does decides.
+        options: options of ``fit``; if none names a learner, the last config that does is used.
 
     Raises:
-        ValueError: when nothing names one.
+        ValueError: when none names a learner.
 
     Example:
         >>> learner_of(["--config", "configs/default.yaml"]), learner_of(["--model", "lifelong.learners.MAML"])

@@ -1,4 +1,4 @@
-"""Pages of the reference, which mkdocstrings fills from signatures and docstrings."""
+"""Pages of the API reference, which mkdocstrings fills from signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class ReferencePage:
     """Describe a page of the reference.
 
     Args:
-        name: of its file.
-        title: above it.
-        about: in one sentence, what it lists.
-        module: that exports what it lists.
-        names: that it lists.
-        with_members: show methods and attributes of classes too.
+        name: name of its file.
+        title: title of the page.
+        about: its content, in one sentence.
+        module: module that exports the listed objects.
+        names: names of the listed objects.
+        with_members: also show methods and attributes of classes.
     """
 
     name: str
@@ -32,7 +32,7 @@ class ReferencePage:
 
     @property
     def page(self) -> str:
-        """Return where it lies in the site."""
+        """Return its path in the site."""
         return f"reference/{self.name}.md"
 
 
@@ -40,7 +40,7 @@ ELSEWHERE = {
     "__version__": "`lifelong.__version__` is the version of the installed package, as text.",
     "seed_everything": "`lifelong.seed_everything` is Lightning's: it seeds Python, NumPy and PyTorch.",
 }
-"""What the front door exports and others define."""
+"""Names that the package `lifelong` exports and other pages document."""
 
 
 METHODS = "[Methods](../methods/index.md) has a page for each, with results"
@@ -53,27 +53,32 @@ def reference_pages() -> list[ReferencePage]:
         _exported(
             "learners",
             "Learners",
-            f"What `--model` takes; {METHODS}",
+            f"Values of `--model`; {METHODS}",
             "lifelong.learners",
         ),
         _exported(
             "strategies",
             "Strategies",
-            f"What `--strategies` takes; {METHODS}",
+            f"Values of `--strategies`; {METHODS}",
             "strategies",
         ),
-        _exported("sources", "Sources and DataModules", "What `--data` and `--data.sources` take", "datamodules"),
+        _exported("sources", "Sources and DataModules", "Values of `--data` and `--data.sources`", "datamodules"),
         _exported(
-            "networks", "Networks", "What `--model.network` takes beside any `torch.nn.Module`", "lifelong.networks"
+            "networks",
+            "Networks",
+            "Values of `--model.network`, in addition to any `torch.nn.Module`",
+            "lifelong.networks",
         ),
         ReferencePage(
             "metrics",
             "Metrics",
-            "Functions of the scores of a run, all of them pure",
+            "Pure functions of the scores of a run",
             "lifelong.evaluation.metrics",
             _functions("lifelong.evaluation.metrics"),
         ),
-        _exported("callbacks", "Callbacks", "What `--trainer.callbacks` takes to measure more", "lifelong.evaluation"),
+        _exported(
+            "callbacks", "Callbacks", "Values of `--trainer.callbacks` for further measurements", "lifelong.evaluation"
+        ),
     ]
 
 

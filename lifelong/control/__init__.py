@@ -51,7 +51,7 @@ MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a class when it is asked for, so that a robot alone does not wait for Lightning."""
+    """Import a class on first access, so that a robot alone does not import Lightning."""
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Adaptation to the support sets of several robots: one model for each, all asked at once.
+"""Adaptation to the support sets of several robots: one adapted model per robot, evaluated as a batch.
 
 Shapes: ``R`` robots, ``K`` support examples, ``N`` queries of each robot, ``*X`` one input, ``*Y`` one target.
 """
@@ -19,21 +19,21 @@ from lifelong.data.episode import Episode, Task
 from lifelong.learners.base import Learner
 
 Predict = Callable[[Tensor], Tensor]
-"""Inputs ``(R, N, *X)`` to outputs ``(R, N, *Y)``, each robot's by its own model."""
+"""Predictions of adapted models: inputs ``(R, N, *X)`` to outputs ``(R, N, *Y)``, one model per robot."""
 
 
 def adapt_to(
     learner: Learner, support_x: Tensor, support_y: Tensor, *, runner: TaskRunner, adapt: bool = True
 ) -> Predict:
-    """Route and adapt once for every robot, and return the function that predicts with the adapted models.
+    """Adapt to the support set of each robot once, and return the function that predicts with the adapted models.
 
     Args:
-        learner: any learner of regression.
-        support_x: ``(R, K, *X)``.
-        support_y: ``(R, K, *Y)``.
-        runner: runs the learner; bound to strategies in evaluation mode, it routes each robot by its support set.
-        adapt: False leaves the learner as it is, for comparison: neither routed nor adapted. Learners without steps
-            then learn from a support set of zeros, which says nothing of the robot.
+        learner: any regression learner.
+        support_x: support inputs ``(R, K, *X)``.
+        support_y: support targets ``(R, K, *Y)``.
+        runner: runs the learner. If it is bound to strategies, they route each robot by its support set.
+        adapt: if False, the learner is neither routed nor adapted, for comparison. Learners without inner steps then
+            learn from a support set of zeros, which contains no information about the robot.
 
     Example:
         >>> from lifelong.learners import R2D2
@@ -43,7 +43,7 @@ def adapt_to(
         >>> (predict(torch.full((2, 1, 1), 10.0)).flatten().round() + 0).tolist()
         [20.0, -30.0]
     """
-    # Adaptation needs gradients of its own, and a clone made outside inference mode is an ordinary tensor.
+    # Adaptation computes gradients, and a clone made outside inference mode is an ordinary tensor.
     with torch.inference_mode(False), torch.no_grad(), evaluating(learner):
         params = learner.meta_parameters()
         x, y = support_x.to(learner.device).clone(), support_y.to(learner.device).clone()
@@ -67,7 +67,7 @@ def adapt_to(
 
 
 def unadapted_state(learner: Learner, params: Params, support_x: Tensor, support_y: Tensor) -> Any:
-    """Return the state of ONE task before anything is learnt from its support set ``(K, *X)``, ``(K, *Y)``."""
+    """Return the state of ONE task before it learns from its support set ``(K, *X)``, ``(K, *Y)``."""
     if callable(trajectory := getattr(learner, "trajectory", None)):
         return trajectory(params, support_x, support_y, 0)[0]
     return learner.adapt(params, support_x, torch.zeros_like(support_y))

@@ -1,6 +1,6 @@
-"""Calibration: exciting moves that show how a robot responds, and its latest transitions.
+"""Calibration: random actions that show how a robot responds, and its latest transitions.
 
-Shapes: ``R`` robots, ``K`` transitions, ``S`` numbers of a state, ``A`` of an action.
+Shapes: ``R`` robots, ``K`` transitions, ``S`` state dimensions, ``A`` action dimensions.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from lifelong.control.simulation import Array, Simulation
 
 @dataclass(frozen=True, eq=False)
 class Transitions:
-    """Hold the latest transitions of every robot, oldest first.
+    """Store the latest transitions of every robot, oldest first.
 
     Args:
-        states: ``(R, K, S)``.
-        actions: ``(R, K, A)``.
-        following: ``(R, K, S)`` the states that followed.
+        states: states ``(R, K, S)``.
+        actions: actions ``(R, K, A)``.
+        following: next states ``(R, K, S)``.
     """
 
     states: Array
@@ -30,19 +30,19 @@ class Transitions:
     following: Array
 
     def append(self, state: Array, action: Array, following: Array) -> Transitions:
-        """Return these with one more transition ``(R, S)``, ``(R, A)``, ``(R, S)`` and without the oldest."""
+        """Append a transition ``(R, S)``, ``(R, A)``, ``(R, S)`` and drop the oldest."""
         pairs = ((self.states, state), (self.actions, action), (self.following, following))
         return Transitions(*(np.concatenate([old[:, 1:], new[:, None]], axis=1) for old, new in pairs))
 
 
 def calibrate(robot: Robot, simulations: Sequence[Simulation], n_steps: int, rng: np.random.Generator) -> Transitions:
-    """Excite every robot and return its transitions; a step across a reset is none of them.
+    """Apply random actions to every robot and return the transitions; steps across a reset are left out.
 
     Args:
-        robot: chooses the exciting actions.
+        robot: draws the actions.
         simulations: the ``R`` robots.
-        n_steps: ``K``.
-        rng: decides the actions and the resets of a robot that fell or became unstable.
+        n_steps: number ``K`` of transitions.
+        rng: random generator of actions, and of resets after a robot fell or became unstable.
 
     Raises:
         ValueError: when a robot cannot make a single step.
@@ -55,7 +55,7 @@ def _excite(robot: Robot, simulation: Simulation, n_steps: int, rng: np.random.G
     """Return the transitions ``(K, S)``, ``(K, A)``, ``(K, S)`` of one robot."""
     kept: deque[tuple[Array, Array, Array]] = deque(maxlen=n_steps)
     failure: ValueError | None = None
-    for _ in range(4):  # a robot that falls often needs more moves
+    for _ in range(4):  # a robot that falls often needs more attempts
         for action in robot.excite(n_steps, rng):
             if len(kept) == n_steps:
                 break
@@ -72,7 +72,7 @@ def _excite(robot: Robot, simulation: Simulation, n_steps: int, rng: np.random.G
             kept.append((before, action, simulation.state.copy()))
     if not kept:
         raise ValueError(f"{robot.name} cannot make a single step of its calibration: {failure}") from failure
-    while len(kept) < n_steps:  # it hardly ever moves: its first transition is all that can be learnt
+    while len(kept) < n_steps:  # it hardly ever moves: its first transition is all the data there is
         kept.append(kept[0])
     states, actions, following = (np.stack(column) for column in zip(*kept, strict=True))
     return states, actions, following

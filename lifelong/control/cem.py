@@ -1,7 +1,7 @@
 """The cross-entropy method.
 
-Shapes: ``R`` robots, ``N`` candidate plans of each, ``H`` steps of a plan, ``S`` numbers of a state, ``A`` of an
-action.
+Shapes: ``R`` robots, ``N`` candidate plans per robot, ``H`` steps of a plan, ``S`` state dimensions, ``A`` action
+dimensions.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from lifelong.utilities.ranges import check_number
 
 
 class CEM(Planner):
-    """Plan by the cross-entropy method: refit a Gaussian over plans to the best candidates, a few times.
+    """Plan by the cross-entropy method: fit a Gaussian over plans to the best candidates, and repeat.
 
-    ``μ ← α μ + (1 − α) mean(elites)``, ``σ² ← α σ² + (1 − α) var(elites)``, for every step and action by itself; the
-    elites are the ``n_elites`` candidates that cost the least. The deviation starts at ``σ`` in every control step.
+    ``μ ← α μ + (1 − α) mean(elites)``, ``σ² ← α σ² + (1 − α) var(elites)``, for each step and action dimension
+    separately. The elites are the ``n_elites`` candidates with the lowest costs. The deviation starts at ``σ`` in every
+    control step.
 
     Args:
-        n_candidates: ``N``.
-        horizon: ``H``, in control steps.
-        deviation: ``σ`` of the first candidates.
-        correlation: ``β`` of the noise along the steps.
-        n_elites: candidates that are fitted.
-        n_iterations: fits per control step.
-        momentum: ``α``, what is kept of the Gaussian before.
+        n_candidates: number ``N`` of candidates.
+        horizon: number ``H`` of control steps in a plan.
+        deviation: initial standard deviation ``σ`` of the candidates.
+        correlation: correlation ``β`` of the noise between consecutive steps.
+        n_elites: number of elites to which the Gaussian is fitted.
+        n_iterations: number of fits per control step.
+        momentum: weight ``α`` of the previous mean and variance.
 
     Raises:
-        ValueError: when a setting is out of range.
+        ValueError: when an argument is out of range.
 
     Reference:
         Rubinstein, "The cross-entropy method for combinatorial and continuous optimization", 1999; for trajectories
@@ -73,7 +74,7 @@ class CEM(Planner):
             candidates = (plan[:, None] + noise).clamp(-1, 1)
             costs = rollout(step, cost, state, candidates)
             elites = _take(candidates, costs.topk(self.n_elites, largest=False).indices)
-            # Among as many elites as that, some may have no finite cost: then there is nothing to fit.
+            # With many elites, some may have an infinite cost: then the Gaussian is not updated.
             fits = costs.isfinite().sum(-1).ge(self.n_elites)[:, None, None]
             mean, spread = elites.mean(1), elites.var(1, correction=0)
             plan = torch.where(fits, self.momentum * plan + (1 - self.momentum) * mean, plan)

@@ -1,6 +1,6 @@
-"""Closed-loop evaluation: how well a learner drives robots that it was never trained on.
+"""Closed-loop evaluation: how well a learner controls robots on which it was not trained.
 
-Shapes: ``T`` rows (experiences), ``D`` domains, ``R`` robots of each.
+Shapes: ``T`` rows (experiences), ``D`` domains, ``R`` robots per domain.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 MAX_FAILURES = 3
-"""Failures that are printed one by one."""
+"""Maximum number of failures that are printed."""
 
 
 class ClosedLoop(AfterEvaluation, Recorded):
-    """Let the learner drive unseen robots of every domain of the stream and measure how well they do.
+    """Let the learner control unseen robots of every domain of the stream, and measure their success or return.
 
-    Success (or return) and the robots' other measures are means over robots with 95 % intervals, printed and written
-    to ``closed_loop.json`` with a heat map ``closed_loop.png``. In ``fit`` the rows after each experience make the
-    closed-loop accuracy matrix, whose average and forgetting are reported as those of the score are. Beside them:
-    ``trajectories.png``, the robots' trajectories before and after adaptation; ``support_curve.png``, the model's error
-    on held-out windows against the size of the support set; films ``drive_<domain>.mp4`` where asked for (``.gif``
-    without the extra ``robot``). ``validate`` and ``test`` add the part to these names, so that they overwrite nothing
-    of ``fit``.
+    Success (or return) and the robots' other measures are averaged over robots with 95 % intervals, printed, and
+    written to ``closed_loop.json`` with a heat map ``closed_loop.png``. In ``fit``, the scores after each experience
+    form the closed-loop accuracy matrix, and its average and forgetting are reported. Further files:
+    ``trajectories.png`` shows the robots' trajectories before and after adaptation; ``support_curve.png`` shows the
+    model's error on held-out windows by the size of the support set; ``drive_<domain>.mp4`` are films if ``video`` is
+    set (``.gif`` without the extra ``robot``). ``validate`` and ``test`` add the part to the file names, so they do not
+    overwrite files of ``fit``.
 
-    From the command line, in ``fit``, ``validate`` and ``test``:
+    On the command line of ``fit``, ``validate`` and ``test``, add
     ``--trainer.callbacks+=lifelong.control.ClosedLoop --trainer.callbacks.n_robots=20``.
 
-    The robots, their first states and their goals are the same for every method, seed and row.
+    All methods, seeds and rows use the same robots, initial states and goals.
 
     Args:
-        n_robots: robots of each domain; others for ``val`` than for ``test``.
-        domains: names of those to drive in; None is all that have robots.
-        every_experience: in ``fit``, drive after every experience; False waits for the last one.
-        compare: after the last one, drive the same robots without adaptation as well.
-        support_sizes: sizes of support sets in the curve; None takes 0, powers of two, and that of the evaluation
-            tasks; an empty list leaves the curve out.
-        video: film the first robot of each domain, before adaptation and after.
+        n_robots: number of robots per domain; ``val`` and ``test`` use different robots.
+        domains: names of the domains to drive in. Default: all domains that have robots.
+        every_experience: in ``fit``, evaluate after every experience; if False, only after the last one.
+        compare: after the last experience, also drive the same robots without adaptation.
+        support_sizes: support set sizes of the support curve. Default: 0, powers of two, and the size in the evaluation
+            tasks. An empty list disables the curve.
+        video: film the first robot of each domain before and after adaptation.
 
     Raises:
-        ValueError: when no source of the stream can be acted in, a strategy answers in the learner's place, a support
-            set is larger than the data allow, a domain has no robots, or a setting is out of range.
+        ValueError: when no source of the stream has robots, a strategy predicts instead of the learner, a support set
+            is larger than the data allow, a domain has no robots, or an argument is out of range.
 
     Example:
         >>> ClosedLoop(n_robots=10).n_robots
@@ -84,13 +84,13 @@ class ClosedLoop(AfterEvaluation, Recorded):
         self.n_robots, self.domains, self.every_experience = n_robots, domains, every_experience
         self.compare, self.support_sizes, self.video = compare, support_sizes, video
         self.rows: list[Row] = []
-        """The scores ``(R,)`` of each domain's robots after each experience; NaN where none was driven."""
+        """The scores ``(R,)`` of each domain's robots after each experience; NaN if none was driven."""
         self.result: ClosedLoopResult | None = None
         """The last measurement."""
         self._files: list[str] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse what cannot work before any time is spent."""
+        """Raise an error before training if the stream cannot be evaluated in closed loop."""
         if stage == "predict":
             return
         robots = self._robots(trainer)
@@ -127,7 +127,7 @@ class ClosedLoop(AfterEvaluation, Recorded):
         self._write(trainer, self.result, before, after, draw=is_last)
 
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
-        """Print a row per domain, in ``fit`` the metrics of the stream, then failures and the files' names."""
+        """Print a row per domain, in ``fit`` the metrics of the stream, then failures and file names."""
         if (result := self.result) is None:
             return
         with console() as shown:
@@ -183,11 +183,11 @@ class ClosedLoop(AfterEvaluation, Recorded):
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows as tensors, so that a checkpoint loads without trusting pickles."""
+        """Return the rows as tensors, so that a checkpoint loads without unpickling code."""
         return {"rows": [[torch.from_numpy(scores) for scores in row] for row in self.rows]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the rows of the checkpoint."""
+        """Restore the rows of a checkpoint."""
         self.rows = [[scores.numpy() for scores in row] for row in state_dict["rows"]]
 
 

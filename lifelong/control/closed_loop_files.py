@@ -1,4 +1,4 @@
-"""The pictures and films of a closed-loop evaluation."""
+"""The figures and films of a closed-loop evaluation."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ClosedLoopFiles:
-    """Draw the pictures of a closed-loop evaluation, and write its films into a folder.
+    """Draw the figures of a closed-loop evaluation, and write its films into a folder.
 
     Args:
-        folder: where films go.
-        result: what was measured.
-        title: writes what stands above a picture, by what it is of.
+        folder: the folder of the films.
+        result: result of the evaluation.
+        title: returns the title above a figure, given its subject.
     """
 
     folder: Path
@@ -38,12 +38,12 @@ class ClosedLoopFiles:
     def pictures(
         self, data: StreamDataModule, before: Sequence[Drive | None], after: Sequence[Drive]
     ) -> dict[str, Figure]:
-        """Draw the heat map, and where there are any trajectories, rooms and support curve; return them by name.
+        """Draw the heat map and, if available, trajectories, rooms and support curve; return the figures by name.
 
         Args:
             data: the stream.
-            before: a drive without adaptation of each domain, or None.
-            after: a drive with adaptation of each.
+            before: for each domain, a drive without adaptation, or None.
+            after: for each domain, a drive with adaptation.
         """
         result, part = self.result, self.result.part
         robots = self.title(f"{result.n_robots} {part} robots a domain")
@@ -61,7 +61,7 @@ class ClosedLoopFiles:
         return figures
 
     def write_films(self, before: Sequence[Drive], after: Sequence[Drive]) -> list[str]:
-        """Write a film of each domain, without and with adaptation side by side; return the files' names."""
+        """Write a film of each domain, without and with adaptation side by side; return the file names."""
         suffix, names = film_suffix(), []
         for domain, first, second in zip(self.result.domains, before, after, strict=True):
             captions = [f"{domain}: {when} adaptation" for when in ("before", "after")]

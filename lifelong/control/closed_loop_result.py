@@ -1,6 +1,6 @@
-"""The result of a closed-loop evaluation, as it is written to ``closed_loop.json``.
+"""The result of a closed-loop evaluation, as written to ``closed_loop.json``.
 
-Shapes: ``T`` rows (experiences), ``D`` domains, ``R`` robots of each.
+Shapes: ``T`` rows (experiences), ``D`` domains, ``R`` robots per domain.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from lifelong.evaluation.intervals import Row, interval
 
 @dataclass(frozen=True)
 class Intervals:
-    """Hold the mean of a measure over the robots of every domain, with 95 % intervals.
+    """Store the mean of a measure over the robots of each domain, with 95 % intervals.
 
     Args:
-        mean: ``D`` means; NaN where no robot has the measure.
+        mean: ``D`` means; NaN if no robot has the measure.
         half_width: ``D`` half widths.
     """
 
@@ -35,7 +35,7 @@ class Intervals:
 
     @classmethod
     def of(cls, columns: Sequence[NDArray[np.float64] | None]) -> Intervals:
-        """Return the intervals over the robots ``(R,)`` of each domain that have the measure; None is no robot.
+        """Compute the intervals over the robots ``(R,)`` of each domain that have the measure; None if there are none.
 
         Example:
             >>> Intervals.of([np.array([0.5, 0.5, np.nan]), None])
@@ -47,13 +47,13 @@ class Intervals:
 
 @dataclass(frozen=True, eq=False)
 class ClosedLoopMatrix:
-    """Hold the closed-loop accuracy matrix of a stream and its metrics.
+    """Store the closed-loop accuracy matrix of a stream and its metrics.
 
     Args:
-        mean: ``(T, D)`` mean scores, NaN where no robot was driven.
-        half_width: ``(T, D)`` of their 95 % intervals.
-        estimates: the continual metrics by name, None where one is not available.
-        reasons: why those are not.
+        mean: ``(T, D)`` mean scores, NaN if no robot was driven.
+        half_width: ``(T, D)`` half widths of their 95 % intervals.
+        estimates: continual-learning metrics by name; None if not available.
+        reasons: reasons why metrics are not available, by name.
     """
 
     mean: NDArray[np.float64]
@@ -63,7 +63,7 @@ class ClosedLoopMatrix:
 
     @classmethod
     def of(cls, rows: Sequence[Row], data: StreamDataModule) -> ClosedLoopMatrix:
-        """Return the matrix of the scores ``(R,)`` of each domain's robots after each experience."""
+        """Compute the matrix from the scores ``(R,)`` of each domain's robots after each experience."""
         scores = np.array(rows)
         estimates = metrics.summary(scores, None, joint=data.joint, n_unseen=data.stream.n_unseen)
         reasons = metrics.reasons(scores, None, joint=data.joint, n_unseen=data.stream.n_unseen)
@@ -73,20 +73,20 @@ class ClosedLoopMatrix:
 
 @dataclass(frozen=True, eq=False)
 class ClosedLoopResult:
-    """Hold what a closed-loop evaluation measured.
+    """Store the measurements of a closed-loop evaluation.
 
     Args:
-        part: whose evaluation tasks gave the support sets.
-        score: the measure that robots are judged by, ``success`` or ``return``.
-        n_robots: ``R``.
-        domains: names of those that were driven in.
-        measures: every measure by name.
-        without_adaptation: the same without adaptation; empty where that was not driven.
-        failures: by domain, one sentence for each robot that failed.
-        seconds: that the evaluation took.
-        after: in ``fit``, the experience that was just learnt.
-        matrix: in ``fit``, all rows so far.
-        support_curve: the model's error by the size of the support set.
+        part: the part of the evaluation tasks that the support sets are drawn from.
+        score: the main measure, ``success`` or ``return``.
+        n_robots: number ``R`` of robots per domain.
+        domains: names of the domains.
+        measures: all measures by name.
+        without_adaptation: all measures without adaptation; empty if this was not evaluated.
+        failures: one sentence for each robot that failed, by domain.
+        seconds: duration of the evaluation in seconds.
+        after: in ``fit``, name of the experience learnt last.
+        matrix: in ``fit``, the matrix of all rows so far.
+        support_curve: error of the model by the size of the support set.
     """
 
     part: Part
@@ -103,15 +103,15 @@ class ClosedLoopResult:
 
     @property
     def is_percentage(self) -> bool:
-        """Tell whether the score is shown as a percentage."""
+        """Return whether the score is shown as a percentage."""
         return self.score == "success"
 
     def file_name(self, name: str, suffix: str) -> str:
-        """Return the name of a file; ``validate`` and ``test`` add the part, so that they overwrite none of ``fit``."""
+        """Return the name of a file; ``validate`` and ``test`` add the part and overwrite no files of ``fit``."""
         return f"{name}{suffix}" if self.after is not None else f"{name}_{self.part}{suffix}"
 
     def content(self) -> dict[str, Any]:
-        """Return what is written, by name."""
+        """Return the content of the file by name."""
         content: dict[str, Any] = {"part": self.part, "score": self.score, "n_robots": self.n_robots}
         content["domains"] = self.domains
         if self.after is not None:
@@ -132,7 +132,7 @@ class ClosedLoopResult:
 
 
 def measured_intervals(drives: Sequence[Drive]) -> dict[str, Intervals]:
-    """Return every measure of the drives of ``D`` domains."""
+    """Return all measures of the drives of ``D`` domains."""
     names = dict.fromkeys(name for drive in drives for name in drive.measures)
     return {name: Intervals.of([drive.measures.get(name) for drive in drives]) for name in names}
 

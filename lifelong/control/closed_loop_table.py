@@ -12,10 +12,10 @@ from lifelong.evaluation.estimate import Estimate
 
 
 def closed_loop_table(result: ClosedLoopResult) -> Table:
-    """Return every domain's measures with their 95 % intervals, and the score without adaptation where it was driven.
+    """Make the table of each domain's measures with 95 % intervals, with the score without adaptation if available.
 
     Args:
-        result: of :class:`lifelong.control.ClosedLoop`.
+        result: result of :class:`lifelong.control.ClosedLoop`.
     """
     score, measures = result.score, result.measures
     after = "" if result.after is None else f" after {result.after}"

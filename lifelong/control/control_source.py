@@ -1,4 +1,4 @@
-"""The contract of a source whose domains can be acted in."""
+"""The contract of a source whose domains have robots."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lifelong.data.source import Source
 
 
 class ControlSource(Source):
-    """Load data as a source does, and make robots of each domain, by which a learner is evaluated in closed loop."""
+    """Load data as a source does, and make robots of each domain for the closed-loop evaluation of a learner."""
 
     @property
     @abstractmethod
     def controller(self) -> Controller:
-        """Return how a learner acts in this source's domains."""
+        """Return the controller by which a learner acts in the domains."""
 
     @abstractmethod
     def simulations(self, domain: int, n: int, rng: np.random.Generator) -> list[Simulation]:
-        """Make ``n`` robots, unseen draws, of the ``domain``-th of its domains.
+        """Make ``n`` unseen, randomly drawn robots of the source's ``domain``-th domain.
 
         Raises:
             ValueError: when there is no such domain.

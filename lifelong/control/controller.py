@@ -15,7 +15,7 @@ from lifelong.learners.base import Learner
 
 
 class Controller(ABC):
-    """Act with a learner in the domains of a source."""
+    """Control robots in the domains of a source with a learner."""
 
     @abstractmethod
     def drive(
@@ -29,15 +29,15 @@ class Controller(ABC):
         adapt: bool = True,
         film: bool = False,
     ) -> Drive:
-        """Let every robot act for one episode, which starts with a ``reset``.
+        """Run one episode of every robot, from a ``reset``.
 
         Args:
-            learner: what acts.
+            learner: the learner that acts.
             simulations: the ``R`` robots.
-            support: ``R`` tasks drawn from the evaluation tasks of the robots' domain, for controllers whose support
-                sets are data; others take its number of examples.
-            rng: decides all that is random. With an equal one, episodes start alike whether ``adapt`` is set or not.
-            runner: runs the learner; bound to strategies, it routes each robot by its support set.
-            adapt: False drives the learner as it is before it has seen a support set, for comparison.
-            film: take pictures of the first robot.
+            support: ``R`` tasks drawn from the evaluation tasks of the robots' domain. Controllers that collect support
+                sets themselves only use the number of examples.
+            rng: random generator. With the same seed, episodes start identically with and without ``adapt``.
+            runner: runs the learner. If it is bound to strategies, they route each robot by its support set.
+            adapt: if False, the learner acts without adaptation to a support set, for comparison.
+            film: record frames of the first robot.
         """

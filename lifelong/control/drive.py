@@ -1,6 +1,6 @@
-"""Drives: one episode of several robots at once, and what is recorded of it.
+"""Drives: one episode of several robots in parallel, and the record of it.
 
-Shapes: ``R`` robots, ``T`` control steps, ``S`` numbers of a state, ``A`` of an action, ``G`` of a goal.
+Shapes: ``R`` robots, ``T`` control steps, ``S`` state, ``A`` action and ``G`` goal dimensions.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Policy = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Drive:
-    """Record what robots did in one episode each.
+    """Record one episode of each robot.
 
     Args:
-        measures: ``(R,)`` by name; ``success`` or ``return`` is among them.
-        states: ``(R, T + 1, S)``, NaN after the end of an episode.
-        actions: ``(R, T, A)``, NaN after the end.
-        goals: ``(R, T + 1, G)``, NaN after the end.
-        failures: why robots failed whose simulation became unstable or says how it was lost, one sentence each.
-        frames: pictures ``(height, width, 3)`` of the first robot, one more than it made steps; empty if not filmed.
-        positions: ``(R, T + 1, 2)``, or None where a robot has none that could be drawn.
-        seconds_per_step: of a control step.
-        rooms: that they drove in, one each; empty on open ground.
+        measures: measures ``(R,)`` by name, including ``success`` or ``return``.
+        states: states ``(R, T + 1, S)``, NaN after the end of an episode.
+        actions: actions ``(R, T, A)``, NaN after the end.
+        goals: goals ``(R, T + 1, G)``, NaN after the end.
+        failures: one sentence for each robot whose simulation became unstable or reports why its episode was lost.
+        frames: frames ``(height, width, 3)`` of the first robot, one more than its steps; empty if not filmed.
+        positions: positions ``(R, T + 1, 2)``, or None if the robot has no position in a plane.
+        seconds_per_step: duration of a control step in seconds.
+        rooms: the room of each robot; empty on open ground.
     """
 
     measures: dict[str, NDArray[np.float64]]
@@ -53,12 +53,12 @@ class Drive:
 
     @property
     def score_name(self) -> str:
-        """Return the name of the measure that robots are judged by."""
+        """Return the name of the main measure, ``success`` or ``return``."""
         return "success" if "success" in self.measures else "return"
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Return the score of each robot ``(R,)``, higher is better."""
+        """Return the score ``(R,)`` of each robot; higher is better."""
         return self.measures[self.score_name]
 
 
@@ -73,23 +73,23 @@ def run_episodes(
     positions: Callable[[Tensor], Tensor | None] | None = None,
     film: bool = False,
 ) -> Drive:
-    """Run one episode of every robot, from a reset to its end or for ``n_steps`` control steps.
+    """Run one episode of every robot, from a reset to its end, for at most ``n_steps`` control steps.
 
-    A robot whose simulation becomes unstable, or whose policy has no finite action for it, has failed: its success is
-    0 and its return at most 0. The others go on.
+    A robot fails if its simulation becomes unstable, or its policy returns an action that is not finite. Then its
+    success is 0 and its return at most 0; the other robots continue.
 
     Args:
         simulations: the robots.
-        policy: acts for all of them at once.
-        n_steps: ``T``.
-        rng: decides how episodes start.
-        device: of the policy.
-        seconds_per_step: of a control step.
-        positions: returns the positions of states, or None where there are none.
-        film: take pictures of the first robot.
+        policy: computes the actions of all robots.
+        n_steps: maximum number ``T`` of control steps.
+        rng: random generator of the initial states and goals.
+        device: device of the policy.
+        seconds_per_step: duration of a control step in seconds.
+        positions: returns the positions of states, or None if there are none.
+        film: record frames of the first robot.
 
     Raises:
-        ValueError: when no robot can make the first step, which is a mistake and no instability.
+        ValueError: when no robot can make the first step, which indicates a mistake rather than instability.
     """
     episodes = [
         _RobotEpisode(simulation, n_steps, np.random.default_rng(seed))

@@ -16,15 +16,15 @@ T = TypeVar("T")
 def imported(package: str, who: str) -> Any:
     """Import a package of the extra ``robot``.
 
-    Where there is no display, MuJoCo is set to draw without one, or not at all where the machine has no EGL either
-    (it could not even be imported then), unless ``MUJOCO_GL`` is set.
+    If there is no display and ``MUJOCO_GL`` is not set, MuJoCo is set to render without a display. If the machine has
+    no EGL either, rendering is disabled, because MuJoCo could not even be imported otherwise.
 
     Args:
-        package: its name.
-        who: what needs it.
+        package: name of the package.
+        who: name of the class or function that needs it.
 
     Raises:
-        ValueError: when it is missing or damaged, with the extra's name.
+        ValueError: when the package is missing or broken; the message names the extra.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("MUJOCO_GL", "egl" if _has_egl() else "disabled")
@@ -32,14 +32,14 @@ def imported(package: str, who: str) -> Any:
 
 
 def drawn(who: str, draw: Callable[[], T]) -> T:
-    """Return what ``draw`` returns, a picture or what makes one.
+    """Call ``draw``, and turn its errors into one that explains how to render on this machine.
 
     Args:
-        who: what is drawn.
-        draw: by MuJoCo, which fails in many ways where a machine cannot draw.
+        who: name of the object to draw.
+        draw: function that renders with MuJoCo, which fails in many ways on machines without graphics.
 
     Raises:
-        ValueError: when it fails, with the way out.
+        ValueError: when drawing fails; the message explains what to do.
     """
     try:
         if os.environ.get("MUJOCO_GL") == "disabled":

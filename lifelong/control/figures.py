@@ -1,4 +1,4 @@
-"""Figures of a closed-loop evaluation: its scores, trajectories of robots, and the errors of their models.
+"""Figures of a closed-loop evaluation: scores, trajectories of robots, and errors of their models.
 
 Shapes: ``T`` rows (experiences), ``D`` domains.
 """
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_ROBOTS = 5  # trajectories beyond which a picture is a tangle
-SIDE = 2.9  # inches of a panel
+MAX_ROBOTS = 5  # more trajectories in one panel are hard to tell apart
+SIDE = 2.9  # side of a panel in inches
 
 
 def score_figure(result: ClosedLoopResult, data: StreamDataModule, *, title: str) -> Figure:
-    """Draw the closed-loop accuracy matrix, or the only row of it that robots were driven in.
+    """Draw the closed-loop accuracy matrix, or its only row if robots were driven after one experience.
 
     Args:
-        result: of the evaluation.
+        result: result of the evaluation.
         data: the stream.
-        title: above the figure.
+        title: title above the figure.
     """
     names, matrix = list(data.stream.domains), result.matrix
     if matrix is not None and not np.isnan(matrix.mean[:-1]).all():
@@ -58,14 +58,14 @@ def score_figure(result: ClosedLoopResult, data: StreamDataModule, *, title: str
 
 
 def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, title: str) -> Figure:
-    """Draw trajectories of the first robots of every domain: a pair of panels each, before adaptation and after it.
+    """Draw trajectories of the first robots of each domain, in two panels: before and after adaptation.
 
-    Both panels of a pair show the same region: that of the trajectories after adaptation. The others are cut off there.
+    Both panels show the region of the trajectories after adaptation; the others are clipped to it.
 
     Args:
-        drives: the domain's name, its drive before adaptation (None where there is none) and after it, both with
-            positions.
-        title: above the figure.
+        drives: for each domain its name, its drive before adaptation (or None) and its drive after adaptation, both
+            with positions.
+        title: title above the figure.
 
     Raises:
         ValueError: when there is nothing to draw.
@@ -94,12 +94,12 @@ def trajectories_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, ti
 
 
 def support_curve_figure(curve: SupportCurve, names: Sequence[str], *, title: str) -> Figure:
-    """Draw the model's error in every domain against the size of the support set, on a logarithmic scale.
+    """Draw the model's error in each domain by the size of the support set, on a logarithmic scale.
 
     Args:
         curve: the errors.
-        names: of the domains.
-        title: above the figure.
+        names: names of the domains.
+        title: title above the figure.
     """
     figure = adaptation_curve_figure(
         curve.mean,
@@ -114,7 +114,7 @@ def support_curve_figure(curve: SupportCurve, names: Sequence[str], *, title: st
     axes = figure.axes[0]
     axes.set_yscale("log")
     known = curve.mean[np.isfinite(curve.mean) & (curve.mean > 0)]
-    if known.size:  # an interval that reaches below zero must not set the scale
+    if known.size:  # an interval that includes zero must not set the logarithmic scale
         axes.set_ylim(float(known.min()) / 1.6, float(known.max()) * 1.6)
     axes.axhline(1, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
     axes.annotate("the mean", (1, 1), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7.5)
@@ -139,7 +139,7 @@ def _draw_trajectories(axes: Axes, drive: Drive, limits: tuple[tuple[float, floa
 
 
 def _limits(drive: Drive) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the sides of a square around the trajectories and goals that are drawn."""
+    """Return the limits of a square around the drawn trajectories and goals."""
     assert drive.positions is not None
     paths, goals = drive.positions[:MAX_ROBOTS].reshape(-1, 2), drive.goals[:MAX_ROBOTS, :, :2].reshape(-1, 2)
     places = _finite(np.concatenate([paths, goals]))

@@ -13,24 +13,24 @@ from PIL import Image, ImageDraw, ImageFont
 from lifelong.control.drive import Frames
 from lifelong.control.extra import imported
 
-BLOCK = 16  # a side that is no multiple of it is scaled by the encoder
+BLOCK = 16  # the encoder rescales frames whose sides are not multiples of this
 GAP = 4
 CAPTION = 24
 
 
 def film_suffix() -> str:
-    """Return ``.mp4`` where there is an encoder for it (imageio-ffmpeg, of the extra ``robot``), else ``.gif``."""
+    """Return ``.mp4`` if an encoder is installed (imageio-ffmpeg, of the extra ``robot``), else ``.gif``."""
     return ".mp4" if importlib.util.find_spec("imageio_ffmpeg") else ".gif"
 
 
 def write_film(path: Path, frames: Sequence[NDArray[np.uint8]], seconds_per_step: float, suffix: str) -> None:
-    """Write frames ``(height, width, 3)`` at the robot's own pace.
+    """Write frames ``(height, width, 3)`` as a film in real time.
 
     Args:
-        path: the file, under any name.
-        frames: of one size.
-        seconds_per_step: of a control step.
-        suffix: the format, from :func:`film_suffix`.
+        path: path of the file; its name may have any ending.
+        frames: frames of equal size.
+        seconds_per_step: duration of a control step in seconds.
+        suffix: format of the film, from :func:`film_suffix`.
     """
     if suffix == ".gif":
         first, *others = (Image.fromarray(frame) for frame in frames)
@@ -39,7 +39,7 @@ def write_film(path: Path, frames: Sequence[NDArray[np.uint8]], seconds_per_step
         return
     encoder = imported("imageio_ffmpeg", "a video")
     size = (frames[0].shape[1], frames[0].shape[0])
-    # The file has another name until it is whole, so its format cannot be read off it.
+    # The file has a temporary name until it is complete, so the format cannot be taken from the name.
     writer = encoder.write_frames(path, size, fps=1 / seconds_per_step, quality=7, output_params=["-f", "mp4"])
     writer.send(None)
     for frame in frames:
@@ -48,11 +48,11 @@ def write_film(path: Path, frames: Sequence[NDArray[np.uint8]], seconds_per_step
 
 
 def side_by_side(films: Sequence[Frames], captions: Sequence[str]) -> Frames:
-    """Return one film of several: each with its caption above; the shorter ones freeze at their last picture.
+    """Join several films side by side, with a caption above each; shorter films freeze at their last frame.
 
     Args:
-        films: frames ``(height, width, 3)``, of one size.
-        captions: one for each.
+        films: lists of frames ``(height, width, 3)``, all of the same size.
+        captions: one caption per film.
 
     Example:
         >>> black = np.zeros((30, 40, 3), dtype=np.uint8)

@@ -1,6 +1,6 @@
 """Few-shot imitation: a policy that adapts to demonstrations.
 
-Shapes: ``R`` robots, ``S`` numbers of a state, ``A`` of an action, ``G`` of a goal, ``*Y`` one target.
+Shapes: ``R`` robots, ``S`` state, ``A`` action and ``G`` goal dimensions, ``*Y`` one target.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from lifelong.utilities.ranges import check_number
 class Imitation(Controller):
     """Adapt a policy to demonstrations and act as it predicts.
 
-    The learner adapts once to the support set, states and the actions demonstrated in them; in each step its prediction
-    for the state is the action.
+    The learner adapts once to the support set of states and demonstrated actions. In each step, its prediction for the
+    current state is the action.
 
     Args:
-        n_steps: control steps of an episode.
-        observe: inputs of the network, of states ``(R, S)`` and goals ``(R, G)``; the states alone where None.
-        act: actions ``(R, A)`` from the network's outputs ``(R, *Y)``; the outputs where None.
-        seconds_per_step: of a control step, for the pace of films.
+        n_steps: number of control steps in an episode.
+        observe: computes the network's inputs from states ``(R, S)`` and goals ``(R, G)``. Default: the states.
+        act: computes actions ``(R, A)`` from the network's outputs ``(R, *Y)``. Default: the outputs.
+        seconds_per_step: duration of a control step in seconds, for the speed of films.
 
     Raises:
-        ValueError: when there is no step.
+        ValueError: when ``n_steps`` is less than 1 or ``seconds_per_step`` is not positive.
     """
 
     def __init__(

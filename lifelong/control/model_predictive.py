@@ -1,7 +1,7 @@
-"""Few-shot model-predictive control: a planner that follows a model adapted to a few transitions.
+"""Few-shot model-predictive control: planning with a model that is adapted to a few transitions.
 
-Shapes: ``R`` robots, ``K`` transitions of a support set, ``N`` candidates of a planner, ``S`` numbers of a state, ``A``
-of an action, ``G`` of a goal, ``P`` parameters.
+Shapes: ``R`` robots, ``K`` transitions of a support set, ``N`` candidates of a planner, ``S`` state, ``A`` action and
+``G`` goal dimensions, ``P`` parameters.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ from lifelong.learners.base import Learner
 from lifelong.utilities.ranges import check_number
 
 Model = Literal["learnt", "true"]
-"""What a planner follows: the learner's adapted model, or the robot's own simulation (``Simulation.follow``)."""
+"""The model of the planner: the adapted learner, or the robot's simulation (``Simulation.follow``)."""
 Objective = Callable[[Tensor, Tensor], Cost]
-"""States ``(R, S)`` and goals ``(R, G)``, as they are now, to what the planner is to minimise from there on."""
+"""Maps current states ``(R, S)`` and goals ``(R, G)`` to the cost that the planner minimises from there."""
 
 
 class ModelPredictive(Controller):
-    """Calibrate each robot, adapt a model of it, and plan with the model.
+    """Calibrate each robot, adapt a model to it, and plan with the model.
 
-    Each robot first makes ``K`` exciting moves (``Robot.excite``): its support set, which the learner is routed by and
-    adapts to, once. Then an episode starts. In each step the planner follows the adapted model a few steps ahead, and
-    the robot takes the first action of the best plan.
+    Each robot first makes ``K`` random actions (``Robot.excite``). These transitions are its support set, by which
+    strategies route the learner and to which it adapts, once. Then the episode starts. In each step, the planner
+    predicts several steps ahead with the adapted model, and the robot executes the first action of the best plan.
 
     Args:
-        space: how the model sees the robot; the source of the model's training data.
-        planner: MPPI with its defaults where None.
-        calibration_steps: ``K``; None takes as many as the tasks of the data have in their support sets.
-        adapt_every: adapt anew every so many control steps, to the ``K`` latest transitions, as robots may change
-            during an episode; None does not. What a robot does while it is controlled excites it less, so this may also
-            do harm.
-        objective: what the planner minimises for the robots of an episode; None is the cost of the robot itself.
-        model: ``learnt``, or ``true`` for comparison: the planner then follows each robot's own simulation, and the
-            learner is not asked.
-        episode_steps: control steps of an episode at most; None is the robot's own number.
+        space: inputs and outputs of the model for this robot; the source of the model's training data.
+        planner: the planner. Default: ``MPPI()``.
+        calibration_steps: number ``K`` of calibration transitions. Default: the support set size of the data's tasks.
+        adapt_every: adapt again after this many control steps, to the ``K`` latest transitions, for robots that change
+            during an episode. If None, adapt only once. Controlled motion is less informative than random actions, so
+            frequent adaptation may reduce success.
+        objective: cost that the planner minimises in an episode. Default: the robot's own cost.
+        model: ``learnt``, or ``true`` for comparison: the planner then uses each robot's simulation instead of the
+            learner.
+        episode_steps: maximum number of control steps in an episode. Default: the robot's ``episode_steps``.
 
     Raises:
-        ValueError: when a number is not positive, or there is no such model.
+        ValueError: when a number is not positive, or the model is unknown.
 
     Reference:
         Nagabandi et al., "Learning to adapt in dynamic, real-world environments through meta-reinforcement learning",
-        ICLR 2019. Difference: the support set is an excitation before the episode, unless ``adapt_every`` is given.
+        ICLR 2019. Difference: the support set is recorded before the episode, unless ``adapt_every`` is set.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ModelPredictive(Controller):
         adapt: bool = True,
         film: bool = False,
     ) -> Drive:
-        """Calibrate, adapt, plan and act; of ``support`` only the number of transitions is used."""
+        """Calibrate, adapt, plan and act; only the size of ``support`` is used."""
         robot, seeds = self.space.robot, rng.integers(2**62, size=3)
         n_steps = self.calibration_steps or support.support_x.shape[1]
         transitions = calibrate(robot, simulations, n_steps, np.random.default_rng(seeds[0]))
@@ -124,12 +124,12 @@ class ModelPredictive(Controller):
 
 
 class _RobotModel:
-    """Predict the next states of robots, each by a model adapted to its own transitions.
+    """Predict the next states of robots, each with a model adapted to its own transitions.
 
     Args:
-        space: how the model sees the robots.
-        adapt: returns a model adapted to support inputs ``(R, K, *X)`` and targets ``(R, K, *Y)``.
-        parameters: ``(R, P)`` true parameters, for a model that is given them.
+        space: inputs and outputs of the model.
+        adapt: returns models adapted to support inputs ``(R, K, *X)`` and targets ``(R, K, *Y)``.
+        parameters: true parameters ``(R, P)``, for models that use them as inputs.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class _RobotModel:
         return self.space.encode(state, action, parameters)
 
     def step(self, predict: Predict, state: Tensor, action: Tensor) -> Tensor:
-        """Return the states ``(R, N, S)`` that the models predict after actions ``(R, N, A)``."""
+        """Return the predicted next states ``(R, N, S)`` after actions ``(R, N, A)``."""
         robot, outputs = self.space.robot, predict(self.encode(state, action))
         if outputs.shape[-1] != robot.n_changes:
             raise ValueError(
@@ -163,16 +163,16 @@ class _RobotModel:
 
 
 class _PlanningPolicy:
-    """Act by planning with adapted models; it keeps the plans and the latest transitions from step to step.
+    """Act by planning with adapted models; plans and latest transitions are kept between steps.
 
     Args:
-        model: of the robots.
+        model: model of the robots.
         planner: improves the plans.
-        transitions: of the calibration.
-        generator: decides the planner's noise.
-        adapt_every: control steps after which models adapt anew, or None.
-        objective: what the planner minimises.
-        true_step: follows the robots in truth, in place of models; None asks these.
+        transitions: transitions of the calibration.
+        generator: random generator of the planner's noise.
+        adapt_every: number of control steps between adaptations, or None.
+        objective: cost that the planner minimises.
+        true_step: simulates the robots' true next states. If None, the models predict them.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class _PlanningPolicy:
 
 
 def _robot_cost(robot: Robot, state: Tensor, goal: Tensor) -> Cost:
-    """Return the robot's own cost, of the goals as they are now."""
+    """Return the robot's own cost for the current goals."""
 
     def cost(following: Tensor, action: Tensor) -> Tensor:
         return robot.cost(following, action, goal[:, None].expand(*following.shape[:2], goal.shape[-1]))
@@ -223,7 +223,7 @@ def _robot_cost(robot: Robot, state: Tensor, goal: Tensor) -> Cost:
 
 
 def _true_step(simulations: Sequence[Simulation], state: Tensor, action: Tensor) -> Tensor:
-    """Return the states ``(R, N, S)`` that follow in truth; those of robots whose episode is over stay as they are."""
+    """Return the true next states ``(R, N, S)``; states of robots whose episode is over do not change."""
     states, actions = state.cpu().numpy(), action.cpu().numpy()
     rows = [
         states[i] if simulation.is_over else simulation.follow(states[i], actions[i])
@@ -233,6 +233,6 @@ def _true_step(simulations: Sequence[Simulation], state: Tensor, action: Tensor)
 
 
 def _true_parameters(space: ModelSpace, simulations: Sequence[Simulation], device: torch.device) -> Tensor | None:
-    """Return the parameters ``(R, P)`` of robots for a model that is given them."""
+    """Return the robots' parameters ``(R, P)`` for models that use them as inputs."""
     rows = [row for simulation in simulations if (row := space.true_parameters(simulation)) is not None]
     return torch.from_numpy(np.stack(rows)).to(device) if rows else None

@@ -1,6 +1,6 @@
-"""The contract between a robot's world and a model's.
+"""The contract between the state of a robot and the inputs and outputs of a model.
 
-Shapes: ``S`` numbers of a state, ``A`` of an action, ``C`` of a change, ``P`` parameters; ``…`` any leading dimensions.
+Shapes: ``S`` state, ``A`` action and ``C`` change dimensions, ``P`` parameters; ``…`` any leading dimensions.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from lifelong.control.simulation import Array, Simulation
 
 
 class ModelSpace(Protocol):
-    """Turn states and actions into a model's inputs, and its outputs into changes of the state."""
+    """Encode states and actions as inputs of a model, and decode its outputs as changes of the state."""
 
     @property
     def robot(self) -> Robot:
-        """Return the robot that the model is of."""
+        """Return the robot that is modelled."""
 
     def true_parameters(self, simulation: Simulation) -> Array | None:
-        """Return the true parameters ``(P,)`` of a robot for a model that is given them, None for all others."""
+        """Return the true parameters ``(P,)`` of a robot if the model uses them as inputs, else None."""
 
     def encode(self, state: Tensor, action: Tensor, parameters: Tensor | None) -> Tensor:
         """Return the network's inputs for states ``(…, S)``, actions ``(…, A)`` and true parameters ``(…, P)``."""
 
     def decode(self, output: Tensor) -> Tensor:
-        """Return the change ``(…, C)`` that the network's output stands for."""
+        """Return the change of the state ``(…, C)`` for an output of the network."""
 
     def target(self, change: Tensor) -> Tensor:
-        """Return the output that a change stands for: ``decode(target(c)) = c``."""
+        """Return the network's target output for a change: ``decode(target(c)) = c``."""

@@ -1,7 +1,7 @@
 """Model-predictive path integral control.
 
-Shapes: ``R`` robots, ``N`` candidate plans of each, ``H`` steps of a plan, ``S`` numbers of a state, ``A`` of an
-action.
+Shapes: ``R`` robots, ``N`` candidate plans per robot, ``H`` steps of a plan, ``S`` state dimensions, ``A`` action
+dimensions.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ class MPPI(Planner):
     ``plan ← Σ_n w_n a_n`` with ``w_n ∝ exp(−(J_n − min J) / λ)``, where ``J_n`` is the cost of candidate ``n``.
 
     Args:
-        n_candidates: ``N``.
-        horizon: ``H``, in control steps.
-        deviation: ``σ`` of the noise.
-        correlation: ``β`` of the noise along the steps.
-        temperature: ``λ`` as a share of what the median candidate costs more than the best, so that it means the same
-            for every robot and cost.
-        n_iterations: improvements per control step.
+        n_candidates: number ``N`` of candidates.
+        horizon: number ``H`` of control steps in a plan.
+        deviation: standard deviation ``σ`` of the noise.
+        correlation: correlation ``β`` of the noise between consecutive steps.
+        temperature: ``λ`` divided by the difference between the median and the lowest cost of the candidates, so the
+            same value suits all robots and costs.
+        n_iterations: number of plan updates per control step.
 
     Raises:
-        ValueError: when a setting is out of range.
+        ValueError: when an argument is out of range.
 
     Reference:
         Williams et al., "Information theoretic MPC for model-based reinforcement learning", ICRA 2017; with models that
         adapt, Nagabandi et al., "Learning to adapt in dynamic, real-world environments through
-        meta-reinforcement learning", ICLR 2019. Differences: the temperature follows the candidates' costs, the
-        control cost ``γ uᵀ Σ⁻¹ ε`` is left out (a robot's cost includes it), and the noise may be correlated along the
+        meta-reinforcement learning", ICLR 2019. Differences: the temperature scales with the candidates' costs, the
+        control cost ``γ uᵀ Σ⁻¹ ε`` is left out (a robot's cost includes it), and the noise may be correlated between
         steps.
 
     Example:
@@ -79,8 +79,8 @@ def soft_minimum(costs: Tensor, temperature: float) -> Tensor:
 
     ``w ∝ exp(−(J − min J) / λ)`` with ``λ = temperature · (median J − min J)``.
 
-    Infinite costs weigh nothing and have no part in the median; where all are infinite, the first candidate has all the
-    weight (that is the plan as it was).
+    Infinite costs get weight 0 and do not count for the median. If all costs are infinite, the first candidate, which
+    is the unchanged plan, gets all the weight.
 
     Example:
         >>> soft_minimum(torch.tensor([[0.0, 1.0, torch.inf], [torch.inf] * 3]), 0.1).tolist()

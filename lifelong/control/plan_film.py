@@ -1,4 +1,4 @@
-"""Films of robots from above, drawn from the positions that were recorded: no simulator has to draw.
+"""Films of robots from above, drawn from recorded positions without a simulator.
 
 Shapes: ``T`` control steps.
 """
@@ -14,16 +14,16 @@ from lifelong.control.rooms.plan_view import plan_view
 from lifelong.control.rooms.room import Room
 
 EDGE = 0.5
-"""Metres around all that is shown."""
+"""Margin around the region in metres."""
 RADIUS = 0.1
-"""Metres of the disc that stands for a robot."""
+"""Radius of the disc that represents a robot, in metres."""
 
 
 def plan_films(drives: Sequence[Drive]) -> list[Frames]:
-    """Return a film of the first robot of each drive, all of the same region of the plane.
+    """Draw a film of the first robot of each drive; all films show the same region of the plane.
 
     Args:
-        drives: with positions, in the plane of the goals.
+        drives: drives with positions in the plane of the goals.
 
     Raises:
         ValueError: when the robots have no positions in a plane.
@@ -35,7 +35,7 @@ def plan_films(drives: Sequence[Drive]) -> list[Frames]:
 
 
 def _way(drive: Drive) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions and goals ``(T + 1, 2)`` of a drive's first robot, as far as its episode went."""
+    """Return the positions and goals ``(T + 1, 2)`` of a drive's first robot, up to the end of its episode."""
     if drive.positions is None:
         raise ValueError("the robot has no position in a plane to be drawn: give --view scene")
     lasted = np.isfinite(drive.positions[0]).all(axis=-1)

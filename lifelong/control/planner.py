@@ -1,7 +1,7 @@
-"""The planner contract: find the actions for which a model predicts the least cost over the next few steps.
+"""The planner contract: find the actions with the lowest predicted cost over the next few steps.
 
-Shapes: ``R`` robots, ``N`` candidate plans of each, ``H`` steps of a plan, ``S`` numbers of a state, ``A`` of an
-action.
+Shapes: ``R`` robots, ``N`` candidate plans per robot, ``H`` steps of a plan, ``S`` state dimensions, ``A`` action
+dimensions.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 Step = Callable[[Tensor, Tensor], Tensor]
-"""A model: states ``(R, N, S)`` and actions ``(R, N, A)`` to the states that follow, ``(R, N, S)``."""
+"""A model: maps states ``(R, N, S)`` and actions ``(R, N, A)`` to the next states ``(R, N, S)``."""
 Cost = Callable[[Tensor, Tensor], Tensor]
-"""Costs ``(R, N)`` of having acted ``(R, N, A)`` and come to ``(R, N, S)``; lower is better."""
+"""Costs ``(R, N)`` of actions ``(R, N, A)`` that led to states ``(R, N, S)``; lower is better."""
 
 
 class Planner(Recorded, ABC):
-    """Plan by a model: improve a plan by trying candidates near it, act by its first action, shift it.
+    """Plan with a model: improve a plan by sampling candidates near it, execute its first action, and shift it.
 
-    A plan ``(R, H, A)`` goes in and comes out: a planner keeps no state. Candidates are the plan plus noise, clipped
-    to [−1, 1]; the first of them is the plan itself. Noise is a stationary autoregression along the steps,
-    ``ε_h = β ε_{h−1} + √(1 − β²) ξ_h`` with ``ξ_h ~ N(0, σ²)``, so that its deviation is ``σ`` at every step and with
-    ``β > 0`` neighbours act alike: independent noise averages out before it has moved anything.
+    Planners keep no state: the plan ``(R, H, A)`` is an argument and a result. Candidates are the plan plus noise,
+    clipped to [−1, 1]; the first candidate is the plan itself. The noise is a stationary autoregressive process over
+    the steps, ``ε_h = β ε_{h−1} + √(1 − β²) ξ_h`` with ``ξ_h ~ N(0, σ²)``, so its standard deviation is ``σ`` at every
+    step. With ``β > 0`` consecutive actions are similar; independent noise would average out and hardly move a robot.
 
     Args:
-        n_candidates: ``N``.
-        horizon: ``H``, in control steps.
-        deviation: ``σ`` of the noise; actions are in [−1, 1].
-        correlation: ``β`` in 0 … 1; 0 is independent noise.
+        n_candidates: number ``N`` of candidates.
+        horizon: number ``H`` of control steps in a plan.
+        deviation: standard deviation ``σ`` of the noise; actions are in [−1, 1].
+        correlation: correlation ``β`` of the noise between consecutive steps, from 0 (independent) to 1.
 
     Raises:
-        ValueError: when a setting is out of range.
+        ValueError: when an argument is out of range.
     """
 
     def __init__(self, *, n_candidates: int, horizon: int, deviation: float, correlation: float) -> None:
@@ -50,23 +50,24 @@ class Planner(Recorded, ABC):
 
     @abstractmethod
     def improve(self, step: Step, cost: Cost, state: Tensor, plan: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a better plan ``(R, H, A)`` from the states ``(R, S)``; ``plan[:, 0]`` is the action to take now.
+        """Return an improved plan ``(R, H, A)`` for the states ``(R, S)``; ``plan[:, 0]`` is the next action.
 
         Args:
             step: the model.
-            cost: of one step; the cost of a plan is the sum over its steps. What is not finite counts as the worst.
-            state: ``(R, S)``.
-            plan: ``(R, H, A)``, from :meth:`start` or :meth:`shift`.
-            generator: decides the noise; on the same device as the states.
+            cost: cost of one step; the cost of a plan is the sum over its steps. Costs that are not finite count as
+                infinite.
+            state: current states ``(R, S)``.
+            plan: plan ``(R, H, A)``, from :meth:`start` or :meth:`shift`.
+            generator: random generator of the noise, on the device of the states.
         """
 
     def start(self, n_robots: int, n_actions: int, device: torch.device | str = "cpu") -> Tensor:
-        """Return the plan to start from: do nothing, ``(R, H, A)``."""
+        """Return the initial plan ``(R, H, A)`` of zero actions."""
         return torch.zeros(n_robots, self.horizon, n_actions, device=device)
 
     @staticmethod
     def shift(plan: Tensor) -> Tensor:
-        """Return the plan one step later; its last action is repeated.
+        """Shift the plan by one step; its last action is repeated.
 
         Example:
             >>> Planner.shift(torch.tensor([[[0.1], [0.2], [0.3]]])).flatten().tolist() == [
@@ -77,7 +78,7 @@ class Planner(Recorded, ABC):
         return torch.cat([plan[:, 1:], plan[:, -1:]], dim=1)
 
     def noise(self, n_robots: int, n_actions: int, generator: torch.Generator) -> Tensor:
-        """Return noise ``(R, N, H, A)`` of unit deviation; that of the first candidate is zero."""
+        """Return noise ``(R, N, H, A)`` of unit deviation; the noise of the first candidate is zero."""
         shape = (n_robots, self.n_candidates, self.horizon, n_actions)
         white = torch.randn(shape, generator=generator, device=generator.device)
         if self.correlation > 0:
@@ -87,13 +88,13 @@ class Planner(Recorded, ABC):
 
 
 def rollout(step: Step, cost: Cost, state: Tensor, candidates: Tensor) -> Tensor:
-    """Return the costs ``(R, N)`` of candidate plans, ``Σ_h cost(s_{h+1}, a_h)``; ``inf`` where the sum is not finite.
+    """Return the costs ``(R, N)`` of candidate plans, ``Σ_h cost(s_{h+1}, a_h)``; ``inf`` if the sum is not finite.
 
     Args:
         step: the model.
-        cost: of one step.
-        state: ``(R, S)`` where all candidates of a robot start.
-        candidates: ``(R, N, H, A)``.
+        cost: cost of one step.
+        state: initial states ``(R, S)``, shared by all candidates of a robot.
+        candidates: candidate plans ``(R, N, H, A)``.
 
     Example:
         >>> ends = rollout(lambda s, a: s + a, lambda s, a: s[..., 0], torch.zeros(1, 1), torch.ones(1, 2, 3, 1))
@@ -110,7 +111,7 @@ def rollout(step: Step, cost: Cost, state: Tensor, candidates: Tensor) -> Tensor
 
 
 def _mixing(horizon: int, correlation: float) -> Tensor:
-    """Return ``L (H, H)`` with ``ε = L ξ``: the autoregression as a matrix, stationary from its first step on."""
+    """Return the matrix ``L (H, H)`` of the autoregressive process, ``ε = L ξ``, stationary from the first step."""
     steps = torch.arange(horizon)
     lag = (steps[:, None] - steps).clamp_min(0)
     mixing: Tensor = correlation**lag * (1 - correlation**2) ** 0.5

@@ -23,19 +23,19 @@ from lifelong.training.stream_module import StreamModule
 from lifelong.utilities.progress_bar import show_progress
 
 MAX_WINDOWS = 64
-"""Tasks of a domain on which the model's error is measured."""
+"""Number of tasks per domain for the model's error."""
 
 
 class RobotDomains:
-    """Drive unseen robots in the domains of a stream; robots and episodes are the same for every method and seed.
+    """Drive unseen robots in the domains of a stream, with the same robots and episodes for all methods and seeds.
 
     Args:
         data: the stream.
-        domains: names of the domains to drive in; None is all that have robots.
-        n_robots: ``R``.
+        domains: names of the domains to drive in. Default: all domains that have robots.
+        n_robots: number ``R`` of robots per domain.
 
     Raises:
-        ValueError: when no domain of the stream has robots, or one of those named has none.
+        ValueError: when no domain of the stream has robots, or a given domain has none.
     """
 
     def __init__(self, data: StreamDataModule, domains: Sequence[str] | None, n_robots: int) -> None:
@@ -59,9 +59,9 @@ class RobotDomains:
 
         Args:
             module: the learner with its strategies.
-            part: evaluation tasks that support sets come from; other robots for ``val`` than for ``test``.
-            adapt: False drives without adaptation.
-            film: take pictures of the first robot of each domain.
+            part: part of the evaluation tasks for support sets; ``val`` and ``test`` use different robots.
+            adapt: if False, drive without adaptation.
+            film: record frames of the first robot of each domain.
         """
         title = "closed loop: domains" if adapt else "closed loop without adaptation: domains"
         with evaluating(module):
@@ -73,14 +73,14 @@ class RobotDomains:
     def drive_last(
         self, module: StreamModule, part: Part, *, seed: int | None = None, adapt: bool = True, film: bool = False
     ) -> tuple[Drive, Dynamics]:
-        """Drive the last of the ``R`` robots of the first domain, alone.
+        """Drive only the last of the ``R`` robots of the first domain.
 
         Args:
             module: the learner with its strategies.
-            part: evaluation tasks that its support set comes from.
-            seed: of other robots than those of the evaluation; None is these.
-            adapt: False drives without adaptation.
-            film: take pictures of it.
+            part: part of the evaluation tasks for its support set.
+            seed: seed of different robots. If None, those of the evaluation.
+            adapt: if False, drive without adaptation.
+            film: record frames of it.
 
         Returns:
             The drive, and the parameters of the robot's dynamics.
@@ -129,15 +129,15 @@ class RobotDomains:
         )
 
     def _generator(self, number: int, part: Part, purpose: int, seed: int | None) -> np.random.Generator:
-        """Return what decides the robots (0) or their episodes (1) of a domain.
+        """Return the random generator of a domain's robots (0) or episodes (1).
 
-        There are two for every part, so that test robots are none of those that settings were chosen on.
+        Each part has its own generators, so test robots differ from those on which settings were chosen.
         """
         place = 2 * (part == "test") + purpose
         return generator(self.data.split_seed, "drive", number, place if seed is None else 4 + 4 * seed + place)
 
     def support_curve(self, module: StreamModule, part: Part, sizes: list[int]) -> SupportCurve:
-        """Measure the model's error in every domain by the size of the support set."""
+        """Measure the model's error in each domain by the size of the support set."""
         errors, device = [], module.learner.device
         with evaluating(module):
             for number in show_progress(self.numbers, "model error by support size: domains"):
@@ -147,16 +147,16 @@ class RobotDomains:
         return SupportCurve.of(errors, sizes)
 
     def support_sizes(self, sizes: Sequence[int] | None) -> list[int]:
-        """Return the sizes of support sets in order; None stands for those that suit the evaluation tasks."""
+        """Return the support set sizes in ascending order; None selects sizes that suit the evaluation tasks."""
         if sizes is None:
             return default_sizes(evaluation_shape(self.data, "val", self.numbers[0]).n_shot)
         return sorted(set(sizes))
 
     def check_support_sizes(self, sizes: Sequence[int]) -> None:
-        """Refuse support sets for which a domain has too few examples.
+        """Raise an error if a domain has too few examples for a support set size.
 
         Raises:
-            ValueError: when a class is too small (it is named).
+            ValueError: when a class is too small; the message names it.
         """
         parts: tuple[Part, ...] = ("val", "test")
         for number in self.numbers if sizes else ():
@@ -165,10 +165,10 @@ class RobotDomains:
 
 
 def check_answers(strategies: Iterable[Strategy]) -> None:
-    """Refuse strategies that answer whole tasks in the learner's place.
+    """Raise an error if a strategy predicts whole tasks instead of the learner.
 
     Raises:
-        ValueError: naming the strategy.
+        ValueError: when there is one; the message names the strategy.
     """
     for strategy in strategies:
         if strategy.responds("tasks"):

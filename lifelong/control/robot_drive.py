@@ -1,4 +1,4 @@
-"""One robot, driven alone by a trained learner, with its film and its numbers."""
+"""One robot, driven by a trained learner, with a film and its measures."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from lifelong.utilities.files import write_json, write_whole
 from lifelong.utilities.ranges import check_number
 
 View = Literal["scene", "plan"]
-"""What a film shows: the simulator's own picture, or the way from above, drawn from the robot's positions."""
+"""What a film shows: the simulator's rendering, or a view from above drawn from the robot's positions."""
 
 
 @dataclass(frozen=True, eq=False)
 class RobotDrive:
-    """Hold what one robot did, adapted and, where asked for, without adaptation.
+    """Store the drive of one robot with adaptation and, optionally, without.
 
     Args:
-        domain: its name.
-        robot: its number among the robots of the domain, from 1.
-        part: whose evaluation tasks its support set comes from.
-        seed: of the robots; None is those of the closed-loop evaluation.
-        dynamics: the robot's parameters.
-        drives: by name, ``adapted`` first.
+        domain: name of the domain.
+        robot: number of the robot in its domain, from 1.
+        part: part of the evaluation tasks that its support set comes from.
+        seed: seed of the robots. If None, those of the closed-loop evaluation.
+        dynamics: parameters of the robot.
+        drives: drives by name, ``adapted`` first.
     """
 
     domain: str
@@ -51,13 +51,13 @@ class RobotDrive:
 
     @property
     def file_name(self) -> str:
-        """Return the name of its files, without a suffix."""
+        """Return the name of the robot's files, without a suffix."""
         domain = re.sub(r"[^A-Za-z0-9]+", "_", self.domain).strip("_")
         seed = "" if self.seed is None else f"_seed_{self.seed}"
         return f"drive_{domain}_{self.part}_{self.robot}{seed}"
 
     def content(self) -> dict[str, Any]:
-        """Return what is written, by name."""
+        """Return the content of the JSON file by name."""
         names = ("domain", "robot", "part", "seed", "dynamics")
         content: dict[str, Any] = {name: getattr(self, name) for name in names}
         for name, drive in self.drives.items():
@@ -82,14 +82,14 @@ class RobotDrive:
         return table
 
     def write(self, film: Path, view: View) -> list[Path]:
-        """Write the film, and the numbers beside it; return the paths.
+        """Write the film, and the measures as JSON next to it; return the paths.
 
         Args:
-            film: ends in ``.mp4`` or ``.gif``.
+            film: path that ends in ``.mp4`` or ``.gif``.
             view: what the film shows.
 
         Raises:
-            ValueError: when the film has another ending.
+            ValueError: when the path has another ending.
         """
         check_film(film)
         if (numbers := film.with_suffix(".json")).exists() and not _is_of_drive(numbers):
@@ -116,10 +116,10 @@ def _is_of_drive(file: Path) -> bool:
 
 
 def check_film(film: Path) -> None:
-    """Refuse what no film can be written to.
+    """Raise an error if a path does not end like a film.
 
     Raises:
-        ValueError: naming the endings that there are.
+        ValueError: when it does not; the message lists the endings.
     """
     if film.suffix not in (".mp4", ".gif"):
         raise ValueError(f"the film {film} has no ending of a film: give it .mp4 (extra robot) or .gif")
@@ -138,28 +138,28 @@ def drive_robot(
     view: View = "scene",
     film: str | Path | None = None,
 ) -> tuple[RobotDrive, list[Path]]:
-    """Drive one robot by a trained learner, and write a film of it with the numbers beside it.
+    """Drive one robot with a trained learner, and write a film and the measures.
 
-    The robot's dynamics, its room and the goal in it are those that the closed-loop evaluation gives this number; its
-    calibration, its first state, and without a room its goal are its own, as it is driven alone.
+    Dynamics, room and the goal in the room are those of the closed-loop evaluation for this robot number. Calibration,
+    initial state and, without a room, the goal are drawn anew, because the robot is driven alone.
 
     Args:
         module: the learner with its strategies.
-        data: its stream.
-        folder: of the run.
-        domain: where the robot comes from; None is the first that has robots.
-        robot: its number, from 1.
-        seed: decides other robots than those of the evaluation; None is these.
+        data: the data of its stream.
+        folder: folder of the run.
+        domain: domain of the robot. Default: the first domain that has robots.
+        robot: number of the robot, from 1.
+        seed: seed that draws robots other than those of the evaluation. If None, those of the evaluation.
         part: ``val`` or ``test``.
-        compare: drive it without adaptation as well, beside the adapted one in film and numbers.
-        view: ``scene``, as the simulator draws it, or ``plan``, the way from above.
-        film: a path that ends in ``.mp4`` or ``.gif``; None is in the run folder, named for the robot.
+        compare: also drive it without adaptation, side by side in the film and the measures.
+        view: ``scene``, the simulator's rendering, or ``plan``, a view from above.
+        film: path that ends in ``.mp4`` or ``.gif``. Default: in the run folder, named after the robot.
 
     Returns:
-        What it did, and the files that were written.
+        The drive, and the paths of the files that were written.
 
     Raises:
-        ValueError: when the stream has no such domain, it has no robots, or an option is out of range.
+        ValueError: when the stream has no such domain, the domain has no robots, or an argument is out of range.
     """
     check_number("--robot", robot, least=1, whole=True)
     check_number("--seed", seed, least=0, whole=True)

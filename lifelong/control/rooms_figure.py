@@ -1,4 +1,4 @@
-"""A figure of robots' ways through their rooms."""
+"""A figure of robots' trajectories in their rooms."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_ROOMS = 5
-"""Rooms of a domain that are drawn."""
-SIDE = 1.75  # inches of a panel
+"""Number of rooms drawn per domain."""
+SIDE = 1.75  # side of a panel in inches
 WALL, COMES, GOES = "#3c4048", "#b07a30", "#9aa0a8"
 
 
 def rooms_figure(drives: Sequence[tuple[str, Drive | None, Drive]], *, title: str) -> Figure:
-    """Draw the first rooms of every domain, a row each, with the robots' ways before adaptation and after it.
+    """Draw the first rooms of each domain in a row, with the robots' trajectories before and after adaptation.
 
     Args:
-        drives: the domain's name, its drive before adaptation (None where there is none) and after it, in rooms.
-        title: above the figure.
+        drives: for each domain its name, its drive before adaptation (or None) and its drive after it, in rooms.
+        title: title above the figure.
     """
     n_columns = min(MAX_ROOMS, max(len(after.rooms) for _, _, after in drives))
     figure = make_figure((SIDE * n_columns + 0.4, (SIDE + 0.2) * len(drives) + 0.9))

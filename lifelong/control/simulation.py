@@ -17,72 +17,72 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 Dynamics = Mapping[str, Any]
-"""The parameters of one robot's dynamics by name: plain numbers, or lists of them."""
+"""The parameters of one robot's dynamics by name: numbers, or lists of numbers."""
 
 
 class Simulation(ABC):
-    """Simulate one robot; it is ready once it is made, in a random state and with a random goal.
+    """Simulate one robot; it starts in a random state with a random goal.
 
     Args:
-        dynamics: the parameters that the robot is made with; None where they do not vary.
+        dynamics: the robot's parameters; None if they do not vary.
     """
 
     state: Array
-    """``(S,)`` as it is now."""
+    """Current state ``(S,)``."""
     goal: Array
-    """``(G,)`` as it is now."""
+    """Current goal ``(G,)``."""
     room: Room | None = None
-    """Where it drives; None is open ground."""
+    """The robot's room; None on open ground."""
 
     def __init__(self, dynamics: Dynamics | None = None) -> None:
         self.dynamics: Dynamics = {} if dynamics is None else dynamics
 
     @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
-        """Start an episode: a random state and goal, measures at zero."""
+        """Start an episode with a random state and goal, and reset the measures."""
 
     @abstractmethod
     def step(self, action: Array) -> None:
-        """Act for one control step.
+        """Execute an action for one control step.
 
         Args:
-            action: ``(A,)`` in [−1, 1]; values beyond are clipped.
+            action: ``(A,)`` in [−1, 1]; values outside are clipped.
 
         Raises:
-            ValueError: when the simulation becomes unstable (a state that is not finite), with the way out.
+            ValueError: when the simulation becomes unstable (a state that is not finite).
         """
 
     @property
     @abstractmethod
     def is_over(self) -> bool:
-        """Tell whether the episode ended by itself (the robot fell); acting on needs a ``reset``."""
+        """Return whether the episode ended early (the robot fell); then a ``reset`` is needed."""
 
     @property
     def failure(self) -> str | None:
-        """Return how the episode was lost, in one clause; None where it was not, or nothing is known of it."""
+        """Return why the episode failed, in one clause; None if it did not, or the reason is unknown."""
         return None
 
     def follow(self, state: Array, action: Array) -> Array:
-        """Return the states ``(N, S)`` that follow states ``(N, S)`` by actions ``(N, A)`` in truth.
+        """Return the true next states ``(N, S)`` for states ``(N, S)`` and actions ``(N, A)``.
 
-        The robot itself stays as it is. A planner that is told the whole truth follows it, for comparison.
+        The robot's own state does not change. Planners with a true model use this method, for comparison.
 
         Args:
-            state: ``(N, S)``.
-            action: ``(N, A)``; values beyond [−1, 1] are clipped.
+            state: states ``(N, S)``.
+            action: actions ``(N, A)``; values outside [−1, 1] are clipped.
 
         Raises:
-            ValueError: where a simulation cannot be asked for it.
+            ValueError: when the simulation does not support it.
         """
         raise ValueError(f"a {type(self).__name__} cannot be planned with: leave the source's model at learnt")
 
     @abstractmethod
     def measures(self) -> dict[str, float]:
-        """Return the measures of the episode so far; ``success`` (0 or 1) or ``return`` is always among them."""
+        """Return the measures of the episode so far, including ``success`` (0 or 1) or ``return``."""
 
     @abstractmethod
     def frame(self) -> NDArray[np.uint8]:
-        """Return a picture ``(height, width, 3)`` of the scene as it is."""
+        """Render the current scene as an image ``(height, width, 3)``."""
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Release what the simulation holds."""
+        """Release the resources of the simulation."""

@@ -1,4 +1,4 @@
-"""The support curve: the error of a model on held-out windows against the size of its support set.
+"""The support curve: the error of a model on held-out windows by the size of its support set.
 
 Shapes: ``B`` tasks, ``D`` domains, ``K`` sizes of support sets.
 """
@@ -25,12 +25,12 @@ from lifelong.learners.base import Learner
 
 @dataclass(frozen=True, eq=False)
 class SupportCurve:
-    """Hold the error of a model in every domain by the size of the support set, with 95 % intervals over tasks.
+    """Store the error of a model in each domain by the size of the support set, with 95 % intervals over tasks.
 
     Args:
         sizes: ``K`` numbers of support examples.
-        mean: ``(D, K)`` normalised errors, see :func:`errors_by_size`.
-        half_width: ``(D, K)``.
+        mean: normalised errors ``(D, K)``, see :func:`errors_by_size`.
+        half_width: half widths ``(D, K)``.
     """
 
     sizes: list[int]
@@ -39,7 +39,7 @@ class SupportCurve:
 
     @classmethod
     def of(cls, errors: Sequence[NDArray[np.float64]], sizes: list[int]) -> SupportCurve:
-        """Return the curve of errors ``(K, B)`` of each domain; domains may have different numbers of tasks."""
+        """Compute the curve from errors ``(K, B)`` of each domain; the number of tasks may differ between domains."""
         return cls(sizes, *interval(ragged(errors)))
 
 
@@ -54,7 +54,7 @@ def default_sizes(n_shot: int) -> list[int]:
 
 
 def evaluation_shape(data: StreamDataModule, part: Part, domain: int) -> TaskShape:
-    """Return the shape of a domain's evaluation tasks, each drawn from one function (regression)."""
+    """Return the shape of a domain's evaluation tasks, each of which is drawn from one function (regression)."""
     task = data.draw_for_evaluation(part, domain, [0]).gather(torch.device("cpu"))
     return TaskShape(1, task.support_x.shape[1], task.query_x.shape[1])
 
@@ -62,15 +62,15 @@ def evaluation_shape(data: StreamDataModule, part: Part, domain: int) -> TaskSha
 def windows(
     data: StreamDataModule, part: Part, domain: int, n_shot: int, n_tasks: int, device: torch.device
 ) -> Episode:
-    """Draw held-out tasks of a domain with ``n_shot`` support examples and as many queries as its evaluation tasks.
+    """Draw held-out tasks of a domain with ``n_shot`` support examples and the usual number of queries.
 
     Args:
-        data: few-shot tasks.
+        data: data module of few-shot tasks.
         part: ``val`` or ``test``.
-        domain: its number in the stream.
-        n_shot: support examples.
-        n_tasks: how many.
-        device: where they are needed.
+        domain: index of the domain in the stream.
+        n_shot: number of support examples.
+        n_tasks: number of tasks.
+        device: device of the tasks.
 
     Raises:
         ValueError: when the domain's classes have too few examples.
@@ -85,16 +85,16 @@ def windows(
 def errors_by_size(
     learner: Learner, batch: Episode, sizes: Sequence[int], *, runner: TaskRunner
 ) -> NDArray[np.float64]:
-    """Return normalised errors ``(K, B)``: mean squared error over the mean variance of all queries' targets.
+    """Return normalised errors ``(K, B)``: mean squared error divided by the mean variance of all queries' targets.
 
-    Always answering the mean has an error of 1. The queries are the same for every size; a support set is the end of
-    the largest one, so that in windows of time it comes right before the queries. Size 0 is the learner as it is.
+    Predicting the mean gives an error of 1. All sizes use the same queries. A smaller support set is the end of the
+    largest one, so in time windows it directly precedes the queries. For size 0, the learner is not adapted.
 
     Args:
-        learner: what adapts.
-        batch: tasks with support sets of the largest size or larger.
-        sizes: of support sets.
-        runner: runs the learner; bound to strategies, it routes each task by its support set.
+        learner: the learner that adapts.
+        batch: tasks whose support sets have at least the largest size.
+        sizes: sizes of support sets.
+        runner: runs the learner. If it is bound to strategies, they route each task by its support set.
 
     Example:
         >>> from lifelong.learners import R2D2

@@ -1,4 +1,4 @@
-"""Judging a learner over its stream: metrics, the evaluator callback, plots, tables, and callbacks that one may add."""
+"""Evaluation of a learner over its stream: metrics, the Evaluator callback, plots, tables and optional callbacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALLBACKS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a callback when it is asked for: metrics and tables alone shall not wait for Lightning."""
+    """Import a callback on first access, so that metrics and tables alone do not import Lightning."""
     if name not in CALLBACKS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{CALLBACKS[name]}"), name)

@@ -1,4 +1,4 @@
-"""The adaptation curve: what each inner step brings.
+"""The adaptation curve: the score after each inner step.
 
 Shapes: ``B`` tasks, ``K`` steps.
 """
@@ -40,16 +40,17 @@ class AdaptsInSteps(Protocol):
 class AdaptationCurve(BatchCollector, AfterEvaluation):
     """Measure the score after 0, 1, …, ``K`` inner steps on the evaluation tasks of every domain.
 
-    For learners that adapt in steps and have a ``trajectory`` (MAML and its kin, LinearProbe, FineTuning). It writes
-    means and 95 % intervals to ``adaptation_curve_<part>.json`` and ``.png``, a picture that the loggers show as well;
-    in ``fit`` after the last experience only. From the command line, in ``fit``, ``validate`` and ``test``:
+    It works with learners that adapt in steps and have a ``trajectory`` method (MAML and its variants, LinearProbe,
+    FineTuning). Means and 95 % intervals are written to ``adaptation_curve_<part>.json``, and a figure to
+    ``adaptation_curve_<part>.png`` and to the loggers. In ``fit`` it runs after the last experience only. On the
+    command line of ``fit``, ``validate`` and ``test``, add
     ``--trainer.callbacks+=lifelong.evaluation.AdaptationCurve --trainer.callbacks.n_steps=20``.
 
     Args:
-        n_steps: ``K``.
+        n_steps: number of inner steps ``K``.
 
     Raises:
-        ValueError: when the learner has no trajectory, or there is no step.
+        ValueError: when the learner has no ``trajectory``, or ``n_steps`` is less than 1.
 
     Example:
         >>> AdaptationCurve(n_steps=3).n_steps
@@ -60,11 +61,11 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
         check_number("AdaptationCurve's n_steps", n_steps, least=1, whole=True)
         self.n_steps = n_steps
         self.result: dict[str, Any] | None = None
-        """What was measured last, as in the file."""
+        """The last measurement, as written to the file."""
         self._collected: dict[int, list[Tensor]] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse a learner that has no steps before any time is spent."""
+        """Raise an error before training if the learner does not adapt in steps."""
         learner = stream_module(trainer).learner
         if not isinstance(learner, AdaptsInSteps):
             raise ValueError(
@@ -77,17 +78,17 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
         self._collected = {}
 
     def collect(self, trainer: L.Trainer, module: StreamModule, outputs: Any, batch: Episode, domain: int) -> None:
-        """Adapt step by step to a batch of tasks; in ``fit`` after the last experience only."""
+        """Adapt to a batch of tasks step by step; in ``fit`` after the last experience only."""
         if not is_last_evaluation(trainer):
             return
-        # Hooks run outside the Trainer's autocast, the scores that the curve ends in do not.
+        # Hooks run outside the Trainer's autocast, the evaluation itself inside it: the curve's last score must agree.
         with torch.inference_mode(False), torch.no_grad(), trainer.precision_plugin.forward_context():
             learner = module.learner
             scores = scores_by_step(learner, learner.meta_parameters(), batch.clone(), self.n_steps, module.runner)
         self._collected.setdefault(domain, []).append(scores)
 
     def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:
-        """Average every step over tasks, and write the curve as numbers and as a picture."""
+        """Average each step over tasks, and write the curve as JSON and as a figure."""
         if not self._collected:
             return
         domains = sorted(self._collected)
@@ -110,7 +111,7 @@ class AdaptationCurve(BatchCollector, AfterEvaluation):
             self.draw(figure, "adaptation curve", f"adaptation_curve_{part}.png", trainer)
 
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
-        """Print where the files are."""
+        """Print the paths of the files."""
         if self.result is not None:
             name = f"adaptation_curve_{self.result['part']}"
             self.say_where(trainer, f"{name}.json", f"{name}.png")
@@ -120,11 +121,11 @@ def scores_by_step(learner: Learner, params: Params, batch: Episode, n_steps: in
     """Compute the score of each task after 0, 1, …, ``n_steps`` inner steps, ``(B, n_steps + 1)``.
 
     Args:
-        learner: one that adapts in steps.
+        learner: a learner that adapts in steps.
         params: the meta-parameters.
         batch: the tasks.
-        n_steps: inner steps.
-        runner: runs the tasks, and routes their parameters.
+        n_steps: number of inner steps.
+        runner: runs the tasks and selects the parameters of each.
     """
     assert isinstance(learner, AdaptsInSteps)
     trajectory = learner.trajectory
@@ -140,6 +141,6 @@ def scores_by_step(learner: Learner, params: Params, batch: Episode, n_steps: in
 
 
 def _averages(scores: Scores) -> list[Estimate]:
-    """Average scores ``(D, K + 1, n)`` of every step over domains."""
+    """Average the scores ``(D, K + 1, n)`` of each step over tasks and domains."""
     parts = zip(*(numbers.T for numbers in mean_and_variance(scores)), strict=True)
     return [sum_of_means(*of_step).scaled(1 / len(scores)) for of_step in parts]

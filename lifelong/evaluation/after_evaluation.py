@@ -1,4 +1,4 @@
-"""What callbacks share that add something to the evaluations of ``fit``, ``validate`` and ``test``."""
+"""Base class of callbacks that measure something after the evaluations of ``fit``, ``validate`` and ``test``."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class AfterEvaluation(L.Callback):
-    """Measure something after evaluations and print it: at the end of ``fit``, at once in ``validate`` and ``test``.
+    """Measure after evaluations, and print at the end of ``fit`` or directly in ``validate`` and ``test``.
 
-    Abstract: subclasses decide what is measured and what is printed. Files go to the Trainer's ``default_root_dir``,
-    which is the run folder in a run.
+    This class is abstract: subclasses define what is measured and printed. Files are written to the Trainer's
+    ``default_root_dir``, which is the run folder if there is one.
     """
 
     @abstractmethod
@@ -37,10 +37,10 @@ class AfterEvaluation(L.Callback):
 
     @abstractmethod
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
-        """Print what was measured last and where it was written; called on the first process only."""
+        """Print the last measurement and the paths of its files; called on the first process only."""
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure after an experience, or after the only evaluation of a checkpoint; never the untrained learner."""
+        """Measure after each experience, or after the evaluation of a checkpoint; skip the untrained learner."""
         if not trainer.sanity_checking:
             self._measure(trainer)
 
@@ -58,22 +58,22 @@ class AfterEvaluation(L.Callback):
             write_json(folder_of(trainer) / name, content)
 
     def draw(self, figure: Figure, name: str, file: str, trainer: L.Trainer) -> None:
-        """Write a picture, and show it in all loggers.
+        """Write a figure to a file, and send it to all loggers.
 
         Args:
-            figure: empty afterwards.
-            name: of the picture, in the loggers.
-            file: its name in the folder.
-            trainer: on its first process.
+            figure: the figure; it is cleared afterwards.
+            name: name of the figure in the loggers.
+            file: name of the file in the folder.
+            trainer: the Trainer; only its first process writes.
         """
         path = folder_of(trainer) / file
         save_figure(figure, path)
-        step = max(trainer.global_step - 1, 0) if trainer.state.fn == "fit" else None  # as of the scalars
+        step = max(trainer.global_step - 1, 0) if trainer.state.fn == "fit" else None  # the same step as the scalars
         for logger in trainer.loggers:
             log_picture(logger, name, path, step)
 
     def say_where(self, trainer: L.Trainer, *names: str) -> None:
-        """Print which files were written."""
+        """Print the paths of the files that were written."""
         for name in names:
             say(f"written: {folder_of(trainer) / name}")
 
@@ -89,16 +89,16 @@ class AfterEvaluation(L.Callback):
 
 
 def folder_of(trainer: L.Trainer) -> Path:
-    """Return the folder that a Trainer's files go to."""
+    """Return the folder to which a Trainer writes its files."""
     return Path(trainer.default_root_dir)
 
 
 def title_of(trainer: L.Trainer, evaluation: str = "") -> str:
-    """Return the title of pictures, as the accuracy matrix has it: run, learner, strategies, and the data below.
+    """Return the title of a figure: run, learner and strategies, and the data in a second line.
 
     Args:
-        trainer: whose Evaluator reports on a run; without one the run has no name.
-        evaluation: what a picture is of; empty where that is the whole evaluation.
+        trainer: the Trainer. The run's name is taken from its Evaluator, and left out if it has none.
+        evaluation: what the figure shows; empty if it shows the whole evaluation.
     """
     setting = setting_of(trainer)
     setting = replace(setting, evaluation=evaluation or setting.evaluation)
@@ -109,7 +109,7 @@ def title_of(trainer: L.Trainer, evaluation: str = "") -> str:
 
 
 def is_last_evaluation(trainer: L.Trainer) -> bool:
-    """Tell whether the evaluation that runs now is the last one: in ``fit`` that of the last experience."""
+    """Return whether the current evaluation is the last one; in ``fit`` that is the one after the last experience."""
     if trainer.state.fn != "fit":
         return True
     return not trainer.sanity_checking and trainer.current_epoch + 1 >= stream_data(trainer).n_experiences_due

@@ -1,4 +1,4 @@
-"""What a model answers on the held-out units of a domain at this moment, outside of an evaluation.
+"""Outputs of the current model on the held-out units of a domain, computed outside an evaluation.
 
 Shapes: ``B`` tasks or examples, ``Q`` queries, ``N`` ways.
 """
@@ -19,16 +19,16 @@ from lifelong.training.accessors import evaluation_part, stream_module
 
 
 def on_held_out(trainer: L.Trainer, domain: int, n_units: int, compute: Callable[[Episode], Tensor]) -> Tensor:
-    """Compute something of the first held-out units of a domain, in evaluation mode; every process computes all.
+    """Apply a function to the first held-out units of a domain, in evaluation mode; every process computes all.
 
     Args:
-        trainer: whose part is evaluated, and whose precision is used.
-        domain: its number.
-        n_units: at most so many of its units.
-        compute: gives ``(B, …)`` for a batch.
+        trainer: the Trainer; it determines the held-out part and the precision.
+        domain: index of the domain.
+        n_units: maximum number of units.
+        compute: function that returns a tensor ``(B, …)`` for a batch.
 
     Returns:
-        ``(units, …)`` on the host.
+        A tensor ``(units, …)`` on the CPU.
     """
     module = stream_module(trainer)
     with isolate_rng(), evaluating(module), torch.no_grad(), trainer.precision_plugin.forward_context():

@@ -1,4 +1,4 @@
-"""What callbacks share that look at every batch of an evaluation, be it on validation or on test tasks."""
+"""Base class of callbacks that collect from every batch of an evaluation, on validation or test tasks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lifelong.training.stream_module import StreamModule
 
 
 class BatchCollector(L.Callback):
-    """See each evaluation from its first batch to its last; abstract: subclasses take what they want from a batch."""
+    """Collect from every batch of an evaluation; abstract, subclasses define what they collect."""
 
     @abstractmethod
     def forget(self) -> None:
-        """Drop what an interrupted evaluation left."""
+        """Discard what an interrupted evaluation collected."""
 
     @abstractmethod
     def collect(self, trainer: L.Trainer, module: StreamModule, outputs: Any, batch: Episode, domain: int) -> None:
-        """Take what is wanted from a batch of tasks of a domain and from what the step returned for it."""
+        """Collect from a batch of a domain's tasks and from the outputs of its evaluation step."""
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin an evaluation on the part that ``evaluate_on`` names."""
+        """Begin an evaluation on the part set by ``evaluate_on``."""
         self.forget()
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -40,7 +40,7 @@ class BatchCollector(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect from a batch; each domain has a loader of its own."""
+        """Collect from a batch; each domain has its own loader."""
         self.collect(trainer, stream_module(trainer), outputs, batch, dataloader_idx)
 
     def on_test_batch_end(
@@ -52,5 +52,5 @@ class BatchCollector(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect from a batch; each domain has a loader of its own."""
+        """Collect from a batch; each domain has its own loader."""
         self.collect(trainer, stream_module(trainer), outputs, batch, dataloader_idx)

@@ -1,4 +1,4 @@
-"""Clustering with the learnt metric: k-means on the embedding of held-out examples, compared with their classes.
+"""Clustering in the learnt embedding: k-means on the embedding of held-out examples, compared with their classes.
 
 Shapes: ``n`` examples, ``*X`` one input, ``D`` features, ``R`` draws.
 """
@@ -35,32 +35,32 @@ from lifelong.utilities.ranges import check_number
 Integers = NDArray[np.int64]
 SCORES = ("adjusted_rand_index", "normalised_mutual_information")
 CHUNK = 512
-"""Examples that are embedded at once."""
+"""Number of examples embedded at once."""
 
 
 class Clustering(AfterEvaluation):
     """Group unlabelled held-out examples by k-means on the learner's embedding and compare groups with classes.
 
-    Of every domain's validation or test part, whichever was evaluated, it draws some classes and examples of each,
-    embeds them and looks for as many groups as there are classes. The adjusted Rand index and the normalised mutual
-    information are 1 for the classes themselves; for random groups the first is 0 on average, the second is not. They
-    are means over draws with 95 % intervals, printed and written to ``clustering_<part>.json``; ``fit`` logs them after
-    every experience.
+    For each domain, it draws classes and examples from the validation or test part that was evaluated, embeds them and
+    runs k-means with as many groups as there are classes. The adjusted Rand index and the normalised mutual information
+    are 1 if the groups equal the classes; for random groups the expected value of the former is 0, that of the latter
+    is above 0. Means over draws with 95 % intervals are printed and written to ``clustering_<part>.json``; ``fit`` logs
+    them after each experience.
 
-    Needs the extra ``clustering``. From the command line, in ``fit``, ``validate`` and ``test``:
+    It needs the extra ``clustering``. On the command line of ``fit``, ``validate`` and ``test``, add
     ``--trainer.callbacks+=lifelong.evaluation.Clustering --trainer.callbacks.n_classes=10``.
 
-    No label reaches the groups. But a strategy that chooses parameters by a support set is given one labelled
+    The clustering uses no labels. However, a strategy that selects parameters by a support set receives one labelled
     evaluation task of the domain, and norm layers with batch statistics see up to 512 examples at once.
 
     Args:
-        n_classes: classes in a draw; all that are held out where there are fewer.
-        n_examples: examples of each class in a draw; all of it where there are fewer.
-        n_draws: draws of classes and examples per domain.
+        n_classes: number of classes in a draw; all held-out classes if there are fewer.
+        n_examples: number of examples per class in a draw; all examples of a class if there are fewer.
+        n_draws: number of draws of classes and examples per domain.
 
     Raises:
-        ValueError: when scikit-learn is missing, a domain is regression or holds out a single class, or a setting is
-            out of range.
+        ValueError: when scikit-learn is missing, a domain is a regression problem or has a single held-out class, or an
+            argument is out of range.
 
     Reference:
         Hubert & Arabie, "Comparing partitions", Journal of Classification 1985 (adjusted Rand index); the mutual
@@ -76,10 +76,10 @@ class Clustering(AfterEvaluation):
             check_number(f"Clustering's {name}", value, least=least, whole=True)
         self.n_classes, self.n_examples, self.n_draws = n_classes, n_examples, n_draws
         self.result: dict[str, Any] | None = None
-        """What was measured last, as in the file."""
+        """The last measurement, as written to the file."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse what cannot work before any time is spent."""
+        """Raise an error before training if clustering is not possible on these data."""
         if importlib.util.find_spec("sklearn") is None:
             raise ValueError("Clustering needs scikit-learn: pip install -c constraints.txt -e '.[clustering]'")
         stream = stream_data(trainer).stream
@@ -91,7 +91,7 @@ class Clustering(AfterEvaluation):
                 )
 
     def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:
-        """Draw, embed, group and compare, in every domain; all processes do the same."""
+        """Draw, embed, cluster and compare in every domain; all processes do the same."""
         data = stream_data(trainer)
         pools = data.stream.val if part == "val" else data.stream.test
         scores = np.stack([self._domain(module, data, part, d, pool) for d, pool in enumerate(pools)], axis=1)
@@ -102,7 +102,7 @@ class Clustering(AfterEvaluation):
         for name, values in zip(SCORES, scores, strict=True):
             mean, half_width = interval(values)
             self.result[name] = {"mean": mean.tolist(), "half_width": half_width.tolist()}
-            if trainer.state.fn == "fit":  # elsewhere there is no logger, and Lightning would print them once more
+            if trainer.state.fn == "fit":  # elsewhere there is no logger, and Lightning would print them a second time
                 logged = {f"{part}/{name}/{d}": float(m) for d, m in zip(data.stream.domains, mean, strict=True)}
                 module.log_dict(logged, rank_zero_only=False, sync_dist=False)
         self.write(f"clustering_{part}.json", self.result, trainer)
@@ -125,18 +125,18 @@ class Clustering(AfterEvaluation):
 
 
 def draw_examples(pool: Pool, n_classes: int, n_examples: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
-    """Draw the indices ``(n,)`` of examples, in random order, and the number of each one's class.
+    """Draw examples: return their indices ``(n,)``, in random order, and their class numbers ``(n,)``.
 
     Args:
-        pool: where they are from; of the variants of a class one is taken.
-        n_classes: at most so many classes.
-        n_examples: at most so many examples of each.
-        rng: decides which.
+        pool: the examples to draw from; of each class one variant is used.
+        n_classes: maximum number of classes.
+        n_examples: maximum number of examples per class.
+        rng: random generator.
     """
     families = rng.choice(pool.n_classes, min(n_classes, pool.n_classes), replace=False)
     members = [pool.members[f * pool.n_variants + rng.integers(pool.n_variants)] for f in families]
     picked = [rng.choice(m, min(n_examples, len(m)), replace=False) for m in members]
-    # In random order, because classes that stand together would also be normalised together.
+    # In random order: norm layers with batch statistics would otherwise normalise classes separately.
     order = rng.permutation(sum(len(p) for p in picked))
     return np.concatenate(picked)[order], np.repeat(np.arange(len(picked)), [len(p) for p in picked])[order]
 
@@ -146,7 +146,7 @@ def group(features: Array, n_groups: int) -> Integers:
 
     Args:
         features: ``(n, D)``.
-        n_groups: how many groups.
+        n_groups: number of groups.
 
     Example:
         >>> group(np.array([[0.0], [9.0], [0.1], [9.1]]), 2).tolist() in ([0, 1, 0, 1], [1, 0, 1, 0])
@@ -155,7 +155,7 @@ def group(features: Array, n_groups: int) -> Integers:
     from sklearn.cluster import KMeans  # type: ignore[import-untyped, unused-ignore]
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer different points than groups: the indices show that
+        warnings.simplefilter("ignore")  # fewer distinct points than groups: the indices show it
         groups: Integers = KMeans(n_groups, n_init=10, random_state=0).fit_predict(features)
     return groups
 
@@ -179,7 +179,7 @@ def clustering_table(result: dict[str, Any]) -> Table:
     """Make the table of both indices of every domain with their 95 % intervals.
 
     Args:
-        result: what :class:`Clustering` measured.
+        result: the result of :class:`Clustering`.
     """
     title = f"k-means on the embedding of {result['part']} examples (95 % CI over draws)"
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
@@ -193,7 +193,7 @@ def clustering_table(result: dict[str, Any]) -> Table:
 
 
 def route_to(module: StreamModule, data: StreamDataModule, part: Part, domain: int) -> Params:
-    """Return the parameters that the strategies choose for a domain, by its first evaluation task."""
+    """Return the parameters that the strategies select for a domain by its first evaluation task."""
     learner, runner = module.learner, module.runner
     if not runner.is_routed:
         return learner.meta_parameters()

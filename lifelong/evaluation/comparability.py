@@ -1,4 +1,4 @@
-"""Whether runs can be compared: what makes them different questions, rather than different answers."""
+"""Comparability of runs: differences in data and evaluation that make scores of two runs not comparable."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lifelong.evaluation.results import Results
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Hold why two runs are not comparable.
+    """Describe why two runs are not comparable.
 
     Args:
-        short: for a cell of a table.
-        detail: what the first run has, and the second.
+        short: short text for a cell of a table.
+        detail: the values of the first and of the second run.
 
     Example:
         >>> str(Obstacle("another part", "evaluated on val and on test"))
@@ -30,11 +30,11 @@ class Obstacle:
 
 
 def obstacles(one: Results, other: Results) -> list[Obstacle]:
-    """Return what makes two runs different questions; nothing where they can be compared.
+    """Return the reasons why two runs are not comparable; an empty list if they are.
 
     Args:
-        one: a run.
-        other: another.
+        one: results of a run.
+        other: results of another run.
 
     Example:
         >>> from lifelong.evaluation.setting import Setting
@@ -69,7 +69,7 @@ def _domains(one: Sequence[str], other: Sequence[str]) -> Obstacle | None:
 
 
 def _draws(one: Flat, other: Flat) -> Obstacle | None:
-    """Compare by configs what decides the evaluation units and stands nowhere else; not where one has no config."""
+    """Compare the config options that determine the evaluation units; return None if a run has no config."""
     for key, values in (
         ("data.split_seed", [options.get("data.split_seed") for options in (one, other)]),
         ("queries a class", [_queries(options) for options in (one, other)]),
@@ -85,7 +85,7 @@ def _queries(options: Flat) -> str | None:
 
 
 def unfinished(run: Results) -> str:
-    """Say how far a run has come that has not learnt its stream to the end; empty where it has.
+    """Describe the progress of a run that has not finished its stream; empty if it has.
 
     Example:
         >>> import numpy as np

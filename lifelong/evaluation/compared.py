@@ -1,4 +1,4 @@
-"""What a comparison consists of: methods with their estimates, and the paired differences between them."""
+"""The parts of a comparison: methods with their estimates, and paired differences between them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lifelong.evaluation.intervals import interval
 from lifelong.evaluation.results import Results
 
 Metric: TypeAlias = Callable[[Results], Estimate | float]
-"""A further metric: of the results of a run, a number or an estimate; it raises ValueError where it is not defined."""
+"""A custom metric: maps a run's results to a number or an estimate; raises ValueError where it is not defined."""
 IntervalKind = Literal["percentile", "bca", "t"]
 """How the interval of a paired difference is computed; see :mod:`lifelong.evaluation.significance`."""
 
 
 @dataclass(frozen=True, eq=False)
 class NamedRun:
-    """Hold what was measured in a run, and which one it is.
+    """Store the results of a run with its name.
 
     Args:
-        name: for people: that of its folder.
-        results: what was measured.
+        name: name of the run folder.
+        results: results of the run.
     """
 
     name: str
@@ -34,24 +34,24 @@ class NamedRun:
 
     @property
     def seed(self) -> int | None:
-        """Return the seed of the run; None where its config does not say it."""
+        """Return the seed of the run; None if its config has none."""
         seed = self.results.setting.config.get("seed")
         return seed if isinstance(seed, int) else None
 
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """Hold a row of a comparison: the runs of one method, which differ in their seed alone, and what they measured.
+    """Store one row of a comparison: the runs of a method, which differ only in their seed, and their metrics.
 
     Args:
-        label: short, and no other method's.
-        runs: what was measured in each run, in the order of their seeds.
-        names: of the run folders, in the same order.
-        seeds: of the runs, in the same order; None where a config does not say it.
-        estimates: of each metric by name: the mean over the runs with its 95 % interval over seeds; the interval is
-            over evaluation units where there is one run. NaN with a reason where it is not available.
-        memory_bytes: of learner and strategies, beside the network.
-        seconds: wall time of a run.
+        label: short, unique label of the method.
+        runs: results of each run, sorted by seed.
+        names: names of the run folders, in the same order.
+        seeds: seeds of the runs, in the same order; None if a config has none.
+        estimates: metrics by name: the mean over runs with its 95 % interval over seeds. For a single run the interval
+            is over evaluation units. NaN with a reason if a metric is not available.
+        memory_bytes: memory of learner and strategies without the network, in bytes; mean over runs.
+        seconds: wall time of a run; mean over runs.
     """
 
     label: str
@@ -64,15 +64,15 @@ class Method:
 
     @classmethod
     def of(cls, label: str, runs: Sequence[NamedRun], metrics: Mapping[str, Metric] | None = None) -> Self:
-        """Put the runs of a method together.
+        """Combine the runs of a method.
 
         Args:
-            label: of the method.
-            runs: one or more.
-            metrics: further metrics by name.
+            label: label of the method.
+            runs: one or more runs.
+            metrics: custom metrics by name.
 
         Raises:
-            ValueError: when a further metric fails, or has the name of another.
+            ValueError: when a custom metric fails, or has the name of another metric.
         """
         runs = sorted(runs, key=lambda run: -1 if run.seed is None else run.seed)
         measured = [_measured(run, metrics or {}) for run in runs]
@@ -90,26 +90,26 @@ class Method:
 
     @property
     def over(self) -> Literal["seeds", "units"]:
-        """Return what the intervals are over."""
+        """Return whether the intervals are over seeds or over evaluation units."""
         return "seeds" if len(self.runs) > 1 else "units"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold how much better a method is than another on the same evaluation units, after the last experience.
+    """Store the paired difference of two methods on the same evaluation units, after the last experience.
 
     Args:
-        label: of the method.
+        label: label of the method.
         against: label of the method that it is compared with.
-        value: mean of ``label − against`` over units and domains; NaN where there is a reason.
+        value: mean of ``label − against`` over units and domains; NaN if there is a reason.
         low: lower end of its 95 % interval.
-        high: upper end.
+        high: upper end of its 95 % interval.
         p: two-sided p value of the sign-flip permutation test.
-        adjusted_p: the same, corrected for all comparisons of the table by Holm's method.
-        exact: all sign flips were counted, and not a sample of them.
-        n_units: evaluation units of all domains together.
-        seeds: of the runs that were paired; the differences of a unit are averaged over them.
-        reason: why there is no difference; empty where there is one.
+        adjusted_p: the p value corrected for all comparisons of the table by Holm's method.
+        exact: whether all sign flips were counted instead of a random sample.
+        n_units: number of evaluation units in all domains.
+        seeds: seeds of the paired runs; the differences of a unit are averaged over them.
+        reason: why there is no difference; empty if there is one.
 
     Example:
         >>> Difference("Replay", "no strategy", reason="another split").reason
@@ -131,12 +131,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Procedure:
-    """Say how intervals and p values of paired differences are computed.
+    """Define how intervals and p values of paired differences are computed.
 
     Args:
         interval: ``percentile`` or ``bca`` bootstrap, or Student's ``t``.
-        n_resamples: of the bootstrap, and of the sign-flip test where there are too many flips to count them all.
-        seed: of both.
+        n_resamples: number of bootstrap resamples, and of sign flips if there are too many to count them all.
+        seed: random seed of both.
     """
 
     interval: IntervalKind = "percentile"
@@ -158,7 +158,7 @@ def _measured(run: NamedRun, metrics: Mapping[str, Metric]) -> dict[str, Estimat
         except ValueError as error:
             measured[name] = Estimate(math.nan, math.nan, str(error))
             continue
-        except Exception as error:  # a function of a person's own
+        except Exception as error:  # the function is the user's
             raise ValueError(f"the metric {name} failed on {run.name}: {type(error).__name__}: {error}") from error
         measured[name] = _estimate(name, value)
     return measured
@@ -181,7 +181,7 @@ def _number(value: float) -> Estimate:
 
 
 def _over_runs(estimates: Sequence[Estimate]) -> Estimate:
-    """Return the mean over runs with its interval; that of a single run as it is."""
+    """Return the mean over runs with its interval; for a single run, its own estimate."""
     if len(estimates) == 1:
         return estimates[0]
     reasons = dict.fromkeys(estimate.reason for estimate in estimates if estimate.reason)

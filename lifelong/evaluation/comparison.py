@@ -1,4 +1,4 @@
-"""Comparison: methods beside each other, each over its seeds, and their paired differences on the same units."""
+"""Comparison of methods over their seeds, with paired differences on the same evaluation units."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Hold methods beside each other: what each measured, and how much better it is than one of them.
+    """Store the metrics of several methods, and the paired differences from one of them, the reference method.
 
-    ``print(comparison)`` shows the table as the command line prints it; a notebook shows it as HTML.
+    ``print(comparison)`` prints the table as the command line does; a notebook shows it as HTML.
 
     Args:
         rows: the methods.
-        differences: of every method but the one that the others are compared with, in the order of the rows.
-        against: label of that one.
-        warnings: a sentence for everything that makes runs not comparable.
-        notes: a sentence for what else a reader must know, such as why a metric is not available.
-        config_differences: what differs between the configs of the methods: by dotted key, then by label, as text;
-            empty text where a method has no such key.
+        differences: paired differences of all methods but the reference, in the order of the rows.
+        against: label of the reference method.
+        warnings: one sentence for each problem that makes runs not comparable.
+        notes: further sentences for the reader, such as why a metric is not available.
+        config_differences: differences between the configs of the methods as text, by dotted key and then by label;
+            empty text if a method does not have the key.
         procedure: how intervals and p values were computed.
     """
 
@@ -49,32 +49,32 @@ class Comparison:
     procedure: Procedure
 
     def difference(self, label: str) -> Difference | None:
-        """Return the paired difference of a method; None for the one that the others are compared with.
+        """Return the paired difference of a method; None for the reference method.
 
         Args:
-            label: of the method.
+            label: label of the method.
         """
         return next((difference for difference in self.differences if difference.label == label), None)
 
     def to_text(self, width: int | None = None) -> str:
-        """Return the table for a terminal; columns that do not fit go below the others.
+        """Return the table as text for a terminal; columns that do not fit are placed below the others.
 
         Args:
-            width: most characters in a line; None takes the terminal's.
+            width: maximum number of characters per line. If None, the terminal's width.
         """
         width = shutil.get_terminal_size().columns if width is None else width
         return plain_text(self._sheet, self._below, width=width)
 
     def renderable(self, width: int) -> RenderableType:
-        """Return the same for a console of rich, with colours.
+        """Return the table for a console of rich, with colours.
 
         Args:
-            width: most characters in a line.
+            width: maximum number of characters per line.
         """
         return tables(self._sheet, self._below, width=width)
 
     def to_markdown(self) -> str:
-        """Return the table in Markdown, with what a reader must know below it."""
+        """Return the table in Markdown, with its caption, notes and warnings."""
         return markdown_text(self._sheet, self._below)
 
     def to_latex(self) -> str:
@@ -82,7 +82,7 @@ class Comparison:
         return latex_text(self._sheet, self._below)
 
     def to_csv(self) -> str:
-        """Return the table as comma-separated values: all digits, scores as they were measured, bytes and seconds."""
+        """Return the table as comma-separated values: all digits, raw scores, memory in bytes, time in seconds."""
         return csv_text(raw_sheet(self.rows, self.differences))
 
     def __repr__(self) -> str:
@@ -113,20 +113,20 @@ def compare_methods(
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> Comparison:
-    """Put methods beside each other.
+    """Compare methods.
 
-    Of a method with finished runs those that have not learnt their stream to the end are left out, and named.
+    If a method has finished runs, its unfinished runs are left out, and a warning names them.
 
     Args:
-        groups: the runs of each method, by its label.
-        against: label of the method that the others are compared with, or name of a run of it; None is the first.
-        metrics: further metrics by name: functions of the results of a run.
+        groups: the runs of each method, by label.
+        against: label of the reference method, or name of one of its runs. Default: the first method.
+        metrics: custom metrics by name: functions of the results of a run.
         procedure: how intervals and p values of paired differences are computed.
         notes: further sentences for the reader.
-        warnings: further ones, on runs that are not there.
+        warnings: further warnings, such as on missing runs.
 
     Raises:
-        ValueError: without a method of this label, or when a further metric fails.
+        ValueError: when no method has this label, or a custom metric fails.
     """
     procedure = procedure or Procedure()
     kept = {label: _finished(runs) for label, runs in groups.items()}
@@ -146,12 +146,12 @@ def compare_methods(
 
 
 def _finished(runs: Sequence[NamedRun]) -> list[NamedRun]:
-    """Return the runs that have come to the end of their stream; all of them where none has."""
+    """Return the runs that have finished their stream; all runs if none has."""
     return [run for run in runs if not unfinished(run.results)] or list(runs)
 
 
 def _find(label: str, rows: Sequence[Method]) -> Method:
-    """Return the method of a label, or that of a run of this name."""
+    """Return the method with this label, or the method of the run with this name."""
     name = Path(label).name
     for row in rows:
         if label == row.label:

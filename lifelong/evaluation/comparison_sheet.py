@@ -1,4 +1,4 @@
-"""What stands in the cells of a comparison, and below its table."""
+"""The cells of a comparison's table, and the captions below it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LEAST_P = 0.001
 
 
 def sheet(rows: Sequence[Method], differences: Sequence[Difference], against: str) -> Sheet:
-    """Make the table for people: rounded, in percent where scores are shares.
+    """Make the table for people: rounded, and in percent if scores are fractions.
 
     Args:
         rows: the methods.
-        differences: of the methods but the one that they are compared with.
-        against: label of that one.
+        differences: paired differences of all methods but the reference.
+        against: label of the reference method.
     """
     columns = [["method", *(row.label for row in rows)], ["runs", *(str(len(row.runs)) for row in rows)]]
     columns += [[_head(name, rows), *_cells(name, rows)] for name in _available(rows)]
@@ -36,11 +36,11 @@ def sheet(rows: Sequence[Method], differences: Sequence[Difference], against: st
 
 
 def raw_sheet(rows: Sequence[Method], differences: Sequence[Difference]) -> Sheet:
-    """Make the table for programs: all digits, as they were measured; what is not available is empty.
+    """Make the table for programs: all digits, in raw units; what is not available is empty.
 
     Args:
         rows: the methods.
-        differences: of the methods but the one that they are compared with.
+        differences: paired differences of all methods but the reference.
     """
     names = list(dict.fromkeys(name for row in rows for name in row.estimates))
     heads = ["method", "runs", "seeds", "interval_over"]
@@ -64,12 +64,12 @@ def raw_sheet(rows: Sequence[Method], differences: Sequence[Difference]) -> Shee
 def captions(
     rows: Sequence[Method], differences: Sequence[Difference], against: str, procedure: Procedure
 ) -> list[str]:
-    """Write what the numbers of a table are, in sentences.
+    """Write the sentences that explain the numbers of a table.
 
     Args:
         rows: the methods.
-        differences: of the methods but the one that they are compared with.
-        against: label of that one.
+        differences: paired differences of all methods but the reference.
+        against: label of the reference method.
         procedure: how intervals and p values were computed.
     """
     setting = next(row for row in rows if row.label == against).runs[0].setting
@@ -81,7 +81,7 @@ def captions(
     lines = [
         f"{what[0].upper()}{what[1:]}{f' on {setting.evaluation}' if setting.evaluation else ''}",
         f"± 95 % interval by Student's t, {what_over}",
-        "Memory: that of learner and strategies beside the network; time: of a run; both means over runs",
+        "Memory: of learner and strategies, without the network; time: of one run; both are means over runs",
     ]
     if paired := [difference for difference in differences if not difference.reason]:
         kind = INTERVALS[procedure.interval][0]
@@ -99,7 +99,7 @@ def captions(
 
 
 def _available(rows: Sequence[Method]) -> list[str]:
-    """Return the metrics that a method has."""
+    """Return the names of the metrics that at least one method has."""
     names = dict.fromkeys(name for row in rows for name in row.estimates)
     return [name for name in names if any(name in row.estimates and not row.estimates[name].reason for row in rows)]
 
@@ -111,7 +111,7 @@ def _head(name: str, rows: Sequence[Method]) -> str:
 
 
 def _cells(name: str, rows: Sequence[Method]) -> list[str]:
-    """Write the estimates of a metric; those of scores in their unit, those of a person's own as they are."""
+    """Format the estimates of a metric: scores in their display unit, custom metrics as they are."""
     in_percent = [row.runs[0].setting.percent and name in MEANINGS for row in rows]
     estimates = [row.estimates.get(name, MISSING) for row in rows]
     shown = places([e.value for e, p in zip(estimates, in_percent, strict=True) if not p], any(in_percent))
@@ -123,7 +123,7 @@ def _with_interval(estimate: Estimate, n_places: int) -> str:
 
 
 def _pairs(rows: Sequence[Method], differences: Sequence[Difference], against: str) -> list[list[str]]:
-    """Write the columns of differences and of their p values."""
+    """Format the columns of differences and of their p values."""
     by_label = {difference.label: difference for difference in differences}
     factors = {row.label: unit(row.runs[0].setting.percent) for row in rows}
     shown = places([d.value for d in differences], any(factor != 1 for factor in factors.values()))

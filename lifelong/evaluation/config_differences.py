@@ -1,6 +1,6 @@
-"""What differs between the configs of runs, as text by dotted keys.
+"""Differences between the configs of runs, as text by dotted keys.
 
-Configs are read as plain data: no class that they name is imported.
+Configs are read as plain data: the classes named in them are not imported.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ Flat = Mapping[str, str]
 """The options of a config by dotted key, as text."""
 
 NO_METHOD = ("seed", "run", "ckpt_path", "trust", "trainer.logger", "trainer.default_root_dir")
-"""Options in which the runs of one method may differ: which run it is, where it is kept, and who is told of it."""
+"""Options in which the runs of one method may differ: seed, folder, checkpoint and loggers."""
 NEAR = 0.75
-"""Share of letters that a slip of the pen leaves as they are (difflib's ratio); others are other words."""
+"""Least similarity (difflib's ratio) at which a word counts as a misspelling of another."""
 MOST_LISTED = 8
 NONE = "none"
-"""The strategies of a run that has none."""
+"""The value of ``strategies`` for a run without strategies."""
 
 
 def described(results: Results) -> dict[str, str]:
-    """Return what a run was started with, by dotted key; where its config says nothing of it, as its results say it.
+    """Return the options of a run by dotted key; options missing in its config are taken from its results.
 
     Args:
-        results: of the run.
+        results: results of the run.
 
     Example:
         >>> from lifelong.evaluation.setting import Setting
@@ -51,11 +51,11 @@ def described(results: Results) -> dict[str, str]:
 def flat(config: Any, prefix: str = "") -> dict[str, str]:
     """Return the options of a config by dotted key, as text.
 
-    A class is its name, and its arguments stand below it; those of a class in a list stand below its name.
+    A class becomes its name, and its arguments become keys below it; for a class in a list, below its name.
 
     Args:
-        config: plain data, as ``results.json`` has it.
-        prefix: of the keys.
+        config: plain data, as in ``results.json``.
+        prefix: prefix of the keys.
 
     Example:
         >>> ewc = {"class_path": "strategies.EWC", "init_args": {"strength": 100.0}}
@@ -75,7 +75,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, str]:
         for place, (name, item) in enumerate(zip(names, config, strict=True)):
             nth = names[: place + 1].count(name)
             inner = flat(item, f"{prefix}.{name}" if nth == 1 else f"{prefix}.{name}{nth}")
-            options |= dict(list(inner.items())[1:])  # the first says the name
+            options |= dict(list(inner.items())[1:])  # the first item is the name
     elif prefix:
         options[prefix] = _text(config)
     return options
@@ -84,7 +84,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, str]:
 def of_method(options: Flat) -> dict[str, str]:
     """Leave out the options in which the runs of one method may differ, and those that are not set.
 
-    ``null`` is what an option is that an older version did not have.
+    Options with the value ``null`` count as not set, so a run of an older version without the option is equal.
 
     Example:
         >>> of_method({"seed": "0", "model": "MAML", "trainer.logger": "WandB", "trainer.logger.project": "birds"})
@@ -101,7 +101,7 @@ def differing(methods: Sequence[Sequence[Flat]]) -> dict[str, list[str]]:
     """Return the keys in which methods differ, each with the value of every method as text.
 
     Args:
-        methods: the options of the runs of each.
+        methods: for each method, the options of its runs.
 
     Example:
         >>> differing([[{"lr": "0.1", "n": "5"}], [{"lr": "0.2", "n": "5"}, {"lr": "0.3", "n": "5"}]])
@@ -113,15 +113,15 @@ def differing(methods: Sequence[Sequence[Flat]]) -> dict[str, list[str]]:
 
 
 def find_key(given: str, known: Sequence[str], usual: Sequence[str] = ()) -> str:
-    """Return the key that a person means: its name, or its end where no other key ends like this.
+    """Return the key with this name, or the only key that ends with it.
 
     Args:
-        given: what they wrote.
+        given: the name or end of a key, as the user wrote it.
         known: all keys.
-        usual: those that a person may want, for one who wrote what is like none.
+        usual: keys to suggest if no known key is similar.
 
     Raises:
-        ValueError: when there is no such key, or several; with one that is written nearly so, else with usual ones.
+        ValueError: when no key matches, or several do; the message suggests a similar key, else the usual ones.
 
     Example:
         >>> find_key("strength", ["seed", "strategies.EWC.strength"])
@@ -151,7 +151,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Write a plain value; whole numbers alike whether they were written 1 or 1.0."""
+    """Format a plain value; 1 and 1.0 give the same text."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

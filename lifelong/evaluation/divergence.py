@@ -1,6 +1,6 @@
-"""Divergence: how far answers moved on each new experience, which predicts what it makes a model forget.
+"""Divergence: how far a model's predictions move on each new experience, which predicts forgetting.
 
-Shapes: ``n`` answers, ``N`` ways.
+Shapes: ``n`` predictions, ``N`` ways.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from lifelong.utilities.ranges import check_number
 
 
 class Divergence(AfterEvaluation):
-    """Measure ``KL(p_before ‖ p_after)`` of the answers on each experience's own held-out inputs, before and after it.
+    """Measure ``KL(p_before ‖ p_after)`` of the predictions on each experience's own held-out inputs.
 
-    Needs boundaries, and classes to answer. It logs ``<part>/divergence`` after every experience, writes
-    ``divergence_<part>.json`` with 95 % intervals over inputs, and prints one line. From the command line, in ``fit``:
+    ``p_before`` and ``p_after`` are the class probabilities before and after learning the experience. The stream must
+    have boundaries, and targets must be classes. The callback logs ``<part>/divergence`` after each experience, writes
+    ``divergence_<part>.json`` with 95 % intervals over inputs, and prints one line. On the command line of ``fit``, add
     ``--trainer.callbacks+=lifelong.evaluation.Divergence``.
 
     Args:
-        n_units: at most so many held-out tasks or examples of a domain.
+        n_units: maximum number of held-out tasks or examples of a domain.
 
     Raises:
         ValueError: when the stream has no boundaries, or targets are real numbers.
@@ -49,11 +50,11 @@ class Divergence(AfterEvaluation):
         check_number("Divergence's n_units", n_units, least=1, whole=True)
         self.n_units = n_units
         self.values: dict[str, tuple[float, float]] = {}
-        """By experience: mean and half width of the 95 % interval."""
+        """Mean and half width of the 95 % interval, by experience."""
         self._before = torch.empty(0)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse what has no such measure; forget another run."""
+        """Raise an error if divergence is not defined for these data; discard the values of an earlier run."""
         if not stream_data(trainer).has_boundaries or stream_module(trainer).learner.objective.task == "regression":
             raise ValueError(
                 "Divergence compares classes' probabilities before and after each experience: leave it out where "
@@ -63,13 +64,13 @@ class Divergence(AfterEvaluation):
             self.values = {}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the answers of the model that has not learnt the experience."""
+        """Store the predictions of the model before it learns the experience."""
         data = stream_data(trainer)
         if data.begins(trainer.current_epoch) and not data.joint:
             self._before = self._answers(trainer)
 
     def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:
-        """Compare with the answers after the experience."""
+        """Compare with the predictions after the experience."""
         if trainer.state.fn != "fit" or not len(self._before):
             return
         after = self._answers(trainer)
@@ -89,11 +90,11 @@ class Divergence(AfterEvaluation):
             self.say_where(trainer, f"divergence_{stream_data(trainer).evaluate_on}.json")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was measured, and the answers that wait for the end of the experience."""
+        """Return the values so far, and the predictions from before the current experience."""
         return {"values": {name: list(value) for name, value in self.values.items()}, "before": self._before}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what a checkpoint has."""
+        """Restore the values from a checkpoint."""
         self.values = {name: (value[0], value[1]) for name, value in state_dict["values"].items()}
         self._before = state_dict["before"]
 
@@ -103,6 +104,6 @@ class Divergence(AfterEvaluation):
 
 
 def _rows(answers: Tensor) -> Array:
-    """Return answers ``(B, Q, N)`` as ``(n, N)``."""
+    """Reshape predictions ``(B, Q, N)`` to ``(n, N)``."""
     rows: Array = answers.flatten(0, 1).double().numpy()
     return rows

@@ -1,4 +1,4 @@
-"""An estimate with its 95 % confidence interval, and numbers as text."""
+"""An estimate with its 95 % confidence interval, and the formatting of numbers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Estimate:
     """A mean over tasks with its 95 % confidence interval, ``value ± half_width``.
 
     Args:
-        value: the mean; NaN where it is not available.
-        half_width: half the length of the interval; NaN when a single task leaves it unknown.
-        reason: why the value is not available; empty where it is.
+        value: the mean; NaN if it is not available.
+        half_width: half the length of the interval; NaN if there is a single task.
+        reason: why the value is not available; empty if it is available.
 
     Example:
         >>> print(Estimate(0.873, 0.006).scaled(100))
@@ -44,7 +44,7 @@ class Estimate:
 
 
 def decimals(values: Array | list[float]) -> int:
-    """Choose the decimal places that show three significant digits of the largest value, so that all line up.
+    """Choose the number of decimal places that shows three significant digits of the largest value.
 
     Example:
         >>> decimals([0.873, 0.006]), decimals([87.3, 0.6]), decimals([0.00123]), decimals([1234.5])

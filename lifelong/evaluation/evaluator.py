@@ -1,4 +1,4 @@
-"""The evaluator: fills the accuracy matrix row by row while a stream is learnt."""
+"""The evaluator: it fills the accuracy matrix row by row during training."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from lifelong.training.stream_module import StreamModule
 class Evaluator(BatchCollector):
     """Score every domain after every experience, on the same tasks each time; the rows are the accuracy matrix.
 
-    The row of the untrained learner comes from the Trainer's sanity check where that is a whole evaluation
-    (``num_sanity_val_steps=-1``), and is measured before the first step where it is not; with 0 steps there is none.
-    What was measured travels in the checkpoint.
+    The row of the untrained learner is taken from the Trainer's sanity check if that is a whole evaluation
+    (``num_sanity_val_steps=-1``), else it is measured before the first step. With ``num_sanity_val_steps=0`` there is
+    none. The scores are saved in the checkpoint.
 
     Args:
-        report: where results go as they come; None keeps them in memory only.
+        report: prints and writes the results. If None, results are kept in memory only.
 
     Example:
         >>> Evaluator().rows
@@ -45,9 +45,9 @@ class Evaluator(BatchCollector):
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
         self.rows: dict[str, list[Scores]] = {}
-        """By measure: ``(domains, units)`` after each experience."""
+        """Scores ``(domains, units)`` after each experience, by measure."""
         self.untrained: Row | None = None
-        """By domain: the scores of the learner before its first step."""
+        """Scores of the learner before its first step, by domain."""
         self.evaluation: Results | None = None
         """The last evaluation of a checkpoint, by ``validate`` or ``test``."""
         self.seconds = 0.0
@@ -60,7 +60,7 @@ class Evaluator(BatchCollector):
 
     @property
     def results(self) -> Results:
-        """Return all that was measured while the stream was learnt, so far.
+        """Return the results of the stream so far.
 
         Raises:
             ValueError: when no experience has been evaluated.
@@ -75,13 +75,13 @@ class Evaluator(BatchCollector):
         return stacked(self.rows[measure])
 
     def elapsed(self) -> float:
-        """Return the wall seconds of the run, its earlier parts included."""
+        """Return the wall time of the run in seconds, including the time before it was resumed."""
         return self.seconds + time.monotonic() - self._started
 
     # -- collecting --------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Forget another run; what a checkpoint brings is loaded afterwards."""
+        """Discard the rows of an earlier run; those of a checkpoint are loaded afterwards."""
         if stage == "fit":
             domains = stream_data(trainer).stream.domains
             self._columns = {name: n_eval_units(trainer, number) for number, name in enumerate(domains)}
@@ -89,11 +89,11 @@ class Evaluator(BatchCollector):
             self.rows, self.untrained, self.seconds, self._setting = {}, None, 0.0, None
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock; a resumed run goes on from the seconds in its checkpoint."""
+        """Start the clock; a resumed run continues from the seconds in its checkpoint."""
         self._started = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure the untrained learner where the Trainer's sanity check did not."""
+        """Evaluate the untrained learner if the Trainer's sanity check did not."""
         is_known = self.rows or self.untrained is not None
         wants_none = trainer.num_sanity_val_steps == 0 or not trainer.enable_validation
         if is_known or wants_none or trainer.global_step > 0:
@@ -104,16 +104,16 @@ class Evaluator(BatchCollector):
         self.forget()
 
     def forget(self) -> None:
-        """Drop the scores of an interrupted evaluation."""
+        """Discard the scores of an interrupted evaluation."""
         self._collected = {}
 
     def collect(self, trainer: L.Trainer, module: StreamModule, outputs: Any, batch: Episode, domain: int) -> None:
-        """Keep the measures of a batch of tasks."""
+        """Store the measures of a batch of tasks."""
         for name, values in outputs.items():
             self._collected.setdefault(name, {}).setdefault(domain, []).append(values)
 
     def _evaluate(self, trainer: L.Trainer) -> None:
-        """Collect from every batch of a validation of all domains, as the Trainer's own sanity check would."""
+        """Collect from every validation batch of all domains, as the Trainer's sanity check does."""
         module, loaders = stream_module(trainer), stream_data(trainer).val_dataloader()
         loaders = loaders.flattened if isinstance(loaders, CombinedLoader) else loaders
         with isolate_rng(), evaluating(module):
@@ -132,10 +132,10 @@ class Evaluator(BatchCollector):
             for name, collected in self._collected.items()
         }
 
-    # -- what a row is used for --------------------------------------------------------------------------------------
+    # -- using a row -------------------------------------------------------------------------------------------------
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take a whole row: of the untrained learner, of an experience, or of a checkpoint."""
+        """Take a complete row: of the untrained learner, of an experience, or of a checkpoint."""
         if trainer.sanity_checking:
             if _sanity_check_is_whole(trainer) and not self.rows and self.untrained is None:
                 self.untrained = self._row(trainer)["score"]
@@ -146,7 +146,7 @@ class Evaluator(BatchCollector):
             return
         self._add(row, trainer.current_epoch)
         self._setting = setting_of(trainer, seconds=self.elapsed())
-        if stream_data(trainer).row_is_whole:  # others have no average to log
+        if stream_data(trainer).row_is_whole:  # an incomplete row has no average to log
             pl_module.log_dict(self.results.scalars(), rank_zero_only=False, sync_dist=False)
         if self.report is not None:
             self.report.row(self.results, trainer)
@@ -171,14 +171,14 @@ class Evaluator(BatchCollector):
     def _add(self, row: dict[str, Row], experience: int) -> None:
         for name, scores in row.items():
             kept = self.rows.setdefault(name, [])
-            # A measure may begin late (a router needs an entry first): earlier rows were not evaluated.
+            # A measure may start late (a router first needs something to select): its earlier rows are NaN.
             kept += [ragged([np.full_like(domain, np.nan) for domain in scores])] * (experience - len(kept))
             self.rows[name] = [*kept[:experience], ragged(scores)]
 
     # -- checkpoint --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return rows as a few tensors, so that a checkpoint loads without trusting pickles."""
+        """Return the rows as a few tensors, so that a checkpoint loads without unpickling code."""
         return {
             "rows": {name: _tensors(rows) for name, rows in self.rows.items()},
             "untrained": None if self.untrained is None else _tensors([ragged(self.untrained)]),
@@ -187,7 +187,7 @@ class Evaluator(BatchCollector):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the rows of the checkpoint; a domain that its stream did not have was not evaluated then."""
+        """Restore the rows of a checkpoint; domains that its stream did not have are marked as not evaluated."""
         theirs = state_dict.get("domains") or list(self._columns)
         self.rows = {
             name: [self._in_columns(row, theirs) for row in _rows(tensors)]
@@ -198,7 +198,7 @@ class Evaluator(BatchCollector):
         self.seconds = state_dict["seconds"]
 
     def _in_columns(self, row: Scores, names: Sequence[str]) -> Scores:
-        """Return a row of the domains ``names`` as one of the stream's domains, NaN where it has no score."""
+        """Rearrange a row of the domains ``names`` to the stream's domains, NaN for domains without scores."""
         if not self._columns or list(self._columns) == list(names):
             return row
         known = dict(zip(names, row, strict=True))
@@ -208,14 +208,14 @@ class Evaluator(BatchCollector):
 
 def all_units(local: Tensor, domain: int, trainer: L.Trainer) -> Scores:
     """Return the values ``(n, …)`` of all evaluation units of a domain, in order, from this rank's share ``(B, …)``."""
-    n_units = n_eval_units(trainer, domain)  # what is beyond wrapped round
+    n_units = n_eval_units(trainer, domain)  # the sampler repeats units to fill the last batch: cut them off
     values = stream_module(trainer).runner.gather(local)[:n_units]
     scores: Scores = values.cpu().double().numpy()
     return scores
 
 
 def n_eval_units(trainer: L.Trainer, domain: int) -> int:
-    """Return how many evaluation units a domain has in the part that is evaluated now."""
+    """Return the number of evaluation units of a domain in the part that is evaluated now."""
     return stream_data(trainer).n_eval_units(evaluation_part(trainer), domain)
 
 

@@ -1,4 +1,4 @@
-"""Which runs are of one method: those whose configs differ in the seed alone, or agree in the options named."""
+"""Grouping runs to methods: runs whose configs differ only in the seed, or agree in the options given."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from lifelong.evaluation.config_differences import described, differing, find_ke
 from lifelong.evaluation.method_labels import labels, named_by
 
 Groups = Mapping[str, Sequence[NamedRun]]
-"""The runs of each method, by its label."""
+"""The runs of each method, by label."""
 
 
 def grouped(runs: Sequence[NamedRun], by: Sequence[str] | None = None) -> dict[str, list[NamedRun]]:
     """Group runs to methods, in the order of their first runs, with a short label for each.
 
     Args:
-        runs: one or more.
-        by: the options whose values make a method, by dotted key or its end; None is all that are not of a single run.
+        runs: one or more runs.
+        by: the options that define a method, as dotted keys or their ends. Default: all options but those that belong
+            to a single run, such as the seed.
 
     Raises:
-        ValueError: when no run has such an option; with one that is written nearly so, else with those that differ.
+        ValueError: when no run has such an option; the message suggests a similar one, else those that differ.
     """
     options = [described(run.results) for run in runs]
     known = list(dict.fromkeys(key for of_run in options for key in of_run))
@@ -42,7 +43,7 @@ def grouped(runs: Sequence[NamedRun], by: Sequence[str] | None = None) -> dict[s
 
 
 def config_differences(groups: Groups) -> dict[str, dict[str, str]]:
-    """Return what differs between the configs of methods: by dotted key, then by label, as text.
+    """Return the differences between the configs of methods as text, by dotted key and then by label.
 
     Args:
         groups: the runs of each method.
@@ -52,10 +53,10 @@ def config_differences(groups: Groups) -> dict[str, dict[str, str]]:
 
 
 def varying(runs: Sequence[NamedRun]) -> dict[str, str]:
-    """Return what differs between the configs of the runs of one method beside their seeds, as text.
+    """Return the differences between the configs of one method's runs, except their seeds, as text.
 
     Args:
-        runs: of the method.
+        runs: the runs of the method.
     """
     options = [[of_method(described(run.results))] for run in runs]
     return {key: " / ".join(dict.fromkeys(values)) for key, values in differing(options).items()}

@@ -25,16 +25,16 @@ def matrix_html(
 ) -> str:
     """Make an HTML table of the accuracy matrix: a row per experience, a column per domain, and their average.
 
-    Of more than 40 rows or columns the first and the last 20 are shown.
+    If there are more than 40 rows or columns, the first and the last 20 are shown.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        averages: of the domains learnt so far, one for each row.
-        percent: show hundredths as percent.
-        title: above the table.
+        averages: ``T`` averages over the domains learnt so far.
+        percent: show fractions as percent.
+        title: title above the table.
 
     Example:
         >>> import numpy as np
@@ -58,12 +58,12 @@ def matrix_html(
 
 
 def metrics_html(metrics: Mapping[str, Estimate], *, percent: bool, score_name: str) -> str:
-    """Make an HTML table of the metrics; one that is not available has its reason.
+    """Make an HTML table of the metrics; a metric that is not available shows the reason.
 
     Args:
-        metrics: by name.
-        percent: show hundredths as percent.
-        score_name: what a score is.
+        metrics: the metrics by name.
+        percent: show fractions as percent.
+        score_name: name of the score, such as accuracy.
 
     Example:
         >>> missing = Estimate(float("nan"), float("nan"), "needs two experiences")
@@ -82,7 +82,7 @@ def sheet_html(sheet: Sheet, lines: Sequence[str]) -> str:
     """Make an HTML table of a sheet, with sentences below it.
 
     Args:
-        sheet: heads and cells.
+        sheet: the headers and cells.
         lines: the sentences.
 
     Example:
@@ -94,13 +94,13 @@ def sheet_html(sheet: Sheet, lines: Sequence[str]) -> str:
 
 
 def _with_gap(items: list[Any], size: int, *, head: int = 1, gap: Any = GAP) -> list[Any]:
-    """Put a gap into the middle of items, after a head, where they are fewer than there are."""
+    """Insert a gap into the middle of items, after a head, if some were left out."""
     middle = head + (len(items) - head) // 2
     return items if len(items) - head == size else [*items[:middle], gap, *items[middle:]]
 
 
 def _row(cells: Sequence[str], left: str | None = None) -> str:
-    """Make a row: a heading, cells to the right, and a last one to the left."""
+    """Make a row: a heading, right-aligned cells, and optionally a left-aligned last cell."""
     head, *numbers = map(escape, cells)
     last = "" if left is None else f'<td style="text-align: left">{escape(left)}</td>'
     return f"<tr><th>{head}</th>{''.join(f'<td{RIGHT}>{n}</td>' for n in numbers)}{last}</tr>"

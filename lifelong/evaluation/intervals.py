@@ -16,15 +16,15 @@ from numpy.typing import ArrayLike
 from lifelong.evaluation.estimate import Array, Estimate
 
 Scores = Array
-"""Scores of units; the last axis is that of the units."""
+"""Scores of evaluation units; the last axis runs over units."""
 Row = list[Scores]
 """The scores ``(units,)`` of each domain; domains may have different numbers of units."""
 
 LEVEL = 0.95
-"""Share of intervals that hold the true mean."""
+"""Confidence level: the proportion of intervals that contain the true mean."""
 
 ma: Any = np.ma
-"""Masked arrays: domains with fewer units than others; numpy does not annotate all of it."""
+"""Masked arrays, for domains with fewer units than others; untyped, as numpy does not annotate all of them."""
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
 
@@ -32,10 +32,10 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
 def t_quantile(degrees: ArrayLike) -> Array:
     """Compute the two-sided 95 % quantile of Student's t for each number of degrees of freedom, 1 or more.
 
-    With ``t = √ν tan θ`` the share of the distribution between ``-t`` and ``t`` is
-    ``2 Γ((ν+1)/2) / (√π Γ(ν/2)) · ∫₀^θ cos(φ)^(ν-1) dφ``, whose integrand is smooth: Gauss quadrature has all digits,
-    and Newton's method rises to the quantile, because the share is concave in ``θ``. (SciPy has the quantile too, but
-    is needed for nothing else here.)
+    With ``t = √ν tan θ`` the probability between ``-t`` and ``t`` is
+    ``2 Γ((ν+1)/2) / (√π Γ(ν/2)) · ∫₀^θ cos(φ)^(ν-1) dφ``. The integrand is smooth, so Gauss quadrature is exact to
+    machine precision. The probability is concave in ``θ``, so Newton's method converges to the quantile from below.
+    (SciPy provides this quantile too, but is not needed for anything else here.)
 
     Args:
         degrees: degrees of freedom ``ν``, any shape; NaN gives NaN.
@@ -57,8 +57,8 @@ def t_quantile(degrees: ArrayLike) -> Array:
 def interval(scores: Array) -> tuple[Array, Array]:
     """Compute the mean over tasks and half the length of its 95 % confidence interval.
 
-    ``t · σ / √n`` with the sample deviation (``ddof=1``) over the ``n`` tasks of the last axis and Student's ``t`` of
-    ``n − 1`` degrees of freedom, so that intervals over few tasks hold the true mean as often as those over many.
+    The half width is ``t · σ / √n`` with the sample standard deviation (``ddof=1``) over the ``n`` tasks of the last
+    axis and Student's ``t`` with ``n − 1`` degrees of freedom, so intervals keep their coverage for few tasks.
 
     Args:
         scores: ``(..., n)``.
@@ -67,7 +67,7 @@ def interval(scores: Array) -> tuple[Array, Array]:
         The mean and the half width, both ``(...)``; the half width is NaN for a single task.
 
     Raises:
-        ValueError: without a task.
+        ValueError: when there are no tasks.
 
     Example:
         >>> mean, half_width = interval(np.array([[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]))
@@ -85,13 +85,13 @@ def mean_and_variance(scores: Array) -> tuple[Array, Array, Array]:
         scores: ``(..., n)``.
 
     Raises:
-        ValueError: without a task.
+        ValueError: when there are no tasks.
     """
     scores = np.asanyarray(scores, dtype=float)
     n_tasks = np.asarray(ma.count(scores, axis=-1))
     if np.any(n_tasks == 0):
         raise ValueError("there is no evaluation task to average over: ask for one or more per domain")
-    # A diverged learner scores inf, and one task has no deviation: the variance is NaN, and that says it all.
+    # The variance is NaN for infinite scores of a diverged learner and for a single task.
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = plain(scores.mean(-1))
         if scores.shape[-1] == 1:
@@ -100,14 +100,14 @@ def mean_and_variance(scores: Array) -> tuple[Array, Array, Array]:
 
 
 def sum_of_means(means: Array, variances: Array, degrees: Array) -> Estimate:
-    """Add independent means up; the degrees of freedom of the sum are those of Welch and Satterthwaite.
+    """Add independent means; the sum has the degrees of freedom of Welch and Satterthwaite.
 
-    ``ν = (Σ v_j)² / Σ (v_j² / ν_j)``, between the least of the ``ν_j`` and their sum.
+    ``ν = (Σ v_j)² / Σ (v_j² / ν_j)``, which is between the smallest ``ν_j`` and the sum of all ``ν_j``.
 
     Args:
-        means: ``(k,)``.
+        means: ``(k,)`` means.
         variances: ``(k,)`` variances of the means.
-        degrees: ``(k,)`` their degrees of freedom.
+        degrees: ``(k,)`` degrees of freedom of the variances.
 
     Reference:
         Satterthwaite, "An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 1946.
@@ -118,7 +118,7 @@ def sum_of_means(means: Array, variances: Array, degrees: Array) -> Estimate:
     """
     variance = variances.sum()
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Of shares, because the square of a small variance may be no number any more.
+        # Computed with relative variances, because the square of a small variance may underflow.
         nu = 1 / ((variances / variance) ** 2 / degrees).sum() if variance > 0 else degrees.min()
     half_width = _quantiles(np.asarray(nu)) * np.sqrt(variance)
     return Estimate(float(means.sum()), float(half_width))
@@ -127,16 +127,16 @@ def sum_of_means(means: Array, variances: Array, degrees: Array) -> Estimate:
 def linear(scores: Array, coefficients: Array) -> Estimate | None:
     """Compute a linear function of the accuracy matrix, with the interval that is exact for paired tasks.
 
-    ``Σ_ij C[i,j] · R[i,j]``. Rows share their tasks, so they are combined task by task before the variance is taken,
-    ``v_j = Σ_i C[i,j] · scores[i,j,:]``; domains have tasks of their own, so their variances add up:
-    ``half width = t · √(Σ_j var(v_j) / n_j)``, with the degrees of freedom of :func:`sum_of_means`.
+    The function is ``Σ_ij C[i,j] · R[i,j]``. All rows are evaluated on the same tasks, so rows are combined task by
+    task before the variance is computed: ``v_j = Σ_i C[i,j] · scores[i,j,:]``. Domains have different tasks, so their
+    variances add: ``half width = t · √(Σ_j var(v_j) / n_j)``, with the degrees of freedom of :func:`sum_of_means`.
 
     Args:
         scores: ``(T, D, n)``.
-        coefficients: ``(T, D)``; a cell with coefficient 0 is not looked at and may be NaN.
+        coefficients: ``(T, D)`` coefficients ``C``; cells with coefficient 0 are ignored and may be NaN.
 
     Returns:
-        The estimate, or None when a cell that it needs was not evaluated.
+        The estimate, or None if a cell that it needs was not evaluated.
 
     Example:
         The gain of the second row over the first, which is the same for every task:
@@ -145,7 +145,7 @@ def linear(scores: Array, coefficients: Array) -> Estimate | None:
         >>> print(linear(scores, np.array([[-1.0], [1.0]])))
         0.250 ± 0.000
     """
-    # A metric needs few of the cells, and the matrix of a long stream has millions: no other one is touched.
+    # A metric needs few cells, and the matrix of a long stream has millions: read only these.
     rows, columns = np.nonzero(coefficients)
     cells = scores[rows, columns]
     if not evaluated(cells).all():
@@ -160,12 +160,12 @@ def linear(scores: Array, coefficients: Array) -> Estimate | None:
 
 
 def evaluated(scores: Array) -> np.ndarray:
-    """Tell of which cells ``(...)`` of scores ``(..., n)`` any task was evaluated."""
+    """Return for each cell ``(...)`` of scores ``(..., n)`` whether any task was evaluated."""
     return np.asarray(~ma.filled(np.isnan(scores), True).all(-1))
 
 
 def plain(values: Array) -> Array:
-    """Make an ordinary array of one that may be masked; what is masked becomes NaN."""
+    """Convert a masked array to an ordinary one, with NaN for masked values."""
     return ma.filled(values, np.nan)  # type: ignore[no-any-return]
 
 
@@ -181,18 +181,18 @@ def ragged(domains: Sequence[Scores]) -> Scores:
 
 
 def stacked(rows: Sequence[Scores]) -> Scores:
-    """Stack rows ``(D, n)`` to ``(T, D, n)``, masked where they are."""
+    """Stack rows ``(D, n)`` to ``(T, D, n)``; masks are kept."""
     stack = ma.stack if any(ma.isMaskedArray(row) for row in rows) else np.stack
     return stack(rows)
 
 
 def unpadded(scores: Scores) -> Scores:
-    """Return the scores ``(n_j,)`` of one domain of what :func:`ragged` stacked, without what it added."""
+    """Return the scores ``(n_j,)`` of one domain without the padding that :func:`ragged` added."""
     return ma.compressed(scores)  # type: ignore[no-any-return]
 
 
 def _quantiles(degrees: Array) -> Array:
-    """Compute the quantile of each, those that occur often once; without a degree of freedom there is none."""
+    """Compute the quantile of each, repeated values only once; NaN without a degree of freedom."""
     different, place = np.unique(degrees, return_inverse=True)
     quantiles = np.full(different.shape, np.nan)
     known = different >= 1 - 1e-9
@@ -201,13 +201,13 @@ def _quantiles(degrees: Array) -> Array:
 
 
 def _gamma_ratio(nu: float) -> float:
-    """Compute ``Γ((ν+1)/2) / Γ(ν/2)``, for large ``ν`` by its series, where logarithms would cancel."""
+    """Compute ``Γ((ν+1)/2) / Γ(ν/2)``; for large ``ν`` by a series, because logarithms would lose digits."""
     if nu > 1e5:
         return math.sqrt(nu / 2) * (1 - 1 / (4 * nu))
     return math.exp(math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2))
 
 
 def _density(angle: Array, nu: Array) -> Array:
-    """Compute ``cos(φ)^(ν-1)``, with all digits for small angles and large powers too."""
+    """Compute ``cos(φ)^(ν-1)`` accurately, also for small angles and large powers."""
     density: Array = np.exp((nu - 1) / 2 * np.log1p(-(np.sin(angle) ** 2)))
     return density

@@ -1,7 +1,7 @@
-"""Showing tables and pictures in any logger of Lightning, by what it can do.
+"""Sending tables and figures to any of Lightning's loggers, as far as the logger supports them.
 
-Weights & Biases takes both by Lightning's own methods, TensorBoard pictures and text, MLflow files, Comet both, and a
-``CSVLogger`` files beside its own. A logger that has none of these shows the scalars alone.
+Weights & Biases receives both by Lightning's own methods, TensorBoard figures and text, MLflow files, Comet both, and
+the ``CSVLogger`` files in its folder. Any other logger receives scalars only.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lifelong.utilities.markdown import markdown_table
 
 
 def log_picture(logger: Logger, name: str, picture: Path, step: int | None = None) -> None:
-    """Show a picture.
+    """Send a figure to a logger.
 
     Args:
-        logger: of a Trainer, on its first process.
-        name: of the picture.
-        picture: a PNG file.
-        step: of the optimizer.
+        logger: a logger of a Trainer, on the first process.
+        name: name of the figure.
+        picture: path of a PNG file.
+        step: number of the optimizer step.
     """
     if isinstance(logger, CSVLogger):
         target = Path(logger.log_dir)
@@ -43,14 +43,14 @@ def log_picture(logger: Logger, name: str, picture: Path, step: int | None = Non
 def log_table(
     logger: Logger, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int | None = None
 ) -> None:
-    """Show a table.
+    """Send a table to a logger.
 
     Args:
-        logger: of a Trainer, on its first process.
-        name: of the table.
-        columns: their names.
-        rows: a value for each column.
-        step: of the optimizer.
+        logger: a logger of a Trainer, on the first process.
+        name: name of the table.
+        columns: names of the columns.
+        rows: rows with one value for each column.
+        step: number of the optimizer step.
     """
     if isinstance(logger, CSVLogger):
         target = Path(logger.log_dir)
@@ -67,7 +67,7 @@ def log_table(
 
 
 def as_markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Write a table as Markdown, with numbers of four significant digits.
+    """Format a table as Markdown, with four significant digits.
 
     Example:
         >>> print(as_markdown(["after", "a|b"], [[1, 0.123456]]))

@@ -1,4 +1,4 @@
-"""Short labels for methods, made of what differs between their configs."""
+"""Short labels for methods, made of the differences between their configs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ FIRST = (
     "optimizer.",
     "data.",
 )
-"""What labels are made of first, keys and beginnings of keys; then the other keys in their order."""
+"""Keys, and prefixes of keys, that labels use first; the other keys follow in their order."""
 BOUNDS = ("data.joint", "data.cumulative")
-"""What makes a method a bound, of which a label says no strategy."""
+"""Keys that make a method a bound; the label of a bound names no strategy."""
 TOLD = ("strategies", "model", *BOUNDS)
-"""What a label always says where methods differ in it, so that no difference between them hides behind another."""
+"""Keys that are always part of the labels if methods differ in them, so that no difference hides another."""
 CLASSES = ("strategies", "model", "optimizer", "lr_scheduler", "data", "network")
-"""Last parts of keys whose value, the name of a class, says what it is of."""
+"""Last parts of keys whose value is a class name that needs no key before it."""
 LONGEST_VALUE = 24
 MOST_TRIED = 3
-"""Options in a label beside the strategies, of which all choices are tried."""
+"""Up to this many options besides the strategies, all combinations are tried for a label."""
 
 
 def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
-    """Make a short label for each method: its learner and strategies, and as few other options as no other method has.
+    """Make a short label for each method: learner, strategies, and the fewest other options that make it unique.
 
-    Learner and strategies are in the labels where methods differ in them.
+    Learner and strategies are part of the labels only if methods differ in them.
 
     Args:
-        values: the value of each method, by the keys in which they differ.
-        fallback: for a method that none of them says anything about.
+        values: for each key in which methods differ, the values of all methods.
+        fallback: labels for methods that have none of these keys.
 
     Example:
         >>> values = {"strategies": ["EWC", "EWC", "none"], "strategies.EWC.strength": ["1", "2", ""]}
@@ -63,14 +63,14 @@ def labels(values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list
 
 
 def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback: Sequence[str]) -> list[str]:
-    """Make a label for each method of the options that are named; those that are equal are numbered.
+    """Make a label for each method from the given options; equal labels are numbered.
 
-    An option that a method does not have is said to be not set, but for one of a class that is named beside it.
+    An option that a method does not have is written as "not set", unless its class is part of the label.
 
     Args:
-        keys: of the options.
-        values: the value of each method, by key; empty text where it has none.
-        fallback: for a method that none of them says anything about.
+        keys: keys of the options.
+        values: for each key, the values of all methods; empty text if a method does not have the option.
+        fallback: labels for methods that have none of these options.
 
     Example:
         >>> named_by(["optimizer.lr"], {"optimizer.lr": ["0.1", "0.2"]}, ["", ""])
@@ -89,7 +89,7 @@ def named_by(keys: Sequence[str], values: Mapping[str, Sequence[str]], fallback:
 
 
 def _telling(place: int, keys: Sequence[str], values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the fewest keys in which no other method has the values of this one, with what is told in any case."""
+    """Return the fewest keys whose values distinguish this method; the keys of ``TOLD`` are always included."""
     first = tuple(key for key in keys if key in TOLD and values[key][place] not in (NONE, "false", ""))
     if {"model", "strategies"} <= {*keys} and values["strategies"][place] == NONE and not {*BOUNDS} & {*first}:
         first = ("strategies", *first)
@@ -104,13 +104,13 @@ def _telling(place: int, keys: Sequence[str], values: Mapping[str, Sequence[str]
 
 
 def _shown(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each key, and all of it where others end alike."""
+    """Return the last part of each key, or the whole key if another one has the same last part."""
     lasts = Counter(key.rpartition(".")[2] for key in keys)
     return {key: key if lasts[last] > 1 else last for key in keys for last in [key.rpartition(".")[2]]}
 
 
 def _numbered(labels: Sequence[str]) -> list[str]:
-    """Number labels that are equal."""
+    """Number equal labels."""
     made: list[str] = []
     for label in labels:
         numbered = (label if n == 1 else f"{label} ({n})" for n in itertools.count(1))
@@ -119,7 +119,7 @@ def _numbered(labels: Sequence[str]) -> list[str]:
 
 
 def _part(name: str, value: str) -> str:
-    """Write what an option says of a method; what is off or not there is not written."""
+    """Format an option of a method; empty if it is off or missing."""
     if (last := name.rpartition(".")[2]) in ("joint", "cumulative"):
         return last if value == "true" else ""
     if not value:

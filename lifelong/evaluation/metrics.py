@@ -1,15 +1,15 @@
 """Metrics of continual learning: pure functions of the scores of fixed evaluation tasks, each with its 95 % interval.
 
-Legend of the shapes, in every function of this file:
+Shapes in all functions of this file:
 
-* ``T`` rows: row ``i`` holds the scores after training on experience ``i`` (a joint run has a single row);
-* ``D`` domains: column ``j`` is the domain that experience ``j`` teaches;
+* ``T`` rows: row ``i`` contains the scores after training on experience ``i`` (a joint run has a single row);
+* ``D`` domains: column ``j`` is the domain of experience ``j``;
 * ``n`` tasks: the same tasks in every row, so differences between rows are paired.
 
-``R = scores.mean(-1)`` is the accuracy matrix. Higher is better: an error enters with its sign changed. A cell that is
-NaN in all of its tasks was not evaluated, and a metric that needs it is not available (``None``); a cell that is NaN
-in some of its tasks belongs to a learner that diverged, and the metric is NaN. Where domains have different numbers
-of tasks, the scores are a masked array with the missing ones at the end masked.
+``R = scores.mean(-1)`` is the accuracy matrix. Higher scores are better: errors are negated. If all tasks of a cell are
+NaN, the cell was not evaluated, and a metric that needs it is not available (``None``). If some tasks of a cell are
+NaN, the learner diverged, and the metric is NaN. If domains have different numbers of tasks, the scores are a masked
+array, with the missing tasks masked at the end.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def learning_score(scores: Array) -> Estimate | None:
     """Compute the score of each domain right after it was learnt, averaged (plasticity): ``1/T · Σ_i R[i,i]``.
 
     Args:
-        scores: ``(T, T, n)``; any other shape has no diagonal and gives None.
+        scores: ``(T, T, n)``; None is returned for any other shape, which has no full diagonal.
 
     Reference:
         Learning accuracy, Riemer et al., "Learning to Learn without Forgetting", ICLR 2019.
@@ -61,13 +61,12 @@ def learning_score(scores: Array) -> Estimate | None:
 def forgetting(scores: Array) -> Estimate | None:
     """Compute the best earlier score of each domain minus its last, averaged over all domains but the last.
 
-    ``1/(T-1) · Σ_{j<T-1} ( max_{i<T-1} R[i,j] − R[T-1,j] )``, with rows and columns counted from 0. As in the paper
-    the maximum is over ALL rows before the last, those before domain ``j`` was learnt included. Lower is better, and
-    it is negative when the last row is the best of all.
+    ``1/(T-1) · Σ_{j<T-1} ( max_{i<T-1} R[i,j] − R[T-1,j] )``, with rows and columns counted from 0. As in the paper,
+    the maximum is over ALL rows before the last, including those before domain ``j`` was learnt. Lower is better; the
+    value is negative if the last row is the best.
 
-    Differences from the paper: the interval takes the row of the maximum as given (the maximum over noisy means is
-    itself a little too high, the more so the fewer the tasks); rows in which a domain was not evaluated are left out
-    of its maximum.
+    Differences from the paper: the interval treats the row of the maximum as fixed (the maximum over noisy means is
+    biased upwards, more so with fewer tasks); rows in which a domain was not evaluated are left out of its maximum.
 
     Args:
         scores: ``(T, T, n)`` with ``T ≥ 2``, else None.
@@ -83,7 +82,7 @@ def forgetting(scores: Array) -> Estimate | None:
     if not _is_square(scores) or len(scores) == 1:
         return None
     n_earlier = len(scores) - 1
-    # NaN counts as the largest in argmax, so a diverged row is chosen and makes the metric NaN instead of hiding.
+    # argmax treats NaN as the largest value, so a diverged row makes the metric NaN instead of being skipped.
     earlier = np.where(evaluated(scores), plain(scores.mean(-1)), -np.inf)[:-1, :-1]
     coefficients = np.zeros(scores.shape[:2])
     coefficients[earlier.argmax(0), np.arange(n_earlier)] = 1 / n_earlier
@@ -94,7 +93,7 @@ def forgetting(scores: Array) -> Estimate | None:
 def backward_transfer(scores: Array) -> Estimate | None:
     """Compute the last score of each domain minus that right after it was learnt, averaged over all but the last.
 
-    ``1/(T-1) · Σ_{j<T-1} ( R[T-1,j] − R[j,j] )``. Higher is better; negative values are forgetting.
+    ``1/(T-1) · Σ_{j<T-1} ( R[T-1,j] − R[j,j] )``. Higher is better; negative values indicate forgetting.
 
     Args:
         scores: ``(T, T, n)`` with ``T ≥ 2``, else None.
@@ -122,7 +121,7 @@ def unseen_score(scores: Array, n_unseen: int) -> Estimate | None:
 
     Args:
         scores: ``(T, D, n)``.
-        n_unseen: ``U``, the last of the columns; with 0 there is no such score.
+        n_unseen: number ``U`` of unseen domains, which are the last columns; with 0 the score is None.
 
     Example:
         >>> unseen_score(np.array([[[0.9], [0.3]], [[0.6], [0.8]]]), 1).value
@@ -142,8 +141,8 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
 
     Args:
         scores: ``(T, T, n)`` with ``T ≥ 2``, else None.
-        untrained: ``(T, n)`` scores of the untrained learner on the same tasks, whose mean is ``b``; None where they
-            carry no information, as for the outputs of classes that nothing has taught yet.
+        untrained: ``(T, n)`` scores of the untrained learner on the same tasks, with means ``b_j``; None if they carry
+            no information, as for the outputs of classes that have not been trained yet.
 
     Reference:
         Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017.
@@ -156,7 +155,7 @@ def forward_transfer(scores: Array, untrained: Array | None) -> Estimate | None:
     if untrained is None or not _is_square(scores) or len(scores) == 1:
         return None
     n_later = len(scores) - 1
-    rows = ma.concatenate([untrained[None], scores])  # row j is now what came right before experience j
+    rows = ma.concatenate([untrained[None], scores])  # row j is now the one right before experience j
     coefficients = np.zeros(rows.shape[:2])
     coefficients[0, 1:] = -1 / n_later
     coefficients[np.arange(1, n_later + 1), np.arange(1, n_later + 1)] = 1 / n_later
@@ -168,20 +167,20 @@ def summary(
 ) -> dict[str, Estimate | None]:
     """Compute all metrics by name, of a finished run or of the experiences so far.
 
-    After ``T`` of ``D`` experiences the metrics are those of the stream of the first ``T`` domains. A joint run has
-    learnt all domains in one row, so its average is over all of them and nothing else is available. Domains that are
-    never learnt have a score of their own, ``unseen_score``, where there are any.
+    After ``T`` of ``D`` experiences, the metrics are those of a stream of the first ``T`` domains. A joint run learns
+    all domains in one row, so its average is over all domains, and the other metrics of the stream are not available.
+    Unseen domains are scored separately, by ``unseen_score``.
 
     Args:
-        scores: ``(T, D, n)`` with ``1 ≤ T ≤ D − n_unseen``; ``T = 1`` when joint.
+        scores: ``(T, D, n)`` with ``1 ≤ T ≤ D − n_unseen``; ``T = 1`` for a joint run.
         untrained: ``(D, n)`` scores of the untrained learner on the same tasks, or None.
-        joint: the single row was trained on all domains at once.
-        disjoint: each experience has classes of its own whose outputs only it teaches. Then forward transfer is not
-            available: what was learnt before says nothing of these outputs, whatever the method.
-        n_unseen: so many of the domains, the last ones, are never learnt.
+        joint: whether the single row was trained on all domains at once.
+        disjoint: whether no class occurs in two experiences. Then forward transfer is not available, because the
+            outputs of an experience's classes are untrained before it, whatever the method.
+        n_unseen: number of unseen domains, which are the last columns.
 
     Raises:
-        ValueError: when the rows do not fit the domains.
+        ValueError: when the numbers of rows and domains do not match.
 
     Example:
         >>> scores = np.array([[[0.9, 0.7, 0.8], [0.3, 0.3, 0.3]], [[0.6, 0.6, 0.6], [0.8, 1.0, 0.9]]])
@@ -216,11 +215,11 @@ def row_averages(scores: Array, *, joint: bool = False, n_unseen: int = 0) -> li
 
     Args:
         scores: ``(T, D, n)``.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last columns.
 
     Returns:
-        ``T`` estimates; NaN in a row that has not all of these domains.
+        ``T`` estimates; NaN for a row in which one of these domains was not evaluated.
 
     Example:
         >>> [e.value for e in row_averages(np.array([[[1.0], [0.0]], [[0.5], [1.0]]]))]
@@ -237,7 +236,7 @@ def row_averages(scores: Array, *, joint: bool = False, n_unseen: int = 0) -> li
 def reasons(
     scores: Array, untrained: Array | None = None, *, joint: bool = False, disjoint: bool = False, n_unseen: int = 0
 ) -> dict[str, str]:
-    """Say why each metric that :func:`summary` gives as None is not available.
+    """Return the reason why a metric is not available, for each metric that :func:`summary` returns as None.
 
     Args:
         scores: ``(T, D, n)``, as for :func:`summary`.

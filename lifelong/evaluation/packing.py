@@ -1,4 +1,4 @@
-"""Rows of scores as a few arrays, for checkpoints and files: what was not evaluated takes no room."""
+"""Packing rows of scores into a few arrays for checkpoints and files; cells that were not evaluated take no space."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def pack(rows: Sequence[Scores]) -> dict[str, np.ndarray]:
     """Pack rows ``(D, n)`` of equal shape.
 
     Returns:
-        ``shape`` (rows, domains), ``n_units`` of each domain, ``cells`` ``(c, 2)`` that were evaluated, and their
-        ``scores`` ``(c, n)``.
+        Arrays by name: ``shape`` (rows, domains), ``n_units`` of each domain, the indices ``cells`` ``(c, 2)`` of the
+        evaluated cells, and their ``scores`` ``(c, n)``.
 
     Example:
         >>> packed = pack([np.array([[0.5, 1.0], [np.nan, np.nan]])])

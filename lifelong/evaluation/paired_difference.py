@@ -1,4 +1,4 @@
-"""Paired differences between methods: on the same evaluation units, after the last experience, averaged over seeds."""
+"""Paired differences between methods on the same evaluation units, after the last experience, averaged over seeds."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from lifelong.evaluation.significance import INTERVALS, holm, mean_difference, s
 def paired_difference(method: Method, reference: Method, procedure: Procedure | None = None) -> Difference:
     """Compute how much better a method is than another, with interval and p value over evaluation units.
 
-    Of each unit (a task or an example) the difference of the scores after the last experience is averaged over the
-    seeds that both methods have; their mean over units and domains is that of the average scores. What varies is which
-    units were drawn: the runs are taken as they are.
+    For each unit (a task or an example), the difference of the scores after the last experience is averaged over the
+    seeds that both methods have. The mean of these differences over units and domains is the difference of the average
+    scores. The interval covers the random draw of units; the trained runs are treated as fixed.
 
-    Units of different domains count as independent: results do not say which of them are of the same example, and each
-    domain has them in an order of its own. Where domains share test examples (permuted or rotated ones), the interval
-    is too narrow.
+    Units of different domains are treated as independent, because results do not record which units are the same
+    example, and each domain has its own order. If domains share test examples (such as permuted or rotated ones), the
+    interval is too narrow.
 
     Args:
-        method: one or more runs.
-        reference: what it is compared with.
-        procedure: interval, resamples and seed.
+        method: one or more runs of a method.
+        reference: the runs of the method that it is compared with.
+        procedure: interval, number of resamples and seed.
 
     Returns:
-        The difference, with a reason instead of numbers where there is none.
+        The difference; if there is none, a reason instead of numbers.
     """
     procedure = procedure or Procedure()
     if reason := why_not(method, reference):
@@ -59,14 +59,14 @@ def paired_difference(method: Method, reference: Method, procedure: Procedure | 
 
 
 def unit_differences(first: Sequence[Results], second: Sequence[Results]) -> list[Array]:
-    """Compute the differences of the units in the last row, averaged over seeds: ``(n_j,)`` of each learnt domain.
+    """Compute the differences of the units in the last row, averaged over seeds: ``(n_j,)`` for each learnt domain.
 
     Args:
         first: runs of a method, one for each seed.
-        second: those of another, in the order of the same seeds.
+        second: runs of another method, in the same order of seeds.
 
     Raises:
-        ValueError: when the runs are not as many, or have not the same units.
+        ValueError: when the numbers of runs differ, or the runs do not have the same units.
 
     Example:
         >>> from lifelong.evaluation.setting import Setting
@@ -87,7 +87,7 @@ def unit_differences(first: Sequence[Results], second: Sequence[Results]) -> lis
 
 
 def corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
-    """Correct the p values of differences for their number by Holm's method; those with a reason do not count.
+    """Correct p values for multiple comparisons by Holm's method; differences with a reason do not count.
 
     Example:
         >>> [d.adjusted_p for d in corrected([Difference("a", "c", p=0.01), Difference("b", "c", p=0.5)])]
@@ -98,12 +98,12 @@ def corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
 
 
 def shared_seeds(method: Method, reference: Method) -> list[int | None]:
-    """Return the seeds that both methods have a run of, in order."""
+    """Return the seeds for which both methods have a run, in order."""
     return [seed for seed in method.seeds if seed in reference.seeds]
 
 
 def why_not(method: Method, reference: Method) -> str:
-    """Say in a few words why two methods have no paired difference; empty where they have one."""
+    """Return a short reason why two methods have no paired difference; empty if they have one."""
     of_reference = reference.runs[0]
     for run in (*method.runs, *reference.runs):
         if found := obstacles(run, of_reference):

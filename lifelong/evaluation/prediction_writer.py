@@ -1,4 +1,4 @@
-"""Writing what ``predict`` answered: one row per query, for people and spreadsheets."""
+"""Writing the predictions of ``predict`` as CSV, one row per query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PredictionWriter(L.Callback):
         self._n_tasks: dict[int, int] = {}
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget what was answered before."""
+        """Discard earlier predictions."""
         self._rows, self._n_tasks = [], {}
 
     def on_predict_batch_end(
@@ -38,18 +38,18 @@ class PredictionWriter(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the answers of a batch of tasks."""
+        """Store the predictions of a batch of tasks."""
         data, gather = stream_data(trainer), stream_module(trainer).runner.gather
         domain, n_tasks = data.stream.domains[dataloader_idx], data.n_eval_units("test", dataloader_idx)
         for answers, targets in zip(gather(outputs).cpu(), gather(batch.query_y).cpu(), strict=True):
             task = self._n_tasks.get(dataloader_idx, 0)
             self._n_tasks[dataloader_idx] = task + 1
-            if task < n_tasks:  # what is beyond wrapped round
+            if task < n_tasks:  # the sampler repeats tasks to fill the last batch: skip them
                 queries = enumerate(zip(answers, targets, strict=True))
                 self._rows += [[domain, task, query, *_values(a, t)] for query, (a, t) in queries]
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the file whole, on the first process only."""
+        """Write the file, on the first process only."""
         if trainer.is_global_zero:
             path = write_whole(folder_of(trainer) / "predictions.csv", self._write)
             say(f"written: {path} ({len(self._rows)} answers)")

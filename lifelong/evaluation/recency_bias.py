@@ -1,4 +1,4 @@
-"""Recency bias: how often a class of the newest experience is the answer to examples of older ones.
+"""Recency bias: how often examples of older experiences are predicted as classes of the newest.
 
 Shapes: ``B`` examples, ``N`` ways, ``T`` experiences, ``D`` domains.
 """
@@ -25,12 +25,13 @@ from lifelong.utilities.quiet import say
 
 
 class RecencyBias(BatchCollector, AfterEvaluation):
-    """Measure which experience's classes are answered, and the share of old examples given a class of the newest.
+    """Measure the share of old examples that are predicted as a class of the newest experience.
 
-    ``1/(t−1) Σ_{j<t} P(the answer is a class of experience t | the example is of domain j)``. For class-incremental
-    streams of labelled examples. It logs ``<part>/recency_bias`` after every experience but the first, prints it, and
-    writes ``recency_bias_<part>.json``, with the share of each experience's classes in the answers to each domain.
-    From the command line, in ``fit``: ``--trainer.callbacks+=lifelong.evaluation.RecencyBias``.
+    ``1/(t−1) Σ_{j<t} P(the prediction is a class of experience t | the example is of domain j)``, for class-incremental
+    streams of labelled examples. The callback logs ``<part>/recency_bias`` after each experience but the first, prints
+    it, and writes ``recency_bias_<part>.json``, which also contains the share of each experience's classes in the
+    predictions for each domain. On the command line of ``fit``, add
+    ``--trainer.callbacks+=lifelong.evaluation.RecencyBias``.
 
     Raises:
         ValueError: when the stream is not class-incremental.
@@ -45,13 +46,13 @@ class RecencyBias(BatchCollector, AfterEvaluation):
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
-        """By experience, but the first."""
+        """Recency bias by experience, without the first."""
         self.answered: list[list[float]] = []
-        """``(D, T)`` what was measured last: shares of the answers to a domain, by the experience of the class."""
+        """The last measurement ``(D, T)``: shares of a domain's predictions by experience of the predicted class."""
         self._collected: dict[int, list[Tensor]] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse what has no such bias; forget another run."""
+        """Raise an error if the stream is not class-incremental; discard the values of an earlier run."""
         if stream_data(trainer).kind != "class":
             raise ValueError(
                 f"RecencyBias is of class-incremental streams, and this one is {stream_data(trainer).kind}: leave it "
@@ -61,11 +62,11 @@ class RecencyBias(BatchCollector, AfterEvaluation):
             self.values = {}
 
     def forget(self) -> None:
-        """Drop the answers of an interrupted evaluation."""
+        """Discard the predictions of an interrupted evaluation."""
         self._collected = {}
 
     def collect(self, trainer: L.Trainer, module: StreamModule, outputs: Any, batch: Episode, domain: int) -> None:
-        """Keep which experience's class is the answer to each example."""
+        """Store the experience of the predicted class of each example."""
         if trainer.state.fn != "fit" or trainer.sanity_checking or stream_data(trainer).joint:
             return
         assert batch.classes is not None
@@ -74,7 +75,7 @@ class RecencyBias(BatchCollector, AfterEvaluation):
         self._collected.setdefault(domain, []).append(table[batch.classes.gather(1, places)[:, 0]])
 
     def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:
-        """Count the answers of an evaluation after an experience."""
+        """Count the predictions of an evaluation after an experience."""
         n_learnt = trainer.current_epoch + 1
         if not all(domain in self._collected for domain in range(n_learnt)):
             return
@@ -98,16 +99,16 @@ class RecencyBias(BatchCollector, AfterEvaluation):
             self.say_where(trainer, f"recency_bias_{stream_data(trainer).evaluate_on}.json")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was measured so far."""
+        """Return the values so far."""
         return {"values": dict(self.values)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what a checkpoint has."""
+        """Restore the values from a checkpoint."""
         self.values = dict(state_dict["values"])
 
 
 def _experience_of_class(trainer: L.Trainer) -> Tensor:
-    """Return for each class of the stream the first experience that has it."""
+    """Return the first experience that contains it, for each class of the stream."""
     stream = stream_data(trainer).stream
     table = torch.zeros(stream_module(trainer).learner.n_classes, dtype=torch.int64)
     for experience in reversed(stream.experiences):

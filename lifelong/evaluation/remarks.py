@@ -1,4 +1,4 @@
-"""What a reader of a comparison must know, in sentences: what is not comparable, and what is not there."""
+"""Notes and warnings below a comparison, as sentences: what is not comparable, and what is not available."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lifelong.evaluation.compared import MISSING, Difference, Method, NamedRun, 
 from lifelong.evaluation.grouping import Groups, varying
 
 FEWEST_UNITS = 15
-"""Units of a domain with which a bootstrap interval is some 3 % too narrow."""
+"""Number of units in a domain below which bootstrap intervals are about 3 % too narrow, or more."""
 
 
 def of_runs(groups: Groups, kept: Groups) -> list[str]:
-    """Say which runs are unfinished, doubled, or unlike others of their method.
+    """Name the runs that are unfinished, duplicated, or different from the other runs of their method.
 
     Args:
-        groups: the runs of each method, by its label.
-        kept: those that are counted.
+        groups: the runs of each method, by label.
+        kept: the runs that are part of the comparison.
     """
     sentences = []
     for label, runs in groups.items():
@@ -33,7 +33,7 @@ def of_runs(groups: Groups, kept: Groups) -> list[str]:
 
 
 def _within(label: str, runs: Sequence[NamedRun]) -> list[str]:
-    """Say what is wrong with the runs of a method beside each other."""
+    """Describe what makes the runs of a method inconsistent with each other."""
     sentences = []
     apart = dict.fromkeys(str(o) for run in runs[1:] for o in obstacles(runs[0].results, run.results))
     if apart:
@@ -53,11 +53,11 @@ def _within(label: str, runs: Sequence[NamedRun]) -> list[str]:
 
 
 def of_methods(rows: Sequence[Method], reference: Method) -> list[str]:
-    """Say which methods are not comparable with the one that they are compared with.
+    """Name the methods that are not comparable with the reference method.
 
     Args:
         rows: the methods.
-        reference: the one.
+        reference: the reference method.
     """
     sentences = []
     if joint := [repr(row.label) for row in rows if row.runs[0].setting.joint]:
@@ -75,7 +75,7 @@ def of_methods(rows: Sequence[Method], reference: Method) -> list[str]:
 
 
 def on_metrics(rows: Sequence[Method]) -> list[str]:
-    """Say why metrics are not available.
+    """Explain why metrics are not available.
 
     Args:
         rows: the methods.
@@ -99,12 +99,12 @@ def on_metrics(rows: Sequence[Method]) -> list[str]:
 def on_pairs(
     differences: Sequence[Difference], rows: Sequence[Method], reference: Method, procedure: Procedure
 ) -> list[str]:
-    """Say which runs have no partner, and where an interval is of few units.
+    """Name the runs that have no pair, and the intervals that are based on few units.
 
     Args:
-        differences: of the methods but the reference.
+        differences: paired differences of all methods but the reference.
         rows: the methods.
-        reference: what they are compared with.
+        reference: the reference method.
         procedure: how intervals are computed.
     """
     sentences = []

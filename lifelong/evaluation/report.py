@@ -1,4 +1,4 @@
-"""What a person sees of a run: lines while it goes, tables at the end, results.json and pictures."""
+"""The report of a run: one line per experience, tables at the end, ``results.json`` and figures."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ MATRIX, CURVES = "accuracy_matrix.png", "forgetting_curves.png"
 
 
 class Report:
-    """Write and print results, on the first process only; everything that it shows is a function of them.
+    """Write and print results, on the first process only; all output is a function of the results.
 
     Args:
-        folder: where files go.
-        config: what the run was started with, for ``results.json``.
-        write_page: writes a page about results into the folder at the end; None for no page.
+        folder: folder for the files.
+        config: the config of the run, for ``results.json``.
+        write_page: function that writes an HTML page of the results into the folder at the end. If None, no page is
+            written.
     """
 
     def __init__(
@@ -44,15 +45,15 @@ class Report:
         self._write_now_and_then, self._draw_now_and_then = Sparingly(), Sparingly()
 
     def title(self, setting: Setting) -> str:
-        """Return the title of pictures: the run with its learner and strategies, and in a second line its data.
+        """Return the title of figures: the run with its learner and strategies, and its data in a second line.
 
         Args:
-            setting: what is evaluated.
+            setting: the setting of the results.
         """
         return replace(setting, config=self.config).title_of(self.folder.resolve().name)
 
     def row(self, results: Results, trainer: L.Trainer) -> None:
-        """Print a line after an experience; now and then write the files, the pictures, and the loggers' tables."""
+        """Print a line after an experience; from time to time update the files, the figures and the loggers' tables."""
         if not trainer.is_global_zero:
             return
         _print(trainer, results.line())
@@ -61,7 +62,7 @@ class Report:
         self._draw_now_and_then(lambda: self._draw(results, trainer))
 
     def finish(self, results: Results, trainer: L.Trainer) -> None:
-        """Write all files at the end, print the matrix and the metrics as tables, and where everything is."""
+        """Write all files at the end, and print the matrix, the metrics and the paths of the files."""
         if not trainer.is_global_zero:
             return
         results = self._of_run(results)
@@ -74,7 +75,7 @@ class Report:
             self._print_files(shown, page)
 
     def evaluation(self, results: Results, trainer: L.Trainer) -> None:
-        """Print, write and log the row of a checkpoint, from ``validate`` or ``test``."""
+        """Print, write and log the scores of a checkpoint, from ``validate`` or ``test``."""
         if not trainer.is_global_zero:
             return
         setting = results.setting
@@ -94,7 +95,7 @@ class Report:
         save_figure(results.plot_matrix(), self.folder / MATRIX)
         save_figure(results.plot_curves(), self.folder / CURVES)
         table = [[i + 1, *row] for i, row in enumerate(results.matrix.tolist())]
-        step = max(trainer.global_step - 1, 0)  # as Lightning numbers the step of the scalars
+        step = max(trainer.global_step - 1, 0)  # the step that Lightning gives the scalars
         for logger in trainer.loggers:
             log_table(logger, "matrix", ["after experience", *results.domains], table, step)
             log_picture(logger, "heat map", self.folder / MATRIX, step)
@@ -104,7 +105,7 @@ class Report:
         return results.of_run(self.folder.resolve().name, self.config)
 
     def _page(self, results: Results) -> Path | None:
-        """Write the page; what keeps it from being written is no reason to lose the run."""
+        """Write the page; an error in it becomes a warning, because the run itself is complete."""
         if self.write_page is None:
             return None
         try:

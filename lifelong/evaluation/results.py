@@ -1,4 +1,4 @@
-"""Results: everything that was measured in a run, and what reports, plots and comparisons are functions of.
+"""Results: all measurements of a run. Reports, plots and comparisons are functions of them.
 
 Shapes: ``T`` rows (experiences), ``D`` domains, ``n`` evaluation units of a domain.
 """
@@ -35,14 +35,14 @@ UNTRAINED = "untrained"
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Hold what was measured in a run: the score of every evaluation unit of every domain after every experience.
+    """Store the scores of every evaluation unit of every domain after every experience of a run.
 
     Args:
-        setting: what was learnt, by what, and how it was run.
-        rows: the scores ``(D, n)`` after each experience, by measure; ``score`` is that of the learner, others are what
-            strategies report. Empty where results were loaded without them.
+        setting: data, learner, strategies and conditions of the run.
+        rows: scores ``(D, n)`` after each experience, by measure. ``score`` is the learner's score; other measures are
+            reported by strategies. Empty if the results were loaded without them.
         untrained: ``(D, n)`` scores of the untrained learner on the same units, or None.
-        name: of the run, for titles; that of its folder.
+        name: name of the run, for titles; the name of its folder.
 
     Example:
         >>> results = Results(Setting(("a", "b"), ("a", "b")), {"score": [np.eye(2, 3), np.ones((2, 3))]})
@@ -71,17 +71,17 @@ class Results:
 
     @property
     def plan(self) -> str:
-        """Return how the tasks of a batch were run."""
+        """Return the plan by which the tasks of a batch were run, such as ``loop`` or ``vmap``."""
         return self.setting.plan
 
     def scores(self, measure: str = "score") -> Scores:
-        """Return the scores ``(T, D, n)`` of every unit, NaN where not evaluated, masked where a domain has fewer.
+        """Return the scores ``(T, D, n)`` of all units: NaN if not evaluated, masked where a domain has fewer units.
 
         Args:
-            measure: ``score``, or what a strategy reports.
+            measure: ``score``, or a measure that a strategy reports.
 
         Raises:
-            ValueError: when they are not at hand.
+            ValueError: when the results were loaded without these scores.
         """
         if measure not in self.rows:
             raise ValueError(
@@ -107,13 +107,13 @@ class Results:
 
     @cached_property
     def metrics(self) -> dict[str, Estimate]:
-        """Return the continual metrics by name; one that is not available is NaN and has a reason."""
+        """Return the continual-learning metrics by name; a metric that is not available is NaN with a reason."""
         setting, scores = self.setting, self.scores()
         disjoint, joint, n_unseen = setting.disjoint, self._in_one_row, setting.n_unseen
         summary = metrics.summary(scores, self.untrained, joint=joint, disjoint=disjoint, n_unseen=n_unseen)
         reasons = metrics.reasons(scores, self.untrained, joint=joint, disjoint=disjoint, n_unseen=n_unseen)
         estimates = {name: e or Estimate(np.nan, np.nan, reasons[name]) for name, e in summary.items()}
-        # A checkpoint that is evaluated apart from its stream has an average, and no history.
+        # A checkpoint that is evaluated outside its stream has an average, but no history.
         return {name: e for name, e in estimates.items() if not (self.setting.checkpoint and e.reason)}
 
     @cached_property
@@ -128,7 +128,7 @@ class Results:
 
     @cached_property
     def last_measures(self) -> dict[str, Estimate]:
-        """Return the mean of each measure over all units after the last experience."""
+        """Return the mean of each measure after the last experience, over all units."""
         estimates = {}
         for name in sorted(self.measures):
             mean, half_width = interval(unpadded(self.rows[name][-1].reshape(-1)))
@@ -136,7 +136,7 @@ class Results:
         return estimates
 
     def scalars(self) -> dict[str, float]:
-        """Return the last row and the metrics so far under the names that loggers show."""
+        """Return the last row and the metrics so far, by the names used in loggers."""
         part = self.setting.part
         last = interval(self.rows["score"][-1])[0]
         per_domain = {f"{part}/score/{name}": float(mean) for name, mean in zip(self.domains, last, strict=True)}
@@ -150,10 +150,10 @@ class Results:
     def _in_one_row(self) -> bool:
         return self.setting.joint or self.setting.checkpoint
 
-    # -- for people -----------------------------------------------------------------------------------------------
+    # -- text and figures -----------------------------------------------------------------------------------------
 
     def line(self) -> str:
-        """Return the line that is printed after the last experience so far."""
+        """Return the line that is printed after an experience, for the last one so far."""
         setting, n_rows, row = self.setting, len(self.rows["score"]), self.rows["score"][-1]
         n_learnt = len(row) - setting.n_unseen if setting.joint else n_rows
         return tables.row_line(
@@ -169,10 +169,10 @@ class Results:
         )
 
     def tables(self, width: int | None = None) -> Iterator[RenderableType]:
-        """Yield the tables for a terminal: the matrix, the metrics, and what strategies report.
+        """Yield the tables for a terminal: the matrix, the metrics, and the measures reported by strategies.
 
         Args:
-            width: most characters in a line; None takes the terminal's.
+            width: maximum number of characters per line. If None, the terminal's width.
         """
         setting = self.setting
         yield tables.matrix_table(
@@ -205,7 +205,7 @@ class Results:
         return matrix + metrics_html(self.metrics, percent=percent, score_name=self.setting.score_name)
 
     def plot(self) -> Figure:
-        """Draw the matrix as a heat map, and beside it the score of every domain over the stream."""
+        """Draw the matrix as a heat map, and next to it the score of every domain over the stream."""
         return plots.results_figure(*self._named_matrix(), self.averages, **self._style())
 
     def plot_matrix(self) -> Figure:
@@ -234,11 +234,11 @@ class Results:
     # -- files ----------------------------------------------------------------------------------------------------
 
     def of_run(self, name: str, config: Mapping[str, Any]) -> Results:
-        """Return the results with the name of their run, and what it was started with."""
+        """Return a copy of the results with the run's name and config."""
         return replace(self, name=name, setting=replace(self.setting, config=dict(config)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the scores of single units, as ``results.json`` has it."""
+        """Return the content of ``results.json``: everything except the scores of single units."""
         available = {name: None if e.reason else e for name, e in self.metrics.items()}
         return self.setting.to_dict() | {
             "matrix": self.matrix,
@@ -259,13 +259,13 @@ class Results:
         untrained: Scores | None = None,
         name: str = "",
     ) -> Self:
-        """Restore results from what :meth:`to_dict` returned, with the scores of single units where they are at hand.
+        """Restore results from the output of :meth:`to_dict`, and the scores of single units if available.
 
         Args:
-            content: also after it was JSON.
-            rows: the scores after each experience, by measure.
-            untrained: those of the untrained learner.
-            name: of the run.
+            content: output of :meth:`to_dict`, also after a round trip through JSON.
+            rows: scores after each experience, by measure.
+            untrained: scores of the untrained learner.
+            name: name of the run.
 
         Raises:
             ValueError: when an entry is missing.
@@ -289,11 +289,11 @@ class Results:
             raise ValueError(
                 f"the results have no entry {error}: they were written by another version of lifelong; run it again"
             ) from error
-        vars(results).update(numbers)  # where the cached properties keep what they computed
+        vars(results).update(numbers)  # cached properties store their values there
         return results
 
     def save(self, folder: str | Path) -> None:
-        """Write ``results.json``, and ``scores.npz`` with the scores of single units, each whole or not at all."""
+        """Write ``results.json``, and ``scores.npz`` with the scores of single units; each write is atomic."""
         rows = dict(self.rows) | ({} if self.untrained is None else {UNTRAINED: [self.untrained]})
         arrays = {f"{name}/{part}": array for name, of_name in rows.items() for part, array in pack(of_name).items()}
 
@@ -306,10 +306,10 @@ class Results:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read what :meth:`save` wrote; without ``scores.npz`` the scores of single units are missing.
+        """Read the files written by :meth:`save`; without ``scores.npz``, the scores of single units are missing.
 
         Raises:
-            ValueError: when there is no ``results.json``, or it is another version's.
+            ValueError: when there is no ``results.json``, or another version wrote it in another format.
         """
         path, scores = Path(folder) / RESULTS, Path(folder) / SCORES
         if not path.is_file():
@@ -330,7 +330,7 @@ class Results:
 
 
 def _smaller(array: np.ndarray) -> np.ndarray:
-    """Return scores in single precision where that loses nothing: as scores mostly are."""
+    """Return scores in single precision if that loses nothing, which is the usual case."""
     if array.dtype != np.float64:
         return array
     single = array.astype(np.float32)
@@ -346,5 +346,5 @@ def _read(estimate: Mapping[str, Any]) -> Estimate:
 
 
 def _array(values: Any) -> Array:
-    """Return numbers as floats; JSON has null for NaN and text for infinities."""
+    """Return numbers as floats; in JSON, NaN is null and infinities are text."""
     return np.array(values, dtype=float)

@@ -1,4 +1,4 @@
-"""The setting of a run's results: what was learnt, by what, how it was run, and what it took."""
+"""The setting of a run's results: data, learner, strategies, and what the run cost."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from lifelong.data.kinds import Part
 from lifelong.utilities.class_names import class_name
 
 MOST_SOURCES = 4
-"""Names of sources that a title has room for."""
+"""Maximum number of sources named in a title."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Describe what results are of; every field stands under its name in ``results.json``.
+    """Describe the setting of a run's results; ``results.json`` contains every field by name.
 
     Args:
         domains: names of the columns of the accuracy matrix.
         experiences: names of the experiences of the whole stream; the first of them are the rows of the matrix.
-        score: what a score is: accuracy, return, …
-        percent: scores are shares, shown as percent.
-        transductive: an answer depends on the queries that are asked with it.
-        part: which held-out part was evaluated.
-        evaluation: what was evaluated, for people: ``1000 test tasks a domain, 5-way 1-shot``.
-        n_eval_units: evaluation units of each domain.
-        n_unseen: so many of the domains, the last ones, are never learnt.
-        joint: the only experience is of all domains at once.
-        disjoint: each experience has classes of its own whose outputs only it teaches.
-        checkpoint: the only row is of a checkpoint that was evaluated apart from its stream.
-        learner: name of its class.
-        strategies: names of their classes.
-        plan: how the tasks of a batch were run.
-        parameters: how many numbers are trained.
-        learner_bytes: memory of the learner beside its network and parameters, such as the sums of a closed form.
-        strategy_bytes: memory of each strategy.
-        split_hash: which classes or examples are in which part.
-        finished: the Trainer came to its end.
-        wall_seconds: of the run, its earlier parts included.
-        peak_memory: bytes of the process and of the accelerator.
-        versions: of packages.
-        machine: system, processor, cores and accelerator; empty where an earlier version of lifelong wrote the results.
-        config: what the run was started with.
+        score: name of the score: accuracy, return, …
+        percent: whether scores are fractions that are shown as percent.
+        transductive: whether a prediction also depends on the other queries.
+        part: the held-out part that was evaluated, ``val`` or ``test``.
+        evaluation: description of the evaluation, such as ``1000 test tasks a domain, 5-way 1-shot``.
+        n_eval_units: number of evaluation units of each domain.
+        n_unseen: number of unseen domains, which are the last ones.
+        joint: whether the only experience contains all domains.
+        disjoint: whether no class occurs in two experiences.
+        checkpoint: whether the only row is the evaluation of a checkpoint, outside its stream.
+        learner: class name of the learner.
+        strategies: class names of the strategies.
+        plan: the plan by which the tasks of a batch were run, such as ``loop`` or ``vmap``.
+        parameters: number of trained parameters.
+        learner_bytes: memory of the learner without network and parameters, such as the sums of a closed form.
+        strategy_bytes: memory of each strategy in bytes.
+        split_hash: hash of the split, which assigns classes or examples to parts.
+        finished: whether training ran to its end.
+        wall_seconds: wall time of the run, including the time before it was resumed.
+        peak_memory: peak memory of the process and of the accelerator, in bytes.
+        versions: versions of packages.
+        machine: system, processor, cores and accelerator; empty if an earlier version of lifelong wrote the results.
+        config: the config of the run.
     """
 
     domains: tuple[str, ...]
@@ -79,17 +79,17 @@ class Setting:
         return f"{self.learner}, {' + '.join(self.strategies) or 'no strategy'}"
 
     def title_of(self, run: str) -> str:
-        """Return the run (its name, learner and strategies), and in a second line what it was evaluated on.
+        """Return the run's name, learner and strategies, and in a second line its evaluation.
 
         Args:
-            run: its name, or nothing.
+            run: name of the run, or an empty string.
         """
         about = ", ".join(filter(None, (" → ".join(self.sources), self.evaluation)))
         return "\n".join(filter(None, (f"{run}: {self.title}" if run else self.title, about)))
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Return the names of the classes that the stream's data come from, as the config has them; a few of many."""
+        """Return the class names of the stream's sources in the config; of many, only the first few."""
         data = self.config.get("data") or {}
         given = (data.get("init_args") or {}).get("sources") or () if isinstance(data, Mapping) else ()
         paths = [source.get("class_path") if isinstance(source, Mapping) else source for source in given]
@@ -98,7 +98,7 @@ class Setting:
 
     @property
     def score_name(self) -> str:
-        """Return what a score is, for tables."""
+        """Return the name of the score for tables."""
         return f"{self.score}, transductive" if self.transductive else self.score
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,14 +107,16 @@ class Setting:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Make a setting of what :meth:`to_dict` returned, also after it was JSON; other entries are left out.
+        """Make a setting from the output of :meth:`to_dict`, also after a round trip through JSON.
+
+        Entries that are no fields of a setting are ignored.
 
         Raises:
             KeyError: when an entry is missing.
-            ValueError: when it is no mapping.
+            ValueError: when ``content`` is not a mapping.
         """
         if not isinstance(content, Mapping):
             raise ValueError(f"the results are a {type(content).__name__} and no mapping: give those of another run")
-        content = {"machine": {}, **content}  # what earlier versions did not write
+        content = {"machine": {}, **content}  # earlier versions did not write this entry
         values: dict[str, Any] = {f.name: content[f.name] for f in fields(cls)}
         return cls(**(values | {name: tuple(value) for name, value in values.items() if isinstance(value, list)}))

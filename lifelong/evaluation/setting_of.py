@@ -1,4 +1,4 @@
-"""Describing what a Trainer evaluates."""
+"""Making the setting of results from a Trainer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PACKAGES = ("lifelong", "torch", "lightning", "numpy", "torchmetrics", "wandb")
 
 
 def setting_of(trainer: L.Trainer, *, seconds: float = 0.0, finished: bool = False) -> Setting:
-    """Describe what a Trainer evaluates now; in ``validate`` and ``test`` that is a checkpoint.
+    """Describe the current evaluation of a Trainer; in ``validate`` and ``test`` it evaluates a checkpoint.
 
     Args:
-        trainer: runs a stream module on the data of a stream.
-        seconds: wall seconds of the run.
-        finished: the Trainer came to its end.
+        trainer: a Trainer that runs a stream module on the data of a stream.
+        seconds: wall time of the run in seconds.
+        finished: whether training ran to its end.
     """
     module, data, part = stream_module(trainer), stream_data(trainer), evaluation_part(trainer)
     learner, stream, checkpoint = module.learner, data.stream, trainer.state.fn != "fit"

@@ -1,4 +1,4 @@
-"""A table of texts in several formats: for a terminal, in Markdown, in LaTeX, and as comma-separated values."""
+"""Tables of text in several formats: plain text for a terminal, Markdown, LaTeX and comma-separated values."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lifelong.utilities.markdown import markdown_table, numbers_right, plain
 
 WIDEST_LABEL = 36
 PADDING = 3
-"""Characters between columns."""
+"""Number of characters between columns."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Hold a table of texts.
+    """Store a table of text.
 
     Args:
-        heads: of the columns; the first is that of the labels.
+        heads: headers of the columns; the first column contains the labels.
         rows: the cells of each row.
     """
 
@@ -34,18 +34,18 @@ class Sheet:
 
     @property
     def columns(self) -> list[list[str]]:
-        """Return the cells of each column, without its head."""
+        """Return the cells of each column, without its header."""
         return [[row[j] for row in self.rows] for j in range(len(self.heads))]
 
 
 @dataclass(frozen=True)
 class Below:
-    """Hold what is said below a table.
+    """Store the sentences below a table.
 
     Args:
-        caption: sentences on what the numbers are.
-        notes: on what is not there, and how runs were found.
-        warnings: on what makes rows not comparable.
+        caption: sentences that explain the numbers.
+        notes: sentences on what is missing, and how runs were found.
+        warnings: sentences on what makes rows not comparable.
     """
 
     caption: tuple[str, ...] = ()
@@ -59,12 +59,12 @@ class Below:
 
 
 def plain_text(sheet: Sheet, below: Below, *, width: int) -> str:
-    """Write a table for a terminal; columns that do not fit go below the others, each block with the labels.
+    """Format a table for a terminal; columns that do not fit are placed below the others, with the labels repeated.
 
     Args:
         sheet: the table.
-        below: what is said below it; warnings are marked.
-        width: most characters in a line.
+        below: the sentences below it; warnings are marked.
+        width: maximum number of characters per line.
 
     Example:
         >>> print(plain_text(Sheet(("method", "score"), (("EWC", "75.0"),)), Below(warnings=("unfinished",)), width=30))
@@ -81,12 +81,12 @@ def plain_text(sheet: Sheet, below: Below, *, width: int) -> str:
 
 
 def tables(sheet: Sheet, below: Below, *, width: int) -> RenderableType:
-    """Make what :func:`plain_text` writes, for a terminal with colours.
+    """Make the table of :func:`plain_text` for a terminal with colours.
 
     Args:
         sheet: the table.
-        below: what is said below it; warnings are marked.
-        width: most characters in a line.
+        below: the sentences below it; warnings are marked.
+        width: maximum number of characters per line.
     """
     parts: list[RenderableType] = []
     for block in _blocks(sheet, width):
@@ -97,11 +97,11 @@ def tables(sheet: Sheet, below: Below, *, width: int) -> RenderableType:
 
 
 def markdown_text(sheet: Sheet, below: Below) -> str:
-    """Write a table in Markdown.
+    """Format a table in Markdown.
 
     Args:
         sheet: the table.
-        below: what is said below it; warnings are a list of their own.
+        below: the sentences below it; warnings become a separate list.
 
     Example:
         >>> print(markdown_text(Sheet(("method", "score"), (("a|b", "75.0"),)), Below(caption=("In %",))))
@@ -120,7 +120,7 @@ def markdown_text(sheet: Sheet, below: Below) -> str:
 
 
 def latex_text(sheet: Sheet, below: Below) -> str:
-    """Write a table in LaTeX, for the package booktabs; warnings stand below it, notes are comments.
+    """Format a table in LaTeX with the package booktabs; warnings go below the table, notes become comments.
 
     Args:
         sheet: the table.
@@ -164,7 +164,7 @@ def latex_text(sheet: Sheet, below: Below) -> str:
 
 
 def csv_text(sheet: Sheet) -> str:
-    r"""Write a table as comma-separated values.
+    r"""Format a table as comma-separated values.
 
     Example:
         >>> csv_text(Sheet(("method", "score"), (("EWC, strength=1", "0.5"),)))
@@ -174,7 +174,7 @@ def csv_text(sheet: Sheet) -> str:
 
 
 def _blocks(sheet: Sheet, width: int) -> list[list[int]]:
-    """Divide the columns but the first into blocks that fit the width beside it."""
+    """Divide the columns after the first into blocks that fit the width together with it."""
     label = _label_width(sheet, width) + PADDING
     blocks: list[list[int]] = [[]]
     room = width - label
@@ -204,12 +204,12 @@ def _label_width(sheet: Sheet, width: int) -> int:
 
 
 def _column_width(sheet: Sheet, column: int) -> int:
-    """Return the width of the cells, and of the longest word of the head, which may have two lines."""
+    """Return the width that fits all cells and the longest word of the header, which may wrap."""
     return max(len(text) for text in (*sheet.heads[column].split(), *sheet.columns[column]))
 
 
 def sentence(text: str) -> str:
-    """End a text as a sentence ends.
+    """Add a full stop to a text unless it ends as a sentence already.
 
     Example:
         >>> sentence("found two runs"), sentence("which one?")
@@ -235,11 +235,11 @@ LATEX = {
 
 
 BETWEEN = re.compile(r"[-+]?[\d.]+( \[[-+]?[\d.]+, [-+]?[\d.]+\])?")
-"""A number, and one with the ends of its interval."""
+"""A number, optionally followed by the ends of its interval."""
 
 
 def _in_latex(text: str) -> str:
-    """Escape a text; an estimate is a formula, so that its signs are those of mathematics."""
+    """Escape a text; an estimate becomes a formula, so its signs are set in math mode."""
     value, sign, half_width = text.partition(" ± ")
     if sign and _is_number(value) and _is_number(half_width):
         return rf"${value} \pm {half_width}$"

@@ -1,9 +1,8 @@
 """Significance of paired differences: bootstrap intervals, sign-flip permutation tests, Holm's correction.
 
-Every function takes the differences of units as one array ``(n_j,)`` for each of ``D`` domains, and is about
-``1/D · Σ_j mean(differences_j)``: domains weigh alike, as in the average score, and units are drawn within
-their domain. (SciPy has these tests for one sample; domains of unequal size make several, and it is
-needed for nothing else here.)
+Every function takes the differences of units as one array ``(n_j,)`` for each of ``D`` domains. The statistic is
+``1/D · Σ_j mean(differences_j)``: domains have equal weight, as in the average score, and units are resampled within
+their domain. (SciPy has these tests for one sample only; domains of unequal size are several samples.)
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from lifelong.evaluation.estimate import Array
 from lifelong.evaluation.intervals import LEVEL, mean_and_variance, ragged, sum_of_means
 
 Differences = Sequence[Array]
-"""Differences of units ``(n_j,)`` of each domain."""
+"""The differences of units ``(n_j,)``, for each domain."""
 
 MOST_FLIPPED = 14
-"""Units whose sign flips are all counted: 2¹⁴ of them; of more units flips are drawn."""
+"""Maximum number of units for which all sign flips are counted (2¹⁴ flips); for more units, flips are sampled."""
 AT_ONCE = 1 << 22
-"""Numbers that are drawn at once, for memory."""
+"""Maximum number of values drawn at once, to limit memory."""
 ROUNDING = 1e-9
-"""Share of the mean absolute difference by which sums of the same numbers in another order may differ."""
+"""Relative tolerance, in mean absolute differences, for rounding errors of sums in a different order."""
 
 
 def mean_difference(differences: Differences) -> float:
@@ -52,12 +51,12 @@ def t_interval(differences: Differences) -> tuple[float, float]:
 
 
 def percentile_interval(differences: Differences, *, n_resamples: int = 9999, seed: int = 0) -> tuple[float, float]:
-    """Compute the 95 % interval between the 2.5 and 97.5 % quantiles of means of bootstrap resamples.
+    """Compute the 95 % interval between the 2.5 % and 97.5 % quantiles of means of bootstrap resamples.
 
     Args:
-        differences: ``(n_j,)`` of each domain.
-        n_resamples: how often as many units of each domain are drawn, with replacement.
-        seed: of the draws.
+        differences: differences ``(n_j,)`` of each domain.
+        n_resamples: number of resamples; each draws ``n_j`` units of each domain with replacement.
+        seed: random seed.
 
     Reference:
         Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
@@ -75,16 +74,17 @@ def percentile_interval(differences: Differences, *, n_resamples: int = 9999, se
 def bca_interval(differences: Differences, *, n_resamples: int = 9999, seed: int = 0) -> tuple[float, float]:
     """Compute the 95 % bootstrap interval corrected for bias and for skewness (BCa).
 
-    The ends are the quantiles ``Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))`` of resampled means with ``z = ± 1.96``, where
-    ``Φ(z₀)`` is the share of them below the mean (ties count half) and ``a = Σ l³ / (6 (Σ l²)^1.5)`` is that of the
-    influences ``l = (d_ij − mean_j) / (D n_j)``. Without a unit that differs from another it has no width. At
-    ``a (z₀ + z) ≥ 1``, beyond the pole of the formula, an end is its limit: the largest of the resampled means, or the
-    smallest. (Of means ``|a| < 1/6``, so that this takes nearly all of a million resamples on one side of the mean.)
+    The ends are the quantiles ``Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))`` of resampled means with ``z = ± 1.96``. Here
+    ``Φ(z₀)`` is the share of resampled means below the mean (ties count half), and the acceleration
+    ``a = Σ l³ / (6 (Σ l²)^1.5)`` is computed from the influences ``l = (d_ij − mean_j) / (D n_j)``. If all units of a
+    domain are equal, the interval has width 0. For ``a (z₀ + z) ≥ 1``, beyond the pole of the formula, an end is the
+    formula's limit: the largest or smallest resampled mean. (For means ``|a| < 1/6``, so this case needs nearly all of
+    a million resamples on one side of the mean.)
 
     Args:
-        differences: ``(n_j,)`` of each domain.
-        n_resamples: how often as many units of each domain are drawn, with replacement.
-        seed: of the draws.
+        differences: differences ``(n_j,)`` of each domain.
+        n_resamples: number of resamples; each draws ``n_j`` units of each domain with replacement.
+        seed: random seed.
 
     Reference:
         Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
@@ -97,7 +97,7 @@ def bca_interval(differences: Differences, *, n_resamples: int = 9999, seed: int
     influence = np.concatenate([(d - d.mean()) / (len(differences) * len(d)) for d in differences])
     if not (largest := float(np.abs(influence).max())):
         return mean, mean
-    influence /= largest  # squares and cubes of very small or large numbers are none any more
+    influence /= largest  # squares and cubes of very small or large numbers would underflow or overflow
     means = _resampled(differences, n_resamples, seed)
     near = ROUNDING * float(np.abs(means).mean())
     share = float((means < mean - near).mean() + (means <= mean + near).mean()) / 2
@@ -110,11 +110,11 @@ def bca_interval(differences: Differences, *, n_resamples: int = 9999, seed: int
 
 
 def corrected_share(z: float, bias: float, skew: float) -> float:
-    """Compute the share of resampled means that lies below an end of the BCa interval.
+    """Compute the share of resampled means below an end of the BCa interval.
 
     Args:
         z: the end in standard deviations, such as ``−1.96``.
-        bias: ``z₀``.
+        bias: the bias correction ``z₀``.
         skew: the acceleration ``a``.
 
     Example:
@@ -133,34 +133,35 @@ INTERVALS: dict[IntervalKind, tuple[str, Callable[[Differences, int, int], tuple
     "bca": ("BCa bootstrap", lambda d, n, seed: bca_interval(d, n_resamples=n, seed=seed)),
     "t": ("Student's t", lambda d, n, seed: t_interval(d)),
 }
-"""The intervals by name: what people call each, and the function of differences, resamples and seed."""
+"""Intervals by name: a description, and the function of differences, number of resamples and seed."""
 
 
 def sign_flip_test(differences: Differences, *, n_resamples: int = 9999, seed: int = 0) -> tuple[float, bool]:
-    """Compute the two-sided p value of no difference: how often a mean is as far from 0 with signs drawn at random.
+    """Compute the two-sided p value of no difference between two methods by a sign-flip permutation test.
 
-    Where two methods are alike, the difference of a unit has either sign with the same probability. With up to 14 units
-    that differ at all, ``p`` is the share of all ``2^m`` flips of their signs whose mean is as far from 0 as the one
-    that was found; with more, flips are drawn, and ``p = (1 + as far) / (1 + drawn)``.
+    Under the null hypothesis, the difference of a unit has either sign with equal probability. With ``m ≤ 14`` non-zero
+    differences, ``p`` is the share of all ``2^m`` sign flips whose mean is at least as far from 0 as the observed mean.
+    With more, flips are drawn at random, and ``p = (1 + as far) / (1 + drawn)``, where ``as far`` is the number of
+    drawn flips whose mean is at least as far from 0.
 
     Args:
-        differences: ``(n_j,)`` of each domain.
-        n_resamples: flips that are drawn.
-        seed: of the draws.
+        differences: differences ``(n_j,)`` of each domain.
+        n_resamples: number of sign flips to draw.
+        seed: random seed.
 
     Returns:
         ``p``, and whether all flips were counted.
 
     Reference:
         Fisher, "The Design of Experiments", 1935, section 21; Phipson & Smyth, "Permutation P-values Should Never Be
-        Zero", 2010, for the 1 that is added.
+        Zero", 2010, for adding 1 to both counts.
 
     Example:
         >>> sign_flip_test([np.array([1.0, 1.0, 1.0, 0.0])])
         (0.25, True)
     """
     weighted = np.concatenate([of_domain / len(of_domain) for of_domain in differences])
-    weighted = weighted[weighted != 0]  # another sign of 0 is no other sum
+    weighted = weighted[weighted != 0]  # flipping the sign of 0 does not change the sum
     total = float(weighted.sum())
     least = abs(total) - ROUNDING * float(np.abs(weighted).sum())
     if len(weighted) <= MOST_FLIPPED:
@@ -175,9 +176,9 @@ def sign_flip_test(differences: Differences, *, n_resamples: int = 9999, seed: i
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number, so that any false finding among them is as rare as one of a single test.
+    """Correct p values for multiple comparisons by Holm's method, which controls the family-wise error rate.
 
-    The ``i``-th smallest of ``m`` (from 1) becomes the largest of ``(m − k + 1) · p_k`` over ``k ≤ i``, and 1 at most.
+    The ``i``-th smallest of ``m`` p values (from 1) becomes ``min(1, max_{k ≤ i} (m − k + 1) · p_k)``.
 
     Reference:
         Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 1979.
@@ -201,16 +202,16 @@ def _resampled(differences: Differences, n_resamples: int, seed: int) -> Array:
 
 
 def _resampled_means(values: Array, n_resamples: int, rng: np.random.Generator) -> Array:
-    """Return the means ``(n_resamples,)`` of as many values, drawn with replacement."""
+    """Return the means ``(n_resamples,)`` of resamples of the values, drawn with replacement."""
     n = len(values)
     distinct, counts = np.unique(values, return_counts=True)
-    if 8 * len(distinct) < n:  # differences of right and wrong have few values: how often each is drawn says it all
+    if 8 * len(distinct) < n:  # differences of 0-1 scores have few distinct values: draw their counts instead
         return rng.multinomial(n, counts / n, size=n_resamples) @ distinct / n
     portions = [values[rng.integers(n, size=(n_drawn, n))].mean(-1) for n_drawn in _portions(n_resamples, n)]
     return np.concatenate(portions)
 
 
 def _portions(n_resamples: int, size: int) -> list[int]:
-    """Divide resamples of ``size`` numbers into portions that fit the memory."""
+    """Divide resamples of ``size`` values into portions that fit into memory."""
     most = max(AT_ONCE // max(size, 1), 1)
     return [min(most, n_resamples - start) for start in range(0, n_resamples, most)]

@@ -1,6 +1,6 @@
-"""The stability gap: how deep old domains fall while a new one is learnt, which no evaluation at its end shows.
+"""The stability gap: how far scores of old domains drop while a new one is learnt, before they recover.
 
-Shapes: ``K`` moments while an experience is learnt, ``D`` old domains.
+Shapes: ``K`` evaluations during an experience, ``D`` old domains.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from lifelong.utilities.ranges import check_number
 
 
 class StabilityGap(AfterEvaluation):
-    """Score the old domains again and again while each new one is learnt, and report how deep they fall.
+    """Score the old domains repeatedly while each new one is learnt, and report how far their scores drop.
 
-    ``gap_t = 1/(t−1) Σ_{j<t} (A_j(0) − min_k A_j(k))`` over the moments ``k`` of experience ``t``: the end of the one
-    before, after every ``every_n_steps``, and its own end; and the worst-case accuracy ``A_t / t + (1 − 1/t) min-ACC``,
-    with the lowest scores since each domain was learnt. It logs ``<part>/stability_gap`` and
-    ``<part>/worst_case_accuracy`` after every experience but the first, and writes ``stability_gap_<part>.json`` and a
-    picture of all moments. An evaluation of ``n_units`` of each old domain costs time: choose both after the stream.
-    From the command line, in ``fit``: ``--trainer.callbacks+=lifelong.evaluation.StabilityGap``.
+    ``gap_t = 1/(t−1) Σ_{j<t} (A_j(0) − min_k A_j(k))``, where ``A_j(k)`` is the score of domain ``j`` at evaluation
+    ``k`` of experience ``t``: at its start, after every ``every_n_steps`` steps, and at its end. The worst-case
+    accuracy is ``A_t / t + (1 − 1/t) min-ACC``, with the mean ``min-ACC`` of the lowest scores since each domain was
+    learnt. The callback logs ``<part>/stability_gap`` and ``<part>/worst_case_accuracy`` after each experience but the
+    first, and writes ``stability_gap_<part>.json`` and a figure of all evaluations. Each evaluation takes time: choose
+    ``every_n_steps`` and ``n_units`` by the length of the stream. On the command line of ``fit``, add
+    ``--trainer.callbacks+=lifelong.evaluation.StabilityGap``.
 
     Args:
-        every_n_steps: between two moments.
-        n_units: at most so many held-out tasks or examples of a domain.
+        every_n_steps: number of optimizer steps between two evaluations.
+        n_units: maximum number of held-out tasks or examples of a domain.
 
     Raises:
         ValueError: when the stream has no boundaries.
@@ -53,22 +54,22 @@ class StabilityGap(AfterEvaluation):
         check_number("StabilityGap's n_units", n_units, least=1, whole=True)
         self.every_n_steps, self.n_units = every_n_steps, n_units
         self.moments: dict[str, tuple[list[int], list[list[float]]]] = {}
-        """By experience: steps of the stream ``K``, and the scores of its old domains ``(K, D)``."""
+        """Steps of the stream ``(K,)`` and scores of the old domains ``(K, D)``, by experience."""
         self.lowest: list[float] = []
-        """Of each domain learnt so far its lowest score since then."""
+        """The lowest score of each domain since it was learnt."""
         self.gaps: dict[str, float] = {}
         self.worst_case: dict[str, float] = {}
         self._last: list[float] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse a stream without boundaries; forget another run."""
+        """Raise an error if the stream has no boundaries; discard the values of an earlier run."""
         if not stream_data(trainer).has_boundaries:
             raise ValueError("StabilityGap needs experiences that begin and end: leave it out, or --data.fade")
         if stage == "fit" and trainer.global_step == 0:
             self.load_state_dict({"moments": {}, "lowest": [], "gaps": {}, "worst_case": {}, "last": []})
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin with the scores at the end of the experience before, when nobody asked for the new classes yet."""
+        """Score the old domains at the start of an experience, before the new classes compete."""
         data = stream_data(trainer)
         if trainer.current_epoch and data.begins(trainer.current_epoch) and not data.joint:
             self.moments[data.stream.experiences[trainer.current_epoch].name] = ([trainer.global_step], [self._last])
@@ -76,12 +77,12 @@ class StabilityGap(AfterEvaluation):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Score them after every so many optimizer steps."""
+        """Score the old domains after every ``every_n_steps`` optimizer steps."""
         if trainer.global_step % self.every_n_steps == 0 and not trainer.is_last_batch:
             self._look(trainer)
 
     def measure(self, trainer: L.Trainer, module: StreamModule, part: Part) -> None:
-        """Score them at the end of the experience, with the new one, and sum up."""
+        """Score the old domains and the new one at the end of an experience, and compute gap and worst case."""
         if trainer.state.fn != "fit" or stream_data(trainer).joint:
             return
         number = trainer.current_epoch
@@ -100,7 +101,7 @@ class StabilityGap(AfterEvaluation):
         self.write(f"stability_gap_{part}.json", content, trainer)
 
     def tell(self, trainer: L.Trainer, module: StreamModule) -> None:
-        """Print each gap, and draw all moments."""
+        """Print each gap, and draw all evaluations."""
         if not self.gaps:
             return
         part, objective = stream_data(trainer).evaluate_on, module.learner.objective
@@ -122,19 +123,19 @@ class StabilityGap(AfterEvaluation):
         self.say_where(trainer, f"stability_gap_{part}.json", f"stability_gap_{part}.png")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was measured so far."""
+        """Return the values so far."""
         moments = {name: [list(steps), [list(row) for row in rows]] for name, (steps, rows) in self.moments.items()}
         copies = {"gaps": dict(self.gaps), "worst_case": dict(self.worst_case)}
         return {"moments": moments, "lowest": list(self.lowest), "last": list(self._last), **copies}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what a checkpoint has."""
+        """Restore the values from a checkpoint."""
         self.moments = {name: (list(steps), list(rows)) for name, (steps, rows) in state_dict["moments"].items()}
         self.lowest, self.gaps = list(state_dict["lowest"]), dict(state_dict["gaps"])
         self.worst_case, self._last = dict(state_dict["worst_case"]), list(state_dict["last"])
 
     def _look(self, trainer: L.Trainer) -> list[float]:
-        """Score all old domains now."""
+        """Score all old domains."""
         number = trainer.current_epoch
         scores = [] if stream_data(trainer).joint else [self._score(trainer, domain) for domain in range(number)]
         if scores:

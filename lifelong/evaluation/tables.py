@@ -1,4 +1,4 @@
-"""Tables that a run prints: the accuracy matrix and the metrics with their intervals, and a line per experience."""
+"""Tables printed by a run: the accuracy matrix, the metrics with their intervals, and one line per experience."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MEANINGS = {
 
 MAX_NAMED_COLUMNS = 12
 MAX_ROWS = 40
-NARROWEST = 4  # characters of the narrowest column, its gap included
+NARROWEST = 4  # width of the narrowest column in characters, with its gap
 GAP = "…"
 
 
 def shorten(name: str, length: int = 22) -> str:
-    """Shorten a name to ``length`` characters; its end is kept, because that is where numbered names differ.
+    """Shorten a name to ``length`` characters in its middle; numbered names differ at the end, which is kept.
 
     Example:
         >>> shorten("Latin"), shorten("Old Church Slavonic (Cyrillic) 2", 22)
@@ -39,12 +39,12 @@ def shorten(name: str, length: int = 22) -> str:
 
 
 def unit(percent: bool) -> float:
-    """Return what scores are multiplied by before they are shown."""
+    """Return the factor by which scores are multiplied for display."""
     return 100.0 if percent else 1.0
 
 
 def places(values: Array | list[float], percent: bool) -> int:
-    """Choose decimal places: one for percentages, else three significant digits of the largest score."""
+    """Choose decimal places: one for percentages, else as many as show three digits of the largest score."""
     return 1 if percent else decimals(values)
 
 
@@ -62,21 +62,21 @@ def row_line(
 ) -> str:
     """Write the line after an experience: the scores of the domains learnt so far, and their average.
 
-    Of many domains those that were evaluated and are the newest are named. Where some of those learnt so far were not
-    evaluated, there is no average, and the line says how many were.
+    If there are many domains, only the newest evaluated ones are named. If some of the domains learnt so far were not
+    evaluated, the line shows how many were instead of the average.
 
-    The text is plain: give it to ``print``, or to rich with ``markup=False``.
+    The line is plain text: print it with ``print``, or with rich and ``markup=False``.
 
     Args:
-        index: of the experience, from 0.
+        index: index of the experience, from 0.
         total: number of experiences.
-        name: of the experience.
-        scores: ``(D,)`` scores after it; those of domains to come are not shown.
-        average: of the domains learnt so far.
-        domain_names: ``D`` names.
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only experience.
-        n_unseen: so many of the domains, the last ones, are never learnt; they are shown behind the average.
+        name: name of the experience.
+        scores: ``(D,)`` scores after the experience; those of future domains are not shown.
+        average: average over the domains learnt so far.
+        domain_names: ``D`` names of domains.
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only experience.
+        n_unseen: number of unseen domains, which are the last ones; they are shown after the average.
 
     Example:
         >>> average, names = Estimate(0.9235, 0.012), ["Latin", "Greek", "Tagalog"]
@@ -104,7 +104,7 @@ def _average_text(average: Estimate, n_places: int) -> str:
 
 
 def _cells(names: Sequence[str], scores: Array, n_places: int) -> str:
-    """Name the scores that were evaluated, of many the newest; a learner without a single score has ``n/a``."""
+    """List the evaluated scores with their names, of many only the newest; ``n/a`` if there is none."""
     known = np.flatnonzero(~np.isnan(scores))
     named = known if len(known) else np.arange(len(scores))
     chosen = named[-MAX_NAMED_COLUMNS:]
@@ -123,11 +123,11 @@ def metrics_table(
     """Make the table of the metrics with 95 % intervals and one line on the meaning of each.
 
     Args:
-        metrics: by name; one that is not available is None, or an estimate with a reason.
-        reasons: why a metric that is None is not available.
-        percent: show hundredths as percent.
-        score_name: what a score is: accuracy, return, …
-        title: above the table.
+        metrics: metrics by name; one that is not available is None, or an estimate with a reason.
+        reasons: why a metric that is None is not available, by name.
+        percent: show fractions as percent.
+        score_name: name of the score: accuracy, return, …
+        title: title above the table.
 
     Example:
         >>> table = metrics_table({"forgetting": Estimate(0.019, 0.004)}, percent=True)
@@ -164,21 +164,21 @@ def matrix_table(
 ) -> Table:
     """Make the table of the accuracy matrix, no wider than the terminal.
 
-    Domains that are not learnt yet are dim, the one just learnt is bold. Intervals are shown where they fit; more
-    than 12 columns, or names that do not fit, are headed by their numbers; what still does not fit is left out in the
-    middle, at a column ``…``. Of more than 40 rows the first and the last 20 are shown.
+    Domains not learnt yet are dim, the one just learnt is bold. Intervals are shown if they fit. If there are more than
+    12 columns, or their names do not fit, the headers are numbers. Columns that still do not fit are left out in the
+    middle, and replaced by a column ``…``. If there are more than 40 rows, the first and the last 20 are shown.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        averages: of the domains learnt so far, one for each row.
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt: dim, and not in the averages.
-        title: above the table.
-        width: most characters in a line; None takes the terminal's.
+        averages: ``T`` averages over the domains learnt so far.
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last ones; they are dim, and not part of the averages.
+        title: title above the table.
+        width: maximum number of characters per line. If None, the terminal's width.
 
     Example:
         >>> names, averages = ["Latin", "Greek"], [Estimate(1.0, 0.1), Estimate(0.5, 0.1)]
@@ -214,7 +214,7 @@ def matrix_table(
 
 
 def ends(total: int, n: int) -> list[int]:
-    """List all of a few numbers, else the first and the last ``n``.
+    """List the numbers below ``total``; if there are more than ``2 n``, only the first and the last ``n``.
 
     Example:
         >>> ends(3, 2), ends(9, 2)
@@ -236,11 +236,11 @@ def _texts(
 
 
 def _column_width(texts: Sequence[str]) -> int:
-    return max(Text(text).cell_len for text in texts) + 2  # a blank of padding and one of the box
+    return max(Text(text).cell_len for text in texts) + 2  # one space of padding, one of the box
 
 
 def _count_fitting(columns: Sequence[Sequence[str]], room: int) -> int:
-    """Count the columns that fit: all of them, or as many of the widest as fit beside the column of the gap."""
+    """Count the columns that fit: all, or as many of the widest as fit together with the column of the gap."""
     widths = [_column_width(column) for column in columns]
     if sum(widths) <= room:
         return len(columns)

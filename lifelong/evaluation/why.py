@@ -1,6 +1,6 @@
-"""Measures that tell why a learner forgets: pure functions of answers and scores.
+"""Measures that explain forgetting: pure functions of predictions and scores.
 
-Shapes: ``n`` examples or queries, ``N`` ways, ``K`` moments while an experience is learnt, ``D`` old domains, ``T``
+Shapes: ``n`` examples or queries, ``N`` ways, ``K`` evaluations during an experience, ``D`` old domains, ``T``
 experiences.
 """
 
@@ -14,24 +14,25 @@ from numpy.typing import NDArray
 from lifelong.evaluation.estimate import Array
 
 LEAST_PROBABILITY = 1e-12
-"""Smaller ones are taken for this: a learner in closed form gives a class that it has not met none at all."""
+"""Lower bound of probabilities: a closed-form learner predicts exactly 0 for classes that it has not seen."""
 
 
 def divergence(before: Array, after: Array) -> Array:
-    """Compute how far answers moved while an experience was learnt, on its own held-out inputs: ``KL(p ‖ q)``.
+    """Compute the divergence ``KL(p ‖ q)`` of predictions before and after an experience, on its held-out inputs.
 
-    ``KL(p ‖ q) = Σ_c p_c (log p_c − log q_c)`` of each answer, in nats, with ``p`` the answer before and ``q`` after.
+    ``KL(p ‖ q) = Σ_c p_c (log p_c − log q_c)`` for each input, in nats, with the class probabilities ``p`` before and
+    ``q`` after the experience.
 
     Args:
         before: ``(n, N)`` probabilities of the model before the experience.
-        after: ``(n, N)`` of the model after it.
+        after: ``(n, N)`` probabilities of the model after the experience.
 
     Returns:
-        ``(n,)``.
+        Divergences ``(n,)`` in nats.
 
     Reference:
         Shenfeld, Pari & Agrawal, "RL's Razor: Why Online Reinforcement Learning Forgets Less", 2025, where it predicts
-        how much is forgotten.
+        the amount of forgetting.
 
     Example:
         >>> divergence(np.array([[0.5, 0.5]]), np.array([[0.5, 0.5]])).tolist()
@@ -45,14 +46,15 @@ def divergence(before: Array, after: Array) -> Array:
 
 
 def stability_gap(scores: Array) -> float:
-    """Compute how deep old domains fall while a new one is learnt: ``1/D Σ_j (A_j(0) − min_k A_j(k))``.
+    """Compute the mean drop of old domains while a new one is learnt: ``1/D Σ_j (A_j(0) − min_k A_j(k))``.
 
     Args:
-        scores: ``(K, D)`` scores ``A_j(k)`` of the old domains, the first row before the first step.
+        scores: ``(K, D)`` scores ``A_j(k)`` of the old domains; the first row is before the first step.
 
     Reference:
         De Lange, van de Ven & Tuytelaars, "Continual evaluation for lifelong learning: Identifying the stability gap",
-        ICLR 2023. Difference: theirs is seen in curves, and in the worst-case accuracy; this is the depth of the dip.
+        ICLR 2023. Difference: the paper shows the gap in curves and by the worst-case accuracy; this function returns
+        the depth of the drop.
 
     Example:
         >>> round(stability_gap(np.array([[0.9, 0.8], [0.4, 0.7], [0.85, 0.8]])), 3)
@@ -65,8 +67,8 @@ def worst_case_accuracy(lowest: Sequence[float], newest: float) -> float:
     """Compute WC-ACC: ``1/t A_t + (1 − 1/t) · min-ACC`` with ``min-ACC = 1/(t−1) Σ_{j<t} min_k A_j(k)``.
 
     Args:
-        lowest: for each of the ``t − 1`` old domains its lowest score at any moment since it was learnt.
-        newest: ``A_t``, the score of the domain learnt last.
+        lowest: lowest score of each of the ``t − 1`` old domains since it was learnt.
+        newest: score ``A_t`` of the domain learnt last.
 
     Reference:
         De Lange, van de Ven & Tuytelaars, ICLR 2023.
@@ -79,18 +81,19 @@ def worst_case_accuracy(lowest: Sequence[float], newest: float) -> float:
 
 
 def recency_bias(answered: Sequence[NDArray[np.int64]]) -> float:
-    """Compute the share of old domains' examples that are given a class of the newest experience.
+    """Compute the share of old domains' examples that are predicted as a class of the newest experience.
 
-    ``1/(t−1) Σ_{j<t} 1/n_j Σ_i [the answer to example i of domain j is a class of experience t]``: 0 for a learner
-    without bias, 1 for one that knows nothing else; half of two balanced domains would be chance.
+    ``1/(t−1) Σ_{j<t} 1/n_j Σ_i [the prediction for example i of domain j is a class of experience t]``. It is 0 for a
+    learner without bias and 1 for one that predicts only the newest classes; for two balanced domains, random
+    predictions give 0.5.
 
     Args:
-        answered: for each of the ``t`` domains so far, the last one the newest, the experiences ``(n_j,)`` whose class
-            was the answer to its examples.
+        answered: for each of the ``t`` domains so far, in order, the experiences ``(n_j,)`` of the classes predicted
+            for its examples.
 
     Reference:
-        The bias to recent tasks of Masana et al., "Class-Incremental Learning: Survey and Performance Evaluation on
-        Image Classification", TPAMI 2022. Difference: they show confusion matrices, this is one number of them.
+        The task-recency bias of Masana et al., "Class-Incremental Learning: Survey and Performance Evaluation on Image
+        Classification", TPAMI 2022. Difference: the paper shows confusion matrices; this function returns one number.
 
     Example:
         >>> recency_bias([np.array([0, 1]), np.array([1, 1])])

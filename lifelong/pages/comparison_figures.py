@@ -77,7 +77,7 @@ def differences_figure(differences: Sequence[Difference], factor: float, n_place
         differences: those that are available.
         factor: by which scores are multiplied before they are shown.
         n_places: decimal places.
-        score: what a score is, with its unit.
+        score: name of the score, with its unit.
 
     Returns:
         ``data`` and ``layout`` for plotly.js.

@@ -56,7 +56,7 @@ def comparison_html(comparison: Comparison) -> str:
         lines=[[(text, sort_value(text)) for text in line] for line in table.rows],
         figures=_figures(comparison, beside),
         matrices=_matrices(methods),
-        left_out=[sentence(f"{m.label} is not drawn beside the others: {m.apart}") for m in methods if m.apart],
+        left_out=[sentence(f"{m.label} is not drawn with the others: {m.apart}") for m in methods if m.apart],
         labels=[row.label for row in rows],
         config_differences=comparison.config_differences,
     )
@@ -74,7 +74,7 @@ def sort_value(text: str) -> float | None:
 
 
 def is_number(column: Sequence[str]) -> bool:
-    """Tell whether a column is sorted by numbers: every cell that says something has one."""
+    """Return whether a column is sorted by numbers: every cell that says something has one."""
     said = [text for text in column if text and not text.startswith("n/a")]
     return bool(said) and all(sort_value(text) is not None for text in said)
 
@@ -86,7 +86,7 @@ def _figures(comparison: Comparison, beside: Sequence[MethodView]) -> list[dict[
     score = beside[0].view.score
     figures = []
     if any(len(method.view.rows) > 1 for method in beside):
-        how = "A dotted level line is a method without a stream, such as joint training."
+        how = "A dotted horizontal line is a method without a stream, such as joint training."
         pointed = "" if len(beside) <= MOST_COLOURED else " Point at a curve to pick it out."
         title = f"{score}, averaged over the domains learnt so far"
         figures.append(figure("averages", title, averages_figure(beside), f"{how}{pointed}"))
@@ -119,7 +119,7 @@ def _matrices(methods: Sequence[MethodView]) -> list[dict[str, Any]]:
     drawn = []
     for number, method in enumerate(methods[:MOST_MATRICES]):
         drawing = heat_map(method.view, None if method.apart else limits, compact=True)
-        scale = "Colour scale of its own. " if method.apart else ""
+        scale = "Separate colour scale. " if method.apart else ""
         caption = f"{scale}{method.remark} {method.view.left_out}".strip()
         drawn.append(figure(f"matrix-{number}", method.label, drawing, caption))
     return drawn

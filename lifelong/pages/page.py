@@ -65,7 +65,7 @@ def write_page(path: str | Path, text: str) -> Path:
 
 
 def is_page(path: Path) -> bool:
-    """Tell whether a file is a page that was written here."""
+    """Return whether a file is a page that was written here."""
     if not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:

@@ -93,7 +93,8 @@ def _metrics(results: Results) -> list[dict[str, str]]:
                 "value": value if known else "n/a",
                 "width": width if known and width != "n/a" else "",
                 "unit": "%" if setting.percent and known else "",
-                "meaning": estimate.reason or (meaning if known else f"{meaning}; a score is no number: it diverged"),
+                "meaning": estimate.reason
+                or (meaning if known else f"{meaning}; a score is not a number because the learner diverged"),
             }
         )
     return tiles
@@ -110,7 +111,7 @@ def _figures(view: View, results: Results) -> list[dict[str, Any]]:
     if view.one_row:
         shown = [figure("domains", f"{score} of each domain", domain_curves(view), f"Bars: 95 % intervals. {left_out}")]
         return shown
-    veil = "What lies under the veil, right of the line, is not learnt yet. " if (~_learnt(view)).any() else ""
+    veil = "Shaded cells right of the line are domains that are not learnt yet. " if (~_learnt(view)).any() else ""
     unseen = "Right of the dotted line are domains that are never learnt, only evaluated. " if view.n_unseen else ""
     gaps = "Empty cells were not evaluated. " if np.isnan(view.values).any() else ""
     matrix = figure(
@@ -124,14 +125,14 @@ def _figures(view: View, results: Results) -> list[dict[str, Any]]:
     how = (
         "Dotted: before it is learnt; bars: 95 % intervals."
         if len(view.columns) <= MOST_COLOURED
-        else "Point at a curve to pick it out; each begins where its domain is learnt."
+        else "Point at a curve to highlight it; each begins where its domain is learnt."
     )
     curves = figure("domains", f"{score} of each domain over the stream", domain_curves(view), f"{how} {left_out}")
     average = figure(
         "average",
         f"{score}, averaged over the domains learnt so far",
         average_curve(view),
-        "After each experience, with 95 % intervals; there is none where some of those domains were not evaluated.",
+        "After each experience, with 95 % intervals; missing where one of these domains was not evaluated.",
     )
     return [matrix, curves, average]
 
@@ -167,8 +168,8 @@ def _measures(results: Results) -> list[dict[str, Any]]:
 def _costs(results: Results) -> list[tuple[str, str]]:
     setting = results.setting
     costs = [
-        ("numbers that are trained", f"{setting.parameters:,}"),
-        (f"memory of {setting.learner or 'the learner'} beside them", bytes_text(setting.learner_bytes)),
+        ("trained parameters", f"{setting.parameters:,}"),
+        (f"memory of {setting.learner or 'the learner'} without its parameters", bytes_text(setting.learner_bytes)),
         *((f"memory of {name}", bytes_text(n)) for name, n in setting.strategy_bytes.items()),
         ("time", seconds_text(setting.wall_seconds) if setting.wall_seconds else "not measured"),
         *((MEMORY.get(name, name), bytes_text(n)) for name, n in setting.peak_memory.items()),

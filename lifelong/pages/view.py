@@ -28,7 +28,7 @@ class View:
     Args:
         values: ``(T, D)``, NaN where not evaluated.
         widths: ``(T, D)`` half widths of their 95 % intervals.
-        averages: of the domains learnt so far, one for each row.
+        averages: ``T`` averages over the domains learnt so far.
         rows: names of the experiences, with their numbers.
         times: ``(T,)`` how many experiences were learnt by each row.
         columns: names of the domains.

@@ -45,10 +45,10 @@ def lead(results: Results) -> str:
     if setting.checkpoint:
         return f"A checkpoint, evaluated on {domains}."
     if setting.joint:
-        return f"{domains}, all learnt at once: no stream, and so nothing to forget."
+        return f"{domains}, all learnt jointly, so there is no stream and no forgetting."
     done, total = len(results.experiences), len(setting.experiences)
     progress = "" if done == total else f" So far {done} of {total} experiences are learnt."
-    return f"{domains}, learnt one after the other in {total} experience{'s' if total != 1 else ''}.{progress}"
+    return f"{domains}, learnt sequentially in {total} experience{'s' if total != 1 else ''}.{progress}"
 
 
 def facts(results: Results) -> list[tuple[str, list[Fact]]]:
@@ -64,7 +64,7 @@ def facts(results: Results) -> list[tuple[str, list[Fact]]]:
         ("Domains", [Fact(_listed(results.domains[: len(results.domains) - setting.n_unseen]))]),
         ("Only evaluated, never learnt", [Fact(_listed(results.domains[len(results.domains) - setting.n_unseen :]))]),
         ("Evaluated on", [Fact(_evaluated(setting))]),
-        ("Answers", [Fact(_answers(setting))]),
+        ("Predictions", [Fact(_answers(setting))]),
     ]
     return [(heading, items) for heading, items in given if items and items[0].name]
 
@@ -116,7 +116,7 @@ def _sources(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _no_strategy() -> Fact:
-    return Fact("none", "Plain fine-tuning: nothing is done against forgetting.")
+    return Fact("none", "Plain fine-tuning, without a method against forgetting.")
 
 
 def _evaluated(setting: Setting) -> str:
@@ -128,8 +128,8 @@ def _evaluated(setting: Setting) -> str:
 
 def _answers(setting: Setting) -> str:
     if setting.transductive:
-        return "transductive: an answer depends on the queries that are asked with it"
-    return "inductive: an answer does not depend on the other queries"
+        return "transductive: a prediction also depends on the other queries"
+    return "inductive: a prediction does not depend on the other queries"
 
 
 def _listed(names: Sequence[str]) -> str:

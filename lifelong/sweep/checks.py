@@ -1,4 +1,4 @@
-"""Options of runs, refused before the first of them begins."""
+"""Check the options of all runs before the first of them starts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lifelong.sweep.training import Training
 
 
 def check_trainings(trainings: Collection[Training], check: Callable[[Sequence[str]], None]) -> None:
-    """Refuse trainings with an option that there is not, or with a value that it cannot have.
+    """Raise an error if a training has an unknown option or an invalid value.
 
     Args:
-        trainings: to come.
-        check: refuses options of ``fit`` by a ``ValueError``.
+        trainings: the planned trainings.
+        check: function that raises a ``ValueError`` for options that ``fit`` does not accept.
 
     Raises:
-        ValueError: naming the training.
+        ValueError: when an option is wrong; the message names the training.
     """
     for training in track(trainings, "options", transient=True):
         try:

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are run: threads of this machine, SLURM, Ray, or a class of your own."""
+"""Executors, which run the trainings of a sweep: local threads, SLURM, Ray, or a custom class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lifelong.utilities.ranges import check_number
 
 NAMES = ("local", "slurm", "ray")
 Description = str | dict[str, Any]
-"""An executor, sampler or pruner by its name or class path, alone or as ``class_path`` with its ``init_args``."""
+"""An executor, sampler or pruner: a name or class path, or a mapping of ``class_path`` and ``init_args``."""
 DEFAULT_JOBS = 2
 SHARED = (
     "name",
@@ -29,54 +29,54 @@ SHARED = (
     "tasks_per_node",
     "stderr_to_stdout",
 )
-"""Parameters of submitit's that are no SLURM parameters."""
+"""Parameters of submitit that are not SLURM parameters."""
 MOST_TIMEOUTS = 100
-"""A run that is queued again goes on from where it was, so it may run out of time often."""
+"""Maximum number of timeouts per run: a requeued run resumes, so it may time out often."""
 
 
 class Future(Protocol):
-    """Something that is under way, as in ``concurrent.futures``."""
+    """A running call, as in ``concurrent.futures``."""
 
     def done(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether the call has ended."""
 
     def result(self) -> Any:
-        """Return what came of it, or raise what went wrong."""
+        """Return the result of the call, or raise its exception."""
 
     def cancel(self) -> Any:
-        """Keep it from being begun."""
+        """Cancel the call if it has not started."""
 
 
 class Executor(Protocol):
-    """Something that calls functions elsewhere, as in ``concurrent.futures``."""
+    """Run function calls elsewhere, as in ``concurrent.futures``."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future:
-        """Call a function some time."""
+        """Schedule a function call."""
 
 
 def check_executor(description: Description) -> None:
-    """Refuse what no executor is called, before anything is run.
+    """Raise an error before any run if the executor does not exist.
 
     Args:
-        description: as for :func:`make_executor`.
+        description: see :func:`make_executor`.
 
     Raises:
-        ValueError: when there is none of that name, or its package is missing.
+        ValueError: when the executor is unknown, or its package is missing.
     """
     _class_of(read_description(description)[0])
 
 
 def make_executor(description: Description, folder: Path, jobs: int | None = None) -> Executor:
-    """Make an executor by name or by the path of its class.
+    """Make an executor by name or class path.
 
     Args:
-        description: ``local``, ``slurm``, ``ray`` or a class path, alone or as ``class_path`` with its ``init_args``.
-        folder: for files of its own.
-        jobs: at most so many at a time, in place of those in its arguments; two on this machine, and all on a cluster,
-            where neither says it.
+        description: ``local``, ``slurm``, ``ray`` or a class path, or a mapping of ``class_path`` and ``init_args``.
+        folder: folder for the executor's own files.
+        jobs: maximum number of parallel runs; overrides the executor's arguments. Default: two on this machine, no
+            limit on a cluster.
 
     Raises:
-        ValueError: when there is none of that name, its package is missing, or it does not take its arguments.
+        ValueError: when the executor is unknown, its package is missing, or its arguments are invalid.
 
     Example:
         >>> type(make_executor("local", Path("runs"))).__name__
@@ -97,14 +97,14 @@ def make_executor(description: Description, folder: Path, jobs: int | None = Non
 
 
 def jobs_at_once(description: Description, jobs: int | None) -> int | None:
-    """Return how many runs an executor has under way at a time; None where it decides that by itself.
+    """Return the maximum number of parallel runs of an executor; None if the executor decides.
 
     Args:
-        description: as for :func:`make_executor`.
-        jobs: that are asked for; the executor's own arguments say it where None.
+        description: see :func:`make_executor`.
+        jobs: the number set by the user. If None, it is taken from the executor's arguments.
 
     Raises:
-        ValueError: when its arguments have a number that is none.
+        ValueError: when the number in the arguments is invalid.
 
     Example:
         >>> jobs_at_once("local", None), jobs_at_once("slurm", None), jobs_at_once("slurm", 8)
@@ -117,10 +117,10 @@ def jobs_at_once(description: Description, jobs: int | None) -> int | None:
 
 
 def read_description(description: Description) -> tuple[str, dict[str, Any]]:
-    """Return class path and arguments of an executor, sampler or pruner that is given by name or as a mapping.
+    """Split the description of an executor, sampler or pruner into its class path and arguments.
 
     Raises:
-        ValueError: when it is neither.
+        ValueError: when the description is neither a name nor a mapping.
 
     Example:
         >>> read_description({"class_path": "slurm", "init_args": {"timeout_min": 60}})
@@ -147,27 +147,28 @@ def _class_of(path: str) -> Callable[..., Any]:
 
 
 def local(folder: Path, jobs: int | None = None) -> Executor:
-    """Make threads that start processes on this machine.
+    """Make a thread pool; each thread starts processes on this machine.
 
     Args:
-        folder: is not used.
-        jobs: threads.
+        folder: not used.
+        jobs: number of threads.
     """
     return ThreadPoolExecutor(jobs or DEFAULT_JOBS)
 
 
 class Slurm:
-    """Submit jobs to SLURM by submitit, as arrays; one that is preempted or runs out of time is queued again.
+    """Submit job arrays to SLURM by submitit; jobs that are preempted or time out are requeued.
 
     Args:
-        folder: of submitit's files.
-        jobs: at most so many of an array at a time; all where None.
-        cluster: ``slurm``, or ``local`` for processes of this machine that behave like jobs.
-        parameters: of submitit's ``update_parameters``: ``timeout_min``, ``cpus_per_task``, ``gpus_per_node``,
-            ``mem_gb``, and SLURM's own, such as ``partition``, ``account``, ``qos``, ``constraint``.
+        folder: folder for submitit's files.
+        jobs: maximum number of parallel jobs in an array. If None, no limit.
+        cluster: ``slurm``, or ``local`` to emulate jobs by processes on this machine.
+        parameters: parameters of submitit's ``update_parameters``, such as ``timeout_min``, ``cpus_per_task``,
+            ``gpus_per_node`` and ``mem_gb``, and of SLURM, such as ``partition``, ``account``, ``qos`` and
+            ``constraint``.
 
     Raises:
-        ValueError: when there is no SLURM here, or it does not take a parameter.
+        ValueError: when SLURM is not available, or a parameter is invalid.
     """
 
     def __init__(self, folder: Path, jobs: int | None = None, cluster: str = "slurm", **parameters: Any) -> None:
@@ -187,7 +188,7 @@ class Slurm:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Submit all jobs of a with block as one array."""
+        """Submit all jobs of a ``with`` block as one array."""
         with self._executor.batch(allow_implicit_submissions=True):
             yield
 
@@ -197,16 +198,16 @@ class Slurm:
 
 
 class Ray:
-    """Call functions on a Ray cluster.
+    """Run function calls on a Ray cluster.
 
     Args:
-        folder: is not used.
-        jobs: is not used; what runs at the same time is decided by ``num_cpus``.
-        address: of the cluster, such as ``auto`` or ``ray://head:10001``; a cluster on this machine where None.
-        options: of ``ray.remote`` for each run: ``num_cpus``, ``num_gpus``, ``resources``, ….
+        folder: not used.
+        jobs: not used; ``num_cpus`` determines how many calls run in parallel.
+        address: address of the cluster, such as ``auto`` or ``ray://head:10001``. Default: a cluster on this machine.
+        options: options of ``ray.remote`` for each run: ``num_cpus``, ``num_gpus``, ``resources``, ….
 
     Raises:
-        ValueError: when there is no cluster at the address.
+        ValueError: when there is no cluster at this address.
     """
 
     def __init__(self, folder: Path, jobs: int | None = None, address: str | None = None, **options: Any) -> None:
@@ -224,35 +225,35 @@ class Ray:
                 ) from error
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future:
-        """Call a function where the cluster has room."""
+        """Schedule a function call on the cluster."""
         remote = self._ray.remote(**self._options)(function)
         return RayFuture(self._ray, remote.remote(*args))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster."""
+        """Disconnect from the cluster."""
         if self._started:
             self._ray.shutdown()
 
 
 class RayFuture:
-    """Follow one call on a Ray cluster.
+    """Track one call on a Ray cluster.
 
     Args:
-        ray: the package.
-        reference: to what will come of it.
+        ray: the package ``ray``.
+        reference: Ray's reference to the result.
     """
 
     def __init__(self, ray: Any, reference: Any) -> None:
         self._ray, self._reference = ray, reference
 
     def done(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether the call has ended."""
         return bool(self._ray.wait([self._reference], timeout=0)[0])
 
     def result(self) -> Any:
-        """Return what came of it, or raise what went wrong."""
+        """Return the result of the call, or raise its exception."""
         return self._ray.get(self._reference)
 
     def cancel(self) -> None:
-        """Keep it from being begun."""
+        """Cancel the call if it has not started."""
         self._ray.cancel(self._reference)

@@ -1,8 +1,8 @@
-"""The journal of a sweep: what its finished runs found, one line of JSON each, in a file that can travel.
+"""The journal of a sweep: the results of finished runs as lines of JSON, in one portable file.
 
-Run folders stay on the machine that they were made on. With ``--journal FILE`` every finished run adds a line to the
-file, and a run that has one is not run again, wherever the file is taken. A run is known by its options and the
-settings of its config: when one of them changes, it is run anew.
+Run folders stay on the machine where they were made. With ``--journal FILE``, each finished run appends a line to the
+file, and runs with a line are not repeated, also on another machine. A run is identified by its options and the
+settings of its config: if either changes, it is run again.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from lifelong.utilities.locks import waiting_for
 from lifelong.utilities.plain_yaml import parse_yaml
 
 LEFT_OUT = ("config", "untrained")
-"""What a line does without: options and config say what was run."""
+"""Entries of the results that a line leaves out, because options and config contain them."""
 DIGITS = 6
 
 
 class Journal:
-    """Keep the results of finished runs, by what decides a run.
+    """Store the results of finished runs by their identity.
 
     Args:
-        path: of the file; made with its folder when the first run finishes.
+        path: path of the file. File and folder are created when the first run finishes.
 
     Raises:
-        ValueError: when a line is not what was written.
+        ValueError: when a line of the file is invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Journal:
         self.read()
 
     def read(self) -> None:
-        """Take in what is in the file by now, from another sweep as well."""
+        """Read the current content of the file, including lines of other sweeps."""
         lines = self.path.read_text(encoding="utf-8").split("\n") if self.path.is_file() else []
         for number, text in enumerate(lines, start=1):
             if text.strip():
@@ -53,11 +53,11 @@ class Journal:
                     raise ValueError(f"{self.path}, line {number} is no record of a run: remove the line") from error
 
     def find(self, run: str) -> dict[str, Any] | None:
-        """Return the results of a run, None where it has no line."""
+        """Return the results of a run, or None if it has no line."""
         return self._results.get(run)
 
     def add(self, run: str, results: dict[str, Any]) -> None:
-        """Append a line, once for the same run, also where two sweeps write to the file."""
+        """Append a line, once per run, also if two sweeps write to the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with waiting_for(FileLock(self.path.with_name(f".{self.path.name}.lock"))):
             self.read()
@@ -65,13 +65,13 @@ class Journal:
                 kept = _rounded({name: value for name, value in results.items() if name not in LEFT_OUT})
                 self._results[run] = kept
                 line = json.dumps({"run": run, "results": kept}) + "\n"
-                # In one piece: a process that is killed leaves no half of a line.
+                # A single write: a process that is killed leaves no partial line.
                 with self.path.open("ab", buffering=0) as file:
                     file.write(line.encode())
 
 
 def identity(options: Sequence[str], config: Path) -> str:
-    """Return what decides a run: its options and the settings of its config, whatever comments and order they have.
+    """Return the identity of a run: its options and the settings of its config, without comments and order.
 
     Example:
         >>> identity(["--config", "a.yaml"], Path("absent"))
@@ -80,9 +80,9 @@ def identity(options: Sequence[str], config: Path) -> str:
     return f"{' '.join(options)} (config {_digest(config.read_bytes() if config.is_file() else b'')})"
 
 
-@functools.lru_cache  # a sweep has many runs of one config
+@functools.lru_cache  # many runs of a sweep share a config
 def _digest(content: bytes) -> str:
-    # Of what is no config the bytes stand for the settings, and fit says what is wrong with it.
+    # If the content is not a config, hash its bytes; fit reports what is wrong with it.
     with suppress(ValueError, TypeError, RecursionError, yaml.YAMLError):
         content = json.dumps(parse_yaml(content.decode()), sort_keys=True, default=str).encode()
     return hashlib.sha256(content).hexdigest()[:8]

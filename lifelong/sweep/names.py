@@ -1,4 +1,4 @@
-"""Names in the file of a sweep: one that stands for nothing is refused, with the nearest one that there is."""
+"""Checks of names in the file of a sweep: for unknown names, the nearest known one is suggested."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def check_keys(what: str, content: Any, known: Sequence[str], needed: Sequence[str] = ()) -> None:
-    """Refuse a mapping with keys that mean nothing, or without those that it needs.
+    """Raise an error if a mapping has unknown keys, or lacks required ones.
 
     Args:
-        what: the mapping is, for people.
+        what: description of the mapping for the message.
         content: the mapping.
-        known: its keys.
-        needed: those that it must have.
+        known: known keys.
+        needed: required keys.
 
     Raises:
-        ValueError: naming the key, and the nearest one.
+        ValueError: when it does; the message names the key and the nearest known one.
 
     Example:
         >>> check_keys("a table", {"nam": "a"}, ["name", "rows"])
@@ -34,15 +34,15 @@ def check_keys(what: str, content: Any, known: Sequence[str], needed: Sequence[s
 
 
 def check_named(sentence: str, name: Any, known: Sequence[str]) -> None:
-    """Refuse a name that stands for nothing, with the nearest one.
+    """Raise an error if a name is unknown, and suggest the nearest known one.
 
     Args:
-        sentence: that the name goes on with.
-        name: that is given.
-        known: names that there are.
+        sentence: beginning of the message; the name follows.
+        name: the given name.
+        known: known names.
 
     Raises:
-        ValueError: with the way out.
+        ValueError: when the name is unknown.
     """
     if name not in known:
         near = difflib.get_close_matches(str(name), known, 1)
@@ -51,15 +51,15 @@ def check_named(sentence: str, name: Any, known: Sequence[str]) -> None:
 
 
 def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse names that stand for nothing.
+    """Raise an error if any of several names is unknown.
 
     Args:
-        kind: what they name.
-        names: that are given.
-        known: that there are.
+        kind: what the names are, in the plural.
+        names: the given names.
+        known: known names.
 
     Raises:
-        ValueError: with both.
+        ValueError: when one is unknown; the message lists unknown and known names.
     """
     if unknown := sorted(set(names) - set(known)):
         raise ValueError(f"the sweep has no {kind} {', '.join(unknown)}, only {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Trainings that are under way with an executor: started, come back to, stopped."""
+"""The running trainings of an executor: start, poll and stop them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lifelong.sweep.executors import Executor, Future
 from lifelong.sweep.training import GRACE, POLL, Outcome, Training, train
 
 CANCEL_AFTER = 10.0
-"""Seconds that runs have to stop by themselves before they are cancelled."""
+"""Seconds in which stopped runs may save before they are cancelled."""
 
 
 class Pool:
-    """Keep trainings under way; leaving its ``with`` block stops them, and what waits is not begun.
+    """Manage running trainings; leaving the ``with`` block stops them and cancels waiting ones.
 
     Args:
-        executor: runs them.
+        executor: executor of the trainings.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -44,19 +44,19 @@ class Pool:
         return len(self._active) + len(self._held)
 
     def start(self, trainings: Sequence[Training]) -> None:
-        """Start trainings, on a cluster as one array of jobs."""
+        """Start trainings; on a cluster, as one job array."""
         batch: Any = getattr(self._executor, "batch", nullcontext)
         with batch() if len(trainings) > 1 else nullcontext():
             for training in trainings:
                 self._active[training] = self._executor.submit(train, training, self._stop_file(training))
 
     def stop(self, training: Training) -> None:
-        """Let a training end soon."""
+        """Stop a training after it has saved."""
         training.folder.parent.mkdir(parents=True, exist_ok=True)
         self._stop_file(training).touch()
 
     def ended(self) -> list[tuple[Training, Outcome]]:
-        """Return those that have ended since the last look; what another process held is started once it is free."""
+        """Return the trainings that have ended since the last call; restart those whose lock is free again."""
         ended = []
         for training, future in list(self._active.items()):
             if future.done():
@@ -79,13 +79,13 @@ class Pool:
         return ended
 
     def wait(self) -> list[tuple[Training, Outcome]]:
-        """Return those that end next; none where nothing is under way."""
+        """Wait for trainings to end and return them; an empty list if none is running."""
         while not (ended := self.ended()) and len(self):
             time.sleep(POLL)
         return ended
 
     def close(self) -> None:
-        """Stop everything, each run after it has saved."""
+        """Stop all trainings after they have saved."""
         for training in self._active:
             self.stop(training)
         if not self._wait_for_all(CANCEL_AFTER):
@@ -100,7 +100,7 @@ class Pool:
             shutdown()
 
     def _stop_file(self, training: Training) -> Path:
-        """The file that ends a training of this pool, and not that of another sweep in the same folder."""
+        """Return the stop file of this pool's training; other sweeps in the same folder use other files."""
         return training.beside(f"stop-{self._name}")
 
     def _wait_for_all(self, seconds: float) -> bool:
@@ -114,7 +114,7 @@ def _outcome(training: Training, future: Future) -> Outcome:
     try:
         outcome: Outcome = future.result()
         return outcome
-    except Exception as error:  # whatever an executor raises: a lost node, a job that was cancelled
+    except Exception as error:  # executors raise various errors, for lost nodes or cancelled jobs
         lines = str(error).strip().splitlines() or [type(error).__name__]
         log = training.beside("log")
         return Outcome("failed", lines[-1], log if log.is_file() else None)

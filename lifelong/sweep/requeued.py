@@ -1,4 +1,4 @@
-"""A function in a job of a cluster that goes on when the job is queued again; light, because each job loads it."""
+"""A function that a requeued job of a cluster calls again; a small module, because each job imports it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 
 class Requeued:
-    """Call a function in a job of submitit, and again when the job was preempted or ran out of time.
+    """Call a function in a job of submitit, and again if the job is preempted or times out.
 
     Args:
-        function: goes on from where it was.
+        function: function that resumes its previous work.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
     def __call__(self, *args: Any) -> Any:
-        """Call it."""
+        """Call the function."""
         return self.function(*args)
 
     def checkpoint(self, *args: Any) -> Any:
-        """Return what submitit is to call in the job that is queued again: the same."""
+        """Return the call of the requeued job: the same one."""
         return importlib.import_module("submitit.helpers").DelayedSubmission(self, *args)

@@ -1,4 +1,4 @@
-"""The tables of a sweep as numbers: mean and spread over the seeds that have finished."""
+"""The tables of a sweep as numbers: mean and spread over the finished seeds."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from lifelong.utilities.plain_yaml import read_yaml
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Hold the results of one row of a table, in one of its columns where it has some.
+    """Store the results of one row of a table, or of one cell in a table with columns.
 
     Args:
-        label: of the row.
-        column: its name; empty in a table without columns.
-        seeds: that have finished.
-        results: ``results.json`` of each of them, in the order of the seeds.
-        n_seeds: that the sweep runs, finished or not; 0 where the file quotes a published value alone.
-        published: what the file quotes beside them; empty where it quotes nothing.
-        spread: ``interval`` or ``sem``: what half widths are.
+        label: label of the row.
+        column: name of the column; empty in a table without columns.
+        seeds: the finished seeds.
+        results: content of ``results.json`` for each finished seed, in the same order.
+        n_seeds: number of planned seeds; 0 if the file only quotes a published value.
+        published: the published value that the file quotes, as text; empty if there is none.
+        spread: meaning of the half widths: ``interval`` or ``sem``.
     """
 
     label: str
@@ -43,10 +43,10 @@ class ResultRow:
 
     @cached_property
     def metrics(self) -> dict[str, Estimate]:
-        """Return each metric by name as a fraction, mean over seeds ± half width; NaN with a reason where undefined.
+        """Return the metrics by name as fractions, mean over seeds ± half width; NaN with a reason if undefined.
 
-        The half width is that of the 95 % interval over seeds (Student's t), or the standard error where ``spread`` is
-        ``sem``. With one seed it is that of the run's own interval over tasks, and NaN for ``sem``.
+        The half width is that of the 95 % interval over seeds (Student's t), or the standard error if ``spread`` is
+        ``sem``. With one seed, it is the half width of the run's own interval over tasks, and NaN for ``sem``.
         """
         return {name: self._metric(name) for name in dict.fromkeys(n for r in self.results for n in r["metrics"])}
 
@@ -60,15 +60,15 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Hold one table of a sweep.
+    """Store one table of a sweep.
 
     Args:
-        name: of the table.
-        config: of its runs.
-        columns: their names; empty in a table without.
-        score: the metric that the cells of a table with columns hold.
-        spread: ``interval`` or ``sem``.
-        rows: one for each row and column that the file runs or quotes, also where no run has finished.
+        name: name of the table.
+        config: config of its runs.
+        columns: names of the columns; empty in a table without columns.
+        score: metric in the cells of a table with columns.
+        spread: meaning of the half widths: ``interval`` or ``sem``.
+        rows: one entry for each row and column that the file runs or quotes, also if no run has finished.
     """
 
     name: str
@@ -82,15 +82,15 @@ class ResultTable:
 def read_tables(file: str | Path, journal: str | Path) -> list[ResultTable]:
     """Read the tables of a sweep from its file and a journal, without training and without torch.
 
-    Configs are looked for as ``sweep`` looks for them, relative paths from the working directory: a run is known by its
-    options and its config. :func:`lifelong.sweep.tables.table_markdown` writes a table as ``sweep`` does.
+    Configs are searched as ``sweep`` does, with relative paths from the working directory, because a run is identified
+    by its options and its config. :func:`lifelong.sweep.tables.table_markdown` formats a table as ``sweep`` does.
 
     Args:
         file: YAML file with tables, such as ``benchmarks/split_mnist.yaml``.
-        journal: of ``sweep --journal``, such as ``benchmarks/results/split_mnist.jsonl``.
+        journal: file written by ``sweep --journal``, such as ``benchmarks/results/split_mnist.jsonl``.
 
     Raises:
-        ValueError: when the file has no tables, the journal is not there, or it holds no run of the file.
+        ValueError: when the file has no tables, the journal does not exist, or it contains no run of the file.
 
     Example:
         >>> for table in read_tables("benchmarks/split_mnist.yaml", "benchmarks/results/split_mnist.jsonl"):
@@ -116,14 +116,14 @@ def read_tables(file: str | Path, journal: str | Path) -> list[ResultTable]:
 
 
 def result_tables(sweep: Mapping[str, Any], finished: Mapping[PlannedRun, dict[str, Any]]) -> list[ResultTable]:
-    """Sort finished runs into the tables of a sweep.
+    """Arrange finished runs in the tables of a sweep.
 
     Args:
-        sweep: what its file says.
+        sweep: content of its file.
         finished: results by run.
 
     Raises:
-        ValueError: when a run was to be judged by its robots, and none drove.
+        ValueError: when a table scores closed-loop success, and a run has no closed-loop results.
     """
     by_cell: dict[tuple[str, str, str], list[tuple[int, dict[str, Any]]]] = {}
     for run, results in finished.items():
@@ -162,9 +162,9 @@ def _quoted(table: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 
 
 def over_seeds(values: Sequence[Any], half_widths: Sequence[Any], spread: str = "interval") -> Estimate:
-    """Return the mean over seeds and its spread; with one seed the run's own interval over tasks, no standard error.
+    """Return the mean over seeds and its spread; with one seed, the run's own interval over tasks, or NaN for ``sem``.
 
-    Where a value is no number there is neither.
+    Both are NaN if a value is not a number.
 
     Example:
         >>> print(over_seeds([0.5, 0.6, 0.7], [0.0, 0.0, 0.0]), "or", over_seeds([0.5, 0.6, 0.7], [], "sem"))
@@ -180,7 +180,7 @@ def over_seeds(values: Sequence[Any], half_widths: Sequence[Any], spread: str = 
 
 
 def mean(values: Sequence[Any]) -> float:
-    """Return the mean of numbers as ``results.json`` has them: NaN where one is null, as after a divergence.
+    """Return the mean of numbers from ``results.json``: NaN if one is null, as after a divergence.
 
     Example:
         >>> mean([1, 2.0]), mean([1.0, None])
@@ -190,7 +190,7 @@ def mean(values: Sequence[Any]) -> float:
 
 
 def _in_closed_loop(results: dict[str, Any]) -> dict[str, Any]:
-    """What a run found, with success in closed loop where the score was, and the model's error beside it."""
+    """Return the results of a run with closed-loop success as the score, and the model's error as a measure."""
     if (drives := results.get("closed_loop")) is None:
         raise ValueError(
             "a run was to be judged by its robots, but none drove: give its config lifelong.control.ClosedLoop"

@@ -1,4 +1,4 @@
-"""Running what is missing of a table, with a bar and the time left."""
+"""Running the missing runs of a table, with a progress bar and the remaining time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lifelong.utilities.amounts import clock
 def run_missing(
     runs: Sequence[PlannedRun], ended: Ended, executor: Executor, jobs: int | None, on_change: Callable[[], None]
 ) -> list[str]:
-    """Run what has no results yet, and return what failed, one sentence each.
+    """Run all runs that have no results yet, and return the failures, one sentence each.
 
     Args:
-        runs: of the whole table.
-        ended: what has come of them so far; what comes of the others is added to it.
-        executor: runs them.
-        jobs: how many run at a time, for the time left; None where the executor decides it.
-        on_change: is called after each run that has ended.
+        runs: all runs of the table.
+        ended: outcomes so far; the outcomes of the other runs are added.
+        executor: executor of the runs.
+        jobs: number of parallel runs, to estimate the remaining time; None if the executor decides.
+        on_change: called after each run that has ended.
     """
     waiting = {run.training: run for run in runs if run not in ended.finished}
     failures: list[str] = []
@@ -49,29 +49,29 @@ def run_missing(
 
 
 def failure(training: Training, outcome: Outcome) -> str:
-    """Say in one line what became of a run that has not finished.
+    """Describe in one line why a run has not finished.
 
     Args:
-        training: that was run.
-        outcome: how it ended.
+        training: the training.
+        outcome: its outcome.
     """
     log = "" if outcome.log is None else f" ({outcome.log})"
     return f"{training.name}: {outcome.reason or 'stopped'}{log}"
 
 
 def make_bar() -> Progress:
-    """Make a bar with a description, a count, the time gone by and the field ``left``."""
+    """Make a progress bar with description, count, elapsed time and the field ``left``."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, TextColumn("{task.fields[left]}"))
 
 
 def time_left(finished: Mapping[PlannedRun, dict[str, Any]], waiting: Sequence[PlannedRun], jobs: int | None) -> str:
-    """Estimate how long the waiting runs will take: each as long as finished ones of its cell, or of all cells.
+    """Estimate the remaining time; each run takes as long as finished runs of its cell, or of all cells.
 
     Args:
-        finished: results of those that have finished.
-        waiting: those that have not.
-        jobs: how many run at a time; None where the executor decides it: it takes as long as the longest at least.
+        finished: results of finished runs.
+        waiting: runs that have not finished.
+        jobs: number of parallel runs. If None, the executor decides, and the estimate is the longest single run.
     """
     seconds: dict[tuple[str, str, str], list[float]] = {}
     for run, results in finished.items():

@@ -1,11 +1,13 @@
-"""A search for settings that looks at the first experiences of a stream alone, and is judged on the whole of it.
+"""Hyperparameter search on the first experiences of a stream; the best setting is evaluated on the whole stream.
 
-In a life of learning what comes later is not known when settings are chosen, so a trial learns the first ``k``
-experiences and is compared by validation data of these. The best setting then learns the whole stream with every seed,
-and what the search never saw, the experiences from ``k + 1`` on, is reported apart.
+In continual learning, later experiences are not available when hyperparameters are chosen. A trial therefore learns
+only the first ``k`` experiences, and trials are compared on their validation data. The best setting then learns the
+whole stream with every seed, and the experiences from ``k + 1`` on, which the search did not use, are reported
+separately.
 
 Reference:
-    Chaudhry et al., "Efficient Lifelong Learning with A-GEM", ICLR 2019, where settings are chosen on the first tasks.
+    Chaudhry et al., "Efficient Lifelong Learning with A-GEM", ICLR 2019, where hyperparameters are chosen on the first
+    tasks.
 """
 
 from __future__ import annotations
@@ -44,16 +46,16 @@ RESERVED = {
     "seed": "the search's seed and the sweep's seeds say it: leave it out",
     "data.joint": "joint learning has no first experiences to search by: leave it out",
 }
-"""Options that the search sets itself, or that leave nothing to search by, and the way out."""
+"""Options that the search sets itself or that make a search impossible, with what to do instead."""
 TABLES = "tables.md"
 
 
 class Search:
-    """Hold what the file of a search says.
+    """Store the content of a search's file.
 
     Args:
         sweep: the whole file, checked.
-        root: where the runs lie.
+        root: root of the run folders.
     """
 
     def __init__(self, sweep: Mapping[str, Any], root: Path) -> None:
@@ -67,12 +69,12 @@ class Search:
 
     @property
     def name(self) -> str:
-        """Return what tells its trials from those of a search for other things."""
+        """Return the name of the study, which depends on all that makes trials comparable."""
         what = [self.space, self.experiences, self.metric, self.training({}).identity]
         return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
 
     def study(self) -> Study:
-        """Return its trials."""
+        """Return the study of its trials."""
         return Study(
             self.root,
             self.name,
@@ -85,7 +87,7 @@ class Search:
         )
 
     def training(self, chosen: Mapping[str, Any], number: int = 0) -> Training:
-        """Return the run of a trial: the first experiences, on validation data."""
+        """Return the training of a trial: the first experiences, evaluated on validation data."""
         fixed = ["--data.evaluate_on", "val", "--seed", str(self.seed)]
         if self.experiences is not None:
             fixed += ["--trainer.max_epochs", str(self.experiences)]
@@ -109,11 +111,11 @@ class Search:
         return runs
 
     def searcher(self, study: Study, pool: Pool, journal: Journal | None) -> Searcher:
-        """Return what keeps its trials under way."""
+        """Return the searcher that runs its trials."""
         return Searcher(study, pool, journal, training=self.training, metric=self.metric, experiences=self.experiences)
 
     def trainings_to_check(self) -> Iterator[Training]:
-        """Yield runs that have every option of the search with every choice, and both ends of each range."""
+        """Yield trainings that cover each choice of every option, and both ends of each range."""
         for number, chosen in enumerate(settings_to_check(self.space)):
             about = ", ".join(f"{name} {value}" for name, value in chosen.items())
             yield replace(self.training(chosen), name=f"a trial with {about}")
@@ -122,13 +124,13 @@ class Search:
 
 
 def check(sweep: Mapping[str, Any]) -> None:
-    """Refuse what stands for nothing, before anything is run.
+    """Raise an error if the file of a search has unknown names or invalid values.
 
     Args:
-        sweep: what the file says.
+        sweep: content of the file.
 
     Raises:
-        ValueError: naming it, with the way out.
+        ValueError: when it does; the message says what to do.
     """
     check_keys("the sweep", sweep, KEYS, needed=("config", "search"))
     settings = sweep["search"]
@@ -162,18 +164,18 @@ def run_search(
     make: Callable[[], Executor] | None,
     check_options: Callable[[Sequence[str]], None] | None = None,
 ) -> list[str]:
-    """Try settings, run the best one on the whole stream with every seed, print and write both tables.
+    """Run the trials, run the best setting on the whole stream with every seed, print and write both tables.
 
     Args:
-        sweep: that :func:`check` has let pass.
-        root: where the runs lie; searchers that share it share the trials.
-        journal: keeps results of finished runs, which are not run again.
-        jobs: how many runs at a time.
-        make: makes an executor; None runs nothing.
-        check_options: refuses options that ``fit`` does not take by a ``ValueError``, before the first trial.
+        sweep: content of the file, as accepted by :func:`check`.
+        root: root of the run folders; searchers with the same root share the trials.
+        journal: results of finished runs, which are not repeated.
+        jobs: number of parallel runs.
+        make: function that makes an executor. If None, nothing is run.
+        check_options: raises a ``ValueError`` for options that ``fit`` does not accept; called before the first trial.
 
     Returns:
-        What failed, one sentence each.
+        The failures, one sentence each.
     """
     search = Search(sweep, root)
     if make is None and not (root / STUDY).is_file():

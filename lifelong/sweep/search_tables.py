@@ -17,14 +17,14 @@ STATES = {"COMPLETE": "", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "unde
 def trials_table(
     trials: Sequence[Any], best: Any, space: Mapping[str, Any], metric: str, experiences: int | None
 ) -> str:
-    """Format the trials, in the order in which they were begun.
+    """Format the table of trials, in the order in which they started.
 
     Args:
-        trials: of Optuna.
-        best: one of them, or None.
-        space: whose options have a column each.
-        metric: that they are compared by.
-        experiences: that they have learnt; all where None.
+        trials: trials of Optuna.
+        best: the best of them, or None.
+        space: the search space; each option has a column.
+        metric: metric by which trials are compared.
+        experiences: number of experiences that a trial learns; None for all.
     """
     rows = [["trial", *space, metric, "minutes", ""]]
     for trial in trials:
@@ -40,12 +40,12 @@ def trials_table(
 
 
 def best_table(results: Sequence[Mapping[str, Any]], experiences: int | None, n_seeds: int) -> str:
-    """Format the best setting on the whole stream, and apart on what the search saw and on what it never saw.
+    """Format the scores of the best setting: on the whole stream, and apart on what the search used and did not use.
 
     Args:
-        results: of its finished runs.
-        experiences: that the search has looked at; all where None.
-        n_seeds: how many runs there are.
+        results: results of its finished runs.
+        experiences: number of experiences used by the search; None for all.
+        n_seeds: number of planned runs.
     """
     header, row = ["run", "average", "forgetting"], ["best setting"]
     for name in ("average_score", "forgetting"):
@@ -67,7 +67,7 @@ def _mean(results: Mapping[str, Any], first: int, last: int) -> float:
 
 
 def _half(results: Mapping[str, Any], first: int, last: int) -> float:
-    """Half the length of the interval of a mean over domains, which have tasks of their own."""
+    """Compute the half width of the interval of a mean over domains, whose tasks are independent."""
     widths = results["half_width"][-1][first:last]
     return math.sqrt(sum(width**2 for width in widths if width is not None)) / len(widths)
 

@@ -1,4 +1,4 @@
-"""The trials of one searcher: begun, watched by the pruner, and told to the study when they end."""
+"""The trials of one searcher: start them, let the pruner watch them, and report them to the study."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lifelong.sweep.training import Outcome, Training
 
 
 class Searcher:
-    """Keep trials under way.
+    """Run trials in parallel.
 
     Args:
-        study: hands out trials.
-        pool: runs them.
-        journal: where results may stand already.
-        training: makes the run of a setting and the number of its trial.
-        metric: that trials are compared by.
-        experiences: that a trial learns; all where None.
+        study: the study that provides trials.
+        pool: runs the trainings.
+        journal: results of finished runs, which are not repeated.
+        training: makes the training for a setting and the number of its trial.
+        metric: metric by which trials are compared.
+        experiences: number of experiences that a trial learns; None for all.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Searcher:
         self._pruned: set[Training] = set()
 
     def start(self, jobs: int) -> list[str]:
-        """Begin trials until so many are under way; one whose run has finished before is told at once.
+        """Start trials until ``jobs`` are running; a trial whose run has already finished is reported at once.
 
         Args:
-            jobs: how many.
+            jobs: number of parallel trials.
 
         Returns:
-            What failed, one sentence each.
+            The failures, one sentence each.
         """
         failures = []
         while len(self.active) < jobs and (asked := self._study.ask()):
@@ -65,7 +65,7 @@ class Searcher:
         return failures
 
     def watch(self) -> None:
-        """Report the row averages so far, and stop what the pruner gives up."""
+        """Report the row averages so far, and stop the trials that the pruner rejects."""
         for training, trial in self.active.items():
             if training in self._pruned:
                 continue
@@ -78,7 +78,7 @@ class Searcher:
                     self._pruned.add(training)
 
     def end(self) -> list[str]:
-        """Tell the study of trials that have ended; return what failed, one sentence each."""
+        """Report the trials that have ended to the study; return the failures, one sentence each."""
         failures = []
         for training, outcome in self._pool.ended():
             trial = self.active.pop(training)
@@ -93,7 +93,7 @@ class Searcher:
         return failures
 
     def _complete(self, trial: Trial, training: Training, results: Mapping[str, Any]) -> list[str]:
-        """Tell the study of a run that has finished; one whose metric is no number has failed."""
+        """Report a finished run to the study; it counts as failed if its metric is not a number."""
         metric = results["metrics"].get(self._metric)
         if metric is None:
             reason = results.get("reasons", {}).get(self._metric, "it was not measured")
@@ -116,10 +116,10 @@ class Searcher:
 
 
 def row_averages(folder: Path) -> list[float]:
-    """Return the average score after each experience so far, as ``metrics.csv`` of a run has them.
+    """Return the average score after each experience so far, from ``metrics.csv`` of a run.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
     """
     path = folder / "metrics.csv"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The space of a search: options of ``fit``, each with the values that it may take."""
+"""The search space: options of ``fit``, each with a range or a list of values."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 KINDS = ("float", "log", "int", "log_int")
-"""Ranges: uniform, uniform in the logarithm, and both of whole numbers. A list is a choice."""
+"""Types of ranges: uniform, log-uniform, and both for integers. A list is a choice."""
 WAYS = "{float: [0, 1]}, {log: [1e-4, 1]}, {int: [1, 8]}, {log_int: [1, 512]}, or a list to choose from"
 
 FRACTION = 0.371
-"""Of the way between the ends of a range: no whole number lies there by chance."""
+"""Relative position of a value tested inside a range; it is unlikely to be an integer by chance."""
 
 
 def check_space(space: Any) -> None:
-    """Refuse a space that is none.
+    """Raise an error if the search space is invalid.
 
     Args:
-        space: what the file says.
+        space: the space in the file.
 
     Raises:
-        ValueError: naming the option, and what it may have.
+        ValueError: when it is; the message names the option and the valid values.
 
     Example:
         >>> check_space({"optimizer.lr": {"log": [0, 1]}})
@@ -57,7 +57,7 @@ def _check_range(name: str, values: Any) -> None:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number, also one that YAML takes for text: ``1e5`` has no point."""
+    """Return a number, also if YAML reads it as text: ``1e5`` has no decimal point."""
     try:
         return None if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -65,11 +65,11 @@ def _number(value: Any) -> float | None:
 
 
 def suggest(trial: Any, space: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a trial of Optuna choose a value for every option.
+    """Let a trial of Optuna choose a value for each option.
 
     Args:
-        trial: of Optuna.
-        space: that :func:`check_space` has let pass.
+        trial: trial of Optuna.
+        space: search space, as accepted by :func:`check_space`.
     """
     chosen: dict[str, Any] = {}
     for name, values in space.items():
@@ -86,12 +86,12 @@ def suggest(trial: Any, space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_to_check(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield settings that have every choice, and both ends of every range and a value between them, at least once.
+    """Yield settings that cover each choice, both ends of each range and a value between them at least once.
 
-    The first has the first value of every option, each other one changes one of them.
+    The first setting has the first value of every option; each other setting changes one option.
 
     Args:
-        space: that :func:`check_space` has let pass.
+        space: search space, as accepted by :func:`check_space`.
 
     Example:
         >>> list(settings_to_check({"n": {"int": [2, 4]}, "model": ["MAML", "ANIL"]}))
@@ -111,12 +111,12 @@ def _values_to_check(values: Any) -> list[Any]:
     if kind.endswith("int"):
         return [int(low), int(high)]
     low, high = float(low), float(high)
-    # Ends may be whole numbers where what lies between is none.
+    # The ends may be integers although values between them are not.
     return [low, low + (high - low) * FRACTION, high]
 
 
 def choices(values: list[Any]) -> list[Any]:
-    """Return a choice as Optuna takes it: lists and mappings as JSON."""
+    """Return the values of a choice in Optuna's format: lists and mappings as JSON."""
     return [json.dumps(value) if isinstance(value, (list, dict)) else value for value in values]
 
 

@@ -1,7 +1,7 @@
-"""The trials of a search, kept by Optuna in a file that several searchers share.
+"""The trials of a search, stored by Optuna in a file that several searchers share.
 
-A trial belongs to the searcher that asked for it, which holds a lock for as long as it lives. When it has died, another
-one takes its trials over: they do not count, and their settings wait to be tried again.
+Each trial belongs to the searcher that requested it, which holds a lock while it is alive. If a searcher dies, another
+one takes over: the lost trials do not count, and their settings are tried again.
 """
 
 from __future__ import annotations
@@ -24,68 +24,69 @@ from lifelong.utilities.extras import imported
 from lifelong.utilities.locks import acquire, is_held, waiting_for
 
 STUDY, SEARCHERS = "study.log", "searchers"
-"""Optuna's journal, and the folder with a lock for each living searcher."""
+"""Optuna's journal, and the folder with a lock for each running searcher."""
 SEARCHER, LOST = "searcher", "lost"
-"""Whose a trial is; the numbers of trials that do not count."""
+"""Attributes: the searcher of a trial; the numbers of lost trials, which do not count."""
 MINUTES, REASON = "minutes", "reason"
-"""How long a trial took; why it failed."""
+"""Attributes: the duration of a trial; the reason of its failure."""
 FAILURES = 3
-"""So many failed trials end a search in which nothing else has come of any."""
+"""Number of failed trials after which a search ends if no other trial has ended."""
 
 
 class Trial(Protocol):
-    """A trial that is under way, as Optuna hands it out."""
+    """A running trial, as returned by Optuna."""
 
     @property
     def number(self) -> int:
         """Return its number in the study."""
 
     def report(self, value: float, step: int) -> None:
-        """Say how it stands."""
+        """Report an intermediate value."""
 
     def should_prune(self) -> bool:
-        """Tell whether the pruner gives it up."""
+        """Return whether the pruner stops the trial."""
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Keep something beside it."""
+        """Store an attribute of the trial."""
 
 
 def optuna() -> Any:
-    """Import Optuna, without its line for every trial."""
+    """Import Optuna, without its log line for each trial."""
     package = imported("optuna", "a search", "search")
     package.logging.set_verbosity(package.logging.WARNING)
     return package
 
 
 def make_sampler(description: Description, space: Mapping[str, Any], seed: int, number: int = 0) -> Any:
-    """Make a sampler of Optuna's.
+    """Make a sampler of Optuna.
 
     Args:
-        description: its name or class path, alone or as ``class_path`` with its ``init_args``.
-        space: that it samples from.
-        seed: of the search.
-        number: of the trial that it is to choose for.
+        description: name or class path, or a mapping of ``class_path`` and ``init_args``.
+        space: the search space.
+        seed: seed of the search.
+        number: number of the trial to sample.
 
     Raises:
-        ValueError: when there is none, or it does not take its arguments.
+        ValueError: when the sampler is unknown, or its arguments are invalid.
     """
     settings: dict[str, Any] = {"seed": seed + number}
     if read_description(description)[0].rpartition(".")[2] == "GridSampler":
         if ranges := [name for name, values in space.items() if not isinstance(values, list)]:
             raise ValueError(f"GridSampler takes choices alone, and {ranges[0]} has a range: give it a list")
-        # Its seed decides the order of the grid, which is one for all trials.
+        # The seed determines the order of the grid, which must be the same for all trials.
         settings = {"seed": seed, "search_space": {name: choices(values) for name, values in space.items()}}
     return _made("sampler", optuna().samplers, "Sampler", description, settings)
 
 
 def make_pruner(description: Description | None) -> Any:
-    """Make a pruner of Optuna's.
+    """Make a pruner of Optuna.
 
     Args:
-        description: its name or class path, alone or as ``class_path`` with its ``init_args``; None never prunes.
+        description: name or class path, or a mapping of ``class_path`` and ``init_args``. If None, trials are not
+            pruned.
 
     Raises:
-        ValueError: when there is none, or it does not take its arguments.
+        ValueError: when the pruner is unknown, or its arguments are invalid.
     """
     return _made("pruner", optuna().pruners, "Pruner", description or "NopPruner", {})
 
@@ -108,17 +109,17 @@ def _made(kind: str, module: ModuleType, ending: str, description: Description, 
 
 
 class Study:
-    """Hand out the trials of a search, exactly so many over all searchers.
+    """Provide the trials of a search; their total number is shared by all searchers.
 
     Args:
-        root: folder that the searchers share.
-        name: of the search: another one is a study of its own.
-        space: that settings are chosen from.
-        n_trials: that count, over all searchers.
-        minimize: the smallest value is the best.
-        sampler: as for :func:`make_sampler`.
-        pruner: as for :func:`make_pruner`.
-        seed: of the sampler.
+        root: folder shared by all searchers.
+        name: name of the search; searches with different names have separate studies.
+        space: the search space.
+        n_trials: number of trials of all searchers together.
+        minimize: whether the smallest value is the best.
+        sampler: see :func:`make_sampler`.
+        pruner: see :func:`make_pruner`.
+        seed: seed of the sampler.
     """
 
     def __init__(
@@ -157,35 +158,35 @@ class Study:
         return make_sampler(self._sampler, self._space, self._seed, number)
 
     def close(self) -> None:
-        """Leave the trials that are under way to other searchers."""
+        """Leave the running trials to other searchers."""
         self._alive.release()
         (self._searchers / f"{self._id}.lock").unlink(missing_ok=True)
 
     @property
     def trials(self) -> list[Any]:
-        """Return the trials that count, those under way among them."""
+        """Return the trials that count, including running ones."""
         lost, waiting = set(self._lost), self._optuna.trial.TrialState.WAITING
         return [t for t in self._study.get_trials(deepcopy=False) if t.number not in lost and t.state != waiting]
 
     @property
     def best(self) -> Any:
-        """Return the trial with the best value; None where no trial has one."""
+        """Return the trial with the best value, or None if no trial has one."""
         complete = [t for t in self.trials if t.state.name == "COMPLETE"]
         sign = -1 if self._study.direction.name == "MINIMIZE" else 1
         return max(complete, key=lambda t: (sign * t.value, -t.number), default=None)
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing is left to try or under way, or trials only fail."""
+        """Return whether all trials have ended, or trials only fail."""
         trials = self.trials
         n_running = sum(t.state.name == "RUNNING" for t in trials)
         return self._only_fails(trials) or (len(trials) >= self._n_trials and n_running == 0)
 
     def ask(self) -> tuple[Trial, dict[str, Any]] | None:
-        """Return a trial of this searcher's and its settings; None where there are enough.
+        """Return a new trial of this searcher and its settings; None if there are enough trials.
 
-        The sampler starts from a seed of its own for each trial, so that searchers do not try the same, and a search
-        that is stopped and started again chooses as if it had not been.
+        Each trial has its own sampler seed. Thus parallel searchers try different settings, and a search that is
+        interrupted and restarted chooses the same settings as an uninterrupted one.
         """
         with waiting_for(self._lock):
             self._take_over()
@@ -198,18 +199,18 @@ class Study:
             return trial, suggest(trial, self._space)
 
     def tell(self, trial: Trial, value: float | None, state: str) -> None:
-        """Say how a trial ended.
+        """Report how a trial ended.
 
         Args:
-            trial: of :meth:`ask`.
-            value: where it is complete.
+            trial: trial returned by :meth:`ask`.
+            value: value of the metric if the trial is complete.
             state: ``COMPLETE``, ``PRUNED`` or ``FAIL``.
         """
         with waiting_for(self._lock):
             self._tell(trial, value, state)
 
     def retry_failed(self) -> None:
-        """Let settings whose trials failed be tried again, as when a search is started anew."""
+        """Try the settings of failed trials again, when a search is restarted."""
         with waiting_for(self._lock):
             for trial in self.trials:
                 if trial.state.name == "FAIL":
@@ -236,7 +237,7 @@ class Study:
             self._study.enqueue_trial(trial.params)
 
     def _tell(self, trial: Any, value: float | None, state: str) -> None:
-        # Some samplers would stop the loop of Optuna's own, which there is not.
+        # Some samplers stop Optuna's own optimisation loop, which is not used here.
         self._study.sampler = self._optuna.samplers.RandomSampler(0)
         self._study.tell(trial, value, state=self._optuna.trial.TrialState[state])
 

@@ -1,4 +1,4 @@
-"""A sweep as a YAML file describes it: a table of runs, or a search for settings."""
+"""A sweep defined by a YAML file: a table of runs, or a hyperparameter search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_sweep(path: Path) -> dict[str, Any]:
         path: the YAML file.
 
     Raises:
-        ValueError: when it is no table and no search, or a name in it stands for nothing.
+        ValueError: when it is neither a table nor a search, or contains an unknown name.
     """
     if not path.is_file():
         raise ValueError(f"there is no sweep {path}: give the path of a YAML file with tables, or with a search")
@@ -57,19 +57,19 @@ def run_sweep(
     table_only: bool = False,
     check_options: Callable[[Sequence[str]], None] | None = None,
 ) -> list[str]:
-    """Run what is missing, print the tables and write them into ``tables.md``; return what failed.
+    """Run all missing runs, print the tables and write them into ``tables.md``; return the failures.
 
     Args:
-        sweep: what :func:`read_sweep` returns.
-        root: where the runs lie.
-        journal: keeps results of finished runs, which are not run again.
-        jobs: how many runs at a time.
-        executor: where they are run; the file's own where None.
-        table_only: run nothing.
-        check_options: refuses options that ``fit`` does not take by a ``ValueError``, before anything is run.
+        sweep: content of the file, from :func:`read_sweep`.
+        root: root of the run folders.
+        journal: results of finished runs, which are not repeated.
+        jobs: number of parallel runs.
+        executor: executor of the runs. Default: the one in the file.
+        table_only: only print and write the tables.
+        check_options: raises a ``ValueError`` for options that ``fit`` does not accept; called before the first run.
 
     Raises:
-        ValueError: when a config is not there, an option is none, or the executor cannot be had.
+        ValueError: when a config does not exist, an option is invalid, or the executor is not available.
     """
     description = executor or sweep.get("executor", "local")
     at_once = jobs_at_once(description, jobs)
@@ -87,7 +87,7 @@ def run_sweep(
         return search.run_search(sweep, root, journal, at_once, None if table_only else make, check_options)
     runs = list(table.plan(sweep, root, journal))
     for run in runs:
-        run.keep()  # those that finished without a journal
+        run.keep()  # add runs that finished without a journal
 
     so_far = table.ended(runs)
 
@@ -103,6 +103,6 @@ def run_sweep(
                 check_trainings(of_cells.values(), check_options)
             failures = run_missing(runs, so_far, make(), at_once, write)
     if journal is not None:
-        journal.read()  # what others have found meanwhile
+        journal.read()  # results of other sweeps since then
     print(markdown(sweep, table.ended(runs)) or f"no finished run under {root}")
     return failures

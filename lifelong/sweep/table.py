@@ -1,4 +1,4 @@
-"""Tables of runs as a YAML file describes them: every row with every seed, and in every column where there are some."""
+"""Tables of runs defined by a YAML file: each row, and each column if there are any, with every seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifelong.sweep.training import Training
 
 METRICS = {"average": "average_score", "learning": "learning_score", "forgetting": "forgetting"}
 SCORES = (*METRICS.values(), "unseen_score")
-"""What the cells of a table with columns may be."""
+"""Valid scores for the cells of a table with columns."""
 SPREADS = {"interval": "95 % interval", "sem": "standard error"}
 KEYS = ("seeds", "flags", "spread", "tables", "executor")
 TABLE_KEYS = ("name", "config", "rows", "columns", "judged_by", "score", "published", "spread")
@@ -24,15 +24,15 @@ TABLE_KEYS = ("name", "config", "rows", "columns", "judged_by", "score", "publis
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Place a training in its table.
+    """Assign a training to its place in a table.
 
     Args:
-        table: its name.
-        label: of the row.
-        column: its name; empty in a table without columns.
-        seed: of the run.
-        training: what is run.
-        journal: where its results may stand already.
+        table: name of the table.
+        label: label of the row.
+        column: name of the column; empty in a table without columns.
+        seed: seed of the run.
+        training: the training.
+        journal: results of finished runs.
     """
 
     table: str
@@ -44,23 +44,23 @@ class PlannedRun:
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """Return its results, from the journal or its folder; None when it has not finished."""
+        """Return the results from the journal or the run folder, or None if the run has not finished."""
         kept = None if self.journal is None else self.journal.find(self.training.identity)
         return kept or self.training.results
 
     def keep(self) -> None:
-        """Give the journal the results that lie in its folder."""
+        """Add the results in the run folder to the journal."""
         if self.journal is not None and (results := self.training.results):
             self.journal.add(self.training.identity, results)
 
 
 @dataclass
 class Ended:
-    """Hold what has come of the runs of a sweep so far, so that each is read once.
+    """Store the outcomes of a sweep's runs so far, so that each is read once.
 
     Args:
-        finished: results of those that have finished.
-        failed: why those have failed that have not.
+        finished: results of finished runs.
+        failed: reasons of failed runs.
     """
 
     finished: dict[PlannedRun, dict[str, Any]]
@@ -68,10 +68,10 @@ class Ended:
 
 
 def ended(runs: Iterable[PlannedRun]) -> Ended:
-    """Look what has come of runs.
+    """Collect the outcomes of runs.
 
     Args:
-        runs: of a sweep.
+        runs: runs of a sweep.
     """
     so_far = Ended({}, {})
     for run in runs:
@@ -83,12 +83,12 @@ def ended(runs: Iterable[PlannedRun]) -> Ended:
 
 
 def plan(sweep: Mapping[str, Any], root: Path, journal: Journal | None = None) -> Iterator[PlannedRun]:
-    """List all runs of a sweep, one whole seed after the other.
+    """List all runs of a sweep, seed by seed.
 
     Args:
-        sweep: ``seeds``, ``flags`` of all runs, and ``tables``.
-        root: where the run folders lie.
-        journal: where results may stand already.
+        sweep: mapping with ``seeds``, ``flags`` of all runs, and ``tables``.
+        root: root of the run folders.
+        journal: results of finished runs.
     """
     for seed in sweep["seeds"]:
         for table in sweep["tables"]:
@@ -104,10 +104,10 @@ def make_training(name: str, config: str, options: Iterable[str], folder: Path) 
     """Describe one run.
 
     Args:
-        name: for people.
-        config: a file of options, or its bare name.
-        options: what comes after it.
-        folder: where the run lies.
+        name: name of the run for messages.
+        config: path of a config, or its bare name.
+        options: options after the config.
+        folder: folder of the run.
     """
     own = ("--config", config, *options)
     cwd = Path.cwd()
@@ -115,7 +115,7 @@ def make_training(name: str, config: str, options: Iterable[str], folder: Path) 
 
 
 def _path(config: str) -> Path:
-    """Return the path of a config; a name that is none stays as it is, and is refused before anything is run."""
+    """Return the path of a config; an unknown name is returned unchanged and rejected before the first run."""
     try:
         return find_config(config)
     except ValueError:
@@ -133,7 +133,7 @@ def split_flags(*parts: str, seed: int) -> list[str]:
 
 
 def folder_name(*parts: str) -> str:
-    """Join names to that of a folder.
+    """Join names to a valid folder name.
 
     Example:
         >>> folder_name("rate 0.5", "", "3")
@@ -143,7 +143,7 @@ def folder_name(*parts: str) -> str:
 
 
 def cells(table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield row, column and flags of each cell; the one column of a table without columns is the empty string."""
+    """Yield row, column and flags of each cell; in a table without columns, the column is the empty string."""
     columns = table.get("columns", {"": ""})
     for label, row in table["rows"].items():
         flags = row if isinstance(row, dict) else dict.fromkeys(columns, row)
@@ -151,13 +151,13 @@ def cells(table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def check(sweep: Mapping[str, Any]) -> None:
-    """Refuse names that stand for nothing, before anything is run.
+    """Raise an error if the file of a sweep has unknown names.
 
     Args:
-        sweep: what the file says.
+        sweep: content of the file.
 
     Raises:
-        ValueError: naming what there is.
+        ValueError: when it does; the message lists the known names.
     """
     check_keys("the sweep", sweep, KEYS, needed=("seeds", "tables"))
     check_seeds(sweep["seeds"])
@@ -179,20 +179,20 @@ def check(sweep: Mapping[str, Any]) -> None:
 
 
 def check_configs(sweep: Mapping[str, Any]) -> None:
-    """Refuse a config that is not there.
+    """Raise an error if a config does not exist.
 
     Raises:
-        ValueError: naming it.
+        ValueError: when it does not; the message names it.
     """
     for table in sweep["tables"]:
         find_config(table["config"])
 
 
 def check_seeds(seeds: Any) -> None:
-    """Refuse seeds that are no list of whole numbers.
+    """Raise an error if the seeds are not a list of distinct whole numbers.
 
     Raises:
-        ValueError: with what was found.
+        ValueError: when they are not; the message shows them.
     """
     if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise ValueError(f"the sweep's seeds are {seeds!r}: give a list of whole numbers, such as [0, 1, 2]")

@@ -14,7 +14,7 @@ from lifelong.utilities.markdown import markdown_table
 
 
 def cell(estimate: Estimate, spread: str = "interval") -> str:
-    """Write a mean over seeds and its spread, in percent; nothing after the mean where there is no spread.
+    """Format a mean over seeds and its spread in percent; without a spread, only the mean.
 
     Example:
         >>> from lifelong.sweep.result_tables import over_seeds
@@ -29,11 +29,11 @@ def cell(estimate: Estimate, spread: str = "interval") -> str:
 
 
 def markdown(sweep: Mapping[str, Any], so_far: Ended) -> str:
-    """Format the tables of all runs that have finished, and say below each why others have failed.
+    """Format the tables of all finished runs, with the reasons of failed ones below.
 
     Args:
-        sweep: what its file says.
-        so_far: what has come of its runs.
+        sweep: content of its file.
+        so_far: outcomes of its runs.
     """
     parts = []
     for table in result_tables(sweep, so_far.finished):
@@ -44,10 +44,10 @@ def markdown(sweep: Mapping[str, Any], so_far: Ended) -> str:
 
 
 def failed_list(failed: Mapping[PlannedRun, str]) -> str:
-    """List runs that have failed, a line for each reason; nothing where none has.
+    """List failed runs, one line per reason; empty if there are none.
 
     Args:
-        failed: why, by run.
+        failed: reasons by run.
     """
     seeds: dict[tuple[str, str], list[str]] = {}
     for run, reason in failed.items():
@@ -60,10 +60,10 @@ def failed_list(failed: Mapping[PlannedRun, str]) -> str:
 
 
 def table_markdown(table: ResultTable) -> str:
-    """Format one table with its heading; nothing where no run has finished.
+    """Format one table with its heading; empty if no run has finished.
 
     Args:
-        table: of :func:`lifelong.sweep.result_tables.read_tables`.
+        table: table from :func:`lifelong.sweep.result_tables.read_tables`.
 
     Example:
         >>> from lifelong.sweep.result_tables import read_tables
@@ -82,7 +82,7 @@ def table_markdown(table: ResultTable) -> str:
 
 
 def _plain(table: ResultTable) -> Iterator[list[str]]:
-    """A line for each row: all metrics, and a column for each measure that a strategy reports."""
+    """Yield a line for each row: all metrics, and a column for each measure that a strategy reports."""
     done = [row for row in table.rows if row.results]
     measures = sorted({m for row in done for results in row.results for m in results["measures"]})
     has_published = any(row.published for row in table.rows)
@@ -106,7 +106,7 @@ def _row(row: ResultRow, measures: list[str]) -> Iterator[str]:
 
 
 def _crossed(table: ResultTable) -> Iterator[list[str]]:
-    """A cell for each row and column: the table's score, and the published one in brackets."""
+    """Yield a line for each row with a cell per column: the table's score, and the published one in brackets."""
     yield ["run", *table.columns, "memory", "minutes", "runs"]
     for label in dict.fromkeys(row.label for row in table.rows):
         by_column = {row.column: row for row in table.rows if row.label == label}
@@ -129,6 +129,6 @@ def _metric(row: ResultRow, name: str) -> str:
 
 
 def _cost(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    # In megabytes, whatever the size: a column of one unit can be compared.
+    # Always in megabytes: a column in one unit can be compared.
     yield f"{max(r.get('learner_bytes', 0) + sum(r['strategy_bytes'].values()) for r in results) / 1e6:.2f} MB"
     yield f"{statistics.mean(r['wall_seconds'] for r in results) / 60:.1f}"

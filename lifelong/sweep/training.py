@@ -1,4 +1,4 @@
-"""One run of a sweep: what it is, and how it is run in a process of its own, on this machine or on another."""
+"""One run of a sweep: its definition, and how it is run in a separate process."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ QUIET = [
     *("--trainer.logger", "false", "--run.report", "false"),
     *("--checkpoint.every_n_steps", "0", "--checkpoint.keep_experiences", "0"),
 ]
-"""``last.ckpt`` is then written after every experience: where an interrupted run goes on."""
+"""With these options ``last.ckpt`` is written after every experience, from which an interrupted run resumes."""
 PROGRAM = (sys.executable, "-m", "lifelong")
 POLL = 0.2
-"""Seconds between two looks at a process."""
+"""Seconds between two polls of a process."""
 GRACE = 60.0
-"""Seconds that a run has to save what it has learnt when it is stopped."""
+"""Seconds in which a stopped run may save its state."""
 
 
 class Outcome(NamedTuple):
-    """Say how a run ended: ``held`` by another process, ``stopped`` when asked to, else with or without results.
+    """Describe how a run ended: ``held`` by another process, ``stopped`` on request, or with or without results.
 
-    Where it failed there is the reason, in one line, and the log where it stands in one.
+    For a failed run it contains the reason, in one line, and the path of the log if the reason is in one.
     """
 
     state: Literal["finished", "failed", "held", "stopped"]
@@ -40,14 +40,14 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """Hold one ``python -m lifelong fit``.
+    """Define one call of ``python -m lifelong fit``.
 
     Args:
-        name: for people.
-        options: of ``fit``, without those that say where the run lies.
-        folder: of the run; an absolute path that all machines of the sweep share.
-        identity: what decides the run.
-        cwd: where it is started, which relative paths in its options start from.
+        name: name of the run for messages.
+        options: options of ``fit``, without those that set the run folder.
+        folder: folder of the run; an absolute path that all machines of the sweep share.
+        identity: identity of the run, see :func:`lifelong.sweep.journal.identity`.
+        cwd: working directory, for relative paths in its options.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Training:
 
     @property
     def command(self) -> list[str]:
-        """Return the options of ``fit``: the sweep's first, so that the run's own win."""
+        """Return the options of ``fit``: the sweep's first, so the run's own options override them."""
         where = ["--run.root", str(self.folder.parent), "--run.name", self.folder.name, "--run.resume", "auto"]
         return ["fit", *self.options[:2], *QUIET, *self.options[2:], *where]
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """Return the results in its folder, None when unfinished or made by another run of the same name."""
+        """Return the results in its folder; None if unfinished, or if another run of the same name made them."""
         path = self.folder / "results.json"
         results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if not results.get("finished") or self.is_of_another:
@@ -75,27 +75,27 @@ class Training:
 
     @property
     def is_of_another(self) -> bool:
-        """Tell whether the folder was made by other options or another config."""
+        """Return whether the folder was made by other options or another config."""
         note = self.beside("run")
         return self.folder.is_dir() and note.is_file() and note.read_text("utf-8") != self.identity
 
     @property
     def is_held(self) -> bool:
-        """Tell whether another process works on it, of a sweep or a training of its own."""
+        """Return whether another process of a sweep or a training uses the folder."""
         return is_held(self.beside("lock")) or is_held(self.folder / RUN_LOCK)
 
     @property
     def failure(self) -> str | None:
-        """Return why it failed when it was last run, in one line; None where it did not."""
+        """Return why the last attempt failed, in one line; None if it did not."""
         note = self.beside("failed")
         kept = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
         return kept["reason"] if kept.get("run") == self.identity else None
 
     def keep_failure(self, outcome: Outcome) -> None:
-        """Write down why it failed, for the table; remove that where it ended in another way.
+        """Store the reason of a failure for the table, or remove it if the run did not fail.
 
         Args:
-            outcome: how it ended.
+            outcome: outcome of the run.
         """
         if outcome.state == "failed":
             self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -104,18 +104,18 @@ class Training:
             self.beside("failed").unlink(missing_ok=True)
 
     def beside(self, kind: str) -> Path:
-        """Return a file beside the folder: its ``log``, its ``lock``, ``failed``, or its ``run``, the identity."""
+        """Return a file next to the folder: its ``log``, ``lock``, ``failed``, or ``run``, which holds the identity."""
         return Path(f"{self.folder}.{kind}")
 
 
 def train(training: Training, stop: Path) -> Outcome:
-    """Run it in a process of its own with one thread, unless it is finished or another process works on it.
+    """Run it in a separate process with one thread, unless it is finished or another process works on it.
 
-    An interrupted run goes on from its last experience.
+    An interrupted run resumes from its last experience.
 
     Args:
-        training: what is run.
-        stop: a file that ends it once it is there.
+        training: the training.
+        stop: path of a file; the run stops when the file exists.
     """
     training.folder.parent.mkdir(parents=True, exist_ok=True)
     with held(training.beside("lock")) as is_ours:
@@ -134,11 +134,11 @@ def train(training: Training, stop: Path) -> Outcome:
 
 def _run(training: Training, stop: Path) -> Outcome:
     log = training.beside("log")
-    # With a logger of Weights & Biases the runs of a table or search are one group.
+    # With the Weights & Biases logger, the runs of a table or search form one group.
     environment = {"WANDB_RUN_GROUP": training.folder.parent.name} | os.environ | {"OMP_NUM_THREADS": "1"}
     command = [*PROGRAM, *training.command]
     with log.open("a", encoding="utf-8") as file:
-        # In a session of its own, so that Ctrl-C in a terminal reaches it once, by the sweep.
+        # In a separate session, so that Ctrl-C reaches it once, through the sweep.
         process = subprocess.Popen(
             command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=training.cwd, start_new_session=True
         )
@@ -150,7 +150,7 @@ def _run(training: Training, stop: Path) -> Outcome:
                 time.sleep(POLL)
         finally:
             _end(process)
-    # What a killed sweep has left behind takes the folder only after its imports, and may be the first to take it.
+    # A process left by a killed sweep locks the folder only after its imports, and may lock it first.
     if code != 0 and is_held(training.folder / RUN_LOCK):
         return Outcome("held")
     if code == 0 or training.results is not None:
@@ -162,7 +162,7 @@ def _run(training: Training, stop: Path) -> Outcome:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to save and end; where it does not, end it and all that it has started."""
+    """Ask a process to save and end; if it does not, kill it and all its child processes."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -35,7 +35,7 @@ def test_comparable_methods_share_a_colour_scale() -> None:
     beside = [np.mean([run.matrix for run in row.runs], 0) for row in comparison.rows[:4]]
     assert scales[:4] == [pytest.approx((100 * min(m.min() for m in beside), 100 * max(m.max() for m in beside)))] * 4
     assert scales[4] != scales[0]
-    assert any("</script> is not drawn beside the others: another part" in text for text in page.texts["p"])
+    assert any("</script> is not drawn with the others: another part" in text for text in page.texts["p"])
     assert len(page.figures["averages"]["data"]) == 4
 
 
@@ -43,7 +43,7 @@ def test_without_comparable_methods_no_figure_shows_any_together() -> None:
     mixed = [run("none", part="val"), run("none", seed=1, part="test")]
     page = Page(comparison_html(compare_methods({"none": mixed, "EWC": [run("EWC", part="test")]})))
     assert list(page.figures) == ["matrix-0", "matrix-1"]
-    assert sum("is not drawn beside the others" in text for text in page.texts["p"]) == 2
+    assert sum("is not drawn with the others" in text for text in page.texts["p"]) == 2
 
 
 def test_a_matrix_is_the_mean_over_seeds() -> None:

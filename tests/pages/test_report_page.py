@@ -90,7 +90,7 @@ def test_a_metric_that_is_missing_says_why() -> None:
     assert "no score of the untrained learner" in page
     diverged = [row.copy() for row in results.rows["score"]]
     diverged[1][0, 2] = np.nan
-    assert "it diverged" in report_html(Results(results.setting, {"score": diverged}))
+    assert "the learner diverged" in report_html(Results(results.setting, {"score": diverged}))
 
 
 def test_cells_that_were_not_evaluated_are_empty() -> None:
@@ -155,8 +155,8 @@ def test_the_page_says_what_was_run() -> None:
     assert facts["Strategies"][0].does.startswith("Rehearse stored examples")
     assert "`" not in facts["Learner"][0].does
     assert facts["Evaluated on"][0].name == "the test part: 6 test tasks a domain"
-    assert facts["Answers"][0].name.startswith("inductive")
-    assert dict(words.facts(drawn(2, transductive=True)))["Answers"][0].name.startswith("transductive")
+    assert facts["Predictions"][0].name.startswith("inductive")
+    assert dict(words.facts(drawn(2, transductive=True)))["Predictions"][0].name.startswith("transductive")
     assert dict(words.facts(drawn(2, strategies=())))["Strategies"][0].does.startswith("Plain fine-tuning")
 
 

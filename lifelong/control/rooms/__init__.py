@@ -1,4 +1,4 @@
-"""Rooms with obstacles in which a robot is to reach a goal; they know of no robot, planner or learner in particular."""
+"""Rooms with obstacles in which a robot has to reach a goal, independent of robots, planners and learners."""
 
 from lifelong.control.rooms.families import FAMILIES, draw_room, has_way
 from lifelong.control.rooms.room import Obstacle, Room

@@ -1,4 +1,4 @@
-"""Families of rooms, drawn at random: open, corridor, clutter, and changing while the robot drives."""
+"""Families of random rooms: open, corridor, clutter, and changing during an episode."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lifelong.control.rooms.room import Obstacle, Room
 from lifelong.control.rooms.way import fits
 
 SIDE = 5.0
-"""Metres of a room's sides."""
+"""Side of a room in metres."""
 MARGIN = 0.5
-"""Metres of start and goal from the walls, at least."""
+"""Minimum distance of start and goal from the walls, in metres."""
 FREE = 0.4
-"""Clearance of start and goal in metres, at least."""
+"""Minimum clearance of start and goal from obstacles, in metres."""
 PASSAGE = 0.35
-"""Clearance in metres that a way must have from start to goal; a car has a radius of 0.18."""
+"""Clearance in metres that a path from start to goal must have; a car has a radius of 0.18."""
 ATTEMPTS = 1000
 HALF_THICK = 0.1
 """Half the thickness of a partition in metres."""
@@ -26,16 +26,16 @@ Rng = np.random.Generator
 
 
 def draw_room(family: str, rng: Rng) -> Room:
-    """Draw a room with a way to its goal, also after each of its changes.
+    """Draw a random room with a path to its goal, also after each of its changes.
 
     Args:
-        family: ``open``, up to three obstacles; ``corridor``, two partitions with a gap each, at opposite sides;
-            ``clutter``, ten to fourteen obstacles; ``changing``, a partition with two doors, of which the open one
-            shuts and the shut one opens within the first seconds, and some obstacles.
-        rng: decides the room.
+        family: ``open``: up to three obstacles; ``corridor``: two partitions with one gap each, at opposite sides;
+            ``clutter``: ten to fourteen obstacles; ``changing``: some obstacles, and a partition with two doors, of
+            which the open one closes and the closed one opens within the first seconds.
+        rng: random generator.
 
     Raises:
-        ValueError: when there is no such family.
+        ValueError: when the family is unknown.
 
     Example:
         >>> len(draw_room("corridor", np.random.default_rng(0)).obstacles)
@@ -51,11 +51,11 @@ def draw_room(family: str, rng: Rng) -> Room:
 
 
 def has_way(room: Room, radius: float) -> bool:
-    """Tell whether a disc of a radius gets from start to goal at every stage of a room.
+    """Return whether a disc can move from start to goal at every stage of a room.
 
     Args:
-        room: whose obstacles appear and vanish at times of their own.
-        radius: metres.
+        room: the room; its obstacles may appear and vanish.
+        radius: radius of the disc in metres.
 
     Example:
         >>> wall = Obstacle(2, 1, half_width=0.1, half_height=1)
@@ -119,7 +119,7 @@ def _scattered(rng: Rng, n: int) -> tuple[Obstacle, ...]:
 
 
 def _with_ends(rng: Rng, obstacles: tuple[Obstacle, ...], *, least: float) -> Room:
-    """Return a room with start and goal at least so many metres apart and free."""
+    """Return a room whose start and goal are free and at least ``least`` metres apart."""
     room = Room(SIDE, SIDE, (SIDE / 2, SIDE / 2), (SIDE / 2, SIDE / 2), obstacles)
     while True:
         start, goal = rng.uniform(MARGIN, SIDE - MARGIN, size=(2, 2))
@@ -128,7 +128,7 @@ def _with_ends(rng: Rng, obstacles: tuple[Obstacle, ...], *, least: float) -> Ro
 
 
 def _with_scattered(room: Room, obstacles: tuple[Obstacle, ...]) -> Room:
-    """Return the room with those of the obstacles that leave start and goal free."""
+    """Add the obstacles that leave start and goal free to the room."""
     ends = np.array([room.start, room.goal])
     trial = Room(SIDE, SIDE, room.start, room.goal, obstacles)
     kept = trial.obstacle_clearances(ends).min(axis=0) >= FREE
@@ -137,7 +137,7 @@ def _with_scattered(room: Room, obstacles: tuple[Obstacle, ...]) -> Room:
 
 
 def _turned(rng: Rng, room: Room) -> Room:
-    """Return the room as it is, or mirrored along the diagonal, so that partitions stand in both directions."""
+    """Return the room unchanged or mirrored along the diagonal, so partitions occur in both directions."""
     if rng.integers(2):
         return room
     obstacles = tuple(
@@ -156,4 +156,4 @@ FAMILIES: dict[str, Callable[[Rng], Room]] = {
     "clutter": _clutter,
     "changing": _changing,
 }
-"""How a room of each family is drawn, in the order of a stream."""
+"""Functions that draw a room of each family, in the order of a stream."""

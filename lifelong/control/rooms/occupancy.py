@@ -1,4 +1,4 @@
-"""Maps of a room: which cells of a grid are occupied, given or built from range readings.
+"""Occupancy grids of a room, given or built from range readings.
 
 Shapes: ``(H, W)`` cells, rows along y; ``B`` beams.
 """
@@ -12,12 +12,12 @@ from lifelong.control.rooms.ranges import FARTHEST, beams
 from lifelong.control.rooms.room import Points, Present, Room
 
 CELL = 0.1
-"""Metres of a cell's side."""
+"""Side of a cell in metres."""
 Cells = NDArray[np.bool_]
 
 
 def grid_shape(width: float, height: float) -> tuple[int, int]:
-    """Return the rows and columns of a grid over so many metres.
+    """Return the numbers of rows and columns of a grid that covers a room.
 
     Example:
         >>> grid_shape(5, 4.05)
@@ -33,25 +33,25 @@ def cell_centres(shape: tuple[int, int]) -> Points:
 
 
 def cell_of(point: Points, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows and columns of points ``(…, 2)``, those outside in the nearest cell."""
+    """Return the rows and columns of points ``(…, 2)``; points outside are assigned to the nearest cell."""
     place = np.floor(point / CELL).astype(np.int64)
     return place[..., 1].clip(0, shape[0] - 1), place[..., 0].clip(0, shape[1] - 1)
 
 
 def given_map(room: Room, present: Present, shape: tuple[int, int]) -> Cells:
-    """Return the occupied cells of a room as it is: those whose centre is inside of an obstacle or a wall."""
+    """Return the occupied cells of a room: those whose centre is inside an obstacle or a wall."""
     return room.clearance(cell_centres(shape), present) < 0
 
 
 class RangeMap:
-    """Build a map from range readings; what has not been seen counts as free.
+    """Build a map from range readings; unseen cells count as free.
 
-    A cell is occupied where a beam ends in it, and free again once the three beams nearest to it go farther: so the map
-    follows a room that changes.
+    A cell becomes occupied if a beam ends in it, and free again if the three beams nearest to it pass beyond it. Thus
+    the map follows a room that changes.
 
     Args:
-        shape: ``(H, W)``.
-        farthest: metres beyond which a beam sees nothing.
+        shape: shape ``(H, W)`` of the grid.
+        farthest: maximum range of a beam in metres.
 
     Example:
         >>> mapped = RangeMap((20, 30))
@@ -67,11 +67,11 @@ class RangeMap:
         self._centres = cell_centres(shape)
 
     def add(self, point: Points, readings: Points) -> None:
-        """Correct the map by readings ``(B,)`` that were taken at a point.
+        """Update the map with readings ``(B,)`` taken at a point.
 
         Args:
-            point: (x, y).
-            readings: metres, of beams all round.
+            point: position (x, y) in metres.
+            readings: ranges in metres, of beams in all directions.
         """
         n_beams, away = len(readings), self._centres - point
         distance, angle = np.hypot(away[..., 0], away[..., 1]), np.arctan2(away[..., 1], away[..., 0])

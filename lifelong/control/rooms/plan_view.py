@@ -10,7 +10,7 @@ from lifelong.control.rooms.ranges import beams
 from lifelong.control.rooms.room import Points, Present, Room
 
 SIDE = 400
-"""Pixels of a picture's longer side."""
+"""Longer side of an image in pixels."""
 INK = {
     "floor": (250, 250, 248),
     "wall": (60, 64, 72),
@@ -24,14 +24,14 @@ INK = {
 def plan_view(
     room: Room, present: Present, places: Points, radius: float, readings: Points | None = None
 ) -> NDArray[np.uint8]:
-    """Return a picture ``(height, width, 3)`` with y upwards: room, goal, where the robot is and has been.
+    """Draw an image ``(height, width, 3)``, y upwards: room, goal, and the robot with its trajectory.
 
     Args:
         room: the room.
-        present: which of its obstacles are there.
-        places: ``(T, 2)``, the last is where the robot is.
-        radius: of the robot in metres.
-        readings: metres that it sees all round, shaded; None shades nothing.
+        present: which of its obstacles are present.
+        places: positions ``(T, 2)`` of the robot; the last one is the current position.
+        radius: radius of the robot in metres.
+        readings: ranges in metres in all directions, shown as a shaded area. If None, they are not drawn.
 
     Example:
         >>> room = Room(4, 3, (1, 1), (3, 1))

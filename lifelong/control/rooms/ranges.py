@@ -1,4 +1,4 @@
-"""Range readings: how far a ray goes before it meets an obstacle or a wall.
+"""Range readings: the distance along a ray to the nearest obstacle or wall.
 
 Shapes: ``B`` beams, ``O`` obstacles.
 """
@@ -11,11 +11,11 @@ from lifelong.control.rooms.room import Points, Present, Room
 
 N_BEAMS = 72
 FARTHEST = 3.0
-"""Metres beyond which nothing is seen."""
+"""Maximum range in metres."""
 
 
 def beams(n_beams: int = N_BEAMS) -> Points:
-    """Return unit vectors ``(B, 2)`` all round, the first along x.
+    """Return unit vectors ``(B, 2)`` in evenly spaced directions, the first along x.
 
     Example:
         >>> (beams(4).round(6) + 0).tolist()
@@ -28,14 +28,14 @@ def beams(n_beams: int = N_BEAMS) -> Points:
 def read_ranges(
     room: Room, point: Points, present: Present, *, n_beams: int = N_BEAMS, farthest: float = FARTHEST
 ) -> Points:
-    """Return the metres ``(B,)`` to the first thing that each beam from ``point`` meets, at most ``farthest``.
+    """Return the distance ``(B,)`` in metres from ``point`` to the nearest object along each beam, up to ``farthest``.
 
     Args:
-        room: the room; a point inside of an obstacle reads 0 in every direction.
-        point: (x, y).
-        present: which obstacles are there, ``(O,)``.
-        n_beams: ``B``.
-        farthest: metres.
+        room: the room; a point inside an obstacle reads 0 in every direction.
+        point: position (x, y) in metres.
+        present: which obstacles are present, ``(O,)``.
+        n_beams: number ``B`` of beams.
+        farthest: maximum range in metres.
 
     Example:
         >>> from lifelong.control.rooms.room import Obstacle
@@ -56,7 +56,7 @@ def read_ranges(
 
 
 def _boxes(room: Room, point: Points, directions: Points, present: Present) -> Points:
-    """Return where beams enter boxes ``(B, O')``: after the last of the slabs is entered, before the first is left."""
+    """Return the distances ``(B, O')`` at which beams enter boxes, by the slab method."""
     chosen = present & (room.radii == 0)
     centres, halves = room.centres[chosen] - point, room.halves[chosen]
     slow = np.where(np.abs(directions) < 1e-12, 1e-12, directions)[:, None]
@@ -66,7 +66,7 @@ def _boxes(room: Room, point: Points, directions: Points, present: Present) -> P
 
 
 def _circles(room: Room, point: Points, directions: Points, present: Present) -> Points:
-    """Return where beams enter circles ``(B, O'')``."""
+    """Return the distances ``(B, O'')`` at which beams enter circles."""
     chosen = present & (room.radii > 0)
     centres, radii = room.centres[chosen] - point, room.radii[chosen]
     along = directions @ centres.T

@@ -1,4 +1,4 @@
-"""A room: walls, obstacles that may come and go, a start and a goal.
+"""A room: walls, obstacles that may appear and vanish, a start and a goal.
 
 Shapes: ``O`` obstacles; ``…`` any leading dimensions of points.
 """
@@ -20,16 +20,16 @@ Present = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Describe a circle, or a box whose sides follow the axes.
+    """Describe a circular obstacle, or a box with sides parallel to the axes.
 
     Args:
-        x: of its centre in metres.
-        y: of its centre.
-        radius: of a circle; 0 is a box.
-        half_width: half the side of a box along x; 0 is a circle.
-        half_height: half the side along y.
-        appears: the second of an episode in which it appears.
-        vanishes: the second in which it is taken away.
+        x: x coordinate of the centre in metres.
+        y: y coordinate of the centre in metres.
+        radius: radius of a circle in metres; 0 for a box.
+        half_width: half the side of a box along x; 0 for a circle.
+        half_height: half the side of a box along y; 0 for a circle.
+        appears: time in the episode at which it appears, in seconds.
+        vanishes: time at which it vanishes, in seconds.
 
     Raises:
         ValueError: when it is neither a circle nor a box.
@@ -57,25 +57,25 @@ class Obstacle:
 
     @property
     def is_box(self) -> bool:
-        """Tell whether it is a box."""
+        """Return whether it is a box."""
         return self.radius == 0
 
 
 @dataclass(frozen=True)
 class Room:
-    """Describe a room of ``width × height`` metres, its corner at (0, 0), with walls all round.
+    """Describe a room of ``width × height`` metres with a corner at (0, 0), enclosed by walls.
 
-    Nothing here knows of robots, planners or learners.
+    The class is independent of robots, planners and learners.
 
     Args:
-        width: along x.
-        height: along y.
-        start: (x, y) where a robot starts.
-        goal: (x, y) that it is to reach.
+        width: side along x in metres.
+        height: side along y in metres.
+        start: initial position (x, y) of a robot.
+        goal: goal position (x, y).
         obstacles: circles and boxes.
 
     Raises:
-        ValueError: when a side is not positive, or start or goal are outside.
+        ValueError: when a side is not positive, or start or goal is outside.
 
     Example:
         >>> room = Room(4, 3, start=(1, 1), goal=(3, 1), obstacles=(Obstacle(2, 1, radius=0.5),))
@@ -105,31 +105,31 @@ class Room:
 
     @cached_property
     def halves(self) -> Points:
-        """Return half the sides ``(O, 2)``, 0 of circles."""
+        """Return half the sides ``(O, 2)``; 0 for circles."""
         return np.array([(o.half_width, o.half_height) for o in self.obstacles], dtype=np.float64).reshape(-1, 2)
 
     @cached_property
     def radii(self) -> Points:
-        """Return the radii ``(O,)``, 0 of boxes."""
+        """Return the radii ``(O,)``; 0 for boxes."""
         return np.array([o.radius for o in self.obstacles], dtype=np.float64)
 
     def present(self, seconds: float) -> Present:
-        """Return which obstacles ``(O,)`` are due so many seconds after the start of an episode."""
+        """Return which obstacles ``(O,)`` are due at a time, in seconds after the start of an episode."""
         return np.array([o.appears <= seconds < o.vanishes for o in self.obstacles], dtype=np.bool_)
 
     def obstacle_clearances(self, points: Points) -> Points:
-        """Return the metres ``(…, O)`` from points ``(…, 2)`` to each obstacle, negative inside of it."""
+        """Return the distances ``(…, O)`` from points ``(…, 2)`` to each obstacle in metres, negative inside it."""
         beyond = np.abs(points[..., None, :] - self.centres) - self.halves
         outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
         distances: Points = outside + np.minimum(beyond.max(axis=-1), 0) - self.radii
         return distances
 
     def clearance(self, points: Points, present: Present | None = None) -> Points:
-        """Return the metres ``(…)`` from points ``(…, 2)`` to the nearest obstacle or wall, negative inside of one.
+        """Return the distance ``(…)`` in metres from points ``(…, 2)`` to the nearest obstacle or wall, negative in it.
 
         Args:
-            points: (x, y).
-            present: which obstacles are there; None is those of the beginning.
+            points: positions (x, y) in metres.
+            present: which obstacles are present. Default: those at the start.
         """
         walls = np.minimum(points, np.array([self.width, self.height]) - points).min(axis=-1)
         there = self.present(0) if present is None else present

@@ -1,4 +1,4 @@
-"""What a planner minimises in a room: the way to the goal round what is known of it, and closeness to obstacles.
+"""The cost of a planner in a room: the length of the path to the goal, and the proximity of obstacles.
 
 Shapes: ``R`` robots, ``N`` candidates of each, ``S`` numbers of a state, ``A`` of an action; ``(H, W)`` cells.
 """
@@ -19,33 +19,33 @@ from lifelong.control.rooms.room_simulation import RoomSimulation
 from lifelong.control.rooms.way import WayFinder, clearances
 
 Sees = Literal["map", "ranges"]
-"""What a robot knows of its room: a map of it as it is now, or range readings taken on the way."""
+"""What a robot knows of its room: the current map, or range readings taken during the episode."""
 MARGIN = 0.06
-"""Metres beside the robot's disc that are to stay free: half a cell, and what a model errs."""
+"""Safety margin around the robot's disc in metres: half a cell, and the model's error."""
 COMFORT = 0.5
-"""Metres of clearance from which on nothing is gained."""
+"""Clearance in metres beyond which the cost no longer decreases."""
 TOUCH = 15.0
-"""What a step costs in which the disc touches something, in metres of way; less the less of its margin is touched."""
+"""Cost of a step in which the disc touches something, in metres of path; lower if only its margin does."""
 
 INSIDE = 0.06
-"""Metres of clearance below which the middle of the robot would be inside of something, whatever a map errs."""
+"""Clearance in metres below which the robot's centre is inside an obstacle, whatever the error of the map."""
 
 
 class RoomObjective:
-    """Keep a map of each robot's room and return what the planner is to minimise there.
+    """Maintain a map of each robot's room, and return the cost that the planner minimises.
 
-    ``cost(s) = way(p) + TOUCH · min(max(1 − (c(p) − radius) / MARGIN, 0), 1)`` at the position ``p`` of a state, with
-    the clearance ``c`` and the length of the way to the goal from the map; see
-    :class:`~lifelong.control.rooms.way.WayFinder`. Where ``c < INSIDE`` the cost is infinite: no plan goes through a
-    wall, however long the way round it is.
+    ``cost(s) = way(p) + TOUCH · min(max(1 − (c(p) − radius) / MARGIN, 0), 1)`` for the position ``p`` of a state ``s``.
+    The clearance ``c`` and the length ``way`` of the path to the goal are computed from the map; see
+    :class:`~lifelong.control.rooms.way.WayFinder`. For ``c < INSIDE`` the cost is infinite, so no plan leads through a
+    wall, however long the path around it.
 
     Args:
         simulations: the ``R`` robots in their rooms.
-        sees: ``map`` gives each the map of its room as it is at every step; ``ranges`` gives range readings, of which
-            the robot builds a map. Both know where they are and where the goal is.
+        sees: ``map`` provides the current map of the room at every step; ``ranges`` provides range readings, from which
+            the robot builds a map. In both cases the positions of robot and goal are known.
 
     Raises:
-        ValueError: when a robot is in no room.
+        ValueError: when a robot is not in a room.
     """
 
     def __init__(self, simulations: Sequence[RoomSimulation], *, sees: Sees) -> None:
@@ -60,11 +60,11 @@ class RoomObjective:
         self._fields = torch.zeros(len(simulations), 2, *shape)
 
     def __call__(self, state: Tensor, goal: Tensor) -> Cost:
-        """Return the cost of one step, from what is known of the rooms by now.
+        """Return the cost of one step, from the current knowledge of the rooms.
 
         Args:
-            state: ``(R, S)`` as it is.
-            goal: ``(R, G)``, which the rooms know.
+            state: current states ``(R, S)``.
+            goal: goals ``(R, G)``; not used, because the rooms contain them.
         """
         for number, simulation in enumerate(self.simulations):
             if not simulation.is_over:
@@ -104,7 +104,7 @@ class RoomObjective:
 
 
 def at(fields: Tensor, places: Tensor) -> Tensor:
-    """Return fields ``(R, K, H, W)`` at places ``(R, N, 2)`` in metres, interpolated: ``(R, K, N)``.
+    """Interpolate fields ``(R, K, H, W)`` at positions ``(R, N, 2)`` in metres: ``(R, K, N)``.
 
     Example:
         >>> fields = torch.arange(4.0).reshape(1, 1, 1, 4)

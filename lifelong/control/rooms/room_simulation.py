@@ -1,4 +1,4 @@
-"""A robot in a room: it is to reach the goal without touching anything.
+"""A robot in a room, which has to reach the goal without touching anything.
 
 Shapes: ``S`` numbers of a state, ``B`` beams.
 """
@@ -17,23 +17,24 @@ from lifelong.control.simulation import Array, Simulation
 from lifelong.utilities.ranges import check_number
 
 APART = 0.8
-"""An obstacle that is due appears once the robot is so many metres away from it, and never on top of the robot."""
+"""Minimum distance in metres at which a due obstacle appears, so that it never appears on top of the robot."""
 
 
 class RoomSimulation(Simulation):
-    """Put a simulated robot into a room; until its first reset it is on open ground, where it can be calibrated.
+    """Place a simulated robot in a room; before its first reset it is on open ground, for calibration.
 
-    The robot counts as a disc of its ``radius``. A room has no effect on how it moves: the episode is over, and lost,
-    once the disc touches an obstacle or a wall. It is won once the robot is within ``tolerance`` of the goal, and lost
-    when its time is up. State and goal are in the robot's own coordinates, whatever its position after a reset.
+    The robot counts as a disc of its ``radius``. The room does not affect the robot's dynamics: the episode ends and is
+    lost as soon as the disc touches an obstacle or a wall. It is won when the robot is within ``tolerance`` of the
+    goal, and lost when the time is up. State and goal are in the robot's own coordinates, regardless of its position
+    after a reset.
 
-    Measures: ``success``; ``collided``; ``seconds`` until the goal, only where it was reached; ``metres`` driven.
+    Measures: ``success``; ``collided``; ``seconds`` until the goal, only if it was reached; ``metres`` driven.
 
     Args:
-        robot: describes the robot; its positions are in metres.
-        simulation: of one such robot.
-        room: where it drives.
-        tolerance: metres.
+        robot: the type of robot; its positions must be in metres.
+        simulation: simulation of one such robot.
+        room: the room.
+        tolerance: distance to the goal that counts as reached, in metres.
 
     Raises:
         ValueError: when the robot has no position in a plane, or the tolerance is not positive.
@@ -45,7 +46,7 @@ class RoomSimulation(Simulation):
         self.robot, self.inner, self.tolerance = robot, simulation, tolerance
         self.room: Room = room
         self.present: Present = room.present(0)
-        """Which obstacles are there now."""
+        """Which obstacles are currently present."""
         self.is_in_room = False
         self._begin()
 
@@ -57,38 +58,38 @@ class RoomSimulation(Simulation):
 
     @property
     def seconds(self) -> float:
-        """Return how long the episode has lasted."""
+        """Return the time since the start of the episode in seconds."""
         return self._n_steps * self.robot.seconds_per_step
 
     def ranges(self) -> Points:
-        """Return the range readings ``(B,)`` all round, in metres."""
+        """Return the range readings ``(B,)`` in all directions, in metres."""
         return read_ranges(self.room, self.position, self.present)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Put the robot at the start of the room, as it is at the beginning."""
+        """Place the robot at the start of the room in its initial state."""
         self.inner.reset(rng)
         self.is_in_room = True
         self._begin()
 
     def step(self, action: Array) -> None:
-        """Act for one control step, let the room change, and see whether the robot touches anything."""
+        """Execute an action for one control step, update the room, and check whether the robot touches anything."""
         self.inner.step(action)
         self._n_steps += 1
         self._follow_room()
         self._visit()
 
     def follow(self, state: Array, action: Array) -> Array:
-        """Return the states that follow in truth, were there no room."""
+        """Return the true next states, ignoring the room."""
         return self.inner.follow(state, action)
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the goal was reached, something was touched, or the robot fell."""
+        """Return whether the goal was reached, the robot touched something, or it fell."""
         return self.is_in_room and (self.reached or self.collided or self.inner.is_over)
 
     @property
     def failure(self) -> str | None:
-        """Return how the episode was lost; None where it was not, or not yet."""
+        """Return why the episode was lost; None if it was not, or not yet."""
         if self.reached:
             return None
         after = f"after {self.seconds:.1f} s"
@@ -97,23 +98,23 @@ class RoomSimulation(Simulation):
         return f"it did not reach the goal, {self._distance():.1f} m away {after}"
 
     def measures(self) -> dict[str, float]:
-        """Return success, whether it collided, and the metres driven; the seconds where it reached the goal."""
+        """Return success, collision and metres driven, and the seconds if the robot reached the goal."""
         measures = {"success": float(self.reached), "collided": float(self.collided), "metres": self._metres}
         return measures | ({"seconds": self.seconds} if self.reached else {})
 
     def frame(self) -> NDArray[np.uint8]:
-        """Return a picture of the room from above: obstacles, goal, the way driven so far and what the beams see."""
+        """Draw the room from above: obstacles, goal, trajectory so far and the area seen by the beams."""
         return plan_view(self.room, self.present, np.array(self._places), self.robot.radius, self.ranges())
 
     def close(self) -> None:
-        """Release what the robot's simulation holds."""
+        """Release the resources of the robot's simulation."""
         self.inner.close()
 
     def _begin(self) -> None:
         self._n_steps, self._metres, self.collided, self.reached = 0, 0.0, False, False
         self.present = self.room.present(0)
         self.offset: Points = np.array(self.room.start) - self._own_position()
-        """What is added to the robot's own positions to have those in the room, ``(2,)``."""
+        """Offset ``(2,)`` from the robot's own positions to positions in the room."""
         self.goal = (np.array(self.room.goal) - self.offset).astype(np.float32)
         self._places = [self.position]
         self.state = self.inner.state

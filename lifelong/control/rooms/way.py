@@ -1,4 +1,4 @@
-"""Ways through a map: the metres to the goal from every cell, round whatever is occupied.
+"""Shortest paths on a grid: the distance to the goal from every cell, around occupied cells.
 
 Shapes: ``(H, W)`` cells, ``N = H·W``, ``E`` edges.
 """
@@ -13,15 +13,15 @@ from lifelong.control.rooms.occupancy import CELL, Cells, cell_of
 from lifelong.control.rooms.room import Points
 
 BLOCKED = 40.0
-"""How many metres a metre counts where the robot does not fit: not infinite, as it must be led out of trouble."""
+"""Cost factor of a metre where the robot does not fit; finite, so that a robot in such a place is led out of it."""
 NARROW = 2.0
-"""How many metres more a metre counts right beside an obstacle."""
+"""Additional cost factor of a metre right next to an obstacle."""
 MOVES = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))
-"""Steps from cell to cell in one direction of each pair: the eight neighbours, and a knight's moves."""
+"""Moves between cells, one direction of each pair: the eight neighbours, and knight's moves."""
 
 
 def clearances(occupied: Cells) -> NDArray[np.float32]:
-    """Return the metres ``(H, W)`` from each cell to the nearest occupied one, about 0 at its edge, or to the border.
+    """Return the distance ``(H, W)`` in metres from each cell to the nearest occupied cell or border, 0 at its edge.
 
     Example:
         >>> row = np.zeros((9, 9), dtype=bool)
@@ -37,15 +37,15 @@ def clearances(occupied: Cells) -> NDArray[np.float32]:
 
 
 class WayFinder:
-    """Find the shortest ways to a goal on a grid of one shape.
+    """Find the shortest paths to a goal on a grid.
 
-    The length of a way counts metres times ``1 + NARROW · (1 − c / c₀)²`` where the clearance ``c`` is below
-    ``c₀ = comfort``, and times ``BLOCKED`` where it is at most ``radius``.
+    The cost of a path is its length in metres, weighted by ``1 + NARROW · (1 − c / c₀)²`` where the clearance ``c`` is
+    below ``c₀ = comfort``, and by ``BLOCKED`` where it is at most ``radius``.
 
     Args:
-        shape: ``(H, W)``.
-        radius: of the robot in metres; a knight's move would pass walls of one cell by a robot without any.
-        comfort: clearance in metres from which on nothing is gained.
+        shape: shape ``(H, W)`` of the grid.
+        radius: radius of the robot in metres; with radius 0, knight's moves could pass walls of one cell.
+        comfort: clearance in metres beyond which the cost no longer decreases.
 
     Reference:
         Dijkstra 1959, by ``scipy.sparse.csgraph``.
@@ -71,11 +71,11 @@ class WayFinder:
         self._lengths = np.concatenate(lengths)
 
     def metres(self, clearance: NDArray[np.float32], goal: Points) -> NDArray[np.float32]:
-        """Return how long the way to the goal counts from each cell ``(H, W)``.
+        """Return the cost of the shortest path to the goal from each cell ``(H, W)``.
 
         Args:
-            clearance: ``(H, W)`` of :func:`clearances`.
-            goal: (x, y).
+            clearance: clearances ``(H, W)`` from :func:`clearances`.
+            goal: position (x, y) in metres.
         """
         sparse = imported("scipy.sparse", "a robot in a room")
         graphs = imported("scipy.sparse.csgraph", "a robot in a room")
@@ -90,7 +90,7 @@ class WayFinder:
 
 
 def fits(occupied: Cells, start: Points, goal: Points, radius: float) -> bool:
-    """Tell whether a disc of a radius gets from start to goal.
+    """Return whether a disc of a radius can move from start to goal.
 
     Example:
         >>> walls = np.zeros((20, 20), dtype=bool)

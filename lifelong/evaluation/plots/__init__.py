@@ -1,7 +1,8 @@
 """Figures of a run: the accuracy matrix as a heat map, and the score of every domain over the stream or over steps.
 
-Figures are made without pyplot: nothing global is touched, no window opens, and no figure stays behind in a list.
-Matplotlib is imported where it is used, so that a run without plots does not wait for it.
+Figures are made without pyplot: they change no global state, open no window, and are freed when they are no longer
+used.
+Matplotlib is imported where it is used, so that runs without plots do not import it.
 """
 
 from lifelong.evaluation.plots.adaptation import adaptation_curve_figure

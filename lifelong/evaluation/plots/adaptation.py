@@ -1,4 +1,4 @@
-"""The score of every domain over inner steps."""
+"""The score of each domain over inner steps."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def adaptation_curve_figure(
     step_names: Sequence[str] | None = None,
     step_label: str = "inner steps",
 ) -> Figure:
-    """Draw the score of every domain after 0, 1, … inner steps, and in black the average over all domains.
+    """Draw the score of each domain after 0, 1, … inner steps, and in black the average over all domains.
 
-    Bands are 95 % intervals, up to 6 domains, which stand in a legend; up to 50 their names stand at the ends of their
-    curves, and beyond they share a colour scale.
+    Up to 6 domains are drawn with bands (95 % intervals) and a legend. Up to 50 have their names at the ends of the
+    curves, and more share a colour scale.
 
     Args:
         scores: ``(D, K + 1)`` scores after 0 to ``K`` steps.
-        half_widths: ``(D, K + 1)`` of their 95 % intervals, or None.
+        half_widths: ``(D, K + 1)`` half widths of their 95 % intervals, or None.
         column_names: ``D`` names of domains.
-        title: above the figure.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
-        averaged: draw the average; False where the columns are no domains of one learner.
-        averages: ``K + 1`` averages over domains; where None the intervals of the domains are combined, which makes
-            that of the average somewhat wide where tasks are few.
-        step_names: ``K + 1`` names of the steps; their numbers where None.
-        step_label: what the steps are.
+        title: title above the figure.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
+        averaged: draw the average; False if the columns are not domains of one learner.
+        averages: ``K + 1`` averages over domains. If None, they are computed from the domains' intervals, which gives
+            slightly wide intervals for few tasks.
+        step_names: ``K + 1`` names of the steps. Default: their numbers.
+        step_label: label of the horizontal axis.
 
     Example:
         >>> figure = adaptation_curve_figure(
@@ -61,7 +61,7 @@ def adaptation_curve_figure(
     columns, steps = [label(name) for name in column_names], np.arange(values.shape[1])
     figure = make_figure(curves_size([""] * min(len(steps), 11), columns, title))
     axes, average = figure.add_subplot(), None
-    if averaged and len(columns) > 1:  # of a single domain the average is its own line
+    if averaged and len(columns) > 1:  # for a single domain the average is the same line
         mean, width = _average(values, widths) if averages is None else _arrays([a.scaled(factor) for a in averages])
         style = {"linewidth": AVERAGE_WIDTH, "zorder": 3, "gid": "average"}
         average = _draw_steps(axes, "average", steps, mean, width, "black", "", style)
@@ -82,7 +82,7 @@ def adaptation_curve_figure(
 
 
 def _average(values: Array, widths: Array) -> tuple[Array, Array]:
-    # The domains have tasks of their own, so the variances of their means add up.
+    # The domains have different tasks, so the variances of their means add.
     return values.mean(0), np.sqrt((widths**2).sum(0)) / len(values)
 
 

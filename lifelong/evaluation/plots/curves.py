@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
 MAX_NAMED_TICKS = 30
-MAX_CURVES = 100  # lines beyond which more of them would only cover each other
-FAINT = 0.5  # opacity of what is not learnt yet
+MAX_CURVES = 100  # more lines would only cover each other
+FAINT = 0.5  # opacity of domains that are not learnt yet
 AVERAGE = "average of learnt"
 
 
@@ -54,24 +54,24 @@ def forgetting_curves_figure(
     joint: bool = False,
     n_unseen: int = 0,
 ) -> Figure:
-    """Draw the score of every domain over the stream: faint and dotted before it is learnt, solid from then on.
+    """Draw the score of each domain over the stream: faint and dotted before it is learnt, solid afterwards.
 
-    The black line is the average over the domains learnt so far. Up to 6 domains have a band, the 95 % interval, and
-    stand in a legend; up to 50 their names stand at the ends of their curves, and beyond they share a colour scale. Of
-    more than 100 those drawn are spread evenly over the stream. Lines join what was evaluated; a single row is drawn as
-    points side by side, each with its name below.
+    The black line is the average over the domains learnt so far. Up to 6 domains are drawn with bands (95 % intervals)
+    and a legend. Up to 50 have their names at the ends of the curves, and more share a colour scale. Of more than 100
+    domains, 100 spread evenly over the stream are drawn. Lines connect evaluated scores. A single row is drawn as
+    points, each with its name below.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        averages: of the domains learnt so far, one for each row.
-        title: above the figure; a line break begins another line.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
+        averages: ``T`` averages over the domains learnt so far.
+        title: title above the figure; may have several lines.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last columns.
 
     Example:
         >>> names, averages = ["a", "b"], [Estimate(1.0, 0.1), Estimate(0.5, 0.1)]
@@ -89,7 +89,7 @@ def forgetting_curves_figure(
 
 @dataclass(frozen=True)
 class Curves:
-    """Draw curves whose size is known before; the arguments are those of :func:`forgetting_curves_figure`."""
+    """Draw curves on a figure of a known size; the arguments are those of :func:`forgetting_curves_figure`."""
 
     matrix: Array
     half_widths: Array | None
@@ -131,7 +131,7 @@ class Curves:
 
     @property
     def _ticks(self) -> list[str]:
-        """What stands below the axes: the experiences, or the domains of a single row; empty where there is no room."""
+        """Return the labels below the axes: experiences, or the domains of a single row; empty if there is no room."""
         if self._is_row:
             return ["average", *self._columns] if len(self._columns) <= MAX_LABELLED else [""] * MAX_LABELLED
         n_rows = len(self.matrix)
@@ -192,9 +192,9 @@ def curves_size(ticks: Sequence[str], names: Sequence[str], title: str) -> tuple
     """Return width and height in inches of a figure of curves.
 
     Args:
-        ticks: what stands below the axes.
-        names: of the curves that have a key; none where there is no key.
-        title: above the figure.
+        ticks: labels below the axes.
+        names: names of the curves in the key; empty if there is no key.
+        title: title above the figure.
     """
     below = max(map(len, ticks)) * INCH_PER_LETTER if _are_upright(ticks) else 0.2
     key = key_inches(names, AVERAGE)[0] if names else 0.2
@@ -203,10 +203,10 @@ def curves_size(ticks: Sequence[str], names: Sequence[str], title: str) -> tuple
 
 
 def axes_height(names: Sequence[str]) -> float:
-    """Return the height of the axes in inches: what the key of the curves asks for.
+    """Return the height of the axes in inches, which depends on the key of the curves.
 
     Args:
-        names: of the curves.
+        names: names of the curves.
     """
     return max(3.2, key_inches(names, AVERAGE)[1] if names else 0.0)
 
@@ -216,7 +216,7 @@ def _axes_inches(ticks: Sequence[str]) -> float:
 
 
 def _are_upright(names: Sequence[str]) -> bool:
-    """Tell whether the names below the axes are wider than the room of each, and have to be turned."""
+    """Return whether the labels below the axes are too wide and have to be rotated."""
     return max(map(len, names)) * INCH_PER_LETTER > _axes_inches(names) / len(names)
 
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure, FigureBase
 
-MAX_NUMBERED = 20  # cells per side beyond which their numbers could not be read
+MAX_NUMBERED = 20  # numbers in smaller cells could not be read
 MAX_WITH_INTERVALS = 10
-MAX_NAMED = 57  # cells per side that have a name each in the same room
-FADE = 0.72  # share of white in the colour of a domain that is not learnt yet
+MAX_NAMED = 57  # cells per side that each have a name
+FADE = 0.72  # share of white in the colour of domains that are not learnt yet
 GAP_INCHES = 0.12
-"""Between the matrix and its averages."""
+"""Gap between the matrix and its averages."""
 CELL_INCHES = ((5, 0.85), (MAX_WITH_INTERVALS, 0.66), (MAX_NUMBERED, 0.46), (MAX_NAMED, TICK_INCHES))
-"""Up to so many cells in a side, and the inches of each."""
+"""Maximum numbers of cells per side, and the side of a cell in inches for each."""
 
 
 def accuracy_matrix_figure(
@@ -49,24 +49,24 @@ def accuracy_matrix_figure(
     n_unseen: int = 0,
     averages: Sequence[Estimate] | None = None,
 ) -> Figure:
-    """Draw the accuracy matrix as a heat map: a row per experience learnt, a column per domain, and the average apart.
+    """Draw the accuracy matrix as a heat map: a row per experience, a column per domain, and a column of averages.
 
-    Domains that are not learnt yet are pale, cells that were not evaluated are hatched. Up to 20 columns every cell
-    has its number, up to 10 the half width of its interval as well; the average has its number wherever each row has a
-    name. Larger matrices leave out rows in which a learnt domain was not evaluated, and from 50 cells on they grow no
-    more, and not every cell has a name.
+    Domains that are not learnt yet are pale, and cells that were not evaluated are hatched. With up to 20 columns, each
+    cell shows its number; with up to 10, also the half width of its interval. Averages show numbers if every row has a
+    name. Large matrices omit rows in which a learnt domain was not evaluated. From 50 cells per side, the figure no
+    longer grows, and only some cells are named.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        title: above the figure; a line break begins another line.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
-        averages: of the domains learnt so far, one for each row; None draws no column of them.
+        title: title above the figure; may have several lines.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last columns.
+        averages: ``T`` averages over the domains learnt so far. If None, no column of averages is drawn.
 
     Example:
         >>> figure = accuracy_matrix_figure(
@@ -85,7 +85,7 @@ def accuracy_matrix_figure(
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Draw a heat map whose size is known before; the arguments are those of :func:`accuracy_matrix_figure`."""
+    """Draw a heat map on a figure of a known size; the arguments are those of :func:`accuracy_matrix_figure`."""
 
     matrix: Array
     half_widths: Array | None
@@ -121,7 +121,7 @@ class HeatMap:
         title_above(figure, self.title, self.size[0])
 
     def _draw_averages(self, axes: Axes, scale: ScalarMappable, *, shows_widths: bool) -> None:
-        """Draw the averages as a column of its own, behind a gap."""
+        """Draw the averages as a separate column after a gap."""
         assert self.averages is not None
         (high, cell), n_columns = _cell_sides(len(self._rows), len(self._columns)), len(self._columns)
         left = n_columns - 0.5 + GAP_INCHES / cell
@@ -142,7 +142,7 @@ class HeatMap:
 
     @property
     def _average_inches(self) -> float:
-        """Width of the column of averages, which has room for a number however small the cells are."""
+        """Return the width of the column of averages, which fits a number even if cells are small."""
         return max(_cell_sides(len(self._rows), len(self._columns))[1], 0.46)
 
     @property
@@ -186,7 +186,7 @@ def _every(inches: float) -> int:
 
 
 def _are_upright(columns: Sequence[str]) -> bool:
-    """Tell whether the names are wider than their columns and have to be turned."""
+    """Return whether the names are wider than their columns and have to be turned."""
     return max(map(len, columns)) * INCH_PER_LETTER > _cell_inches(len(columns)) * max(1.0, 2 / len(columns))
 
 

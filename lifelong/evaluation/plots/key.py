@@ -1,4 +1,4 @@
-"""Telling curves apart: a legend for a few, names at the ends of more, a colour scale for very many."""
+"""Identifying curves: a legend for a few, names at the ends of more, a colour scale for very many."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ AVERAGE_WIDTH = 2.8
 
 @dataclass(frozen=True)
 class End:
-    """Say where a curve ends, and how it is called.
+    """Store the end point and the name of a curve.
 
     Args:
-        name: of the curve.
-        x: of its last point; NaN where it has none.
-        y: the same.
-        colour: of the curve.
-        faint: its domain is not learnt.
+        name: name of the curve.
+        x: x coordinate of its last point; NaN if it has none.
+        y: y coordinate of its last point; NaN if it has none.
+        colour: colour of the curve.
+        faint: whether its domain is not learnt.
     """
 
     name: str
@@ -42,7 +42,7 @@ class End:
 
 
 def line_styles(n_lines: int) -> list[tuple[Colour, str]]:
-    """Return a colour and a marker for each curve; of many the colours follow their order, and none has a marker.
+    """Return a colour and a marker for each curve; many curves have colours in order and no markers.
 
     Example:
         >>> line_styles(2)
@@ -57,7 +57,7 @@ def line_styles(n_lines: int) -> list[tuple[Colour, str]]:
 
 
 def line_width(n_lines: int) -> float:
-    """Return the width of each curve in points: many are thinner, so that the average stands out.
+    """Return the width of each curve in points; many curves are thinner, so that the average stands out.
 
     Example:
         >>> line_width(5), line_width(50)
@@ -67,11 +67,11 @@ def line_width(n_lines: int) -> float:
 
 
 def key_inches(names: Sequence[str], average_name: str = "average of learnt") -> tuple[float, float]:
-    """Return the width that the key takes beside the axes, and the height that it asks of them.
+    """Return the width of the key next to the axes, and the height of the axes that it requires.
 
     Args:
-        names: of the curves.
-        average_name: of the average; empty where none is drawn.
+        names: names of the curves.
+        average_name: name of the average; empty if none is drawn.
     """
     if len(names) > MAX_LABELLED:
         return 1.0, 0.0
@@ -80,14 +80,14 @@ def key_inches(names: Sequence[str], average_name: str = "average of learnt") ->
 
 
 def add_key(axes: Axes, ends: Sequence[End], average: End | None, inches: float, n_curves: int) -> None:
-    """Add what tells the curves apart, once all are drawn.
+    """Add the key that identifies the curves, after all are drawn.
 
     Args:
-        axes: with the curves.
-        ends: of the curves that are drawn, in the order of the stream.
-        average: the end of the average; None where none is drawn.
-        inches: height of the axes, or less.
-        n_curves: those that are left out included.
+        axes: the axes with the curves.
+        ends: end points of the drawn curves, in the order of the stream.
+        average: end point of the average; None if none is drawn.
+        inches: lower bound of the height of the axes.
+        n_curves: number of curves, including those left out.
     """
     if n_curves > MAX_LABELLED:
         _add_scale(axes, n_curves, average)
@@ -98,13 +98,13 @@ def add_key(axes: Axes, ends: Sequence[End], average: End | None, inches: float,
 
 
 def spread(targets: Array, gap: float) -> Array:
-    """Return places from 0 to 1 that are a gap apart, in the order of the targets and as near to them as can be.
+    """Return positions from 0 to 1, at least a gap apart, in the order of the targets and as close to them as possible.
 
-    Nearest in the sum of squares: without the gaps it is an isotonic regression, by its minimax formula.
+    The sum of squared distances is minimised: without the gaps this is an isotonic regression, by its minimax formula.
 
     Args:
-        targets: ``(n,)`` where each would like to be.
-        gap: between neighbours; smaller where there is no room.
+        targets: preferred positions ``(n,)``.
+        gap: minimum distance of neighbours; reduced if there is no room.
 
     Reference:
         Barlow, Bartholomew, Bremner & Brunk (1972), Statistical Inference under Order Restrictions.
@@ -127,7 +127,7 @@ def spread(targets: Array, gap: float) -> Array:
 
 
 def _label_ends(axes: Axes, ends: Sequence[End], inches: float) -> None:
-    """Write each name beside the end of its curve, with a thin line between where they are apart."""
+    """Write each name next to the end of its curve, connected by a thin line if they are apart."""
     from matplotlib.transforms import ScaledTranslation
 
     axes.set_ylim(axes.get_ylim())  # as it is, whatever is written

@@ -1,6 +1,6 @@
-"""The scores of old domains at many moments while new ones are learnt.
+"""The scores of old domains during the training on new ones.
 
-Shapes: ``K`` moments of an experience, ``D`` old domains.
+Shapes: ``K`` evaluations in an experience, ``D`` old domains.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def moments_figure(
     """Draw the score of each old domain over the optimizer steps, with a line where an experience begins.
 
     Args:
-        moments: by experience the steps ``K`` and the scores ``(K, D)`` of its old domains, the first ``D``.
-        domains: names.
-        title: above the figure.
-        score_name: what a score is.
-        percent: show hundredths as percent.
+        moments: for each experience the steps ``(K,)`` and the scores ``(K, D)`` of its old domains, the first ``D``.
+        domains: names of the domains.
+        title: title above the figure.
+        score_name: name of the score.
+        percent: show fractions as percent.
 
     Example:
         >>> moments = {"b": ([3, 5], [[0.9], [0.4]])}

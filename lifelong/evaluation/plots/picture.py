@@ -1,4 +1,4 @@
-"""A figure that notebooks show; the one module that imports matplotlib at once."""
+"""A figure that notebooks display; the only module that imports matplotlib at the top."""
 
 from __future__ import annotations
 

@@ -27,19 +27,19 @@ def results_figure(
     joint: bool = False,
     n_unseen: int = 0,
 ) -> Figure:
-    """Draw the accuracy matrix as a heat map, and beside it the score of every domain over the stream.
+    """Draw the accuracy matrix as a heat map, and next to it the score of each domain over the stream.
 
     Args:
         matrix: ``(T, D)`` scores, NaN where not evaluated.
-        half_widths: ``(T, D)`` of their 95 % intervals, or None.
+        half_widths: ``(T, D)`` half widths of their 95 % intervals, or None.
         row_names: ``T`` names of experiences.
         column_names: ``D`` names of domains.
-        averages: of the domains learnt so far, one for each row.
-        title: above both.
-        score_name: what a score is: accuracy, return, …
-        percent: show hundredths as percent.
-        joint: all domains are learnt in the only row.
-        n_unseen: so many of the domains, the last ones, are never learnt.
+        averages: ``T`` averages over the domains learnt so far.
+        title: title above both parts.
+        score_name: name of the score: accuracy, return, …
+        percent: show fractions as percent.
+        joint: whether all domains are learnt in the only row.
+        n_unseen: number of unseen domains, which are the last columns.
 
     Example:
         >>> import numpy as np

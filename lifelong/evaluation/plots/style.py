@@ -1,4 +1,4 @@
-"""What all figures share: colours, names and titles as matplotlib takes them, and files that are whole."""
+"""The common style of all figures: colours, names and titles for matplotlib, and atomic writing of files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INCH_PER_LETTER = 0.085
 
 
 def make_figure(size: tuple[float, float]) -> Figure:
-    """Make an empty figure that notebooks show as a picture, without pyplot.
+    """Make an empty figure, without pyplot, that notebooks display as an image.
 
     Args:
         size: width and height in inches.
@@ -44,11 +44,11 @@ def make_figure(size: tuple[float, float]) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure so that a reader never sees half a file, then free what it drew.
+    """Write a figure atomically, then clear it.
 
     Args:
-        figure: empty afterwards.
-        path: ends in the format: ``.png``, ``.pdf``, ``.svg``; missing folders are made.
+        figure: the figure; it is cleared afterwards.
+        path: path with the ending of the format: ``.png``, ``.pdf``, ``.svg``; missing folders are created.
 
     Raises:
         ValueError: when matplotlib does not know the format.
@@ -61,7 +61,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 
 def label(name: str) -> str:
-    """Shorten a name, and let a dollar be a dollar instead of a formula."""
+    """Shorten a name, and escape dollar signs, which matplotlib would read as a formula."""
     return shorten(name).replace("$", r"\$")
 
 
@@ -71,12 +71,12 @@ def with_unit(score_name: str, percent: bool) -> str:
 
 
 def title_above(figure: FigureBase, title: str, inches: float | None = None) -> None:
-    """Set a title above a whole figure, in as many lines as its width asks for.
+    """Set a title above a whole figure, broken into as many lines as its width requires.
 
     Args:
         figure: a figure, or a part of one.
         title: may be empty.
-        inches: width of the part; None where it is a whole figure.
+        inches: width of the part. If None, the width of the figure.
     """
     if title:
         width = figure.get_figwidth() if inches is None else inches  # type: ignore[attr-defined]
@@ -84,13 +84,13 @@ def title_above(figure: FigureBase, title: str, inches: float | None = None) -> 
 
 
 def title_lines(title: str, inches: float) -> list[str]:
-    """Break a title into lines of a width; those that it has stay apart."""
+    """Break a title into lines of a given width; existing line breaks are kept."""
     width = max(int(inches / (1.15 * INCH_PER_LETTER)), 10)
     return [part for line in title.replace("$", r"\$").splitlines() for part in textwrap.wrap(line, width)]
 
 
 def integers_along(axes: Axes) -> None:
-    """Number the horizontal axis by whole numbers alone, a round distance apart."""
+    """Use only integers as ticks of the horizontal axis, at round distances."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
