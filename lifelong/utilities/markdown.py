@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table as Markdown; what would end a cell is escaped.
+    """Write a table in Markdown, with special characters of cells escaped.
 
     Example:
         >>> print(markdown_table(["run", "a|b"], [["1", "0.5"]]))
