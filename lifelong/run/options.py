@@ -29,7 +29,7 @@ class RunOptions:
         report: write ``report.html`` at the end, a self-contained page of about 5 MB.
 
     Raises:
-        ValueError: when ``resume`` is ``must`` and the run has no name.
+        ValueError: when ``resume`` is not ``never`` and the run has no name, or a name is invalid.
 
     Example:
         >>> RunOptions(name="birds").root
