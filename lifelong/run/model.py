@@ -39,7 +39,7 @@ class Model:
         name: name of the model for the model card.
 
     Raises:
-        ValueError: when the checkpoint does not record what the model was taught, or it was trained on regression targets.
+        ValueError: when the checkpoint does not record what the model was taught, or it was trained on regression.
 
     Example:
         >>> import lifelong, tempfile
