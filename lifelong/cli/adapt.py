@@ -1,4 +1,4 @@
-"""``python -m lifelong adapt RUN --support …``: a file that answers on its own about classes of a person's own."""
+"""``python -m lifelong adapt RUN --support …``: learn a user's classes, and save them with the model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ NAME = "adapted.model"
 
 @dataclass(frozen=True)
 class Adapt:
-    """Learn classes from a few examples of each, and write a file that answers about them on its own.
+    """Adapt a model to a few examples of each class, and save a file that predicts these classes on its own.
 
     Args:
         run: a run folder, a checkpoint, or ``last``: the newest run below runs/.
-        support: photos in class folders, or a labelled table: what is learnt from.
-        out: the file, or the folder for it; in the run folder without it, or in the current one for a checkpoint
-            elsewhere, as ``adapted.model``; a file that is there is never replaced.
-        text_column: of tables of texts.
-        file_column: of tables of photos: their paths, from the table's folder.
-        label_column: of tables: the classes.
-        charset: the character encoding of tables.
+        support: photos in class folders, or a labelled table: the support set.
+        out: the file, or a folder for it. Default: ``adapted.model`` in the run folder or, for a checkpoint outside a
+            run folder, in the current folder. An existing file is never replaced.
+        text_column: column of the texts, in tables of texts.
+        file_column: column of the photos' paths. They are relative to the table's folder.
+        label_column: column of the classes, in tables.
+        charset: character encoding of tables.
         trust: import every class that the run's config names.
     """
 
@@ -45,17 +45,17 @@ COMMAND = Command("adapt", Adapt)
 
 
 def adapt(args: Sequence[str]) -> None:
-    """Adapt a model to a support set and write it.
+    """Adapt a model to a support set, and save it.
 
     Args:
-        args: what follows ``adapt``.
+        args: the command line after ``adapt``.
 
     Raises:
         ArgumentError: when an option is unknown.
-        ValueError: when something cannot be read, or does not fit the model.
+        ValueError: when something cannot be read or does not fit the model.
     """
     asked = COMMAND.parse(args)
-    torch.manual_seed(0)  # a learner that draws a head draws the same one each time
+    torch.manual_seed(0)  # a learner that draws random heads always draws the same ones
     run = load_run(asked.run, asked.trust)
     target = new_file(asked.out, run, NAME)
     columns = Columns(asked.text_column, asked.file_column, asked.label_column, asked.charset)

@@ -1,6 +1,6 @@
-"""``python -m lifelong list KIND``: learners, strategies, sources and all that is named on a command line, a line each.
+"""``python -m lifelong list KIND``: list learners, strategies, sources and everything else that an option can name.
 
-Nothing is imported for it but what cannot be read from source code.
+Names and descriptions are read from the source code; a class is imported only if this is not possible.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ SENTENCE_END = re.compile(r"(?<!et al)\.\s")
 
 @dataclass(frozen=True)
 class Named:
-    """Hold what can be named on a command line.
+    """Hold something that can be named on the command line.
 
     Args:
-        name: that is given there.
-        path: of the class, with dots; empty for what is none.
-        entry: by which a package announces it; None for what is none.
-        text: in one line, what it is, where its docstring does not say that.
+        name: its name there.
+        path: dotted import path of the class. Empty if it is not a class.
+        entry: entry point by which a package registers it. None if there is none.
+        text: description in one line, if it is not in a docstring.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Named:
 
     @property
     def package(self) -> str:
-        """Return the package that brings it; empty for our own."""
+        """Return the package that provides it. Empty for lifelong's own."""
         dist = None if self.entry is None else self.entry.dist
         return "" if dist is None or dist.name == "lifelong" else dist.name
 
     @cached_property
     def says(self) -> str:
-        """Return in one line what it is; read when it is asked for, as names are asked for more often."""
+        """Return a description in one line. It is read on access, as most uses need only the name."""
         return self.text or _says(self.path)
 
 
@@ -59,7 +59,7 @@ def listed(kind: str) -> list[Named]:
         kind: one of ``KINDS``.
 
     Raises:
-        ValueError: when there is no such kind, with the nearest one.
+        ValueError: when there is no such kind; the message names the most similar one.
 
     Example:
         >>> [named.says for named in listed("sources") if named.name == "MNIST"]
@@ -76,7 +76,7 @@ def print_list(args: Sequence[str]) -> None:
     """Print the kinds, or everything of a kind.
 
     Args:
-        args: what follows ``list``.
+        args: the command line after ``list``.
 
     Raises:
         ValueError: when there is no such kind.
@@ -91,7 +91,7 @@ def print_list(args: Sequence[str]) -> None:
 
 
 def _print(rows: Sequence[Named]) -> None:
-    """Print rows; in a terminal a line is as long as that is wide, elsewhere nothing is cut."""
+    """Print rows; in a terminal, lines are cut to its width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     longest = max((len(row.name) for row in rows), default=0)
     for row in rows:
@@ -101,23 +101,23 @@ def _print(rows: Sequence[Named]) -> None:
 
 
 def plug_ins(group: str) -> list[Named]:
-    """Return the classes that installed packages announce under an entry point.
+    """Return the classes that installed packages register in a group of entry points.
 
     Args:
-        group: of entry points.
+        group: name of the group of entry points.
     """
     entries = {entry.name: entry for entry in importlib.metadata.entry_points(group=group)}
     return [Named(name, entry.value.replace(":", "."), entry) for name, entry in entries.items()]
 
 
 def _says(path: str) -> str:
-    """What the docstring of a class says first, from its source; imported where there is none to read."""
+    """Return the first sentence of a class's docstring, from its source code if possible, else after importing it."""
     if (found := find_definition(path)) is not None:
         return first_line(found[0])
     module, _, name = path.rpartition(".")
     try:
         text = inspect.getdoc(getattr(importlib.import_module(module), name)) or ""
-    except Exception as error:  # whatever the code of another package raises
+    except Exception as error:  # code of another package may raise anything
         return f"cannot be imported ({' '.join(str(error).split())[:100]})"
     return plain_line(text.partition("\n")[0])
 
@@ -127,7 +127,7 @@ def _data(is_module: bool) -> list[Named]:
 
 
 def _makes_streams(path: str) -> bool:
-    """Tell whether a class is a DataModule, by its name or those of its bases."""
+    """Return whether a class is a DataModule, according to its name or the names of its bases."""
     found = find_definition(path)
     bases = found[0].bases if found is not None and isinstance(found[0], ast.ClassDef) else []
     return any(name.endswith("DataModule") for name in (path, *map(ast.unparse, bases)))
@@ -139,7 +139,7 @@ def _networks() -> list[Named]:
 
 
 def _metrics() -> list[Named]:
-    """Those of every run, which are functions of its scores, and the callbacks that measure more."""
+    """Return the metrics of every run, which are functions of its scores, and the callbacks that measure more."""
     tree = module_tree("lifelong.evaluation.metrics")
     functions = [node for node in (tree.body if tree else ()) if isinstance(node, ast.FunctionDef)]
     of_scores = [f for f in functions if f.returns is not None and ast.unparse(f.returns) == "Estimate | None"]
@@ -153,7 +153,7 @@ def _configs() -> list[Named]:
 
 
 def _comment(text: str) -> str:
-    """The first sentence of the comment that a file begins with."""
+    """Return the first sentence of the comment at the top of a file."""
     lines = text.splitlines()
     n = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return SENTENCE_END.split(" ".join(line.lstrip("# ") for line in lines[:n]))[0].rstrip(".")
@@ -168,4 +168,4 @@ KINDS: dict[str, tuple[str, Callable[[], list[Named]]]] = {
     "configs": ("experiments that ship with lifelong: --config", _configs),
     "metrics": ("what is measured over a stream", _metrics),
 }
-"""What there is to list, what each kind is, and where its names come from."""
+"""For each kind: what it is, and a function that returns its members."""

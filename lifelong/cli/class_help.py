@@ -1,4 +1,4 @@
-"""``--model.help MAML`` and its like: what a class does and takes, a line for each argument."""
+"""``--model.help MAML`` and similar: what a class does, and its arguments, one line each."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lifelong.cli.rows import Row, lay_out, metavar, shown_value
 from lifelong.utilities.source_code import plain_line
 
 HELP = ("-h", "--help")
-"""What asks for the page of a command."""
+"""Options that show the help page of a command."""
 ALL = ("--help.all", "--help_all")
-"""What asks for everything, each word of it."""
+"""Options that show the help page with complete texts."""
 
 
 def asked_class(args: Sequence[str]) -> tuple[str, str | None] | None:
-    """Return the option whose classes are asked about, and the class where one is named; None where none is.
+    """Return the option whose classes are asked about, and the class if one is named. None without such a request.
 
     Args:
-        args: of a command.
+        args: the command line of a command.
 
     Example:
         >>> asked_class(["--model.help", "MAML"]), asked_class(["--strategies.help=EWC"]), asked_class(["-h", "SI"])
@@ -40,21 +40,21 @@ def asked_class(args: Sequence[str]) -> tuple[str, str | None] | None:
         following = args[place + 1] if place + 1 < len(args) else "-"
         name = value if has_value else None if following.startswith("-") else following
         option = option.removeprefix("--").removesuffix("help").rstrip(".-") if option != "-h" else ""
-        takes_classes = option.rpartition(".")[2] in {*KINDS, *MODULES}  # of the others the parser tells by itself
+        takes_classes = option.rpartition(".")[2] in {*KINDS, *MODULES}  # the parser prints the help of others
         return (option, name) if takes_classes or (name and not option) else None
     return None
 
 
 def class_page(option: str, name: str | None, *, whole: bool = False) -> str:
-    """Return the page of a class, or the list of those that an option takes.
+    """Return the help page of a class, or the list of classes that an option accepts.
 
     Args:
-        option: such as ``model`` or ``data.sources``; empty for a class of any kind.
-        name: of the class, bare or with its module; None lists what there is.
-        whole: cut no text.
+        option: option such as ``model`` or ``data.sources``. Empty for a class of any kind.
+        name: name of the class, with or without its module. If None, list the classes.
+        whole: do not shorten any text.
 
     Raises:
-        ValueError: when there is no such class, with the nearest one.
+        ValueError: when there is no such class; the message names the most similar one.
 
     Example:
         >>> print(class_page("model.network", "MLP").splitlines()[0])
@@ -78,14 +78,14 @@ def class_page(option: str, name: str | None, *, whole: bool = False) -> str:
 
 
 def class_path(option: str, name: str) -> str:
-    """Return the path of a class that an option is given.
+    """Return the import path of a class for an option.
 
     Args:
-        option: such as ``model``; empty for a class of any kind.
-        name: bare, or with its module.
+        option: option such as ``model``. Empty for a class of any kind.
+        name: name of the class, with or without its module.
 
     Raises:
-        ValueError: when there is no class of that bare name, with the nearest one.
+        ValueError: when there is no class of that name; the message names the most similar one.
     """
     known = known_classes(option)
     if name in known or "." in name:
@@ -117,10 +117,10 @@ def _imported(path: str, option: str) -> Any:
 
 
 def _argument_rows(made: Any, option: str, texts: dict[str, str]) -> list[Row]:
-    """A row for each argument: its type, what it does, and its default."""
+    """Return one row per argument, with its type, description and default."""
     try:
         kinds = typing.get_type_hints(made.__init__ if isinstance(made, type) else made)  # type: ignore[misc]
-    except Exception:  # names that exist for a type checker alone
+    except Exception:  # names that only exist for type checkers
         kinds = {}
     rows = []
     for parameter in inspect.signature(made).parameters.values():
@@ -136,7 +136,7 @@ def _argument_rows(made: Any, option: str, texts: dict[str, str]) -> list[Row]:
 
 
 def _classes_lines(options: Sequence[str]) -> list[str]:
-    """Lines on what arguments may be made of, where that is classes that can be named; one for each kind."""
+    """Return the lines that list classes for those arguments that take a class, one line per kind."""
     first = {KINDS[last]: option for option in reversed(options) if (last := option.rpartition(".")[2]) in KINDS}
     lines: list[str] = []
     for kind, option in first.items():

@@ -1,4 +1,4 @@
-"""The classes that an option may be given by their bare names."""
+"""The classes that can be given to an option by their names alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = {
     "unseen": "sources",
     "source": "sources",
 }
-"""The kind of class that an option takes, by the last part of its name."""
+"""Kind of class that an option takes, by the last part of the option's name."""
 MODULES = {
     "optimizer": ("torch.optim",),
     "lr_scheduler": ("torch.optim.lr_scheduler",),
@@ -28,9 +28,9 @@ MODULES = {
     "planner": ("lifelong.control.CEM", "lifelong.control.MPPI"),
     "robot": ("datamodules.robots",),
 }
-"""Where the classes of other options are: modules, and classes that are alone there."""
+"""Where the classes of other options are found: a module, or the path of a single class."""
 SET_ELSEWHERE = {("data", "seed"), ("optimizer", "params"), ("lr_scheduler", "optimizer")}
-"""Arguments of classes that are no options: ``--seed`` is the data's as well, and the others are given by the run."""
+"""Arguments that are not options: ``--seed`` also sets that of the data, and the run passes the others."""
 
 INSIDE = {
     "network": "model",
@@ -45,11 +45,11 @@ INSIDE = {
     "planner": "data.sources",
     "robot": "data.sources",
 }
-"""The options that options are inside of, for those that are given without."""
+"""Parent options that may be left out on the command line."""
 
 
 def full_option(option: str) -> str:
-    """Return an option with what it is inside of.
+    """Return an option with its parent option.
 
     Example:
         >>> full_option("sources"), full_option("model.network"), full_option("seed")
@@ -59,7 +59,7 @@ def full_option(option: str) -> str:
 
 
 def option_of(name: str) -> str:
-    """Return the option that takes a class, by its bare name; empty where none does.
+    """Return the option that takes a class of this name. Empty if there is none.
 
     Example:
         >>> option_of("EWC"), option_of("MLP"), option_of("nowhere.Nothing")
@@ -69,10 +69,10 @@ def option_of(name: str) -> str:
 
 
 def known_classes(option: str) -> dict[str, str]:
-    """Return the classes that an option may be given, by bare name: their paths.
+    """Return the classes that an option accepts: a mapping from name to import path.
 
     Args:
-        option: such as ``model.network`` or ``data.sources``; one that is not known has every class.
+        option: option such as ``model.network`` or ``data.sources``. For an unknown option, all classes are returned.
 
     Example:
         >>> known_classes("model.network")["MLP"]
@@ -87,7 +87,7 @@ def known_classes(option: str) -> dict[str, str]:
 
 
 def _classes(place: str) -> dict[str, str]:
-    """A class itself, or those of a module: what it exports, or else what it has."""
+    """Return a class itself, or the classes of a module: those that it exports, or else all."""
     name = place.rpartition(".")[2]
     if name[0].isupper():
         return {name: place}

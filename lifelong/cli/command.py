@@ -1,4 +1,4 @@
-"""Commands with options of their own: how their line is understood, and their page of ``--help``, a line an option."""
+"""Commands with their own options: how their command line is parsed, and their ``--help``, with one line per option."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from lifelong.utilities.source_code import plain_line
 
 Options = TypeVar("Options")
 WIDTH = 80
-"""Columns of a page, which every terminal has."""
+"""Width of a help page in columns; every terminal has that many."""
 SEVERAL = "…"
 
 
 @dataclass(frozen=True)
 class Command(Generic[Options]):
-    """Describe a command that has options of its own.
+    """Describe a command that has its own options.
 
     Args:
-        name: of the command.
-        options: a frozen dataclass: its docstring says what the command does and what each of its fields is.
-        takes: what the first field stands for, which is given without a name: ``RUN``, or several, ``RUN RUN …``;
-            empty where every field is an option.
-        needed: what that is, for people who leave it out; empty where the command itself tells them.
-        example: of it.
+        name: name of the command.
+        options: a frozen dataclass. Its docstring describes the command and each of its fields.
+        takes: placeholder of the first field, which is a positional argument: ``RUN``, or ``RUN RUN …`` for several.
+            Empty if every field is an option.
+        needed: what the positional argument is, for the error message when it is missing. Empty if the command itself
+            reports this.
+        example: example of the positional argument.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -67,20 +68,20 @@ class Command(Generic[Options]):
     example: str = "runs/name, or last"
 
     def make_parser(self) -> ArgumentParser:
-        """Make the parser of the options."""
+        """Create the parser of the options."""
         parser = ArgumentParser(prog=f"python -m lifelong {self.name}", exit_on_error=False)
         parser.add_class_arguments(self.options, skip={field.name for field in self._fields[: bool(self.takes)]})
         return parser
 
     def parse(self, args: Sequence[str]) -> Options:
-        """Understand what follows the command; print its page where that is asked for.
+        """Parse the command line after the command, or print the help page if requested.
 
         Args:
-            args: what follows it.
+            args: the command line after the command.
 
         Raises:
             ArgumentError: when an option is unknown or has a wrong value.
-            ValueError: when something that the command needs is not given, or given more than once.
+            ValueError: when something required is missing or given more than once.
         """
         if {*HELP, *ALL} & set(args):
             print(self.page(whole=bool({*ALL} & set(args))))
@@ -88,7 +89,7 @@ class Command(Generic[Options]):
         given, options = self.split(args)
         names, parser = {option.partition("=")[0] for option in options if option.startswith("--")}, self.make_parser()
         if names - {f"--{field.name}" for field in self._fields[bool(self.takes) :]}:
-            parser.parse_args(options)  # refuses what it does not know: something else may be missing for this alone
+            parser.parse_args(options)  # an unknown option may be a misspelt one that is missing below
         first: tuple[Any, ...] = ()
         if not self.takes:
             options = [*given, *options]
@@ -102,10 +103,10 @@ class Command(Generic[Options]):
         return self.options(*first, **parser.instantiate(parser.parse_args(options)).as_dict())
 
     def split(self, args: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Divide a line into what is given without a name, and options, each with its value.
+        """Split a command line into positional arguments and options with their values.
 
         Args:
-            args: what follows the command.
+            args: the command line after the command.
         """
         given: list[str] = []
         options: list[str] = []
@@ -124,10 +125,10 @@ class Command(Generic[Options]):
         return given, options
 
     def page(self, *, whole: bool = False) -> str:
-        """Return the page of the command.
+        """Return the help page of the command.
 
         Args:
-            whole: cut no text to one line.
+            whole: do not shorten any text to one line.
         """
         text, says = self._text, self._says
         about = [part for part in (text.short_description, text.long_description) if part]
@@ -157,7 +158,7 @@ class Command(Generic[Options]):
 
     @property
     def _says(self) -> dict[str, str]:
-        """What each field is."""
+        """Return the description of each field."""
         return {p.arg_name: plain_line(" ".join((p.description or "").split())) for p in self._text.params}
 
     def _only(self, given: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""``python -m lifelong compare RUN…``: runs beside each other in one table, with paired differences."""
+"""``python -m lifelong compare RUN…``: compare runs in one table, with paired differences."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ from lifelong.run.compare import compare as compare_runs
 from lifelong.utilities.files import write_whole
 
 FORMATS = {"text": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
-"""The formats, with the ending of files of each."""
+"""Output formats, with the file extension of each."""
 WIDE = 200
-"""Columns of text in a file."""
+"""Width of text output in a file, in columns."""
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Put runs beside each other in one table: a row for each method, over its seeds, and paired differences.
+    """Compare runs in one table: one row per method, averaged over its seeds, and paired differences.
 
     Args:
         runs: run folders, checkpoints in them, or ``last``: the newest run below runs/; or folders of run folders.
-        by: options that make a method, such as strategies,optimizer.lr; without it runs that differ in the seed alone
-            are of one.
-        against: compare with this one: a label, or the name of a run; without it with the first.
-        metric: further metrics: functions by dotted path, with commas; each takes the results of a run and returns a
+        by: config keys that define a method, such as strategies,optimizer.lr. Default: all but the seed.
+        against: the baseline: a label, or the name of a run. Default: the first.
+        metric: further metrics: import paths of functions, with commas. Each takes the results of a run and returns a
             number or an estimate.
-        interval: of paired differences: percentile, bca or t; the first two are of the bootstrap, the last Student's.
-        n_resamples: of the bootstrap, and of the sign-flip test.
-        seed: of resamples and of sign flips.
-        format: text, markdown, latex, csv or html; without it by the ending of the output file, else text; html is a
+        interval: interval of paired differences: percentile and bca use the bootstrap, t is Student's t.
+        n_resamples: resamples of the bootstrap and of the sign-flip test.
+        seed: seed of the resamples and the sign flips.
+        format: text, markdown, latex, csv or html. Default: by the extension of the output file, else text; html is a
             page with figures.
-        output: the file to write, such as table.tex; a file that is there is never replaced; without it the table is
-            printed.
+        output: the file to write, such as table.tex. By default, the table is printed. An existing file is never
+            replaced.
     """
 
     runs: tuple[str, ...]
@@ -57,14 +56,14 @@ COMMAND = Command("compare", Compare, takes="RUN RUN …")
 
 
 def compare(args: Sequence[str]) -> None:
-    """Compare runs, and print the table or write it.
+    """Compare runs, and print or write the table.
 
     Args:
-        args: what follows ``compare``.
+        args: the command line after ``compare``.
 
     Raises:
         ArgumentError: when an option is unknown.
-        ValueError: when runs cannot be read, or something that is named is not there.
+        ValueError: when a run cannot be read, or something that is named does not exist.
     """
     asked = COMMAND.parse(args)
     form, target = _format(asked), _new(asked.output)
@@ -89,7 +88,7 @@ def compare(args: Sequence[str]) -> None:
 
 
 def _format(asked: Compare) -> str:
-    """Return the format that is asked for, by name or by the ending of the file."""
+    """Return the format: the given one, or the one of the file extension."""
     if asked.format is not None:
         if asked.format not in FORMATS:
             raise ValueError(f"there is no format {asked.format!r}: give {', '.join(FORMATS)}")
@@ -106,7 +105,7 @@ def _format(asked: Compare) -> str:
 
 
 def _new(output: str | None) -> Path | None:
-    """Return the file that is written: one that is not there yet, so that nobody's work is lost."""
+    """Return the path of the file to write; an existing file is refused, so that no work is lost."""
     if output is None:
         return None
     path = Path(output).expanduser()
@@ -116,13 +115,13 @@ def _new(output: str | None) -> Path | None:
 
 
 def _show(comparison: Comparison, form: str) -> None:
-    """Print a table: with colours in a terminal, else as it stands in a file."""
+    """Print a table, in a terminal with colours."""
     if form == "text":
         console = Console(highlight=False)
         console.print(comparison.renderable(console.width))
         return
     print(_text(comparison, form))
-    if form == "csv":  # which has no room for sentences
+    if form == "csv":  # CSV has no place for warnings
         for warning in comparison.warnings:
             print(f"! {warning}.", file=sys.stderr)
 

@@ -1,7 +1,7 @@
-"""Completion in the shell: commands, options, classes and configs, by argcomplete (extra ``completion``).
+"""Shell completion of commands, options, classes and configs, with argcomplete (extra ``completion``).
 
-jsonargparse's own completion would make the whole parser, and so import torch for seconds at each press of the key: the
-words come from source code here, in a few tenths of one.
+jsonargparse's own completion would build the whole parser, and thus import torch for seconds at each key press. Here
+the words are read from the source code within a few tenths of a second.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lifelong.utilities.source_code import arguments
 CONFIGURED = (*ABOUT, "predict")
 """Commands that take the options of ``fit``."""
 CLASSES = tuple(full_option(option) for option in (*TAKEN, "optimizer", "lr_scheduler", "callbacks"))
-"""Options whose classes, and whose classes' own options, are completed."""
+"""Options whose values are completed with class names, and whose classes' own options are completed."""
 USUAL = {"model": "ProtoNet", "data": "EpisodicDataModule", "model.network": "Conv4", "optimizer": "Adam"}
-"""Classes of the options where the line names none."""
+"""Default class of an option, if the command line names none."""
 OPTIONS = {"predict": "Asked", "drive": "DriveOptions"}
-"""The class of options of a command where it is not named for it."""
+"""Name of a command's options class, if it differs from the command's name."""
 FIRST = ("run", "runs", "file")
-"""What commands are given without a name."""
+"""Positional arguments of commands."""
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 SWITCHES = ("--help", "--print_config", "--trust", "--dry_run", *ALL)
 """Options without a value."""
@@ -39,12 +39,12 @@ SWITCHES = ("--help", "--print_config", "--trust", "--dry_run", *ALL)
 def complete(
     commands: Sequence[str], *, output: TextIO | None = None, exit_method: Callable[[int], Any] = os._exit
 ) -> None:
-    """Answer the shell, which gives the line in environment variables, and end the program.
+    """Print the completions for the command line, which the shell passes in environment variables, and exit.
 
     Args:
-        commands: that there are.
-        output: where answers go; argcomplete's own channel where None.
-        exit_method: how the program is ended.
+        commands: names of all commands.
+        output: where the completions are written. Default: argcomplete's own channel.
+        exit_method: function that exits the program.
 
     Raises:
         ImportError: when argcomplete is not installed.
@@ -57,11 +57,11 @@ def complete(
 
 
 def make_parser(commands: Sequence[str], words: Sequence[str]) -> argparse.ArgumentParser:
-    """Make a light parser of what may stand on a line: names alone, and what to complete them with.
+    """Create a small parser with the names of commands and options, and with their completions.
 
     Args:
-        commands: that there are.
-        words: of the line, as far as it is written.
+        commands: names of all commands.
+        words: words of the command line so far.
     """
     parser = argparse.ArgumentParser(prog="lifelong", allow_abbrev=False)
     parser.add_argument("--version", action="store_true")
@@ -95,7 +95,7 @@ def _give(action: argparse.Action, values: Iterable[str]) -> None:
 
 
 def _options(command: str, words: Sequence[str]) -> dict[str, Iterable[str] | None]:
-    """The options of a command, each with what its value may be; None for any, of which files are offered."""
+    """Return the options of a command, each with its possible values. None completes file names."""
     if command == "list":
         return {}
     if command not in CONFIGURED or "--query" in words:
@@ -124,7 +124,7 @@ def _options(command: str, words: Sequence[str]) -> dict[str, Iterable[str] | No
 
 
 def _named(option: str, words: Sequence[str]) -> str | None:
-    """The class that the line names last for an option."""
+    """Return the last class that the command line names for an option."""
     text = " ".join(words)
     found = re.findall(rf"--{re.escape(option)}\+?[ =]\[?(?:[\w.]+,)*([\w.]+)", text)
     return found[-1].rpartition(".")[2] if found else None
@@ -139,6 +139,6 @@ def _choices(kind: str) -> list[str] | None:
 
 
 def _runs() -> list[str]:
-    """The runs below ``runs``, and ``last``."""
+    """Return the runs below ``runs``, and ``last``."""
     folders = sorted(path.parent for path in Path("runs").glob("*/config.yaml"))
     return ["last", *map(str, folders)]

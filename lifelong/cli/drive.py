@@ -1,4 +1,4 @@
-"""``python -m lifelong drive RUN``: one robot, driven by what a run has learnt, with a film and its numbers."""
+"""``python -m lifelong drive RUN``: drive one robot with a trained model, and write a video with its metrics."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lifelong.run.sentences import in_one_sentence
 
 @dataclass(frozen=True)
 class DriveOptions:
-    """Drive one robot with what a run has learnt, and write a film of it with its numbers.
+    """Drive one robot with what a run has learnt, and write a video of it with its metrics.
 
     Args:
         run: a run folder, a checkpoint, or ``last``: the newest run below runs/.
-        domain: its name; without it the first that has robots.
-        robot: its number among the robots of the domain.
-        seed: of other robots than those of the evaluation.
-        part: whose robots.
-        compare: drive it without adaptation as well, beside it.
-        view: the simulator's picture, or the way from above.
-        film: ends in .mp4 or .gif; in the run folder without it.
+        domain: name of the domain. Default: the first with robots.
+        robot: number of the robot in its domain, from 1.
+        seed: seed of other robots. Default: those of the evaluation.
+        part: part of the data whose robots are driven.
+        compare: also drive it without adaptation.
+        view: the simulator's picture, or path from above.
+        film: path of the video, ending in .mp4 or .gif. Default: in the run folder.
         trust: import every class that the run's config names.
     """
 
@@ -45,14 +45,14 @@ COMMAND = Command("drive", DriveOptions, needed="a run that has learnt", example
 
 
 def drive(args: Sequence[str]) -> None:
-    """Drive one robot, print its numbers, and say where the film is.
+    """Drive one robot, print its metrics, and name the video file.
 
     Args:
-        args: the run (a folder, a checkpoint, or ``last``) and options.
+        args: the run (a folder, a checkpoint or ``last``) and options.
 
     Raises:
         ArgumentError: when an option is unknown.
-        ValueError: when no run is named, or it cannot drive such a robot.
+        ValueError: when no run is named, or the run has no such robot.
     """
     options = asdict(COMMAND.parse(args))
     path, trust = options.pop("run"), options.pop("trust")

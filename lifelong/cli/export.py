@@ -1,4 +1,4 @@
-"""``python -m lifelong export RUN …``: a model as a program of its own, ONNX or ``torch.export``."""
+"""``python -m lifelong export RUN …``: export a model by ONNX or ``torch.export``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lifelong.utilities.amounts import bytes_text
 
 @dataclass(frozen=True)
 class Export:
-    """Write a model as a program that answers without this library, with its class names and preprocessing beside it.
+    """Export a model as a program that predicts without this library, with its class names and preprocessing.
 
     Args:
         run: a run folder, a checkpoint, a file of ``adapt``, or ``last``: the newest run below runs/.
-        support: photos in class folders, or a labelled table: what a few-shot model learns from.
-        format: torch writes a program of torch.export; its file ends in .pt2.
-        out: the file, or the folder for it; in the run folder without it, or in the current one for a checkpoint
-            elsewhere, as ``model.onnx`` or ``model.pt2``; a file that is there is never replaced.
-        text_column: of tables of texts.
-        file_column: of tables of photos: their paths, from the table's folder.
-        label_column: of tables: the classes.
-        charset: the character encoding of tables.
+        support: photos in class folders, or a labelled table: the support set of a few-shot model.
+        format: onnx, or torch: a program of torch.export. Its file ends in .pt2.
+        out: the file, or a folder for it. Default: ``model.onnx`` or ``model.pt2`` in the run folder or, for a
+            checkpoint outside a run folder, in the current folder. An existing file is never replaced.
+        text_column: column of the texts, in tables of texts.
+        file_column: column of the photos' paths. They are relative to the table's folder.
+        label_column: column of the classes, in tables.
+        charset: character encoding of tables.
         trust: import every class that the run's config names.
     """
 
@@ -48,10 +48,10 @@ COMMAND = Command("export", Export)
 
 
 def export(args: Sequence[str]) -> None:
-    """Export a model, adapted to a support set where one is given.
+    """Export a model, after adapting it to a support set if one is given.
 
     Args:
-        args: what follows ``export``.
+        args: the command line after ``export``.
 
     Raises:
         ArgumentError: when an option is unknown.
@@ -61,7 +61,7 @@ def export(args: Sequence[str]) -> None:
     suffix = FORMATS[asked.format]
     if asked.out is not None and not Path(asked.out).is_dir() and Path(asked.out).suffix != suffix:
         raise ValueError(f"--out {asked.out} does not end in {suffix}, as a file of --format {asked.format} does")
-    torch.manual_seed(0)  # a learner that draws a head draws the same one each time
+    torch.manual_seed(0)  # a learner that draws random heads always draws the same ones
     run = load_run(asked.run, asked.trust)
     target = new_file(asked.out, run, f"model{suffix}")
     columns = Columns(asked.text_column, asked.file_column, asked.label_column, asked.charset)

@@ -1,4 +1,4 @@
-"""``python -m lifelong extend RUN``: new experiences for a finished run."""
+"""``python -m lifelong extend RUN``: add experiences to a finished run."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from lifelong.run.last import last_run
 from lifelong.run.mirror import local_run
 
 FOREIGN = ("run.name", "run.root", "run.resume", "ckpt_path")
-"""Options that say where a run is kept and what it goes on from, which the run itself says here."""
+"""Options of the run folder and the checkpoint, which the extended run determines."""
 USAGE = "python -m lifelong extend runs/name --data.sources+=…"
 
 
 def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
-    """Understand what follows ``extend``: a run, and options over those of its config.
+    """Parse the command line after ``extend``: a run, and options that override its config.
 
-    ``--data.sources+=…`` adds sources to those of the run; ``--data.sources=…`` lists those that are at hand, and the
-    run goes on without the data of the others.
+    ``--data.sources+=…`` adds sources to those of the run. ``--data.sources=…`` lists the sources whose data are
+    available; the run then continues without the data of the others.
 
     Args:
-        args: the run (a folder, or ``last``) and options.
+        args: the run (a folder or ``last``) and options.
 
     Returns:
-        The options of the longer stream, and the checkpoint that it goes on from.
+        The options of the longer stream, and the checkpoint to continue from.
 
     Raises:
-        ValueError: when no run is named, or nothing is to be learnt.
+        ValueError: when no run is named, or there is nothing to learn.
     """
     folder, options = find_run(args), list(args[1:])
     saved = folder / "config.yaml"
@@ -48,10 +48,10 @@ def parse_extension(args: Sequence[str]) -> tuple[Parsed, str]:
 
 
 def find_run(args: Sequence[str]) -> Path:
-    """Return the folder of the run that is extended.
+    """Return the folder of the run to extend.
 
     Args:
-        args: the run (a folder, or ``last``) and options.
+        args: the run (a folder or ``last``) and options.
 
     Raises:
         ValueError: when no run is named, or its folder has no config.

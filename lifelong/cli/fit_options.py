@@ -1,4 +1,4 @@
-"""Options of ``fit``, checked without making anything."""
+"""Check the options of ``fit`` without creating any objects."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lifelong.utilities import plugins
 
 
 def check_fit_options(options: Sequence[str]) -> None:
-    """Refuse options that ``fit`` does not have, and values of a wrong kind.
+    """Refuse options that ``fit`` does not have, and values of a wrong type.
 
     Args:
-        options: what would follow ``python -m lifelong fit``.
+        options: options, as after ``python -m lifelong fit``.
 
     Raises:
-        ValueError: in one sentence.
+        ValueError: naming the option, in one sentence.
 
     Example:
         >>> check_fit_options(["--config", "split_mnist", "--optimizer.lr", "0.1"])

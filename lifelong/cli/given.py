@@ -1,4 +1,4 @@
-"""What ``predict`` is given: photos in folders, and tables of texts or of files."""
+"""Read the inputs of ``predict``: photos in folders, and tables of texts or of file paths."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lifelong.text.table import Table, read_table
 from lifelong.vision.decoding import SUFFIXES as PHOTOS
 
 LONGEST_SHOWN = 200
-"""Characters of a path that a sentence repeats."""
+"""Number of characters of a path that are shown in an error message."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Name the columns of tables, and how their files are written.
+    """Name the columns of tables, and their character encoding.
 
     Args:
-        text: the texts.
-        file: the paths of photos, from the table's folder.
-        label: the classes.
-        charset: the character encoding.
+        text: column of the texts.
+        file: column of the photos' paths, relative to the table's folder.
+        label: column of the classes.
+        charset: character encoding of tables.
     """
 
     text: str = "text"
@@ -35,13 +35,13 @@ class Columns:
 
 @dataclass(frozen=True)
 class Query:
-    """Hold what is asked about.
+    """Hold the queries.
 
     Args:
-        items: files or texts.
-        columns: names of what stands beside each.
-        rows: by the names of the columns.
-        left_out: files that are no photos.
+        items: paths of files, or texts.
+        columns: names of the input columns.
+        rows: values of the input columns, for each query.
+        left_out: files that are not photos.
     """
 
     items: Sequence[str]
@@ -51,15 +51,15 @@ class Query:
 
 
 def read_support(given: str, kind: Kind, columns: Columns) -> dict[str, list[str]]:
-    """Return the examples of each class, from a folder of class folders or a table with labels.
+    """Return the examples of each class, from class folders or a labelled table.
 
     Args:
-        given: the path of a folder or a table.
-        kind: what the model reads.
-        columns: of a table.
+        given: path of a folder or a table.
+        kind: what the model reads: images or texts.
+        columns: columns of a table.
 
     Raises:
-        ValueError: when it is neither, a class is empty, or a file is not as it must be.
+        ValueError: when the path is neither, a class is empty, or a file has the wrong format.
     """
     path = _existing(given, "--support")
     if path.is_dir() and kind == "images":
@@ -72,15 +72,15 @@ def read_support(given: str, kind: Kind, columns: Columns) -> dict[str, list[str
 
 
 def read_query(given: str, kind: Kind, columns: Columns) -> Query:
-    """Return what is asked about: all photos below a folder, one photo, or the rows of a table.
+    """Return the queries: all photos below a folder, one photo, or the rows of a table.
 
     Args:
-        given: the path of a folder, a table or a photo.
-        kind: what the model reads.
-        columns: of a table.
+        given: path of a folder, a table or a photo.
+        kind: what the model reads: images or texts.
+        columns: columns of a table.
 
     Raises:
-        ValueError: when it is none of them, or there is nothing in it.
+        ValueError: when the path is none of these, or is empty.
     """
     path = _existing(given, "--query")
     if kind == "images" and (path.is_dir() or path.suffix.lower() in PHOTOS):
@@ -99,17 +99,17 @@ def _existing(given: str, option: str) -> Path:
     path, given = Path(given).expanduser(), given[:LONGEST_SHOWN]
     try:
         is_there = path.exists()
-    except OSError as error:  # a loop of links, a name that is too long
+    except OSError as error:  # a circular link, or a name that is too long
         raise ValueError(f"{option} {given} cannot be read ({error.strerror}): name another") from error
     if not is_there:
         raise ValueError(f"{option} {given} is not there: give the path of a folder or a file")
-    if not path.is_dir() and not path.is_file():  # to read a pipe would wait for its writer
+    if not path.is_dir() and not path.is_file():  # opening a pipe would wait for its writer
         raise ValueError(f"{option} {given} is neither a folder nor a file: give the path of one")
     return path
 
 
 def _table(path: Path, kind: Kind, columns: Columns, option: str, other: str) -> tuple[Table, list[str]]:
-    """Return a table, and the texts or files in it."""
+    """Return a table, and the texts or file paths in it."""
     if path.is_dir() or path.suffix.lower() not in TABLES:
         found = "is a folder" if path.is_dir() else "is no table"
         expected = f"{other}, or a table" if kind == "images" else "a table"
@@ -149,10 +149,10 @@ def _class_folders(root: Path) -> dict[str, list[str]]:
 
 
 def tell_left_out(left_out: Sequence[Path]) -> None:
-    """Print which files are no photos that can be read, in one line.
+    """Print which files were left out because they are not photos, in one line.
 
     Args:
-        left_out: the files.
+        left_out: paths of the files.
     """
     if left_out:
         more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
@@ -160,7 +160,7 @@ def tell_left_out(left_out: Sequence[Path]) -> None:
 
 
 def _photos(folder: Path, left_out: list[Path], inside: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the photos below a folder in alphabetical order; hidden files and folders are passed over."""
+    """Yield the photos below a folder in alphabetical order, without hidden files and folders."""
     inside = (*inside, folder.resolve())
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
@@ -181,12 +181,12 @@ def _photos(folder: Path, left_out: list[Path], inside: tuple[Path, ...] = ()) -
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a loop of links, on some systems
+    except OSError:  # a circular link, on some systems
         return False
 
 
 def shown_text(path: str | Path) -> str:
-    """Return a path as text that every file can hold: bytes that are no UTF-8 are written out.
+    """Return a path as valid UTF-8 text; other bytes are escaped.
 
     Example:
         >>> print(shown_text(os.fsdecode(bytes([0x63, 0x61, 0x66, 0xE9]))))

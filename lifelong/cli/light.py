@@ -1,4 +1,4 @@
-"""Commands that need neither torch nor Lightning, and so begin at once."""
+"""Commands that need neither torch nor Lightning, and therefore start immediately."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lifelong.cli.nearest import unknown_option
 from lifelong.cli.wrong_value import wrong_value
 
 LIGHT = {"compare": "lifelong.cli.compare", "report": "lifelong.cli.report"}
-"""The module of each: its function of the same name takes the command line, and ``COMMAND`` describes it."""
+"""Module of each command; its function of the same name runs the command, and ``COMMAND`` describes it."""
 
 
 def run(command: str, args: Sequence[str]) -> None:
-    """Run a command; a person's mistake is one sentence, exit code 1 (or 2 for the options themselves).
+    """Run a command; a user's mistake is reported in one sentence, with exit code 1 (2 for wrong options).
 
     Args:
         command: one of ``LIGHT``.
-        args: what follows it.
+        args: the command line after the command.
     """
     module = importlib.import_module(LIGHT[command])
     try:

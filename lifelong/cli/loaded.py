@@ -1,4 +1,4 @@
-"""What the commands share that take a trained model: which one, where it answers, what it is adapted to."""
+"""What commands share that take a trained model: loading it, its device, and its adaptation."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def load_run(path: str, trust: bool) -> Run:
 
 
 def kind_of(model: Model) -> Kind:
-    """Return what a model reads.
+    """Return what a model reads: images or texts.
 
     Raises:
-        ValueError: when it takes tensors alone.
+        ValueError: when it accepts only tensors.
     """
     if (kind := model.reads) is None:
-        model.inputs("", "the query")  # says why
+        model.inputs("", "the query")  # raises the error that says why
         raise AssertionError
     return kind
 
 
 def device_of(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` is an accelerator where there is one.
+    """Return the device of a name; ``auto`` is an accelerator if there is one.
 
     Raises:
-        ValueError: when it is not at hand.
+        ValueError: when the device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -51,22 +51,22 @@ def device_of(name: str) -> torch.device:
 
 
 def fit_support(model: Model, support: str | None, kind: Kind, columns: Columns) -> Fitted:
-    """Return what answers: adapted to a support set, or by what was taught where none is given."""
+    """Return the predictor, adapted to a support set if one is given."""
     if support is None:
         return model.knowing()
     return model.adapt(read_support(support, kind, columns) if model.needs_support else {})
 
 
 def new_file(out: str | None, run: Run, name: str) -> Path:
-    """Return the file that is written: one that is not there yet, so that nobody's work is lost.
+    """Return the path of the file to write; an existing file is refused, so that no work is lost.
 
     Args:
-        out: a file or a folder; None is the run folder, or the current one for a checkpoint elsewhere.
+        out: a file or a folder. Default: the run folder or, for a checkpoint outside a run folder, the current folder.
         run: the run.
-        name: of the file where a folder is meant.
+        name: file name in a folder.
 
     Raises:
-        ValueError: when the file is there already.
+        ValueError: when the file exists already.
     """
     if out is None:
         return unused((run.folder if (run.folder / "config.yaml").is_file() else Path()) / name)
@@ -79,6 +79,6 @@ def new_file(out: str | None, run: Run, name: str) -> Path:
 
 
 def unused(path: Path) -> Path:
-    """Return a path with a number where there is a file already."""
+    """Return a path, with a number appended if the file exists already."""
     numbered = (path if n == 1 else path.with_name(f"{path.stem}_{n}{path.suffix}") for n in count(1))
     return next(candidate for candidate in numbered if not candidate.exists())

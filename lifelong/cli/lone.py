@@ -1,4 +1,4 @@
-"""A class by itself where a list of classes is expected: ``--strategies EWC`` is ``--strategies [EWC]``."""
+"""A single class for an option that takes a list of classes: ``--strategies EWC`` is ``--strategies [EWC]``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 LISTS = ("strategies", "sources", "unseen", "callbacks")
 """Options that take a list of classes, by the last part of their names."""
 NO_CLASS = ("", "null", "none", "true", "false")
-"""Values that are no class, in small letters."""
+"""Values that are not classes, in lower case."""
 
 
 def with_lists(options: Sequence[str]) -> list[str]:
-    """Make lists of classes that are given by themselves on a command line.
+    """Turn single classes on a command line into lists, for options that take a list.
 
     Args:
         options: the command line without its configs.
@@ -33,10 +33,10 @@ def with_lists(options: Sequence[str]) -> list[str]:
 
 
 def with_lists_inside(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Do the same for what a config has under such an option, at any depth.
+    """Turn single classes in a config into lists, at any depth.
 
     Args:
-        config: as it was read.
+        config: the config, as read from its file.
 
     Example:
         >>> with_lists_inside({"strategies": "EWC", "data": {"init_args": {"sources": {"class_path": "Glyphs"}}}})

@@ -47,11 +47,11 @@ OF_MODELS: dict[str, tuple[Callable[[Sequence[str]], None], Command[Any]]] = {
     "compare": (compare.compare, compare.COMMAND),
     "sweep": (sweep.sweep, sweep.COMMAND),
 }
-"""Commands with options of their own."""
+"""Commands with their own options."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line; a person's mistake is one sentence, exit code 1 (or 2 for the options themselves)."""
+    """Run the command line; a user's mistake is reported in one sentence, with exit code 1 (2 for wrong options)."""
     command, *rest = list(sys.argv[1:] if args is None else args) or [""]
     try:
         if command not in COMMANDS:
@@ -84,7 +84,7 @@ def run(command: str, args: Sequence[str]) -> None:
 
     Args:
         command: one of ``COMMANDS``.
-        args: its options.
+        args: the command line after the command.
 
     Raises:
         ArgumentError: when an option is unknown.
@@ -111,7 +111,7 @@ def run(command: str, args: Sequence[str]) -> None:
         else:
             parsed = parse(command, args, saved)
         check_seed(parsed.config.seed)
-        L.seed_everything(parsed.config.seed, verbose=False)  # before networks are made
+        L.seed_everything(parsed.config.seed, verbose=False)  # before networks are created
         with quietly(parsed.config.run.quiet):
             if option_value(args, "ckpt_path") == "last":
                 say(f"--ckpt_path last is {checkpoint}")
@@ -140,7 +140,7 @@ def run(command: str, args: Sequence[str]) -> None:
 
 
 def _tell(command: str, made: dict[str, Any], checkpoint: str | None) -> None:
-    """Print what a run would be."""
+    """Print the forecast of a run."""
     if command != "fit" or checkpoint is not None:
         what = f"{command} does" if command != "fit" else "a run that goes on from a checkpoint has"
         raise ValueError(
@@ -153,7 +153,7 @@ def _tell(command: str, made: dict[str, Any], checkpoint: str | None) -> None:
 
 
 def _is_of_model(command: str, args: Sequence[str]) -> bool:
-    """Tell whether a command has options of its own, and not those of ``fit``."""
+    """Return whether a command has its own options instead of those of ``fit``."""
     return command in OF_MODELS and (command != "predict" or is_asked(args))
 
 
@@ -162,7 +162,7 @@ def _without_defaults(parsed: Parsed, trainer: dict[str, Any]) -> dict[str, Any]
 
 
 def _checkpoint(args: Sequence[str]) -> str | None:
-    """The checkpoint that is given; ``last`` becomes the path of the newest run's."""
+    """Return the given checkpoint; ``last`` is replaced by the path of the newest run's checkpoint."""
     given = option_value(args, "ckpt_path")
     if given == "last":
         given = last_checkpoint(option_value(args, "run.root") or "runs", option_value(args, "run.name"))
@@ -173,7 +173,7 @@ def _checkpoint(args: Sequence[str]) -> str | None:
 
 
 def _saved_config(checkpoint: str | None, args: Sequence[str]) -> Path | None:
-    """The config beside a checkpoint, if there is one and the command line gives no other."""
+    """Return the config of a checkpoint's run folder, unless the command line names another config."""
     if split_configs(args)[0]:
         return None
     saved = Path(checkpoint).resolve().parent.parent / "config.yaml" if checkpoint else None
@@ -181,7 +181,7 @@ def _saved_config(checkpoint: str | None, args: Sequence[str]) -> Path | None:
 
 
 def _limits(args: Sequence[str], saved: Path | None) -> AbstractContextManager[None]:
-    """What the config beside a checkpoint may import; what the command line and its configs name is trusted."""
+    """Return a context that limits what a run folder's config may import; the command line itself is trusted."""
     config = {} if saved is None else read_config(str(saved))
     texts = [find_config(file).read_text(encoding="utf-8") for file in split_configs(args)[0]] if saved else []
     root = option_value(args, "run.root") or "runs"
@@ -190,12 +190,12 @@ def _limits(args: Sequence[str], saved: Path | None) -> AbstractContextManager[N
 
 
 def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()) -> str:
-    """Return what the parser found, without its listing of everything that it tried.
+    """Return the parser's error message, without its list of everything that it tried.
 
     Args:
-        message: of the parser.
-        command: that it was given.
-        args: what followed it.
+        message: error message of the parser.
+        command: the command.
+        args: the command line after the command.
 
     Example:
         >>> option_sentence("Unrecognized arguments: --xyzzy")
@@ -208,7 +208,7 @@ def option_sentence(message: str, command: str = "fit", args: Sequence[str] = ()
 
 
 def sentence(error: BaseException) -> str:
-    """Return the message; where the parser wrapped a class's own complaint in a listing, that complaint."""
+    """Return the message of an error; if the parser wrapped a class's own error message, return that one."""
     inner = error.__cause__ or error.__context__
     while "\n" in str(error) and isinstance(inner, ValueError):
         error, inner = inner, inner.__cause__ or inner.__context__
@@ -216,7 +216,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _complaint(message: str) -> str:
-    """Return a class's own complaint out of the parser's listing of what it tried for an option."""
+    """Extract a class's own error message from the parser's list of what it tried for an option."""
     if not message.startswith(LISTING):
         return message
     errors = [line.strip().removeprefix("- ") for line in message.partition("Errors:")[2].splitlines()]

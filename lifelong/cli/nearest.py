@@ -1,4 +1,4 @@
-"""What a person probably meant by an option or a class that there is not."""
+"""Suggestions for options and classes that do not exist."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ UNKNOWN_CLASS = re.compile(
 
 
 def unknown_option(message: str, options: Iterable[str], args: Iterable[str] = ()) -> str | None:
-    """Return a sentence about an option that does not exist, with the nearest one; None for any other message.
+    """Return a message about an unknown option that suggests the most similar one. None for any other message.
 
     Args:
-        message: of the parser.
+        message: error message of the parser.
         options: the names of all options.
-        args: that were given: the parser may leave out what the option is inside of.
+        args: the command line; the parser's message may lack the option's prefix.
 
     Example:
         >>> unknown_option("Unrecognized arguments: --optimzer.lr 0.1", ["seed", "optimizer"])
@@ -46,7 +46,7 @@ def unknown_option(message: str, options: Iterable[str], args: Iterable[str] = (
 
 
 def _inside(option: str, name: str, args: Iterable[str]) -> list[str]:
-    """Return the option that is probably meant inside one that takes a class, of the classes that were given for it."""
+    """Return the most similar option of the classes that the command line names for a parent option."""
     head, dot, rest = name.partition(".")
     words = set(re.findall(r"\w+", " ".join(args)))
     paths = [path for class_name, path in known_classes(option).items() if class_name in words]
@@ -55,10 +55,10 @@ def _inside(option: str, name: str, args: Iterable[str]) -> list[str]:
 
 
 def unknown_class(message: str) -> str | None:
-    """Return a sentence about a class that does not exist, with the nearest one; None for any other message.
+    """Return a message about an unknown class that suggests the most similar one. None for any other message.
 
     Args:
-        message: of the parser.
+        message: error message of the parser.
 
     Example:
         >>> unknown_class('Parser key "strategies": Expected a dot import path string: Repaly').partition("?")[0]
@@ -77,11 +77,11 @@ def unknown_class(message: str) -> str | None:
 
 
 def nearest_name(name: str, known: Iterable[str]) -> list[str]:
-    """Return the name that is most like another, whatever its capitals; nothing where none is like it.
+    """Return the most similar name, ignoring case. Empty if none is similar.
 
     Args:
-        name: that there is not.
-        known: those that there are.
+        name: the unknown name.
+        known: the existing names.
 
     Example:
         >>> nearest_name("protonet", ["ProtoNet", "MAML"]), nearest_name("xyzzy", ["MAML"])

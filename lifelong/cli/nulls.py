@@ -1,6 +1,6 @@
-"""Options of nested classes that are set to null, which jsonargparse 4.53 takes for the text "None".
+"""Options of nested classes that are set to null, which jsonargparse 4.53 reads as the text "None".
 
-They are set in the configs before these are parsed, where the class that they belong to stands.
+Instead, they are set in the config that names their class, before the configs are parsed.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 
 def with_nulls(configs: Sequence[dict[str, Any]], options: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Move ``--model.network.n_outputs null`` and its like from the options into the configs.
+    """Move ``--model.network.n_outputs null`` and similar options into the configs.
 
-    An option stays where it is if no config has the class that it belongs to.
+    An option is not moved if no config names the class that it belongs to.
 
     Args:
-        configs: in their order.
+        configs: the configs, in order.
         options: the command line without its configs.
 
     Returns:
-        The configs and the options that are left.
+        The configs and the remaining options.
 
     Example:
         >>> config = {"data": {"class_path": "A", "init_args": {"sources": [{"class_path": "B"}]}}}
@@ -39,7 +39,7 @@ def with_nulls(configs: Sequence[dict[str, Any]], options: Sequence[str]) -> tup
 
 
 def _options(options: Sequence[str]) -> Iterator[list[str]]:
-    """Each option with the value that follows it."""
+    """Yield each option with its value."""
     words = list(options)
     while words:
         first = words.pop(0)
@@ -53,7 +53,7 @@ def _parsed(words: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _place(config: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """The class in a config whose argument an option names; None where there is none."""
+    """Return the class in a config to which an option's argument belongs. None if there is none."""
     node: Any = config
     for part in name.split(".")[:-1]:
         node = node[-1] if isinstance(node, list) and node else node

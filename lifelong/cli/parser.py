@@ -47,15 +47,15 @@ COMMANDS = (
     "list",
 )
 NOT_KEPT = ("ckpt_path", "run", "trust", "dry_run")
-"""Options of one command, which are no part of a run's config."""
+"""Options of a single command, which are not part of a run's config."""
 
 
 @dataclass
 class Parsed:
-    """Hold what a command line says.
+    """Hold a parsed command line.
 
     Args:
-        parser: that understood it.
+        parser: the parser that parsed it.
         config: every option with its value.
     """
 
@@ -63,7 +63,7 @@ class Parsed:
     config: Namespace
 
     def kept_config(self) -> dict[str, Any]:
-        """Return what ``config.yaml`` and ``results.json`` keep, as plain data."""
+        """Return the configuration for ``config.yaml`` and ``results.json``, as plain data."""
         config = self.config.clone()
         for key in NOT_KEPT:
             config.pop(key, None)
@@ -73,23 +73,23 @@ class Parsed:
 
 
 def make_parser(command: str) -> ArgumentParser:
-    """Make the parser of a command; all take the same options, so that one config serves them all."""
+    """Create the parser of a command; all commands take the same options, so they can share one config."""
     parser = ArgumentParser(prog=f"python -m lifelong {command}", exit_on_error=False)
     parser.add_argument("-c", "--config", type=str, help="a file of options, or the bare name of one in configs/")
-    parser.add_argument("--print_config", action="store_true", help="print every option with its value, do nothing")
-    parser.add_argument("--seed", type=int, default=0, help="decides initial weights and training tasks")
+    parser.add_argument("--print_config", action="store_true", help="print every option with its value, and exit")
+    parser.add_argument("--seed", type=int, default=0, help="seed of initial weights and training tasks")
     parser.add_subclass_arguments(Learner, "model", required=True, help="the learner")
     parser.add_subclass_arguments(StreamDataModule, "data", required=True, skip={"seed"}, help="the stream")
     parser.add_argument("--strategies", type=list[Strategy], default=[], help="plug-ins; [] is plain fine-tuning")
     parser.add_argument("--optimizer", type=OptimizerCallable, default=torch.optim.Adam, help="the outer optimizer")
-    parser.add_argument("--lr_scheduler", type=LRSchedulerCallable | None, default=None, help="moves on by steps")
-    parser.add_argument("--reset_optimizer", type=bool, default=False, help="forget its state at each experience")
+    parser.add_argument("--lr_scheduler", type=LRSchedulerCallable | None, default=None, help="stepped at each step")
+    parser.add_argument("--reset_optimizer", type=bool, default=False, help="reset its state at each experience")
     parser.add_class_arguments(TaskRunner, "runner")
     parser.add_class_arguments(StreamCheckpoint, "checkpoint")
     parser.add_class_arguments(RunOptions, "run")
-    parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint; last is the newest run's")
+    parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint; last: the newest run's")
     parser.add_argument("--trust", action="store_true", help="import every class that a checkpoint's config names")
-    parser.add_argument("--dry_run", action="store_true", help="fit alone: tell what would run, and for how long")
+    parser.add_argument("--dry_run", action="store_true", help="fit only: print what would run, and for how long")
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True)
     parser.set_defaults({f"trainer.{name}": value for name, value in DEFAULTS.items()})
     parser.set_defaults({"trainer.logger": {"class_path": "lifelong.run.loggers.WandB"}, "trainer.callbacks": []})
@@ -97,19 +97,19 @@ def make_parser(command: str) -> ArgumentParser:
 
 
 def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parsed:
-    """Understand a command line.
+    """Parse a command line.
 
-    A class that the command line, or a later config, puts in the place of another starts from its own defaults; see
+    If the command line or a later config replaces a class by another, the new class starts from its own defaults; see
     :mod:`lifelong.cli.swaps`.
 
     Args:
         command: one of ``COMMANDS``.
-        args: what follows it.
-        saved: the config of the run that a checkpoint belongs to, which stands for a missing ``--config``.
+        args: the command line after the command.
+        saved: config of the run that a checkpoint belongs to. It is used if there is no ``--config``.
 
     Raises:
         ArgumentError: when an option or its value is unknown.
-        ValueError: when a config cannot be read, or an option has another name now.
+        ValueError: when a config cannot be read, or an option was renamed.
     """
     parser = make_parser(command)
     files, options = split_configs(with_own_networks(args))
@@ -141,13 +141,13 @@ def parse(command: str, args: Sequence[str], saved: Path | None = None) -> Parse
 
 
 def _parse(parser: ArgumentParser, configs: Sequence[dict[str, Any]], options: Sequence[str]) -> Namespace:
-    # As options, so that all come by the same way and in their order.
+    # Configs become options, so that all values are parsed in the same way and in order.
     inlined = [f"--{key}={_inline(value)}" for config in configs for key, value in _leaves(config)]
     return parser.parse_args([*inlined, *options])
 
 
 def _leaves(config: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The options of a config, by dotted names: groups are taken apart, values of one option stay together."""
+    """Return the options of a config by dotted names; groups are expanded, the value of one option is kept together."""
     groups = ("runner", "checkpoint", "run", "trainer")
     leaves: list[tuple[str, Any]] = []
     for key, value in config.items():
@@ -164,10 +164,10 @@ def read_config(file: str) -> dict[str, Any]:
     """Read a YAML or JSON file of options.
 
     Args:
-        file: a path, or the bare name of a config that ships with lifelong.
+        file: path of the file, or name of a config that ships with lifelong.
 
     Raises:
-        ValueError: when it cannot be read, or has an option that has another name now.
+        ValueError: when it cannot be read, or contains a renamed option.
     """
     path = find_config(file)
     content = read_yaml(path)
@@ -178,7 +178,7 @@ def read_config(file: str) -> dict[str, Any]:
 
 
 def check_values(options: Sequence[str]) -> None:
-    """Refuse values that aliases of YAML make much larger than they look.
+    """Refuse values that YAML aliases make much larger than they look.
 
     Args:
         options: the command line without its configs.
@@ -192,13 +192,13 @@ def check_values(options: Sequence[str]) -> None:
             try:
                 check_aliases(value)
             except yaml.YAMLError:
-                continue  # no YAML: what it is, its option says
+                continue  # not YAML: the check of the option itself reports it
             except ValueError as error:
                 raise ValueError(f"{name} cannot be read ({error}): write the values out") from error
 
 
 def split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Take the configs out of a command line.
+    """Separate the configs from the other options of a command line.
 
     Example:
         >>> split_configs(["--config", "a.yaml", "--seed", "1", "-c=b.yaml"])
@@ -220,7 +220,7 @@ def split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def with_own_networks(args: Sequence[str]) -> list[str]:
-    """Give bare names of our networks their paths: torchvision, where it is loaded, has an ``MLP`` as well.
+    """Replace names of lifelong's networks by their import paths, as torchvision also has an ``MLP``.
 
     Example:
         >>> with_own_networks(["--model.network=MLP", "--run.name", "MLP"])
@@ -237,7 +237,7 @@ def with_own_networks(args: Sequence[str]) -> list[str]:
 
 
 def _with_own_networks_inside(config: dict[str, Any]) -> dict[str, Any]:
-    """The same for what a config has under ``network``."""
+    """Do the same for the networks of a config."""
     changed: dict[str, Any] = {}
     for key, value in config.items():
         if key == "network" and isinstance(value, str):
@@ -253,7 +253,7 @@ def _with_own_networks_inside(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def option_value(args: Sequence[str], name: str) -> str | None:
-    """Return the value of an option of a command line, before it is parsed; None where it is not given."""
+    """Return the value of an option before the command line is parsed. None if it is not given."""
     for place, arg in enumerate(args):
         if arg == f"--{name}":
             return args[place + 1] if place + 1 < len(args) else None

@@ -1,4 +1,4 @@
-"""What the parser found, in one sentence."""
+"""The parser's error messages, in one sentence."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from lifelong.cli.nearest import unknown_class, unknown_option
 from lifelong.cli.wrong_value import wrong_value
 
 LISTING = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a <class 'NoneType'>")
-"""How the lines begin in which the parser lists everything that it tried."""
+"""Beginnings of the lines in which the parser lists everything that it tried."""
 
 
 def parser_sentence(message: str, options: Iterable[str], args: Iterable[str], listing: str) -> str:
-    """Return what the parser found, without its listing of everything that it tried.
+    """Return the parser's error message, without its list of everything that it tried.
 
     Args:
-        message: of the parser.
+        message: error message of the parser.
         options: the names of all options.
-        args: that were given.
-        listing: says where every option is listed.
+        args: the command line.
+        listing: text that says where all options are listed.
 
     Example:
         >>> parser_sentence("Unrecognized arguments: --xyzzy", ["seed"], ["--xyzzy"], "--help lists every option")

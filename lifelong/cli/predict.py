@@ -1,4 +1,4 @@
-"""``python -m lifelong predict --query …``: answers about a person's own photos or texts."""
+"""``python -m lifelong predict --query …``: predict a user's photos or texts."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from lifelong.utilities.files import write_whole
 from lifelong.vision.progress import progress
 
 OPTIONS = ("query", "support")
-"""Options by which ``predict`` answers a person's own inputs, and not the test tasks of the stream."""
+"""Options with which ``predict`` reads a user's inputs instead of the test tasks of the stream."""
 NAME = "answers.csv"
 ENTRY, FAR, KNOWN = "answered by", "distance", "known"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Answer about photos or texts of your own.
+    """Predict your own photos or texts.
 
-    Without ``--query`` and ``--support`` it answers the test tasks of the stream, from its data, and takes the
-    options that ``fit --help`` lists.
+    Without ``--query`` and ``--support``, the test tasks of the stream are predicted, from its data, with the options
+    of ``fit --help``.
 
     Args:
-        ckpt_path: a run folder, a checkpoint, or ``last``: the newest run below runs/; a folder of a model alone, or a
-            file that ``adapt`` wrote.
-        query: photos or texts to answer about: a photo, a folder (all photos below it), or a table of texts or of
-            files of photos.
-        support: photos in class folders, or a labelled table: what is learnt from; left out for a model that was
+        ckpt_path: a run folder, a checkpoint, or ``last``: the newest run below runs/; or a folder of
+            ``save_pretrained``, or a file of ``adapt``.
+        query: a photo, a folder of photos or a table: the inputs to predict. All photos below the folder are read; a
+            table contains texts or paths of photos.
+        support: photos in class folders, or a labelled table: the support set. Leave it out for a model that was
             trained on labelled examples.
-        out: the file of answers, or the folder for it; in the run folder without it, or in the current one for a
-            checkpoint elsewhere, as ``answers.csv``; a file that is there is never replaced.
-        text_column: of tables of texts.
-        file_column: of tables of photos: their paths, from the table's folder.
-        label_column: of support tables: the classes.
-        charset: the character encoding of tables.
+        out: the file of predictions, or a folder for it. Default: ``answers.csv`` in the run folder or, for a
+            checkpoint outside a run folder, in the current folder. An existing file is never replaced.
+        text_column: column of the texts, in tables of texts.
+        file_column: column of the photos' paths. They are relative to the table's folder.
+        label_column: column of the classes, in support tables.
+        charset: character encoding of tables.
         device: ``auto``, ``cpu``, ``cuda``, ….
         trust: import every class that the run's config names.
     """
@@ -72,7 +72,7 @@ COMMAND = Command("predict", Asked, takes="")
 
 
 def is_asked(args: Sequence[str]) -> bool:
-    """Tell whether a command line of ``predict`` asks about a person's own inputs.
+    """Return whether a command line of ``predict`` is about a user's own inputs.
 
     Example:
         >>> is_asked(["--query=posts.csv"]), is_asked(["--ckpt_path", "last"])
@@ -83,18 +83,18 @@ def is_asked(args: Sequence[str]) -> bool:
 
 
 def predict(args: Sequence[str]) -> None:
-    """Answer what a command line asks about, write the answers, and show how they begin.
+    """Predict the inputs of a command line, write the predictions to a file, and print the first ones.
 
     Args:
-        args: what follows ``predict``.
+        args: the command line after ``predict``.
 
     Raises:
         ArgumentError: when an option is unknown.
-        ValueError: when something cannot be read, or does not fit the model.
+        ValueError: when something cannot be read or does not fit the model.
     """
     asked = COMMAND.parse(args)
     device = device_of(asked.device)
-    torch.manual_seed(0)  # a learner that draws a head draws the same one each time
+    torch.manual_seed(0)  # a learner that draws random heads always draws the same ones
     path = asked.ckpt_path
     if path == "last":
         print(f"--ckpt_path last is {(path := last_checkpoint())}")
@@ -111,7 +111,7 @@ def predict(args: Sequence[str]) -> None:
 
 
 def _target(out: str | None, run: Run) -> Path:
-    """Return the file that is written: one that is not there yet, so that nobody's work is lost."""
+    """Return the path of the file to write; an existing file is refused, so that no work is lost."""
     if out is None:
         is_run = (run.folder / "config.yaml").is_file()
         return unused((run.folder if is_run else Path()) / NAME)
@@ -124,7 +124,7 @@ def _target(out: str | None, run: Run) -> Path:
 
 
 def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
-    """Write a row for each query as soon as it is answered, and show the first ones."""
+    """Write one row per query as soon as it is predicted, and print the first ones."""
     first: list[Answers] = []
     unreadable: dict[int, str] = {}
 
@@ -142,7 +142,7 @@ def _answer(fitted: Fitted, query: Query, target: Path, kind: Kind) -> None:
                 writer.writerows(_rows(query, answers, places, unreadable))
                 told(len(answers))
             empty = [""] * _n_added(first[0])
-            writer.writerows([*_row(query, place), *empty] for place in places)  # the last ones, which cannot be read
+            writer.writerows([*_row(query, place), *empty] for place in places)  # the last queries are unreadable
 
     try:
         write_whole(target, write)
@@ -163,12 +163,12 @@ def _added(fitted: Fitted) -> list[str]:
 
 
 def _n_added(answers: Answers) -> int:
-    """Return how many columns an answer fills: itself, the probabilities, and the notes beside it."""
+    """Return the number of output columns: the prediction, the probabilities and the notes."""
     return 1 + len(answers.classes) + len(_notes(answers))
 
 
 def _notes(answers: Answers) -> dict[str, Sequence[str]]:
-    """Return what is said of each answer beside it, by column."""
+    """Return the notes on each prediction, by column."""
     notes: dict[str, Sequence[str]] = {} if answers.entries is None else {ENTRY: answers.entries}
     if answers.far is None or answers.known is None:
         return notes
@@ -179,7 +179,7 @@ def _notes(answers: Answers) -> dict[str, Sequence[str]]:
 
 
 def _rows(query: Query, answers: Answers, places: Iterator[int], unreadable: Mapping[int, str]) -> Iterator[list[Any]]:
-    """Yield a row for each answer, and one without an answer for what cannot be read before it."""
+    """Yield one row per prediction, and an empty one for each unreadable query before it."""
     notes = list(_notes(answers).values())
     for number, (label, values) in enumerate(zip(answers.labels, answers.probabilities.tolist(), strict=True)):
         while (place := next(places)) in unreadable:
@@ -189,7 +189,7 @@ def _rows(query: Query, answers: Answers, places: Iterator[int], unreadable: Map
 
 
 def _row(query: Query, place: int) -> list[str]:
-    """Return what a query's row begins with: what was given."""
+    """Return the input columns of a query's row."""
     return [query.rows[place].get(column, "") for column in query.columns]
 
 

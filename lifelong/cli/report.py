@@ -1,4 +1,4 @@
-"""``python -m lifelong report RUN``: the page of a run, from its results alone."""
+"""``python -m lifelong report RUN``: write the report of a run, from its results alone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ ENDINGS = (".html", ".htm")
 
 @dataclass(frozen=True)
 class Report:
-    """Write a page that a person can show; the results of the run are enough: no data, no model, no network.
+    """Write the report of a run as a self-contained page; only the results of the run are needed.
 
     Args:
         run: a run folder, a checkpoint in one, or ``last``: the newest run below runs/.
-        output: a file that ends in .html; without it report.html in the run folder; a file that is no such page is
-            never replaced.
+        output: a file that ends in .html. Default: report.html in the run folder; only an earlier report is replaced.
     """
 
     run: str
@@ -34,10 +33,10 @@ COMMAND = Command("report", Report)
 
 
 def report(args: Sequence[str]) -> None:
-    """Write the page of a run.
+    """Write the report of a run.
 
     Args:
-        args: what follows ``report``.
+        args: the command line after ``report``.
 
     Raises:
         ArgumentError: when an option is unknown.
@@ -51,7 +50,7 @@ def report(args: Sequence[str]) -> None:
 
 
 def _folder(run: str) -> str:
-    """The folder of what is asked for."""
+    """Return the run folder of a run, a checkpoint or ``last``."""
     if run == "last":
         newest = last_run()
         print(f"last is {newest}")
@@ -62,7 +61,7 @@ def _folder(run: str) -> str:
 
 
 def _here(folder: str | Path, output: str | None) -> tuple[Path, str]:
-    """Write the page of a folder on this machine; return its path, and what that is called."""
+    """Write the report of a local folder, and return its path and the path to print."""
     try:
         results = Results.load(folder)
     except (KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
@@ -72,7 +71,7 @@ def _here(folder: str | Path, output: str | None) -> tuple[Path, str]:
 
 
 def _elsewhere(folder: str, output: str | None) -> tuple[Path, str]:
-    """Write the page of a folder that lies elsewhere, of which its results alone are fetched."""
+    """Write the report of a remote folder; only its results are fetched."""
     from lifelong.run.mirror import Mirror  # imports Lightning, which takes seconds
 
     mirror = Mirror(folder)

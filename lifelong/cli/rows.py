@@ -1,4 +1,4 @@
-"""Rows of a page of help: an option, what it does and its value, on one line."""
+"""Rows of a help page: an option, its description and its value on one line."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from typing import Any, Literal
 
 from lifelong.utilities.class_names import class_name
 
+CLAUSE_END = re.compile(r"(?<!Default)[;:.] |, (?:and|or|such|which|so) ")
+"""Where a text may be cut; never within "Default: …"."""
 LEFT = 38
-"""Columns for the name of an option, at most, where names are not longer."""
+"""Largest width of the column of option names; longer names exceed it."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Hold an option of a page of help.
+    """Hold an option of a help page.
 
     Args:
-        option: with what it is given, such as ``--seed INT``.
-        says: what it does.
-        value: that it has where it is not given; empty where there is none.
+        option: the option with its placeholder, such as ``--seed INT``.
+        says: its description.
+        value: its default value. Empty if there is none.
     """
 
     option: str
@@ -34,12 +36,12 @@ class Row:
 
 
 def lay_out(rows: Iterable[Row], *, whole: bool = False, width: int | None = None) -> list[str]:
-    """Return the lines of rows, their texts cut to one line each, or whole.
+    """Return the lines of rows, with each text shortened to one line, or complete.
 
     Args:
-        rows: of one group.
-        whole: cut nothing; a text goes on in the next lines.
-        width: columns; those of the terminal where None.
+        rows: rows of one group.
+        whole: do not shorten texts; wrap them over several lines.
+        width: width in columns. Default: that of the terminal.
 
     Example:
         >>> lay_out([Row("--seed INT", "decides initial weights and training tasks", "0")], width=50)
@@ -61,17 +63,17 @@ def lay_out(rows: Iterable[Row], *, whole: bool = False, width: int | None = Non
 
 
 def _cut(text: str, room: int) -> str:
-    """A text on one line: its first clauses where they say enough, else as much as there is room for."""
+    """Shorten a text to one line: to its first clauses if they are long enough, else to as many words as fit."""
     if len(text) <= room:
         return text
-    for end in reversed([match.start() for match in re.finditer(r"[;:.] |, (?:and|or|such|which|so) ", text)]):
+    for end in reversed([match.start() for match in CLAUSE_END.finditer(text)]):
         if room // 3 < end <= room:
             return text[:end]
     return textwrap.shorten(text, room, placeholder=" …")
 
 
 def shown_value(value: Any, room: int = 28) -> str:
-    """Return a value as a person would give it, a class by its name; cut where it is long.
+    """Return a value as a user would write it, with classes by name; long values are shortened.
 
     Example:
         >>> shown_value([{"class_path": "strategies.EWC", "init_args": {}}]), shown_value(None), shown_value((1, 2))
@@ -97,7 +99,7 @@ def _plain(value: Any) -> str:
 
 
 def metavar(kind: Any) -> str:
-    """Return what an option is given, by its type.
+    """Return the placeholder of an option's value, by its type.
 
     Example:
         >>> metavar(Literal["a", "b"]), metavar(int | None), metavar(tuple[float, float]), metavar(bool)

@@ -1,4 +1,4 @@
-"""``python -m lifelong serve RUN``: a page on this machine on which a person teaches a model and asks it."""
+"""``python -m lifelong serve RUN``: a local page on which a user teaches a model classes and gets predictions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lifelong.serve.session import Session
 
 @dataclass(frozen=True)
 class Serve:
-    """Open a page on this machine on which a model is taught classes by a few examples of each, and asked.
+    """Open a local page on which a model learns classes from a few examples of each, and predicts.
 
     Args:
         run: a run folder, a checkpoint, a file of ``adapt``, or ``last``: the newest run below runs/.
-        host: the address that the page is reached at; 0.0.0.0 is every address of this machine.
-        port: 0 takes a free one.
+        host: address of the page; 0.0.0.0 is every address of this machine.
+        port: port of the page; 0 chooses a free one.
         device: ``auto``, ``cpu``, ``cuda``, ….
         trust: import every class that the run's config names.
     """
@@ -34,14 +34,14 @@ COMMAND = Command("serve", Serve)
 
 
 def serve(args: Sequence[str]) -> None:
-    """Serve the page until it is interrupted.
+    """Serve the page until the program is interrupted.
 
     Args:
-        args: what follows ``serve``.
+        args: the command line after ``serve``.
 
     Raises:
         ArgumentError: when an option is unknown.
-        ValueError: when there is no such model, or the address cannot be had.
+        ValueError: when there is no such model, or the address is not available.
     """
     asked = COMMAND.parse(args)
     device = device_of(asked.device)

@@ -1,6 +1,6 @@
-"""Where ``python -m lifelong`` begins: the first page of help at once, everything else by the command line proper.
+"""Entry point of ``python -m lifelong``: prints the first help page immediately, and starts all other commands.
 
-Importing torch and Lightning takes seconds, so nothing here does before it must.
+Importing torch and Lightning takes seconds, so nothing is imported here before it is needed.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ Learners that keep learning from few examples, one domain after another, without
 learn:
   fit                   learn a stream, experience by experience, and evaluate after each
   extend RUN            learn further experiences after those of a finished run (--data.sources+=…)
-  sweep FILE            run a table of runs, or search for settings, on this machine or on a cluster
+  sweep FILE            run a table of runs, or a hyper-parameter search, on this machine or on a cluster
 
 evaluate:
   validate              evaluate on validation tasks, one row of the accuracy matrix
   test                  evaluate on test tasks, one row of the accuracy matrix
-  report RUN            write report.html, a page that a person can show, from the results of a run
-  compare RUN RUN …     put runs beside each other: one table, with intervals and paired differences
+  report RUN            write report.html, a self-contained page with the results of a run
+  compare RUN RUN …     compare runs in one table, with intervals and paired differences
 
 use what is learnt:
-  predict               answer about photos or texts of your own (--query), or test tasks
-  adapt RUN             write a small file that has learnt classes of your own (--support), and answers alone
-  export RUN            write a model as ONNX or as a program of torch.export
-  serve RUN             open a page on this machine: make classes, drop photos or texts into them, and ask
-  drive RUN             drive one robot with what a run has learnt: a film, and its numbers
+  predict               predict your own photos or texts (--query), or the test tasks
+  adapt RUN             learn your own classes (--support), and save them as a small file that predicts on its own
+  export RUN            export a model by ONNX or torch.export
+  serve RUN             open a local page: create classes, drop photos or texts into them, and predict
+  drive RUN             drive one robot with what a run has learnt: a video, and its metrics
 
 look around:
-  list [KIND]           learners, networks, strategies, sources, configs, metrics: names, and what each is
+  list [KIND]           list learners, networks, strategies, sources, configs or metrics, each with a description
 
 options:
   -h, --help            show this page; after a command, its options
   --version             print the version
-  -c, --config CONFIG   after a command: a file of options, or the bare name of one in configs/; default without one
-  --print_config        after a command: print every option with its value and do nothing
+  -c, --config CONFIG   after a command: a config file, or the name of one in configs/; without it: default
+  --print_config        after a command: print every option with its value, and exit
 
 Classes are given by name (--model MAML), and their own help by python -m lifelong fit --model.help MAML.
 """
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line; who reads its output may stop reading, as ``head`` does."""
+    """Run the command line; a closed output pipe, as with ``head``, is not an error."""
     try:
         _run(args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nothing more is written, nor when Python ends.
+        # Nothing more is written, not even when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
 def _run(args: Sequence[str] | None) -> None:
-    """Print the page, the version or a list where it is asked for first of all, else run the command line proper."""
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks how a line may go on
+    """Print the help page, the version or a list if the first argument asks for it, or else run a command."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         importlib.import_module("lifelong.cli.completion").complete(commands())
         return
     given = list(sys.argv[1:] if args is None else args)
@@ -95,7 +95,7 @@ def _list(args: Sequence[str]) -> None:
 
 
 def commands() -> list[str]:
-    """Return the commands, which are those of the page.
+    """Return the names of the commands, as listed on the help page.
 
     Example:
         >>> commands()[0]
@@ -105,7 +105,7 @@ def commands() -> list[str]:
 
 
 def page() -> str:
-    """Return the first page of help, with the names of all plug-ins that are installed.
+    """Return the first help page, with the names of all installed plug-ins.
 
     Example:
         >>> "MAML" in page()

@@ -1,7 +1,7 @@
-"""Swapping a class: one that takes the place of another starts from its own defaults.
+"""Replaced classes: a class that replaces another one starts from its own defaults.
 
-jsonargparse keeps arguments of the class before that the new one has under the same name, silently (its issue 460);
-here they are taken out of the configs before these are parsed for good.
+jsonargparse silently keeps arguments of the previous class that the new class also has (its issue 460). Here they are
+removed from the configs before the final parsing.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from jsonargparse import Namespace
 def without_replaced(
     configs: Sequence[dict[str, Any]], result: Namespace, options: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the configs without the arguments of classes that were replaced, and without lists that were.
+    """Return the configs without arguments of replaced classes and without replaced lists.
 
-    Only arguments that the new class requires and the old one had under the same name are taken along (``network``,
-    ``sources``); what the command line itself gives always counts.
+    Only arguments that the new class requires are kept, such as ``network`` and ``sources``. Options on the command
+    line always apply.
 
     Args:
-        configs: in their order.
-        result: what configs and command line came to, which says what classes there are in the end.
+        configs: the configs, in order.
+        result: result of a first parsing, which contains the final classes.
         options: the command line without its configs.
     """
     lists = {option.split("=", 1)[0].removeprefix("--") for option in options if not option.endswith("+")}
@@ -33,7 +33,7 @@ def without_replaced(
 
 
 def _without_lists(config: Mapping[str, Any], replaced: set[str], prefix: str = "") -> dict[str, Any]:
-    """A config without the lists that an option gives anew: their elements must not be paired by their places."""
+    """Return a config without the lists that an option replaces, so that their elements are not merged by position."""
     kept: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix + key
@@ -73,7 +73,7 @@ def _get(tree: Any, key: str) -> Any:
 
 
 def _resolve(path: str) -> Any:
-    """The class or function of a path; a bare name stands for itself, as nothing tells here where it is from."""
+    """Return the class or function of an import path. A bare name is returned unchanged, as its module is unknown."""
     module, _, name = path.rpartition(".")
     if not module:
         return name
@@ -85,7 +85,7 @@ def _resolve(path: str) -> Any:
 
 
 def _required(made: Any) -> set[str]:
-    """The names of the arguments that a class has no default for."""
+    """Return the names of the arguments without a default."""
     if not callable(made):
         return set()
     parameters = inspect.signature(made).parameters.values()

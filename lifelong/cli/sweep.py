@@ -1,4 +1,4 @@
-"""``python -m lifelong sweep FILE``: tables of runs and searches for settings, on one machine or on a cluster."""
+"""``python -m lifelong sweep FILE``: tables of runs and hyper-parameter searches, on one machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from lifelong.utilities.ranges import check_number
 
 @dataclass(frozen=True)
 class Sweep:
-    """Run what is missing of a table of runs, or of a search for settings, and print the table.
+    """Run what is missing of a table of runs or of a hyper-parameter search, and print the table.
 
     Args:
-        file: YAML with tables, or with a search.
-        root: where the runs lie; without it runs/ and the name of the file.
-        journal: a file of finished runs, which are not run again; it may be shared by machines.
-        jobs: runs at the same time; without it 2 on this machine, and on a cluster as many as it takes.
-        executor: local, slurm, ray or a class; without it that of the file, else local.
-        table_only: run nothing, print what is there.
+        file: YAML file with tables or with a search.
+        root: folder of the runs. Default: runs/ with the name of the file.
+        journal: a file of finished runs, which are not repeated. Several machines may share it.
+        jobs: number of runs at the same time. Default: 2 on this machine; on a cluster, as many as it accepts.
+        executor: local, slurm, ray or a class. Default: that of the file, else local.
+        table_only: run nothing, only print the table so far.
     """
 
     file: str
@@ -45,14 +45,14 @@ COMMAND = Command("sweep", Sweep, "FILE", needed="a file with tables or a search
 
 
 def sweep(args: Sequence[str]) -> None:
-    """Run a sweep; exit code 1 where a run failed.
+    """Run a sweep; the exit code is 1 if a run failed.
 
     Args:
         args: the file and options.
 
     Raises:
         ArgumentError: when an option is unknown.
-        ValueError: when something in the file stands for nothing.
+        ValueError: when the file contains something that cannot be resolved.
     """
     options = COMMAND.parse(args)
     check_number("--jobs", options.jobs, least=1, whole=True)
@@ -85,9 +85,9 @@ def _read(executor: str | None) -> Any:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP stop all runs, as Ctrl-C does, so that nothing is left running.
+    """Let SIGTERM and SIGHUP stop all runs, like Ctrl-C, so that no process is left behind.
 
-    SIGINT as well: a shell starts what runs in the background with SIGINT ignored.
+    SIGINT is included because a shell starts background processes with SIGINT ignored.
     """
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, _stop) for number in numbers}

@@ -1,4 +1,4 @@
-"""What is wrong with the value of an option, in one sentence in place of the parser's listing of all that it tried."""
+"""Errors about the value of an option, in one sentence instead of the parser's list of everything that it tried."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ KINDS = {
     "collections.abc.Sequence": "a list such as [a, b]",
     "dict": "a mapping such as {a: 1}",
 }
-"""What a person gives for each type."""
+"""What a user has to give, by type."""
 
 
 def wrong_value(message: str) -> str | None:
-    """Return a sentence about a value that an option cannot have; None where the message is about something else.
+    """Return a message about a value that an option does not accept. None if the message is about something else.
 
     Args:
-        message: of the parser.
+        message: error message of the parser.
 
     Example:
         >>> wrong_value('Parser key "data":\\n Parser key "joint":\\n Expected a <class \\'bool\\'>. Got value: 2')
@@ -57,14 +57,14 @@ def wrong_value(message: str) -> str | None:
         return None
     value = _given(last)
     if not any(KINDS[kind] in words for kind in ("int", "float")) and re.search(r"path string: [\w.]|attribute", last):
-        return None  # the name of a class that there is not
+        return None  # the name of a class that does not exist
     if "Not a valid subclass" in last or ("dot import path string" in last and not words):
         words = ["the name of a class", "{class_path: …, init_args: {…}}"]
     return f"--{option} is {value or 'empty'}: it must be {' or '.join(words)};"
 
 
 def _expected(text: str) -> list[str]:
-    """Return what the parser would have taken, in words, null left out."""
+    """Return what the parser would have accepted, in words and without null."""
     words: list[str] = []
     for kind in EXPECTED.findall(text):
         if kind.startswith("typing.Literal"):

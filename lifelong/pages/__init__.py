@@ -1,5 +1,5 @@
-"""Pages that a person can show: self-contained HTML, a pure function of results, drawn by plotly in the browser.
+"""Self-contained HTML pages of results, with figures that plotly draws in the browser.
 
-Figures are plain dictionaries as plotly.js takes them. (plotly's own classes check them, in the tests: making figures
-of these classes would take longer than the whole rest of a page.)
+Figures are plain dictionaries in the format of plotly.js. (Tests check them with plotly's Python classes, which
+would be slower than everything else on a page.)
 """

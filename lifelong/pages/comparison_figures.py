@@ -20,12 +20,12 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def averages_figure(methods: Sequence[MethodView]) -> dict[str, Any]:
-    """Draw the average over the domains learnt so far, after each experience, of each method.
+    """Draw, for each method, the average over the domains learnt so far after each experience.
 
-    A method without a stream, such as joint training, is a level line.
+    A method without a stream, such as joint training, is a horizontal line.
 
     Args:
-        methods: that are comparable.
+        methods: comparable methods.
 
     Returns:
         ``data`` and ``layout`` for plotly.js.
@@ -71,12 +71,12 @@ def averages_figure(methods: Sequence[MethodView]) -> dict[str, Any]:
 
 
 def differences_figure(differences: Sequence[Difference], factor: float, n_places: int, score: str) -> dict[str, Any]:
-    """Draw paired differences with their 95 % intervals, one below the other, and a line where there is none.
+    """Draw paired differences and their 95 % intervals, one row each, with a line at zero.
 
     Args:
-        differences: those that are available.
-        factor: by which scores are multiplied before they are shown.
-        n_places: decimal places.
+        differences: the available differences.
+        factor: factor by which scores are multiplied for display.
+        n_places: number of decimal places.
         score: name of the score, with its unit.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The page of a comparison: its table, the matrices of all methods, what they took, and how sure differences are."""
+"""The page of a comparison: its table, the matrices of all methods, their costs, and the certainty of differences."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lifelong.utilities.amounts import bytes_text, seconds_text
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "s": 1, "min": 60, "h": 3600}
 MOST_MATRICES = 24
-"""Methods whose matrices are drawn; a page of more would be slow, and a person would not look at them."""
+"""Largest number of methods whose matrices are drawn; more would make the page slow."""
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """Return the page of a comparison as text; the same comparison gives the same bytes.
+    """Return the page of a comparison as text; equal comparisons give identical pages.
 
     Args:
-        comparison: methods beside each other.
+        comparison: the compared methods.
 
     Example:
         >>> import numpy as np
@@ -63,7 +63,7 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def sort_value(text: str) -> float | None:
-    """Return the number that a cell of the table is sorted by; None for a text, or where there is none.
+    """Return the number by which a cell of the table is sorted. None for a text or a missing value.
 
     Example:
         >>> [sort_value(text) for text in ("84.8 ± 2.5", "2.7 MB", "<0.001", "n/a", "+1.0 [0, 2]")]
@@ -74,13 +74,13 @@ def sort_value(text: str) -> float | None:
 
 
 def is_number(column: Sequence[str]) -> bool:
-    """Return whether a column is sorted by numbers: every cell that says something has one."""
+    """Return whether a column is sorted by numbers, that is, every cell with a value contains one."""
     said = [text for text in column if text and not text.startswith("n/a")]
     return bool(said) and all(sort_value(text) is not None for text in said)
 
 
 def _figures(comparison: Comparison, beside: Sequence[MethodView]) -> list[dict[str, Any]]:
-    """The figures that show methods together; none where no method is comparable with the one named."""
+    """Return the figures that show several methods. Empty if no method is comparable with the baseline."""
     if not beside:
         return []
     score = beside[0].view.score
@@ -113,7 +113,7 @@ def _figures(comparison: Comparison, beside: Sequence[MethodView]) -> list[dict[
 
 
 def _matrices(methods: Sequence[MethodView]) -> list[dict[str, Any]]:
-    """The matrix of each method, on one colour scale where they are comparable."""
+    """Return the matrix of each method, on one colour scale if they are comparable."""
     beside = [method.view.values for method in methods if not method.apart]
     limits = colour_limits(beside) if beside else None
     drawn = []

@@ -1,4 +1,4 @@
-"""Scores over the stream as interactive curves, and those of a single row as points."""
+"""Scores over the stream as interactive curves, or as points if there is a single row."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lifelong.pages.heat_map import FONT, TRANSPARENT
 from lifelong.pages.view import View, label, letters, whole
 
 MOST_COLOURED = 6
-"""Curves beyond which they share one hue, and the one that is pointed at stands out."""
+"""Number of curves above which all have one colour, and the curve under the pointer is highlighted."""
 MOST_NAMED = 24
-"""Experiences beyond which the axis has their numbers."""
+"""Number of experiences above which the axis shows their numbers instead of their names."""
 HEIGHT = 360
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x")
 
 
 def domain_curves(view: View) -> dict[str, Any]:
-    """Draw the score of each domain over the stream: dotted before it is learnt, solid from then on.
+    """Draw the score of each domain over the stream: dotted before it is learnt, solid afterwards.
 
-    Up to six domains have colours of their own; more share a hue, which the page changes for the one that is pointed
-    at, and are drawn from where they are learnt. Lines join what was evaluated.
+    Up to six domains have different colours. More domains share one colour, are drawn only from when they are learnt,
+    and are highlighted under the pointer. Lines connect the evaluated scores.
 
     Args:
         view: the scores.
@@ -61,7 +61,7 @@ def domain_curves(view: View) -> dict[str, Any]:
 
 
 def average_curve(view: View) -> dict[str, Any]:
-    """Draw the average over the domains learnt so far, with its 95 % interval, after each experience.
+    """Draw the average over the domains learnt so far after each experience, with its 95 % interval.
 
     Args:
         view: the scores.
@@ -84,10 +84,10 @@ def average_curve(view: View) -> dict[str, Any]:
 
 
 def domain_points(view: View) -> dict[str, Any]:
-    """Draw the scores of the only row as points with their 95 % intervals, the domains one below the other.
+    """Draw the scores of the only row as points with 95 % intervals, one line per domain.
 
     Args:
-        view: the scores of one row.
+        view: the scores, with a single row.
 
     Returns:
         ``data`` and ``layout`` for plotly.js.
@@ -145,23 +145,23 @@ def _plain(values: Array) -> list[float | None]:
 
 
 def _limits(values: Array, widths: Array | None) -> tuple[float, float]:
-    """The range of an axis that shows all scores, with their intervals, and a little more."""
+    """Return the range of an axis that shows all scores and their intervals, with a margin."""
     spans = np.zeros_like(values) if widths is None else np.where(np.isfinite(widths), widths, 0.0)
     known = np.isfinite(values)
     if not known.any():
         return 0.0, 1.0
     low, high = float((values - spans)[known].min()), float((values + spans)[known].max())
-    margin = max(0.06 * (high - low), 0.01 * max(abs(low), abs(high))) or 1.0  # no noise of rounding blown up
+    margin = max(0.06 * (high - low), 0.01 * max(abs(low), abs(high))) or 1.0  # rounding errors are not magnified
     return low - margin, high + margin
 
 
 def limits_of(values: Sequence[float]) -> tuple[float, float]:
-    """Return the range of an axis that shows some values, and a little more."""
+    """Return the range of an axis that shows some values, with a margin."""
     return _limits(np.array(values, dtype=float), None)
 
 
 def _stream_layout(view: View, low: float, high: float, *, right: float) -> dict[str, Any]:
-    """The layout of a figure whose x axis is the stream."""
+    """Return the layout of a figure whose x-axis is the stream."""
     last, named = int(view.times[-1]), len(view.rows) <= MOST_NAMED
     below = letters(view.rows) * 0.72 + 30 if named else 48
     layout = framed(int(HEIGHT + below), left=62, right=right, below=below)
@@ -176,7 +176,7 @@ def _stream_layout(view: View, low: float, high: float, *, right: float) -> dict
 
 
 def axis() -> dict[str, Any]:
-    """Return what all axes of curves share."""
+    """Return the settings that all axes of curves share."""
     return {"zeroline": False, "fixedrange": True, "gridcolor": "var(--grid)", "linecolor": "var(--grid)"}
 
 
@@ -184,10 +184,10 @@ def framed(height: int, *, left: float, right: float, below: float) -> dict[str,
     """Return the layout of a figure.
 
     Args:
-        height: of the whole figure, in pixels.
-        left: pixels left of the axes.
-        right: pixels right of them.
-        below: pixels below them.
+        height: height of the whole figure in pixels.
+        left: left margin in pixels.
+        right: right margin in pixels.
+        below: bottom margin in pixels.
     """
     return {
         "height": height,

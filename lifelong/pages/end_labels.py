@@ -1,4 +1,4 @@
-"""Names at the ends of curves, which do not cover each other."""
+"""Names at the ends of curves, without overlaps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lifelong.pages.view import LABEL, label
 
 MOST_LABELLED = 20
 PIXELS = 14
-"""Height of a name."""
+"""Height of a name in pixels."""
 
 
 def end_labels(
@@ -21,18 +21,18 @@ def end_labels(
     colours: Sequence[str] | None,
     length: int = LABEL,
 ) -> list[dict[str, Any]]:
-    """Return names for the ends of curves, moved apart where they would cover each other.
+    """Return names for the ends of curves, moved apart if they would overlap.
 
-    Of more than can be read, those of the lowest and of the highest curves are named; the others where one points.
+    If there are too many, only the lowest and the highest curves are named; the others are named under the pointer.
 
     Args:
-        ends: the last value of each curve, by its number.
-        names: of all curves.
-        low: end of the axis.
-        high: end of the axis.
-        layout: of the figure.
-        colours: of the curves; None where they share one.
-        length: characters of a name.
+        ends: last value of each curve, by the curve's index.
+        names: names of all curves.
+        low: lower end of the axis.
+        high: upper end of the axis.
+        layout: layout of the figure.
+        colours: colours of the curves. None if all have one colour.
+        length: largest number of characters of a name.
     """
     order = sorted(ends, key=lambda j: ends[j])
     if len(order) > MOST_LABELLED:
@@ -58,12 +58,12 @@ def end_labels(
 
 
 def apart(wanted: Sequence[float], gap: float, room: float) -> list[float]:
-    """Move places apart, as little as it takes from below and then from above.
+    """Move positions apart as little as possible, first upwards, then downwards from the upper limit.
 
     Args:
-        wanted: places in ascending order.
-        gap: least distance of neighbours.
-        room: the last place is no further than this, unless they do not fit.
+        wanted: wanted positions in ascending order.
+        gap: smallest distance of neighbours.
+        room: upper limit of the last position, unless they do not fit.
 
     Example:
         >>> apart([0.0, 1.0, 50.0], 10, 100)

@@ -10,24 +10,24 @@ from lifelong.evaluation.estimate import Array, number
 from lifelong.pages.view import View, label, letters, whole
 
 MOST_NUMBERED = 20
-"""Columns beyond which numbers do not fit into cells."""
+"""Number of columns above which numbers do not fit into the cells."""
 MOST_WITH_WIDTHS, MOST_NUMBERED_BESIDE = 10, 8
 FONT = {"color": "var(--text)", "size": 12}
 TRANSPARENT = "rgba(0,0,0,0)"
 DARK_SHARE = 0.6
-"""Of the colour scale: below it, cells are so dark that their numbers are white."""
+"""Share of the colour scale below which cells are so dark that their numbers are white."""
 
 
 def heat_map(view: View, limits: tuple[float, float] | None = None, *, compact: bool = False) -> dict[str, Any]:
-    """Draw the matrix: a row for each experience, a column for each domain; what is not learnt yet is veiled.
+    """Draw the matrix, one row per experience and one column per domain; domains not learnt yet are shaded.
 
     Args:
         view: the scores.
-        limits: least and largest score of the colour scale; those of the view where None.
-        compact: one of several beside each other: smaller, with fewer numbers.
+        limits: smallest and largest score of the colour scale. Default: those of the view.
+        compact: draw a smaller matrix with fewer numbers, for several of them in a row.
 
     Returns:
-        ``data`` and ``layout`` for plotly.js; colours are variables of the page's style.
+        ``data`` and ``layout`` for plotly.js. Colours are CSS variables of the page.
     """
     n_rows, n_columns = view.values.shape
     low, high = limits or colour_limits([view.values])
@@ -42,7 +42,7 @@ def heat_map(view: View, limits: tuple[float, float] | None = None, *, compact: 
         "colorscale": "Viridis",
         "xgap": 1 if numbered else 0,
         "ygap": 1 if numbered else 0,
-        "showscale": n_rows > 1,  # beside a single row there is no room for one
+        "showscale": n_rows > 1,  # a single row leaves no room for a colour bar
         "colorbar": {
             "title": {"text": whole(view.score), "side": "right"},
             "thickness": 12,
@@ -60,7 +60,7 @@ def heat_map(view: View, limits: tuple[float, float] | None = None, *, compact: 
 
 
 def colour_limits(matrices: list[Array]) -> tuple[float, float]:
-    """Return the least and the largest score of some matrices, a little apart where all are equal.
+    """Return the smallest and the largest score of some matrices, with a margin if all scores are equal.
 
     Example:
         >>> colour_limits([np.array([[1.0, np.nan]]), np.array([[3.0]])])
@@ -77,7 +77,7 @@ def _finite(values: Array) -> list[list[float | None]]:
 
 
 def _pointed(view: View, row: int, column: int) -> str:
-    """What is shown where one points at a cell."""
+    """Return the text that is shown when the pointer is on a cell."""
     domain, value = whole(view.columns[column]), view.values[row, column]
     score = "not evaluated" if np.isnan(value) else f"{whole(view.score)}: <b>{view.text(row, column)}</b>"
     after = "" if view.one_row else f"<br>after {whole(view.rows[row])}"
@@ -86,7 +86,7 @@ def _pointed(view: View, row: int, column: int) -> str:
 
 
 def _veil(view: View) -> list[dict[str, Any]]:
-    """The cells of domains that are not learnt after a row, under a veil, with a line where what is learnt ends."""
+    """Return shading for cells of domains not learnt after a row, and a line at its border."""
     n_rows, n_columns = view.values.shape
     if (view.n_learnt >= n_columns).all():
         return []
@@ -112,7 +112,7 @@ def _points(points: list[tuple[float, float]]) -> dict[str, list[float]]:
 
 
 def _numbers(view: View, low: float, high: float, *, with_widths: bool) -> dict[str, Any]:
-    """The scores in their cells; the veil lets those of the page's text colour stand out, the scale others."""
+    """Return the scores in their cells, in a readable colour: that of the page on shaded cells, else by the scale."""
     n_rows, n_columns = view.values.shape
     x, y, texts, colours = [], [], [], []
     for i in range(n_rows):
@@ -139,7 +139,7 @@ def _numbers(view: View, low: float, high: float, *, with_widths: bool) -> dict[
 
 
 def _layout(view: View, cell: int) -> dict[str, Any]:
-    """The layout for cells of so many pixels at least."""
+    """Return the layout for cells of at least the given size in pixels."""
     n_rows, n_columns = view.values.shape
     high = max(cell, min(44, 160 // n_rows))
     rows, columns = ([label(name) for name in names] for names in (view.rows, view.columns))

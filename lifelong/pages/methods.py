@@ -1,4 +1,4 @@
-"""Methods as the figures of a comparison show them: one matrix and one average over their runs.
+"""Methods as drawn in a comparison, with one matrix and one average over their runs.
 
 Shapes: ``T`` rows (experiences), ``D`` columns (domains).
 """
@@ -20,21 +20,22 @@ from lifelong.evaluation.tables import unit
 from lifelong.pages.view import View, view_of
 
 LENGTH = 28
-"""Characters of the label of a method, whose end tells it from others."""
+"""Largest number of characters of a method's label; its end is kept, as it distinguishes methods."""
 
 
 @dataclass(frozen=True)
 class MethodView:
-    """Hold a method as it is drawn.
+    """Hold a method for drawing.
 
     Args:
-        label: of the method.
-        view: the mean of its runs' matrices, with 95 % intervals over seeds; those of the run where there is one.
-        final: the average after the last experience, in the unit of the score.
-        n_bytes: memory of learner and strategies.
+        label: label of the method.
+        view: mean of its runs' matrices, with 95 % intervals over seeds. For a single run, the matrix and intervals of
+            the run.
+        final: average after the last experience, in the unit of the score.
+        n_bytes: memory of the learner and the strategies.
         seconds: time of a run.
-        apart: why it is not comparable with the method that the others are compared with; empty where it is.
-        remark: on its runs, for captions.
+        apart: why it is not comparable with the baseline. Empty if it is.
+        remark: remark on its runs, for captions.
     """
 
     label: str
@@ -47,14 +48,14 @@ class MethodView:
 
 
 def method_views(comparison: Comparison) -> list[MethodView]:
-    """Return the methods of a comparison as they are drawn, in its order."""
+    """Return the methods of a comparison for drawing, in its order."""
     reference = next(row for row in comparison.rows if row.label == comparison.against)
     return [_view_of_method(row, reference) for row in comparison.rows]
 
 
 def _view_of_method(row: Method, reference: Method) -> MethodView:
     view, remark = _mean_view(row.runs)
-    # Every run counts: of a method with a run that answers another question, no mean is drawn beside the others.
+    # A method is drawn with the others only if all of its runs are comparable with the baseline.
     apart = dict.fromkeys(str(o) for run in row.runs for o in obstacles(reference.runs[0], run))
     average = row.estimates.get("average_score", MISSING)
     return MethodView(
@@ -69,7 +70,7 @@ def _view_of_method(row: Method, reference: Method) -> MethodView:
 
 
 def _mean_view(runs: Sequence[Results]) -> tuple[View, str]:
-    """The mean matrix of runs of one shape, else that of the first run, and a sentence on which it is."""
+    """Return the mean matrix of runs of one shape, or else that of the first run, and a sentence that says which."""
     views = [view_of(run) for run in runs]
     if len(runs) == 1:
         return views[0], ""

@@ -1,4 +1,4 @@
-"""What all pages share: their frame, plotly's script inside, and files that replace nobody else's."""
+"""What all pages share: their template, the embedded plotly script, and writing without replacing other files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lifelong.utilities.files import as_json, write_whole
 from lifelong.utilities.versions import installed_version
 
 GENERATOR = '<meta name="generator" content="lifelong '
-"""By what a page of ours is known again."""
+"""Tag by which lifelong's pages are recognised."""
 HEAD = 4096
-"""So many characters of a page hold that line."""
+"""Number of characters at the start of a page that contain this tag."""
 
 
 def render(template: str, **content: Any) -> str:
-    """Fill in a template; text is escaped, and figures become data that no text in them can break out of.
+    """Render a template; text is escaped, and figures are embedded as data that their texts cannot break out of.
 
     Args:
-        template: its name in ``templates``.
-        content: what it takes.
+        template: file name of the template in ``templates``.
+        content: variables of the template.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # `compare` prints most of its tables without it
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # most tables of `compare` do not need it
 
     environment = Environment(
         loader=PackageLoader("lifelong.pages"),
@@ -33,30 +33,30 @@ def render(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data"] = as_json  # JSON has no word for NaN
+    environment.filters["data"] = as_json  # JSON does not support NaN
     version = installed_version("lifelong")
     return environment.get_template(template).render(**content, version=version, plotly=plotly_script())
 
 
 @functools.cache
 def plotly_script() -> str:
-    """Return plotly.js, as the Python package has it; it has no ``</script>`` in it."""
+    """Return plotly.js from the Python package; it does not contain ``</script>``."""
     file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     return file.read_text(encoding="utf-8")
 
 
 def write_page(path: str | Path, text: str) -> Path:
-    """Write a page whole; one that was written before is replaced, and no other file.
+    """Write a page atomically; it replaces an earlier page, but no other file.
 
     Args:
-        path: of the file.
-        text: of the page.
+        path: path of the file.
+        text: text of the page.
 
     Returns:
         ``path``.
 
     Raises:
-        ValueError: when a file is there that is no page of ours.
+        ValueError: when there is another file at this path.
     """
     path = Path(path)
     if path.exists() and not is_page(path):
@@ -65,7 +65,7 @@ def write_page(path: str | Path, text: str) -> Path:
 
 
 def is_page(path: Path) -> bool:
-    """Return whether a file is a page that was written here."""
+    """Return whether a file is one of lifelong's pages."""
     if not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -73,13 +73,13 @@ def is_page(path: Path) -> bool:
 
 
 def figure(name: str, title: str, drawing: Mapping[str, Any], caption: str, key: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what the template takes for a figure.
+    """Return a figure for the template.
 
     Args:
-        name: its id on the page, which is the same each time.
-        title: what it shows, in a few words, also for those who do not see it.
-        drawing: ``data`` and ``layout`` of plotly.js; ``meta`` of the layout says how the page treats it.
-        caption: a sentence on how it is read.
-        key: what the numbers stand for that a figure has where there is no room for names.
+        name: id of the figure on the page, which is always the same.
+        title: short title, also for screen readers.
+        drawing: ``data`` and ``layout`` of plotly.js. ``meta`` of the layout controls how the page treats the figure.
+        caption: a sentence that explains the figure.
+        key: explanation of the numbers that replace names where there is no room for names.
     """
     return {"name": name, "title": title, "drawing": drawing, "caption": caption, "key": key}

@@ -1,4 +1,4 @@
-"""Scores against what they took, with the front of what no method beats in both."""
+"""Scores against costs, with the Pareto front of methods that no other method beats in both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifelong.pages.methods import LENGTH, MethodView
 from lifelong.pages.view import label, letters, whole
 
 BYTES, SECONDS = (1e9, 1e6, 1e3, 1.0), (3600.0, 60.0, 1.0)
-"""Sizes of units, the largest first."""
+"""Sizes of units in descending order."""
 
 
 def pareto_figure(
@@ -21,16 +21,16 @@ def pareto_figure(
     text: Callable[[float], str],
     units: Sequence[float],
 ) -> dict[str, Any]:
-    """Draw the score after the last experience against a cost, with the front: what no method beats in both.
+    """Draw the score after the last experience against a cost, with the Pareto front.
 
-    The axis of the cost is logarithmic where costs span a decade or more; zero, which has no logarithm, has a place
-    of its own at its left. Methods without a stream are bounds: hollow, and no part of the front.
+    The cost axis is logarithmic if costs span a decade or more; a cost of zero, which has no logarithm, is placed at
+    its left end. Methods without a stream are bounds: they have hollow markers and are not part of the front.
 
     Args:
-        methods: that are comparable.
-        cost: of a method.
-        text: writes a cost.
-        units: sizes of the units of the cost, the largest first.
+        methods: comparable methods.
+        cost: returns the cost of a method.
+        text: formats a cost.
+        units: sizes of the cost's units in descending order.
 
     Returns:
         ``data`` and ``layout`` for plotly.js.
@@ -65,7 +65,7 @@ def pareto_figure(
 
 
 def with_cost(methods: Sequence[MethodView], cost: Callable[[MethodView], float]) -> list[MethodView]:
-    """Return the methods of which score and cost are known, in the order of their numbers in the figure."""
+    """Return the methods with known score and cost, in the order of their numbers in the figure."""
     return [m for m in methods if math.isfinite(m.final.value) and math.isfinite(cost(m))]
 
 
@@ -77,9 +77,9 @@ def _named_points(
     best: set[int],
     bounds: set[int],
 ) -> dict[str, Any]:
-    """Points with their names, above and below in turn, so that those of neighbours do not cover each other.
+    """Return points with names, alternately above and below, so that the names of neighbours do not overlap.
 
-    The page puts the numbers in ``meta`` in their place where names have no room.
+    If names have no room, the page replaces them by the numbers in ``meta``.
     """
     order = sorted(range(len(methods)), key=lambda i: (places[i], scores[i]))
     position = {i: ("top center", "bottom center")[n % 2] for n, i in enumerate(order)}
@@ -105,12 +105,12 @@ def _named_points(
 
 
 def front(costs: Sequence[float], scores: Sequence[float], left_out: Collection[int] = ()) -> list[int]:
-    """Return which points no other beats: no other is as cheap and better, or cheaper and as good; by rising cost.
+    """Return the points that no other one beats (as cheap and better, or cheaper and as good), by increasing cost.
 
     Args:
-        costs: of each point.
-        scores: of each point.
-        left_out: points that do not count.
+        costs: cost of each point.
+        scores: score of each point.
+        left_out: indices of points to ignore.
 
     Example:
         >>> front([1, 2, 3, 4], [5, 7, 6, 8])
@@ -129,12 +129,12 @@ def front(costs: Sequence[float], scores: Sequence[float], left_out: Collection[
 def cost_axis(
     costs: Sequence[float], text: Callable[[float], str], units: Sequence[float]
 ) -> tuple[list[float], dict[str, Any]]:
-    """Return where costs stand on an axis, and its ticks.
+    """Return the positions of costs on an axis, and the ticks of the axis.
 
     Args:
-        costs: 0 or more each.
-        text: writes a cost.
-        units: sizes of the units of the cost, the largest first.
+        costs: non-negative costs.
+        text: formats a cost.
+        units: sizes of the cost's units in descending order.
 
     Example:
         >>> places, ticks = cost_axis([0.0, 1000.0, 100_000.0], str, BYTES)
@@ -152,7 +152,7 @@ def cost_axis(
         size = next((size for size in units if size <= top), units[-1])
         step = size * _round_step(top / size / 10)
         ticks = [step * n for n in range(int(top / step) + 1)]
-        if sum(tick >= min(costs, default=0.0) for tick in ticks) < 2:  # costs so near each other that none is between
+        if sum(tick >= min(costs, default=0.0) for tick in ticks) < 2:  # no ticks between close costs
             ticks = sorted({min(costs, default=0.0), top})
         return list(costs), {"tickvals": ticks, "ticktext": [text(tick) if tick else "0" for tick in ticks]}
     least, most = math.floor(math.log10(min(some))), math.ceil(math.log10(max(some)))
@@ -164,6 +164,6 @@ def cost_axis(
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, … (and of 0.1, 0.2, 0.5) that is no smaller."""
+    """Return the smallest of 1, 2, 5, 10, 20, … (and of 0.1, 0.2, 0.5) that is not below ``least``."""
     decade = 10.0 ** math.floor(math.log10(least))
     return next(factor * decade for factor in (1, 2, 5, 10) if factor * decade >= least * 0.999)

@@ -1,4 +1,4 @@
-"""The page of a run: what was run, how well it went, what it took, and how to do it again."""
+"""The report of a run: its setup, its results, its costs, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from lifelong.utilities.amounts import bytes_text, seconds_text
 from lifelong.utilities.files import as_json
 
 REPORT = "report.html"
-"""The page in a run folder."""
+"""File name of the report in a run folder."""
 MEMORY = {"process_bytes": "process, at its peak", "accelerator_bytes": "accelerator, at its peak"}
 
 
 def report_html(results: Results, folder: str | Path = "") -> str:
-    """Return the page of a run as text; the same results and folder give the same bytes.
+    """Return the report of a run as text; equal results and folders give identical reports.
 
     Args:
-        results: that were measured.
-        folder: of the run, for its name and for the command that repeats it; empty where it has none.
+        results: results of the run.
+        folder: the run folder, for the run's name and the command that repeats it. Empty if there is none.
 
     Example:
         >>> from lifelong.evaluation.setting import Setting
@@ -60,21 +60,21 @@ def report_html(results: Results, folder: str | Path = "") -> str:
 
 
 def write_report(results: Results, folder: str | Path, path: str | Path | None = None) -> Path:
-    """Write the page of a run.
+    """Write the report of a run.
 
     Args:
-        results: that were measured.
-        folder: of the run.
-        path: of the page; ``report.html`` in the folder where None.
+        results: results of the run.
+        folder: the run folder.
+        path: path of the report. Default: ``report.html`` in the run folder.
 
     Returns:
-        The path of the page.
+        The path of the report.
 
     Raises:
-        ValueError: when there is a file of that name that is no page of ours.
+        ValueError: when there is another file at this path.
     """
     folder, here = Path(folder), Path.cwd()
-    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder  # as a person here would type it
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder  # relative to the current folder
     return write_page(folder / REPORT if path is None else path, report_html(results, shown))
 
 
@@ -101,12 +101,12 @@ def _metrics(results: Results) -> list[dict[str, str]]:
 
 
 def view_places(results: Results) -> int:
-    """Return the decimal places of scores: those of the matrix, so that all numbers of a page look alike."""
+    """Return the decimal places of scores: those of the matrix, so that all numbers of a report are consistent."""
     return view_of(results).places
 
 
 def _figures(view: View, results: Results) -> list[dict[str, Any]]:
-    """The figures of the scores, with what they show in words."""
+    """Return the figures of the scores, with captions."""
     score, left_out = view.score, view.left_out
     if view.one_row:
         shown = [figure("domains", f"{score} of each domain", domain_curves(view), f"Bars: 95 % intervals. {left_out}")]
@@ -142,7 +142,7 @@ def _learnt(view: View) -> np.ndarray:
 
 
 def _domains(results: Results, places: int) -> list[list[str]]:
-    """A row for each domain that is learnt in a stream: right after it, after the last experience, and the change."""
+    """Return one row per learnt domain: its score right after learning, its final score, and the change."""
     matrix, factor = results.matrix, unit(results.setting.percent)
     if results.setting.joint or results.setting.checkpoint:
         return []
@@ -155,7 +155,7 @@ def _domains(results: Results, places: int) -> list[list[str]]:
 
 
 def _measures(results: Results) -> list[dict[str, Any]]:
-    """What strategies report: the mean after the last experience, and a heat map where there is a stream."""
+    """Return the strategies' measures: the mean after the last experience and, for a stream, a heat map."""
     shown = []
     for place, (name, last) in enumerate(results.last_measures.items()):
         view = measure_view(results, name)
@@ -178,7 +178,7 @@ def _costs(results: Results) -> list[tuple[str, str]]:
 
 
 def _command(results: Results, folder: str | Path) -> str:
-    """The command that repeats a run; a checkpoint that was evaluated alone has none."""
+    """Return the command that repeats a run. Empty for a checkpoint that was evaluated without its run."""
     if results.setting.checkpoint or not str(folder):
         return ""
     return f"python -m lifelong fit --config {shlex.quote(str(Path(folder) / 'config.yaml'))}"

@@ -1,4 +1,4 @@
-"""The accuracy matrix as figures show it: in the unit of the score, with names, and no more of it than can be drawn.
+"""The accuracy matrix for figures: in the unit of the score, with names, and reduced to what can be drawn.
 
 Shapes: ``T`` rows (experiences), ``D`` columns (domains).
 """
@@ -16,29 +16,29 @@ from lifelong.evaluation.results import Results
 from lifelong.evaluation.tables import places, shorten, unit
 
 MOST = 60
-"""Rows and columns beyond which cells could be neither seen nor pointed at."""
+"""Largest number of rows and columns; more cells could not be distinguished."""
 LABEL = 16
-"""Characters of a name beside a figure; the whole of it is shown where one points."""
+"""Largest number of characters of a name next to a figure; the complete name is shown under the pointer."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Hold scores as they are shown.
+    """Hold scores for drawing.
 
     Args:
-        values: ``(T, D)``, NaN where not evaluated.
-        widths: ``(T, D)`` half widths of their 95 % intervals.
-        averages: ``T`` averages over the domains learnt so far.
+        values: ``(T, D)``, NaN if not evaluated.
+        widths: ``(T, D)``, half widths of the 95 % intervals.
+        averages: for each row, the average over the domains learnt so far.
         rows: names of the experiences, with their numbers.
-        times: ``(T,)`` how many experiences were learnt by each row.
+        times: ``(T,)``, number of experiences learnt at each row.
         columns: names of the domains.
-        numbers: ``(D,)`` their places among all domains.
-        n_taught: ``(T,)`` how many of all domains are learnt after each row.
-        n_ever: how many of all domains are ever learnt: those behind them are only evaluated.
-        one_row: there is no stream: all domains at once, or a checkpoint.
-        score: what a score is, with its unit.
-        places: decimal places.
-        left_out: what is not drawn, in a sentence; empty where all is.
+        numbers: ``(D,)``, indices of the columns among all domains.
+        n_taught: ``(T,)``, number of all domains that are learnt after each row.
+        n_ever: number of all domains that are ever learnt; the ones after them are only evaluated.
+        one_row: whether there is no stream, as in joint training or for a single checkpoint.
+        score: name of the score, with its unit.
+        places: number of decimal places.
+        left_out: what is not drawn, in a sentence. Empty if everything is drawn.
     """
 
     values: Array
@@ -57,21 +57,21 @@ class View:
 
     @property
     def n_learnt(self) -> np.ndarray:
-        """Return how many of the columns ``(T,)`` are learnt after each row."""
+        """Return the number ``(T,)`` of columns whose domains are learnt after each row."""
         return np.searchsorted(self.numbers, self.n_taught)
 
     @property
     def n_unseen(self) -> int:
-        """Return how many of the columns, the last ones, are never learnt."""
+        """Return the number of columns, the last ones, whose domains are never learnt."""
         return int((self.numbers >= self.n_ever).sum())
 
     def text(self, row: int, column: int) -> str:
-        """Return a score with its half width, where there is one."""
+        """Return a score with its half width, if there is one, as text."""
         value, width = float(self.values[row, column]), float(self.widths[row, column])
         return number(value, self.places) if np.isnan(width) else Estimate(value, width).text(self.places)
 
     def state(self, row: int, column: int) -> str:
-        """Say whether a domain is learnt after a row."""
+        """Return in words whether a domain is learnt after a row."""
         if self.numbers[column] >= self.n_ever:
             return "never learnt, only evaluated"
         if self.one_row:
@@ -83,7 +83,7 @@ class View:
 
 
 def view_of(results: Results) -> View:
-    """Return the accuracy matrix of results as it is shown; of a long stream, rows and columns spread over it."""
+    """Return the accuracy matrix for drawing; in a long stream, evenly spaced rows and columns are selected."""
     setting, factor = results.setting, unit(results.setting.percent)
     n_rows, n_columns = results.matrix.shape
     one_row = setting.joint or setting.checkpoint
@@ -109,7 +109,7 @@ def view_of(results: Results) -> View:
 
 
 def measure_view(results: Results, measure: str) -> View:
-    """Return a measure that strategies report as it is shown; it has a mean for each cell, and no intervals."""
+    """Return a strategies' measure for drawing, with a mean for each cell and without intervals."""
     view, setting = view_of(results), results.setting
     n_rows, n_columns = results.matrix.shape
     one_row = setting.joint or setting.checkpoint
@@ -119,7 +119,7 @@ def measure_view(results: Results, measure: str) -> View:
 
 
 def spread(total: int, most: int) -> np.ndarray:
-    """Choose all of a few numbers, else so many of them, spread evenly from the first to the last.
+    """Select all of a few numbers or, if there are too many, evenly spaced ones including the first and the last.
 
     Example:
         >>> spread(3, 5).tolist(), spread(9, 3).tolist()
@@ -129,7 +129,7 @@ def spread(total: int, most: int) -> np.ndarray:
 
 
 def label(name: str, length: int = LABEL) -> str:
-    """Shorten a name, and let its signs be signs: plotly reads a little HTML in every text.
+    """Shorten a name and escape its special characters, as plotly interprets some HTML.
 
     Example:
         >>> label("<b>a & b</b>")
@@ -139,12 +139,12 @@ def label(name: str, length: int = LABEL) -> str:
 
 
 def whole(name: str) -> str:
-    """Let the signs of a name be signs."""
+    """Escape the special characters of a name."""
     return escape(" ".join(name.split()), quote=False)
 
 
 def letters(names: Sequence[str], length: int = LABEL) -> float:
-    """Estimate how many pixels the longest name takes, shortened to a length."""
+    """Estimate the width in pixels of the longest name after shortening."""
     return 6.6 * max((min(len(name), length) for name in names), default=0)
 
 
@@ -159,7 +159,7 @@ def _row_name(results: Results, row: int, one_row: bool) -> str:
 
 
 def _rows(values: Array, n_taught: np.ndarray) -> np.ndarray:
-    """Choose all rows of a small matrix, and of a large one, those first in which all that was learnt was evaluated."""
+    """Select all rows of a small matrix; in a large one, prefer rows in which all learnt domains were evaluated."""
     if len(values) <= MOST:
         return np.arange(len(values))
     is_learnt = np.arange(values.shape[1]) < n_taught[:, None]

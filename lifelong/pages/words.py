@@ -1,4 +1,4 @@
-"""What was run, in plain words, read off the results and the first lines of docstrings."""
+"""The setup of a run in plain words, from its results and the first lines of docstrings."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lifelong.utilities.plugins import GROUPS
 from lifelong.utilities.source_code import find_definition, first_paragraph
 
 MOST_NAMES = 12
-"""Names of domains in a sentence; of more the first and the last are named."""
+"""Largest number of domain names in a sentence; of more domains, only the first and the last are named."""
 PARTS = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A class with what it does.
+    """Hold a class with its description.
 
     Args:
-        name: of the class.
-        does: a sentence; empty where no installed plug-in has that name.
+        name: name of the class.
+        does: its description, as a sentence. Empty if no installed plug-in has this name.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Fact:
 
 
 def title(results: Results) -> str:
-    """Return a title: who learnt, and with what against forgetting."""
+    """Return a title with the learner and the strategies."""
     setting = results.setting
     learner = setting.learner or "A learner"
     return f"{learner} with {_joined(setting.strategies)}" if setting.strategies else f"{learner}, without a strategy"
 
 
 def lead(results: Results) -> str:
-    """Return what was learnt in a sentence."""
+    """Return a sentence that says what was learnt."""
     setting, n = results.setting, len(results.domains) - results.setting.n_unseen
     domains = f"{n} domain{'s' if n != 1 else ''}"
     if setting.checkpoint:
@@ -52,7 +52,7 @@ def lead(results: Results) -> str:
 
 
 def facts(results: Results) -> list[tuple[str, list[Fact]]]:
-    """Return what was run: a heading, and what stands behind it."""
+    """Return the setup: headings, each with its classes."""
     setting, config = results.setting, results.setting.config
     strategies = _classes(config.get("strategies"))
     data = config.get("data")
@@ -74,10 +74,10 @@ def _of_class(name: str, path: str) -> Fact:
 
 
 def _first_line(path: str) -> str:
-    """What the docstring of an installed plug-in begins with, read off its source: nothing is imported for a page.
+    """Return the first line of a plug-in's docstring, read from its source code without importing it.
 
     Args:
-        path: of the class, or its name alone.
+        path: import path of the class, or its name alone.
     """
     for group in GROUPS:
         for entry in importlib.metadata.entry_points(group=group):
@@ -88,7 +88,7 @@ def _first_line(path: str) -> str:
 
 
 def _path(made: Any) -> str:
-    """The class path in a config."""
+    """Return the class path in a config."""
     return str(made.get("class_path", "")) if isinstance(made, Mapping) else made if isinstance(made, str) else ""
 
 
@@ -98,7 +98,7 @@ def _classes(made: Any) -> dict[str, str]:
 
 
 def _sources(options: Mapping[str, Any]) -> Iterator[str]:
-    """The class paths of sources and of those in them, each once."""
+    """Yield the class paths of sources and of the sources nested in them, each once."""
     seen: dict[str, None] = {}
 
     def visit(made: Any) -> None:
@@ -121,7 +121,7 @@ def _no_strategy() -> Fact:
 
 def _evaluated(setting: Setting) -> str:
     counts, units = setting.n_eval_units, ""
-    if counts and min(counts) < max(counts):  # else what was evaluated says the number
+    if counts and min(counts) < max(counts):  # otherwise the evaluation part of the sentence contains the number
         units = f" ({min(counts):,} to {max(counts):,} for each domain)"
     return f"the {PARTS[setting.part]} part: {setting.evaluation or 'its units'}{units}"
 

@@ -1,4 +1,4 @@
-"""What was learnt from one support set, kept: asked again and again, saved alone, exported.
+"""What was learnt from one support set: it answers many queries, is saved alone, and is exported.
 
 Shapes: ``S`` support and ``M`` query examples, ``N`` classes, ``*X`` one input.
 """
@@ -22,18 +22,18 @@ from lifelong.run.familiarity import Familiarity
 from lifelong.training.stream_module import StreamModule
 
 KEY = "adapted"
-"""Where a checkpoint keeps it."""
+"""Key of what was learnt from a support set, in a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """Hold what a learner made of one support set, which answers without it.
+    """Hold what a learner learnt from one support set, so that it answers queries without the support set.
 
     Args:
         params: the parameters that the strategies chose for the support set.
-        state: what ``adapt`` returned: nested tensors.
-        entry: the experience whose parameters answer; None where none is chosen.
-        familiarity: tells whether a query is far from all classes; None where nobody can tell.
+        state: what ``adapt`` returned, as nested tensors.
+        entry: name of the experience whose parameters answer. None if no experience is chosen.
+        familiarity: measures how far a query is from all classes. None if this cannot be measured.
     """
 
     params: Params
@@ -47,8 +47,8 @@ class Adapted:
 
         Args:
             module: the learner with its strategies.
-            episode: one task with the support set, and any query.
-            experiences: names of what was learnt, in order.
+            episode: one task with the support set and any query.
+            experiences: names of the learnt experiences, in order.
         """
         learner, runner = module.learner, module.runner
         with evaluating(module), torch.inference_mode(False), torch.no_grad():
@@ -64,7 +64,7 @@ class Adapted:
         return cls(params, state, entry, Familiarity.of(learner, params, task.support_x[0], task.support_y[0]))
 
     def answer(self, module: StreamModule, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the learner's outputs ``(M, N)``, and how far each query is from all classes ``(M,)``, where known.
+        """Return the learner's outputs ``(M, N)`` and, where known, each query's distance from all classes ``(M,)``.
 
         Args:
             module: the learner with its strategies.
@@ -77,26 +77,26 @@ class Adapted:
             if self.familiarity is None:
                 return learner.predict(params, state, x), None
             features = learner.embed(params, x)
-            outputs = learner.predict_embedded(params, state, features)  # the network's part is done once
+            outputs = learner.predict_embedded(params, state, features)  # the network's features are reused
             outputs = learner.predict(params, state, x) if outputs is None else outputs
             return outputs, self.familiarity.far(precise(features).flatten(1))
 
 
 def adapted_checkpoint(content: dict[str, Any], adapted: Adapted, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Return the checkpoint of a model alone with what it learnt from a support set, and nothing it chose it from.
+    """Return the checkpoint of an adapted model: it answers among its classes without the support set.
 
     Args:
-        content: the checkpoint of the model alone.
-        adapted: what was learnt.
+        content: the checkpoint of the model before adaptation.
+        adapted: what was learnt from the support set.
         classes: names of the classes.
 
     Raises:
-        ValueError: when the learner's state is more than nested tensors.
+        ValueError: when the learner's state contains more than nested tensors.
     """
     check_plain(adapted.state)
     weights = {name: tensor for name, tensor in content["state_dict"].items() if name.startswith("learner.")}
     weights |= {f"learner.{name}": p for name, p in adapted.params.items()}
-    # The support set has chosen among what strategies keep: their part is in the weights.
+    # The support set has already chosen among the strategies' parameters, so the weights contain the choice.
     record: dict[str, Any] = {**content["lifelong"], "strategies": []}
     record["config"] = {**record["config"], "strategies": []}
     familiarity = None if adapted.familiarity is None else asdict(adapted.familiarity)
@@ -106,14 +106,14 @@ def adapted_checkpoint(content: dict[str, Any], adapted: Adapted, classes: tuple
 
 
 def read_adapted(taught: Mapping[str, Any], module: StreamModule) -> tuple[tuple[str, ...], Adapted] | None:
-    """Return the classes and what was learnt from a support set, where a checkpoint has it.
+    """Return the classes and what was learnt from a support set, if a checkpoint contains them.
 
     Args:
-        taught: what the checkpoint says of what was taught.
-        module: the learner, with the weights of the checkpoint.
+        taught: the checkpoint's record of what the model was taught.
+        module: the learner with the weights of the checkpoint.
 
     Raises:
-        ValueError: when it was changed after it was written.
+        ValueError: when the record was changed after it was written.
     """
     if (content := taught.get(KEY)) is None:
         return None
@@ -134,7 +134,7 @@ def _is_familiarity(content: Any) -> bool:
 
 
 def check_plain(state: Any) -> None:
-    """Refuse a state that a checkpoint cannot hold: anything but tensors and numbers in dicts, lists and tuples."""
+    """Refuse a state that a checkpoint cannot store: anything but tensors and numbers in dicts, lists and tuples."""
     if state is None or isinstance(state, (bool, int, float, str, Tensor)):
         return
     if type(state) not in (dict, list, tuple):

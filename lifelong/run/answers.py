@@ -1,4 +1,4 @@
-"""What a model answered, by name.
+"""A model's predictions, with class names.
 
 Shapes: ``M`` queries, ``N`` classes.
 """
@@ -13,20 +13,21 @@ import torch
 from torch import Tensor
 
 SHOWN = 8
-"""Answers that are shown; the object has all."""
+"""Number of predictions shown when printed; the object contains all of them."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Hold the answers to some queries.
+    """Hold the predictions for some queries.
 
     Args:
         classes: names of the classes, in the order of the probabilities.
-        probabilities: ``(M, N)``.
-        entries: for each query the name of the experience whose parameters answered; None where nothing is chosen.
-        far: ``(M,)`` how far each query is from the nearest class; above 1 it is farther than examples of the classes
-            are (:class:`~lifelong.run.familiarity.Familiarity`), or, without a support set, answered with less
-            confidence (:func:`~lifelong.run.familiarity.unsure`). None where nobody can tell.
+        probabilities: class probabilities ``(M, N)``.
+        entries: for each query, the name of the experience whose parameters answered. None if no experience is chosen.
+        far: ``(M,)``, how unfamiliar each query is. Values above 1 mark a query that is farther from all classes than
+            their own examples are (:class:`~lifelong.run.familiarity.Familiarity`) or, without a support set, one that
+            is answered with less confidence than they are (:func:`~lifelong.run.familiarity.unsure`). None if this
+            cannot be measured.
 
     Example:
         >>> answers = Answers(("apple", "grape"), torch.tensor([[0.9, 0.1]]))
@@ -44,12 +45,12 @@ class Answers:
 
     @property
     def labels(self) -> list[str]:
-        """Return the likeliest class of each query."""
+        """Return the most probable class of each query."""
         return [self.classes[place] for place in self.probabilities.argmax(1).tolist()]
 
     @property
     def known(self) -> list[bool] | None:
-        """Tell of each query whether it looks like one of the classes; None where nobody can tell."""
+        """Return, for each query, whether it looks like one of the classes. None if this cannot be measured."""
         return None if self.far is None else (self.far <= 1).tolist()
 
     def __len__(self) -> int:
@@ -71,7 +72,7 @@ class Answers:
 
     @staticmethod
     def cat(parts: Iterable[Answers]) -> Answers:
-        """Join answers to consecutive queries among the same classes."""
+        """Join predictions for consecutive queries with the same classes."""
         given = list(parts)
         entries = [part.entries for part in given]
         joined = None if None in entries else tuple(chain.from_iterable(entry or () for entry in entries))

@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it was taught, how well, and how to load it, as Hugging Face reads it."""
+"""The model card, in Hugging Face's format: what the model is, what it was taught, its results, and how to load it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lifelong.utilities.markdown import markdown_table
 from lifelong.utilities.versions import installed_version
 
 TASKS: Mapping[Kind | None, str] = {"images": "image-classification", "texts": "text-classification"}
-"""What Hugging Face calls what a model does, by what it reads."""
+"""Hugging Face's name of the model's task, by what the model reads."""
 QUESTIONS: Mapping[Kind | None, tuple[str, tuple[str, str, str]]] = {
     "images": ("FOLDER", ('"a.jpg"', '"b.jpg"', '"new.jpg"')),
     "texts": ("TABLE", ('"crisp and sweet"', '"full of juice"', '"green, and from the vine"')),
-    None: ("", ("a", "b", "new")),  # tensors, which the command line does not read
+    None: ("", ("a", "b", "new")),  # tensors, which the command line cannot read
 }
-"""What a model is asked about, on the command line and in Python: examples of two classes and a query."""
+"""Example inputs on the command line and in Python, by what the model reads: two classes and a query."""
 MOST_CLASSES = 50
-"""Of an experience; more are counted."""
+"""Number of classes listed per experience; the rest is only counted."""
 
 
 def write_card(
@@ -36,17 +36,17 @@ def write_card(
     adapted_to: Sequence[str] | None,
     results: Results | None,
 ) -> str:
-    """Return the text of a card, with its header of YAML.
+    """Return the text of a model card, with its YAML header.
 
     Args:
-        name: of the model.
-        config: how learner and strategies are made.
-        experiences: what was learnt, with its classes.
-        reads: what the model reads.
-        unit: what it was trained on, in words.
-        needs_support: whether it answers from a support set.
-        adapted_to: the classes of the support set that it was adapted to; None where it was not.
-        results: what was measured; None where that is not known.
+        name: name of the model.
+        config: settings of the learner and the strategies.
+        experiences: names of the learnt experiences, each with its classes.
+        reads: what the model reads: images, texts or, if None, tensors.
+        unit: what the model was trained on, in words.
+        needs_support: whether the model predicts from a support set.
+        adapted_to: classes of the support set that the model was adapted to. None if it was not adapted.
+        results: what was measured. None if unknown.
     """
     learner = class_name(config["model"])
     strategies = [class_name(strategy) for strategy in config.get("strategies", ())]

@@ -1,4 +1,4 @@
-"""Whether a run goes on with the settings that it has had: what has changed since its ``config.yaml`` was written."""
+"""Settings of a run that changed after its ``config.yaml`` was written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 DECISIVE = ("seed", "model", "data", "strategies", "optimizer", "lr_scheduler", "reset_optimizer")
-"""Options that decide what is learnt and how it is judged, whole."""
+"""Options that affect the results; each is compared with all its parts."""
 DECISIVE_OF_TRAINER = (
     "precision",
     "accumulate_grad_batches",
@@ -19,20 +19,20 @@ DECISIVE_OF_TRAINER = (
     "overfit_batches",
     "sync_batchnorm",
 )
-"""The same of the Trainer's; others say where it runs, how far, and what is shown and kept."""
+"""Arguments of the Trainer that affect the results; the others set where it runs, how long, and what is logged."""
 FREE = ("root", "cache_bytes", "eval_tasks_per_batch")
-"""Arguments that say where data lies and how much of it is held at once."""
+"""Arguments that may change: where data are stored and how much of them is kept in memory."""
 MOST_NAMED = 5
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two configurations of a run and decides its results, a phrase each.
+    """Return the differences between two configurations that affect the results, one phrase each.
 
-    Both have every option with its value; one that the former has not is newer than the run.
+    Both contain every option with its value. An option that ``before`` lacks is newer than the run and is not compared.
 
     Args:
-        before: what ``config.yaml`` says.
-        now: what the run is to go on with.
+        before: content of the run's ``config.yaml``.
+        now: configuration with which the run is to continue.
 
     Example:
         >>> changed_settings({"seed": 0, "runner": {"plan": "loop"}}, {"seed": 1, "runner": {"plan": "vmap"}})
@@ -48,15 +48,15 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
-    """Refuse to go on with a run by other settings than its own.
+    """Refuse to continue a run with settings that differ from its own.
 
     Args:
-        before: what ``config.yaml`` says.
-        now: what the run is to go on with.
-        where: the run folder.
+        before: content of the run's ``config.yaml``.
+        now: configuration with which the run is to continue.
+        where: path of the run folder, for the message.
 
     Raises:
-        ValueError: naming what has changed.
+        ValueError: naming the changed settings.
 
     Example:
         >>> check_unchanged({"seed": 0}, {"seed": 0}, "runs/birds")
@@ -70,7 +70,7 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], where: st
 
 
 def without_sources(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without the sources of its stream, which an extension is there to change.
+    """Return a configuration without the sources of its stream, which an extension may change.
 
     Example:
         >>> without_sources({"data": {"class_path": "A", "init_args": {"sources": [], "n_way": 3}}})
@@ -82,7 +82,7 @@ def without_sources(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    # As a file has it: tuples are lists.
+    # As in a file, where tuples become lists.
     return dict(yaml.safe_load(yaml.safe_dump(dict(config))))
 
 

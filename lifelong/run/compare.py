@@ -1,4 +1,4 @@
-"""``lifelong.compare``: runs beside each other, from what their folders hold, without their data, plug-ins or torch."""
+"""``lifelong.compare``: compare runs from their folders alone, without their data, plug-ins or torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lifelong.run.run import Run
 
 Comparable: TypeAlias = Union["Run", Results, str, Path]
-"""A run, its results, or where they are: a run folder, a checkpoint in one, ``last``, or a folder of run folders."""
+"""A run, its results or its path: a run folder, one of its checkpoints, ``last``, or a folder of run folders."""
 MOST_RESAMPLES = 10_000_000
 USAGE = "python -m lifelong compare runs/one runs/two"
 
@@ -36,24 +36,25 @@ def compare(
     n_resamples: int = 9999,
     seed: int = 0,
 ) -> Comparison:
-    """Put runs beside each other: a row for each method, over its seeds, and paired differences on the same units.
+    """Compare runs: one row per method, averaged over its seeds, with paired differences on the same evaluation units.
 
-    Runs whose configs differ in the seed alone are of one method. Configs are read as plain data: nothing that they
+    Runs whose configs differ only in the seed belong to one method. Configs are read as plain data; nothing that they
     name is imported.
 
     Args:
-        runs: runs, results, paths, or a mapping from a label to those of a method.
-        by: dotted keys of configs (``strategies``, ``optimizer.lr``) whose values make a method; None is all keys.
-        against: label of the method that the others are compared with, or name of a run of it; None is the first.
-        metrics: further metrics by name, which need no training: functions that take the :class:`~lifelong.Results` of
-            a run and return a number or an :class:`~lifelong.evaluation.estimate.Estimate`, in the unit in which it is
-            shown, and raise ValueError with the reason where there is none.
-        interval: of paired differences: ``percentile`` or ``bca`` bootstrap, or Student's ``t``.
-        n_resamples: of the bootstrap and of the sign-flip test.
-        seed: of both.
+        runs: runs, results or paths; or a mapping from the label of a method to its runs.
+        by: dotted config keys, such as ``strategies`` or ``optimizer.lr``, whose values define a method. Default: all
+            keys.
+        against: the baseline: label of a method, or name of one of its runs. Default: the first method.
+        metrics: further metrics by name. Each is a function that takes the :class:`~lifelong.Results` of a run and
+            returns a number or an :class:`~lifelong.evaluation.estimate.Estimate` in the unit in which it is shown. It
+            raises ValueError with the reason if the metric is undefined for the run. No training is needed.
+        interval: interval of the paired differences: ``percentile`` or ``bca`` bootstrap, or Student's ``t``.
+        n_resamples: number of resamples of the bootstrap and of the sign-flip test.
+        seed: seed of both.
 
     Raises:
-        ValueError: when there are fewer than two runs, one cannot be read, or a key or label is not there.
+        ValueError: when there are fewer than two runs, a run cannot be read, or a key or label does not exist.
 
     Example:
         >>> import numpy as np
@@ -89,10 +90,10 @@ def compare(
 
 
 def checked_interval(name: str) -> IntervalKind:
-    """Return the name of an interval.
+    """Return the name of an interval, once checked.
 
     Raises:
-        ValueError: when there is none of this name.
+        ValueError: when there is no interval of this name.
     """
     for known in INTERVALS:
         if name == known:
@@ -101,13 +102,13 @@ def checked_interval(name: str) -> IntervalKind:
 
 
 def find_metrics(paths: Sequence[str]) -> dict[str, Metric]:
-    """Import metrics by the paths of their functions.
+    """Import metrics by the import paths of their functions.
 
     Args:
-        paths: ``package.module.function`` each.
+        paths: import paths such as ``package.module.function``.
 
     Raises:
-        ValueError: when there is no such function.
+        ValueError: when a function does not exist.
 
     Example:
         >>> list(find_metrics(["math.sqrt"]))
@@ -123,7 +124,7 @@ def find_metrics(paths: Sequence[str]) -> dict[str, Metric]:
             )
         try:
             metric = getattr(importlib.import_module(module), name)
-        except Exception as error:  # of a module of a person's own, anything
+        except Exception as error:  # a user's module may raise anything
             raise ValueError(
                 f"there is no function {path} ({error}): give its dotted path, module.function, from this folder or an "
                 "installed package"
@@ -136,14 +137,14 @@ def find_metrics(paths: Sequence[str]) -> dict[str, Metric]:
 
 @dataclass
 class _Said:
-    """Collect sentences on how runs were found."""
+    """Collect notes and warnings about how the runs were found."""
 
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def _all_of(runs: Iterable[Comparable] | Comparable, said: _Said) -> list[NamedRun]:
-    """Read runs, each once; folders of run folders are taken as what they hold."""
+    """Read each run once; a folder of run folders stands for all runs in it."""
     single = isinstance(runs, (str, Path, Results)) or hasattr(runs, "results")
     named: list[NamedRun] = []
     places: set[Path] = set()
@@ -165,10 +166,10 @@ def _all_of(runs: Iterable[Comparable] | Comparable, said: _Said) -> list[NamedR
 
 
 def _folders(path: str | Path, said: _Said) -> list[Path]:
-    """Return the run folders that a path means: itself, what it holds, or none where a run is not so far yet.
+    """Return the run folders of a path: the folder itself, the run folders in it, or none if it has no results yet.
 
     Raises:
-        ValueError: when it is neither.
+        ValueError: when the path is neither a run folder nor a folder of run folders.
     """
     if str(path) == "last":
         folder = last_run()
@@ -224,5 +225,5 @@ def _read(folder: Path) -> NamedRun:
 
 
 def _of_run(results: Results, name: str, config: Mapping[str, Any]) -> Results:
-    """Return results with a config where they have none, and scores that their numbers can be computed from again."""
+    """Return results with the config added, if they contain none."""
     return results.of_run(name, config) if config and results.rows and not results.setting.config else results

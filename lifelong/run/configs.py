@@ -1,4 +1,4 @@
-"""Configs that ship with lifelong, found by their names."""
+"""The configs that ship with lifelong, and how they are found by name."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
-"""Where configs lie: inside the package where it was installed from a wheel, beside it in a checkout."""
+"""Folders of the configs: inside the package if it was installed from a wheel, next to it in a source checkout."""
 
 RENAMED = {"image_folder": "my_photos"}
-"""The old name of a config and the new one."""
+"""Maps the old name of a config to the new one."""
 
 
 def find_config(name: str) -> Path:
-    """Return the path of a config: an existing file wins, else the one of that name that ships with lifelong.
+    """Return the path of a config: an existing file of this path, or else the shipped config of this name.
 
     Args:
         name: a path, or a name such as ``split_mnist`` or ``best/split_mnist_class``.
 
     Raises:
-        ValueError: when there is neither, with the names that there are.
+        ValueError: when there is neither; the message lists the shipped configs.
 
     Example:
         >>> find_config("split_mnist").name
@@ -45,7 +45,7 @@ def find_config(name: str) -> Path:
 
 
 def shipped_configs() -> list[str]:
-    """Return the names of the configs that ship with lifelong, those in folders with the folder.
+    """Return the names of the configs that ship with lifelong, with their folder if they are in one.
 
     Example:
         >>> {"split_mnist", "best/split_mnist_class"} <= {*shipped_configs()}

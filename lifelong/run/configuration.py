@@ -1,4 +1,4 @@
-"""The configuration of a run: what ``config.yaml`` keeps, made from the objects that the run was given."""
+"""The configuration of a run, as written to ``config.yaml``, recorded from the run's objects."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from lifelong.utilities.recording import record
 
 @dataclass(frozen=True)
 class Configuration:
-    """Hold what is needed to make a run again.
+    """Hold what is needed to create the objects of a run again.
 
     Args:
         content: options by name, as plain data.
-        unrecorded: names of the objects that could not be written down.
+        unrecorded: names of the objects that could not be recorded.
     """
 
     content: dict[str, Any]
     unrecorded: Sequence[str] = ()
 
     def header(self) -> str:
-        """Return what the file says at its top: which parts are missing."""
+        """Return the comment at the top of the file, which names the missing parts."""
         if not self.unrecorded:
             return ""
         missing = ", ".join(self.unrecorded)
@@ -52,12 +52,12 @@ def read_config(folder: RunFolder) -> dict[str, Any]:
 def describe(
     module: StreamModule, data: StreamDataModule, checkpoint: StreamCheckpoint, trainer: Mapping[str, Any]
 ) -> Configuration:
-    """Write down how the objects of a run were made, as the command line would have it.
+    """Record how the objects of a run were created, in the form of a config of the command line.
 
     Args:
-        module: with learner, strategies and optimizer.
+        module: the learner with its strategies and the optimizer.
         data: the stream.
-        checkpoint: how often checkpoints are saved.
+        checkpoint: the callback that saves checkpoints.
         trainer: arguments of the Trainer.
     """
     unrecorded: list[str] = []
@@ -76,12 +76,12 @@ def describe(
 
 
 def describe_longer(config: Mapping[str, Any], data: StreamDataModule, trainer: Mapping[str, Any]) -> Configuration:
-    """Write down a run that goes on with a longer stream: what its config says, but for the stream.
+    """Record a run that continues with a longer stream: its config so far, with the stream replaced.
 
     Args:
-        config: of the run so far.
+        config: configuration of the run so far.
         data: the longer stream.
-        trainer: arguments of the Trainer that are given anew.
+        trainer: arguments of the Trainer that are set anew.
     """
     unrecorded: list[str] = []
     data_record = record(data, "data", unrecorded)

@@ -1,4 +1,4 @@
-"""``lifelong.dry_run``: what ``fit`` would do, and for how long; nothing is trained or written."""
+"""``lifelong.dry_run``: what ``fit`` would do and how long it would take, without training or writing anything."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from lifelong.training.optimizer import LRSchedulerCallable, OptimizerCallable
 from lifelong.training.stream_module import StreamModule
 
 WARM_UP, MEASURED = 2, 6
-"""Steps of an experience that are taken first, and those that are measured."""
+"""Number of warm-up steps of an experience, and number of measured steps after them."""
 EXPERIENCES = 2
-"""Steps are measured in the first two: in the second strategies have something to rehearse or to protect."""
+"""Number of measured experiences; only from the second one on do strategies have something to rehearse or protect."""
 KEPT = (
     "accelerator", "precision", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches",
     "deterministic", "benchmark", "detect_anomaly",
 )  # fmt: skip
-"""Arguments of the Trainer on which the time of a step depends."""
+"""Arguments of the Trainer that affect the time of a step."""
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 """The environment variable that Lightning sets for ``deterministic``."""
 
@@ -57,28 +57,28 @@ def dry_run(
     seed: int | None = None,
     **trainer: Any,
 ) -> Forecast:
-    """Tell what ``fit`` would do with the same arguments, and about how long, without training or writing anything.
+    """Estimate what ``fit`` would do with the same arguments and how long it would take, without training or writing.
 
-    A few steps of copies of learner and strategies are measured, in the first two experiences, and one batch of
-    evaluation; the objects that are given stay as they are. Sources may fill their cache when they are loaded.
+    A few steps in each of the first two experiences and two evaluation batches are measured on copies of the learner
+    and the strategies; the given objects do not change. Sources may fill their cache when they are loaded.
 
     Args:
-        learner: what would be trained.
+        learner: the learner to train.
         data: the stream.
         strategies: plug-ins against forgetting.
-        optimizer: makes the outer optimizer.
-        lr_scheduler: makes its learning-rate schedule.
-        reset_optimizer: forget the optimizer's state at the start of each experience.
+        optimizer: creates the outer optimizer.
+        lr_scheduler: creates its learning-rate schedule.
+        reset_optimizer: reset the optimizer's state at the start of each experience.
         runner: how the tasks of a batch are run.
-        run: the run folder, which is checked and not made.
-        seed: decides the training tasks; the data's own where None.
-        trainer: arguments of Lightning's Trainer by keyword.
+        run: the run folder. It is checked but not created.
+        seed: seed of the training tasks. Default: the seed of ``data``.
+        trainer: keyword arguments of Lightning's Trainer.
 
     Returns:
-        What would run; printed, it is what the command line shows.
+        The forecast. Printed, it is the output of ``fit --dry_run`` on the command line.
 
     Raises:
-        ValueError: when settings do not fit together, as ``fit`` would.
+        ValueError: when settings do not fit together, as in ``fit``.
 
     Example:
         >>> import lifelong
@@ -113,7 +113,7 @@ def dry_run(
 
 
 class Stopwatch(L.Callback):
-    """Time the steps of the first experiences and what follows them, evaluate a batch, and end the stream there."""
+    """Time the steps of the first experiences, their boundaries and an evaluation batch, then end the stream."""
 
     def __init__(self) -> None:
         self.steps: list[list[float]] = []
@@ -125,20 +125,20 @@ class Stopwatch(L.Callback):
         self._since = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin with the steps of an experience."""
+        """Start timing the steps of an experience."""
         self.steps.append([])
         self._since = _now(pl_module.device)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Note the seconds of a step, drawing its units included, and what strategies have kept by then."""
+        """Record the seconds of a step, including the drawing of its units, and the size of the strategies' memory."""
         self.steps[-1].append(_now(pl_module.device) - self._since)
         if len(self.steps[-1]) == 1:
             self._kept_by_steps = []
-        self._kept_by_steps.append(_kept_by(pl_module))  # the experience ends after this
+        self._kept_by_steps.append(_kept_by(pl_module))  # the last one of these before the boundary counts
         self._since = _now(pl_module.device)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note what learner and strategies took at the end of an experience, and evaluate."""
+        """Record the time of the boundary, evaluate a batch, and stop after the second experience."""
         assert isinstance(pl_module, StreamModule)
         self.ends.append(_now(pl_module.device) - self._since)
         if not self.unit:
@@ -154,7 +154,7 @@ class Stopwatch(L.Callback):
             trainer.should_stop = True
 
     def kept_bytes(self, strategies: Iterable[Strategy]) -> Iterator[KeptBytes]:
-        """Yield what each strategy has kept."""
+        """Yield what each strategy has stored."""
         first, last, n_steps = self._kept_by_steps[0], self._kept_by_steps[-1], len(self._kept_by_steps)
         for number, strategy in enumerate(strategies):
             by_step = (last[number] - first[number]) / max(n_steps - 1, 1)
@@ -179,7 +179,7 @@ def _measure(module: StreamModule, data: StreamDataModule, trainer: Mapping[str,
 
 
 def _seconds_of_a_unit(module: StreamModule, trainer: L.Trainer) -> float:
-    """The seconds of an evaluation unit in a batch of them; the second batch counts, as the first warms up."""
+    """Return the seconds per evaluation unit, from the second of two batches: the first one is a warm-up."""
     data, seconds = module.data, 0.0
     domain = next(d for d in range(len(data.stream.domains)) if d not in data.stream.absent)
     n_units = min(data.units_per_eval_batch, data.n_eval_units(data.evaluate_on, domain))
@@ -238,14 +238,14 @@ def _forecast(
 
 
 def _limited(number: int, limit: int | float | None) -> int:
-    """A number of batches under a limit of the Trainer: a share of them, or so many."""
+    """Limit a number of batches as the Trainer does: to a share of them (float) or to a number (int)."""
     if limit is None or limit == 1.0:
         return number
     return int(number * limit) if isinstance(limit, float) else min(number, limit)
 
 
 def _rows(data: StreamDataModule, n: int, trainer: Mapping[str, Any]) -> Iterator[list[int]]:
-    """The domains of each row of the matrix, that of the untrained learner first."""
+    """Yield the evaluated domains of each row of the matrix, the row of the untrained learner first."""
     here = [domain for domain in range(len(data.stream.domains)) if domain not in data.stream.absent]
     if trainer.get("num_sanity_val_steps") != 0:
         yield here
@@ -254,7 +254,7 @@ def _rows(data: StreamDataModule, n: int, trainer: Mapping[str, Any]) -> Iterato
 
 
 def _budgets(strategies: Iterable[Strategy]) -> dict[str, str]:
-    """What each strategy that has a budget may keep."""
+    """Return the budget of each strategy that has one, as text."""
     budgets = {type(s).__name__: vars(b) for s in strategies if hasattr(b := getattr(s, "budget", None), "__dict__")}
     return {
         name: " or ".join(
@@ -274,12 +274,12 @@ def _notes(trainer: Mapping[str, Any], runner: TaskRunner) -> Iterator[str]:
 
 
 def _by_rule(runner: TaskRunner) -> TaskRunner:
-    """A runner that measures no plans, which are written into the cache."""
+    """Return a runner that does not measure plans, as measured plans would be written to the cache."""
     return replace(runner, plan="auto") if runner.plan == "measure" else runner
 
 
 def _folder(options: RunOptions) -> str:
-    """The folder of the run, which is refused where ``fit`` would refuse it, and is not made."""
+    """Return the run folder without creating it; it is refused where ``fit`` would refuse it."""
     if is_remote(options.root):
         return f"{options.root.rstrip('/')}/{options.folder_name or '<the time of its start>'}"
     return choose_folder(options, None)
@@ -287,7 +287,7 @@ def _folder(options: RunOptions) -> str:
 
 @contextmanager
 def _left_as_they_are(data: StreamDataModule) -> Iterator[None]:
-    """Put seeds, random states, the data's Trainer and what Trainers set for the whole process back afterwards."""
+    """Restore seeds, random states, the data's Trainer and process-wide torch settings afterwards."""
     seed, trainer = data.seed, data.trainer
     is_deterministic = torch.are_deterministic_algorithms_enabled()
     only_warns = torch.is_deterministic_algorithms_warn_only_enabled()

@@ -1,4 +1,4 @@
-"""Evaluating a trained module on its stream, or on another: ``validate``, ``test`` and ``predict``."""
+"""Evaluation of a trained module on its stream or another one: ``validate``, ``test`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def evaluate(
     quiet: bool = False,
     **trainer: Any,
 ) -> Results | None:
-    """Evaluate a module, and write what comes of it into a run folder.
+    """Evaluate a module, and write the results to a run folder.
 
     Args:
         command: ``validate``, ``test`` or ``predict``.
-        module: with the learner.
+        module: the learner with its strategies.
         data: the stream.
-        run: the run folder, or how it is chosen; that of the checkpoint where there is one.
-        ckpt_path: loaded first; None evaluates the module as it is.
-        config: what ``results.json`` says of the run.
-        quiet: print no bar, line or table; warnings and errors still show, and all files are written.
-        trainer: arguments of Lightning's Trainer; without a ``logger`` nothing is logged.
+        run: the run folder, or the options that choose it. Default: the run folder of ``ckpt_path``, if that is set.
+        ckpt_path: checkpoint to load first. If None, the module is evaluated as it is.
+        config: configuration of the run to store in ``results.json``.
+        quiet: print no progress bar, message or table. Warnings and errors are still shown, and all files are written.
+        trainer: arguments of Lightning's Trainer. Without a ``logger``, nothing is logged.
 
     Returns:
-        What was measured; None of ``predict``, which measures nothing.
+        The results. None for ``predict``, which measures nothing.
 
     Raises:
         ValueError: when an argument or the checkpoint does not fit.
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def _given_loggers(command: str, trainer: Mapping[str, Any]) -> Logger | Sequence[Logger] | Literal[False]:
-    """The loggers that are asked for: none where nothing is said, and where nothing is measured."""
+    """Return the loggers that were asked for: none by default, and none for ``predict``, which measures nothing."""
     given = trainer.get("logger")
     if command == "predict" or trainer.get("barebones") or not given:
         return False

@@ -1,4 +1,4 @@
-"""Models for other programs: ONNX, and programs of ``torch.export``, with their class names and preprocessing.
+"""Models exported for other programs, by ONNX or ``torch.export``, with their class names and preprocessing.
 
 Shapes: ``M`` queries, ``N`` classes, ``*X`` one input.
 """
@@ -21,28 +21,28 @@ from lifelong.utilities.extras import imported
 from lifelong.utilities.files import as_json, write_json, write_whole
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
-"""Endings of the files."""
+"""File extension of each format."""
 KEY = "lifelong"
-"""Under which both kinds of file keep what is said of the model; the same stands beside them as ``<file>.json``."""
+"""Key of the model's description in both kinds of file; ``<file>.json`` next to them contains the same."""
 CLOSE = 1e-4
-"""The largest difference of a probability from the model's own."""
+"""Largest allowed difference of a probability from the original model's."""
 WHO = "export"
 
 
 def export(graph: nn.Module, probe: Tensor, about: Mapping[str, Any], path: Path) -> Path:
-    """Write a model for other programs, once its answers are found to be the same.
+    """Export a model for other programs, and check that the exported model gives the same answers.
 
     Args:
-        graph: inputs ``(M, *X)`` to probabilities ``(M, N)``.
-        probe: ``(M, *X)`` two inputs or more, by which answers are compared.
+        graph: maps inputs ``(M, *X)`` to probabilities ``(M, N)``.
+        probe: ``(M, *X)``, at least two inputs on which the answers are compared.
         about: class names and preprocessing.
-        path: a new file that ends in ``.onnx`` or ``.pt2``.
+        path: a new file whose name ends in ``.onnx`` or ``.pt2``.
 
     Returns:
-        The file; ``<file>.json`` beside it says what the model is.
+        The path of the file. ``<file>.json`` next to it describes the model.
 
     Raises:
-        ValueError: when a file is there already, the extra is missing, or the model cannot be exported.
+        ValueError: when the file exists already, the extra is missing, or the model cannot be exported.
     """
     beside = path.with_name(f"{path.name}.json")
     if path.suffix not in FORMATS.values():
@@ -53,7 +53,7 @@ def export(graph: nn.Module, probe: Tensor, about: Mapping[str, Any], path: Path
     if not hasattr(torch.export, "default_decompositions"):
         raise ValueError(f"export needs torch 2.6 or newer, and {torch.__version__} is installed: update it")
     if path.suffix == ".onnx":
-        for package in ("onnx", "onnxscript", "onnxruntime"):  # before minutes are spent
+        for package in ("onnx", "onnxscript", "onnxruntime"):  # checked before minutes are spent
             imported(package, WHO, "export")
     content = {**about, "input": _describe("x", probe), "output": {"name": "probabilities"}}
     content["output"]["shape"] = ["batch", len(about["classes"])]
@@ -66,22 +66,22 @@ def export(graph: nn.Module, probe: Tensor, about: Mapping[str, Any], path: Path
 
 
 def traced(graph: nn.Module, probe: Tensor) -> torch.export.ExportedProgram:
-    """Return the program of a graph, of any batch size.
+    """Return the exported program of a graph, with a dynamic batch size.
 
     Raises:
-        ValueError: when it does not always do the same, whatever the query.
+        ValueError: when its computation depends on the values of the query.
     """
     batch = torch.export.Dim("batch", min=1)
     try:
         with _quiet(), torch.no_grad():
             program = torch.export.export(graph, (probe[:2],), dynamic_shapes=({0: batch},), strict=False)
-    except Exception as error:  # whatever the code of a network or a strategy raises while it is traced
+    except Exception as error:  # tracing raises whatever the code of a network or a strategy raises
         raise ValueError(
             "the model cannot be exported, as what it computes depends on the query (such as a bank that routes each "
             f"example) or is beyond torch.export ({_first_line(error)}): answer by lifelong.load"
         ) from error
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # paths of this machine
+        node.meta.pop("stack_trace", None)  # contains paths of this machine
     return program
 
 
@@ -101,7 +101,7 @@ def _write_onnx(file: Path, program: torch.export.ExportedProgram, graph: nn.Mod
             made = torch.onnx.export(
                 plain, dynamo=True, verbose=False, input_names=["x"], output_names=["probabilities"]
             )
-    except Exception as error:  # of many kinds, for an operation that ONNX does not have
+    except Exception as error:  # many kinds of error, for operations that ONNX lacks
         raise ValueError(
             f"the model has an operation that ONNX cannot express ({_first_line(error)}): export it by --format torch "
             "(a file that ends in .pt2)"
@@ -111,7 +111,7 @@ def _write_onnx(file: Path, program: torch.export.ExportedProgram, graph: nn.Mod
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     for node in model.graph.node:
-        del node.metadata_props[:]  # paths of this machine, and names of modules
+        del node.metadata_props[:]  # contains paths of this machine and names of modules
     onnx.helper.set_model_props(model, {KEY: said})
     onnx.save_model(model, str(file))
     options = onnxruntime.SessionOptions()
@@ -132,7 +132,7 @@ def _compare(graph: nn.Module, probe: Tensor, other: Any) -> None:
 
 
 def _without_distances() -> dict[Any, Any]:
-    """Return how distances are computed of operations that ONNX has."""
+    """Return decompositions of distances into operations that ONNX has."""
 
     def cdist(a: Tensor, b: Tensor, p: float, mode: int | None) -> Tensor:
         assert p == 2
@@ -154,7 +154,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back what torch's exporters print and warn about: their inner life, and that torchvision is missing."""
+    """Suppress what torch's exporters print and warn about, such as internals and a missing torchvision."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""The extension of a finished run: the sources of its longer stream, at hand or absent, and new ones."""
+"""The extension of a finished run: the sources of its longer stream, available or absent, and new ones."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from lifelong.utilities.recording import record
 
 
 class Learnt:
-    """Hold what a run's newest checkpoint says of its stream.
+    """Read from a run's newest checkpoint what the run has learnt of its stream.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
 
     Raises:
-        ValueError: when it has no whole checkpoint, or one that does not know its domains.
+        ValueError: when there is no complete checkpoint, or the checkpoint does not record its domains.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,18 +49,18 @@ class Learnt:
 
     @property
     def n_sources(self) -> int:
-        """Return how many sources the stream of the checkpoint had."""
+        """Return the number of sources in the stream of the checkpoint."""
         return 1 + max(domain.source for domain in self.domains if domain.is_learnt)
 
     def without_examples(self, source: int) -> Absent:
-        """Return what stands for a source whose examples are not at hand, by its place among the sources."""
+        """Return the placeholder for a source whose data are not available, by the source's index."""
         return Absent([r.to_dict() for r in self.domains if r.source == source and r.is_learnt])
 
     def check_finished(self, folder: Path) -> None:
-        """Refuse to lengthen a stream that is not learnt to its end.
+        """Refuse to extend a stream that is not learnt to its end.
 
         Raises:
-            ValueError: saying how to go on.
+            ValueError: naming the command that continues the run.
         """
         if not self.is_finished:
             raise ValueError(
@@ -70,14 +70,14 @@ class Learnt:
 
 
 def check_extends(joint: bool, folder: Path) -> None:
-    """Refuse to lengthen a stream that is one experience of all domains.
+    """Refuse to extend a stream that is one joint experience of all domains.
 
     Args:
-        joint: whether it is.
-        folder: of the run, for the message.
+        joint: whether the stream is joint.
+        folder: the run folder, for the message.
 
     Raises:
-        ValueError: when it is.
+        ValueError: when the stream is joint.
     """
     if joint:
         raise ValueError(
@@ -87,7 +87,7 @@ def check_extends(joint: bool, folder: Path) -> None:
 
 
 def say_what_is_learnt(data: StreamDataModule) -> None:
-    """Print which domains are learnt, and whose examples are not at hand.
+    """Print which domains are learnt and which of them have no data available.
 
     Args:
         data: the longer stream.
@@ -104,19 +104,19 @@ def say_what_is_learnt(data: StreamDataModule) -> None:
 def longer_sources(
     old: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]], learnt: Learnt, folder: Path
 ) -> list[Mapping[str, Any]]:
-    """Return the sources of the longer stream, as a config has them.
+    """Return the sources of the longer stream, in the form of a config.
 
-    An old source that is not given again keeps its place as :class:`~lifelong.data.absent.Absent`. The same command
-    line again goes on with what it began, and writes the report once more where all is learnt.
+    An old source that is not given again is replaced by :class:`~lifelong.data.absent.Absent` in the same position.
+    Repeating a command line continues what it began; if everything is learnt already, it writes the report again.
 
     Args:
         old: the sources in the run's config.
-        given: those that are asked for: old ones that are at hand, then new ones.
+        given: the given sources: old ones whose data are available, then new ones.
         learnt: what the checkpoint has learnt.
-        folder: of the run, for messages.
+        folder: the run folder, for messages.
 
     Raises:
-        ValueError: when there is nothing to learn, or a source is new before the stream is learnt to its end.
+        ValueError: when there is nothing to learn, or a new source is given before the stream is learnt to its end.
     """
     if len(old) < learnt.n_sources:
         raise ValueError(f"the run in {folder} has gone on meanwhile: load it anew, by lifelong.load({str(folder)!r})")
@@ -143,12 +143,12 @@ def objects_of_longer(old: Sequence[Source], new: Sequence[Source], keep_old: bo
 
     Args:
         old: the sources of the run.
-        new: those that come after them; none where a longer stream that was begun goes on.
-        keep_old: whether the old ones are at hand.
-        folder: of the run.
+        new: the sources that follow them. None are needed to continue a longer stream that was begun.
+        keep_old: whether the data of the old sources are available.
+        folder: the run folder.
 
     Raises:
-        ValueError: when there is nothing to learn, or a source is new before the stream is learnt to its end.
+        ValueError: when there is nothing to learn, or a new source is given before the stream is learnt to its end.
     """
     keyed = [(_key(source), source) for source in (*old, *new)]
     keys_of_old = [key for key, _ in keyed[: len(old)]]
@@ -159,7 +159,7 @@ def objects_of_longer(old: Sequence[Source], new: Sequence[Source], keep_old: bo
 
 
 def _key(source: Source) -> Mapping[str, Any]:
-    """Return what a config has for a source; where that does not tell all of it, what it is itself."""
+    """Return a source's config, by which sources are compared; if it is incomplete, identify the object itself."""
     missing: list[str] = []
     content: Mapping[str, Any] = record(source, "source", missing)
     return {"source": id(source)} if missing else content

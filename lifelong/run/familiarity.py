@@ -1,4 +1,4 @@
-"""How far a query is from every class that a model was shown: whether it knows what it is asked about.
+"""How far a query is from every known class: does the model know this kind of input?
 
 Shapes: ``S`` support and ``M`` query examples, ``N`` classes, ``D`` features, ``*X`` one input.
 """
@@ -18,26 +18,26 @@ from lifelong.learners.features import precise
 from lifelong.training.confidences import SHARE
 
 AT_ONCE = 128
-"""Examples that are embedded together."""
+"""Number of examples that are embedded at once."""
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """Measure ``min_c ‖f(x) − μ_c‖ / t``: above 1 a query is farther from all classes than examples of them are.
+    """Measure ``min_c ‖f(x) − μ_c‖ / t``: above 1, a query is farther from all classes than their own examples are.
 
-    ``f`` is the embedding that the learner's network computes, ``μ_c`` the mean over the ``K_c`` support examples of
-    class ``c``. The threshold ``t`` is calibrated on the support set itself: it is the 95 % quantile of each example's
-    distance from the mean of the others of its class, times ``√(1 − 1 / K_c²)``, as a mean of one example less is that
-    much farther away. So about 95 % of further examples are known.
+    ``f`` is the embedding of the learner's network, and ``μ_c`` is the mean embedding of the ``K_c`` support examples
+    of class ``c``. The threshold ``t`` is calibrated on the support set: it is the 95 % quantile of each example's
+    distance from the mean of the other examples of its class, times ``√(1 − 1 / K_c²)``. The factor corrects for the
+    mean being over one example less. About 95 % of further examples of the classes are therefore below the threshold.
 
     Args:
-        means: ``(N, D)``.
-        threshold: ``t``.
+        means: class means ``(N, D)``.
+        threshold: the threshold ``t``.
 
     Reference:
-        The nearest class mean is that of Mensink et al., "Distance-Based Image Classification", TPAMI 2013. The factor
-        is that of equal variance: ``f(x) − μ_c`` has ``1 + 1 / K`` times that of an example, and what is left out
-        ``1 + 1 / (K − 1)`` times.
+        The nearest class mean follows Mensink et al., "Distance-Based Image Classification", TPAMI 2013. The factor
+        assumes equal variances: ``f(x) − μ_c`` has ``1 + 1 / K`` times the variance of an example, and the distance
+        from the mean of the others has ``1 + 1 / (K − 1)`` times it.
 
     Example:
         >>> Familiarity(torch.zeros(1, 2), threshold=2.0).far(torch.tensor([[3.0, 4.0], [1.0, 0.0]]))
@@ -49,13 +49,13 @@ class Familiarity:
 
     @classmethod
     def of(cls, learner: Learner, params: Params, x: Tensor, y: Tensor) -> Self | None:
-        """Calibrate on a support set; None where no class has two examples, or examples are not embedded one by one.
+        """Calibrate on a support set; None if no class has two examples or examples are not embedded independently.
 
         Args:
-            learner: whose network embeds.
-            params: that it embeds with.
+            learner: the learner whose network embeds.
+            params: the parameters to embed with.
             x: ``(S, *X)``.
-            y: ``(S,)`` the place of each example's class.
+            y: ``(S,)``, the class index of each example.
         """
         if learner.transductive:
             return None
@@ -76,11 +76,12 @@ class Familiarity:
 
 
 def unsure(probabilities: Tensor, threshold: float) -> Tensor:
-    """Return how unsure answers are, ``(1 − max_c p_c) / (1 − t)``: above 1 less sure than those to known examples.
+    """Return how unsure predictions are, ``(1 − max_c p_c) / (1 − t)``: above 1, less sure than for known examples.
 
     Args:
         probabilities: ``(M, N)``.
-        threshold: ``t``, the probability that 95 % of held-out examples of known classes are answered with, or more.
+        threshold: the probability ``t``: for 95 % of held-out examples of known classes, ``max_c p_c`` is at least
+            ``t``.
 
     Reference:
         Hendrycks & Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples", ICLR 2017.
@@ -94,11 +95,11 @@ def unsure(probabilities: Tensor, threshold: float) -> Tensor:
 
 
 def embed(learner: Learner, params: Params, x: Tensor) -> Tensor:
-    """Return embeddings ``(M, D)``, some at a time.
+    """Return embeddings ``(M, D)``, computed in chunks.
 
     Args:
-        learner: whose network embeds.
-        params: that it embeds with.
+        learner: the learner whose network embeds.
+        params: the parameters to embed with.
         x: ``(M, *X)``.
     """
     x = x.to(learner.device)

@@ -1,4 +1,4 @@
-"""``lifelong.fit``: learn a stream, with a run folder, checkpoints, loggers and progress around it."""
+"""``lifelong.fit``: learn a stream, with a run folder, checkpoints, loggers and a progress bar."""
 
 from __future__ import annotations
 
@@ -43,35 +43,38 @@ def fit(
     extends: bool = False,
     **trainer: Any,
 ) -> Run:
-    """Learn a stream, experience by experience, and evaluate after each; all that ``python -m lifelong fit`` does.
+    """Learn a stream, experience by experience, and evaluate after each; ``python -m lifelong fit`` does the same.
 
-    Call ``lifelong.seed_everything(seed)`` before the network is made, so that its weights repeat as well.
+    Call ``lifelong.seed_everything(seed)`` before the network is created, so that its initial weights are reproducible.
 
     Args:
-        learner: what is trained.
+        learner: the learner to train.
         data: the stream.
-        strategies: plug-ins against forgetting; none is plain fine-tuning.
-        optimizer: makes the outer optimizer, such as ``functools.partial(torch.optim.Adam, lr=1e-3)``.
-        lr_scheduler: makes its learning-rate schedule, which moves on after every step; None keeps the rate.
-        reset_optimizer: forget the optimizer's state at the start of each experience.
+        strategies: plug-ins against forgetting. Without any, this is plain fine-tuning.
+        optimizer: creates the outer optimizer, such as ``functools.partial(torch.optim.Adam, lr=1e-3)``.
+        lr_scheduler: creates its learning-rate schedule, which is stepped after every optimizer step. Default: a
+            constant rate.
+        reset_optimizer: reset the optimizer's state at the start of each experience.
         runner: how the tasks of a batch are run.
-        run: the run folder; ``runs/<time>`` where None.
-        resume: ``auto`` goes on from the last checkpoint in ``run`` where there is one, ``must`` refuses to start.
-        allow_changes: go on by other settings than those that the run was begun with, which is refused otherwise.
-        report: write ``report.html`` into the run folder at the end, a page of 5 MB that a person can show.
-        quiet: print no bar, line or table; warnings and errors still show, and all files are written.
-        ckpt_path: go on from this checkpoint.
-        seed: decides the training tasks; the data's own where None.
-        checkpoint: how often checkpoints are saved.
-        config: what ``config.yaml`` says; made from the objects themselves where None.
-        extends: ``ckpt_path`` is of a finished run with a shorter stream, whose ``config.yaml`` is to tell of this one.
-        trainer: arguments of Lightning's Trainer by keyword, such as ``accelerator="cpu"``.
+        run: the run folder. Default: ``runs/<time>``.
+        resume: ``auto`` continues from the last checkpoint in ``run`` if there is one; ``must`` requires one; ``never``
+            starts a new run.
+        allow_changes: continue a run even if its settings have changed, which is refused otherwise.
+        report: write ``report.html`` to the run folder at the end, a self-contained page of about 5 MB.
+        quiet: print no progress bar, message or table. Warnings and errors are still shown, and all files are written.
+        ckpt_path: continue from this checkpoint.
+        seed: seed of the training tasks. Default: the seed of ``data``.
+        checkpoint: callback that saves checkpoints, and how often.
+        config: content of ``config.yaml``. Default: recorded from the objects.
+        extends: whether ``ckpt_path`` belongs to a finished run with a shorter stream, whose ``config.yaml`` is
+            replaced.
+        trainer: keyword arguments of Lightning's Trainer, such as ``accelerator="cpu"``.
 
     Returns:
-        The run: its results, the trained learner, and ways to evaluate it further.
+        The run: its results, the trained learner, and methods for further evaluation.
 
     Raises:
-        ValueError: when settings do not fit together, in one sentence with the way out.
+        ValueError: when settings do not fit together, in one sentence that names a solution.
 
     Example:
         >>> import lifelong, tempfile

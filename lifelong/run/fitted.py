@@ -1,4 +1,4 @@
-"""A model that knows which classes it is asked about, and answers.
+"""A model with a fixed set of classes, which answers queries.
 
 Shapes: ``S`` support and ``M`` query examples, ``B`` tasks, ``N`` classes, ``*X`` one input.
 """
@@ -28,22 +28,22 @@ from lifelong.utilities.versions import installed_version
 log = logging.getLogger(__name__)
 
 AT_ONCE = 128
-"""Queries that are read and answered together, so that a hundred thousand photos are never held at once."""
+"""Number of queries that are read and answered at once, which limits the memory for any number of photos."""
 
 
 class Fitted:
-    """Answer queries among some classes: those of a support set, or those that were taught.
+    """Answer queries among some classes: those of a support set, or those that the model was taught.
 
     Args:
         module: the learner with its strategies.
         inputs: reads the queries.
         classes: names of the classes.
-        numbers: their numbers in the stream; None for those of a support set.
-        experiences: names of what was learnt, in order.
-        support: ``(S, *X)`` and labels ``(S,)``; None for a learner of labelled examples.
-        adapted: what was learnt from a support set that is gone.
-        confidence: of answers without a support set, the largest probability below which one is not known; None where
-            nobody can tell.
+        numbers: class numbers in the stream. None for the classes of a support set.
+        experiences: names of the learnt experiences, in order.
+        support: ``(S, *X)`` and labels ``(S,)``. None for a learner of labelled examples.
+        adapted: what was learnt from a support set that is not stored.
+        confidence: for answers without a support set: the largest class probability below which a query counts as
+            unknown. None if this cannot be determined.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Fitted:
 
     @property
     def adapted(self) -> Adapted | None:
-        """Return what was learnt from the support set, once for all queries.
+        """Return what was learnt from the support set; it is computed once for all queries.
 
-        None without one, or where a strategy answers in the learner's place: what it makes of the support set is seen
-        in its answers alone.
+        None without a support set, or if a strategy answers instead of the learner: what a strategy learns from the
+        support set cannot be separated from its answers.
         """
         module = self._module
         answers_itself = any(member.responds(module.learner.unit) for member in module.strategies)
@@ -84,16 +84,16 @@ class Fitted:
         return self._adapted
 
     def save(self, path: str | Path) -> Path:
-        """Write a file that answers on its own: the network, what was learnt from the support set, the class names.
+        """Write a file that answers on its own: the network, what was learnt from the support set, and the class names.
 
-        ``lifelong.load(path).model.predict(…)`` and ``python -m lifelong predict --ckpt_path FILE`` answer by it. The
-        support set itself is not in it, nor are the optimizer and what strategies remember of the training data.
+        Load it with ``lifelong.load(path).model.predict(…)`` or ``python -m lifelong predict --ckpt_path FILE``. The
+        file contains neither the support set nor the optimizer nor the training data that strategies store.
 
         Args:
-            path: a new file.
+            path: path of a new file.
 
         Raises:
-            ValueError: when it is there already, or what was learnt cannot be kept in a file.
+            ValueError: when the file exists already, or what was learnt cannot be saved.
         """
         target = Path(path).expanduser()
         if target.exists():
@@ -111,17 +111,17 @@ class Fitted:
         return target
 
     def export(self, path: str | Path) -> Path:
-        """Write a program that answers without this library (extra ``export``): ONNX, or one of ``torch.export``.
+        """Write a program that answers without this library (extra ``export``): ONNX or ``torch.export``.
 
-        It takes inputs ``(M, *X)`` of any number (images from 0 to 1, before a frozen network where there is one) and
-        returns probabilities ``(M, N)``. Class names and preprocessing are in the file, and beside it as
-        ``<file>.json``.
+        It takes any number of inputs ``(M, *X)`` and returns probabilities ``(M, N)``. If the network follows a frozen
+        encoder, the encoder is included and the inputs are images with values from 0 to 1. Class names and
+        preprocessing are stored in the file and, next to it, in ``<file>.json``.
 
         Args:
-            path: a new file that ends in ``.onnx`` or ``.pt2``.
+            path: path of a new file that ends in ``.onnx`` or ``.pt2``.
 
         Raises:
-            ValueError: when answers depend on more than the query, or an operation cannot be expressed.
+            ValueError: when an answer depends on more than its query, or an operation cannot be exported.
         """
         graph, inputs = graph_of(self._module, self.adapted, self._numbers), self._inputs
         if (encoder := inputs.encoder) is not None:
@@ -134,29 +134,30 @@ class Fitted:
         """Answer queries.
 
         Args:
-            queries: files of images, texts or tensors: one, several, or ``(M, *X)``.
+            queries: image files, texts or tensors: one, several, or a tensor ``(M, *X)``.
 
         Raises:
-            ValueError: when there is none, or one cannot be read.
+            ValueError: when there is no query, or one cannot be read.
         """
         return Answers.cat(self.in_batches(queries))
 
     def in_batches(self, queries: Items, unreadable: dict[int, str] | None = None) -> Iterator[Answers]:
-        """Answer queries some at a time, each read only when it is its turn.
+        """Answer queries in batches; each query is read only when its batch is answered.
 
         Args:
             queries: as for :meth:`predict`.
-            unreadable: takes the places of files that cannot be read, each with the reason, before the answers to those
-                about them are returned, which leave them out; None refuses such files.
+            unreadable: a dict that receives the index of each file that cannot be read, with the reason, before the
+                answers to its batch are returned. These files are left out of the answers. If None, such a file is an
+                error.
 
         Raises:
-            ValueError: when one cannot be read; where ``unreadable`` is given, when none can.
+            ValueError: when a query cannot be read or, if ``unreadable`` is given, when none can.
         """
         listed = self._inputs.listed(queries)
         n_batches = max(-(-len(listed) // AT_ONCE), 1)
         size = max(
             -(-len(listed) // n_batches), 1
-        )  # of nearly one size: a last one of a single photo has no statistics
+        )  # of nearly equal size: batch statistics of a last batch of one photo are useless
         starts = range(0, len(listed), size) or range(1)
         if len(starts) > 1 and self._module.learner.transductive:
             log.warning(
@@ -173,7 +174,7 @@ class Fitted:
             raise ValueError(f"no query can be read: {next(iter(unreadable.values()))}")
 
     def _readable(self, batch: Any, start: int, unreadable: dict[int, str] | None) -> Tensor | None:
-        """Return the items of a batch that can be read, None where none can, and note the others."""
+        """Return the readable items of a batch, or None if there are none; record the others in ``unreadable``."""
         try:
             return self._inputs(batch, "the query")
         except ValueError:
@@ -208,7 +209,7 @@ class Fitted:
         return Answers(self.classes, probabilities, tuple(names * (len(x) // len(names))), far)
 
     def _episode(self, x: Tensor) -> Episode:
-        """Return one task with all queries; or as many as queries, without a support set."""
+        """Return one task with all queries or, without a support set, one task per query."""
         device, n_way = x.device, len(self.classes)
         query_x = x[:, None] if self._support is None else x[None]
         support_x, support_y = query_x[:, :0], torch.zeros(len(query_x), 0, dtype=torch.int64, device=device)

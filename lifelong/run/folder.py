@@ -1,4 +1,4 @@
-"""The run folder: everything that a run writes, each file whole or not at all."""
+"""The run folder: all files that a run writes, each complete or absent."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from lifelong.utilities.files import write_json, write_whole
 from lifelong.utilities.locks import RUN_LOCK, held
 
 FOLDER_VARIABLE = "LIFELONG_RUN_FOLDER"
-"""Tells the processes that a multi-device launch starts which folder the first one chose."""
+"""Environment variable that tells the other processes of a launch which run folder the first process chose."""
 FAILED = "failed"
-"""A folder in the run folder: what failed starts have left."""
+"""Subfolder of the run folder with the files of failed starts."""
 
 
 class RunFolder:
-    """Keep the files of one run.
+    """Manage the files of one run.
 
     Args:
-        path: the folder; made with its parents.
-        url: where it lies for others, and is copied to; None for one that is nobody's copy.
+        path: the folder. It is created with its parents.
+        url: address of the remote folder of which this is the local copy. None if it is not a copy.
 
     Raises:
-        ValueError: when it cannot be written to.
+        ValueError: when the folder is not writable.
     """
 
     def __init__(self, path: str | Path, url: str | None = None) -> None:
@@ -49,59 +49,59 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """Return the run's name: that of the folder, where it lies for others."""
+        """Return the name of the run: the name of its folder or, for a local copy, of the remote folder."""
         return self.path.resolve().name if self.mirror is None else self.mirror.url.rpartition("/")[2]
 
     @property
     def checkpoints(self) -> Path:
-        """Return where checkpoints lie."""
+        """Return the folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def last_checkpoint(self) -> Path:
-        """Return where the newest checkpoint lies, once there is one."""
+        """Return the path of the newest checkpoint, whether it exists yet or not."""
         return self.checkpoints / "last.ckpt"
 
     @property
     def config(self) -> Path:
-        """Return where the configuration lies."""
+        """Return the path of the configuration."""
         return self.path / "config.yaml"
 
     def at_hand(self, checkpoint: str | None) -> str | None:
-        """Return the path of a checkpoint that the first process has chosen, on this machine.
+        """Return this machine's path of a checkpoint that the first process has chosen.
 
-        A folder that lies elsewhere has a copy on each node, and the first process works in its own.
+        A remote run folder has a local copy on each node, and the first process chooses a path in its own copy.
 
         Args:
             checkpoint: its path in the first process.
 
         Raises:
-            ValueError: when it cannot be fetched.
+            ValueError: when the checkpoint cannot be fetched.
         """
         if checkpoint is None or self.mirror is None:
             return checkpoint
         return str(self.mirror.fetch_file(f"checkpoints/{Path(checkpoint).name}"))
 
     def clear_parts(self) -> None:
-        """Remove files that a process which was killed had begun to write; only who holds the folder may."""
+        """Remove incomplete files of a process that was killed; only the process that locks the folder may do this."""
         for folder in (self.path, self.checkpoints):
             for part in folder.glob(".*.part"):
                 part.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: Any) -> Path:
-        """Write a JSON file; NaN becomes null, so that every reader takes it."""
+        """Write a JSON file; NaN becomes null, which every JSON reader accepts."""
         return write_json(self.path / name, content)
 
     def write(self, name: str, writer: Callable[[Path], Any]) -> Path:
-        """Let ``writer`` write to a temporary name, then rename: the file is whole or absent, never half."""
+        """Let ``writer`` write to a temporary file, then rename it, so that the file is complete or absent."""
         return write_whole(self.path / name, writer)
 
 
 def choose_folder(options: RunOptions, checkpoint: str | None) -> str:
-    """Return the folder of a run: that of the checkpoint it goes on from, else ``root/name``, else ``root/<time>``.
+    """Return the folder of a run: the folder of its checkpoint, or else ``root/name``, or else ``root/<time>``.
 
     Raises:
-        ValueError: when a run is to start in a folder that holds one already.
+        ValueError: when a new run is to start in a folder that already contains one.
     """
     if checkpoint is not None:
         of_checkpoint = Path(checkpoint).resolve().parent.parent
@@ -109,7 +109,7 @@ def choose_folder(options: RunOptions, checkpoint: str | None) -> str:
     if (name := options.folder_name) is None:
         return _unused_below(options.root, time.strftime("%Y-%m-%d_%H-%M-%S"))
     folder = _below(options.root, name)
-    # A run that failed before its first checkpoint does not hold its name.
+    # A run that failed before its first checkpoint does not reserve its name.
     if options.resume == "never" and _has_checkpoints(folder):
         raise ValueError(
             f"the run folder {folder} is in use: choose another --run.name, or go on with --ckpt_path "
@@ -119,7 +119,7 @@ def choose_folder(options: RunOptions, checkpoint: str | None) -> str:
 
 
 def check_foreign(folder: Path) -> None:
-    """Refuse a folder with files of which no ``config.yaml`` and no checkpoint says that they are a run's.
+    """Refuse a folder with files that are not a run's: it has neither a ``config.yaml`` nor a checkpoint.
 
     Raises:
         ValueError: naming the folder.
@@ -130,10 +130,10 @@ def check_foreign(folder: Path) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Move what a run without a checkpoint has left to ``failed/<time>``, so that a new one starts with nothing there.
+    """Move the files of a run without a checkpoint to ``failed/<time>``, so that a new run starts in an empty folder.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
     """
     if left := _left_in(folder):
         target = _unused(folder / FAILED / time.strftime("%Y-%m-%d_%H-%M-%S"))
@@ -144,13 +144,13 @@ def set_aside(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a run folder for this process alone; the system opens the lock when the process ends, however it ends.
+    """Lock a run folder for this process; the operating system releases the lock whenever the process ends.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
 
     Raises:
-        ValueError: when another process trains there, or its file system has no locks.
+        ValueError: when another process trains there, or the file system does not support locks.
     """
     with held(folder / RUN_LOCK) as is_ours:
         if not is_ours:
@@ -162,15 +162,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool = False) -> Iterator[RunFolder]:
-    """Choose the run folder, and tell the other processes of a launch of several which it is.
+    """Choose the run folder, and share the choice with the other processes of a distributed launch.
 
     Args:
-        options: how it is chosen.
-        checkpoint: that the run goes on from, whose folder it is then.
-        trains: keep the folder for this run alone, and set aside what a failed start has left.
+        options: how the folder is chosen.
+        checkpoint: checkpoint from which the run continues. Its run folder is used.
+        trains: lock the folder for this run, and move the files of a failed start aside.
 
     Raises:
-        ValueError: when a named folder is in use, or cannot be written to.
+        ValueError: when a named folder is in use or not writable.
     """
     given = os.environ.get(FOLDER_VARIABLE)
     with ExitStack() as kept:
@@ -187,12 +187,12 @@ def launched_folder(options: RunOptions, checkpoint: str | None, *, trains: bool
             yield RunFolder(_local(where), where if is_remote(where) else None)
         finally:
             if not given:
-                os.environ.pop(FOLDER_VARIABLE, None)  # a run that failed must not lend its folder to the next
+                os.environ.pop(FOLDER_VARIABLE, None)  # a failed run must not pass its folder on to the next run
 
 
 @contextmanager
 def _kept(where: str, *, trains: bool) -> Iterator[None]:
-    """Prepare a folder in the first process: fetched, and a training's alone, without what one that failed has left."""
+    """Prepare a folder in the first process: fetch it and, for training, lock it and move failed starts aside."""
     mirror, path = Mirror(where) if is_remote(where) else None, _local(where)
     if trains and mirror is None:
         check_foreign(path)
@@ -210,11 +210,11 @@ def _kept(where: str, *, trains: bool) -> Iterator[None]:
                 if not any(folder.checkpoints.glob("*.ckpt")):
                     set_aside(path)
             if mirror is not None:
-                mirror.push()  # what a run that was killed here had not copied, for the other nodes
+                mirror.push()  # for the other nodes: what a killed run had not copied yet
             yield
     finally:
         if trains and is_new and not _left_in(path) and not any(folder.checkpoints.iterdir()):
-            shutil.rmtree(path)  # of a run that was refused before it began
+            shutil.rmtree(path)  # the run was refused before it began
 
 
 def _local(where: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a run would be: its stream, its sizes and how long it would take, as far as a few steps can tell."""
+"""The forecast of a run: its stream, its sizes and its estimated time, from a few measured steps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lifelong.utilities.amounts import bytes_text, clock
 
 @dataclass(frozen=True)
 class Costs:
-    """Hold seconds that were measured.
+    """Hold measured times, in seconds.
 
     Args:
-        first_step: of a step in the first experience.
-        later_step: of a step in later ones, with all that strategies do by then.
-        end: of what learner and strategies do before the first step of an experience and after its last.
-        unit: of an evaluation unit, such as a task.
+        first_step: time of a step in the first experience.
+        later_step: time of a step in later experiences, where strategies may do more.
+        end: time that the learner and the strategies take before the first and after the last step of an experience.
+        unit: time per evaluation unit, such as a task.
     """
 
     first_step: float
@@ -28,28 +28,28 @@ class Costs:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Hold what a run would learn and be evaluated on, what it would keep, and how long it would take.
+    """Hold what a run would learn, be evaluated on and store, and how long it would take.
 
     Args:
-        learner: the names of learner and network.
-        strategies: their names.
-        experiences: names, in order.
-        examples: classes and examples to learn from, one text for each experience.
-        steps: optimizer steps of each experience.
-        units: what a step is made of, such as ``4 tasks``.
-        domains: names of what is evaluated.
-        eval_units: evaluation units of each domain.
-        rows: the domains that are evaluated after each experience, before the first step first.
-        parameters: of the learner.
-        trained: how many of them are trained.
-        n_bytes: of parameters and of the optimizer.
-        kept: what each strategy kept when it was measured.
-        budgets: what strategies may keep at most, by their names.
-        device: that it would run on.
-        plan: how the tasks of a batch would run.
-        folder: where the run would be kept.
-        costs: what was measured.
-        notes: on what the estimate leaves out.
+        learner: names of the learner and the network.
+        strategies: names of the strategies.
+        experiences: names of the experiences, in order.
+        examples: number of classes and training examples of each experience, as text.
+        steps: optimizer steps per experience.
+        units: what a step is computed from, such as ``4 tasks``.
+        domains: names of the evaluated domains.
+        eval_units: number of evaluation units of each domain.
+        rows: for each row of the accuracy matrix the evaluated domains. The first row is that of the untrained learner.
+        parameters: number of the learner's parameters.
+        trained: number of trained parameters.
+        n_bytes: size of the parameters and of the optimizer's state.
+        kept: memory of each strategy when it was measured.
+        budgets: largest memory of each strategy that has a budget, by name.
+        device: device on which the run would train.
+        plan: how the tasks of a batch would be run.
+        folder: the run folder.
+        costs: the measured times.
+        notes: what the estimate leaves out.
 
     Example:
         >>> Forecast.__name__
@@ -78,7 +78,7 @@ class Forecast:
 
     @property
     def training_seconds(self) -> float:
-        """Return the estimated seconds of all steps and of what comes after each experience."""
+        """Return the estimated seconds of all steps and of the boundaries between experiences."""
         n = len(self.experiences)
         steps = self.steps * (self.costs.first_step + (n - 1) * self.costs.later_step)
         return steps + n * self.costs.end
@@ -90,11 +90,11 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Return the estimated seconds of the run: an estimate, from a few steps on a machine as busy as it is now."""
+        """Return the estimated seconds of the whole run, measured by a few steps at the machine's current load."""
         return self.training_seconds + self.evaluation_seconds
 
     def __str__(self) -> str:
-        """Return what would run, for a terminal."""
+        """Return the forecast as text for a terminal."""
         return "\n".join(
             [
                 "dry run: nothing is trained and nothing is written; this is what would run",

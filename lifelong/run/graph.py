@@ -1,4 +1,4 @@
-"""Answers as a plain function of the inputs, ``(M, *X)`` to probabilities ``(M, N)``: what can be exported.
+"""Prediction as a plain function of the inputs, ``(M, *X)`` to probabilities ``(M, N)``, which can be exported.
 
 Shapes: ``M`` queries, ``N`` classes, ``*X`` one input.
 """
@@ -18,11 +18,11 @@ from lifelong.training.stream_module import StreamModule
 
 
 class AdaptedGraph(nn.Module):
-    """Answer by what was learnt from a support set, whose state is buffers.
+    """Predict with what was learnt from a support set; the learnt state is stored in buffers.
 
     Args:
         module: the learner with its strategies.
-        adapted: what was learnt.
+        adapted: what was learnt from the support set.
     """
 
     def __init__(self, module: StreamModule, adapted: Adapted) -> None:
@@ -43,18 +43,18 @@ class AdaptedGraph(nn.Module):
 
 
 class TaughtGraph(nn.Module):
-    """Answer among the classes that a learner of labelled examples was taught, strategies included.
+    """Predict among the classes that a learner of labelled examples was taught, with its strategies.
 
     Args:
         module: the learner with its strategies.
-        numbers: of the classes in the stream.
+        numbers: numbers of the classes in the stream.
     """
 
     numbers: Tensor
 
     def __init__(self, module: StreamModule, numbers: Sequence[int]) -> None:
         super().__init__()
-        # The learner is a part of no strategy, so both are copied apart.
+        # No strategy contains the learner, so the two are copied separately.
         self.learner, self.strategies = copy.deepcopy(module.learner), copy.deepcopy(module.strategies)
         self._runner = self.strategies.bind(self.learner, module.runner)
         self.register_buffer("numbers", torch.tensor(numbers))
@@ -75,16 +75,16 @@ class TaughtGraph(nn.Module):
 
 
 class Behind(nn.Module):
-    """Answer about what a frozen network makes of images.
+    """Predict from the features that a frozen encoder computes from images.
 
     Args:
-        encoder: of images, ``(M, C, H, W)`` to ``(M, D)``.
-        graph: answers about its features.
+        encoder: maps images ``(M, C, H, W)`` to features ``(M, D)``.
+        graph: maps features to probabilities.
     """
 
     def __init__(self, encoder: nn.Module, graph: nn.Module) -> None:
         super().__init__()
-        # Not called graph: a program of torch.export has one of that name.
+        # The attribute is not called "graph", as a torch.export program has an attribute of that name.
         self.encoder, self.answering = copy.deepcopy(encoder), graph
         self.eval().requires_grad_(False)
 
@@ -96,15 +96,15 @@ class Behind(nn.Module):
 
 
 def graph_of(module: StreamModule, adapted: Adapted | None, numbers: Sequence[int]) -> nn.Module:
-    """Return the answers among some classes as a function of the inputs alone.
+    """Return the prediction among some classes as a function of the inputs alone.
 
     Args:
         module: the learner with its strategies.
-        adapted: what was learnt from a support set; None for a learner of labelled examples.
-        numbers: of the classes in the stream, for a learner of labelled examples.
+        adapted: what was learnt from a support set. None for a learner of labelled examples.
+        numbers: numbers of the classes in the stream, for a learner of labelled examples.
 
     Raises:
-        ValueError: when answers depend on more than the query.
+        ValueError: when a prediction depends on more than its query.
     """
     learner = module.learner
     if learner.transductive:

@@ -1,4 +1,4 @@
-"""A model alone in a folder, with its card, as Hugging Face's hub keeps it (extra ``hub``)."""
+"""A model and its card in a folder, in the format of the Hugging Face Hub (extra ``hub``)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lifelong.utilities.files import write_whole
 
 WHO = "a model on the hub"
 ALONE = "model.ckpt"
-"""How the checkpoint of a model alone is called."""
+"""File name of a saved model's checkpoint."""
 CARD = "README.md"
 
 
 def save(content: dict[str, Any], card: str, folder: Path) -> None:
-    """Write a model alone: its checkpoint and its card.
+    """Write a model's checkpoint and card to a folder.
 
     Args:
-        content: of the checkpoint.
-        card: its text.
-        folder: an empty or new one, or one that holds a model alone, which is replaced.
+        content: content of the checkpoint.
+        card: text of the model card.
+        folder: a new or empty folder, or one with a saved model, which is replaced.
 
     Raises:
-        ValueError: when the folder holds anything else.
+        ValueError: when the folder contains other files.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give a folder for the model")
@@ -37,7 +37,7 @@ def save(content: dict[str, Any], card: str, folder: Path) -> None:
 
 
 def push(content: dict[str, Any], card: str, repo_id: str, *, private: bool | None, token: str | None) -> str:
-    """Copy a model alone into a repository of the hub, which is made where it is not there; return its address."""
+    """Upload a model to a repository of the Hub, create the repository if needed, and return its address."""
     hub: Any = imported("huggingface_hub", WHO, "hub")
     api = hub.HfApi(token=token)
     repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
@@ -47,17 +47,17 @@ def push(content: dict[str, Any], card: str, repo_id: str, *, private: bool | No
 
 
 def fetch(name: str, *, revision: str | None, token: str | None) -> Path:
-    """Return the folder of a model alone: the local one, or one that is fetched from the hub.
+    """Return the folder of a saved model: a local folder, or one downloaded from the Hub.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: when the model does not exist.
     """
     if Path(name).expanduser().exists():
         return Path(name).expanduser()
     hub: Any = imported("huggingface_hub", WHO, "hub")
     try:
         file = hub.hf_hub_download(name, ALONE, revision=revision, token=token)
-    except Exception as error:  # of the net, of names, of rights
+    except Exception as error:  # errors of the network, of names and of access rights
         first = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"{name} is no folder, and no model of that name could be fetched from the hub ({first}): give the path of "

@@ -1,4 +1,4 @@
-"""What a person asks a model about: files of images, texts or tensors, as its network takes them.
+"""A user's inputs to a model: image files, texts or tensors, converted for its network.
 
 Shapes: ``M`` items, ``*X`` one input.
 """
@@ -23,63 +23,64 @@ from lifelong.utilities.trust import Limits
 from lifelong.vision.readers import EncodedReader
 
 Items: TypeAlias = "str | Path | Tensor | np.ndarray | Sequence[str | Path | Tensor | np.ndarray]"
-"""Files of images, texts, or tensors: one, several, or ``(M, *X)``."""
+"""Image files, texts or tensors: one, several, or a tensor ``(M, *X)``."""
 
 
 class Inputs:
-    """Read a person's items as the examples of the stream that a model was taught.
+    """Read a user's items in the same way as the examples of the stream that the model was taught.
 
     Args:
-        taught: ``reader`` (how it is made; None where there is none) and ``example`` (shape and type of two inputs).
-        limits: of what the reader's description may import.
+        taught: the checkpoint's record, with ``reader`` (how the reader is created; None if there is none) and
+            ``example`` (shape and type of two inputs).
+        limits: context manager that limits what the reader's description may import.
 
     Raises:
-        ValueError: when the reader cannot be made again.
+        ValueError: when the reader cannot be created.
     """
 
     def __init__(self, taught: Mapping[str, Any], limits: Limits) -> None:
         example = taught["example"]
         self.shape: tuple[int, ...] = tuple(example["shape"][1:])
-        """Of one input."""
+        """Shape of one input."""
         self._is_real = getattr(torch, example["dtype"]).is_floating_point
         self._record = taught.get("reader")
         self._reader, self._missing = _make_reader(taught.get("reader"), limits)
 
     @property
     def kind(self) -> Kind | None:
-        """Return what is read: images or texts; None where tensors alone are taken."""
+        """Return what is read: images or texts. None if only tensors are accepted."""
         return None if self._reader is None else self._reader.kind
 
     @property
     def encoder(self) -> nn.Module | None:
-        """Return the frozen network whose features are taken for images; None where there is none."""
+        """Return the frozen network that encodes images. None if there is none."""
         return self._reader.encoder.network if isinstance(self._reader, EncodedReader) else None
 
     def probe(self, n: int) -> Tensor:
-        """Return inputs ``(n, *X)`` such as a program takes that reads items itself: images before a frozen network.
+        """Return random inputs ``(n, *X)`` of an exported program: images, if the network follows a frozen encoder.
 
         Args:
-            n: so many, of noise; tokens are zeros.
+            n: number of inputs. They are noise; tokens are zeros.
         """
         shape = self._reader.image_shape if isinstance(self._reader, EncodedReader) else self.shape
         noise = torch.rand(n, *shape, generator=torch.Generator().manual_seed(0))
         return noise if self._is_real else torch.zeros(n, *shape, dtype=torch.int64)
 
     def describe(self) -> dict[str, Any]:
-        """Return how an item becomes an input: what it is, the steps in words, and how its reader is made."""
+        """Return how an item is converted to an input: its kind, the steps in words, and how the reader is created."""
         if self._reader is None:
             return {"kind": "tensors", "steps": [], "reader": None}
         return {"kind": self._reader.kind, "steps": self._reader.steps(), "reader": self._record}
 
     def __call__(self, items: Items, what: str) -> Tensor:
-        """Return items as ``(M, *X)``, as the network takes them.
+        """Return items as network inputs ``(M, *X)``.
 
         Args:
-            items: one or several.
-            what: they are, for messages.
+            items: one item or several.
+            what: name of the items in error messages.
 
         Raises:
-            ValueError: when there is none, or one of them cannot be read or is not of the shape that was learnt.
+            ValueError: when there is no item, or an item cannot be read or has another shape than the training data.
         """
         listed = self.listed(items)
         tensors = _as_tensors(listed)
@@ -89,7 +90,7 @@ class Inputs:
         return self._fitted(x, what)
 
     def listed(self, items: Items) -> Any:
-        """Return items as something with a length, of which a part can be taken: a single one as a list of it."""
+        """Return items as a sequence that has a length and can be sliced; a single item becomes a list."""
         if isinstance(items, (str, Path)):
             return [items]
         if isinstance(items, np.ndarray) and items.dtype.kind not in "USO":
@@ -106,7 +107,7 @@ class Inputs:
             raise ValueError(f"{what} has the path {paths[0]}, and the model reads texts: give the texts themselves")
         if self._reader.kind == "images":
             for item in items:
-                if not Path(item).is_file():  # to read a pipe would wait for its writer
+                if not Path(item).is_file():  # opening a pipe would wait for its writer
                     found = "is no file" if Path(item).exists() else "is not there"
                     raise ValueError(f"the image {item} {found}: give the path of an image")
         return self._reader.read([str(item) for item in items])
@@ -125,7 +126,7 @@ class Inputs:
 
 
 def _as_tensors(items: Any) -> Tensor | None:
-    """Return items that are tensors or arrays as one ``(M, *X)``; None where they are files or texts."""
+    """Return tensors or arrays as one tensor ``(M, *X)``. None if the items are files or texts."""
     if isinstance(items, Tensor):
         return items
     given = [torch.from_numpy(item) if isinstance(item, np.ndarray) else item for item in items]
@@ -138,7 +139,7 @@ def _as_tensors(items: Any) -> Tensor | None:
 
 
 def _make_reader(content: Mapping[str, Any] | None, limits: Limits) -> tuple[Reader | None, str]:
-    """Return the reader, or why there is none."""
+    """Return the reader, or None and the reason why there is none."""
     if content is None:
         return None, "the model was taught inputs that no file stands for"
     if missing := missing_parts(content, "reader"):

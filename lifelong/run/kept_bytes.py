@@ -1,4 +1,4 @@
-"""What strategies will have kept by the end of a stream, as far as two experiences of a few steps can tell."""
+"""Estimate of what strategies have stored at the end of a stream, from a few steps of two experiences."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from lifelong.utilities.amounts import bytes_text
 
 NAMES = ("the first experience", "the second")
-"""Of the experiences that are measured."""
+"""Names of the measured experiences."""
 
 
 @dataclass(frozen=True)
 class KeptBytes:
-    """Hold what one strategy kept while a few steps were measured.
+    """Hold how many bytes one strategy stored while a few steps were measured.
 
     Args:
-        name: of the strategy.
-        ends: bytes after the first experience, and after the second where there is one.
-        by_step: bytes that a step of the last of them added, as a reservoir does.
-        most: a bound that the strategy tells; None where there is none.
+        name: name of the strategy.
+        ends: bytes after the first experience and, if measured, after the second.
+        by_step: bytes that each step of the last measured experience added, as in reservoir sampling.
+        most: upper bound in bytes that the strategy states. None if it states none.
 
     Example:
         >>> KeptBytes("AdapterBank", (3000, 4000)).at_end(n_experiences=5, steps=100)
@@ -36,11 +36,11 @@ class KeptBytes:
     most: int | None = None
 
     def at_end(self, n_experiences: int, steps: int) -> int:
-        """Estimate the bytes in the end: each further experience, or each step, adds what the last one measured has.
+        """Estimate the bytes at the end of the stream, with constant growth per experience or per step.
 
         Args:
-            n_experiences: that are learnt.
-            steps: optimizer steps of each.
+            n_experiences: number of experiences.
+            steps: optimizer steps per experience.
         """
         first, last = self.ends[0], self.ends[-1]
         if self.by_step > 0:
@@ -55,14 +55,14 @@ class KeptBytes:
         """Write what was measured and what is estimated.
 
         Args:
-            n_experiences: that are learnt.
-            steps: optimizer steps of each.
+            n_experiences: number of experiences.
+            steps: optimizer steps per experience.
 
         Example:
             >>> KeptBytes("AdapterBank", (3000, 4000)).text(n_experiences=5, steps=100)
             'AdapterBank 3.0 kB after the first experience, 4.0 kB after the second, about 7.0 kB in the end'
         """
-        # Where every step adds something, those few say nothing of a whole experience.
+        # If every step adds something, a few steps do not show the size after a whole experience.
         measured = () if self.by_step > 0 else zip(self.ends[:n_experiences], NAMES, strict=False)
         parts = [f"{bytes_text(n)} after {name}" for n, name in measured]
         if self.by_step > 0 or n_experiences > len(self.ends):

@@ -1,4 +1,4 @@
-"""What a run is called where many runs are shown side by side."""
+"""Labels of a run for tools that show many runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lifelong.training.stream_module import StreamModule
 
 @dataclass(frozen=True)
 class RunLabels:
-    """Say what a run is, for a logger that shows many of them.
+    """Hold the labels of a run for a logger that shows many runs.
 
     Args:
-        name: of the run folder.
+        name: name of the run folder.
         job_type: the command: ``fit``, ``extend``, ``validate`` or ``test``.
-        tags: the classes of its learner, strategies and sources.
-        goes_on: it was begun before, and is the same run.
+        tags: class names of the learner, the strategies and the sources.
+        goes_on: whether this continues a run that was begun before.
 
     Example:
         >>> RunLabels("birds", "fit", ("ProtoNet", "Replay", "Glyphs")).goes_on
@@ -33,14 +33,14 @@ class RunLabels:
 def labels_of(
     module: StreamModule, data: StreamDataModule, folder: RunFolder, job_type: str, *, goes_on: bool = False
 ) -> RunLabels:
-    """Return what a run is.
+    """Return the labels of a run.
 
     Args:
-        module: with learner and strategies.
+        module: the learner with its strategies.
         data: the stream.
-        folder: of the run.
+        folder: the run folder.
         job_type: the command.
-        goes_on: it was begun before.
+        goes_on: whether this continues a run that was begun before.
     """
     sources = [type(source).__name__ for source in data.sources]
     tags = dict.fromkeys([type(module.learner).__name__, *module.strategies.names, *sources])

@@ -1,6 +1,6 @@
-"""What ``last`` stands for, in every command: the run below ``runs`` that was written to last.
+"""``last``, which stands in every command for the run below ``runs`` that was written to last.
 
-A run is a folder with a ``checkpoints/last.ckpt`` or a ``results.json``, and the newer of the two says when it was.
+A run is a folder with a ``checkpoints/last.ckpt`` or a ``results.json``. The newer of the two files gives its time.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 MARKS = ("checkpoints/last.ckpt", "results.json")
-"""Files by which a folder is a run's."""
+"""Files that mark a folder as a run folder."""
 
 
 def last_run(root: str = "runs", name: str | None = None) -> Path:
     """Return the folder of the newest run below ``root``, or of the run ``name`` there.
 
     Args:
-        root: where runs lie on this machine.
-        name: of a run, as ``--run.name`` has it.
+        root: local folder of all runs.
+        name: name of a run, as set by ``--run.name``.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: when there is no such run.
     """
     if "://" in root:
         raise ValueError(f"last looks among local runs, and {root} is elsewhere: give the path of the run, {root}/NAME")
@@ -33,14 +33,14 @@ def last_run(root: str = "runs", name: str | None = None) -> Path:
 
 
 def last_checkpoint(root: str = "runs", name: str | None = None) -> str:
-    """Return the newest whole checkpoint of the newest run.
+    """Return the newest complete checkpoint of the newest run.
 
     Args:
-        root: where runs lie on this machine.
-        name: of a run, as ``--run.name`` has it.
+        root: local folder of all runs.
+        name: name of a run, as set by ``--run.name``.
 
     Raises:
-        ValueError: when there is no run, or it has no whole checkpoint.
+        ValueError: when there is no run, or it has no complete checkpoint.
     """
     from lifelong.utilities.checkpoint_file import newest_whole  # imports torch, which takes seconds
 

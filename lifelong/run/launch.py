@@ -1,4 +1,4 @@
-"""Processes that torchrun or SLURM has started, each of which runs the whole program: the first decides for all."""
+"""Processes started by torchrun or SLURM: each runs the whole program, and the first one decides for all."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.accelerators import CPUAccelerator
 
 PATIENCE = timedelta(minutes=10)
-"""How long a process waits for the first one, which may have been started later."""
+"""How long a process waits for the first one, which may start later."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Hold the place of this process among those that a launcher has started.
+    """Hold the rank of this process among those that a launcher has started.
 
     Args:
-        launcher: its name, for people.
-        rank: the number of this process, from 0.
-        world: how many there are.
-        address: where the first one runs.
-        port: at which it is reached there.
+        launcher: name of the launcher, for messages.
+        rank: number of this process, from 0.
+        world: number of processes.
+        address: address of the first process.
+        port: port of the first process.
     """
 
     launcher: str
@@ -42,12 +42,12 @@ class Launch:
 
 
 def find_launch() -> Launch | None:
-    """Return this process's place in a launch of several; None where it was started alone.
+    """Return this process's rank in a distributed launch. None if it was started alone.
 
-    Processes that Lightning itself starts are none of these: they learn from their environment what the first decided.
+    Processes that Lightning starts itself do not count: they read the first process's decisions from the environment.
 
     Raises:
-        ValueError: when SLURM was asked for tasks in a way that Lightning does not take.
+        ValueError: when SLURM was given a number of tasks in a form that Lightning does not support.
 
     Example:
         >>> find_launch()
@@ -68,15 +68,15 @@ def find_launch() -> Launch | None:
 
 
 def decided_by_first(decide: Callable[[], str | None]) -> str | None:
-    """Return what the first process of a launch decides; a process that was started alone decides by itself.
+    """Return what the first process of a launch decides; a process that was started alone decides itself.
 
-    Every process must ask the same questions in the same order.
+    Every process must call this function for the same decisions in the same order.
 
     Args:
-        decide: called in the first process only.
+        decide: returns the decision; called only in the first process.
 
     Raises:
-        ValueError: in every process when the first one cannot decide, or cannot be reached.
+        ValueError: in every process, when the first one cannot decide or cannot be reached.
 
     Example:
         >>> decided_by_first(lambda: "runs/birds")
@@ -102,17 +102,17 @@ def decided_by_first(decide: Callable[[], str | None]) -> str | None:
     try:
         decision = decide()
     except Exception as error:
-        store.set(question, json.dumps({"error": str(error)}))  # or the others would wait
+        store.set(question, json.dumps({"error": str(error)}))  # otherwise the other processes would wait
         raise
     store.set(question, json.dumps({"decision": decision}))
     return decision
 
 
 def check_processes(trainer: L.Trainer) -> None:
-    """Refuse a Trainer that does not train in all processes of a launch, or in more than this machine has cores.
+    """Refuse a Trainer with another number of processes than the launch, or with more than there are CPU cores.
 
     Args:
-        trainer: of a run.
+        trainer: the Trainer of the run.
 
     Raises:
         ValueError: naming both numbers.
@@ -122,13 +122,13 @@ def check_processes(trainer: L.Trainer) -> None:
     """
     launch, n_processes, n_here = find_launch(), trainer.world_size, trainer.num_devices
     if launch is not None:
-        if launch.world != n_processes:  # each would train alone, in the same folder
+        if launch.world != n_processes:  # each process would train alone, in the same folder
             raise ValueError(
                 f"{launch.launcher} has started {launch.world} processes and the Trainer trains in {n_processes}: "
                 "give --trainer.devices the number on each node, --trainer.num_nodes that of nodes, and "
                 "--trainer.strategy ddp"
             )
-        return  # it may keep a core for each process, which then sees only its own
+        return  # it may reserve one core per process, which then sees only its own
     environment = getattr(trainer.strategy, "cluster_environment", None)
     is_lightnings = environment is None or isinstance(environment, LightningEnvironment)
     if n_processes > n_here or (n_processes > 1 and not is_lightnings):
@@ -144,16 +144,16 @@ def check_processes(trainer: L.Trainer) -> None:
 
 
 def _n_cores() -> int:
-    has_affinity = hasattr(os, "sched_getaffinity")  # Linux; a container or batch system may lend a part of the cores
+    has_affinity = hasattr(os, "sched_getaffinity")  # Linux; a container or batch system may allow only some cores
     return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
 
 @functools.cache
 def _store(launch: Launch) -> Any:
-    from torch.distributed.rendezvous import rendezvous  # absent where torch is built for one process
+    from torch.distributed.rendezvous import rendezvous  # missing if torch is built without torch.distributed
 
-    # torch's own rendezvous, which takes the store of torchrun's agent, and elsewhere one that the process group will
-    # share. It is kept: the others ask the one in the first process for as long as they run.
+    # torch's rendezvous uses the store of torchrun's agent, or else one that the process group will share. The store
+    # is kept, as the other processes query the one in the first process for as long as they run.
     url = f"tcp://{launch.address}:{launch.port}"
     store, _, _ = next(rendezvous(url, launch.rank, launch.world, timeout=PATIENCE))
     return store

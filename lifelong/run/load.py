@@ -1,4 +1,4 @@
-"""``lifelong.load``: a run from its folder, or a checkpoint alone, later and elsewhere, without its training data."""
+"""``lifelong.load``: load a run from its folder, or a checkpoint alone, without its training data."""
 
 from __future__ import annotations
 
@@ -35,23 +35,22 @@ def load(
     trust: bool = False,
     way_out: str = WAY_OUT,
 ) -> Run:
-    """Load a run: its results, the learner as its last checkpoint has it, and its strategies.
+    """Load a run: its results, the learner from its last checkpoint, and its strategies.
 
-    In a run folder ``config.yaml`` says how they are made; a checkpoint elsewhere says it itself. Whichever says it may
-    import installed plug-ins alone where it is not below ``runs``, unless it is trusted.
+    The objects are created from ``config.yaml`` in a run folder, or else from the config in the checkpoint. If the path
+    is not below ``runs``, the config may import only installed plug-ins, unless it is trusted.
 
     Args:
-        path: a run folder, one of its checkpoints, a checkpoint that was copied elsewhere, a folder that
-            ``save_pretrained`` has written, or ``last`` for the newest run below ``runs``; fetched from where it lies
-            (``s3://…``).
-        learner: the learner, made as for the run, where its config cannot make it.
+        path: a run folder, one of its checkpoints, a checkpoint that was copied elsewhere, a folder written by
+            ``save_pretrained``, or ``last`` for the newest run below ``runs``. A remote path (``s3://…``) is fetched.
+        learner: the learner, created as for the run, if its config cannot create it.
         strategies: the strategies, likewise.
-        data: the stream; made from the config where None, and not loaded before it is used.
-        trust: import every class that the config names, which runs the code of whoever wrote it.
-        way_out: how a person says so, for messages.
+        data: the stream. Default: created from the config, and not loaded until it is used.
+        trust: import every class that the config names. This runs the code of whoever wrote the config.
+        way_out: how a user can trust the config, for messages.
 
     Raises:
-        ValueError: when there is no such run, or something in it cannot be made again.
+        ValueError: when there is no such run, or an object cannot be created.
     """
     folder, checkpoint = _find(path)
     config, source = _config_of_run(folder, checkpoint), folder / "config.yaml"
@@ -72,7 +71,7 @@ def load(
 
 
 def _find(path: str | Path) -> tuple[Path, Path]:
-    """Return the folder that a run or a model alone is in, and its checkpoint."""
+    """Return the folder of a run or a saved model, and its checkpoint."""
     given = Path(last_checkpoint()) if str(path) == "last" else local_run(path)
     checkpoint = given
     if given.is_dir():
@@ -81,12 +80,12 @@ def _find(path: str | Path) -> tuple[Path, Path]:
     if not checkpoint.is_file():
         raise ValueError(f"{path} is neither a run folder with a checkpoint nor a checkpoint: there is no {checkpoint}")
     resolved = checkpoint.resolve()
-    is_in_run = resolved.parent.name == "checkpoints"  # a folder of a person's own may have any config.yaml
+    is_in_run = resolved.parent.name == "checkpoints"  # another folder may contain an unrelated config.yaml
     return (resolved.parent.parent if is_in_run else resolved.parent), checkpoint
 
 
 def _config_of_run(folder: Path, checkpoint: Path) -> dict[str, Any] | None:
-    """Return what the config of a run folder says; None for a checkpoint that lies elsewhere."""
+    """Return the config of a run folder. None for a checkpoint outside a run folder."""
     file = folder / "config.yaml"
     if checkpoint.resolve().parent == folder or not file.is_file():
         return None
@@ -98,7 +97,7 @@ def _config_of_run(folder: Path, checkpoint: Path) -> dict[str, Any] | None:
 
 
 def _stream(config: Mapping[str, Any]) -> StreamDataModule | None:
-    """Make the stream; None where it is not said or cannot be made, as the run is of use without it."""
+    """Create the stream. None if the config lacks it or it cannot be created: the run is useful without it."""
     with contextlib.suppress(ValueError):
         stream: StreamDataModule = make(StreamDataModule, "data", config, "data")
         stream.reseed(int(config.get("seed", 0)))

@@ -1,4 +1,4 @@
-"""Weights & Biases: Lightning's logger, which never stops a run and goes on with the same W&B run after a resume."""
+"""Weights & Biases: Lightning's logger, which never stops a run and continues the same W&B run after a resume."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from lifelong.utilities.ranges import check_number
 from lifelong.utilities.recorded import Recorded
 
 STEP, EXPERIENCE = "trainer/global_step", "experience"
-"""The axes of the charts: the optimizer steps of the whole stream, and the experiences from 1."""
+"""Axes of the charts: optimizer steps of the whole stream, and experiences counted from 1."""
 PER_EXPERIENCE = ("val/", "test/")
-"""How the names of numbers begin that are measured once after each experience."""
+"""Prefixes of the metrics that are measured once after each experience."""
 KEPT = "wandb.json"
-"""The file in the run folder that says which W&B run goes on there."""
+"""File in the run folder that stores the id of the W&B run."""
 LEAST_ROW_BYTES = 50
-"""Bytes of a row in an offline file, which has its time and the names of its values."""
+"""Smallest size of a row in an offline file, in bytes: it contains the time and the names of its values."""
 LONGEST_TAG = 64
-"""Characters; W&B refuses longer ones."""
+"""Longest tag in characters; W&B refuses longer ones."""
 VARIABLES = {
     "project": "WANDB_PROJECT",
     "entity": "WANDB_ENTITY",
@@ -43,11 +43,11 @@ VARIABLES = {
     "resume": "WANDB_RESUME",
     "dir": "WANDB_DIR",
 }
-"""Arguments of ``wandb.init`` and W&B's own environment variables, which decide before them."""
+"""Maps arguments of ``wandb.init`` to W&B's environment variables, which take precedence."""
 
 
 def _safe(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method fail once with a warning, and do nothing from then on: the training is worth more."""
+    """Make a method fail only once, with a warning, and do nothing afterwards, so that training continues."""
 
     @functools.wraps(method)
     def wrapped(self: WandB, *args: Any, **kwargs: Any) -> Any:
@@ -55,35 +55,35 @@ def _safe(method: Callable[..., Any]) -> Callable[..., Any]:
             return None
         try:
             return method(self, *args, **kwargs)
-        except Exception as error:  # whatever W&B raises
+        except Exception as error:  # W&B may raise anything
             return self.switch_off(error)
 
     return wrapped
 
 
 class WandB(Recorded, WandbLogger):
-    """Weights & Biases: online for a user who is logged in, offline otherwise; a failure warns once and is let be.
+    """Log to Weights & Biases: online if logged in, otherwise offline; a failure gives one warning and stops logging.
 
-    It is Lightning's ``WandbLogger``, with ``experiment``, ``watch``, ``log_image``, ``log_table`` and ``log_text``. A
-    resumed run is the same W&B run: its id is kept in ``wandb.json`` of the run folder. Offline each part has a folder
-    of its own with that id, and ``wandb sync runs/NAME/wandb/offline-run-*`` uploads them as one run (wandb up to
-    0.29: the later ones with ``--append``). Charts have the optimizer steps of the whole stream as their axis, and
-    what is measured once after each experience has the experience. W&B's environment variables (``WANDB_PROJECT``,
-    ``WANDB_RUN_GROUP``, ``WANDB_TAGS``, …) decide before the arguments.
+    This is Lightning's ``WandbLogger``, with ``experiment``, ``watch``, ``log_image``, ``log_table`` and ``log_text``.
+    A resumed run continues the same W&B run: its id is stored in ``wandb.json`` of the run folder. Offline, each part
+    of a run has its own folder with that id, and ``wandb sync runs/NAME/wandb/offline-run-*`` uploads them as one run
+    (up to wandb 0.29; the later parts with ``--append``). The x-axis is the optimizer step of the whole stream; for
+    metrics that are measured once per experience, it is the experience. W&B's environment variables (``WANDB_PROJECT``,
+    ``WANDB_RUN_GROUP``, ``WANDB_TAGS``, …) take precedence over the arguments.
 
     Args:
         project: the project's name.
-        run_name: shown in W&B; that of the run folder where None.
-        group: of runs that belong together, such as those of a sweep; where None the sweep of a W&B agent
-            (``WANDB_SWEEP_ID``), if there is one.
-        tags: the classes of learner, strategies and sources where None.
-        job_type: the command (``fit``, ``extend``, ``validate`` or ``test``) where None.
-        notes: what is said of the run.
-        entity: the user or team; the default one of the account where None.
-        id: of the W&B run; the one kept in the run folder, or a new one, where None.
-        mode: ``auto`` is online with an API key (environment or netrc), else offline; ``WANDB_MODE`` decides first.
+        run_name: name shown in W&B. Default: the name of the run folder.
+        group: name of a group of runs, such as a sweep. Default: the sweep of a W&B agent (``WANDB_SWEEP_ID``), if
+            there is one.
+        tags: tags of the run. Default: class names of the learner, the strategies and the sources.
+        job_type: type of the run. Default: the command (``fit``, ``extend``, ``validate`` or ``test``).
+        notes: a description of the run.
+        entity: the user or team. Default: that of the account.
+        id: id of the W&B run. Default: the id stored in the run folder, or else a new one.
+        mode: ``auto`` is online with an API key (environment or netrc), else offline. ``WANDB_MODE`` takes precedence.
         log_model: upload the last checkpoint as an artifact at the end.
-        timeout: seconds that going online may take before the run goes offline.
+        timeout: seconds to wait for a connection before the run continues offline.
     """
 
     def __init__(
@@ -109,15 +109,15 @@ class WandB(Recorded, WandbLogger):
         self.place(Path("."), RunLabels())
 
     def place(self, folder: Path, labels: RunLabels) -> None:
-        """Write into a run folder from now on, as a run of its own or as the one that was begun there.
+        """Log into a run folder from now on, as a new W&B run or as the one that was begun there.
 
         Args:
-            folder: of the run.
-            labels: what the run is.
+            folder: the run folder.
+            labels: labels of the run.
         """
         self.folder, self.labels = folder, labels
         self.is_off = False
-        """Whether nothing is logged any more: the run is closed, or W&B has failed."""
+        """Whether logging has stopped: the run is closed, or W&B has failed."""
         self._experiment: Any = None
         self._attach_id: str | None = None
         self._on_experiences: set[str] = set()
@@ -128,22 +128,22 @@ class WandB(Recorded, WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return W&B's run, started when it is first asked for; once W&B has failed, what takes every call."""
+        """Return W&B's run, started on first use. After a failure of W&B, return an object that ignores every call."""
         if self._experiment is None and not self.is_off:
             try:
                 self._experiment = self._start()
-            except Exception as error:  # whatever W&B raises
+            except Exception as error:  # W&B may raise anything
                 self.switch_off(error)
         return _Nothing() if self._experiment is None else self._experiment
 
     @property
     def name(self) -> str:
-        """Return the project, as Lightning's logger does."""
+        """Return the project, like Lightning's logger."""
         return self.project
 
     @property
     def version(self) -> str | None:
-        """Return W&B's id of the run, once there is one."""
+        """Return the id of the W&B run, once there is one."""
         return self.id if self._experiment is None else str(self._experiment.id)
 
     @property
@@ -152,14 +152,14 @@ class WandB(Recorded, WandbLogger):
         return str(self.folder)
 
     def switch_off(self, error: Exception) -> None:
-        """Log nothing from now on, and say why."""
+        """Stop logging, and warn with the reason."""
         self.is_off = True
         message = f"Weights & Biases failed and is switched off: {error}; metrics.csv has everything"
         warnings.warn(message, stacklevel=3)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Let a process that this one starts go on with the same run."""
-        attach_id = getattr(self._experiment, "_attach_id", None)  # private in W&B; without it a second run starts
+        """Prepare the logger for a process that this one starts, which logs to the same run."""
+        attach_id = getattr(self._experiment, "_attach_id", None)  # private in W&B; without it, a second run starts
         return {**self.__dict__, "_experiment": None, "_attach_id": attach_id}
 
     # -- what is logged -------------------------------------------------------------------------------------------
@@ -180,12 +180,12 @@ class WandB(Recorded, WandbLogger):
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     @_safe
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Log values on the step of the whole stream; those of an experience have it as their axis."""
+        """Log values by the step of the whole stream, or by the experience for those measured once per experience."""
         values, run = dict(metrics), self.experiment
         if "epoch" in values:
             values[EXPERIENCE] = int(values["epoch"]) + 1
             for name in values.keys() - self._on_experiences:
-                if name.startswith(PER_EXPERIENCE) and "*" not in name:  # W&B would take it for a pattern
+                if name.startswith(PER_EXPERIENCE) and "*" not in name:  # W&B would treat the name as a pattern
                     run.define_metric(name, step_metric=EXPERIENCE, step_sync=True)
                     self._on_experiences.add(name)
         run.log(values if step is None else {**values, STEP: step}, step=self._first_row, commit=True)
@@ -193,7 +193,7 @@ class WandB(Recorded, WandbLogger):
 
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     def finalize(self, status: str) -> None:
-        """Upload the checkpoint when asked, and close the run."""
+        """Upload the checkpoint if requested, and close the run."""
         if self._experiment is not None:
             self._finish(status)
         self._experiment, self.is_off = None, True
@@ -231,7 +231,7 @@ class WandB(Recorded, WandbLogger):
         return run
 
     def _rows_before(self, run_id: str) -> int | None:
-        """As many rows as earlier parts of an offline run have, or more: uploaded rows of the same number are lost."""
+        """Return an upper bound of the rows in an offline run so far: uploaded rows with equal numbers are lost."""
         files = (self.folder / "wandb").glob(f"offline-run-*-{run_id}/*.wandb")
         return sum(file.stat().st_size for file in files) // LEAST_ROW_BYTES or None
 
@@ -273,12 +273,12 @@ class WandB(Recorded, WandbLogger):
 
 
 def placed(given: Logger | Sequence[Logger] | Literal[False], folder: Path, labels: RunLabels) -> list[Logger]:
-    """Return a Trainer's loggers as a list, with those of W&B in the run folder.
+    """Return a Trainer's loggers as a list, and make those of W&B write to the run folder.
 
     Args:
-        given: one, some, or False for none.
-        folder: of the run.
-        labels: what the run is.
+        given: a logger, several, or False for none.
+        folder: the run folder.
+        labels: labels of the run.
     """
     loggers = [given] if isinstance(given, Logger) else list(given or ())
     for logger in loggers:
@@ -288,7 +288,7 @@ def placed(given: Logger | Sequence[Logger] | Literal[False], folder: Path, labe
 
 
 class _Nothing:
-    """Take every call and do nothing, in the place of a run that there is not."""
+    """Accept every call and do nothing; it replaces a W&B run that is not available."""
 
     def __getattr__(self, name: str) -> _Nothing:
         if name.startswith("__"):

@@ -1,4 +1,4 @@
-"""A logger of scalars whose CSV file survives a resume."""
+"""A logger that writes scalars to a CSV file and continues it after a resume."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lifelong.run.folder import RunFolder
 
 
 class MetricsCSV(Logger):
-    """Write all logged scalars into ``metrics.csv``, one row per step; a resumed run goes on in the same file.
+    """Write all logged scalars to ``metrics.csv``, one row per step; a resumed run continues the file.
 
     Args:
         folder: the run folder.
-        start_step: rows from this step on are dropped from what an interrupted run wrote, they are done again; and so
-            is a last row that is not whole.
+        start_step: drop the rows from this step on, as a resumed run repeats these steps. An incomplete last row is
+            dropped too.
     """
 
     def __init__(self, folder: RunFolder, *, start_step: int | None = None) -> None:
@@ -30,7 +30,7 @@ class MetricsCSV(Logger):
         self.rows = self._read(start_step) if start_step is not None else []
         self._columns = dict.fromkeys(name for row in self.rows for name in row)
         self._n_written = 0
-        """Rows that the file has as they are; 0 where it must be written anew."""
+        """Number of rows that the file already contains unchanged. 0 if the file must be rewritten."""
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class MetricsCSV(Logger):
 
     @property
     def version(self) -> str:
-        """Return no version: a run has one file."""
+        """Return an empty version, as a run has one file."""
         return ""
 
     @property
@@ -48,7 +48,7 @@ class MetricsCSV(Logger):
         return str(self.folder.path)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Leave the config out: it is in config.yaml and results.json."""
+        """Ignore the config, which is in config.yaml and results.json."""
 
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -64,7 +64,7 @@ class MetricsCSV(Logger):
 
     @rank_zero_only  # type: ignore[untyped-decorator, unused-ignore]
     def save(self) -> None:
-        """Append the new rows; where a written row or the header has changed, write the file anew."""
+        """Append the new rows, or rewrite the file if a written row or the header has changed."""
         if self._n_written == 0 and self.rows:
             self.folder.write("metrics.csv", self._write)
         elif new := self.rows[self._n_written :]:
@@ -73,11 +73,11 @@ class MetricsCSV(Logger):
         self._n_written = len(self.rows)
 
     def finalize(self, status: str) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         self.save()
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Leave checkpoints alone."""
+        """Ignore checkpoints."""
 
     def _write(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -89,7 +89,7 @@ class MetricsCSV(Logger):
         path = self.folder.path / "metrics.csv"
         if not path.exists():
             return []
-        # A process that was killed may have left half of its last row.
+        # A killed process may have left an incomplete last row.
         whole, _, _ = path.read_bytes().rpartition(b"\n")
         lines = whole.decode("utf-8", errors="replace").splitlines()
         rows: list[dict[str, float]] = []

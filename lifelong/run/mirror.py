@@ -1,7 +1,7 @@
-"""Run folders that lie elsewhere (``s3://…`` and whatever fsspec reads): a local folder is worked in, and copied there.
+"""Remote run folders (``s3://…`` and everything else that fsspec supports): a run works in a local copy.
 
-A run writes thousands of small pieces and renames files, which object stores cannot. So the folder is local, in the
-folder of caches, and changed files are copied after each checkpoint and at the end.
+A run writes thousands of small parts and renames files, which object stores do not support. The local copy is in the
+cache folder, and changed files are uploaded after each checkpoint and at the end.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from lifelong.utilities.files import write_json, write_whole
 from lifelong.utilities.quiet import say
 
 STATE = ".mirror.json"
-"""In the local folder: whose copy it is, and how each file was when both were the same."""
+"""File in the local folder with the remote address and the state of each file when both folders were equal."""
 LAST = "checkpoints/last.ckpt"
 
 
 def is_remote(where: str | Path) -> bool:
-    """Tell whether a path is one of fsspec's, such as ``s3://bucket/runs/birds``.
+    """Return whether a path is an fsspec URL, such as ``s3://bucket/runs/birds``.
 
     Example:
         >>> is_remote("memory://runs/birds"), is_remote("runs/birds")
@@ -40,19 +40,19 @@ def is_remote(where: str | Path) -> bool:
 
 
 def url_of(folder: Path) -> str | None:
-    """Return where a local folder is copied to; None where it is nobody's copy."""
+    """Return the remote address of a local folder. None if the folder is not a copy."""
     state = folder / STATE
     return str(json.loads(state.read_text(encoding="utf-8"))["url"]) if state.is_file() else None
 
 
 class Mirror:
-    """Keep a local folder and one that lies elsewhere the same.
+    """Keep a local folder and a remote one in sync.
 
     Args:
-        url: of the folder that lies elsewhere.
+        url: address of the remote folder.
 
     Raises:
-        ValueError: when fsspec does not know it, or a package for it is missing.
+        ValueError: when fsspec does not support the address, or a package for it is missing.
 
     Example:
         >>> Mirror("memory://runs/birds").folder.name
@@ -70,20 +70,20 @@ class Mirror:
     # -- looking --------------------------------------------------------------------------------------------------
 
     def exists(self) -> bool:
-        """Tell whether there is anything."""
+        """Return whether the remote folder contains anything."""
         with self._reached():
             return bool(self.system.exists(self.root))
 
     def has_checkpoints(self) -> bool:
-        """Tell whether a run has left checkpoints there."""
+        """Return whether the remote folder contains checkpoints of a run."""
         with self._reached():
             return any(name.endswith(".ckpt") for name in self._theirs())
 
     def check_writable(self) -> None:
-        """Write and remove a file, so that a run does not find out at its end.
+        """Write and remove a remote file, so that missing permissions are found at the start.
 
         Raises:
-            ValueError: when that fails.
+            ValueError: when this fails.
         """
         with self._reached():
             self.system.makedirs(self.root, exist_ok=True)
@@ -93,28 +93,28 @@ class Mirror:
     # -- copying --------------------------------------------------------------------------------------------------
 
     def fetch(self) -> None:
-        """Make the local folder what the other one is; files that have not been copied there yet stay.
+        """Update the local folder from the remote one; local files that were not uploaded yet are kept.
 
         Raises:
-            ValueError: when it cannot be reached.
+            ValueError: when the remote folder cannot be reached.
         """
         with self._reached():
             theirs, known, ours = self._theirs(), self._known(), self._ours()
             for name in _last_comes_last(theirs):
                 self._fetch(name, theirs[name], known)
-            for name in known.keys() - theirs.keys():  # removed elsewhere
+            for name in known.keys() - theirs.keys():  # removed in the remote folder
                 if ours.get(name) == known.pop(name)[0]:
                     (self.folder / name).unlink()
             self._remember(known)
 
     def fetch_file(self, name: str) -> Path:
-        """Return one file of the folder, fetched where it is not here as it is there.
+        """Return the local path of one file, after fetching it if the remote file differs.
 
         Args:
-            name: in the folder.
+            name: path of the file, relative to the folder.
 
         Raises:
-            ValueError: when it is not there, or cannot be reached.
+            ValueError: when the file does not exist, or cannot be reached.
         """
         with self._reached():
             self.system.invalidate_cache()
@@ -126,10 +126,10 @@ class Mirror:
         return self.folder / name
 
     def push(self) -> None:
-        """Copy what has changed since the last time, the newest checkpoint last; remove there what was removed here.
+        """Upload changed files, the newest checkpoint last, and remove remotely what was removed locally.
 
         Raises:
-            ValueError: when it cannot be reached.
+            ValueError: when the remote folder cannot be reached.
         """
         with self._reached():
             known, ours = self._known(), self._ours()
@@ -143,7 +143,7 @@ class Mirror:
             self._remember(known)
 
     def push_or_warn(self) -> None:
-        """Copy, and go on where that fails: the local folder is whole, and the next time takes this along."""
+        """Upload the changes, or warn on failure: the local folder is complete, and the next upload includes them."""
         try:
             self.push()
         except ValueError as error:
@@ -152,7 +152,7 @@ class Mirror:
     # -- files ----------------------------------------------------------------------------------------------------
 
     def _ours(self) -> dict[str, list[int]]:
-        """Size and time of every local file but those of the moment, whose names begin with a dot."""
+        """Return size and time of every local file, except temporary ones, whose names start with a dot."""
         files: dict[str, list[int]] = {}
         for path in self.folder.rglob("*"):
             name = path.relative_to(self.folder)
@@ -162,8 +162,8 @@ class Mirror:
         return files
 
     def _theirs(self) -> dict[str, str]:
-        """What tells apart the states of every file there; parts of copies that were broken off are none."""
-        self.system.invalidate_cache()  # listings may be remembered
+        """Return a key of every remote file that changes with its content, except for incomplete uploads."""
+        self.system.invalidate_cache()  # listings may be cached
         start = len(self.root.rstrip("/")) + 1
         paths = self.system.find(self.root) if self.system.exists(self.root) else []
         names = {str(path)[start:]: path for path in paths}
@@ -172,7 +172,7 @@ class Mirror:
     def _fetch(self, name: str, state: str, known: dict[str, Any]) -> None:
         local, ours, before = self.folder / name, self._state(name), known.get(name, [None, None])
         if ours is not None and before[1] == state:
-            return  # as it was, or newer here
+            return  # unchanged in the remote folder, or newer here
         if ours is not None and before[0] not in (None, ours):
             warnings.warn(f"{local} has changed, and in {self.url} as well: the latter is used", stacklevel=3)
         write_whole(local, lambda part: self.system.get_file(f"{self.root}/{name}", str(part)))
@@ -184,7 +184,7 @@ class Mirror:
 
     def _put(self, name: str) -> None:
         source, target = self.folder / name, f"{self.root}/{name}"
-        if isinstance(self.system, LocalFileSystem):  # others show a file once it is whole
+        if isinstance(self.system, LocalFileSystem):  # other file systems show only complete files
             write_whole(target, lambda part: shutil.copyfile(source, part))
             return
         self.system.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -201,17 +201,17 @@ class Mirror:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # every file system has errors of its own
+        except Exception as error:  # every file system raises its own errors
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"the run folder {self.url} cannot be reached ({reason})") from error
 
 
 class CopyCheckpoints(L.Callback):
-    """Copy the run folder after each checkpoint; it comes after the callback that saves them.
+    """Upload the run folder after each checkpoint; this callback must follow the one that saves checkpoints.
 
     Args:
-        mirror: of the run folder.
-        checkpoint: saves.
+        mirror: the mirror of the run folder.
+        checkpoint: the callback that saves checkpoints.
     """
 
     def __init__(self, mirror: Mirror, checkpoint: StreamCheckpoint) -> None:
@@ -221,12 +221,12 @@ class CopyCheckpoints(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Copy where a checkpoint was saved in the middle of an experience."""
+        """Upload if a checkpoint was saved within an experience."""
         if self.checkpoint.saved_step != self._copied:
             self._copy(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Copy the checkpoint of an experience."""
+        """Upload the checkpoint of an experience."""
         self._copy(trainer)
 
     def _copy(self, trainer: L.Trainer) -> None:
@@ -237,13 +237,13 @@ class CopyCheckpoints(L.Callback):
 
 @contextmanager
 def mirrored(mirror: Mirror | None) -> Iterator[None]:
-    """Copy a folder when what is done in it is done, or has failed.
+    """Upload a folder at the end of the block, also after an error.
 
     Args:
-        mirror: of the folder; None for one that is nobody's copy.
+        mirror: the mirror of the folder. None if the folder is not a copy.
 
     Raises:
-        ValueError: when all went well and the copying did not.
+        ValueError: when the block succeeded but the upload failed.
     """
     if mirror is None:
         yield
@@ -263,13 +263,13 @@ def mirrored(mirror: Mirror | None) -> Iterator[None]:
 
 
 def local_checkpoint(path: str) -> str:
-    """Return the local path of a checkpoint; one that lies elsewhere is fetched, with the config beside it.
+    """Return the local path of a checkpoint; a remote one is fetched, together with its config.
 
     Args:
-        path: of a checkpoint in a run folder.
+        path: path of a checkpoint in a run folder.
 
     Raises:
-        ValueError: when it is not there, or cannot be reached.
+        ValueError: when the checkpoint does not exist, or cannot be reached.
 
     Example:
         >>> local_checkpoint("runs/birds/checkpoints/last.ckpt")
@@ -287,13 +287,13 @@ def local_checkpoint(path: str) -> str:
 
 
 def local_run(path: str | Path) -> Path:
-    """Return a run folder, or a checkpoint in one, on this machine; one that lies elsewhere is fetched.
+    """Return the local path of a run folder or of a checkpoint in one; a remote one is fetched.
 
     Args:
-        path: of either.
+        path: path of the run folder or the checkpoint.
 
     Raises:
-        ValueError: when it cannot be reached.
+        ValueError: when the remote folder cannot be reached.
 
     Example:
         >>> local_run("runs/birds").name

@@ -1,4 +1,4 @@
-"""A model: what was learnt, standing on its own, and answering about a person's own photos, texts or tensors.
+"""A trained model that works without its run, and predicts for a user's photos, texts or tensors.
 
 Shapes: ``S`` support and ``M`` query examples, ``*X`` one input.
 """
@@ -27,19 +27,19 @@ from lifelong.utilities.trust import Limits, limits_of
 
 
 class Model:
-    """Answer by name: a learner with its strategies, what it was taught, and how inputs are read.
+    """Predict class names: a learner with its strategies, what it was taught, and how inputs are read.
 
-    A few-shot learner is adapted to a support set first; a learner of labelled examples answers among the classes that
-    it was taught. Class numbers appear nowhere.
+    A few-shot learner is first adapted to a support set; a learner of labelled examples predicts among the classes that
+    it was taught. Classes are always given by name, never by number.
 
     Args:
         module: the learner with its strategies, trained or loaded from a checkpoint.
-        limits: of what the description of its reader may import.
-        results: what was measured, for its card; None where that is not known.
-        name: of the model, for its card.
+        limits: context manager that limits what the reader's description may import.
+        results: results for the model card. None if unknown.
+        name: name of the model for the model card.
 
     Raises:
-        ValueError: when nobody knows what it was taught, or that were real targets and no classes.
+        ValueError: when the checkpoint does not record what the model was taught, or it was trained on regression.
 
     Example:
         >>> import lifelong, tempfile
@@ -85,21 +85,21 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Return the names of the classes that it answers among: of its support set, or that it was taught so far."""
+        """Return the names of the classes to predict: those of its support set, or those that it was taught so far."""
         if self._adapted is not None:
             return self._adapted[0]
         return tuple(self._record.classes[number] for number in self._record.learnt_classes)
 
     @property
     def experiences(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the experiences that it has learnt so far, each with those of its classes."""
+        """Return the names of the experiences learnt so far, each with the names of its classes."""
         record = self._record
         pairs = zip(record.learnt_experiences, record.classes_of, strict=False)
         return {name: tuple(record.classes[number] for number in numbers) for name, numbers in pairs}
 
     @property
     def unit(self) -> str:
-        """Return what it was trained on, in words."""
+        """Return what the model was trained on, in words."""
         record = self._record
         return (
             f"{record.n_way}-way {record.n_shot}-shot tasks" if record.n_way else f"labelled {self.reads or 'examples'}"
@@ -107,28 +107,28 @@ class Model:
 
     @property
     def needs_support(self) -> bool:
-        """Tell whether it answers from a support set, and not by what it was taught alone."""
+        """Return whether the model predicts from a support set, and not only from what it was taught."""
         return self._record.unit == "tasks" and self._adapted is None
 
     @property
     def fixed_classes(self) -> tuple[str, ...] | None:
-        """Return the classes that every support set must have; None where a support set brings its own."""
+        """Return the classes that every support set must contain. None if a support set may have any classes."""
         return self.classes if self._record.fixed_ways else None
 
     @property
     def reads(self) -> Kind | None:
-        """Return what it reads, ``images`` or ``texts``; None where it takes tensors alone."""
+        """Return what the model reads: ``images`` or ``texts``. None if it accepts only tensors."""
         return self.inputs.kind
 
     @property
     def inputs(self) -> Inputs:
-        """Return what reads a person's items, made on first use: an encoder may be large."""
+        """Return the reader of a user's items; it is created on first use, as an encoder may be large."""
         if self._inputs is None:
             self._inputs = Inputs(self.module.taught, self._limits)
         return self._inputs
 
     def to(self, device: torch.device | str) -> Model:
-        """Move it to a device, where it answers from then on."""
+        """Move the model to a device."""
         self.module.to(device)
         self.module.runner.lay_out(self.module.learner, torch.device(device))
         return self
@@ -144,32 +144,32 @@ class Model:
             f"{self._record.n_learnt} experiences by {self.unit}: {names}{more})"
         )
 
-    # -- elsewhere ------------------------------------------------------------------------------------------------
+    # -- saving and loading ----------------------------------------------------------------------------------------
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write it alone into a folder: a checkpoint that answers, and a card (``README.md``).
+        """Write the model to a folder: a checkpoint for prediction, and a model card (``README.md``).
 
-        What a strategy remembers of the training data is left out, unless answers are made of it (``ICaRL``).
+        The training data that a strategy stores are left out, unless its predictions need them (``ICaRL``).
 
         Args:
-            folder: a new or empty one, or one of a model that is replaced.
+            folder: a new or empty folder, or one with a saved model, which is replaced.
 
         Raises:
-            ValueError: when the folder holds anything else.
+            ValueError: when the folder contains other files.
         """
         content = self.module.to_answer()
         save(content, self._card(content, self.name), Path(folder).expanduser())
 
     def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Copy what :meth:`save_pretrained` writes into a repository of Hugging Face's hub (extra ``hub``).
+        """Upload what :meth:`save_pretrained` writes to a repository of the Hugging Face Hub (extra ``hub``).
 
         Args:
-            repo_id: ``owner/name``, made where it is not there.
-            private: whether others cannot see a new one; None is as the owner's account has it.
-            token: of the account; None takes the one that is logged in.
+            repo_id: ``owner/name``. The repository is created if it does not exist.
+            private: whether a new repository is private. Default: the setting of the owner's account.
+            token: access token of the account. Default: that of the logged-in account.
 
         Returns:
-            The address of what was written.
+            The address of the repository.
         """
         content = self.module.to_answer()
         card = self._card(content, repo_id.rpartition("/")[2])
@@ -194,13 +194,13 @@ class Model:
         """Load what :meth:`save_pretrained` or :meth:`push_to_hub` wrote.
 
         Args:
-            name: a folder, a checkpoint, or ``owner/name`` on the hub (extra ``hub``).
-            revision: of the repository.
-            token: of an account that may read it.
-            trust: import every class that it names, and not those of installed plug-ins alone.
+            name: a folder, a checkpoint, or ``owner/name`` on the Hub (extra ``hub``).
+            revision: revision of the repository.
+            token: access token of an account that may read it.
+            trust: import every class that the model names, instead of only those of installed plug-ins.
 
         Raises:
-            ValueError: when there is none, or something in it cannot be made again.
+            ValueError: when the model does not exist, or an object cannot be created.
         """
         place = fetch(str(name), revision=revision, token=token)
         file = place / ALONE if (place / ALONE).is_file() else place
@@ -210,17 +210,17 @@ class Model:
         limits = limits_of(file, read, "runs", trust, "give trust=True if you trust its author")
         return cls(module, limits=limits, name=place.stem)
 
-    # -- answers --------------------------------------------------------------------------------------------------
+    # -- prediction ------------------------------------------------------------------------------------------------
 
     def adapt(self, support: Mapping[str, Items]) -> Fitted:
         """Learn classes from a few examples of each; the model itself does not change.
 
         Args:
-            support: for each class its examples: files of images, texts or tensors ``(*X,)``.
+            support: for each class its examples: image files, texts or tensors ``(*X,)``.
 
         Raises:
-            ValueError: when it learns nothing from a support set, an example cannot be read, or the classes are not
-                those that it must have.
+            ValueError: when the model does not learn from support sets, an example cannot be read, or the classes are
+                not those that the model requires.
         """
         if self._adapted is not None:
             raise ValueError(
@@ -240,12 +240,12 @@ class Model:
         return self.fit_tensors(x, y, names)
 
     def fit_tensors(self, x: Tensor, y: Tensor, names: Sequence[str]) -> Fitted:
-        """Learn from a support set that is read already.
+        """Learn from a support set of tensors.
 
         Args:
-            x: ``(S, *X)`` as the network takes it.
-            y: ``(S,)`` the place of each example's class among the names.
-            names: of the classes.
+            x: ``(S, *X)``, as the network takes it.
+            y: ``(S,)``, the index of each example's class in ``names``.
+            names: names of the classes.
         """
         fitted = Fitted(self.module, self.inputs, names, experiences=self._record.learnt_experiences, support=(x, y))
         if len(names) != self._record.n_way:
@@ -253,21 +253,21 @@ class Model:
         return fitted
 
     def predict(self, queries: Items) -> Answers:
-        """Answer among the classes that were taught.
+        """Predict among the classes that the model was taught.
 
         Args:
-            queries: files of images, texts or tensors: one, several, or ``(M, *X)``.
+            queries: image files, texts or tensors: one, several, or a tensor ``(M, *X)``.
 
         Raises:
-            ValueError: when it answers from a support set, or a query cannot be read.
+            ValueError: when the model needs a support set, or a query cannot be read.
         """
         return self.knowing().predict(queries)
 
     def knowing(self) -> Fitted:
-        """Return what answers among the classes that were taught, without a support set.
+        """Return the predictor for the classes that the model was taught, without a new support set.
 
         Raises:
-            ValueError: when it answers from a support set.
+            ValueError: when the model needs a support set.
         """
         if self.needs_support:
             raise ValueError(
@@ -304,7 +304,7 @@ class Model:
         return list(fixed)
 
     def _check_ways(self, fitted: Fitted, x: Tensor) -> None:
-        """Refuse a number of classes that the learner's network has no outputs for, before all queries are read."""
+        """Refuse a number of classes that the network has no outputs for, before all queries are read."""
         try:
             fitted.predict(x[:2])
         except (ValueError, RuntimeError) as error:

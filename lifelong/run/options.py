@@ -1,4 +1,4 @@
-"""Where a run is kept, and whether it goes on from what is there."""
+"""Options of a run: its folder, and whether it continues an earlier run."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from lifelong.utilities.ranges import check_number
 from lifelong.utilities.slurm import job_id
 
 Resume = Literal["never", "auto", "must"]
-"""``never`` starts a run; ``auto`` goes on where there is a checkpoint to go on from, else starts; ``must`` goes on."""
+"""``never`` starts a new run; ``auto`` continues from a checkpoint if there is one, else starts; ``must`` continues."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Name the folder of a run and say whether it goes on.
+    """Name the folder of a run, and choose whether to continue a run that is there.
 
     Args:
-        root: folder of all runs; one that fsspec reads, such as ``s3://bucket/runs``, has local copies.
-        name: this run's folder in it; the time where None, or a SLURM job's id where ``resume`` is not ``never``.
-        resume: ``never`` starts a run and refuses a folder in use; ``auto`` goes on from the last checkpoint of the
-            named run, or starts it where there is none; ``must`` refuses to start.
-        allow_changes: go on with a run by other settings than its own, such as another seed, model or optimizer; its
-            ``config.yaml`` of before is kept as ``config-NN.yaml``, by the experience.
-        report: write ``report.html`` at the end, a page of 5 MB that a person can show.
-        quiet: print no bar, line or table; warnings and errors still show, and all files are written.
+        root: folder of all runs. It may be an fsspec URL, such as ``s3://bucket/runs``, which is copied locally.
+        name: name of the run folder below ``root``. Default: the time or, if ``resume`` is not ``never``, the SLURM job
+            id.
+        resume: ``never`` starts a new run and refuses a folder in use; ``auto`` continues from the last checkpoint of
+            the named run, or starts it if there is none; ``must`` refuses to start a new run.
+        allow_changes: continue a run even if its settings, such as seed, model or optimizer, have changed. Its previous
+            ``config.yaml`` is kept as ``config-NN.yaml``, where NN is the experience.
+        report: write ``report.html`` at the end, a self-contained page of about 5 MB.
+        quiet: print no progress bar, message or table. Warnings and errors are still shown, and all files are written.
 
     Raises:
-        ValueError: when a run is to go on that has no name.
+        ValueError: when ``resume`` is not ``never`` and the run has no name, or a name is invalid.
 
     Example:
         >>> RunOptions(name="birds").root
@@ -52,18 +53,18 @@ class RunOptions:
 
     @property
     def folder_name(self) -> str | None:
-        """Return the name of the run's folder: a SLURM job that is queued again goes on with its own run."""
+        """Return the name of the run folder; by default, a requeued SLURM job continues its own run."""
         return job_id() if self.name is None and self.resume != "never" else self.name
 
 
 LONGEST_NAME = 200
-"""Bytes of a name; file systems take 255, and some of them are for the names of files beside it."""
+"""Longest name in bytes; file systems allow 255, and names of files next to the folder need some of them."""
 SEED_LIMIT = 2**32
-"""What numpy's seeds are below."""
+"""Upper limit of NumPy's seeds (exclusive)."""
 
 
 def _check_name(name: str | None) -> None:
-    """Refuse a name that is no single folder, or that a shell or a pattern would take for more than one."""
+    """Refuse a name that is not a single folder, or that contains a shell's special characters."""
     if name is None:
         return
     problem = None
@@ -82,13 +83,13 @@ def _check_name(name: str | None) -> None:
 
 
 def check_seed(seed: int | None) -> None:
-    """Refuse a seed that is no whole number from 0 to 2³² − 1.
+    """Refuse a seed that is not an integer from 0 to 2³² − 1.
 
     Args:
-        seed: of a run; None is the data's own.
+        seed: seed of the run. None stands for the seed of the data.
 
     Raises:
-        ValueError: naming it.
+        ValueError: naming the seed.
     """
     check_number("--seed", seed, least=0, whole=True)
     if seed is not None and seed >= SEED_LIMIT:
@@ -103,14 +104,14 @@ def run_options(
     report: bool = True,
     quiet: bool = False,
 ) -> RunOptions:
-    """Return the options that a folder stands for.
+    """Return the options for a run folder.
 
     Args:
-        run: the options themselves, the path of the folder, or None for one named for the time.
-        resume: whether the run goes on.
-        allow_changes: whether it may go on by other settings than its own.
-        report: whether a page is written at its end.
-        quiet: whether nothing but warnings and errors is printed.
+        run: the options themselves, the path of the folder, or None for a folder named after the time.
+        resume: whether the run continues an earlier one.
+        allow_changes: whether the run may continue with other settings than its own.
+        report: whether a report is written at the end.
+        quiet: whether only warnings and errors are printed.
 
     Example:
         >>> run_options("runs/birds", "auto").name

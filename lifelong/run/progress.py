@@ -1,4 +1,4 @@
-"""The progress bar of a stream: which experience, how long the whole stream still takes, loss and score."""
+"""The progress bar of a stream: current experience, estimated time left for the whole stream, loss and score."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from lifelong.run.time_left import TimeLeft, shown_left
 from lifelong.utilities.recorded import Recorded
 
 LOGGERS = ("", "lightning", "lightning.pytorch", "lightning.fabric", "lifelong")
-"""Loggers that may tell something while a bar is on the screen."""
+"""Loggers whose messages may appear while a bar is shown."""
 ROOM = 44
-"""Columns for what stands beside a name in a bar: percentage, a short bar, counts, loss and score."""
+"""Columns reserved next to the name in a bar: percentage, a short bar, counts, loss and score."""
 LEAST = 6
-"""Letters that a name keeps, however narrow the terminal is."""
+"""Smallest number of letters of a name, however narrow the terminal is."""
 
 
 class StreamProgress(Recorded, TQDMProgressBar):
-    """Show Lightning's bar with experience, time left and score on one line; silent where nobody watches it."""
+    """Show Lightning's bar with experience, time left and score on one line; hidden outside a terminal or notebook."""
 
     BAR_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 
@@ -40,45 +40,45 @@ class StreamProgress(Recorded, TQDMProgressBar):
 
     @property
     def sanity_check_description(self) -> str:
-        """Name the evaluation before the first step, which is that of the untrained learner."""
+        """Return the name of the evaluation before the first step, that of the untrained learner."""
         return "before learning"
 
     @property
     def train_description(self) -> str:
-        """Name the stream, until its first experience is named."""
+        """Return the name of the training bar until the first experience begins."""
         return "stream"
 
     @property
     def validation_description(self) -> str:
-        """Name the evaluation after an experience."""
+        """Return the name of the evaluation after an experience."""
         return "evaluating"
 
     @property
     def predict_description(self) -> str:
-        """Name the predictions."""
+        """Return the name of the predictions."""
         return "predicting"
 
     def on_sanity_check_start(self, *args: Any) -> None:
-        """Time the evaluation of the untrained learner, by which those that follow are estimated."""
+        """Time the evaluation of the untrained learner, to estimate the following ones."""
         super().on_sanity_check_start(*args)
         self._since = time.monotonic()
 
     def on_sanity_check_end(self, *args: Any) -> None:
-        """Note what it took."""
+        """Record the time of the evaluation."""
         super().on_sanity_check_end(*args)
         self._of_untrained = time.monotonic() - self._since
 
-    # The next four begin a bar in Lightning's place, which would name it "Epoch 0" or "DataLoader 0" for a moment.
+    # The next four start a bar instead of Lightning, which would call it "Epoch 0" or "DataLoader 0" for a moment.
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Begin the bar of an experience."""
+        """Start the bar of an experience."""
         self._begin(trainer)
         self.train_progress_bar.reset(int(trainer.num_training_batches))
 
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Begin the bar of a domain that is evaluated."""
+        """Start the bar of an evaluated domain."""
         if self.has_dataloader_changed(dataloader_idx):
             description = self.sanity_check_description if trainer.sanity_checking else self.validation_description
             self.val_progress_bar.set_description(f"{description}{self._domain(trainer, dataloader_idx)}", False)
@@ -87,7 +87,7 @@ class StreamProgress(Recorded, TQDMProgressBar):
     def on_test_batch_start(
         self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Begin the bar of a domain that is tested."""
+        """Start the bar of a tested domain."""
         if self.has_dataloader_changed(dataloader_idx):
             self.test_progress_bar.set_description(f"testing{self._domain(trainer, dataloader_idx)}", False)
             self.test_progress_bar.reset(self.total_test_batches_current_dataloader)
@@ -95,14 +95,14 @@ class StreamProgress(Recorded, TQDMProgressBar):
     def on_predict_batch_start(
         self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Begin the bar of a domain that is predicted, or of batches of a person's own."""
+        """Start the bar of a predicted domain, or of the user's batches."""
         if self.has_dataloader_changed(dataloader_idx):
             self.predict_progress_bar.set_description(f"predicting{self._domain(trainer, dataloader_idx)}", False)
             self.predict_progress_bar.reset(self.total_predict_batches_current_dataloader)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Tell the time left now and then."""
-        if self._left is None:  # a run that goes on within an experience does not begin it
+        """Update the time left from time to time."""
+        if self._left is None:  # a run that continues within an experience skips its start
             self.train_progress_bar.total = int(trainer.num_training_batches)
         seconds = (self._left or self._begin(trainer)).step(batch_idx + 1)
         if self._should_update(batch_idx + 1, self.train_progress_bar.total):
@@ -117,15 +117,15 @@ class StreamProgress(Recorded, TQDMProgressBar):
             self._since = time.monotonic()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note what it took."""
+        """Record the time of the evaluation."""
         super().on_validation_end(trainer, pl_module)
         if self._left is not None and not trainer.sanity_checking:
             self._left.evaluated(time.monotonic() - self._since)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Close what is on the screen, so that the reason stands below it."""
-        for kind in ("val", "test", "predict", "train"):  # the one that others stand below comes last
-            with suppress(TypeError):  # by which Lightning says that there is none
+        """Close the bars, so that the error message is printed below them."""
+        for kind in ("val", "test", "predict", "train"):  # the outermost bar is closed last
+            with suppress(TypeError):  # raised by Lightning if there is no such bar
                 getattr(self, f"{kind}_progress_bar").close()
 
     def _begin(self, trainer: L.Trainer) -> TimeLeft:
@@ -161,31 +161,31 @@ class StreamProgress(Recorded, TQDMProgressBar):
         return f" {due.index(dataloader_idx) + 1}/{len(due)}, {name}" if dataloader_idx in due else f" {name}"
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Return loss and score: what strategies log as well has no room on the line, and is in ``metrics.csv``."""
+        """Return loss and score; further metrics do not fit on the line and are in ``metrics.csv``."""
         values = super().get_metrics(trainer, pl_module)
         return {name: values[f"train/{name}"] for name in ("loss", "score") if f"train/{name}" in values}
 
 
 def is_watched() -> bool:
-    """Tell whether somebody sees a bar: in a terminal, to which Lightning's bar goes by stdout, or in a notebook."""
+    """Return whether a user sees the bar: in a terminal (Lightning writes the bar to stdout) or in a notebook."""
     return _is_in_a_kernel() or (sys.stdout is not None and sys.stdout.isatty())
 
 
 def _is_in_a_kernel() -> bool:
-    # That ipykernel can be imported, or has been, says nothing: a program may use it for others.
+    # An imported ipykernel proves nothing: a program may use it for other purposes.
     interactive = sys.modules.get("IPython")
     shell = interactive.get_ipython() if interactive is not None else None
     return getattr(shell, "kernel", None) is not None
 
 
 def columns() -> int:
-    """Return the columns of the terminal."""
+    """Return the number of columns of the terminal."""
     return shutil.get_terminal_size().columns
 
 
 @contextmanager
 def told_above_the_bar() -> Iterator[None]:
-    """Let what loggers tell while the block runs stand above a bar, and not in the middle of its line."""
+    """Print log messages above the bar, instead of in the middle of its line, while the block runs."""
     if not is_watched():
         yield
         return

@@ -1,4 +1,4 @@
-"""Options, class paths and settings that have another name now: each answers with it in one sentence."""
+"""Renamed options, class paths and settings: the old name gives an error that names the new one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = {
     "texts.label_column": "label_column (of predict)",
     "texts.charset": "charset (of predict)",
 }
-"""The old name of an option and the new one; what follows the name (``.lr``) follows the new one."""
+"""Maps the old name of an option to the new one; a suffix such as ``.lr`` is kept."""
 PATHS = {
     "datamodules.idx.FashionMNIST": "datamodules.FashionMNIST",
     "datamodules.idx.MNIST": "datamodules.MNIST",
@@ -67,14 +67,14 @@ PATHS = {
     "strategies.rehearsal.Rehearsal": "strategies.memory.rehearsal.Rehearsal",
     "strategies.task_memory.TaskMemory": "strategies.memory.task_memory.TaskMemory",
 }
-"""The old path of a class and the new one."""
+"""Maps the old path of a class to the new one."""
 
 
 def check_options(options: Sequence[str]) -> None:
-    """Refuse an option, or the path of a class, by a name that it no longer has.
+    """Refuse old names of options and old paths of classes.
 
     Raises:
-        ValueError: with the new name.
+        ValueError: naming the new name.
 
     Example:
         >>> check_options(["--seed", "1", "--model", "MAML"])
@@ -90,14 +90,14 @@ def check_options(options: Sequence[str]) -> None:
 
 
 def check_config(config: Mapping[str, Any], file: str) -> None:
-    """Refuse a config with an option, or the path of a class, by a name that it no longer has.
+    """Refuse a config with old names of options or old paths of classes.
 
     Args:
-        config: what was read.
-        file: from where.
+        config: content of the config.
+        file: path of the config, for the message.
 
     Raises:
-        ValueError: with the new name.
+        ValueError: naming the new name.
 
     Example:
         >>> check_config({"seed": 0, "model": "ProtoNet"}, "a.yaml")

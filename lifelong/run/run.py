@@ -1,4 +1,4 @@
-"""A run: what was learnt, how well, and ways to evaluate it further."""
+"""A run: what was learnt, its results, and methods for further evaluation."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """Hold a run: its folder, its results, the trained learner, and ways to evaluate it further.
+    """Hold a run: its folder, its results, the trained learner, and methods for further evaluation.
 
     ``print(run)`` shows the tables that the command line prints; a notebook shows them as HTML.
 
     Args:
         folder: the run folder.
         module: the trained learner with its strategies.
-        results: what was measured; None where nothing was yet.
-        data: the stream; None where it is not at hand.
-        config: what ``config.yaml`` says.
-        trainer: arguments of the Trainer that trained it; evaluations take along where it ran.
-        limits: of what the config may import, where more of it is made into objects.
-        checkpoint: that the learner was loaded from.
+        results: the results. None if nothing was measured yet.
+        data: the stream. None if it is not available.
+        config: content of ``config.yaml``.
+        trainer: arguments of the Trainer that trained the learner. Evaluations run on the same devices.
+        limits: context manager that limits what the config may import when further objects are created from it.
+        checkpoint: path of the checkpoint that the learner was loaded from.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Run:
     ) -> None:
         self.folder, self.config = folder, dict(config)
         self.module = module
-        """What Lightning trains: the learner with its strategies."""
+        """The LightningModule: the learner with its strategies."""
         self._results, self._data, self._trainer, self._limits = results, data, dict(trainer), limits
         self._checkpoint = checkpoint
         self._model: Model | None = None
@@ -70,13 +70,13 @@ class Run:
 
     @property
     def model(self) -> Model:
-        """Return what answers about a person's own photos, texts or tensors, by name.
+        """Return the model, which predicts class names for a user's photos, texts or tensors.
 
         Raises:
-            ValueError: when the checkpoint does not say what was taught and there is no stream at hand that does.
+            ValueError: when neither the checkpoint nor the stream says what was taught.
         """
         if self._model is None:
-            if "stream" not in self.module.taught and self._data is not None:  # of an earlier version
+            if "stream" not in self.module.taught and self._data is not None:  # a checkpoint of an earlier version
                 self.module.note_stream(self._data)
             self._model = Model(self.module, limits=self._limits, results=self._results, name=self.folder.name)
         return self._model
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def strategies(self) -> Chain:
-        """Return its strategies, with what they remember."""
+        """Return the strategies with their memory."""
         return self.module.strategies
 
     @property
@@ -96,7 +96,7 @@ class Run:
         """Return the stream.
 
         Raises:
-            ValueError: when it could not be made from the run's config.
+            ValueError: when the stream could not be created from the run's config.
         """
         if self._data is None:
             raise ValueError(
@@ -104,11 +104,11 @@ class Run:
             )
         return self._data
 
-    # -- how well -------------------------------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------------------------
 
     @property
     def results(self) -> Results:
-        """Return all that was measured.
+        """Return all results.
 
         Raises:
             ValueError: when the run ended before its first evaluation.
@@ -124,12 +124,12 @@ class Run:
 
     @property
     def half_widths(self) -> np.ndarray:
-        """Return the half widths of its 95 % intervals, of the same shape."""
+        """Return the half widths of the 95 % intervals of the matrix, in the same shape."""
         return self.results.half_widths
 
     @property
     def domains(self) -> Sequence[str]:
-        """Return the names of the domains, the columns of the matrix."""
+        """Return the names of the domains, which are the columns of the matrix."""
         return self.results.domains
 
     @property
@@ -142,13 +142,13 @@ class Run:
         return self.results.plot()
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write a page that a person can show, and return where it is.
+        """Write the report of the run as a self-contained HTML page, and return its path.
 
         Args:
-            path: of the page; ``report.html`` in the run folder where None.
+            path: path of the page. Default: ``report.html`` in the run folder.
 
         Raises:
-            ValueError: when there is a file of that name that is no such page.
+            ValueError: when there is another file of that name.
         """
         return write_report(self.results, self.folder, path)
 
@@ -162,32 +162,32 @@ class Run:
         table = "<p>no evaluation yet</p>" if self._results is None else self._results._repr_html_()
         return f"{table}<p>run folder: <code>{self.folder}</code></p>"
 
-    # -- further ---------------------------------------------------------------------------------------------------
+    # -- further evaluation and training ---------------------------------------------------------------------------
 
     def validate(self, *, quiet: bool = False, **trainer: Any) -> Results:
-        """Evaluate on the part that the matrix is from; ``.matrix`` of what it returns has one row.
+        """Evaluate on the same part of the data as the matrix; the ``.matrix`` of the returned results has one row.
 
         Args:
-            quiet: print no bar and no table.
+            quiet: print no progress bar and no table.
             trainer: arguments of Lightning's Trainer.
         """
         return self._evaluate("validate", self.data, trainer, quiet=quiet)
 
     def test(self, *, quiet: bool = False, **trainer: Any) -> Results:
-        """Evaluate on test tasks; ``.matrix`` of what it returns has one row.
+        """Evaluate on the test tasks; the ``.matrix`` of the returned results has one row.
 
         Args:
-            quiet: print no bar and no table.
+            quiet: print no progress bar and no table.
             trainer: arguments of Lightning's Trainer.
         """
         return self._evaluate("test", self.data, trainer, quiet=quiet)
 
     def evaluate(self, data: StreamDataModule, *, quiet: bool = False, **trainer: Any) -> Results:
-        """Evaluate on the test tasks of another stream; ``.matrix`` of what it returns has one row.
+        """Evaluate on the test tasks of another stream; the ``.matrix`` of the returned results has one row.
 
         Args:
             data: the stream.
-            quiet: print no bar and no table.
+            quiet: print no progress bar and no table.
             trainer: arguments of Lightning's Trainer.
         """
         return self._evaluate("test", data, trainer, quiet=quiet)
@@ -203,19 +203,19 @@ class Run:
         view: View = "scene",
         film: str | Path | None = None,
     ) -> tuple[RobotDrive, list[Path]]:
-        """Drive one robot of a domain, and write a film of it with the numbers beside it.
+        """Drive one robot of a domain, and write a video of it together with its metrics.
 
         Args:
-            domain: its name; None is the first that has robots.
-            robot: its number among those that the closed-loop evaluation drives there, from 1.
-            seed: decides other robots than those; None is these.
+            domain: name of the domain. Default: the first one that has robots.
+            robot: number of the robot in the closed-loop evaluation of this domain, from 1.
+            seed: seed of other robots. Default: the robots of the evaluation.
             part: ``val`` or ``test``.
-            compare: drive it without adaptation as well.
-            view: ``scene``, as the simulator draws it, or ``plan``, the way from above.
-            film: a path that ends in ``.mp4`` or ``.gif``; None is in the run folder.
+            compare: also drive the robot without adaptation.
+            view: ``scene``, as the simulator draws it, or ``plan``, the path from above.
+            film: path of the video, ending in ``.mp4`` or ``.gif``. Default: a file in the run folder.
 
         Returns:
-            What it did, and the files that were written.
+            The drive and the written files.
         """
         return drive_robot(
             self.module,
@@ -231,19 +231,21 @@ class Run:
         )
 
     def extend(self, sources: Sequence[Source], *, keep_old: bool = True, quiet: bool = False, **trainer: Any) -> Run:
-        """Learn further experiences, which come after those of the finished stream; the matrix grows with them.
+        """Learn further experiences after those of the finished stream; the matrix grows with them.
 
-        Weights, optimizer, and what strategies remember go on from the last checkpoint in the run folder, and the
-        config there becomes that of the longer stream.
+        Training continues from the last checkpoint in the run folder, with its weights, optimizer and strategy memory.
+        The config in the run folder becomes that of the longer stream.
 
         Args:
-            sources: new data sets, in the order of the stream; none goes on with a longer stream that was begun.
-            keep_old: evaluate the old domains as well; False where their data are gone.
-            quiet: print no bar, line or table; warnings and errors still show, and all files are written.
-            trainer: arguments of Lightning's Trainer, over those that the run was trained with.
+            sources: new data sets, in the order of the stream. Leave it empty to continue a longer stream that was
+                begun.
+            keep_old: also evaluate the old domains. Set it to False if their data are no longer available.
+            quiet: print no progress bar, message or table. Warnings and errors are still shown, and all files are
+                written.
+            trainer: arguments of Lightning's Trainer that override those of the run.
 
         Returns:
-            The run, with the longer stream; this one stays what it was, but for the learner, which they share.
+            The run with the longer stream. This object keeps its results, but shares the learner with the new one.
 
         Raises:
             ValueError: when the stream is not learnt to its end, or the new domains do not fit it.
@@ -252,7 +254,7 @@ class Run:
             raise ValueError("extend takes a list of sources: give [source]")
         check_extends(self.data.joint, self.folder)
         data = self.data.with_sources(objects_of_longer(self.data.sources, sources, keep_old, self.folder))
-        data.load()  # what cannot be loaded is refused before anything is changed
+        data.load()  # data that cannot be loaded are refused before anything is changed
         self.learner.grow(data.n_classes)
         self.module.train()
         with self._limits():
@@ -263,9 +265,9 @@ class Run:
         return Run(self.folder, self.module, results, data=data, config=configuration.content, trainer=settings)
 
     def _evaluate(self, command: str, data: StreamDataModule, trainer: Mapping[str, Any], *, quiet: bool) -> Results:
-        kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, and not how it was trained
+        kept = ("accelerator", "devices", "precision", "strategy")  # where it ran, not how it was trained
         settings = {name: self._trainer[name] for name in kept if name in self._trainer} | dict(trainer)
-        # A checkpoint of a shorter stream is given the rows of classes that it does not know when it is loaded.
+        # When a checkpoint of a shorter stream is loaded, rows for the new classes are added to its weights.
         is_older = self._checkpoint is not None and data is self._data and self.learner.n_classes < data.n_classes
         start = str(self._checkpoint) if is_older else None
         results = evaluate(

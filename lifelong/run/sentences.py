@@ -1,4 +1,4 @@
-"""Mistakes that Lightning and torch meet on their own, told as every other one: one sentence with the way out."""
+"""Mistakes in the settings that Lightning or torch detect, reported in one sentence that names a solution."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MONITORED = re.compile(r"monitor='([^']+)'.*?metrics: \[(.*?)\]", re.DOTALL)
 
 @contextmanager
 def in_one_sentence(beginning: str = "") -> Iterator[None]:
-    """Turn what a person's settings make Lightning and torch raise into a ``ValueError`` of one line.
+    """Turn what a user's settings make Lightning and torch raise into a ``ValueError`` of one line.
 
-    Whatever else is raised is a bug, and goes on as it is.
+    Any other exception is a bug and is raised unchanged.
 
     Args:
-        beginning: of the sentence about settings that Lightning refuses.
+        beginning: start of the sentence about settings that Lightning refuses.
 
     Raises:
-        ValueError: in place of a wrong setting of Lightning's, a metric that is not logged, and too little memory.
+        ValueError: instead of a wrong setting of Lightning's, a metric that is not logged, or too little memory.
 
     Example:
         >>> with in_one_sentence("the Trainer cannot be made: "):
@@ -46,7 +46,7 @@ def in_one_sentence(beginning: str = "") -> Iterator[None]:
             raise ValueError(_too_large(error)) from error
         raise
     except (TypeError, ValueError) as error:
-        if MEMORY.search(str(error)):  # of a class that the parser has made
+        if MEMORY.search(str(error)):  # raised by a class that the parser created
             raise ValueError(_too_large(error)) from error
         if not beginning:
             raise

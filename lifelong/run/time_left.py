@@ -1,4 +1,4 @@
-"""How long the rest of a stream takes, by what its steps and evaluations have taken so far."""
+"""The estimated time for the rest of a stream, from its steps and evaluations so far."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from lifelong.utilities.amounts import clock
 
 ENOUGH = 5
-"""Steps of an experience after which its own time of a step counts, and no longer that of the one before."""
+"""Number of steps after which an experience's own step time replaces that of the previous experience."""
 
 
 class TimeLeft:
-    """Estimate the seconds that are left: of steps by those of this experience, of the rest by what came before.
+    """Estimate the remaining seconds: the current experience by its own steps, the rest by what came before.
 
     Args:
-        steps: optimizer steps of each experience.
-        rows: the evaluation units, such as tasks, after each experience; as many numbers as experiences are learnt.
-        unit: seconds of one of them, as far as that is known before the first.
-        now: returns seconds; another clock for tests.
+        steps: optimizer steps per experience.
+        rows: number of evaluation units, such as tasks, after each experience. Its length is the number of experiences.
+        unit: seconds per evaluation unit, as far as known before the first evaluation.
+        now: returns seconds. Tests replace this clock.
 
     Example:
         >>> seconds = iter([0.0, 2.0, 4.0])
@@ -39,10 +39,10 @@ class TimeLeft:
         self._is_done = False
 
     def begin(self, experience: int) -> None:
-        """Note that an experience begins; what has passed since the last step was between two experiences.
+        """Start an experience; the time since the last step counts as time between experiences.
 
         Args:
-            experience: its number, from 0.
+            experience: number of the experience, from 0.
         """
         now = self._now()
         if self._is_done:
@@ -51,25 +51,25 @@ class TimeLeft:
         self._evaluated = 0.0
 
     def evaluated(self, seconds: float) -> None:
-        """Note what the evaluation after this experience has taken, by which those that follow are estimated.
+        """Record the time of the evaluation after this experience, to estimate the following ones.
 
         Args:
-            seconds: of all its units.
+            seconds: time of all its units.
         """
         self._evaluated = seconds
         if units := self.rows[self._experience]:
             self._of_a_unit = seconds / units
 
     def step(self, done: int) -> float | None:
-        """Return the seconds that are left after a step; None where nothing can be told yet.
+        """Return the seconds that are left after a step. None if there is no estimate yet.
 
         Args:
-            done: steps of this experience that are done, from 1; a run that goes on begins with a later one.
+            done: number of finished steps of this experience, from 1. A resumed run begins with a later one.
         """
         now = self._now()
         self._seen += 1
         if self._seen == 1:
-            self._began = now  # the first one warms up
+            self._began = now  # the first step is a warm-up
         elif self._seen > ENOUGH or self._of_a_step is None or self._experience == 0:
             self._of_a_step = (now - self._began) / (self._seen - 1)
         self._last, self._is_done = now, done >= self.steps
@@ -81,7 +81,7 @@ class TimeLeft:
 
 
 def shown_left(seconds: float | None) -> str:
-    """Return the time left for a bar; nothing where none can be told.
+    """Return the time left as text for a bar, or an empty text if there is no estimate.
 
     Example:
         >>> shown_left(250.2), shown_left(None)

@@ -1,4 +1,4 @@
-"""Training a stream module in a run folder: checkpoints, loggers, progress and results around the Trainer."""
+"""Train a stream module in a run folder: checkpoints, loggers, progress and results."""
 
 from __future__ import annotations
 
@@ -50,17 +50,18 @@ def train(
     """Train a stream module on its stream, and leave it in evaluation mode.
 
     Args:
-        module: what is trained.
+        module: the module to train.
         data: the stream.
         options: how the run folder is chosen.
-        ckpt_path: go on from this checkpoint; None goes by the options.
-        checkpoint: how often checkpoints are saved.
-        configuration: what ``config.yaml`` says.
+        ckpt_path: continue from this checkpoint. If None, the options decide.
+        checkpoint: callback that saves checkpoints.
+        configuration: content of ``config.yaml``.
         trainer: arguments of Lightning's Trainer.
-        extends: the checkpoint has learnt a shorter stream: ``config.yaml`` is to tell of the longer one.
+        extends: whether the checkpoint has learnt a shorter stream; ``config.yaml`` is replaced by that of the longer
+            one.
 
     Returns:
-        The run folder, and what was measured.
+        The run folder and the results.
 
     Raises:
         ValueError: when settings do not fit together, or the run ended before anything was measured.
@@ -84,11 +85,11 @@ def train(
 
 
 class KeepConfig(L.Callback):
-    """Write the config of a longer stream, or of other settings, once training has begun; keep the one before as well.
+    """Write the config of a longer stream or of changed settings once training has begun, and keep the previous one.
 
     Args:
-        folder: of the run.
-        configuration: that the run goes on with.
+        folder: the run folder.
+        configuration: configuration with which the run continues.
     """
 
     def __init__(self, folder: RunFolder, configuration: Configuration) -> None:
@@ -98,7 +99,7 @@ class KeepConfig(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Write it before the first step: from then on nothing refuses the run."""
+        """Write the config before the first step, after which the run is not refused any more."""
         if self._is_kept or not trainer.is_global_zero:
             return
         self._is_kept = True
@@ -130,7 +131,7 @@ def _fit(
     given = settings.pop("logger", None)
     settings["logger"] = False if settings.get("barebones") else _loggers(given, folder, labels, start)
     if start is not None:
-        settings["num_sanity_val_steps"] = 0  # the learner is not untrained any more
+        settings["num_sanity_val_steps"] = 0  # the learner is no longer untrained
     made = make_trainer(settings, callbacks, str(folder.path))
     data.check_processes(made.world_size)
     if made.is_global_zero and not folder.config.exists():
@@ -148,7 +149,7 @@ def _fit(
 
 
 def _check_limits(trainer: Mapping[str, Any], data: StreamDataModule) -> None:
-    """Refuse limits of the Trainer that end a run before its new experiences."""
+    """Refuse limits of the Trainer that end the run before its new experiences."""
     n_experiences = len(data.stream.experiences)
     for name, needed in (("max_epochs", n_experiences), ("max_steps", n_experiences * data.steps_per_experience)):
         limit = trainer.get(name)
@@ -161,7 +162,7 @@ def _check_limits(trainer: Mapping[str, Any], data: StreamDataModule) -> None:
 def _start(
     folder: RunFolder, options: RunOptions, given: str | None, configuration: Configuration, extends: bool
 ) -> str | None:
-    """The checkpoint to go on from, by the run's own settings unless told otherwise; None starts."""
+    """Return the checkpoint to continue from, after checking the settings. None starts a new run."""
     start = given or _start_from(folder, options)
     if start is None or options.allow_changes or not folder.config.is_file():
         return start
@@ -177,14 +178,14 @@ def _changes(folder: RunFolder, configuration: Configuration) -> bool:
 
 
 def _loggers(given: Any, folder: RunFolder, labels: RunLabels, start: str | None) -> list[Logger]:
-    """The loggers that are asked for, W&B where nothing is said, and ``metrics.csv``."""
+    """Return the given loggers, or W&B by default, and the logger of ``metrics.csv``."""
     loggers = placed(WandB() if given is None or given is True else given, folder.path, labels)
     n_done = None if start is None else int(read_run_checkpoint(start)["global_step"])
     return [*loggers, MetricsCSV(folder, start_step=n_done)]
 
 
 def _start_from(folder: RunFolder, options: RunOptions) -> str | None:
-    """The checkpoint to go on from; None starts."""
+    """Return the checkpoint to continue from. None starts a new run."""
     if options.resume == "never":
         return None
     if newest := newest_whole(folder.checkpoints):

@@ -1,4 +1,4 @@
-"""The Trainer of a run: Lightning's, with the settings that a stream needs, and quiet about what nobody can act on."""
+"""The Trainer of a run: Lightning's, with the defaults of a stream and without warnings that do not apply."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lifelong.utilities.quiet import is_quiet
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,  # the stream module ends the stream
-    "enable_checkpointing": False,  # StreamCheckpoint saves
+    "enable_checkpointing": False,  # StreamCheckpoint saves checkpoints
     "enable_model_summary": False,
-    "num_sanity_val_steps": -1,  # the whole evaluation of the untrained learner
-    "inference_mode": False,  # learners adapt by gradients in evaluation too
-    "use_distributed_sampler": False,  # the loaders of a stream shard by themselves
+    "num_sanity_val_steps": -1,  # evaluate the untrained learner completely
+    "inference_mode": False,  # learners also take gradient steps in evaluation
+    "use_distributed_sampler": False,  # the loaders of a stream shard themselves
     "log_every_n_steps": 10,
 }
-"""Where a run differs from Lightning's defaults."""
+"""Settings that differ from Lightning's defaults."""
 
 BAREBONES = {"log_every_n_steps": None, "num_sanity_val_steps": None, "enable_progress_bar": False}
-"""What the Trainer's ``barebones`` goes without; the row of the untrained learner is one of them."""
+"""Settings of the Trainer's ``barebones`` mode, which also omits the row of the untrained learner."""
 
 NOISE = (
     ".*does not have many workers.*",  # tasks are drawn by index in microseconds
@@ -43,19 +43,19 @@ NOISE = (
     ".*`LightningModule.configure_optimizers` returned `None`.*",
     ".*`lightning.pytorch` package.*litlogger.*",
     ".*torch.distributed.nn.functional.all_gather is deprecated.*",  # Lightning uses it
-    "(?s).*Grad strides do not match.*grad.sizes\\(\\) = \\[\\d+, 1,",  # a single channel lies either way
-    # Ours are gathered before they are logged, and so the same on all ranks.
+    "(?s).*Grad strides do not match.*grad.sizes\\(\\) = \\[\\d+, 1,",  # one channel: both strides are the same layout
+    # Our metrics are gathered before they are logged, so they are equal on all ranks.
     ".*`self.log\\('(val|test)/(score|\\w+_score|forgetting|\\w+_transfer|closed_loop|adjusted_rand_index|"
     "normalised_mutual_information).*sync_dist=True.*",
 )
-"""Warnings of Lightning and torch that do not concern a person who trains a stream."""
+"""Warnings of Lightning and torch that do not apply to training on a stream."""
 
 
 def check_trainer_arguments(arguments: Iterable[str]) -> None:
-    """Refuse an argument that Lightning's Trainer does not have.
+    """Refuse arguments that Lightning's Trainer does not have.
 
     Raises:
-        ValueError: naming it, and the nearest one that there is.
+        ValueError: naming the argument and the most similar one that exists.
 
     Example:
         >>> check_trainer_arguments(["max_epochs", "devices"])
@@ -69,16 +69,16 @@ def check_trainer_arguments(arguments: Iterable[str]) -> None:
 
 
 def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], folder: str) -> L.Trainer:
-    """Make the Trainer of a run.
+    """Create the Trainer of a run.
 
     Args:
-        arguments: of Lightning's Trainer, over ``DEFAULTS``.
-        callbacks: of the run, which come before a person's own.
+        arguments: arguments of Lightning's Trainer, which override ``DEFAULTS``.
+        callbacks: callbacks of the run, which precede the user's.
         folder: the run folder.
 
     Raises:
-        ValueError: when it would train in more processes than there are cores, in others than were started, or by
-            weights that are shared out.
+        ValueError: when it would use more processes than there are cores, another number of processes than were
+            started, or sharded weights.
     """
     check_not_sharded(arguments.get("strategy"))
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_concerns_a_person)
@@ -90,7 +90,7 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
     if is_quiet() and not any(isinstance(callback, ProgressBar) for callback in users):
         settings["enable_progress_bar"] = False
     shows_progress = settings.get("enable_progress_bar") is not False
-    # The bar comes first, so that it has left the screen when others print.
+    # The bar comes first, so that it is closed before other callbacks print.
     bar = [StreamProgress()] if shows_progress and not any(isinstance(c, ProgressBar) for c in users) else []
     plugins = settings.get("plugins") or []
     plugins = list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
@@ -108,6 +108,6 @@ def make_trainer(arguments: Mapping[str, Any], callbacks: Iterable[L.Callback], 
 
 
 def _concerns_a_person(record: logging.LogRecord) -> bool:
-    """Leave out advertisements, and devices that this machine does not have."""
+    """Return False for advertisements, and for messages about devices that this machine does not have."""
     message = record.getMessage()
     return "Tip:" not in message and not message.startswith(("GPU available: False", "TPU available: False"))

@@ -1,4 +1,4 @@
-"""Values of the Trainer's arguments that a stream has no use for: each is refused with what to use in its place."""
+"""Values of the Trainer's arguments that do not work with a stream: each is refused, with an alternative."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lifelong.utilities.ranges import check_number
 
 WHOLE = {"accumulate_grad_batches": 1, "num_nodes": 1, "log_every_n_steps": 0, "num_sanity_val_steps": -1}
-"""The least value of arguments that are whole numbers."""
+"""Smallest allowed value of the integer arguments."""
 LIMITS = {"fit": ("limit_train_batches", "limit_val_batches"), "validate": ("limit_val_batches",)}
 LIMITS |= {"test": ("limit_test_batches",), "predict": ("limit_predict_batches",)}
-"""What each command would do nothing with, where it is 0."""
+"""For each command, the limits that must not be 0, as nothing would be done."""
 OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
     "max_steps": (
         (-1,),
@@ -34,18 +34,18 @@ OTHERS: dict[str, tuple[tuple[Any, ...], str]] = {
     ),
     "default_root_dir": ((None,), "is not where a run is kept: leave it out, and set --run.root and --run.name"),
 }
-"""Arguments that a stream decides itself: their values that change nothing, and why others are refused."""
+"""Arguments that the stream sets itself: the values that change nothing, and why other values are refused."""
 
 
 def check_trainer_values(command: str, arguments: Mapping[str, Any]) -> None:
-    """Refuse values with which nothing would be learnt or evaluated, and those that no Trainer takes.
+    """Refuse values with which nothing would be learnt or evaluated, and values that no Trainer accepts.
 
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
         arguments: of Lightning's Trainer.
 
     Raises:
-        ValueError: with the option and what to use in its place.
+        ValueError: naming the option and an alternative.
 
     Example:
         >>> check_trainer_values("fit", {"max_epochs": 3, "limit_val_batches": 0.5})

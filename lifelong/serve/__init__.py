@@ -1,1 +1,1 @@
-"""A page on this machine on which a person teaches a trained model classes of their own, and asks it."""
+"""A local web page on which a user teaches a trained model their own classes and gets predictions."""

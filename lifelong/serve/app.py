@@ -1,4 +1,4 @@
-"""The web application: a thin layer of HTTP over a session, for a browser on this machine (extra ``serve``)."""
+"""The web application: a thin HTTP layer over a session, for a browser on this machine (extra ``serve``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
-    # The page may load nothing from anywhere else, be shown in no other page, and send nothing elsewhere.
+    # The page may not load anything from other sites, be embedded in another page, or send anything elsewhere.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -38,11 +38,11 @@ HEADERS = {
 
 
 def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
-    """Make the application.
+    """Create the web application.
 
     Args:
-        session: what the page is about.
-        host: that it is reached at; at this machine's own names, requests under any other are refused.
+        session: the session of the page.
+        host: host name of the page. If it is one of this machine, requests with any other host name are refused.
 
     Raises:
         ValueError: when the extra is missing.
@@ -55,7 +55,7 @@ def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
     from starlette.routing import Route
 
     def answering(act: Callable[[Request, bytes], Any]) -> Callable[[Request], Any]:
-        """Answer by what a function of the request and its body returns; a person's mistake is one sentence."""
+        """Return an endpoint that responds with a function's result, or with the user's mistake in one sentence."""
 
         async def endpoint(request: Request) -> Response:
             try:
@@ -71,7 +71,7 @@ def make_app(session: Session, host: str = "127.0.0.1") -> Starlette:
 
 
 def _acts(session: Session) -> Mapping[tuple[str, str], Callable[[Request, bytes], Any]]:
-    """Return what is done for each method and path: a change of the session is answered by its new state."""
+    """Return the function for each method and path; functions that change the session respond with its new state."""
     from starlette.responses import Response
 
     def number(request: Request) -> int:
@@ -106,7 +106,7 @@ def _acts(session: Session) -> Mapping[tuple[str, str], Callable[[Request, bytes
 
 
 async def _body(request: Request) -> bytes:
-    """Return what was sent, and stop listening where it is too large."""
+    """Return the body of a request, and stop reading if it is too large."""
     length = request.headers.get("content-length", "0")
     if not length.isdecimal():
         raise ValueError("the size that was announced is no number: send it again")
@@ -123,11 +123,11 @@ def _name(body: bytes) -> str:
 
 
 class Guard:
-    """Answer to this page alone: other pages in the same browser can neither read nor change anything.
+    """Accept requests of this page only, so that other pages in the same browser can neither read nor change anything.
 
     Args:
-        app: what is guarded.
-        host: that the page is reached at.
+        app: the application to protect.
+        host: host name of the page.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -136,7 +136,7 @@ class Guard:
         self.names = {*LOOPBACK, host, machine, f"{machine}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request under another name or of another page, else pass it on."""
+        """Refuse a request with another host name or from another page, or else pass it on."""
         from starlette.responses import JSONResponse
 
         if scope["type"] != "http":
@@ -158,17 +158,17 @@ class Guard:
             await refused(scope, receive, send_safely)
 
     def _is_own(self, host: str, origin: str | None) -> bool:
-        """Refuse a name that somebody else points at this machine (DNS rebinding), and a form of another page."""
+        """Return False for a foreign host name (DNS rebinding) and for a request from another page."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
             is_own_page = origin is None or urlsplit(origin).netloc == host
-        except ValueError:  # no name at all
+        except ValueError:  # not a host name
             return False
         return (name in self.names or _is_address(name)) and is_own_page
 
 
 def _is_address(name: str) -> bool:
-    """Tell whether a name is an IP address: nobody else can point it elsewhere."""
+    """Return whether a name is an IP address, which cannot be redirected by DNS."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The web server: a socket of this machine, and the application behind it until it is interrupted (extra ``serve``)."""
+"""The web server: a local socket and the application, which run until they are interrupted (extra ``serve``)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lifelong.utilities.extras import imported
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
     Args:
-        host: an address of this machine.
-        port: 0 takes a free one.
+        host: address of this machine.
+        port: port; 0 chooses a free one.
 
     Raises:
-        ValueError: when the address is not this machine's, or the port is taken.
+        ValueError: when the address does not belong to this machine, or the port is in use.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"there is no port {port}: give one from 1 to 65535, or 0 for a free one")
@@ -33,7 +33,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def make_server(session: Session, host: str) -> Any:
-    """Return uvicorn's server of a session.
+    """Return a uvicorn server for a session.
 
     Raises:
         ValueError: when the extra is missing.
@@ -49,12 +49,12 @@ def serve(session: Session, host: str, port: int) -> None:
     """Serve a session until it is interrupted, and print its address.
 
     Args:
-        session: what the page is about.
-        host: an address of this machine.
-        port: 0 takes a free one.
+        session: the session of the page.
+        host: address of this machine.
+        port: port; 0 chooses a free one.
 
     Raises:
-        ValueError: when the extra is missing, or the address cannot be had.
+        ValueError: when the extra is missing, or the address is not available.
     """
     server = make_server(session, host)
     with open_socket(host, port) as listening:

@@ -1,4 +1,4 @@
-"""What happens on the page, without the page: classes, their examples, questions and why they are answered so.
+"""The logic of the web page, independent of HTTP: classes, their examples, and predictions with explanations.
 
 Shapes: ``S`` examples, ``*X`` one input, ``D`` features.
 """
@@ -22,7 +22,7 @@ from lifelong.serve.uploads import PhotoFile, check_photo, check_size, read_text
 
 MOST_CLASSES = 200
 MOST_EXAMPLES = 2000
-"""Of all classes together: they are kept in memory."""
+"""Largest number of examples of all classes, which are kept in memory."""
 LONGEST_NAME = 80
 N_NEAREST = 5
 
@@ -32,9 +32,9 @@ class Example:
     """Hold one example of a class.
 
     Args:
-        x: ``(1, *X)`` as the network takes it.
-        picture: a small JPEG; None of a text.
-        text: the text; None of a photo.
+        x: ``(1, *X)``, as the network takes it.
+        picture: a small JPEG. None for a text.
+        text: the text. None for a photo.
     """
 
     x: Tensor
@@ -44,22 +44,22 @@ class Example:
 
 @dataclass
 class Group:
-    """Hold a class with its examples, by number."""
+    """Hold a class with its examples, by their numbers."""
 
     name: str
     examples: dict[int, Example] = field(default_factory=dict)
 
 
 class Session:
-    """Let a person teach a model classes of their own by a few examples of each, at any time, and ask it.
+    """Let a user teach a model their own classes with a few examples of each, at any time, and get predictions.
 
-    It is made for one person: several share classes and examples. All of it is in memory, and gone with the process.
+    It is intended for one user: several users share classes and examples. Everything is in memory, and lost at exit.
 
     Args:
-        model: what answers.
+        model: the model that predicts.
 
     Raises:
-        ValueError: when the model takes tensors alone, which nobody drops on a page.
+        ValueError: when the model accepts only tensors, which cannot be dropped on a page.
     """
 
     def __init__(self, model: Model) -> None:
@@ -73,10 +73,10 @@ class Session:
         for name in model.fixed_classes or () if model.needs_support else ():
             self._groups[next(self._numbers)] = Group(name)
 
-    # -- what there is --------------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return all that the page shows, as plain data."""
+        """Return everything that the page shows, as plain data."""
         model = self.model
         with self._lock:
             groups = [
@@ -102,7 +102,7 @@ class Session:
         """Return the small JPEG of an example.
 
         Raises:
-            ValueError: when there is no such example, or it is a text.
+            ValueError: when the example does not exist, or is a text.
         """
         with self._lock:
             picture = self._find(number)[1].picture
@@ -116,7 +116,7 @@ class Session:
         """Add a class and return its number.
 
         Raises:
-            ValueError: when the model learns no classes of a person's own, or the name is taken or no name.
+            ValueError: when the model cannot learn a user's classes, or the name is invalid or in use.
         """
         with self._lock:
             self._check_learns()
@@ -128,10 +128,10 @@ class Session:
             return number
 
     def rename_class(self, number: int, name: str) -> None:
-        """Give a class another name.
+        """Rename a class.
 
         Raises:
-            ValueError: as :meth:`add_class`, and when there is no such class.
+            ValueError: as in :meth:`add_class`, and when the class does not exist.
         """
         with self._lock:
             group = self._group(number)
@@ -145,7 +145,7 @@ class Session:
         """Remove a class with its examples.
 
         Raises:
-            ValueError: when there is no such class, or the model must have it.
+            ValueError: when the class does not exist, or the model requires it.
         """
         with self._lock:
             group = self._group(number)
@@ -158,11 +158,11 @@ class Session:
         """Add an example to a class and return its number.
 
         Args:
-            number: of the class.
-            content: a file of a photo, or a text in UTF-8, as the model reads.
+            number: number of the class.
+            content: a photo file or a UTF-8 text, depending on the model.
 
         Raises:
-            ValueError: when it cannot be read, or there is no such class.
+            ValueError: when the content cannot be read, or the class does not exist.
         """
         with self._lock:
             group = self._group(number)
@@ -176,24 +176,24 @@ class Session:
         """Remove an example.
 
         Raises:
-            ValueError: when there is no such example.
+            ValueError: when the example does not exist.
         """
         with self._lock:
             del self._find(number)[0].examples[number]
             self._fitted = None
 
-    # -- asking ---------------------------------------------------------------------------------------------------
+    # -- prediction ------------------------------------------------------------------------------------------------
 
     def ask(self, content: bytes) -> dict[str, Any]:
-        """Return the answer to a photo or a text, and why: all probabilities, and the nearest examples.
+        """Return the prediction for a photo or a text, with all probabilities and the nearest examples.
 
-        Nearest is by the distance of the embeddings that the network computes.
+        The distance is that between the network's embeddings.
 
         Args:
-            content: a file of a photo, or a text in UTF-8.
+            content: a photo file or a UTF-8 text.
 
         Raises:
-            ValueError: when it cannot be read, or too few classes have examples.
+            ValueError: when the content cannot be read, or too few classes have examples.
         """
         with self._lock:
             x = self._read(content).x
@@ -210,7 +210,7 @@ class Session:
             }
 
     def fitted(self) -> Fitted:
-        """Return what answers now, adapted again where examples have changed.
+        """Return the current predictor, which is adapted again when examples have changed.
 
         Raises:
             ValueError: when too few classes have examples.
@@ -219,7 +219,7 @@ class Session:
             if (missing := self._missing()) is not None:
                 raise ValueError(missing)
             if self._fitted is None:
-                torch.manual_seed(0)  # a learner that draws a head draws the same one each time
+                torch.manual_seed(0)  # a learner that draws random heads always draws the same ones
                 taught = self._taught()
                 x = torch.cat([example.x for group in taught for example in group.examples.values()])
                 sizes = torch.tensor([len(group.examples) for group in taught])
@@ -257,13 +257,13 @@ class Session:
             picture = small_picture(file)
             return Example(self.model.inputs([str(file)], "the photo"), picture, None)
 
-    # -- rules ----------------------------------------------------------------------------------------------------
+    # -- checks ----------------------------------------------------------------------------------------------------
 
     def _taught(self) -> list[Group]:
         return [group for group in self._groups.values() if group.examples]
 
     def _missing(self) -> str | None:
-        """Return what is missing before there can be an answer; None where nothing is."""
+        """Return what is missing before a prediction is possible. None if nothing is missing."""
         if not self.model.needs_support:
             return None
         noun = "photos" if self.model.reads == "images" else "texts"

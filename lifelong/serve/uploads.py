@@ -1,4 +1,4 @@
-"""What a person drops on the page: looked at before anything is made of it, and kept under no name of theirs."""
+"""A user's uploads: checked before they are decoded, and never stored under a name that the user chose."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ import numpy as np
 from lifelong.vision.decoding import BROKEN, decode_image
 
 MOST_BYTES = 20 * 2**20
-"""Of one upload."""
+"""Largest size of an upload in bytes."""
 MOST_PIXELS = 50_000_000
-"""Of one photo: those of most cameras have fewer; a small file may hold more than memory does."""
+"""Largest number of pixels of a photo, above that of most cameras; a small file may need more memory than there is."""
 MOST_CHARACTERS = 100_000
-"""Of one text."""
+"""Largest number of characters of a text."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""Formats of photos; Pillow's others call programs, or are none of a photo."""
+"""Accepted formats of photos; further formats of Pillow call other programs, or are not for photos."""
 NO_PHOTO = "this is no photo that can be read: give a JPEG, PNG, WebP, BMP, TIFF or GIF file"
 SIZE = 160
-"""Height and width in pixels of the small pictures on the page."""
+"""Height and width in pixels of the thumbnails on the page."""
 
 
 def check_size(n_bytes: int) -> None:
     """Refuse an upload that is too large.
 
     Raises:
-        ValueError: when it is.
+        ValueError: when it is too large.
     """
     if n_bytes > MOST_BYTES:
         raise ValueError(f"the upload has more than {MOST_BYTES // 2**20} MB: make it smaller")
 
 
 def check_photo(content: bytes) -> None:
-    """Refuse what is no photo, or one of too many pixels, by its head alone.
+    """Refuse a file that is not a photo or has too many pixels, by its header alone.
 
     Args:
-        content: of a file.
+        content: content of the file.
 
     Raises:
-        ValueError: in one sentence.
+        ValueError: saying what is wrong, in one sentence.
     """
     from PIL import Image
 
     check_size(len(content))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images: they are refused below
+            warnings.simplefilter("ignore")  # for large images, which are refused below
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 width, height = image.size
     except Image.DecompressionBombError as error:
@@ -62,7 +62,7 @@ def check_photo(content: bytes) -> None:
 
 
 class PhotoFile:
-    """Hold a photo as a file of a name of our own for the block, and make a small picture of it.
+    """Write a photo to a temporary file with a fixed name, which exists within the block.
 
     Args:
         content: a photo that was checked.
@@ -82,10 +82,10 @@ class PhotoFile:
 
 
 def small_picture(file: Path) -> bytes:
-    """Return a JPEG of a photo's centred square, which is what a model sees of it.
+    """Return a JPEG thumbnail of a photo's central square, which is the part that a model sees.
 
     Raises:
-        ValueError: when it cannot be decoded.
+        ValueError: when the photo cannot be decoded.
     """
     from PIL import Image
 
@@ -99,10 +99,10 @@ def small_picture(file: Path) -> bytes:
 
 
 def read_text(content: bytes) -> str:
-    """Return a text that was sent.
+    """Return an uploaded text.
 
     Raises:
-        ValueError: when it is no text, empty or too long.
+        ValueError: when it is not a text, is empty or too long.
     """
     try:
         text = content.decode("utf-8").strip()

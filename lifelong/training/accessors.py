@@ -1,4 +1,4 @@
-"""What a Trainer is at, with its types: the stream module that it runs, the part that it evaluates."""
+"""Typed access to a Trainer's stream module and to the part of the data that it evaluates."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lifelong.training.stream_module import StreamModule
 
 
 def evaluation_part(trainer: L.Trainer) -> Part:
-    """Return which held-out part the Trainer evaluates now."""
+    """Return which held-out part the Trainer currently evaluates."""
     return stream_data(trainer).evaluate_on if trainer.state.fn in ("fit", "validate") else "test"
 
 
 def stream_module(trainer: L.Trainer) -> StreamModule:
-    """Return the stream module that a Trainer runs.
+    """Return the stream module of a Trainer.
 
     Raises:
-        ValueError: when it runs another module.
+        ValueError: when the Trainer runs another module.
     """
     module = trainer.lightning_module
     if not isinstance(module, StreamModule):

@@ -1,4 +1,4 @@
-"""Checkpoints of a stream: one per experience, and ``last.ckpt`` from which a run goes on in the middle of one."""
+"""Checkpoints of a stream: one per experience, and ``last.ckpt``, from which a run resumes within an experience."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from lifelong.utilities.recorded import Recorded
 
 
 class StreamCheckpoint(Recorded, L.Callback):
-    """Save ``last.ckpt`` every few steps and ``experience-NN.ckpt`` after each experience, whole or not at all.
+    """Save ``last.ckpt`` every few steps and ``experience-NN.ckpt`` after each experience, each complete or absent.
 
-    They lie in ``checkpoints`` of the Trainer's ``default_root_dir``.
+    The files are in ``checkpoints`` below the Trainer's ``default_root_dir``.
 
     Args:
-        every_n_steps: optimizer steps between two saves of ``last.ckpt``; 0 saves only after each experience.
-        keep_experiences: so many of the newest ``experience-NN.ckpt`` stay, to fall back on; None keeps them all, of a
-            long stream each as large as the model and what strategies remember.
+        every_n_steps: optimizer steps between two saves of ``last.ckpt``. With 0, it is saved only after each
+            experience.
+        keep_experiences: number of the newest ``experience-NN.ckpt`` to keep. If None, all are kept; in a long stream,
+            each is as large as the model and the strategies' memory.
 
     Raises:
         ValueError: when a number is negative.
@@ -38,21 +39,21 @@ class StreamCheckpoint(Recorded, L.Callback):
         self._ended: int | None = None
         self._unpublished: int | None = None
         self.saved_step: int | None = None
-        """The optimizer steps in ``last.ckpt``; None where this run has saved none and started from none."""
+        """Optimizer steps in ``last.ckpt``. None if this run has not saved it and did not resume."""
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Let the checkpoint of the batch before count; note how many optimizer steps were made before this batch."""
+        """Rename the previous batch's checkpoint to ``last.ckpt``, and record the optimizer steps before this batch."""
         self._publish(trainer)
         self._steps_before = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in the middle of an experience; its last step is saved after its evaluation.
+        """Save within an experience; the last step of an experience is saved after its evaluation.
 
-        Gradients that wait for an optimizer step are in no checkpoint, so none is saved between two of them.
+        Checkpoints do not contain accumulated gradients, so none is saved between two optimizer steps.
         """
         n_steps = trainer.global_step
         is_due = n_steps > self._steps_before and self.every_n_steps and n_steps % self.every_n_steps == 0
@@ -60,7 +61,7 @@ class StreamCheckpoint(Recorded, L.Callback):
             self.save_when_logged(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save after an experience and its row of the matrix."""
+        """Save after an experience and the evaluation of its row of the matrix."""
         self._ended = trainer.current_epoch
         self.save_last(trainer)
         if trainer.is_global_zero:
@@ -68,15 +69,15 @@ class StreamCheckpoint(Recorded, L.Callback):
         self._ended = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Note the experience that the checkpoint was saved after; None in the middle of one."""
+        """Return the experience after which the checkpoint was saved. None within an experience."""
         return {"ended": self._ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Know the experience that the checkpoint was saved after."""
+        """Restore the experience after which the checkpoint was saved."""
         self._ended = state_dict["ended"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Make up for the checkpoint of an experience, where a run ended between ``last.ckpt`` and its second name."""
+        """Create a missing ``experience-NN.ckpt``, if the run was killed after it had saved ``last.ckpt``."""
         self.saved_step, self._unpublished = trainer.global_step or None, None
         ended, self._ended = self._ended, None
         last = self.last(trainer)
@@ -86,7 +87,7 @@ class StreamCheckpoint(Recorded, L.Callback):
             self._keep(trainer, ended)
 
     def _keep(self, trainer: L.Trainer, number: int) -> None:
-        """Keep ``last.ckpt`` as that of an experience, and let go of those that are too many."""
+        """Keep ``last.ckpt`` also as the checkpoint of an experience, and remove the oldest ones."""
         if self.keep_experiences != 0:
             _link(self.last(trainer), _experience(trainer, number))
         if self.keep_experiences is not None:
@@ -96,14 +97,14 @@ class StreamCheckpoint(Recorded, L.Callback):
                 _experience(trainer, old).unlink()
 
     def save_last(self, trainer: L.Trainer) -> None:
-        """Save ``last.ckpt``, whole or not at all."""
+        """Save ``last.ckpt``, complete or not at all."""
         self.save_when_logged(trainer)
         self._publish(trainer)
 
     def save_when_logged(self, trainer: L.Trainer) -> None:
-        """Save ``last.ckpt`` as of now; it counts from the next batch on, when loggers have written this one.
+        """Save the current state, which becomes ``last.ckpt`` with the next batch, after loggers have written this one.
 
-        Who goes on from it does not take this step again, and its row must not be lost.
+        A run that resumes from it does not repeat this step, so the step's row in the logs must not be lost.
         """
         trainer.save_checkpoint(_part(trainer), weights_only=False)
         self._unpublished = trainer.global_step
@@ -117,7 +118,7 @@ class StreamCheckpoint(Recorded, L.Callback):
 
     @staticmethod
     def last(trainer: L.Trainer) -> Path:
-        """Return where the newest checkpoint lies, once there is one."""
+        """Return the path of the newest checkpoint, whether it exists yet or not."""
         return _folder(trainer) / "last.ckpt"
 
 
@@ -136,16 +137,16 @@ def _folder(trainer: L.Trainer) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    # last.ckpt is replaced by renaming, never written into, so a second name for it keeps this state for no bytes.
+    # last.ckpt is replaced by renaming and never modified, so a hard link keeps this state without further disk space.
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
-    except (OSError, AttributeError, NotImplementedError):  # not every file system has links
+    except (OSError, AttributeError, NotImplementedError):  # not every file system supports links
         shutil.copyfile(source, target)
 
 
 def is_finite(module: L.LightningModule) -> bool:
-    """Tell whether all weights are finite numbers."""
-    # One look at all of them: an accelerator is waited for once.
+    """Return whether all weights are finite."""
+    # One combined check: the host waits only once for an accelerator.
     checks = [torch.isfinite(p).all() for p in module.parameters()]
     return not checks or bool(torch.stack(checks).all())

@@ -1,4 +1,4 @@
-"""How the Trainer of a run writes and reads checkpoints."""
+"""Writing and reading of checkpoints by the Trainer of a run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lifelong.utilities.checkpoint_file import read_run_checkpoint, write_checkp
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Write checkpoints whole, beside their target, and flushed; check them before they are read.
+    """Write checkpoints to a temporary file next to the target, flushed to disk; check them before they are read.
 
-    Lightning's own go by way of the folder of temporary files, which may be small or on another disk.
+    Lightning's own class uses the system's folder of temporary files, which may be small or on another disk.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:

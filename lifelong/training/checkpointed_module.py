@@ -1,4 +1,4 @@
-"""A learner with its strategies in checkpoints that stand on their own: each says how all of it is made and was taught.
+"""Self-contained checkpoints of a learner and its strategies, with how they are created and what they were taught.
 
 Shapes: ``*X`` one input.
 """
@@ -28,28 +28,28 @@ from lifelong.utilities.recording import filled
 from lifelong.utilities.trust import limits_of
 
 TAUGHT = ("stream", "reader", "example", "domains", "confidence", "adapted")
-"""What a checkpoint says of what was taught.
+"""Keys of a checkpoint's record of what the model was taught.
 
-``confidence`` is the largest probability that 95 % of held-out examples are answered with, or more; ``adapted`` is
-what was learnt from a support set that is gone.
+``confidence`` is a threshold: for 95 % of held-out examples, the largest class probability is at least this.
+``adapted`` is what was learnt from a support set that is not stored.
 """
 MEMBERS = "strategies.members."
-"""How a checkpoint calls what strategies keep."""
+"""Prefix of the strategies' state in a checkpoint."""
 
 
 class CheckpointedModule(L.LightningModule):
     """Hold a learner and its strategies, and write and read their checkpoints.
 
-    Abstract: :class:`~lifelong.training.stream_module.StreamModule` trains them.
+    This is an abstract class; :class:`~lifelong.training.stream_module.StreamModule` adds the training.
 
     Args:
-        learner: what is trained.
+        learner: the learner to train.
         strategies: plug-ins against forgetting.
-        optimizer: makes the outer optimizer.
-        lr_scheduler: makes the schedule of its learning rate.
-        reset_optimizer: forget the optimizer's state at the start of each experience.
+        optimizer: creates the outer optimizer.
+        lr_scheduler: creates the schedule of its learning rate.
+        reset_optimizer: reset the optimizer's state at the start of each experience.
         runner: how the tasks of a batch are run.
-        config: says how parts are made that do not record it, for checkpoints.
+        config: configuration for checkpoints, of parts that do not record how they were created.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class CheckpointedModule(L.LightningModule):
         self._config = {} if config is None else parts_of(config)
         self._parts: dict[str, Any] | None = None
         self.taught: dict[str, Any] = {}
-        """What it was taught (``stream``, ``domains``), how inputs are read (``reader``), their shape (``example``).
+        """What was taught (``stream``, ``domains``), how inputs are read (``reader``), and their shape (``example``).
 
-        As of the last checkpoint, or the end of training; empty where nobody knows.
+        It is updated at each checkpoint and at the end of training, and empty if unknown.
         """
 
     # -- the stream -----------------------------------------------------------------------------------------------
@@ -91,23 +91,23 @@ class CheckpointedModule(L.LightningModule):
         return self._trainer is not None and isinstance(getattr(self._trainer, "datamodule", None), StreamDataModule)
 
     def _example(self, data: StreamDataModule) -> Tensor:
-        """Return two inputs of a stream, as the network takes them."""
+        """Return two inputs of the stream, as the network takes them."""
         weight = next(self.learner.network.parameters(), torch.empty(0))
         x = data.example(weight.device)
         return x.to(self.learner.dtype) if x.is_floating_point() else x
 
-    # -- what a checkpoint says -----------------------------------------------------------------------------------
+    # -- the record in a checkpoint --------------------------------------------------------------------------------
 
     def identity(self) -> dict[str, Any]:
-        """Return what must agree before a checkpoint can be loaded: class, strategies, shapes."""
+        """Return what must agree before a checkpoint can be loaded: classes, strategies and shapes."""
         return self.learner.signature() | {"strategies": self.strategies.names}
 
     def note_stream(self, data: StreamDataModule, n_learnt: int | None = None) -> None:
-        """Write down what it was taught.
+        """Record what the module was taught.
 
         Args:
             data: the stream.
-            n_learnt: so many of its experiences are begun; None is all.
+            n_learnt: number of experiences that have begun. Default: all.
         """
         number = len(data.stream.experiences) if n_learnt is None else n_learnt
         stream = describe_stream(data, number, self.taught.get("reader"))
@@ -116,31 +116,31 @@ class CheckpointedModule(L.LightningModule):
         self.taught = stream | example | {"domains": data.stream.plain_records} | kept
 
     def describe_parts(self, unrecorded: list[str], *, to_load: bool = False) -> dict[str, Any]:
-        """Write down how learner, strategies, optimizer and runner were made.
+        """Record how the learner, the strategies, the optimizer and the runner were created.
 
         Args:
-            unrecorded: collects the names of what cannot be written down.
-            to_load: they are made again to be given the state of a checkpoint: files of weights are left out.
+            unrecorded: list that collects the names of what cannot be recorded.
+            to_load: record the parts for loading a checkpoint: files of initial weights are left out.
         """
         how = {name: getattr(self, name) for name in ("optimizer", "lr_scheduler", "reset_optimizer", "runner")}
         return describe_parts(self.learner, list(self.strategies), unrecorded, **how, to_load=to_load)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note what the checkpoint belongs to, how it is made and what it was taught."""
-        if self.trainer.state.fn == TrainerFn.FITTING:  # an evaluation teaches nothing
-            is_learning = self.trainer.state.status == TrainerStatus.RUNNING  # else the experience was not begun
+        """Add to the checkpoint how its parts are created and what they were taught."""
+        if self.trainer.state.fn == TrainerFn.FITTING:  # evaluation does not change what was taught
+            is_learning = self.trainer.state.status == TrainerStatus.RUNNING  # otherwise the experience has not begun
             self.note_stream(self.data, self.trainer.current_epoch + is_learning)
         checkpoint["lifelong"] = self._record() | {"optimizer": self._settings}
 
     def _record(self) -> dict[str, Any]:
-        if self._parts is None:  # once: how it was made does not change
+        if self._parts is None:  # only once, as it does not change
             self._parts = filled(self.describe_parts([], to_load=True), self._config)
         return self.identity() | {"n_classes": self.learner.n_classes, "config": self._parts} | self.taught
 
     def to_answer(self) -> dict[str, Any]:
-        """Return a checkpoint of what answers: without optimizer, loops, and strategies that do nothing in an answer.
+        """Return a checkpoint for prediction: without optimizer, loops, and strategies that prediction does not use.
 
-        So what a memory keeps of the training data is not in it, unless an answer is made of it.
+        It contains stored training data only if predictions are computed from them.
         """
         record, state = self._record(), self.state_dict()
         places = [n for n, member in enumerate(self.strategies) if has_part_in_answers(member)]
@@ -155,14 +155,14 @@ class CheckpointedModule(L.LightningModule):
     # -- loading --------------------------------------------------------------------------------------------------
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take weights, and what strategies keep, from a checkpoint; refuse what does not fit in one sentence."""
+        """Load the weights and the strategies' state; a checkpoint that does not fit is refused in one sentence."""
         try:
             return super().load_state_dict(state_dict, strict=strict, assign=assign)
         except RuntimeError as error:
             raise ValueError(misfit(error)) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another configuration in one sentence; make room where the stream got longer."""
+        """Refuse a checkpoint of another configuration, and add rows for new classes if the stream got longer."""
         theirs = checkpoint.get("lifelong")
         if theirs is None:
             check_identity(theirs, self.identity())
@@ -187,16 +187,16 @@ class CheckpointedModule(L.LightningModule):
         learner: Learner | None = None,
         strategies: Sequence[Strategy] | None = None,
     ) -> Self:
-        """Make a module and give it the state of a checkpoint.
+        """Create a module with the state of a checkpoint.
 
         Args:
-            checkpoint: as :func:`~lifelong.utilities.checkpoint_file.read_run_checkpoint` returns it.
-            config: how its parts are made.
-            learner: the learner, where the config cannot make it.
+            checkpoint: content, as returned by :func:`~lifelong.utilities.checkpoint_file.read_run_checkpoint`.
+            config: configuration of its parts.
+            learner: the learner, if the config cannot create it.
             strategies: the strategies, likewise.
 
         Raises:
-            ValueError: when a part cannot be made, or is not that of the checkpoint.
+            ValueError: when a part cannot be created, or differs from that of the checkpoint.
         """
         module = cls(**made_parts(config, learner, strategies), config=config)
         module.on_load_checkpoint(checkpoint)
@@ -213,17 +213,17 @@ class CheckpointedModule(L.LightningModule):
         strategies: Sequence[Strategy] | None = None,
         trust: bool = False,
     ) -> Self:
-        """Make a module of a checkpoint alone, from anywhere: the checkpoint says how its parts are made.
+        """Create a module from a checkpoint file alone, which records how its parts are created.
 
         Args:
-            checkpoint_path: the file.
-            map_location: where tensors go.
-            learner: the learner, where the checkpoint could not record how it was made.
+            checkpoint_path: path of the file.
+            map_location: device of the tensors.
+            learner: the learner, if the checkpoint does not record how it was created.
             strategies: the strategies, likewise.
-            trust: import every class that it names, and not those of installed plug-ins alone.
+            trust: import every class that the checkpoint names, instead of only those of installed plug-ins.
 
         Raises:
-            ValueError: when it is no checkpoint, an old one that says nothing, or a part cannot be made again.
+            ValueError: when the file is not a checkpoint, does not record its parts, or a part cannot be created.
         """
         file = Path(checkpoint_path)
         checkpoint = read_run_checkpoint(file, map_location, trains=False)
@@ -235,15 +235,15 @@ class CheckpointedModule(L.LightningModule):
 
 
 def config_of(checkpoint: Mapping[str, Any], file: Path, *, complete: bool = False) -> dict[str, Any]:
-    """Return what a checkpoint says of how its parts are made.
+    """Return a checkpoint's record of how its parts are created.
 
     Args:
-        checkpoint: the content.
-        file: where it is from, for the message.
-        complete: nothing has to be known, as learner and strategies are given.
+        checkpoint: content of the checkpoint.
+        file: path of the checkpoint, for the message.
+        complete: whether learner and strategies are given, so that the record is not needed.
 
     Raises:
-        ValueError: when it says nothing: an earlier version has written it.
+        ValueError: when there is no record, as in checkpoints of earlier versions.
     """
     config = checkpoint["lifelong"].get("config")
     if config is None and not complete:

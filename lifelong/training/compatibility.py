@@ -1,4 +1,4 @@
-"""What must fit together before a step is taken: a learner, its network, its strategies, the data and the runner."""
+"""Checks before training that a learner, its network, its strategies, the data and the runner fit together."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from lifelong.learners.objective import TaskKind
 from lifelong.strategy import Chain, Strategy, overrides
 
 STREAMS = {"tasks": "few-shot tasks", "examples": "labelled examples"}
-"""What each unit is called in messages."""
+"""Name of each unit in messages."""
 TRAINING_HOOKS = ("rehearse", "loss_weight", "penalty", "observe", "project", "stepped", "route")
-"""Where a strategy steps in while something is trained."""
+"""Hooks by which a strategy affects training."""
 
 
 def check_compatible(
     learner: Learner, strategies: Chain, data: StreamDataModule, *, runner: TaskRunner, reset_optimizer: bool
 ) -> None:
-    """Refuse, in one sentence with the way out, what cannot be trained together.
+    """Refuse, in one sentence that names a solution, what cannot be trained together.
 
     Args:
-        learner: what is trained.
+        learner: the learner to train.
         strategies: its strategies.
         data: the stream.
         runner: how tasks are run.
-        reset_optimizer: whether the optimizer forgets at the start of each experience.
+        reset_optimizer: whether the optimizer's state is reset at the start of each experience.
 
     Raises:
-        ValueError: when learner or strategies need other units than the data has, or boundaries that it has not, the
-            learner is made for other targets, or tasks cannot be run as asked for.
+        ValueError: when the learner or a strategy needs other units (tasks or examples) or boundaries than the data
+            have, the learner is for other targets, or the tasks cannot be run as requested.
     """
     _check_units(learner, data.unit)
     _check_strategies(learner, strategies, data)
@@ -48,15 +48,15 @@ def check_compatible(
 
 
 def check_experiences(learner: Learner, strategies: Strategy, data: StreamDataModule) -> None:
-    """Let strategies refuse experiences that they cannot be trained on: a budget may be too small for them.
+    """Let strategies refuse experiences that they cannot be trained on, for instance if a budget is too small.
 
     Args:
-        learner: what is trained.
+        learner: the learner to train.
         strategies: its strategies.
-        data: the stream, of whose experiences those count that are due and at hand.
+        data: the stream. The experiences that are to be trained on and have data are checked.
 
     Raises:
-        ValueError: when a strategy refuses them.
+        ValueError: when a strategy refuses an experience.
     """
     due = [number for number in range(data.n_experiences_due) if data.begins(number)]
     visits = [data.visit(n, torch.device("cpu"), learner.dtype) for n in due if n not in data.stream.absent]
@@ -65,12 +65,12 @@ def check_experiences(learner: Learner, strategies: Strategy, data: StreamDataMo
 
 
 def check_example(learner: Learner, example: Tensor, domain: str) -> None:
-    """Refuse whole numbers, which are taken for tokens, where the network cannot take them.
+    """Refuse integer inputs, which are treated as tokens, if the network does not accept them.
 
     Args:
-        learner: whose network it is.
-        example: ``(n, *X)`` a few inputs.
-        domain: that they are from.
+        learner: the learner with the network.
+        example: ``(n, *X)``, a few inputs.
+        domain: name of their domain.
 
     Raises:
         ValueError: naming the network.

@@ -1,4 +1,4 @@
-"""How sure a learner is of its answers to held-out examples, by which it later tells what it knows.
+"""Confidence of predictions for held-out examples, which calibrates the detection of unknown inputs.
 
 Shapes: ``B`` examples of a batch, ``N`` classes.
 """
@@ -11,11 +11,11 @@ from torch import Tensor
 from lifelong.compute.runner import TaskRunner
 
 SHARE = 0.95
-"""Of further examples of known classes that shall count as known, here and by their distance from a support set."""
+"""Share of known examples that should count as known, both by confidence and by distance from a support set."""
 
 
 class Confidences:
-    """Collect the largest probability of each answer in an evaluation, and find the one that few answers are below.
+    """Collect the largest class probability of each prediction in an evaluation, and compute a quantile as threshold.
 
     Example:
         >>> confidences = Confidences()
@@ -28,21 +28,21 @@ class Confidences:
         self._largest: dict[int, list[Tensor]] = {}
 
     def clear(self) -> None:
-        """Drop what an interrupted evaluation left."""
+        """Remove what an interrupted evaluation left."""
         self._largest = {}
 
     def add(self, domain: int, probabilities: Tensor) -> None:
-        """Take the answers ``(B, N)`` to examples of a domain."""
+        """Add the probabilities ``(B, N)`` for examples of a domain."""
         self._largest.setdefault(domain, []).append(probabilities.detach().float().amax(-1))
 
     def threshold(self, n_units: dict[int, int], runner: TaskRunner) -> float | None:
-        """Return the largest probability that 95 % of the examples of some domains are answered with, or more.
+        """Return the threshold: for 95 % of the examples of the domains, the largest probability is at least this.
 
-        None where one of the domains was not evaluated.
+        None if one of the domains was not evaluated.
 
         Args:
-            n_units: how many examples each of the domains has, over all processes.
-            runner: gathers what other processes have.
+            n_units: number of examples of each of the domains, over all processes.
+            runner: gathers the values of all processes.
         """
         if not n_units or not set(n_units) <= set(self._largest):
             return None
@@ -51,7 +51,7 @@ class Confidences:
 
 
 def _quantile(values: Tensor, share: float) -> Tensor:
-    """Return the quantile by linear interpolation, of more values than ``torch.quantile`` takes as well."""
+    """Return the quantile by linear interpolation, without the size limit of ``torch.quantile``."""
     ordered = values.double().sort().values
     place = share * (len(ordered) - 1)
     below = int(place)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: how learner and strategies are made, what they were taught, how inputs are read."""
+"""A checkpoint's record: how learner and strategies are created, what they were taught, and how inputs are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifelong.strategy import Strategy
 from lifelong.utilities.recording import record, record_factory
 
 PARTS = ("model", "strategies", "optimizer", "lr_scheduler", "reset_optimizer", "runner")
-"""Options of a run by which its module is made."""
+"""Options of a run from which its module is created."""
 
 
 def describe_parts(
@@ -26,17 +26,17 @@ def describe_parts(
     runner: TaskRunner,
     to_load: bool = False,
 ) -> dict[str, Any]:
-    """Write down how the parts of a stream module were made, as a config has them.
+    """Record how the parts of a stream module were created, in the form of a config.
 
     Args:
-        learner: what is trained.
-        strategies: its plug-ins.
-        unrecorded: collects the names of what cannot be written down.
-        optimizer: makes the outer optimizer.
-        lr_scheduler: makes its schedule.
-        reset_optimizer: whether it forgets its state at each experience.
+        learner: the learner.
+        strategies: its strategies.
+        unrecorded: list that collects the names of what cannot be recorded.
+        optimizer: creates the outer optimizer.
+        lr_scheduler: creates its learning-rate schedule.
+        reset_optimizer: whether the optimizer's state is reset at each experience.
         runner: how tasks are run.
-        to_load: they are made again to be given the state of a checkpoint: files of weights are left out.
+        to_load: record the parts for loading a checkpoint: files of initial weights are left out.
     """
     return {
         "model": record(learner, "model", unrecorded, to_load=to_load),
@@ -49,17 +49,18 @@ def describe_parts(
 
 
 def parts_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a config says of the parts of a stream module."""
+    """Return the part of a config that describes the parts of a stream module."""
     return {name: config[name] for name in PARTS if name in config}
 
 
 def describe_stream(data: StreamData, n_learnt: int, reader: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Write down what a stream teaches, and how a person's own inputs are read as those of the stream.
+    """Record what a stream teaches, and how a user's own inputs are read like those of the stream.
 
     Args:
         data: the stream.
-        n_learnt: so many of its experiences are begun.
-        reader: the record of the reader that is kept where the stream has none, as its first data may be gone.
+        n_learnt: number of experiences that have begun.
+        reader: earlier record of the reader. It is kept if the stream has no reader, as its first data may be
+            unavailable.
     """
     made = data.reader()
     kept = reader if made is None else without_device(record(made, "reader", []))
@@ -67,10 +68,10 @@ def describe_stream(data: StreamData, n_learnt: int, reader: Mapping[str, Any] |
 
 
 def without_device(content: Any) -> Any:
-    """Return the record of a reader without the device of an encoder: who reads with it elsewhere may not have that.
+    """Return the record of a reader without the device of an encoder, which other machines may not have.
 
     Args:
-        content: plain data.
+        content: the record, as plain data.
 
     Example:
         >>> without_device({"class_path": "mine.Encoder", "init_args": {"device": "cuda:1", "batch_size": 2}})

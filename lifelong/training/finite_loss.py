@@ -1,4 +1,4 @@
-"""Training stops at the first loss that is not finite, without waiting for an accelerator at each step."""
+"""Stops training at the first loss that is not finite, without waiting for an accelerator at each step."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 FIRST_STEP = ", or scale the inputs to about 1: they are finite numbers, which may be too large to be multiplied"
-"""What the first step of an experience says besides: nothing has moved the weights yet."""
+"""Addition to the message for the first step of an experience, where the weights have not been changed yet."""
 MOST_UNCHECKED = 32
-"""An accelerator trains at most so many steps after a loss that is not finite, before training stops."""
+"""Largest number of steps that an accelerator trains after a non-finite loss, before training stops."""
 
 
 class UncheckedLosses:
     """Collect the losses of an experience until they are checked.
 
-    Reading a loss makes the host wait for an accelerator, so there several are checked together: where one is logged,
-    which waits anyway, and before anything is evaluated, ended or saved.
+    Reading a loss makes the host wait for an accelerator. Several losses are therefore checked together: when one is
+    logged, which waits anyway, and before each evaluation, boundary and checkpoint.
 
     Example:
         >>> losses = UncheckedLosses()
@@ -31,28 +31,28 @@ class UncheckedLosses:
         self._losses: list[tuple[int, Tensor]] = []
 
     def clear(self) -> None:
-        """Drop all losses, as those of a fit that was interrupted."""
+        """Remove all losses, such as those of an interrupted fit."""
         self._losses = []
 
     def add(self, step: int, loss: Tensor, *, is_read: bool) -> bool:
-        """Add the loss of a step and tell whether it is time to check.
+        """Add the loss of a step, and return whether it is time to check.
 
         Args:
-            step: its number in the experience.
+            step: index of the step in its experience.
             loss: a scalar.
-            is_read: whether the host reads it anyway.
+            is_read: whether the host reads the loss anyway.
         """
         self._losses.append((step, loss.detach()))
         return is_read or not _runs_ahead(loss.device) or len(self._losses) >= MOST_UNCHECKED
 
     def check_finite(self, experience: Callable[[], str]) -> None:
-        """Check all losses that were added, and drop them.
+        """Check and remove all collected losses.
 
         Args:
-            experience: names the experience that they are of, for people.
+            experience: returns the name of their experience, for the message.
 
         Raises:
-            ValueError: when one is not finite, naming its step.
+            ValueError: when a loss is not finite, naming its step.
         """
         losses = self._losses
         self.clear()
@@ -67,5 +67,5 @@ class UncheckedLosses:
 
 
 def _runs_ahead(device: torch.device) -> bool:
-    """Tell whether the host may be steps ahead of the device, so that it waits where it reads a number."""
+    """Return whether the device runs asynchronously, so that the host waits for it when it reads a number."""
     return device.type != "cpu"

@@ -1,4 +1,4 @@
-"""The growth of a checkpoint that goes on with a longer stream: room for the classes that it does not know.
+"""Growth of a checkpoint for a longer stream: rows for the classes that it does not know.
 
 Shapes: ``C`` classes of the checkpoint's stream, ``D`` features.
 """
@@ -20,15 +20,15 @@ from lifelong.learners.base import Learner
 from lifelong.strategy import Chain
 
 LENGTHS = ("T_max", "total_steps")
-"""What schedules call the steps that they are made for."""
+"""Names under which schedules store their number of steps."""
 
 
 def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
     """Refuse a checkpoint unless the stream begins with the domains that it has learnt, each with the same split.
 
     Args:
-        theirs: the records of its domains, as :meth:`DomainRecord.to_dict` returns them.
-        stream: that it is to be used on.
+        theirs: records of the checkpoint's domains, as returned by :meth:`DomainRecord.to_dict`.
+        stream: the stream on which the checkpoint is to be used.
 
     Raises:
         ValueError: naming the first domain that differs.
@@ -57,14 +57,14 @@ def check_domains(theirs: Iterable[Mapping[str, Any]], stream: Stream) -> None:
 
 
 def grow_heads(checkpoint: Mapping[str, Any], learner: Learner) -> bool:
-    """Give a learner the outputs that a checkpoint has, and those that its longer stream needs.
+    """Extend a learner's output layer to the outputs of a checkpoint and, if needed, those of the longer stream.
 
     Args:
-        checkpoint: that is loaded next.
-        learner: prepared for its stream.
+        checkpoint: the checkpoint that is loaded next.
+        learner: the learner, prepared for its stream.
 
     Returns:
-        Whether the stream has more classes than that of the checkpoint.
+        Whether the stream has more classes than the stream of the checkpoint.
     """
     grows = int(checkpoint["lifelong"]["n_classes"]) < learner.n_classes
     head = checkpoint["state_dict"].get("learner.network.head.weight", ())
@@ -75,17 +75,17 @@ def grow_heads(checkpoint: Mapping[str, Any], learner: Learner) -> bool:
 def lengthen(
     checkpoint: dict[str, Any], learner: Learner, strategies: Chain, parameters: Sequence[Tensor], seed: int
 ) -> None:
-    """Give the state in a checkpoint the rows of classes that its stream did not have, in place.
+    """Add rows for new classes to the state in a checkpoint, in place.
 
-    The rows of a linear layer are drawn from ``U(-1/√D, 1/√D)`` by the seed and the class's number, what a learner
-    keeps by class starts as it does in a new one, and an optimizer's averages start at zero.
+    New rows of a linear layer are drawn from ``U(-1/√D, 1/√D)``, determined by the seed and the class number. Other
+    state that a learner stores per class starts as in a new learner, and the optimizer's averages start at zero.
 
     Args:
-        checkpoint: of a shorter stream.
-        learner: prepared for the longer one.
-        strategies: that make room in what they keep themselves.
-        parameters: of the optimizer, in its order.
-        seed: of the run.
+        checkpoint: checkpoint of a shorter stream.
+        learner: the learner, prepared for the longer stream.
+        strategies: the strategies, which extend their own state.
+        parameters: parameters of the optimizer, in its order.
+        seed: seed of the run.
     """
     state = checkpoint["state_dict"]
     of_learner = _part(state, "learner.")
@@ -101,17 +101,17 @@ def lengthen(
     shapes = [old.get(names.get(id(parameter), "")) for parameter in parameters]
     for schedule in checkpoint.get("lr_schedulers", []):
         for name in LENGTHS:
-            schedule.pop(name, None)  # the schedule's own holds, which may be that of the longer stream
+            schedule.pop(name, None)  # the new schedule has its own, for the longer stream
     for optimizer in checkpoint.get("optimizer_states", []):
         _lengthen_optimizer(optimizer, parameters, shapes)
 
 
 def with_grown_heads(identity: Mapping[str, Any], learner: Learner) -> dict[str, Any]:
-    """Return a checkpoint's identity with the shapes of heads as they will be once they have grown.
+    """Return a checkpoint's identity with the shapes that its output layers have after growing.
 
     Args:
-        identity: what the checkpoint says of itself.
-        learner: prepared for the longer stream.
+        identity: identity recorded in the checkpoint.
+        learner: the learner, prepared for the longer stream.
     """
     shapes = dict(identity["shapes"])
     for name, parameter in learner.named_parameters():

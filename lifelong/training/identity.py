@@ -1,4 +1,4 @@
-"""The identity of a checkpoint: what it belongs to, so that it is never loaded into anything else."""
+"""The identity of a checkpoint, which prevents it from being loaded into a module that it does not belong to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) ->
     """Refuse a checkpoint of another configuration, in one sentence.
 
     Args:
-        theirs: what the checkpoint says of itself; None where it says nothing.
-        ours: what it must say.
+        theirs: identity recorded in the checkpoint. None if there is none.
+        ours: the required identity.
 
     Raises:
         ValueError: naming the first difference.
@@ -30,7 +30,7 @@ def check_identity(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) ->
 
 
 def describe_example(example: Tensor) -> dict[str, Any]:
-    """Return shape and type of a few inputs as plain data, from which :func:`make_example` makes others.
+    """Return shape and type of a few inputs as plain data, for :func:`make_example`.
 
     Example:
         >>> describe_example(torch.zeros(2, 3))
@@ -40,7 +40,7 @@ def describe_example(example: Tensor) -> dict[str, Any]:
 
 
 def make_example(description: Mapping[str, Any]) -> Tensor:
-    """Return inputs of zeros that :func:`describe_example` describes.
+    """Return zeros with the shape and type of a description by :func:`describe_example`.
 
     Example:
         >>> make_example({"shape": [1, 2], "dtype": "int64"})
@@ -50,10 +50,10 @@ def make_example(description: Mapping[str, Any]) -> Tensor:
 
 
 def misfit(error: RuntimeError) -> str:
-    """Return a sentence about weights that do not fit, although their checkpoint says that it is of this configuration.
+    """Return a message about weights that do not fit although the checkpoint's identity does.
 
     Args:
-        error: of torch, which lists them.
+        error: torch's error, which lists the weights.
     """
     words = str(error).split("\n", 1)[-1].replace("<class '", "").replace("'>", "").split()
     reason = " ".join(words)[:200].rstrip(".")

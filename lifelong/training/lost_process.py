@@ -1,4 +1,4 @@
-"""A process that ends takes the others of its run along, with one sentence in each."""
+"""Reports in one sentence, in each remaining process, that another process of the run has ended."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from torch import distributed as dist
 
 SIGNS = ("third_party/gloo", "connection closed by peer", "connection reset by peer", "broken pipe")
-"""What torch says where it has no class for it: that of gloo, between processes on CPUs, is a bare RuntimeError."""
+"""Parts of torch's messages about lost connections: between CPU processes, gloo raises only a RuntimeError."""
 
 
 class ProcessLostError(RuntimeError):
-    """Say that another process of this run has ended."""
+    """Report that another process of this run has ended."""
 
 
 @contextmanager
 def with_others() -> Iterator[None]:
-    """Say in one sentence that another process has ended, where this one notices by a connection that is gone.
+    """Report in one sentence that another process has ended, if this one notices a lost connection.
 
     Raises:
-        ProcessLostError: in place of torch's errors.
+        ProcessLostError: instead of torch's errors.
 
     Example:
         >>> with with_others():
@@ -39,10 +39,10 @@ def with_others() -> Iterator[None]:
 
 
 def tells_of_a_lost_process(error: RuntimeError) -> bool:
-    """Tell whether an error means that another process does not answer any more.
+    """Return whether an error means that another process no longer responds.
 
     Args:
-        error: of torch.
+        error: an error of torch.
 
     Example:
         >>> tells_of_a_lost_process(RuntimeError("[gloo/pair.cc:553] Connection closed by peer [127.0.0.1]:9"))

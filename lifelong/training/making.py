@@ -1,4 +1,4 @@
-"""Making the objects of a run from its config."""
+"""Creation of the objects of a run from its config."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lifelong.utilities import plugins
 
 
 def make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
-    """Make a part of a run.
+    """Create a part of a run.
 
     Args:
         kind: type of the part.
-        name: in the config, such as ``model``.
-        config: what ``config.yaml`` says.
-        argument: of ``lifelong.load`` that takes the part where the config cannot make it.
+        name: name of the part in the config, such as ``model``.
+        config: content of ``config.yaml``.
+        argument: argument of ``lifelong.load`` that accepts the part, if the config cannot create it.
 
     Raises:
-        ValueError: when it cannot be made.
+        ValueError: when it cannot be created.
     """
     if missing := missing_parts(config.get(name), name):
         raise ValueError(
@@ -37,7 +37,7 @@ def make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
     try:
         parsed = parser.parse_object({name: config.get(name)})
         return parser.instantiate(parsed)[name]
-    except Exception as error:  # whatever the class of a person's own raises
+    except Exception as error:  # a user's class may raise anything
         reason = " ".join(str(error).split())[-300:]
         raise ValueError(
             f"{name} cannot be made from its config ({reason}): give it as load(…, {argument}=…)"
@@ -45,7 +45,7 @@ def make(kind: Any, name: str, config: Mapping[str, Any], argument: str) -> Any:
 
 
 def missing_parts(value: Any, name: str) -> list[str]:
-    """Return the names of what a config could not record, which stands in it as ``unrecorded``.
+    """Return the names of the parts that a config could not record, which it marks as ``unrecorded``.
 
     Example:
         >>> missing_parts({"class_path": "MAML", "init_args": {"network": {"unrecorded": "Mine"}}}, "model")
@@ -65,15 +65,15 @@ def missing_parts(value: Any, name: str) -> list[str]:
 def made_parts(
     config: Mapping[str, Any], learner: Learner | None = None, strategies: Sequence[Strategy] | None = None
 ) -> dict[str, Any]:
-    """Make the parts of a stream module, by the names of its arguments.
+    """Create the parts of a stream module, by the names of its arguments.
 
     Args:
-        config: what a config, or a checkpoint, says of them.
-        learner: taken in place of the config's where given.
-        strategies: likewise.
+        config: their description in a config or a checkpoint.
+        learner: the learner to use instead of that of the config.
+        strategies: the strategies, likewise.
 
     Raises:
-        ValueError: when one cannot be made.
+        ValueError: when a part cannot be created.
     """
     plugins.load()
     return {
@@ -84,12 +84,13 @@ def made_parts(
 
 
 def make_training(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Make what a :class:`~lifelong.training.stream_module.StreamModule` is trained by, beside learner and strategies.
+    """Create the other arguments of a :class:`~lifelong.training.stream_module.StreamModule`, such as its optimizer.
 
-    What the config could not record is refused when it is used, so that a run is of use without it.
+    A part that the config could not record raises an error only when it is used, so that the run can be loaded without
+    it.
 
     Args:
-        config: what ``config.yaml`` says.
+        config: content of ``config.yaml``.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--optimizer", type=OptimizerCallable)
@@ -105,14 +106,14 @@ def make_training(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_trainer_arguments(config: Mapping[str, Any], but: Container[str] = ()) -> dict[str, Any]:
-    """Make the arguments of the Trainer that a run was trained by, its loggers and callbacks among them.
+    """Create the arguments of the Trainer of a run, including its loggers and callbacks.
 
     Args:
-        config: what ``config.yaml`` says.
-        but: names of those that are given anew.
+        config: content of ``config.yaml``.
+        but: names of arguments to leave out, as they are set anew.
 
     Raises:
-        ValueError: when one could not be recorded.
+        ValueError: when an argument could not be recorded.
     """
     every = config.get("trainer", {})
     given = {name: value for name, value in every.items() if name != "default_root_dir" and name not in but}
@@ -125,10 +126,10 @@ def make_trainer_arguments(config: Mapping[str, Any], but: Container[str] = ()) 
 
 
 def make_checkpoint(config: Mapping[str, Any]) -> StreamCheckpoint:
-    """Make the callback that saves the checkpoints of a run.
+    """Create the callback that saves the checkpoints of a run.
 
     Args:
-        config: what ``config.yaml`` says.
+        config: content of ``config.yaml``.
     """
     return StreamCheckpoint(**config.get("checkpoint", {}))
 
@@ -138,7 +139,7 @@ def _arguments(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Unrecorded:
-    """Stand for a factory that a config could not record, until it is called."""
+    """Replace a factory that a config could not record; it raises an error when it is called."""
 
     def __init__(self, part: str) -> None:
         self.part = part

@@ -1,4 +1,4 @@
-"""The outer optimizer: how meta-parameters are trained, the same for every learner."""
+"""The outer optimizer, which trains the meta-parameters of every learner."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from lifelong.utilities.ranges import check_number
 log = logging.getLogger(__name__)
 
 OptimizerCallable = Callable[[Iterable[nn.Parameter]], Optimizer]
-"""Makes an optimizer from parameters, such as ``functools.partial(torch.optim.Adam, lr=1e-3)``."""
+"""Creates an optimizer for parameters, such as ``functools.partial(torch.optim.Adam, lr=1e-3)``."""
 LRSchedulerCallable = Callable[[Optimizer], LRScheduler]
-"""Makes a learning-rate schedule of an optimizer, such as ``functools.partial(StepLR, step_size=100)``."""
+"""Creates a learning-rate schedule for an optimizer, such as ``functools.partial(StepLR, step_size=100)``."""
 
 
 def make_optimizer(optimizer: OptimizerCallable, parameters: Iterable[nn.Parameter], *, fuse: bool = True) -> Optimizer:
-    """Make the optimizer of these parameters, which moves them all in one fused step where it is left free to.
+    """Create the optimizer, with torch's fused implementation where available, unless the user chose another one.
 
     Args:
-        optimizer: makes it.
-        parameters: what is trained.
-        fuse: False where gradients are sparse, which fused steps refuse.
+        optimizer: creates the optimizer.
+        parameters: parameters to train.
+        fuse: False if gradients are sparse, which fused steps do not support.
 
     Example:
         >>> make_optimizer(torch.optim.SGD, [nn.Parameter(torch.zeros(2))]).param_groups[0]["fused"]
@@ -50,14 +50,14 @@ def make_optimizer(optimizer: OptimizerCallable, parameters: Iterable[nn.Paramet
 
 
 def make_scheduler(scheduler: LRSchedulerCallable, optimizer: Optimizer) -> LRScheduler:
-    """Make the learning-rate schedule of an optimizer.
+    """Create the learning-rate schedule of an optimizer.
 
     Args:
-        scheduler: makes it.
-        optimizer: whose rate it moves.
+        scheduler: creates the schedule.
+        optimizer: the optimizer whose learning rate is scheduled.
 
     Raises:
-        ValueError: when its settings are impossible.
+        ValueError: when its settings are invalid.
     """
     try:
         return scheduler(optimizer)
@@ -72,11 +72,11 @@ def _one_line(error: Exception) -> str:
 def _fuse_where_alike(
     number: int, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Fuse a step of SGD unless a parameter gets its first gradient later than others, which torch 2.13 cannot."""
+    """Do not fuse a step of SGD if parameters got their first gradients at different steps (a limit of torch 2.13)."""
     given = args[1] if len(args) > 1 else kwargs.get("closure")
 
     def settle() -> Any:
-        loss = given() if given is not None else None  # which computes the gradients, where there is one
+        loss = given() if given is not None else None  # the closure computes the gradients, if there is one
         group = optimizer.param_groups[number]
         moved = [p for p in group["params"] if p.grad is not None]
         group["fused"] = len({optimizer.state.get(p, {}).get("momentum_buffer") is None for p in moved}) < 2
@@ -89,17 +89,17 @@ def _fuse_where_alike(
 
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
-"""Optimizers whose fused step is at home on CPUs and on CUDA."""
+"""Optimizers with a fused step on CPUs and CUDA."""
 
 
 def _is_free(group: dict[str, Any]) -> bool:
-    """Tell whether a group chose none of torch's ways to step, and its parameters allow the fused one."""
+    """Return whether a group selects none of torch's implementations, and its parameters support the fused one."""
     fits = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in group["params"])
     return fits and group["fused"] is None and group["foreach"] is None and not group["differentiable"]
 
 
 def plain_settings(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """Return the settings of each group of an optimizer that are plain values, for checkpoints.
+    """Return the settings of each parameter group that are plain values, for checkpoints.
 
     Example:
         >>> plain_settings(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.5))[0]["lr"]
@@ -112,15 +112,15 @@ def plain_settings(optimizer: Optimizer) -> list[dict[str, Any]]:
 def renew_settings(
     optimizer: Optimizer, before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], *, scheduled: bool
 ) -> None:
-    """Give an optimizer whose state was loaded those settings that were changed since.
+    """Update the settings of a resumed optimizer that the user has changed since the checkpoint.
 
-    What training itself has changed, such as a rate that a callback lowers, stays as the checkpoint has it.
+    Values that training itself has changed, such as a learning rate lowered by a callback, stay as in the checkpoint.
 
     Args:
-        optimizer: that goes on from a checkpoint.
-        before: its :func:`plain_settings` as they were made for the checkpoint.
-        now: as they are made now.
-        scheduled: a schedule decides the learning rate, and goes on as it was.
+        optimizer: the optimizer, with the state of the checkpoint.
+        before: its :func:`plain_settings` when it was created for the checkpoint.
+        now: its :func:`plain_settings` as created now.
+        scheduled: whether a schedule sets the learning rate, which is then not updated.
     """
     for group, theirs, ours in zip(optimizer.param_groups, before, now, strict=False):
         changed = {name: value for name, value in ours.items() if theirs.get(name, value) != value}
@@ -130,7 +130,7 @@ def renew_settings(
 
 
 def _without_foreign(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:
-    """Leave the state of another kind of optimizer in its checkpoint."""
+    """Ignore the state of another type of optimizer in a checkpoint."""
     ours, theirs = (set(groups[0]) - {"initial_lr"} for groups in (optimizer.param_groups, state["param_groups"]))
     if ours == theirs:
         return None
@@ -139,7 +139,7 @@ def _without_foreign(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, A
 
 
 def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> None:
-    """Step as this run chose after a checkpoint is loaded, with the state laid out as this run's parameters are."""
+    """Restore this run's implementation and memory layout after the state of a checkpoint was loaded."""
     for group, choice in zip(optimizer.param_groups, chosen, strict=True):
         group.update(choice)
         for parameter in group["params"]:
@@ -150,7 +150,7 @@ def _settle_loaded(optimizer: Optimizer, chosen: Sequence[dict[Any, Any]]) -> No
 
 
 def lay_out_state(optimizer: Optimizer) -> None:
-    """Give the optimizer's state the strides of its parameters: fused steps on a CPU assume them (torch 2.13).
+    """Give the optimizer's state the strides of its parameters, which fused steps on a CPU require (torch 2.13).
 
     Example:
         >>> weight = nn.Parameter(torch.ones(2, 3, 4, 4))
@@ -171,11 +171,11 @@ def lay_out_state(optimizer: Optimizer) -> None:
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """Return a gradient, or an average of such, with the strides of its parameter, as fused steps on a CPU need it.
+    """Return a gradient, or an average of gradients, with the strides of its parameter, for fused steps on a CPU.
 
     Args:
-        parameter: of any memory format.
-        gradient: of the same shape.
+        parameter: a parameter of any memory format.
+        gradient: a gradient of the same shape.
 
     Example:
         >>> weight = torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last)
@@ -188,14 +188,14 @@ def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
 
 
 def check_schedule(scheduler: Any, n_steps: int) -> None:
-    """Refuse a schedule that cannot move on by steps, and warn of one that is made for another number of them.
+    """Refuse a schedule that cannot be stepped by optimizer steps, and warn if it is for another number of steps.
 
     Args:
-        scheduler: of the optimizer's learning rate.
+        scheduler: the learning-rate schedule.
         n_steps: optimizer steps of the whole stream.
 
     Raises:
-        ValueError: when the schedule waits for a measurement.
+        ValueError: when the schedule needs a metric.
     """
     for name in ("step_size", "T_max", "T_0"):
         check_number(f"--lr_scheduler.{name}", getattr(scheduler, name, None), above=0, hint=" optimizer steps")
@@ -222,11 +222,11 @@ def check_schedule(scheduler: Any, n_steps: int) -> None:
 
 
 def set_gradients(parameters: Mapping[str, nn.Parameter], gradients: Mapping[str, Tensor]) -> None:
-    """Give parameters their gradients by name, laid out as they are; one that has none is not moved.
+    """Set the gradients of parameters by name, with the parameters' strides; a parameter without one is not updated.
 
     Args:
-        parameters: by name.
-        gradients: by the same names.
+        parameters: parameters by name.
+        gradients: gradients by the same names.
 
     Example:
         >>> weights = {"a": nn.Parameter(torch.zeros(2)), "b": nn.Parameter(torch.zeros(2))}

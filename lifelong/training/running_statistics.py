@@ -1,4 +1,4 @@
-"""Norm layers that look at a whole batch, where several processes share it."""
+"""Norm layers with batch statistics, when several processes share a batch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lifelong.learners.base import Learner
 
 @torch.no_grad()
 def average_running_statistics(network: nn.Module, *, runner: TaskRunner) -> None:
-    """Replace the running means and variances of norm layers by their means over all processes, in place.
+    """Average the running means and variances of norm layers over all processes, in place.
 
-    A running statistic is a weighted sum of those of the batches, so this is the weighted sum over all processes'
-    batches. Without it each process would evaluate by those of its own share of the last batch, and checkpoints would
-    keep the first one's. Layers in evaluation mode stay as they are.
+    A running statistic is a weighted sum of batch statistics, so this average is the weighted sum over the batches of
+    all processes. Without it, each process would evaluate with the statistics of its own share of the data, and
+    checkpoints would contain those of the first process. Layers in evaluation mode do not change.
 
     Args:
-        network: whose layers have seen a batch.
-        runner: knows the processes; every one calls this.
+        network: network whose layers have processed a batch.
+        runner: averages over the processes; every process must call this function.
 
     Example:
         >>> norm = nn.BatchNorm1d(2)
@@ -41,13 +41,13 @@ def average_running_statistics(network: nn.Module, *, runner: TaskRunner) -> Non
 
 
 def check_shared_batches(learner: Learner, n_processes: int) -> None:
-    """Refuse norm layers that would normalise each process's share of a batch of labelled examples by itself.
+    """Refuse norm layers that would normalise each process's share of a batch of labelled examples separately.
 
-    A task is whole in one process, and normalised there as in any other.
+    Tasks are not affected: a task is never divided between processes.
 
     Args:
-        learner: as it is trained, after the Trainer has put other layers in place.
-        n_processes: that share each batch.
+        learner: the learner, after the Trainer has replaced layers.
+        n_processes: number of processes that share each batch.
 
     Raises:
         ValueError: naming the layer.
@@ -68,5 +68,5 @@ def check_shared_batches(learner: Learner, n_processes: int) -> None:
 
 
 def _normalises_a_batch(module: nn.Module) -> bool:
-    is_torchs = isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))  # SyncBatchNorm is none of these
+    is_torchs = isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))  # excludes SyncBatchNorm
     return is_torchs or bool(getattr(module, "sees_other_examples", False))

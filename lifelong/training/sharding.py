@@ -1,4 +1,4 @@
-"""Which of the Trainer's ways over several devices a stream can be learnt by."""
+"""Checks of the Trainer's strategy for several devices."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import nn
 
 SHARDED = (FSDPStrategy, DeepSpeedStrategy, ModelParallelStrategy)
 NAMES = ("fsdp", "deepspeed")
-"""How the names of such strategies begin."""
+"""Prefixes of the names of sharding strategies."""
 
 
 def check_not_sharded(strategy: Any) -> None:
-    """Refuse strategies of the Trainer that keep a part of the weights in each process.
+    """Refuse Trainer strategies that store only a part of the weights in each process.
 
-    Strategies against forgetting, and learners, read all parameters of a network in each process, and checkpoints of a
-    sharded one are of another form, from which no run here goes on exactly.
+    Strategies against forgetting and learners read all parameters of a network in each process. Checkpoints of a
+    sharded network also have another format, from which a run cannot resume exactly.
 
     Args:
-        strategy: of Lightning's Trainer, or its name.
+        strategy: strategy of Lightning's Trainer, or its name.
 
     Raises:
-        ValueError: when it is FSDP, DeepSpeed or model parallel.
+        ValueError: when it is FSDP, DeepSpeed or model parallelism.
 
     Example:
         >>> check_not_sharded("ddp")
@@ -36,15 +36,15 @@ def check_not_sharded(strategy: Any) -> None:
 
 
 def check_has_parameters(learner: nn.Module, strategies: nn.Module, strategy: Any) -> None:
-    """Refuse processes that share gradients where nothing has one, as torch's DDP does in words of its own.
+    """Refuse several processes if there are no parameters, with a clearer message than torch's DDP.
 
     Args:
-        learner: as it is trained.
-        strategies: that may have parameters of their own.
-        strategy: of Lightning's Trainer.
+        learner: the learner to train.
+        strategies: its strategies, which may have parameters.
+        strategy: strategy of Lightning's Trainer.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: when there are no parameters.
 
     Example:
         >>> check_has_parameters(nn.Identity(), nn.Linear(2, 1), DDPStrategy())

@@ -1,4 +1,4 @@
-"""The log of a training step: which steps are logged, and what of them."""
+"""The log of a training step: which steps are logged, and which values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lifelong.strategy import Chain, Step
 
 
 def is_logged(trainer: L.Trainer, learner: Learner, number: int) -> bool:
-    """Tell whether a training step is logged: the first of an experience, and those that the Trainer's loggers write.
+    """Return whether a training step is logged: the first of an experience, and every ``log_every_n_steps``-th one.
 
-    For a small network logging takes as long as the forward pass, so no other step is.
+    For a small network, logging takes as long as the forward pass, so the other steps are not logged.
 
     Args:
-        trainer: says how often its loggers write.
-        learner: what is trained; one in closed form makes no optimizer steps, and its batches count.
-        number: of the step in its experience, from 0.
+        trainer: the Trainer, with its logging interval.
+        learner: the learner. A closed-form learner makes no optimizer steps, so its batches are counted.
+        number: index of the step in its experience.
     """
     loop: Any = trainer.fit_loop
     n_before = trainer.global_step if learner.is_trained else loop.total_batch_idx
@@ -31,16 +31,16 @@ def is_logged(trainer: L.Trainer, learner: Learner, number: int) -> bool:
 def step_measures(
     learner: Learner, strategies: Chain, step: Step, penalty: Tensor | None, *, runner: TaskRunner
 ) -> dict[str, Any]:
-    """Return what is logged of a step: the mean loss and score of its tasks, the penalty, the strategies' measures.
+    """Return the logged values of a step: mean loss and score, the penalty, and the strategies' measures.
 
-    Loss, score and penalty are means over the tasks of all processes, which all call this at the same steps.
+    Loss, score and penalty are means over the tasks of all processes, which must all call this at the same steps.
 
     Args:
-        learner: what is trained.
+        learner: the learner.
         strategies: its strategies.
         step: the step, with losses and outputs.
-        penalty: what the strategies added to the loss; None where nothing.
-        runner: how tasks are run.
+        penalty: the strategies' penalty. None if there is none.
+        runner: averages over the processes.
     """
     losses, scores = step.losses.detach(), learner.scores_of(step.outputs.detach(), step.batch)
     values: dict[str, Any] = {"train/loss": _mean(losses, runner), "train/score": _mean(scores, runner)}
@@ -53,7 +53,7 @@ def step_measures(
 
 
 def _mean(values: Tensor, runner: TaskRunner) -> Tensor:
-    """The mean over the tasks of all processes, which may have different numbers of them."""
+    """Return the mean over the tasks of all processes, whose numbers of tasks may differ."""
     if runner.world == 1:
         return values.mean()
     total, number = runner.sum(torch.stack([values.double().sum(), values.new_tensor(values.numel()).double()]))

@@ -1,4 +1,4 @@
-"""Stopping on a signal: save after the next optimizer step, say how to go on, end with the signal's exit code."""
+"""Stopping by a signal: save after the next optimizer step, print how to resume, and exit with the signal's code."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lifelong.training.checkpoint import StreamCheckpoint, is_finite
 from lifelong.utilities.slurm import job_id
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
-"""Windows has no SIGUSR1; submitit warns its jobs by SIGUSR2 before their time is over."""
+"""Signals that stop a run. Windows has no SIGUSR1; submitit sends SIGUSR2 to its jobs before their time limit."""
 
 
 class Stopped(SystemExit):
-    """End the process, with the exit code that shells give a process that a signal ended: 128 and its number."""
+    """End the process with the exit code that shells use for a signal: 128 plus its number."""
 
 
 class StopOnSignal(L.Callback):
-    """Save and stop when SIGTERM, SIGINT (Ctrl-C), SIGUSR1 or SIGUSR2 arrives; a second one ends the process at once.
+    """Save and stop on SIGTERM, SIGINT (Ctrl-C), SIGUSR1 or SIGUSR2; a second signal ends the process immediately.
 
-    In training the checkpoint is saved after the next optimizer step. An evaluation stops at its next batch and is
-    repeated when the run goes on. Under SLURM with automatic requeue, its signal requeues the job as well.
+    In training, the checkpoint is saved after the next optimizer step. An evaluation stops at its next batch and is
+    repeated when the run resumes. Under SLURM with automatic requeueing, the signal also requeues the job.
 
     Args:
-        checkpoint: saves.
+        checkpoint: the callback that saves checkpoints.
     """
 
     def __init__(self, checkpoint: StreamCheckpoint) -> None:
@@ -38,20 +38,20 @@ class StopOnSignal(L.Callback):
         self._stops, self._is_done, self._steps_before = False, False, 0
         self._trainer: L.Trainer | None = None
 
-    # Lightning installs its own handlers between the start of fit and these, and takes all back at the end.
+    # Lightning installs its own handlers between the start of fit and these hooks, and restores all at the end.
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen for signals."""
+        """Install the signal handlers."""
         self._listen(trainer)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen for signals."""
+        """Install the signal handlers."""
         self._listen(trainer)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Stop where the batch before was saved, or an experience ended."""
+        """Stop if the previous batch was saved, or an experience has ended."""
         self._steps_before = trainer.global_step
         if batch_idx == 0:
             self._stops = self._stops or self._is_asked(trainer)
@@ -61,15 +61,15 @@ class StopOnSignal(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save once an optimizer step was made; the process stops when loggers have written this batch too."""
+        """Save after an optimizer step; the process stops once loggers have written this batch."""
         self._stops = self._stops or self._is_asked(trainer)
         if self._stops and trainer.global_step > self._steps_before and not trainer.is_last_batch:
-            if is_finite(pl_module):  # a sound checkpoint is not overwritten by one that could not be used
+            if is_finite(pl_module):  # do not replace a good checkpoint by one with non-finite weights
                 self.checkpoint.save_when_logged(trainer)
             self._is_done = True
 
     def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Stop an evaluation."""
+        """Stop the evaluation."""
         if self._signal is not None or self._stops:
             self._stop(trainer)
 
@@ -84,7 +84,7 @@ class StopOnSignal(L.Callback):
         for known in SIGNALS:
             signal.signal(known, signal.default_int_handler if known == signal.SIGINT else signal.SIG_DFL)
         launcher: Any = None if self._trainer is None else self._trainer.strategy.launcher
-        if number != signal.SIGINT and hasattr(launcher, "kill"):  # Ctrl-C reaches all processes of a terminal
+        if number != signal.SIGINT and hasattr(launcher, "kill"):  # a terminal sends Ctrl-C to all processes itself
             launcher.kill(number)
 
     def _is_asked(self, trainer: L.Trainer) -> bool:
@@ -107,7 +107,7 @@ class StopOnSignal(L.Callback):
 
     @staticmethod
     def _is_requeued(trainer: L.Trainer, number: int) -> bool:
-        # Lightning has no public name for it where there is one device; without it no job is requeued.
+        # Lightning has no public name for it on a single device; without it, no job is requeued.
         connector = getattr(trainer, "_accelerator_connector", None)
         environment = getattr(connector, "cluster_environment", None)
         return (
@@ -118,7 +118,7 @@ class StopOnSignal(L.Callback):
 
 
 def requeue() -> None:
-    """Ask SLURM to start this job again; where it refuses, say so."""
+    """Ask SLURM to requeue this job, and print a message if it refuses."""
     job = job_id() or ""
     try:
         done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)

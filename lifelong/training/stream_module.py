@@ -1,4 +1,4 @@
-"""The stream module: the LightningModule that trains a learner on a stream, and the only place where strategies act.
+"""The stream module: the LightningModule that trains a learner on a stream, and the only caller of strategy hooks.
 
 Shapes: ``B`` tasks, ``Q`` query examples of a task, ``N`` ways, ``*Y`` one target.
 """
@@ -44,16 +44,18 @@ log = logging.getLogger(__name__)
 class StreamModule(CheckpointedModule):
     """Train a learner on a stream of experiences, with strategies against forgetting; one epoch is one experience.
 
-    It ends the stream itself: a larger ``max_epochs`` of the Trainer ends there, a smaller one ends early and says so.
+    The stream ends the training: a larger ``max_epochs`` of the Trainer has no effect, and a smaller one ends it early
+    with a warning.
 
     Args:
-        learner: what is trained.
-        strategies: plug-ins against forgetting; none is plain fine-tuning.
-        optimizer: makes the outer optimizer from the parameters of learner and strategies.
-        lr_scheduler: makes the schedule of its learning rate, which moves on after every optimizer step; None keeps it.
-        reset_optimizer: forget the optimizer's state (momentum, second moments) at the start of each experience.
+        learner: the learner to train.
+        strategies: plug-ins against forgetting. Without any, this is plain fine-tuning.
+        optimizer: creates the outer optimizer from the parameters of the learner and the strategies.
+        lr_scheduler: creates its learning-rate schedule, which is stepped after every optimizer step. Default: a
+            constant rate.
+        reset_optimizer: reset the optimizer's state (momentum, second moments) at the start of each experience.
         runner: how the tasks of a batch are run.
-        config: says how parts are made that do not record it, for checkpoints.
+        config: configuration for checkpoints, of parts that do not record how they were created.
 
     Raises:
         ValueError: when two strategies cannot be combined.
@@ -89,12 +91,12 @@ class StreamModule(CheckpointedModule):
         self._losses = UncheckedLosses()
         self._confidences = Confidences()
 
-    # -- preparing ------------------------------------------------------------------------------------------------
+    # -- preparation -----------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Refuse what cannot be trained, size what depends on the stream, lay the weights out as the device likes."""
+        """Refuse what cannot be trained, size layers by the stream, and choose the memory layout of the device."""
         check_not_sharded(self.trainer.strategy)
-        if stage == "predict" and not self._has_stream:  # batches of a person's own; a checkpoint prepares the learner
+        if stage == "predict" and not self._has_stream:  # a user's batches; the checkpoint prepares the learner
             self.runner.lay_out(self.learner, self.trainer.strategy.root_device)
             return
         data = self.data
@@ -114,21 +116,21 @@ class StreamModule(CheckpointedModule):
         check_example(self.learner, example, data.stream.domains[0])
         self.learner.prepare(data.n_classes, example)
         if not self.learner.is_trained:
-            # DDP asks for a parameter with a gradient; without an optimizer none moves.
+            # DDP requires a parameter with a gradient; without an optimizer, no parameter changes.
             self.learner.network.requires_grad_(True)
         if stage == "fit":
             check_has_parameters(self.learner, self.strategies, self.trainer.strategy)
             check_experiences(self.learner, self.strategies, data)
 
     def configure_optimizers(self) -> Any:
-        """Make the optimizer of the learner's and the strategies' parameters, and its schedule."""
+        """Create the optimizer of the learner's and the strategies' parameters, and its schedule."""
         if not self.learner.is_trained:
             return None
         is_sparse = any(getattr(module, "sparse", False) for module in self.modules())
         optimizer = make_optimizer(self.optimizer, self.parameters(), fuse=not is_sparse)
         self._settings = plain_settings(optimizer)
         if self.strategies.overrides("stepped"):
-            # Not at the end of the batch: a callback may save a checkpoint before that.
+            # Not at the end of the batch, as a callback may save a checkpoint before that.
             optimizer.register_step_post_hook(lambda *_: self._call_stepped())
         if self.lr_scheduler is None:
             return optimizer
@@ -137,11 +139,11 @@ class StreamModule(CheckpointedModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Refuse layers that processes cannot share; the Trainer has put its own in place by now."""
+        """Refuse layers that processes cannot share, after the Trainer has replaced layers."""
         check_shared_batches(self.learner, self.trainer.world_size)
 
     def on_train_start(self) -> None:
-        """End a stream that is learnt already; find out how tasks are run fastest, where that is asked for."""
+        """End a stream that is learnt already, and measure the fastest plan if requested."""
         if self.trainer.current_epoch >= len(self.data.stream.experiences):
             self.trainer.should_stop = True
             return
@@ -149,7 +151,7 @@ class StreamModule(CheckpointedModule):
         now, scheduled = self._settings, bool(self.trainer.lr_scheduler_configs)
         for made in self.trainer.optimizers:
             renew_settings(made, self._settings_before, now, scheduled=scheduled)
-        # Labelled examples go through the network in one pass, whatever the plan.
+        # Labelled examples pass through the network together, whatever the plan.
         if self.runner.plan != "measure" or self.learner.unit != "tasks":
             return
         plan = Plan("loop")
@@ -161,23 +163,23 @@ class StreamModule(CheckpointedModule):
         self.runner = self.runner.planned(self.trainer.strategy.broadcast(plan))
         self.runner.lay_out(self.learner, self.device)
         for made in self.trainer.optimizers:
-            lay_out_state(made)  # of a checkpoint, which was loaded before the plan was known
+            lay_out_state(made)  # the state of a checkpoint was loaded before the plan was known
 
     # -- training -------------------------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
-        """Begin an experience: the optimizer may forget, the strategies begin."""
+        """Begin an experience: reset the optimizer if requested, and notify the strategies."""
         self._losses.clear()
         if not self.data.begins(self.trainer.current_epoch):
             return
-        self.taught.pop("confidence", None)  # of fewer classes, until the evaluation after this experience
+        self.taught.pop("confidence", None)  # of fewer classes; set again after this experience
         if self.reset_optimizer:
             self.trainer.optimizers[0].state.clear()
         visit = self.data.visit(self.trainer.current_epoch, self.device, self.learner.dtype)
         self.strategies.begin(self.learner, visit, runner=self.runner)
 
     def training_step(self, batch: Episode, batch_idx: int) -> Tensor:
-        """Return the mean loss, rehearsed tasks included, weighted by the strategies, plus their penalties."""
+        """Return the mean loss, including rehearsed tasks, weighted by the strategies, plus their penalties."""
         learner, runner = self.learner, self.runner
         learner.start_step(self.trainer.global_step)
         position = self._position = self.data.position(self.trainer.current_epoch, batch_idx)
@@ -186,7 +188,7 @@ class StreamModule(CheckpointedModule):
         outputs = learner.learn(params, batch, runner)
         self._has_gradients = outputs is None
         if outputs is not None:
-            nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning goes back through every loss
+            nothing = torch.zeros_like(batch.weight, requires_grad=True)  # Lightning runs a backward pass on every loss
             if logs:
                 self._log_step(Step(batch, params, outputs, nothing, position))
             return self._touch_all(nothing.sum())
@@ -205,16 +207,16 @@ class StreamModule(CheckpointedModule):
         return self._touch_all(total)
 
     def on_after_backward(self) -> None:
-        """Let norm layers of all processes agree on what they have seen."""
+        """Average the running statistics of norm layers over all processes."""
         average_running_statistics(self.learner, runner=self.runner)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let the strategies see, and change, the gradients of the whole batch, over all ranks."""
-        if not self._has_gradients:  # but zeros where processes share them, by which momentum and decay move weights
+        """Pass the gradients of the whole batch, over all ranks, to the strategies, which may change them."""
+        if not self._has_gradients:  # only DDP's zeros, with which momentum and weight decay would change weights
             return optimizer.zero_grad()
         if not self.strategies.overrides("observe", "project"):
             return
-        # Strategies know the learner's parameters by the learner's own names.
+        # Strategies use the learner's own parameter names.
         parameters = {name.removeprefix("learner."): p for name, p in self.named_parameters()}
         gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
         position = self._current_position()
@@ -227,7 +229,7 @@ class StreamModule(CheckpointedModule):
         self.strategies.stepped(self.learner, self._current_position(), runner=self.runner)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """End the experience in learner and strategies after its last step, and so before its evaluation."""
+        """End the experience in the learner and the strategies after its last step, before its evaluation."""
         if not self.trainer.is_last_batch:
             return
         self._check_losses()
@@ -237,12 +239,12 @@ class StreamModule(CheckpointedModule):
             self.strategies.end(self.learner, visit, runner=self.runner)
 
     def on_validation_start(self) -> None:
-        """Evaluate nothing after a loss that is not finite, wherever in an experience that is."""
+        """Check the losses first, so that nothing is evaluated after a non-finite loss."""
         self._check_losses()
         self._confidences.clear()
 
     def on_validation_epoch_end(self) -> None:
-        """Note how sure the answers to held-out examples are, by which the checkpoint tells what it knows."""
+        """Record the confidence threshold on held-out examples, which the checkpoint stores."""
         if not self._calibrates:
             return
         data, number = self.data, self.data.current_experience + 1
@@ -253,7 +255,7 @@ class StreamModule(CheckpointedModule):
 
     @property
     def _calibrates(self) -> bool:
-        """Tell whether an evaluation of labelled examples is on held-out ones that no result is reported on."""
+        """Return whether the evaluated examples are held out and labelled, and not used for final results."""
         trainer = self._trainer
         if trainer is None or not self._has_stream or self.learner.unit == "tasks" or self.data.evaluate_on != "val":
             return False
@@ -267,7 +269,7 @@ class StreamModule(CheckpointedModule):
             self.trainer.should_stop = True
 
     def on_train_end(self) -> None:
-        """Let go of captured graphs; say so where a limit of the Trainer ended the stream early."""
+        """Release captured CUDA graphs, and warn if a limit of the Trainer ended the stream early."""
         self.runner = self.runner.without_graphs()
         done, n = self.trainer.current_epoch, len(self.data.stream.experiences)
         self.note_stream(self.data, done)
@@ -275,7 +277,7 @@ class StreamModule(CheckpointedModule):
             log.warning("the Trainer's max_epochs %d ended the stream after %d of its %d experiences", done, done, n)
 
     def _touch_all(self, loss: Tensor) -> Tensor:
-        # DDP waits for a gradient of every parameter, also of those that a strategy keeps out of the graph.
+        # DDP waits for a gradient of every parameter, even of those that a strategy excludes from the graph.
         if self.trainer.world_size == 1:
             return loss
         return loss + sum((p * 0).sum() for p in self.parameters())
@@ -297,15 +299,15 @@ class StreamModule(CheckpointedModule):
     # -- evaluation -----------------------------------------------------------------------------------------------
 
     def validation_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Return the measures ``(B,)`` of each task: ``score``, and what the strategies report."""
+        """Return the measures ``(B,)`` of each task: ``score``, and those of the strategies."""
         return self.measures(batch, dataloader_idx)
 
     def test_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Return the same on test tasks."""
+        """Return the measures ``(B,)`` of each test task."""
         return self.measures(batch, dataloader_idx)
 
     def predict_step(self, batch: Episode, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """Return what a person reads for each query: probabilities ``(B, Q, N)`` or values ``(B, Q, *Y)``."""
+        """Return the predictions for each query: probabilities ``(B, Q, N)`` or values ``(B, Q, *Y)``."""
         with torch.inference_mode(False), torch.no_grad():
             batch, params = batch.clone(), self.learner.meta_parameters()
             outputs = self.strategies.respond(self.learner, params, batch, runner=self.runner)
@@ -314,8 +316,8 @@ class StreamModule(CheckpointedModule):
             return torch.stack([self.learner.objective.prediction(output) for output in outputs])
 
     def measures(self, batch: Episode, domain: int) -> dict[str, Tensor]:
-        """Return the score ``(B,)`` of each task of a domain, and the measures that strategies add."""
-        # Adaptation needs gradients even where the Trainer evaluates in inference mode: torch.func.grad makes its own
+        """Return the score ``(B,)`` of each task of a domain, and the measures of the strategies."""
+        # Adaptation needs gradients even if the Trainer evaluates in inference mode: torch.func.grad builds its own
         # graph under no_grad, and a clone made outside inference mode is an ordinary tensor.
         with torch.inference_mode(False), torch.no_grad():
             learner, runner = self.learner, self.runner
@@ -331,6 +333,6 @@ class StreamModule(CheckpointedModule):
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write none after a loss that is not finite; note what the checkpoint belongs to."""
+        """Refuse to save after a non-finite loss, and record what the checkpoint belongs to."""
         self._check_losses()
         super().on_save_checkpoint(checkpoint)

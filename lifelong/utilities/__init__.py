@@ -1,1 +1,1 @@
-"""Small helpers that know nothing of learning: caches, versions, files, progress bars, recorded arguments."""
+"""Small helpers that are independent of learning: caches, versions, files, progress bars, recorded arguments."""

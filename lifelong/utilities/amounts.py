@@ -1,4 +1,4 @@
-"""Amounts as people read them: bytes, durations, and the time of a clock."""
+"""Bytes and durations as readable text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of caches: results that are computed once."""
+"""The cache folder, for results that are computed once."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder in the environment variable ``LIFELONG_CACHE``, else ``~/.cache/lifelong``."""
+    """Return the folder of the environment variable ``LIFELONG_CACHE``, or else ``~/.cache/lifelong``."""
     return Path(os.environ.get("LIFELONG_CACHE") or "~/.cache/lifelong").expanduser()

@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole and flushed, checked before they are read, never trusted to run code."""
+"""Checkpoint files: written completely and flushed, checked before they are read, and unable to run code."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 import torch
 
 END = b"PK\x05\x06" + bytes(18)
-"""How the end of an archive begins, and that nothing follows: torch writes no comment there."""
+"""The end record of an archive without a comment, as torch writes it."""
 TO_ANSWER: dict[str, type] = {"lifelong": dict, "pytorch-lightning_version": str}
-"""What a checkpoint of a run has beside its weights, with the types."""
+"""Required keys of a run's checkpoint besides the weights, with their types."""
 TO_TRAIN = TO_ANSWER | {"epoch": int, "global_step": int, "loops": dict, "callbacks": dict}
 TO_TRAIN |= {"optimizer_states": list, "lr_schedulers": list}
 MapLocation = str | torch.device | Callable[..., Any] | None
 
 
 def write_checkpoint(content: dict[str, Any], path: str | Path) -> None:
-    """Save a checkpoint beside its target, flush it to the disk, and rename it: it is whole or absent after any end.
+    """Save a checkpoint to a temporary file, flush it to disk, and rename it, so that it is complete or absent.
 
     Args:
         content: tensors and plain values.
-        path: the file; its folder is made.
+        path: path of the file. Its folder is created.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +42,9 @@ def write_checkpoint(content: dict[str, Any], path: str | Path) -> None:
 
 
 def replace_durably(source: Path, target: Path) -> None:
-    """Rename a file over another and flush the folder, so that the new name outlives a loss of power."""
+    """Rename a file over another and flush the folder, so that the new name survives a power failure."""
     os.replace(source, target)
-    if hasattr(os, "O_DIRECTORY"):  # Windows flushes no folders
+    if hasattr(os, "O_DIRECTORY"):  # Windows cannot flush folders
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -53,12 +53,12 @@ def replace_durably(source: Path, target: Path) -> None:
 
 
 def damage(path: str | Path) -> str | None:
-    """Return what is wrong with a checkpoint file, compared with the checksums inside; None where it is whole.
+    """Return what is wrong with a checkpoint file according to its checksums. None if it is complete.
 
-    A checkpoint is a zip archive whose parts have checksums, which :func:`torch.load` does not look at.
+    A checkpoint is a zip archive whose parts have checksums, which :func:`torch.load` does not verify.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Example:
         >>> import tempfile
@@ -81,7 +81,7 @@ def damage(path: str | Path) -> str | None:
         with zipfile.ZipFile(file) as archive:
             part = archive.testzip()
             if any(info.external_attr for info in archive.infolist()):
-                return "its list of parts is not what torch writes"  # torch would leave such a part unread
+                return "its list of parts is not what torch writes"  # torch would ignore such a part
     except zipfile.BadZipFile:
         return "it is no archive of torch, or its end is missing"
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -90,14 +90,14 @@ def damage(path: str | Path) -> str | None:
 
 
 def read_checkpoint(path: str | Path, map_location: MapLocation = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of a run: tensors and plain values, which cannot run code.
+    """Read a checkpoint of a run, which contains only tensors and plain values, and so cannot run code.
 
     Args:
-        path: the file.
-        map_location: where tensors go.
+        path: path of the file.
+        map_location: device of the tensors.
 
     Raises:
-        ValueError: when it is absent, damaged, of another kind, or its weights are not finite.
+        ValueError: when the file is absent, damaged or of another kind, or its weights are not finite.
     """
     file = Path(path)
     if not file.is_file():
@@ -111,7 +111,7 @@ def read_checkpoint(path: str | Path, map_location: MapLocation = "cpu") -> dict
             f"the checkpoint {file} holds objects other than tensors and plain values, which could run code when they "
             "are loaded: it was not written by lifelong; give one from a run's checkpoints/"
         ) from error
-    except Exception as error:  # whatever torch meets in an archive of another kind
+    except Exception as error:  # torch may raise anything for an archive of another kind
         raise ValueError(
             f"the checkpoint {file} cannot be read ({type(error).__name__}): give one from a run's checkpoints/"
         ) from error
@@ -122,15 +122,15 @@ def read_checkpoint(path: str | Path, map_location: MapLocation = "cpu") -> dict
 
 
 def read_run_checkpoint(path: str | Path, map_location: MapLocation = "cpu", *, trains: bool = True) -> dict[str, Any]:
-    """Read a checkpoint from which a run goes on, or is evaluated.
+    """Read a checkpoint in order to resume or evaluate its run.
 
     Args:
-        path: the file.
-        map_location: where tensors go.
-        trains: whether the run goes on, so that optimizer and loops must be there too.
+        path: path of the file.
+        map_location: device of the tensors.
+        trains: whether the run is resumed, which also requires the state of the optimizer and the loops.
 
     Raises:
-        ValueError: as :func:`read_checkpoint`, and when a part is missing.
+        ValueError: as in :func:`read_checkpoint`, and when a part is missing.
     """
     content = read_checkpoint(path, map_location)
     parts = TO_TRAIN if trains else TO_ANSWER
@@ -145,7 +145,7 @@ def read_run_checkpoint(path: str | Path, map_location: MapLocation = "cpu", *, 
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """Return the newest checkpoint of a folder that is whole, with a warning where newer ones are damaged."""
+    """Return the newest complete checkpoint of a folder, with a warning if newer ones are damaged."""
     files = sorted(folder.glob("*.ckpt"), key=lambda file: (file.stat().st_mtime_ns, file.name == "last.ckpt"))
     problems: list[str] = []
     for file in reversed(files):

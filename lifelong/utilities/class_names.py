@@ -1,4 +1,4 @@
-"""The bare names of classes that a config names by their paths."""
+"""Class names without their modules."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def class_name(made: Any) -> str:
-    """Return the bare name of a class, as ``ProtoNet`` of ``lifelong.learners.ProtoNet``; empty where none is named.
+    """Return the name of a class without its module, as ``ProtoNet`` of ``lifelong.learners.ProtoNet``. Empty if none.
 
     Args:
-        made: a class path, or a mapping with ``class_path``, or with ``unrecorded`` where that could not be written.
+        made: a class path, or a mapping with ``class_path`` or, if that could not be recorded, with ``unrecorded``.
 
     Example:
         >>> class_name("lifelong.learners.ProtoNet"), class_name({"class_path": "strategies.EWC"}), class_name(None)

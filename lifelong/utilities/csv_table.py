@@ -9,11 +9,11 @@ from typing import Any
 
 
 def csv_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Write a table as comma-separated values, a line for each row.
+    """Write a table as comma-separated values, one line per row.
 
     Args:
-        columns: their names.
-        rows: a value for each column.
+        columns: names of the columns.
+        rows: rows with one value per column.
 
     Example:
         >>> csv_table(["method", "score"], [["EWC, strength=1", 0.5]])

@@ -1,4 +1,4 @@
-"""Docstrings as people read them, without the marks of their markup; light, because help begins at once."""
+"""Docstrings as plain text, without markup. This module imports little, so that help appears immediately."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def plain_words(text: str) -> str:
-    """Return a text without the marks of reStructuredText.
+    """Return a text without reStructuredText markup.
 
     Example:
         >>> plain_words("Train a :class:`~lifelong.networks.Conv4` by ``x``.")

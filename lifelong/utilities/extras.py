@@ -1,4 +1,4 @@
-"""Packages of extras, imported where they are needed."""
+"""Packages of extras, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def imported(package: str, who: str, extra: str) -> Any:
-    """Import a package of an extra where it is needed: it takes seconds.
+    """Import a package of an extra.
 
     Args:
-        package: its name.
-        who: what needs it.
-        extra: that brings it.
+        package: name of the package.
+        who: what needs the package, for the message.
+        extra: name of the extra that installs it.
 
     Raises:
-        ValueError: when it is missing or damaged, with the extra's name.
+        ValueError: when the package is missing or damaged; the message names the extra.
 
     Example:
         >>> imported("json", "an example", "text").dumps([1])
@@ -23,7 +23,7 @@ def imported(package: str, who: str, extra: str) -> Any:
     """
     try:
         return importlib.import_module(package)
-    except (ImportError, RuntimeError) as error:  # one that does not fit another package: RuntimeError
+    except (ImportError, RuntimeError) as error:  # RuntimeError: incompatible with another package
         raise ValueError(
             f"{who} needs the package {package} ({error}): pip install -c constraints.txt -e '.[{extra}]'"
         ) from error

@@ -1,4 +1,4 @@
-"""Writing files whole: a reader sees the old file or the new one, never half of one."""
+"""Atomic writing of files: a reader sees either the old file or the new one, and never an incomplete one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 
 def write_whole(path: str | Path, writer: Callable[[Path], Any]) -> Path:
-    """Let ``writer`` write under a temporary name, then rename; missing folders are made.
+    """Let ``writer`` write to a temporary file, then rename it; missing folders are created.
 
-    A process that is killed, or a disk that is full, leaves the old file as it was.
+    If the process is killed or the disk is full, the old file remains unchanged.
 
     Args:
-        path: the file.
-        writer: writes a file at the path that it is given.
+        path: path of the file.
+        writer: function that writes a file at the given path.
 
     Returns:
         ``path``.
@@ -29,7 +29,7 @@ def write_whole(path: str | Path, writer: Callable[[Path], Any]) -> Path:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, because a rename is atomic within one file system only.
+    # In the same folder, because renaming is atomic only within one file system.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         writer(part)
@@ -40,11 +40,11 @@ def write_whole(path: str | Path, writer: Callable[[Path], Any]) -> Path:
 
 
 def write_json(path: str | Path, content: Any) -> Path:
-    """Write a JSON file whole; what JSON has no word for is written as :func:`as_json` says.
+    """Write a JSON file atomically; values that JSON does not support are converted by :func:`as_json`.
 
     Args:
-        path: the file.
-        content: what it says.
+        path: path of the file.
+        content: content of the file.
 
     Returns:
         ``path``.
@@ -54,7 +54,7 @@ def write_json(path: str | Path, content: Any) -> Path:
 
 
 def as_json(value: Any) -> Any:
-    """Return a value as JSON takes it: arrays as lists, NaN as null, infinities and any other object as text.
+    """Return a value that JSON supports: arrays become lists, NaN null, infinities and any other object text.
 
     Example:
         >>> import numpy as np

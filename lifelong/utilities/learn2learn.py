@@ -1,4 +1,4 @@
-"""Importing learn2learn, which nothing here needs unless it is asked for by name."""
+"""Import of learn2learn, which is needed only when a config names it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 import torch
 
 FOLDER = Path(sys.prefix) / "learn2learn"
-"""Where ``make learn2learn`` puts it, on the path only once it is asked for: torchmetrics imports any torchvision that
-it sees, and the one on PyPI stops with an error beside a CPU build of torch."""
+"""Where ``make learn2learn`` installs it. The folder is added to the path only when needed, as torchmetrics imports any
+torchvision that it finds, and the one on PyPI raises an error with a CPU build of torch."""
 _kept: list[Any] = []
-"""Operators live as long as the library object that defined them."""
+"""Keeps the library objects alive that define operators, as the operators are removed with them."""
 
 
 def import_learn2learn() -> Any:
-    """Import the module ``learn2learn``, beside a CPU build of torch too.
+    """Import the module ``learn2learn``, also with a CPU build of torch.
 
     Raises:
-        ValueError: when it is not installed.
+        ValueError: when learn2learn is not installed.
     """
     if FOLDER.is_dir() and str(FOLDER) not in sys.path:  # pragma: no cover
         sys.path.append(str(FOLDER))
@@ -41,8 +41,8 @@ def _import_torchvision() -> None:
     try:
         importlib.import_module("torchvision")
     except RuntimeError:  # pragma: no cover
-        # The wheel on PyPI is compiled for CUDA builds of torch; beside a CPU build its operators are missing, of which
-        # the import asks for these two and learn2learn uses none.
+        # The wheel on PyPI is compiled for CUDA builds of torch. With a CPU build, its operators are missing. The
+        # import needs these two, which learn2learn does not use.
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
         library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]

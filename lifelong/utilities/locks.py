@@ -1,4 +1,4 @@
-"""Locks that processes hold, also on other machines of a shared file system; the system opens those of the dead."""
+"""File locks between processes, also across machines on a shared file system; a process that ends releases its own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 RUN_LOCK = ".lock"
-"""The file in a run folder that is held while a run trains."""
+"""File in a run folder that is locked while the run trains."""
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
-"""What a file system without locks answers, such as NFS whose lock service does not run."""
+"""Errors of a file system without locks, such as NFS without its lock service."""
 
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Hold a lock where nobody else does, and say whether it is ours; never wait.
+    """Take a lock if it is free, and return whether it was; never wait.
 
     Args:
-        path: of the lock's file.
+        path: path of the lock file.
 
     Raises:
-        ValueError: when its file system has no locks.
+        ValueError: when the file system does not support locks.
 
     Example:
         >>> import tempfile
@@ -92,10 +92,10 @@ def acquire(lock: FileLock) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether somebody holds a lock.
+    """Return whether a lock is taken.
 
     Args:
-        path: of the lock's file.
+        path: path of the lock file.
 
     Example:
         >>> is_held(Path("absent.lock"))

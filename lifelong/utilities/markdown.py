@@ -17,7 +17,7 @@ def markdown_table(
     right: Sequence[bool] | None = None,
     escape: Callable[[str], str] | None = None,
 ) -> str:
-    """Write a table as Markdown; what would end a cell is escaped.
+    """Write a table in Markdown, with special characters of cells escaped.
 
     Args:
         columns: the heads.

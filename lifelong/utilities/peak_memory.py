@@ -1,4 +1,4 @@
-"""The most memory that a process has held."""
+"""Peak memory of the process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ except ImportError:  # Windows
 
 
 def peak_memory() -> dict[str, int]:
-    """Measure the peak bytes of this process, and of the accelerator where there is one.
+    """Measure the peak memory of this process and, if there is one, of the accelerator, in bytes.
 
-    Where the operating system does not tell (Windows), the process has no entry.
+    Windows does not report the peak memory of a process, so that value is missing there.
 
     Example:
         >>> peak_memory()["process_bytes"] > 0

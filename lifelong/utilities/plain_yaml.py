@@ -1,4 +1,4 @@
-"""Reading YAML that may be anything: not too large, not too deep, and no larger than it looks."""
+"""Safe reading of untrusted YAML, with limits on size, depth and repetition by aliases."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 4 << 20
-"""A file of options is a few kilobytes; PyYAML takes a second for a hundred of them."""
+"""Largest file in bytes. Config files have a few kilobytes; PyYAML needs a second per hundred kilobytes."""
 MOST_NODES = 100_000
-"""Values of a file, each counted as often as aliases repeat it."""
+"""Largest number of values in a file, each counted as often as aliases repeat it."""
 
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML or JSON file of plain values.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Raises:
-        ValueError: when it is no YAML, or too large, too deep, or repeats itself too often by aliases; with the file.
+        ValueError: naming the file, when it is not YAML, is too large or too deep, or repeats too much by aliases.
 
     Example:
         >>> import tempfile
@@ -40,21 +40,21 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the plain values of a YAML text that :func:`check_aliases` lets pass."""
+    """Return the plain values of a YAML text, after :func:`check_aliases`."""
     check_aliases(text)
     return yaml.safe_load(text)
 
 
 def check_aliases(text: str) -> None:
-    """Refuse a YAML text that aliases make much larger than it looks, without writing them out.
+    """Refuse a YAML text that aliases make much larger than it looks, without expanding them.
 
     Args:
-        text: the YAML.
+        text: the YAML text.
 
     Raises:
         ValueError: when aliases repeat too much, or a value contains itself.
-        RecursionError: when it is nested too deeply.
-        yaml.YAMLError: when it is no YAML.
+        RecursionError: when the text is nested too deeply.
+        yaml.YAMLError: when the text is not YAML.
     """
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     if node is not None and (n_nodes := _count(node, {})) > MOST_NODES:
@@ -62,7 +62,7 @@ def check_aliases(text: str) -> None:
 
 
 def _count(node: yaml.Node, known: dict[int, int]) -> int:
-    """Count the values of a node, aliases written out, without writing them out."""
+    """Count the values of a node as if aliases were expanded."""
     if id(node) in known:
         if known[id(node)] == 0:
             raise ValueError("a value contains itself by an alias")

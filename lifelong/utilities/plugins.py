@@ -1,4 +1,4 @@
-"""Finding plug-ins: learners, strategies and sources by entry point, so that short class names work everywhere."""
+"""Discovery of plug-ins (learners, strategies and sources) by entry points, so that short class names work."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OURS = ("strategies", "datamodules")
 
 
 def load() -> None:
-    """Import every plug-in: ours, and those that installed packages announce under the same entry points.
+    """Import every plug-in: those of lifelong, and those that installed packages register under the same entry points.
 
-    One that cannot be imported is left out, with a warning: a broken package shall not stop the work with others.
+    A plug-in that cannot be imported is skipped with a warning, so that the other ones still work.
 
     Raises:
-        ValueError: when a foreign package hides ours.
+        ValueError: when another package hides one of lifelong's.
     """
     home = Path(__file__).resolve().parent.parent.parent
     for name in OURS:
@@ -31,7 +31,7 @@ def load() -> None:
         for entry in importlib.metadata.entry_points(group=group):
             try:
                 entry.load()
-            except Exception as error:  # whatever the code of another package raises
+            except Exception as error:  # code of another package may raise anything
                 package = "?" if entry.dist is None else entry.dist.name
                 log.warning(
                     "the plug-in %s (%s) of the package %s cannot be imported and is left out (%s): install it anew, "

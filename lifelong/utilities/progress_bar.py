@@ -1,4 +1,4 @@
-"""A bar for what takes a while between the steps of a stream."""
+"""A progress bar for work between the steps of a stream."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from lifelong.utilities.quiet import is_quiet
 
 Item = TypeVar("Item")
 SECONDS = 2
-"""A bar for less could not be read."""
+"""Expected duration from which a bar is shown, in seconds."""
 
 
 def show_progress(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """Yield the items in turn, with a bar and the time left once they take longer than ``SECONDS``.
+    """Yield the items in order, and show a progress bar if they take longer than ``SECONDS``.
 
-    Like the bar of the stream it is silent where nobody watches a terminal, in a quiet run, and on all processes but
-    the first.
+    Like the bar of the stream, it is hidden outside a terminal, in a quiet run, and in all processes but the first.
 
     Example:
         >>> list(show_progress([1, 2], "counting"))
         [1, 2]
     """
-    stream: TextIO | None = sys.stderr  # None where Windows runs a program without a console
+    stream: TextIO | None = sys.stderr  # None on Windows without a console
     is_watched = stream is not None and stream.isatty() and getattr(rank_zero_only, "rank", 0) == 0
     disable = is_quiet() or not is_watched
     return iter(Tqdm(items, desc=description, leave=False, delay=SECONDS, disable=disable))

@@ -1,4 +1,4 @@
-"""Ranges of settings: a number outside of its own is refused in one sentence."""
+"""Range checks of settings, each with a message of one sentence."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def check_number(
     whole: bool = False,
     hint: str = "",
 ) -> None:
-    """Refuse a setting that is no finite number, or outside of its range.
+    """Refuse a setting that is not a finite number or is outside its range.
 
     Args:
-        name: of the setting, as a person finds it: ``--model.n_steps``, ``EWC's strength``.
-        value: what it is; None, for a setting that is left out, is in every range.
-        least: it must be at least so much.
-        above: it must be more.
-        most: it must be at most so much.
-        below: it must be less.
-        whole: it must be a whole number.
-        hint: the way out, after the range: ``, or null for all``.
+        name: name of the setting as the user knows it: ``--model.n_steps``, ``EWC's strength``.
+        value: value of the setting. None, for a setting that is left out, is always accepted.
+        least: smallest allowed value (inclusive).
+        above: lower limit (exclusive).
+        most: largest allowed value (inclusive).
+        below: upper limit (exclusive).
+        whole: whether the value must be an integer.
+        hint: a further solution after the range: ``, or null for all``.
 
     Raises:
         ValueError: with the name, the value and the range.

@@ -1,4 +1,4 @@
-"""Objects that remember the arguments they were made with, so that a run can write down how to make them again."""
+"""Objects that remember their constructor's arguments, so that a run can record how to create them again."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing_extensions import Self
 
 
 class _InitSignature:
-    """Make ``inspect.signature`` of a class that of its ``__init__``.
+    """Make ``inspect.signature`` of a class return the signature of its ``__init__``.
 
-    Where a class has no ``__init__`` of its own, Python 3.10 takes the signature of an inherited ``__new__`` instead.
+    For a class without its own ``__init__``, Python 3.10 returns the signature of an inherited ``__new__`` instead.
     """
 
     def __get__(self, made: object | None, kind: type) -> inspect.Signature | None:
-        if made is not None:  # a call of the object itself
+        if made is not None:  # called on an instance
             return None
         signature = inspect.signature(kind.__init__)  # type: ignore[misc]
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 class Recorded:
-    """Remember the arguments of the constructor, of every subclass too.
+    """Remember the arguments of the constructor, also in every subclass.
 
     Example:
         >>> class Point(Recorded):
@@ -36,21 +36,21 @@ class Recorded:
     __signature__ = _InitSignature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make the object and keep the arguments for :func:`init_arguments`."""
+        """Create the object and keep the arguments for :func:`init_arguments`."""
         made = super().__new__(cls)
-        # Past nn.Module.__setattr__, which would register modules among the arguments a second time.
+        # Bypasses nn.Module.__setattr__, which would register modules among the arguments a second time.
         object.__setattr__(made, "_given", (args, kwargs))
         return made
 
 
 def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any], *, without_state: Any = None) -> None:
-    """Record an object as what a function made of some arguments, in place of its own constructor's.
+    """Record an object as the result of a function call, instead of its own constructor.
 
     Args:
         made: the object.
-        factory: a function that returns it.
-        arguments: what the function was given, by name.
-        without_state: an object that becomes the same when it is given the state of ``made``, where there is another.
+        factory: function that returns the object.
+        arguments: arguments of the function, by name.
+        without_state: an object that becomes equal to ``made`` when the state of ``made`` is loaded, if there is one.
 
     Example:
         >>> class Point(Recorded):
@@ -65,18 +65,18 @@ def record_as(made: Any, factory: Callable[..., Any], arguments: dict[str, Any],
 
 
 def is_recorded(made: Any) -> bool:
-    """Tell whether an object remembers how it was made."""
+    """Return whether an object remembers how it was created."""
     return isinstance(made, Recorded) or "_made_by" in getattr(made, "__dict__", {})
 
 
 def made_by(made: Any) -> Callable[..., Any]:
-    """Return the class or function that made an object."""
+    """Return the class or function that created an object."""
     factory, _ = made.__dict__.get("_made_by", (type(made), None))
     return factory  # type: ignore[no-any-return]
 
 
 def init_arguments(made: Any) -> dict[str, Any]:
-    """Return the arguments of an object's constructor by name, defaults included.
+    """Return the arguments of an object's constructor by name, including defaults.
 
     Raises:
         TypeError: when they do not fit the constructor's signature.
@@ -90,10 +90,10 @@ def init_arguments(made: Any) -> dict[str, Any]:
 
 
 def arguments_to_load(made: Any) -> dict[str, Any]:
-    """Return the arguments of the constructor for an object that is given the state of this one afterwards.
+    """Return constructor arguments for creating an object into which the state of this one is loaded.
 
-    They are those of the constructor, unless the object says others by a method ``arguments_to_load``: files of weights
-    need not be there, as the state has them.
+    By default these are the constructor's own arguments. An object can replace them by a method ``arguments_to_load``:
+    files of initial weights are not needed, as the state contains the weights.
 
     Example:
         >>> class Network(Recorded):

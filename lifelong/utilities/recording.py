@@ -1,4 +1,4 @@
-"""Writing down how the objects of a run were made: the same ``config.yaml`` from Python as from the command line."""
+"""Recording of how the objects of a run were created: ``config.yaml`` is the same from Python and the command line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PLAIN = (bool, int, float, str)
 
 
 def record(value: Any, where: str, unrecorded: list[str], *, to_load: bool = False) -> Any:
-    """Return a value as plain data: numbers and texts as they are, objects as ``class_path`` and ``init_args``.
+    """Return a value as plain data: numbers and texts unchanged, objects as ``class_path`` and ``init_args``.
 
     Args:
         value: a setting of a run.
-        where: its name in the config, such as ``model.network``.
-        unrecorded: collects the names of what cannot be written down, which stands as ``unrecorded``.
-        to_load: the objects that are made of it are given the state of these, so files of weights are left out.
+        where: name of the setting in the config, such as ``model.network``.
+        unrecorded: list that collects the names of what cannot be recorded, which is marked ``unrecorded``.
+        to_load: record the objects for loading a checkpoint: files of initial weights are left out.
 
     Example:
         >>> from strategies import Budget, Replay
@@ -52,9 +52,9 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
     """Return a class, or a ``functools.partial`` of one, as ``class_path`` and ``init_args`` with its defaults.
 
     Args:
-        factory: what makes an optimizer or a schedule.
-        where: its name in the config.
-        unrecorded: collects its name where it is anything else.
+        factory: creates an optimizer or a schedule.
+        where: name of the setting in the config.
+        unrecorded: list that collects the name if the factory is anything else.
 
     Example:
         >>> import torch
@@ -69,7 +69,7 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
         made, given = factory.func, factory.keywords
     if not isinstance(made, type):
         return _missing(getattr(made, "__name__", type(made).__name__), where, unrecorded)
-    # The first argument is what it is made for: the parameters, or the optimizer.
+    # The first argument is passed by the run: the parameters, or the optimizer.
     _, *parameters = inspect.signature(made).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
     arguments = {name: record(value, f"{where}.{name}", unrecorded) for name, value in {**defaults, **given}.items()}
@@ -77,7 +77,7 @@ def record_factory(factory: Callable[..., Any] | None, where: str, unrecorded: l
 
 
 def class_path(made: Callable[..., Any]) -> str:
-    """Return the shortest path that a class or function can be imported by.
+    """Return the shortest path by which a class or function can be imported.
 
     Example:
         >>> import torch
@@ -95,12 +95,12 @@ def class_path(made: Callable[..., Any]) -> str:
 def _imported(package: str) -> Any:
     try:
         return importlib.import_module(package)
-    except ImportError:  # of a class that was defined in no module that could be found again
+    except ImportError:  # the class was defined in a module that cannot be imported
         return None
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a type of its own (numpy's floats, members of an enumeration) as the plain one that it is."""
+    """Return a value of a special type, such as NumPy's floats or enumeration members, as a plain one."""
     if value is None or type(value) in PLAIN:
         return value
     value = value.value if isinstance(value, Enum) else value
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _record_config(value: Any, where: str, unrecorded: list[str]) -> dict[str, Any]:
-    """Record one of several dataclasses that may stand in a place, by what differs from its defaults."""
+    """Record one of several alternative dataclasses by the fields that differ from their defaults."""
     defaults, arguments = type(value)(), {}
     for field in dataclasses.fields(value):
         part = getattr(value, field.name)
@@ -132,11 +132,11 @@ def _record_object(value: Any, where: str, unrecorded: list[str], to_load: bool)
 
 
 def filled(content: Any, config: Any) -> Any:
-    """Return plain data in which what could not be recorded is as a config has it in the same place.
+    """Return plain data in which unrecorded parts are replaced by those of a config in the same place.
 
     Args:
-        content: as :func:`record` returns it.
-        config: what a person wrote; None where there is nothing.
+        content: plain data, as returned by :func:`record`.
+        config: config written by the user. None if there is none.
 
     Example:
         >>> filled({"network": {"unrecorded": "Net"}, "n": 2}, {"network": {"class_path": "mine.Net"}, "n": 1})

@@ -1,4 +1,4 @@
-"""What SLURM calls a job."""
+"""The id of a SLURM job."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def job_id() -> str | None:
-    """Return the id of the SLURM job that this process belongs to, as ``scontrol`` takes it; None outside of one.
+    """Return the id of this process's SLURM job, in the form that ``scontrol`` accepts. None outside a job.
 
-    A task of an array is ``ARRAY_TASK``. An interactive session is no job of its own: many runs are started in it.
+    A task of an array is ``ARRAY_TASK``. Interactive sessions do not count, as many runs are started in one session.
 
     Example:
         >>> job_id()

@@ -1,4 +1,4 @@
-"""What the source of a package says of its classes, read without running it: torch takes seconds to import."""
+"""Class names and docstrings, read from source code without importing it, as importing torch takes seconds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Definition = ast.ClassDef | ast.FunctionDef
 
 
 def find_definition(path: str) -> tuple[Definition, str] | None:
-    """Return the definition that a dotted path leads to, through imports, and the module that has it.
+    """Return the definition of an import path, following imports, and the name of the module that contains it.
 
     Args:
-        path: of a class or function, such as ``lifelong.learners.MAML``.
+        path: import path of a class or function, such as ``lifelong.learners.MAML``.
 
     Returns:
-        None where its source is not at hand.
+        The definition and the module. None if the source is not available.
 
     Example:
         >>> find_definition("lifelong.learners.MAML")[1]
@@ -29,7 +29,7 @@ def find_definition(path: str) -> tuple[Definition, str] | None:
 
 
 def first_line(definition: ast.AST) -> str:
-    """Return the first line of a docstring, without the marks of its markup.
+    """Return the first line of a docstring, without markup.
 
     Example:
         >>> first_line(ast.parse("def area():\\n    '''Return ``a · b`` of a :class:`~geometry.Square`.'''").body[0])
@@ -39,7 +39,7 @@ def first_line(definition: ast.AST) -> str:
 
 
 def first_paragraph(definition: ast.AST) -> str:
-    """Return the first paragraph of a docstring on one line, without the marks of its markup.
+    """Return the first paragraph of a docstring on one line, without markup.
 
     Example:
         >>> first_paragraph(ast.parse("def area():\\n    '''Return ``a``\\n    times ``b``.\\n\\n    More.'''").body[0])
@@ -49,7 +49,7 @@ def first_paragraph(definition: ast.AST) -> str:
 
 
 def plain_line(text: str) -> str:
-    """Return a line of a docstring without the marks of its markup, and without the sign at its end.
+    """Return a line of a docstring without markup and without the punctuation at its end.
 
     Example:
         >>> plain_line("the ``norm`` of a :class:`~lifelong.networks.MLP`:")
@@ -59,10 +59,10 @@ def plain_line(text: str) -> str:
 
 
 def arguments(path: str) -> list[str]:
-    """Return the names of the arguments that a class is made with, those of its bases included where it has none.
+    """Return the names of a class's constructor arguments, including those of its bases if it has no constructor.
 
     Args:
-        path: of a class.
+        path: import path of a class.
 
     Example:
         >>> "inner_rate" in arguments("lifelong.learners.MAML")
@@ -84,7 +84,7 @@ def arguments(path: str) -> list[str]:
 
 @functools.cache
 def module_tree(module: str) -> ast.Module | None:
-    """Return the parsed source of a module; None where it has none."""
+    """Return the parsed source of a module. None if there is no source."""
     if (file := _file(module)) is None:
         return None
     return ast.parse(file.read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> tuple[Def
 
 
 def _home(module: str, node: ast.ImportFrom) -> str:
-    """The module that an import is from; a relative one goes from the package."""
+    """Return the module of an import statement; a relative import is resolved within its package."""
     if not node.level:
         return node.module or ""
     file = _file(module)
@@ -135,10 +135,10 @@ def _home(module: str, node: ast.ImportFrom) -> str:
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module, found without importing its packages."""
+    """Return the file of a module, without importing its packages."""
     top, *rest = module.split(".")
     try:
-        spec = find_spec(top)  # of a name without dots, it imports nothing
+        spec = find_spec(top)  # for a name without dots, this imports nothing
     except (ImportError, ValueError):
         return None
     if spec is None:

@@ -1,4 +1,4 @@
-"""Doing what takes time only as often as it is worth."""
+"""Limits how often a slow action is run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 
 class Sparingly:
-    """Do a thing unless it would take more than a share of all time: what took a second waits for twenty.
+    """Run an action only if it takes at most a share of the total time: with 5 %, 1 s of work waits for 20 s.
 
-    Files that show how a run stands grow with the square of its length, and pictures take longer than a small
-    experience: writing them each time would be most of the run.
+    Files about the state of a run grow with the square of its length, and drawing figures takes longer than a short
+    experience; without this limit, they would take most of the time of a run.
 
     Args:
-        share: of the time that goes by.
-        clock: seconds.
+        share: share of the total time.
+        clock: returns seconds.
 
     Example:
         >>> times = iter([0.0, 1.0, 5.0, 21.0, 22.0])
@@ -29,7 +29,7 @@ class Sparingly:
         self._due = -math.inf
 
     def __call__(self, action: Callable[[], None]) -> bool:
-        """Do it where it is due, and return whether it was."""
+        """Run the action if it is due, and return whether it was run."""
         began = self.clock()
         if began < self._due:
             return False

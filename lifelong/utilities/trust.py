@@ -1,4 +1,4 @@
-"""Trust: which classes the config beside a checkpoint may name, decided before anything that it names is imported."""
+"""Trust: which classes the config of a checkpoint may name, decided before any of them is imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lifelong.utilities.plugins import GROUPS
 try:
     from jsonargparse._common import parsing_settings
 except ImportError:
-    # Then what is set below stays set: more is refused afterwards, and never less.
+    # The limits set below then stay in force after the block: more is refused, and never less.
     parsing_settings = {}
 
 OURS = (
@@ -31,9 +31,9 @@ OURS = (
     "lightning.pytorch.callbacks",
     "lightning.pytorch.loggers",
 )
-"""What any config may name, beside installed plug-ins: their constructors run no code that an argument names."""
+"""Packages that any config may name besides plug-ins, as their constructors run no code named by an argument."""
 POLICY = ("import_path_verdicts", "import_paths_enforced")
-"""Private settings of jsonargparse 4.53 that hold what may be imported; its public function can only add to them."""
+"""Private settings of jsonargparse 4.53 with the allowed imports; its public function can only add to them."""
 DENIED = re.compile(r"Importing '([\w.]+)' is not allowed")
 CLASS = re.compile(r"(?<![\w./\\-])([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+(?![\w./\\-])")
 
@@ -43,18 +43,18 @@ Limits = Callable[[], AbstractContextManager[None]]
 def limits_of(
     file: Path | None, config: Mapping[str, Any], root: str, trust: bool, way_out: str, options: Sequence[str] = ()
 ) -> Limits:
-    """Return what keeps a config from importing what its reader has not chosen; nothing for one below the run root.
+    """Return the import limits of a config. A config below the folder of runs is not limited.
 
     Args:
-        file: the config beside a checkpoint; None where none is read.
-        config: what it says.
-        root: the folder of the person's own runs.
-        trust: all that the config names may be imported.
-        way_out: how a person says so.
-        options: a command line, and what is in the files that it names; the packages of its classes are trusted.
+        file: path of the config of a checkpoint. None if no config is read.
+        config: content of the config.
+        root: folder of the user's own runs.
+        trust: whether the config may import everything that it names.
+        way_out: how the user can trust the config, for the message.
+        options: the command line and the content of its config files. The packages of classes in them are trusted.
 
     Returns:
-        A context manager, for the block in which the config is made into objects.
+        A function that returns a context manager, for the block in which objects are created from the config.
     """
     if file is None or trust or file.resolve().is_relative_to(Path(root).resolve()):
         return nullcontext
@@ -63,13 +63,14 @@ def limits_of(
 
 @contextmanager
 def only_plugins(file: Path, config: Mapping[str, Any], way_out: str, options: Sequence[str] = ()) -> Iterator[None]:
-    """Let a config import installed plug-ins, and what a person has named, within a block.
+    """Limit a config to installed plug-ins and to packages that the user has named, within a block.
 
-    Classes that stand as ``class_path`` are looked at first. A class may also be named by a text alone, inside a text
-    of YAML or in another file: jsonargparse, which imports it, asks for leave each time, and is told here what has it.
+    Classes given as ``class_path`` are checked first. A class may also be named by a text, within a YAML text or in
+    another file. These are checked by jsonargparse, which asks before each import and receives the same list of
+    packages.
 
     Raises:
-        ValueError: naming the class, the file and the way out, before anything is imported.
+        ValueError: naming the class, the file and a solution, before anything is imported.
     """
     allowed = (*OURS, *_plugin_packages(), *_named(options))
     for path in _class_paths(config):
@@ -107,7 +108,7 @@ def _plugin_packages() -> set[str]:
 
 
 def _named(options: Sequence[str]) -> set[str]:
-    """The packages of classes that a command line names; a file that is there is none, and Python's own are not meant.
+    """Return the packages of classes on a command line; existing files and the standard library are not included.
 
     Example:
         >>> sorted(_named(["--model.network=mine.Net", "--data.sources=[{class_path: other.Set, init_args: {n: 1}}]"]))
@@ -118,7 +119,7 @@ def _named(options: Sequence[str]) -> set[str]:
 
 
 def _denied(error: BaseException | None) -> str | None:
-    """Find the import that jsonargparse refused, behind an error that it or others made of it."""
+    """Return the import that jsonargparse refused, searching the causes of an error."""
     while error is not None:
         if match := DENIED.search(str(error)):
             return match[1]

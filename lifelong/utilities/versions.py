@@ -6,7 +6,7 @@ import importlib.metadata
 
 
 def installed_version(package: str) -> str:
-    """Return the version of a package, or ``not installed``, as a checkout on the path is.
+    """Return the version of a package, or ``not installed``, also for a source checkout on the path.
 
     Example:
         >>> installed_version("nothing-of-this-name")

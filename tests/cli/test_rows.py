@@ -27,5 +27,10 @@ def test_a_clause_is_kept_whole_where_it_fits() -> None:
     assert line.endswith("from one experience to the next")
 
 
+def test_a_default_is_cut_with_what_it_is() -> None:
+    (line,) = lay_out([Row("--film FILE", f"path of the film. Default: {TEXT}")], width=60)
+    assert line.endswith("  path of the film")
+
+
 def test_a_list_has_no_second_brackets() -> None:
     assert lay_out([Row("--split", "", shown_value([1, 2]))], width=60)[0].endswith("  [1, 2]")
