@@ -1,15 +1,12 @@
-"""What else tells of a method: values of papers beside ours, figures without a journal, and what its tests check."""
+"""What a method page says besides recorded runs: values of papers beside ours, and what the tests of the method check."""
 
 from __future__ import annotations
 
 from benchmarks.figures import checklist
-from benchmarks.figures.records import find_table
 from docs.generate.markup import styled, table
 
 ROWS = {"ER": "Replay", "A-GEM": "AGEM", "iCaRL": "ICaRL", "MAML++": "MAML"}
 """Classes of rows of ``reproduced.yaml`` that have other names."""
-PRINTED = "measured/omniglot/small_budget"
-"""Figures that were printed by ``benchmarks/omniglot_5w1s.yaml``, a row for each learner."""
 TESTED = {
     "ERACE": ("er_ace", "compares its loss with the formula"),
     "GDumb": ("gdumb", "checks that it learns old and new classes alike from its memory"),
@@ -36,25 +33,6 @@ def reproduced(name: str) -> str:
     columns = ["", "published", "reproduced", "agrees", "note"]
     text = "Reproduced beside published ([how they are compared](../results/reproduced.md)):"
     return f"{text}\n\n{styled('figures', table(columns, rows))}"
-
-
-def printed(name: str) -> str:
-    """Return figures of a learner that were printed when measured, as Markdown; nothing if there are none.
-
-    Args:
-        name: of its class.
-    """
-    found = find_table(PRINTED)
-    rows = [row for row in found.rows if _class_of(row) == name]
-    if not rows:
-        return ""
-    columns = ["accuracy in %, 5-way 1-shot", "published"]
-    figures = [[row, *(found.figure(row, "", column).text or "–" for column in ("5w1s", "published"))] for row in rows]
-    text = (
-        "As printed when measured on Omniglot, all learners with one small budget "
-        "([results](../results/few-shot.md#all-learners-at-one-small-budget)):"
-    )
-    return f"{text}\n\n{styled('figures', table(['row', *columns], figures))}"
 
 
 def unrecorded(name: str) -> str:

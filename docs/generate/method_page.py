@@ -12,7 +12,7 @@ from typing import Any
 from docs.generate.catalogue import Method
 from docs.generate.commands import COMMANDS, needs
 from docs.generate.docstring import described_arguments, to_markdown
-from docs.generate.evidence import printed, reproduced, unrecorded
+from docs.generate.evidence import reproduced, unrecorded
 from docs.generate.llms import plain
 from docs.generate.markup import choices, code, estimate, fenced, shell, styled, table
 from docs.generate.records import Record
@@ -87,7 +87,7 @@ def _shown(value: Any) -> str:
 
 def _results(method: Method, records: Sequence[Record]) -> str:
     """Make the section from recorded runs and values of papers; or state that no run is recorded."""
-    ours = _recorded(method, records) if records else printed(method.name)
+    ours = _recorded(method, records) if records else ""
     return "\n\n".join(filter(None, [ours, reproduced(method.name)])) or unrecorded(method.name)
 
 
@@ -125,7 +125,8 @@ def _recorded(method: Method, records: Sequence[Record]) -> str:
 
 def _about(records: Sequence[Record]) -> str:
     """Explain the numbers of the table."""
-    scores = " or ".join(dict.fromkeys(record.score_name for record in records))
+    *first, last = dict.fromkeys(record.score_name for record in records)
+    scores = f"{', '.join(first)} or {last}" if first else last
     as_errors = ", ".join(
         dict.fromkeys(record.sweep.stem.replace("_", " ") for record in records if record.row.spread == "sem")
     )
