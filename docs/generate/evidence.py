@@ -1,4 +1,4 @@
-"""What a method page says besides recorded runs: values of papers beside ours, and what the tests of the method check."""
+"""What a method page says besides recorded runs: values of papers beside ours, and what its tests check."""
 
 from __future__ import annotations
 
