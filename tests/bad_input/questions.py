@@ -192,7 +192,7 @@ CASES = [
     model("another program's", lambda path: torch.save(FOREIGN, path), "not written by lifelong"),
     model("code", lambda path: torch.save({"state_dict": {"a": Code()}}, path), "could run code"),
     replace(ask("model none", None, "--ckpt_path", "a run folder"), options=("--query=q", "--support=s")),
-    replace(ask("query none", None, "--query", "photos or texts"), options=(f"--ckpt_path={MODEL}", "--support=s")),
+    replace(ask("query none", None, "--query", "a folder of photos"), options=(f"--ckpt_path={MODEL}", "--support=s")),
     replace(ask("model last without runs", None, "no runs/"), options=("--ckpt_path=last", "--query=q", "--support=s")),
     # Where it is written, and where it runs.
     ask("out is there", text("a.csv", "mine"), "a.csv is there already", "not replaced", more=("--out=a.csv",)),
