@@ -132,7 +132,8 @@ class EnvironmentSimulation(Simulation):
     def step(self, action: Array) -> None:
         """Act for one step of the environment."""
         entries = checked_action(self.who, action, len(self._middle))
-        scaled = (self._middle + self._half * entries).astype(self._env.action_space.dtype)
+        space = self._env.action_space  # rounding must not leave its bounds, which environments may check
+        scaled = np.clip(self._middle + self._half * entries, space.low, space.high).astype(space.dtype)
         observation, reward, terminated, truncated, _ = self._env.step(scaled)
         self._is_over = bool(terminated or truncated)
         self.state = rewarded_state(observation, float(reward))
