@@ -86,8 +86,8 @@ def test_example_runs_and_prints_what_is_shown(example: Example, capsys: pytest.
     Path(example.name).write_text(example.text, encoding="utf-8")
     if not example.commands:  # a script
         text = re.sub(r"(\[Glyphs\(\)\]|n_way=5, n_shot=5|n_query=16)", rf"\1, {SCRIPT}", example.text)
-        for call, options in SHORTER.items():
-            text = text.replace(call, f"{call}{options}")
+        for call, shorter in SHORTER.items():
+            text = text.replace(call, f"{call}{shorter}")
         exec(compile(text, example.name, "exec"), {})
         return
     for _, command, *options in example.commands:
