@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from datamodules import _download
 from datamodules._download import Download, fetch
@@ -46,7 +47,7 @@ def test_a_file_comes_over_tls_and_is_checked(server: Server, tmp_path: Path) ->
 def test_only_a_quiet_run_shows_no_bar(
     quiet: bool, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setattr("rich._console", Console(force_terminal=True))
     with quietly(quiet):
         fetch(asked_for(server), tmp_path / "a.gz")
     assert ("downloading a.gz" in capsys.readouterr().out) is not quiet
