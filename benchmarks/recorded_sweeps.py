@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class RecordedSweep(NamedTuple):
-    """Hold where a sweep and its journal are."""
+    """Store the paths of a sweep and its journal."""
 
     file: Path
     journal: Path
@@ -21,7 +21,7 @@ def recorded_sweeps(root: Path = ROOT) -> dict[str, RecordedSweep]:
     """Return the sweeps with tables and a journal by their names; ``benchmarks/NAME/sweep.yaml`` is called NAME.
 
     Args:
-        root: of the repository.
+        root: root of the repository.
 
     Example:
         >>> recorded_sweeps()["split_mnist"].journal.name

@@ -22,6 +22,7 @@ from filelock import FileLock
 from rich.progress import Progress
 
 from lifelong.utilities.locks import waiting_for
+from lifelong.utilities.quiet import is_quiet
 
 ATTEMPTS = 20
 """Maximum number of resumptions of a download, as long as each one receives new bytes."""
@@ -142,7 +143,7 @@ def _copy(response: Any, part: Path, begun: int, limit: int) -> None:
     size, length = begun, response.headers.get("Content-Length")
     total = None if length is None else begun + int(length)
     name = part.name.removeprefix(".").removesuffix(".part")
-    with part.open("ab" if begun else "wb") as file, Progress(transient=True) as progress:
+    with part.open("ab" if begun else "wb") as file, Progress(transient=True, disable=is_quiet()) as progress:
         bar = progress.add_task(f"downloading {name}", total=total, completed=begun)
         while block := response.read(1 << 16):
             if (size := size + len(block)) > limit:

@@ -38,7 +38,7 @@ REFERENCE = (64, 1, 64, 0)
 """Robots, segments, transitions and seed of the nominal collection that determines the scaling of inputs and outputs.
 It does not depend on options, so that a model of a robot can be used with all sources of that robot."""
 ATTEMPTS = 100
-"""Maximum number of restarts of a segment when the robot falls before its end."""
+"""Maximum number of attempts at a segment, each of which ends early if the robot falls."""
 COLUMNS = ("states", "actions", "parameters")
 VERSION = 1
 """Version of the cached files; data of other versions are collected again."""

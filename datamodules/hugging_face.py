@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from lifelong.data.reader import Reader
 from lifelong.data.source import Source
 from lifelong.text import TextEncoding, TextReader
 from lifelong.utilities.extras import imported
+from lifelong.utilities.quiet import is_quiet
 from lifelong.utilities.ranges import check_number
 from lifelong.vision import ImageReader
 from lifelong.vision.decoding import square_pixels
@@ -136,7 +138,8 @@ class HuggingFace(Source):
         """Load all rows, a mask of the test split's rows, and the fingerprint of the data set."""
         datasets = imported("datasets", "datamodules.HuggingFace", extra="hf")
         try:
-            loaded = self._read(datasets)
+            with _with_bars_as_the_run(datasets):
+                loaded = self._read(datasets)
         except (OSError, ValueError) as error:  # absent, damaged, offline, or of no known format
             raise ValueError(
                 f"the data set {self.path!r} could not be loaded ({_first_line(error)}): give path a folder of "
@@ -247,6 +250,19 @@ class HuggingFace(Source):
                 f"the column {column!r} of {self.path!r} holds no images, but {images.features[column]}: choose "
                 "another image_column, or text_column"
             ) from error
+
+
+@contextmanager
+def _with_bars_as_the_run(datasets: Any) -> Iterator[None]:
+    """Show no progress bars of ``datasets`` while the block runs in a quiet run."""
+    hides = is_quiet() and not datasets.utils.are_progress_bars_disabled()
+    if hides:
+        datasets.utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if hides:
+            datasets.utils.enable_progress_bars()
 
 
 def _first_line(error: BaseException) -> str:

@@ -40,7 +40,7 @@ CW10 = (
 )
 """The ten tasks of Continual World, in order."""
 ATTEMPTS = 10
-"""Maximum number of attempts per demonstration; if the expert fails more often, collection is refused."""
+"""Number of failures per demonstration, over all of a task, at which the expert is refused."""
 SECONDS_PER_STEP = 0.0125
 VERSION = 1
 """Version of the cached files; data of other versions are collected again."""

@@ -47,7 +47,8 @@ class Tensors(Source):
         in_test: ``(M,)`` booleans: the examples of the test part if examples are held out. Default: the stream draws
             them.
         class_names: one name per class index. Default: numbers.
-        name: name of the domain, followed by the value of ``domain``. Default: name of the file, or ``tensors``.
+        name: name of the domain; integers of ``domain`` follow it, and strings replace it. Default: name of the file,
+            or ``tensors``.
         holdout: in few-shot streams ``examples`` tests the same classes on held-out examples; ``classes`` tests
             held-out classes.
 

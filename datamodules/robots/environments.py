@@ -1,6 +1,7 @@
-"""A person's own gymnasium environments as robots.
+"""A user's own gymnasium environments as robots.
 
-Shapes: ``O`` numbers of an observation, ``A`` of an action; a state is the observation followed by the last reward.
+Shapes: dimensions ``O`` of an observation and ``A`` of an action; a state is the observation followed by the last
+reward.
 """
 
 from __future__ import annotations
@@ -17,28 +18,28 @@ from lifelong.control.simulation import Array, Dynamics, Simulation
 from lifelong.utilities.ranges import check_number
 
 Make = Callable[[np.random.Generator], Any]
-"""Makes a ``gymnasium.Env``, with parameters that the generator draws."""
+"""Creates a ``gymnasium.Env`` with parameters drawn by the generator."""
 LARGEST_SEED = 2**31
 
 
 class Environments(RewardedRobot):
-    """Take your own gymnasium environments as robots: a function for each family makes one with random parameters.
+    """Use your own gymnasium environments as robots, created with random parameters by one function per family.
 
-    Observations and actions are vectors (``Box`` spaces of one dimension), the actions with finite bounds. A model
+    Observations and actions are vectors (one-dimensional ``Box`` spaces), and actions have finite bounds. A model
     predicts the next observation and the reward; the planner maximises the predicted reward. Measures: ``return``, the
     sum of rewards. Films need environments with ``render_mode="rgb_array"``.
 
-    What functions do cannot be written into a config: load a run by ``lifelong.load(folder, data=data)``. The
-    transitions are collected anew in each process and not kept in the cache folder.
+    The functions cannot be written to a config: load a run by ``lifelong.load(folder, data=data)``. The transitions are
+    collected in each process and not cached.
 
     Args:
-        make: a function for each family by its name, in the order of a stream. It takes a ``numpy.random.Generator``
-            and returns a new environment; the first family also decides the scale of observations and changes.
-        episode_steps: control steps of an episode that is evaluated.
-        name: for messages.
+        make: one function per family, by name and in the order of the stream. It takes a ``numpy.random.Generator`` and
+            returns a new environment. The first family determines the scaling of observations and changes.
+        episode_steps: control steps per episode.
+        name: name of the robot, for messages.
 
     Raises:
-        ValueError: when there is no function, or spaces are of another kind or differ between families.
+        ValueError: when there is no function, a space is not as above, or dimensions differ between families.
 
     Reference:
         Towers et al. 2024, Gymnasium: A Standard Interface for Reinforcement Learning Environments.
@@ -72,21 +73,21 @@ class Environments(RewardedRobot):
         self.n_states = self.n_changes = self.n_features + 1
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
-        """Draw the seed by which the family's function makes an environment."""
+        """Draw the seed from which the family's function creates an environment."""
         check_family(self.name, family, self.families)
         return {"family": family, "seed": int(rng.integers(LARGEST_SEED))}
 
     def simulation(self, dynamics: Dynamics, rng: np.random.Generator) -> EnvironmentSimulation:
-        """Make an environment."""
+        """Create an environment."""
         env = self.make[dynamics["family"]](np.random.default_rng(dynamics["seed"]))
         return EnvironmentSimulation(self.name, env, dynamics, rng)
 
     def parameter_values(self, dynamics: Dynamics) -> Array:
-        """Return nothing: what a function draws is not known."""
+        """Return an empty array, as the parameters that a function draws are unknown."""
         return np.zeros(0, dtype=np.float32)
 
     def _shape(self, family: str) -> tuple[int, int, float]:
-        """Return ``O``, ``A`` and the seconds of a step of a family's environments."""
+        """Return ``O``, ``A`` and the seconds per step of a family's environments."""
         env = self.make[family](np.random.default_rng(0))
         try:
             observed, acts = env.observation_space, env.action_space
@@ -105,13 +106,13 @@ class Environments(RewardedRobot):
 
 
 class EnvironmentSimulation(Simulation):
-    """Simulate one robot by an environment. The goal is empty.
+    """Simulate one robot in an environment. The goal is empty.
 
     Args:
-        who: the robot, for messages.
-        env: a ``gymnasium.Env`` that nothing else uses.
-        dynamics: as drawn by the robot.
-        rng: of the first state.
+        who: name of the robot, for messages.
+        env: a ``gymnasium.Env``, not shared with other simulations.
+        dynamics: family and seed drawn by the robot.
+        rng: generator of the first state.
     """
 
     def __init__(self, who: str, env: Any, dynamics: Dynamics, rng: np.random.Generator) -> None:
@@ -124,15 +125,16 @@ class EnvironmentSimulation(Simulation):
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Reset the environment; there is no reward yet."""
+        """Reset the environment and the sum of rewards."""
         observation, _ = self._env.reset(seed=int(rng.integers(LARGEST_SEED)))
         self._return, self._is_over = 0.0, False
         self.state = rewarded_state(observation, 0.0)
 
     def step(self, action: Array) -> None:
-        """Act for one step of the environment."""
+        """Take one step of the environment."""
         entries = checked_action(self.who, action, len(self._middle))
-        scaled = (self._middle + self._half * entries).astype(self._env.action_space.dtype)
+        space = self._env.action_space  # rounding must not leave its bounds, which environments may check
+        scaled = np.clip(self._middle + self._half * entries, space.low, space.high).astype(space.dtype)
         observation, reward, terminated, truncated, _ = self._env.step(scaled)
         self._is_over = bool(terminated or truncated)
         self.state = rewarded_state(observation, float(reward))
@@ -145,7 +147,7 @@ class EnvironmentSimulation(Simulation):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the environment ended the episode, or cut it."""
+        """Return whether the environment has terminated or truncated the episode."""
         return self._is_over
 
     def measures(self) -> dict[str, float]:
@@ -153,7 +155,7 @@ class EnvironmentSimulation(Simulation):
         return {"return": self._return}
 
     def frame(self) -> NDArray[np.uint8]:
-        """Return what the environment renders."""
+        """Return the image that the environment renders."""
         picture = self._env.render()
         if not isinstance(picture, np.ndarray):
             raise ValueError(

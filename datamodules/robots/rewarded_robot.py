@@ -1,4 +1,4 @@
-"""Robots of environments that give observations and rewards: a model predicts both, and a planner follows the rewards.
+"""Robots with rewards: a model predicts observations and rewards, and a planner maximises the rewards.
 
 Shapes: ``…`` any leading dimensions; a state is the observation followed by the last reward.
 """
@@ -16,7 +16,7 @@ from lifelong.control.simulation import Array
 class RewardedRobot(Robot):
     """Predict the next observation and the reward; the cost is the negative reward.
 
-    Abstract: subclasses say how a robot is drawn and simulated.
+    Abstract: subclasses define how a robot is drawn and simulated.
     """
 
     def features(self, state: Tensor) -> Tensor:
@@ -37,5 +37,5 @@ class RewardedRobot(Robot):
 
 
 def rewarded_state(observation: np.ndarray, reward: float) -> Array:
-    """Return the state of an observation and the reward that came with it."""
+    """Return the state of an observation and its reward."""
     return np.append(observation, reward).astype(np.float32)

@@ -95,10 +95,10 @@ class Episode:
 
     @property
     def query_classes(self) -> Tensor:
-        """Return the stream-wide number ``(B, Q)`` of each query's class; ``query_y`` has its place among the ways.
+        """Return the stream-wide class index ``(B, Q)`` of each query; ``query_y`` is its index among the ways.
 
         Raises:
-            ValueError: when targets are real, as of regression.
+            ValueError: when the tasks are regression tasks.
 
         Example:
             >>> import torch
@@ -113,13 +113,13 @@ class Episode:
         return self.classes.gather(1, self.query_y)
 
     def ways_of(self, classes: Tensor) -> Tensor:
-        """Return the labels ``(B, Q)`` of classes, as ``query_y`` has them: their places among each task's ways.
+        """Return the labels ``(B, Q)`` of classes, as in ``query_y``: their indices among each task's ways.
 
         Args:
-            classes: ``(B, Q)`` stream-wide numbers.
+            classes: ``(B, Q)`` stream-wide class indices.
 
         Raises:
-            ValueError: when a class is none of its task's ways.
+            ValueError: when a class is not among the ways of its task.
         """
         assert self.classes is not None
         is_way = self.classes[:, None] == classes[:, :, None]

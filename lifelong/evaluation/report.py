@@ -16,7 +16,7 @@ from lifelong.evaluation.plots import save_figure
 from lifelong.evaluation.results import RESULTS, Results
 from lifelong.evaluation.setting import Setting
 from lifelong.utilities.files import write_json
-from lifelong.utilities.quiet import console, say
+from lifelong.utilities.quiet import console, is_quiet, say
 from lifelong.utilities.sparingly import Sparingly
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Report:
 
 def _print(trainer: L.Trainer, line: str) -> None:
     bar: Any = trainer.progress_bar_callback
-    if bar is None or bar.is_disabled:
+    if bar is None or bar.is_disabled or is_quiet():
         say(line)
     else:
         bar.print(line)

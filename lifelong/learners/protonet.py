@@ -29,8 +29,7 @@ class ProtoNet(Learner):
     Reference:
         Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NeurIPS 2017. Differences: the
         temperature is an option (the paper has none, which equals 1), and so is the cosine distance (which the paper
-        finds
-        worse), with a different default temperature.
+        finds worse), with a different default temperature.
 
     Example:
         >>> import torch

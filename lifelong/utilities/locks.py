@@ -47,13 +47,13 @@ def held(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def waiting_for(lock: FileLock) -> Iterator[None]:
-    """Hold a lock while the block runs, after waiting for whoever holds it.
+    """Hold a lock while the block runs, waiting while another process holds it.
 
     Args:
-        lock: of filelock.
+        lock: the lock, from filelock.
 
     Raises:
-        ValueError: when its file system has no locks.
+        ValueError: when its file system does not support locks.
 
     Example:
         >>> import tempfile
@@ -69,14 +69,14 @@ def waiting_for(lock: FileLock) -> Iterator[None]:
 
 
 def acquire(lock: FileLock) -> None:
-    """Take a lock, after waiting as long as it is made to wait.
+    """Acquire a lock, waiting for at most the lock's own time-out.
 
     Args:
-        lock: of filelock.
+        lock: the lock, from filelock.
 
     Raises:
         Timeout: when another process holds it for longer.
-        ValueError: when its file system has no locks.
+        ValueError: when its file system does not support locks.
     """
     try:
         lock.acquire()

@@ -1,4 +1,4 @@
-"""Tables in Markdown: the one writer of all that lifelong, its benchmarks and its site write."""
+"""Tables in Markdown, for lifelong, its benchmarks and its site."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 CODE = re.compile(r"(`+[^`]+`+)")
 MEANT = re.compile(r"[\\|*_>`]|<(?=[A-Za-z/!?])|(?<=\])[(\[]")
-"""Signs that Markdown or HTML would read: ``<`` before the name of a tag alone, brackets where they make a link."""
+"""Characters with a meaning in Markdown or HTML: ``<`` only before a tag, and brackets only in links."""
 
 
 def markdown_table(
@@ -20,10 +20,10 @@ def markdown_table(
     """Write a table in Markdown, with special characters of cells escaped.
 
     Args:
-        columns: the heads.
+        columns: the column heads.
         rows: the cells of each row.
-        right: which columns are aligned to the right, the others to the left; None aligns none.
-        escape: escapes a cell. Default: :func:`without_bars`.
+        right: whether each column is aligned to the right instead of the left. Default: no alignment.
+        escape: function that escapes a cell. Default: :func:`without_bars`.
 
     Example:
         >>> print(markdown_table(["run", "a|b"], [["1", "0.5"]]))
@@ -42,10 +42,10 @@ def markdown_table(
 
 
 def numbers_right(columns: Sequence[str]) -> list[bool]:
-    """Return the alignment of a table whose first column has names and the others have numbers.
+    """Return the alignment of a table with names in the first column and numbers in the others.
 
     Args:
-        columns: the heads.
+        columns: the column heads.
 
     Example:
         >>> numbers_right(["run", "average", "forgetting"])
@@ -55,7 +55,7 @@ def numbers_right(columns: Sequence[str]) -> list[bool]:
 
 
 def without_bars(cell: str) -> str:
-    """Escape the bars of a cell, which would begin another one; all else is Markdown.
+    """Escape the bars of a cell in Markdown, which would otherwise separate cells.
 
     Args:
         cell: text in Markdown.
@@ -64,7 +64,7 @@ def without_bars(cell: str) -> str:
 
 
 def without_bars_outside_code(cell: str) -> str:
-    """Escape the bars of a cell for a site of python-markdown, which shows escaped ones in code as they are written.
+    """Escape the bars of a cell outside code, where python-markdown would show the backslash.
 
     Args:
         cell: text in Markdown.
@@ -73,12 +73,12 @@ def without_bars_outside_code(cell: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape a text of which nothing is Markdown, such as a name that a person chose.
+    """Escape a text that contains no Markdown, such as a name chosen by a user.
 
-    Brackets of intervals stay as they are: an escaped one begins a formula on pages with mathematics.
+    Brackets of intervals are not escaped, because ``\\[`` begins a formula on pages with mathematics.
 
     Args:
-        text: on one line or several, which become one.
+        text: the text; line breaks become spaces.
 
     Example:
         >>> print(plain("a|b_c"), plain("+0.1 [-0.6, +0.7]"), plain("[a](b)"), plain("<0.001 <b>"))

@@ -1,4 +1,4 @@
-"""What a run tells a person while it goes, which a quiet run does not."""
+"""Messages of a run, which a quiet run does not print."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 _is_quiet = ContextVar("is_quiet", default=False)
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
-"""Lightning's loggers, which announce devices and limits at the level of information."""
+"""Lightning's loggers, which report devices and limits at level INFO."""
 
 
 @contextmanager
 def quietly(quiet: bool = True) -> Iterator[None]:
-    """Print no bar, line or table while the block runs; warnings and errors still show.
+    """Print no progress bar, message or table while the block runs; warnings and errors are still shown.
 
     Args:
-        quiet: False leaves everything as it is, also within a block that is quiet.
+        quiet: if False, change nothing; a block within a quiet one stays quiet.
 
     Example:
         >>> with quietly():
@@ -45,15 +45,15 @@ def quietly(quiet: bool = True) -> Iterator[None]:
 
 
 def is_quiet() -> bool:
-    """Return whether a quiet run is going on."""
+    """Return whether the current run is quiet."""
     return _is_quiet.get()
 
 
 def say(text: str) -> None:
-    """Print a line at once, unless the run is quiet.
+    """Print a message immediately, unless the run is quiet.
 
     Args:
-        text: the line.
+        text: the message.
     """
     if not is_quiet():
         print(text, flush=True)
@@ -62,8 +62,7 @@ def say(text: str) -> None:
 def console() -> Console:
     """Return a console for tables, which prints nothing in a quiet run.
 
-    In a notebook every ``print`` of a console is an output cell of its own; what is printed within ``with console:``
-    is one.
+    In a notebook every ``print`` of a console makes a separate output; all those within ``with console:`` make one.
     """
     from rich.console import Console
 

@@ -32,5 +32,14 @@ def test_a_default_is_cut_with_what_it_is() -> None:
     assert line.endswith("  path of the film")
 
 
+@pytest.mark.parametrize(
+    "default", ["0, 1, and the size of tasks", "1 for cosine, 10 for others", "by: year and class"]
+)
+def test_a_default_is_whole_or_left_out(default: str) -> None:
+    text = f"sizes of the curve. Default: {default}"
+    shown = {lay_out([Row("--sizes", text)], width=width)[0].split(maxsplit=1)[1] for width in range(32, 80)}
+    assert shown == {"sizes of the curve", text}
+
+
 def test_a_list_has_no_second_brackets() -> None:
     assert lay_out([Row("--split", "", shown_value([1, 2]))], width=60)[0].endswith("  [1, 2]")

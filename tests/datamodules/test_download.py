@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from datamodules import _download
 from datamodules._download import Download, fetch
+from lifelong.utilities.quiet import quietly
 from tests.datamodules.https_server import Server
 
 DATA = bytes(range(256)) * 1000
@@ -39,6 +41,16 @@ def test_a_file_comes_over_tls_and_is_checked(server: Server, tmp_path: Path) ->
     md5 = f"md5:{hashlib.md5(DATA, usedforsecurity=False).hexdigest()}"
     fetch(asked_for(server, digest=md5), tmp_path / "in/b.gz")
     assert (tmp_path / "in/b.gz").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_only_a_quiet_run_shows_no_bar(
+    quiet: bool, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rich._console", Console(force_terminal=True))
+    with quietly(quiet):
+        fetch(asked_for(server), tmp_path / "a.gz")
+    assert ("downloading a.gz" in capsys.readouterr().out) is not quiet
 
 
 def test_a_broken_download_goes_on_where_it_broke_off(server: Server, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from lifelong.data.domain import Domain
 from lifelong.learners import Classifier
 from lifelong.networks import WithHead
 from lifelong.text import HashedWords, Tokens
+from lifelong.utilities.quiet import quietly
 from tests.datamodules.hugging_face_data import PACKAGES, needs_extra, saved_texts, source, texts, tokenizer
 from tests.toys import fit, module_of
 
@@ -109,6 +110,21 @@ def test_files_are_read_by_the_end_of_their_name(kind: str, tmp_path: Path) -> N
     assert len(domain.x) == (32 if kind == "folder" else 24)
     assert domain.y[:4].tolist() == [0, 1, 0, 1]
     assert domain.x[1].tolist() == [3, 3, 5, 0, 0]
+
+
+@needs_extra
+@pytest.mark.parametrize("quiet", [False, True])
+def test_only_a_quiet_run_shows_no_bars(quiet: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from datasets import utils
+
+    path = tmp_path / f"texts-{quiet}.jsonl"
+    path.write_text("\n".join(json.dumps({"text": "a b", "label": "yes"}) for _ in range(8)))
+    utils.enable_progress_bars()
+    with quietly(quiet):
+        source(tmp_path, path=str(path), test_split=None).domains()
+    assert ("Generating train split" in capfd.readouterr().err) is not quiet
+    assert not utils.are_progress_bars_disabled()
+    utils.disable_progress_bars()
 
 
 @needs_extra

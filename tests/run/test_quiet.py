@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 import lifelong
 from datamodules import EpisodicDataModule, Glyphs
@@ -14,6 +16,7 @@ from lifelong.evaluation import StabilityGap
 from lifelong.learners import ProtoNet
 from lifelong.networks import MLP
 from lifelong.run.options import RunOptions, run_options
+from lifelong.utilities.quiet import LOGGERS, quietly, say
 from tests.command_line import TINY, run_here
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("folder_of_its_own")]
@@ -21,13 +24,13 @@ TRAINER: dict[str, Any] = {"logger": False, "accelerator": "cpu"}
 SHORT = [*TINY, "--data.n_eval_tasks=2", "--data.steps_per_experience=1", "--run.report=false"]
 
 
-def fit(name: str, **settings: Any) -> lifelong.Run:
+def fit(name: str, callbacks: Sequence[Callback] = (), **settings: Any) -> lifelong.Run:
     source = Glyphs(styles=["strokes", "textures"], n_classes=24, n_examples=10, image_size=8)
     shape: dict[str, Any] = {"n_way": 3, "n_shot": 1, "n_query": 2, "steps_per_experience": 2, "n_eval_tasks": 3}
     learner = ProtoNet(MLP(n_inputs=64, hidden=[8], n_outputs=8))
     data = EpisodicDataModule([source], **shape)
-    callbacks = [StabilityGap(every_n_steps=1)]
-    return lifelong.fit(learner, data, run=f"runs/{name}", callbacks=callbacks, **TRAINER, **settings)
+    all_of_them = [StabilityGap(every_n_steps=1), *callbacks]
+    return lifelong.fit(learner, data, run=f"runs/{name}", callbacks=all_of_them, **TRAINER, **settings)
 
 
 def files(run: str) -> set[str]:
@@ -49,6 +52,31 @@ def test_a_quiet_fit_prints_nothing_and_writes_everything(
     assert [record.getMessage() for record in caplog.records if record.levelno < logging.WARNING] == []
     assert files("runs/loud") < files("runs/quiet")  # which was tested as well
     assert "test_3way_1shot.json" in files("runs/quiet")
+
+
+def test_a_block_that_fails_leaves_no_quiet_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    def levels() -> list[int]:
+        return [logging.getLogger(name).level for name in LOGGERS]
+
+    before = levels()
+    within: list[int] = []
+    with pytest.raises(OSError, match="full"):
+        _fail_quietly(within, levels)
+    assert min(within) >= logging.WARNING
+    assert levels() == before
+    say("a line")
+    assert capsys.readouterr().out == "a line\n"
+
+
+def _fail_quietly(within: list[int], levels: Callable[[], list[int]]) -> None:
+    with quietly():
+        within += levels()
+        raise OSError("the disk is full")
+
+
+def test_lines_of_a_quiet_run_do_not_pass_by_a_bar_of_the_user(capfd: pytest.CaptureFixture[str]) -> None:
+    fit("quiet", callbacks=[TQDMProgressBar()], quiet=True)
+    assert "learnt" not in "".join(capfd.readouterr())
 
 
 def test_a_quiet_fit_on_a_terminal_has_no_bar(

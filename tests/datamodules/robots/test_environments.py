@@ -66,6 +66,42 @@ def test_actions_cover_the_range_of_the_environment() -> None:
     assert cart.measures()["return"] < 0
 
 
+def test_rounding_leaves_no_action_out_of_bounds() -> None:
+    class Narrow(Cart):
+        action_space = Box(np.float32(0.3), np.float32(0.4), (1,))  # of which middle and half add up to more than 0.4
+
+        def __init__(self) -> None:
+            self.power = 1.0
+
+    robot, rng = Environments({"a": lambda rng: Narrow()}), np.random.default_rng(0)
+    cart = robot.simulation(robot.draw("a", rng), rng)
+    for action in (-1, 1):
+        cart.step(np.array([action], dtype=np.float32))
+
+
+@pytest.mark.parametrize("place", [2, 3], ids=["terminated", "truncated"])
+def test_an_episode_ends_when_the_environment_says_so(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot, rng = carts(), np.random.default_rng(0)
+    cart = robot.simulation(robot.draw("healthy", rng), rng)
+    cart.step(np.zeros(1, dtype=np.float32))
+    assert not cart.is_over
+    ends = [np.zeros(2), 0.0, place == 2, place == 3, {}]
+    monkeypatch.setattr(cart._env, "step", lambda action: ends)
+    cart.step(np.zeros(1, dtype=np.float32))
+    assert cart.is_over
+    cart.reset(rng)
+    assert not cart.is_over
+
+
+@pytest.mark.parametrize("ends", [([np.nan, 0], 0.0), ([0, 0], np.inf)], ids=["observation", "reward"])
+def test_what_is_not_finite_is_refused(ends: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    robot, rng = carts(), np.random.default_rng(0)
+    cart = robot.simulation(robot.draw("healthy", rng), rng)
+    monkeypatch.setattr(cart._env, "step", lambda action: (np.array(ends[0]), ends[1], False, False, {}))
+    with pytest.raises(ValueError, match="an environment of 'healthy' gave an observation or a reward that is not"):
+        cart.step(np.zeros(1, dtype=np.float32))
+
+
 def test_one_seed_makes_one_robot_and_nothing_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFELONG_CACHE", str(tmp_path / "cache"))
     source = Dynamics(robot=carts(), n_robots=3, n_segments=1, segment_length=8)
