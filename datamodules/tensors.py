@@ -48,8 +48,8 @@ class Tensors(Source):
             them.
         class_names: one name per class index. Default: numbers.
         name: name of the domain, followed by the value of ``domain``. Default: name of the file, or ``tensors``.
-        holdout: in few-shot streams ``examples`` tests the same classes on held-out examples; ``classes`` tests
-            held-out classes.
+        holdout: what few-shot streams hold out. ``examples`` tests the same classes on held-out examples; ``classes``
+            tests held-out classes.
 
     Raises:
         ValueError: when there are no inputs or labels, they do not fit together, or the file cannot be read.

@@ -66,8 +66,10 @@ def _cut(text: str, room: int) -> str:
     """Shorten a text to one line: to its first clauses if they are long enough, else to as many words as fit."""
     if len(text) <= room:
         return text
-    for end in reversed([match.start() for match in CLAUSE_END.finditer(text)]):
-        if room // 3 < end <= room:
+    ends = [match.start() for match in CLAUSE_END.finditer(text)]
+    for end in reversed(ends):
+        follows_label = text[end] == ":" and re.search(r"[;:.] ", text[:end])  # "… the scenario. class: …"
+        if room // 3 < end <= room and not follows_label:
             return text[:end]
     return textwrap.shorten(text, room, placeholder=" …")
 
