@@ -295,7 +295,7 @@ class Chain(Strategy):
 def _check_combination(strategies: Sequence[Strategy]) -> None:
     for kind in {type(s) for s in strategies}:
         if sum(type(s) is kind for s in strategies) > 1:
-            raise ValueError(f"{kind.__name__} stands twice in --strategies: give it once")
+            raise ValueError(f"{kind.__name__} is given twice in --strategies: give it once")
     isolating = [s for s in strategies if s.isolates_parameters]
     clashing = [s for s in strategies if s.protects_shared_parameters] if isolating else []
     for other in (*isolating[1:], *clashing):
