@@ -308,7 +308,7 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
             f"{type(isolating[0]).__name__} and {type(other).__name__} cannot be combined: {reason}; leave one out of "
             "--strategies"
         )
-    for hook, deed in (("project", "change the gradients"), ("respond", "answer in the learner's place")):
+    for hook, deed in (("project", "change the gradients"), ("respond", "replace the learner's outputs")):
         doing = [s for s in strategies if overrides(s, hook)]
         if len(doing) > 1:
             raise ValueError(
