@@ -51,8 +51,8 @@ class CIFAR10(Source):
             ``{train,test}/<class>/NNNN.jpg``), or the archive itself. Default: ``$LIFELONG_DATA``, else ``data``. If
             there is no archive, the binary one is downloaded.
         max_per_class: maximum number of images per class in either part; the first ones are kept. Default: all.
-        holdout: in few-shot streams ``examples`` tests the same classes on the official test part; ``classes`` tests
-            held-out classes, on images of both parts.
+        holdout: what few-shot streams hold out. ``examples`` tests the same classes on the official test part;
+            ``classes`` tests held-out classes, on images of both parts.
 
     Raises:
         ValueError: when the archive is damaged, or cannot be downloaded.

@@ -50,8 +50,8 @@ class CLINC150(TextSource):
         root: folder with ``clinc150/``, or with ``data_full.json`` and ``domains.json`` themselves. Default:
             ``$LIFELONG_DATA``, else ``data``. If there is no file, both are downloaded.
         domains: domains in the order of the stream. Default: all ten.
-        holdout: in few-shot streams ``examples`` tests the same intents on the official test part; ``classes`` tests
-            held-out intents, on requests of all parts.
+        holdout: what few-shot streams hold out. ``examples`` tests the same intents on the official test part;
+            ``classes`` tests held-out intents, on requests of all parts.
 
     Raises:
         ValueError: when a file is missing, damaged or cannot be downloaded, or there is no such domain.

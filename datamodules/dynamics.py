@@ -123,7 +123,7 @@ class DynamicsSpace:
 
 
 class Dynamics(ControlSource):
-    """Collect transitions of excited robots, one domain per family, for few-shot regression of their dynamics.
+    """Collect transitions of robots under random actions, for few-shot regression; a domain per family of dynamics.
 
     A "class" is one segment: consecutive transitions of one robot without a reset. A task is a window of a segment, the
     support set first, so ``n_way`` is 1, ``n_shot`` the number of transitions for adaptation and ``n_query`` the number
@@ -140,12 +140,12 @@ class Dynamics(ControlSource):
         n_robots: robots per family.
         n_segments: segments per robot.
         segment_length: transitions per segment, at least the shots plus queries of a task.
-        told: append the true parameters of the dynamics to the inputs, for comparison with an adaptive model.
-        seed: seed of the robots and their excitation, together with the family and the robot's index.
+        told: give the model the true dynamics, for comparison: their parameters are appended to the inputs.
+        seed: seed of the robots and their actions; combined with the family and the robot's index.
         planner: planner of the controller. Default: MPPI with its defaults.
         adapt_every: control steps between adaptations of the controller. Default: a single adaptation, to a
             calibration.
-        model: model for the planner: ``learnt``, or ``true`` for the simulation itself, for comparison.
+        model: the planner's model. ``true`` is the simulation itself, for comparison.
 
     Raises:
         ValueError: when a number or family is invalid; on loading, when the extra is missing, a simulation becomes

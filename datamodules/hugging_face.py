@@ -53,10 +53,10 @@ class HuggingFace(Source):
         image_size: height and width in pixels; other images are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
         encoding: how texts are encoded for a network, such as ``lifelong.text.Tokens``; for texts only.
-        holdout: in few-shot streams ``examples`` tests the same classes on held-out examples; ``classes`` tests
-            held-out classes, from both splits.
-        cache_bytes: if a domain's decoded images are larger than this, in bytes, they stay on disk and are read when
-            drawn.
+        holdout: what few-shot streams hold out. ``examples`` tests the same classes on held-out examples; ``classes``
+            tests held-out classes, from both splits.
+        cache_bytes: maximum bytes of decoded images in memory; if a domain has more, they stay on disk and are read
+            when drawn.
 
     Raises:
         ValueError: when the settings are inconsistent, or the extra, the data set, a split or a column is missing.

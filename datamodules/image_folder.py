@@ -31,10 +31,10 @@ class ImageFolder(Source):
         root: folder of the experiences, which are in alphabetical order; hidden files are ignored.
         image_size: height and width in pixels; photos are cropped to a centred square and resampled.
         channels: 1 for grey, 3 for colour.
-        holdout: in few-shot streams ``examples`` tests the same classes on held-out images; ``classes`` tests held-out
-            classes.
-        cache_bytes: if an experience's decoded images are larger than this, in bytes, they stay on disk and are read
-            when drawn.
+        holdout: what few-shot streams hold out. ``examples`` tests the same classes on held-out images; ``classes``
+            tests held-out classes.
+        cache_bytes: maximum bytes of decoded images in memory; if an experience has more, they stay on disk and are
+            read when drawn.
 
     Raises:
         ValueError: when the folders do not have this layout, or an image cannot be read.

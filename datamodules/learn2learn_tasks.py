@@ -22,19 +22,19 @@ from lifelong.utilities.ranges import check_number
 
 
 class Learn2LearnTasks(Source):
-    """Read the examples and classes of learn2learn's tasksets; the tasks are drawn here, so that any rank can.
+    """Read the examples and classes of learn2learn's tasksets; Lifelong draws the tasks from them.
 
     Task transforms (ways, shots, rotations) are ignored. Transforms of the data set are applied once, on loading, and
     all examples are kept in memory.
 
     Args:
-        tasksets: name of one of ``learn2learn.vision.benchmarks`` (``mini-imagenet``, …), which learn2learn downloads;
+        tasksets: a name in ``learn2learn.vision.benchmarks`` (``mini-imagenet``, …), which learn2learn downloads;
             or its tasksets or ``MetaDataset`` for training, validation and test, whose classes become the fixed splits;
             or a single one, which the stream splits.
         root: folder for the files of a benchmark.
         name: name of the domain. Default: name of the benchmark.
-        holdout: what is held out for evaluation from a single taskset in few-shot streams: whole ``classes``, or
-            ``examples`` of the same classes.
+        holdout: what few-shot streams hold out of a single taskset: whole ``classes`` or ``examples`` of the same
+            classes.
         seed: seed of the split that learn2learn draws for some benchmarks (Omniglot); not the run's seed.
 
     Raises:

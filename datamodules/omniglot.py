@@ -47,11 +47,11 @@ class Omniglot(Source):
     Args:
         root: folder with ``omniglot/`` or the archives themselves. Default: ``$LIFELONG_DATA``, else ``data``. Both
             archives and unpacked folders can be read; missing ones are downloaded.
-        experiences: one experience per alphabet, per group of alphabets, or one for all characters.
+        experiences: what an experience contains: an alphabet, a group of alphabets, or all characters.
         n_groups: number of groups, balanced by number of characters.
-        subset: the official background set (30 alphabets), the evaluation set (20), or both.
-        rotations: ``classes`` makes each rotation by 90° a separate class (Santoro et al. 2016), and the four share a
-            split; ``augment`` draws a rotation for each class of each task.
+        subset: the official part: ``background`` (30 alphabets), ``evaluation`` (20), or both.
+        rotations: rotations by 90°. ``classes`` makes each of the four a separate class (Santoro et al. 2016), in the
+            same split; ``augment`` draws a rotation for each class of each task.
         image_size: height and width in pixels.
 
     Raises:

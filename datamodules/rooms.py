@@ -34,17 +34,18 @@ class Rooms(Dynamics):
         robot: robot with positions in a plane, such as ``datamodules.robots.Car``.
         rooms: family of rooms of each domain: ``open``, ``corridor``, ``clutter`` or ``changing``.
         families: family of robots of each domain, or a single one for all. Default: the robot's first family.
-        sees: ``map``: each robot knows its room; ``ranges``: it builds a map from range readings.
+        sees: what a robot perceives. With ``map``, it knows the map of its room; with ``ranges``, it builds a map from
+            range readings.
         seconds: maximum duration of an episode.
         n_robots: robots per domain.
         n_segments: segments per robot.
         segment_length: transitions per segment, at least the shots plus queries of a task.
-        told: append the true parameters of the dynamics to the inputs, for comparison with an adaptive model.
-        seed: seed of the robots and their excitation.
+        told: give the model the true dynamics, for comparison: their parameters are appended to the inputs.
+        seed: seed of the robots and their actions.
         planner: planner of the controller. Default: one tuned for a car in rooms.
         adapt_every: control steps between adaptations of the controller. Default: a single adaptation, to a
             calibration.
-        model: model for the planner: ``learnt``, or ``true`` for the simulation itself, for comparison.
+        model: the planner's model. ``true`` is the simulation itself, for comparison.
 
     Raises:
         ValueError: as ``Dynamics``, or when a family of rooms is unknown, or the numbers of rooms and families differ.

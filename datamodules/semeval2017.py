@@ -58,9 +58,9 @@ class SemEval2017(TextSource):
         root: folder with ``semeval2017-task4a/`` or its content: ``semeval2017-task4a.tar.xz``, or the archive's folder
             ``dataset``. Default: ``$LIFELONG_DATA``, else ``data``.
         neutral: use three classes: negative, neutral and positive. If False, neutral tweets are left out.
-        by: ``all`` makes one domain with the tweets of 2017 as test part; ``year`` makes one domain per year, from
-            which the stream draws the test part.
-        years: years from 2013 to 2017. Default: all; with ``by: year`` all except 2017, which is the official test
+        by: one domain for ``all``, or per ``year``. With ``all``, the tweets of 2017 are the test part; with ``year``,
+            the stream draws the test part of each.
+        years: years from 2013 to 2017. Default: all. With ``by: year``, all except 2017, which is the official test
             set.
 
     Raises:

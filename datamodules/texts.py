@@ -54,8 +54,8 @@ class Texts(TextSource):
             domains if a label occurs in more than one, otherwise each domain's own.
         test_path: as ``path``, for the test texts; if files are domains, their names must match. Default: the stream
             draws test texts.
-        holdout: in few-shot streams ``examples`` tests the same classes on held-out texts; ``classes`` tests held-out
-            classes, using the texts of ``test_path`` as well.
+        holdout: what few-shot streams hold out. ``examples`` tests the same classes on held-out texts; ``classes``
+            tests held-out classes, using the texts of ``test_path`` as well.
         charset: character encoding of the files.
 
     Raises:

@@ -295,7 +295,7 @@ class Chain(Strategy):
 def _check_combination(strategies: Sequence[Strategy]) -> None:
     for kind in {type(s) for s in strategies}:
         if sum(type(s) is kind for s in strategies) > 1:
-            raise ValueError(f"{kind.__name__} stands twice in --strategies: give it once")
+            raise ValueError(f"{kind.__name__} is given twice in --strategies: give it once")
     isolating = [s for s in strategies if s.isolates_parameters]
     clashing = [s for s in strategies if s.protects_shared_parameters] if isolating else []
     for other in (*isolating[1:], *clashing):
@@ -308,7 +308,7 @@ def _check_combination(strategies: Sequence[Strategy]) -> None:
             f"{type(isolating[0]).__name__} and {type(other).__name__} cannot be combined: {reason}; leave one out of "
             "--strategies"
         )
-    for hook, deed in (("project", "change the gradients"), ("respond", "answer in the learner's place")):
+    for hook, deed in (("project", "change the gradients"), ("respond", "replace the learner's outputs")):
         doing = [s for s in strategies if overrides(s, hook)]
         if len(doing) > 1:
             raise ValueError(

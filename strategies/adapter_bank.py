@@ -51,11 +51,11 @@ class AdapterBank(Adapters):
 
     Args:
         rank: rank of the updates of linear layers.
-        router: for few-shot tasks: ``signature`` compares the mean and standard deviation of the support set, of the
-            inputs and of the trunk's embedding, with those of each experience by standardised distance;
-            ``support_loss`` adapts to one half of the support set, predicts the other, and selects the entry with the
-            lowest loss. For labelled examples: ``signature`` compares the trunk's embedding with the class means of
-            each experience, as Gaussians with a shared covariance
+        router: selection of entries. For few-shot tasks, ``signature`` compares the mean and standard deviation of the
+            support set, of the inputs and of the trunk's embedding, with those of each experience by standardised
+            distance; ``support_loss`` adapts to one half of the support set, predicts the other, and selects the entry
+            with the lowest loss. For labelled examples, ``signature`` compares the trunk's embedding with the class
+            means of each experience, as Gaussians with a shared covariance
             (:class:`~strategies.adapters.class_gaussians.ClassGaussians`); ``entropy`` evaluates all entries and
             selects the one whose prediction has the least entropy; ``average`` and ``fused`` do not route but merge all
             entries, by their mean or by the largest difference with the elected sign
@@ -63,11 +63,10 @@ class AdapterBank(Adapters):
         temperature: 0 selects the best entry; above 0 mixes all entries with weights
             ``softmax(−distance / temperature)``: their parameters for few-shot tasks, their predictions for labelled
             examples.
-        start: a new entry starts at ``zero`` or as a copy of the ``nearest`` one.
+        start: initial value of a new entry. ``nearest`` copies the nearest entry.
         n_signature_tasks: support sets from which an experience's signature is estimated. For labelled examples, all
             examples are used.
-        trunk: checkpoint of a trained learner, used as the frozen trunk. Default: the first experience trains the
-            trunk.
+        trunk: checkpoint of a learner to use as the trunk, frozen. Default: the first experience trains the trunk.
         frozen_from_start: never train the network, for a pre-trained one.
 
     Raises:

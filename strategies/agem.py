@@ -24,7 +24,7 @@ class AGEM(Rehearsal):
 
     Args:
         budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``. Few-shot tasks require ``class_balanced``.
+        policy: selection of units. Few-shot tasks require ``class_balanced``.
         n_reference: units per step from which ``r`` is estimated, over all devices. Default: as many as current ones.
 
     Raises:

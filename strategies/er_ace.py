@@ -28,7 +28,7 @@ class ERACE(Rehearsal):
 
     Args:
         budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
-        policy: ``reservoir``, ``class_balanced`` or ``herding``.
+        policy: selection of examples.
         n_replay: rehearsed examples per step over all devices. Default: as many as current ones.
         weighting: ``w``, or ``experience`` (the number of past ones), or ``equal`` (same weight for every example).
 

@@ -31,10 +31,10 @@ class GEM(Rehearsal):
 
     Args:
         budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``. Few-shot tasks require ``class_balanced``.
+        policy: selection of units. Few-shot tasks require ``class_balanced``.
         n_reference: units per step from which each row is estimated, over all devices. Default: as many as current
             ones.
-        margin: ``γ``, the least coefficient of every past gradient in a step that is projected.
+        margin: ``γ``, the least coefficient of every past gradient in a projected step.
 
     Raises:
         ValueError: when the budget is too small (the message gives the numbers), a setting is out of range, or scipy is

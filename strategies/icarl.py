@@ -81,7 +81,7 @@ class ICaRL(Rehearsal):
         check_rehearsal("ICaRL", "n_replay", n_replay)
         check_number("ICaRL's temperature", temperature, above=0, hint=", 1.0 as a rule")
         if self.budget.is_nothing:
-            raise ValueError("ICaRL answers by its exemplars, and its budget is 0: raise it, or leave ICaRL out")
+            raise ValueError("ICaRL predicts from its exemplars, and its budget is 0: raise it, or leave ICaRL out")
         self.temperature, self.n_replay = temperature, n_replay
         self.old: Params = {}
         self.classes = torch.zeros(0, dtype=torch.int64)
@@ -96,7 +96,7 @@ class ICaRL(Rehearsal):
         super().attach(learner)
         if not isinstance(learner.objective, OneVsRest):
             raise ValueError(
-                "ICaRL puts old answers in the place of labels in a sum of sigmoid losses, and this "
+                "ICaRL replaces labels by old outputs in a sum of sigmoid losses, and this "
                 f"{type(learner).__name__} trains another loss: set --model Classifier --model.loss sigmoid"
             )
 

@@ -51,10 +51,10 @@ class LwF(Strategy):
             first two give every experience the same share and differ in scale. On Permuted MNIST with 500 steps per
             experience, ``normalised`` reached 86.3 % (two seeds) in an independent implementation, where ``experience``
             reached 75 %; this implementation reached 72.0 % and 76.6 % with ``experience``.
-        among: the classes of both softmaxes. ``seen``: as above. ``ways``: ``p_new`` is over all ways of an example,
-            and ``p_old`` is zero for those not seen earlier, so that ``D`` also lowers new classes. ``all``: both are
-            over all ways, including those that the old learner was not trained on. They differ in the class scenario
-            only, and only if more than the ``current`` classes compete.
+        among: the classes of both softmaxes. ``seen`` is as above, while with ``ways`` ``p_new`` is over all ways of an
+            example, and ``p_old`` is zero for those not seen earlier, so that ``D`` also lowers new classes. With
+            ``all``, both are over all ways, including those that the old learner was not trained on. They differ in the
+            class scenario only, and only if more than the ``current`` classes compete.
 
     Raises:
         ValueError: when the temperature is not positive, or the weighting negative.

@@ -32,12 +32,12 @@ class OSF(Strategy):
     ``k``-th protected experience, ``k = 0, 1, …``.
 
     Args:
-        share: initial share of directions that are preserved, relative to a matrix's smaller side.
+        share: initial share of preserved directions; their number is relative to a matrix's smaller side.
         growth: increase of the share per experience.
         most: upper limit of the share.
         from_start: also protect the weights before the first experience, such as those of a pre-trained model.
-        others: whether other parameters of the network (biases, norms, embeddings) are ``frozen`` while matrices are
-            protected, or ``free``. The head is always free.
+        others: other parameters of the network: ``frozen`` while matrices are protected, or ``free``. They are biases,
+            norms and embeddings; the head is always free.
 
     Raises:
         ValueError: when a setting is out of range, or the network has no trained linear layer below its head.

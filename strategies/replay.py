@@ -21,10 +21,10 @@ class Replay(Rehearsal):
 
     Args:
         budget: size of the memory: ``examples`` or ``bytes`` in total, or examples ``per_class``.
-        policy: ``class_balanced``, ``herding`` or ``reservoir``. Few-shot tasks require ``class_balanced``. If training
+        policy: selection of units. Few-shot tasks require ``class_balanced``. If training
             images are augmented, a reservoir stores the augmented images; the others store the original ones.
         n_replay: rehearsed units per step over all devices. Default: as many as current ones.
-        weighting: ``experience``, ``equal`` or a number.
+        weighting: weight of rehearsed units: ``experience``, ``equal`` or a number ``w``, as above.
 
     Raises:
         ValueError: when the budget is too small (the message gives the numbers), or a setting is out of range.

@@ -1,4 +1,4 @@
-"""A user's own gymnasium environments as robots.
+"""Your own gymnasium environments as robots.
 
 Shapes: dimensions ``O`` of an observation and ``A`` of an action; a state is the observation followed by the last
 reward.
@@ -18,28 +18,29 @@ from lifelong.control.simulation import Array, Dynamics, Simulation
 from lifelong.utilities.ranges import check_number
 
 Make = Callable[[np.random.Generator], Any]
-"""Creates a ``gymnasium.Env`` with parameters drawn by the generator."""
+"""Create a ``gymnasium.Env`` with parameters drawn from the generator."""
 LARGEST_SEED = 2**31
 
 
 class Environments(RewardedRobot):
-    """Use your own gymnasium environments as robots, created with random parameters by one function per family.
+    """Wrap your own gymnasium environments as robots: one function per family creates them, with random parameters.
 
     Observations and actions are vectors (one-dimensional ``Box`` spaces), and actions have finite bounds. A model
     predicts the next observation and the reward; the planner maximises the predicted reward. Measures: ``return``, the
     sum of rewards. Films need environments with ``render_mode="rgb_array"``.
 
-    The functions cannot be written to a config: load a run by ``lifelong.load(folder, data=data)``. The transitions are
-    collected in each process and not cached.
+    A config cannot contain functions, so load a run by ``lifelong.load(folder, data=data)``. Each process collects the
+    transitions again; they are not stored in the cache folder.
 
     Args:
-        make: one function per family, by name and in the order of the stream. It takes a ``numpy.random.Generator`` and
-            returns a new environment. The first family determines the scaling of observations and changes.
-        episode_steps: control steps per episode.
-        name: name of the robot, for messages.
+        make: one function per family, by the family's name, in the order of the stream. It takes a
+            ``numpy.random.Generator`` and returns a new environment. The first family also determines the scale of
+            observations and changes.
+        episode_steps: control steps per evaluation episode.
+        name: name of the robot in error messages.
 
     Raises:
-        ValueError: when there is no function, a space is not as above, or dimensions differ between families.
+        ValueError: when there is no function, a space is not supported, or spaces differ between families.
 
     Reference:
         Towers et al. 2024, Gymnasium: A Standard Interface for Reinforcement Learning Environments.
@@ -68,12 +69,12 @@ class Environments(RewardedRobot):
             if shape[:2] != (self.n_features, self.n_actions):
                 raise ValueError(
                     f"the environment of {family!r} has {shape[0]} observed numbers and {shape[1]} actions, that of "
-                    f"{self.families[0]!r} {self.n_features} and {self.n_actions}: one model needs the same of all"
+                    f"{self.families[0]!r} {self.n_features} and {self.n_actions}: one model needs the same for all"
                 )
         self.n_states = self.n_changes = self.n_features + 1
 
     def draw(self, family: str, rng: np.random.Generator) -> Dynamics:
-        """Draw the seed from which the family's function creates an environment."""
+        """Draw the seed with which the family's function creates an environment."""
         check_family(self.name, family, self.families)
         return {"family": family, "seed": int(rng.integers(LARGEST_SEED))}
 
@@ -83,7 +84,7 @@ class Environments(RewardedRobot):
         return EnvironmentSimulation(self.name, env, dynamics, rng)
 
     def parameter_values(self, dynamics: Dynamics) -> Array:
-        """Return an empty array, as the parameters that a function draws are unknown."""
+        """Return an empty array: the parameters that a function draws are not known."""
         return np.zeros(0, dtype=np.float32)
 
     def _shape(self, family: str) -> tuple[int, int, float]:
@@ -109,9 +110,9 @@ class EnvironmentSimulation(Simulation):
     """Simulate one robot in an environment. The goal is empty.
 
     Args:
-        who: name of the robot, for messages.
-        env: a ``gymnasium.Env``, not shared with other simulations.
-        dynamics: family and seed drawn by the robot.
+        who: name of the robot in error messages.
+        env: a ``gymnasium.Env`` that nothing else uses.
+        dynamics: as drawn by the robot.
         rng: generator of the first state.
     """
 

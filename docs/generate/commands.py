@@ -1,4 +1,4 @@
-"""An example command for each method, on the embedded stream, which needs no data, if the method supports it."""
+"""An example command for each method: on the default stream, which needs no data, if the method supports it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ONE_PASS = "--model.network torch.nn.Flatten --data.steps_per_experience null --
 """Options for training on raw pixels, each example once, in large batches."""
 OF_ALL_STREAMS = ("Replay", "AGEM", "GEM", "EWC", "SI", "MAS", "LwF", "AdapterBank", "WeightAveraging")
 OF_CLASSES = ("DER", "ERACE", "GDumb", "OSF", "EASE", "TUNA")
-"""Strategies that do not support the few-shot tasks, or the network, of the embedded stream."""
+"""Strategies that do not support the few-shot tasks, or the network, of the default stream."""
 COMMANDS = {
     **{name: f"fit --model {name} {HEAD}" for name in WITH_HEAD},
     **{name: f"fit --model {name}" for name in (*EMBEDDINGS, *PRE_TRAINED)},
@@ -41,10 +41,10 @@ def needs(name: str) -> str:
 
     Example:
         >>> needs("ProtoNet")
-        'The embedded stream needs no data.'
+        'The default stream is drawn by the program and needs no data.'
     """
     if "split_mnist" in COMMANDS[name]:
         data = "MNIST is read from `$LIFELONG_DATA/mnist`, and downloaded when it is not there."
     else:
-        data = "" if name == "PromptPool" else "The embedded stream needs no data."
+        data = "" if name == "PromptPool" else "The default stream is drawn by the program and needs no data."
     return " ".join(filter(None, (data, PACKAGES.get(name, ""))))

@@ -1,4 +1,4 @@
-"""What a method page says besides recorded runs: values of papers beside ours, and what its tests check."""
+"""What a method page says besides recorded runs: values of papers next to ours, and what its tests check."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TESTED = {
 
 
 def reproduced(name: str) -> str:
-    """Return the values of papers beside ours that concern a method, as Markdown; nothing if there are none.
+    """Return the values of papers next to ours that concern a method, as Markdown; nothing if there are none.
 
     Args:
         name: of its class.
@@ -31,7 +31,7 @@ def reproduced(name: str) -> str:
     if not rows:
         return ""
     columns = ["", "published", "reproduced", "agrees", "note"]
-    text = "Reproduced beside published ([how they are compared](../results/reproduced.md)):"
+    text = "Reproduced next to published values ([how they are compared](../results/reproduced.md)):"
     return f"{text}\n\n{styled('figures', table(columns, rows))}"
 
 

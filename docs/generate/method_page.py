@@ -67,8 +67,9 @@ def _options(method: Method, documented: Mapping[str, str]) -> str:
         rows.append([code(parameter.name), kind, default, described.get(parameter.name, "")])
     if not rows:
         return "It takes no options."
-    about = f"On the command line `{method.option} {method.name}`, then `{method.option}.{rows[-1][0].strip('`')} …`"
-    return f"{about} and so on.\n\n" + styled("options", table(["option", "type", "default", "description"], rows))
+    option = f"{method.option}.{rows[-1][0].strip('`')}"
+    about = f"On the command line: `{method.option} {method.name}`, and options such as `{option} VALUE`."
+    return f"{about}\n\n" + styled("options", table(["option", "type", "default", "description"], rows))
 
 
 def _kind(kind: Any, documented: Mapping[str, str]) -> str:
@@ -127,11 +128,9 @@ def _about(records: Sequence[Record]) -> str:
     """Explain the numbers of the table."""
     *first, last = dict.fromkeys(record.score_name for record in records)
     scores = f"{', '.join(first)} or {last}" if first else last
-    as_errors = ", ".join(
-        dict.fromkeys(record.sweep.stem.replace("_", " ") for record in records if record.row.spread == "sem")
-    )
+    as_errors = ", ".join(dict.fromkeys(f"`{record.sweep.name}`" for record in records if record.row.spread == "sem"))
     over = "over seeds, and with one seed over tasks" if any(len(r.row.seeds) == 1 for r in records) else "over seeds"
-    spread = f"± is the 95 % interval {over}" + (f"; of {as_errors} it is the standard error" if as_errors else "")
+    spread = f"± is the 95 % interval {over}" + (f"; in {as_errors} it is the standard error" if as_errors else "")
     return (
         f"The score is {scores} in %: the average over all domains after the last experience. {spread}. "
         "Memory is what the method stores in addition to the network's weights; minutes are for a run on one CPU core."

@@ -49,7 +49,7 @@ METHODS = "[Methods](../methods/index.md) has a page for each, with results"
 def reference_pages() -> list[ReferencePage]:
     """List the pages of the reference, in their order."""
     return [
-        _exported("api", "lifelong", "The front door: `import lifelong`", "lifelong", with_members=True),
+        _exported("api", "lifelong", "The public API: `import lifelong`", "lifelong", with_members=True),
         _exported(
             "learners",
             "Learners",

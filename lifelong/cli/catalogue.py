@@ -144,7 +144,7 @@ def _metrics() -> list[Named]:
     functions = [node for node in (tree.body if tree else ()) if isinstance(node, ast.FunctionDef)]
     of_scores = [f for f in functions if f.returns is not None and ast.unparse(f.returns) == "Estimate | None"]
     callbacks = [f"lifelong.evaluation.{name}" for name in exported("lifelong.evaluation")]
-    asked = [Named(path, path, text=f"{_says(path)} (asked for by --trainer.callbacks)") for path in callbacks]
+    asked = [Named(path, path, text=f"{_says(path)} (enabled by --trainer.callbacks)") for path in callbacks]
     return [*(Named(function.name, text=first_line(function)) for function in of_scores), *asked]
 
 

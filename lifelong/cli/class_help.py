@@ -73,7 +73,7 @@ def class_page(option: str, name: str | None, *, whole: bool = False) -> str:
     lines += ["", *lay_out(rows, whole=whole)] if rows else ["", "  it takes no arguments"]
     lines += _classes_lines([row.option.split()[0].removeprefix("--") for row in rows])
     if not whole and rows:
-        lines += ["", f"The whole texts: add {ALL[0]}"]
+        lines += ["", f"Complete texts: add {ALL[0]}"]
     return "\n".join(lines) + "\n"
 
 

@@ -56,7 +56,7 @@ class Command(Generic[Options]):
         <BLANKLINE>
         options:
           --seconds INT  at most so many [9]
-          -h, --help     show this page; --help.all: with whole texts
+          -h, --help     show this page; --help.all: with complete texts
         >>> Command("wait", Wait).parse(["--seconds", "5", "runs/a"])
         Wait(run='runs/a', seconds=5)
     """
@@ -133,7 +133,7 @@ class Command(Generic[Options]):
         text, says = self._text, self._says
         about = [part for part in (text.short_description, text.long_description) if part]
         rows = [self._row(field, says[field.name]) for field in self._fields]
-        rows.append(Row(", ".join(HELP), f"show this page{'' if whole else f'; {ALL[0]}: with whole texts'}"))
+        rows.append(Row(", ".join(HELP), f"show this page{'' if whole else f'; {ALL[0]}: with complete texts'}"))
         needed = [row.option for row in rows if row.value == "required"]
         usage = " ".join(["python -m lifelong", self.name, *needed, "[options]"])
         lines = textwrap.wrap(f"usage: {usage}", WIDTH, subsequent_indent="  ")

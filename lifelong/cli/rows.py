@@ -15,7 +15,8 @@ from typing import Any, Literal
 from lifelong.utilities.class_names import class_name
 
 CLAUSE_END = re.compile(r"(?<!Default)[;:.] |, (?:and|or|such|which|so) ")
-"""Where a text may be cut, outside the sentence of its default."""
+"""Where a text may be cut: after its first sentence only at the ends of clauses with a full stop or semicolon."""
+PAUSE = re.compile(r"[;:.] ")
 DEFAULT = ". Default: "
 LEFT = 38
 """Largest width of the column of option names; longer names exceed it."""
@@ -67,11 +68,11 @@ def _cut(text: str, room: int) -> str:
     """Shorten a text to one line: to its first clauses if they are long enough, else to as many words as fit."""
     if len(text) <= room:
         return text
-    before = text.partition(DEFAULT)[0]
     for end in reversed([match.start() for match in CLAUSE_END.finditer(text)]):
-        if room // 3 < end <= room and (end <= len(before) or text[end] in ";."):  # half a default would be another one
+        # Half of a default would be another default, and a label alone says nothing: "… the scenario. class: …".
+        if room // 3 < end <= room and (text[end] in ";." or not PAUSE.search(text, 0, end)):
             return text[:end]
-    return textwrap.shorten(before, room, placeholder=" …")
+    return textwrap.shorten(text.partition(DEFAULT)[0], room, placeholder=" …")
 
 
 def shown_value(value: Any, room: int = 28) -> str:

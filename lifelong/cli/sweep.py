@@ -22,7 +22,7 @@ from lifelong.utilities.ranges import check_number
 
 @dataclass(frozen=True)
 class Sweep:
-    """Run what is missing of a table of runs or of a hyper-parameter search, and print the table.
+    """Run the missing runs of a table or of a hyper-parameter search, and print the table.
 
     Args:
         file: YAML file with tables or with a search.
@@ -30,7 +30,7 @@ class Sweep:
         journal: a file of finished runs, which are not repeated. Several machines may share it.
         jobs: number of runs at the same time. Default: 2 on this machine; on a cluster, as many as it accepts.
         executor: local, slurm, ray or a class. Default: that of the file, else local.
-        table_only: run nothing, only print the table so far.
+        table_only: run nothing, and print the table so far.
     """
 
     file: str

@@ -1,6 +1,6 @@
 """A convolution as one matrix product, for tasks with separate kernels on a GPU.
 
-Its speed was not measured since it was written. :mod:`lifelong.compute.vmap_fixes` determines when it is used.
+Its speed has not been measured yet. :mod:`lifelong.compute.vmap_fixes` determines when it is used.
 
 Shapes: ``n`` images, ``C`` channels, ``H × W`` pixels, ``O`` output channels of ``h × w`` pixels, ``k × l`` a kernel.
 """

@@ -1,6 +1,6 @@
 """Training losses as captured CUDA graphs: the thousands of small operations of a step are launched as one.
 
-Its speed was not measured since it was written, for lack of a GPU.
+Its speed has not been measured yet, for lack of a GPU.
 
 Shapes: ``B`` tasks, ``Q`` query examples.
 """

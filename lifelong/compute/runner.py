@@ -107,7 +107,7 @@ class TaskRunner:
         recompute: what to run again in the backward pass to save memory: ``nothing``, the inner ``steps`` (of learners
             that differentiate through them), the ``tasks``, or ``both``.
         cuda_graph: replay training steps on a GPU as captured CUDA graphs if the learner supports it and there is only
-            one process. Its speed was not measured since it was written.
+            one process. Its speed has not been measured yet.
 
     Raises:
         ValueError: when ``chunk`` is below 1.

@@ -173,8 +173,8 @@ def check_answers(strategies: Iterable[Strategy]) -> None:
     for strategy in strategies:
         if strategy.responds("tasks"):
             raise ValueError(
-                f"{type(strategy).__name__} answers whole tasks in the learner's place, which a controller cannot "
-                "ask for at every step: leave ClosedLoop out, or the strategy"
+                f"{type(strategy).__name__} replaces the learner's outputs for whole tasks, which a controller cannot "
+                "use in every step: leave out ClosedLoop or the strategy"
             )
 
 

@@ -95,10 +95,10 @@ class Episode:
 
     @property
     def query_classes(self) -> Tensor:
-        """Return the stream-wide class index ``(B, Q)`` of each query; ``query_y`` is its index among the ways.
+        """Return the stream-wide number ``(B, Q)`` of each query's class; ``query_y`` is its position among the ways.
 
         Raises:
-            ValueError: when the tasks are regression tasks.
+            ValueError: when the targets are real numbers (regression).
 
         Example:
             >>> import torch
@@ -109,23 +109,23 @@ class Episode:
         """
         assert self.classes is not None
         if self.n_way == 0:
-            raise ValueError("tasks of regression have real targets: their queries are of no class")
+            raise ValueError("tasks of regression have real targets: their queries have no class")
         return self.classes.gather(1, self.query_y)
 
     def ways_of(self, classes: Tensor) -> Tensor:
-        """Return the labels ``(B, Q)`` of classes, as in ``query_y``: their indices among each task's ways.
+        """Return labels ``(B, Q)`` like ``query_y``: the positions of stream-wide classes among each task's ways.
 
         Args:
             classes: ``(B, Q)`` stream-wide class indices.
 
         Raises:
-            ValueError: when a class is not among the ways of its task.
+            ValueError: when a class is not among its task's ways.
         """
         assert self.classes is not None
         is_way = self.classes[:, None] == classes[:, :, None]
         if not (is_known := is_way.any(dim=-1)).all():
             missing = sorted(set(classes[~is_known].tolist()))
-            raise ValueError(f"the classes {missing} are no ways of their tasks: leave their examples out")
+            raise ValueError(f"the classes {missing} are not among the ways of their tasks: leave their examples out")
         return is_way.int().argmax(dim=-1)
 
     def weighted(self, factor: float) -> Episode:

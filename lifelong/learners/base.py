@@ -264,6 +264,6 @@ def check_outputs(learner: Learner, output: Tensor, target: Tensor) -> None:
             f"set --model.network.n_outputs {target.shape[-1]} or change --data.n_way"
         )
     raise ValueError(
-        f"{type(learner).__name__} answers {tuple(output.shape[1:])} numbers for each example, but its target has the "
+        f"{type(learner).__name__} predicts {tuple(output.shape[1:])} numbers for each example, but its target has the "
         f"shape {tuple(target.shape[1:])}: give the network outputs of that shape"
     )

@@ -38,7 +38,7 @@ class GradientLearner(Learner):
         first_order: treat the inner gradients as constants (as first-order MAML does).
         inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop and limits
             the effect of outliers: ``e²`` up to ``|e| = δ``, beyond that ``δ (2 |e| − δ)``.
-        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
+        inner_clip: maximum joint norm of an inner step's gradients; larger gradients are scaled down to it.
 
     Raises:
         ValueError: when the network keeps running statistics, a number of steps is negative, a bound is not above 0,

@@ -24,7 +24,7 @@ class LinearProbe(Pretrained):
     Args:
         network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
         n_steps: number of gradient steps, each on the whole support set.
-        rate: learning rate. With normalised features, 1 is stable for any data.
+        rate: learning rate; with normalised features 1 is always stable.
         normalise: use ``z = f / ‖f‖`` instead of ``z = f``.
         weight_decay: ``λ``. The bias is not regularised.
 

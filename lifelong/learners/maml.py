@@ -33,18 +33,18 @@ class MAML(GradientLearner):
         zero_head: start every task with a linear head of zeros. The network's own head is then unused and frozen. This
             treats all ways alike. The first inner step changes only the head, so the body adapts from the second step
             on.
-        learn_inner_rate: learn one rate per parameter tensor, initialised to the given rates.
+        learn_inner_rate: learn one rate per parameter tensor. The initial values are the given rates.
         rates_per_step: learn one rate per parameter tensor AND inner step. Evaluation steps beyond the number of
             training steps use the last rate.
         first_order: treat the inner gradients as constants (FOMAML).
-        first_order_until: treat the inner gradients as constants for the first ``first_order_until`` optimizer steps,
-            and use second order afterwards.
-        multi_step_loss_until: ``T``, the number of optimizer steps that train on the query losses after every inner
-            step ``i = 1 … n``: ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T) / n`` for
-            ``i < n`` and the last inner step has the remaining weight, so the weights change from uniform to MAML's own
-            loss. 0 uses MAML's own loss from the start.
-        inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
-        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
+        first_order_until: first-order optimizer steps before second order: in these steps, the inner gradients are
+            treated as constants.
+        multi_step_loss_until: ``T``, optimizer steps that use a multi-step loss: the query losses after every inner
+            step ``i = 1 … n`` are combined as ``Σ_i w_i L_query(θ_i)``. At optimizer step ``t < T``, ``w_i = (1 − t/T)
+            / n`` for ``i < n`` and the last inner step has the remaining weight, so the weights change from uniform to
+            MAML's own loss. 0 uses MAML's own loss from the start.
+        inner_huber: ``δ`` of a Huber inner loss, for regression; it replaces the squared error in the inner loop.
+        inner_clip: maximum joint norm of an inner step's gradients; larger gradients are scaled down to it.
 
     Raises:
         ValueError: when the network keeps running statistics, its number of outputs differs from the number of ways,

@@ -27,8 +27,8 @@ class MetaSGD(GradientLearner):
         n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: initial value of every element of ``α``.
         first_order: treat the inner gradients as constants (as first-order MAML does).
-        inner_huber: for regression: ``δ`` of a Huber loss that replaces the squared error in the inner loop.
-        inner_clip: maximum joint norm of the gradients of an inner step; larger gradients are scaled down to it.
+        inner_huber: ``δ`` of a Huber inner loss, for regression; it replaces the squared error in the inner loop.
+        inner_clip: maximum joint norm of an inner step's gradients; larger gradients are scaled down to it.
 
     Raises:
         ValueError: when the network keeps running statistics, or its number of outputs differs from the number of

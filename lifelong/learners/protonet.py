@@ -23,7 +23,7 @@ class ProtoNet(Learner):
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to ``(n, D)``.
-        distance: ``euclidean`` is the squared Euclidean distance, ``cosine`` one minus the cosine similarity.
+        distance: distance ``d``: ``euclidean`` (squared) or ``cosine`` (one minus the cosine similarity).
         temperature: ``τ``. Default: 1 for ``euclidean``, 10 for ``cosine``.
 
     Reference:

@@ -29,11 +29,11 @@ class RelationNet(Learner):
 
     Args:
         network: the embedding ``f``: ``(n, *X)`` to maps ``(n, C, H, W)`` (``Conv4(readout="maps")``) or ``(n, D)``.
-        width: number of filters of the blocks (maps) or of neurons of the first layer (vectors).
+        width: filters per block; for vectors, neurons of the first layer.
         n_hidden: number of neurons of the last hidden layer.
         norm: norm of the blocks, as in :class:`~lifelong.networks.Conv4`. With ``batch``, predictions depend on the
             other queries.
-        aggregate: compute the features of a class as the ``mean`` or the ``sum`` over its examples.
+        aggregate: features of a class: the ``mean`` or the ``sum`` over its examples.
         feature_shape: ``(C, H, W)`` or ``(D,)``. By default it is computed by the network, which must know its input's
             shape.
 

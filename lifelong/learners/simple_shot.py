@@ -31,8 +31,8 @@ class SimpleShot(Pretrained):
 
     Args:
         network: computes the features ``f``: ``(n, *X)`` to ``(n, D)``. If it has a head, the head is removed.
-        transform: ``none``, ``l2`` or ``cl2n``.
-        n_centre_tasks: number of tasks of each experience from which ``m`` is estimated.
+        transform: transformation of the features: ``none``, ``l2`` or ``cl2n``.
+        n_centre_tasks: tasks of each experience from which ``m`` is estimated.
 
     Raises:
         ValueError: when ``n_centre_tasks`` is below 1.

@@ -34,9 +34,9 @@ class Backbone(Recorded, nn.Module):
 
     Args:
         network: path of its class or factory function, with that class's own arguments.
-        weights: a safetensors file, or a ``torch.save`` file that contains only tensors, for the complete ``network``.
+        weights: file with all weights of the network: safetensors, or a ``torch.save`` file that contains only tensors.
             Default: keep the network's weights.
-        without: name of a submodule, such as a classifier ``fc``, that is removed after loading the weights.
+        without: submodule to remove after loading the weights, such as a classifier ``fc``.
         mean: pixel mean of the images that the weights were trained on, one value or one per channel.
         std: pixel standard deviation of these images, one value or one per channel.
         pooling: pooling of tokens: ``mean``, or only the ``first`` token.

@@ -19,10 +19,10 @@ class Conv4(Recorded, nn.Module):
     Args:
         in_channels: number of channels of the images.
         n_filters: number of filters of every convolution.
-        norm: ``batch`` uses the statistics of the current batch and no running ones, so a prediction depends on other
-            queries (transductive); ``running`` uses running statistics in evaluation (inductive; not for learners that
-            adapt by gradients); ``group`` (8 channels per group), ``layer`` and ``instance`` normalise each image
-            separately (inductive).
+        norm: kind of norm layer. ``batch`` uses the statistics of the current batch and no running ones, so a
+            prediction depends on other queries (transductive); ``running`` uses running statistics in evaluation
+            (inductive; not for learners that adapt by gradients); ``group`` (8 channels per group), ``layer`` and
+            ``instance`` normalise each image separately (inductive).
         pooling: ``max`` pools 2×2; ``stride`` uses convolutions with stride 2 instead.
         readout: ``flatten`` concatenates all positions of the last map, ``mean`` averages over them, ``maps`` returns
             the maps ``(n, C, H, W)``, for learners that compare maps.

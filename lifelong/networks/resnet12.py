@@ -24,10 +24,10 @@ class ResNet12(Recorded, nn.Module):
     Args:
         in_channels: number of channels of the images.
         widths: number of channels of each block. Four blocks have twelve convolutions.
-        norm: ``batch`` uses the statistics of the current batch and no running ones, so a prediction depends on other
-            queries (transductive); ``running`` uses running statistics in evaluation (inductive; not for learners that
-            adapt by gradients); ``group`` (8 channels per group), ``layer`` and ``instance`` normalise each image
-            separately (inductive).
+        norm: kind of norm layer. ``batch`` uses the statistics of the current batch and no running ones, so a
+            prediction depends on other queries (transductive); ``running`` uses running statistics in evaluation
+            (inductive; not for learners that adapt by gradients); ``group`` (8 channels per group), ``layer`` and
+            ``instance`` normalise each image separately (inductive).
         image_size: height and width of the images in pixels, at least 16 with four blocks.
         n_outputs: outputs of a linear head. If None, the network returns the features.
         fused: use a batch norm whose second derivative is faster on a CPU. The function and its parameters are the

@@ -36,10 +36,11 @@ class Transformer(Recorded, nn.Module):
     Args:
         model: a folder written by ``save_pretrained``, a name on the Hugging Face hub, or ``package:NAME`` for the
             folder ``model`` inside an installed package.
-        trained: ``all`` parameters; ``lora``: low-rank updates ``W + (α/r) B A`` of the linear layers (Hu et al. 2022)
-            and the head; or only the ``head``. All others are frozen. An adapter bank stores LoRA's matrices.
-        lora_rank: ``r``.
-        lora_alpha: ``α``.
+        trained: which parameters are trained. With ``lora``, they are low-rank updates ``W + (α/r) B A`` of the linear
+            layers (Hu et al. 2022) and the head; with ``head``, only the head. All others are frozen. An adapter bank
+            stores LoRA's matrices.
+        lora_rank: ``r``, the rank of the updates.
+        lora_alpha: ``α``, the scale of the updates.
         peft: config of another peft method that can be injected, such as ``peft.IA3Config``. Only this adapter and the
             head are then trained. Without target modules, it applies to all linear layers.
         pooling: how the vectors are combined into one: ``mean``, ``first``, ``last`` (of tokens; for causal models), or

@@ -12,8 +12,8 @@ class WithHead(Recorded, nn.Module):
     """Join any module that computes features with a linear head.
 
     Args:
-        body: ``(n, *X)`` to ``(n, D)``.
-        n_features: ``D``.
+        body: computes the features: ``(n, *X)`` to ``(n, D)``.
+        n_features: ``D``, the number of features.
         n_outputs: number of outputs of the head.
 
     Raises:

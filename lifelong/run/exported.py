@@ -30,7 +30,7 @@ WHO = "export"
 
 
 def export(graph: nn.Module, probe: Tensor, about: Mapping[str, Any], path: Path) -> Path:
-    """Export a model for other programs, and check that the exported model gives the same answers.
+    """Export a model for other programs, and check that the exported model gives the same predictions.
 
     Args:
         graph: maps inputs ``(M, *X)`` to probabilities ``(M, N)``.
@@ -77,8 +77,8 @@ def traced(graph: nn.Module, probe: Tensor) -> torch.export.ExportedProgram:
             program = torch.export.export(graph, (probe[:2],), dynamic_shapes=({0: batch},), strict=False)
     except Exception as error:  # tracing raises whatever the code of a network or a strategy raises
         raise ValueError(
-            "the model cannot be exported, as what it computes depends on the query (such as a bank that routes each "
-            f"example) or is beyond torch.export ({_first_line(error)}): answer by lifelong.load"
+            "the model cannot be exported, as its computation depends on the query (such as a bank that routes each "
+            f"example) or is not supported by torch.export ({_first_line(error)}): predict with lifelong.load"
         ) from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # contains paths of this machine
@@ -126,8 +126,8 @@ def _compare(graph: nn.Module, probe: Tensor, other: Any) -> None:
             difference = float((graph(probe[:n]) - other(probe[:n])).abs().max())
             if not difference <= CLOSE:
                 raise ValueError(
-                    f"the exported program answers differently (a probability by {difference:.1g}), so it was not "
-                    "written: answer by lifelong.load"
+                    f"the exported program predicts differently (a probability by {difference:.1g}), so it was not "
+                    "written: predict with lifelong.load"
                 )
 
 

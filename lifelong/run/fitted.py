@@ -103,8 +103,8 @@ class Fitted:
             if (adapted := self.adapted) is None:
                 member = next(m for m in self._module.strategies if m.responds(self._module.learner.unit))
                 raise ValueError(
-                    f"{type(member).__name__} answers in the learner's place, so what was learnt from the support set "
-                    "cannot be kept in a file: keep the checkpoint, and give the support set each time"
+                    f"{type(member).__name__} replaces the learner's outputs, so what was learnt from the support set "
+                    "cannot be saved in a file: keep the checkpoint, and give the support set each time"
                 )
             content = adapted_checkpoint(content, adapted, self.classes)
         write_checkpoint(content, target)

@@ -109,8 +109,8 @@ def graph_of(module: StreamModule, adapted: Adapted | None, numbers: Sequence[in
     learner = module.learner
     if learner.transductive:
         raise ValueError(
-            f"{type(learner).__name__} answers a query by those that are asked with it, which no exported program of "
-            "one query does: choose an inductive learner (ProtoNet), or a network with another norm "
+            f"{type(learner).__name__} predicts a query from the other queries as well, which an exported program "
+            "cannot do: choose an inductive learner (ProtoNet), or a network with another norm "
             "(--model.network.norm group)"
         )
     if adapted is not None:
@@ -119,6 +119,6 @@ def graph_of(module: StreamModule, adapted: Adapted | None, numbers: Sequence[in
         return TaughtGraph(module, numbers)
     member = next(member for member in module.strategies if member.responds(learner.unit))
     raise ValueError(
-        f"{type(member).__name__} answers in the learner's place, by the support set itself, which an exported program "
-        "does not have: train without it to export, or answer by lifelong.load"
+        f"{type(member).__name__} replaces the learner's outputs and needs the support set, which an exported program "
+        "does not contain: train without it to export, or predict with lifelong.load"
     )

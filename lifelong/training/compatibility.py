@@ -134,7 +134,7 @@ def _check_strategies(learner: Learner, strategies: Chain, data: StreamDataModul
 
 
 def _check_needs_no_boundaries(learner: Learner, strategies: Chain, reset_optimizer: bool) -> None:
-    memory = "leave it out of --strategies (a memory does without by its policy reservoir and weighting equal)"
+    memory = "leave it out of --strategies (a memory needs none with policy reservoir and weighting equal)"
     refused = [(type(strategy).__name__, memory) for strategy in strategies if strategy.needs_boundaries]
     if learner.needs_boundaries:
         refused.append((type(learner).__name__, "choose another --model"))
@@ -142,8 +142,7 @@ def _check_needs_no_boundaries(learner: Learner, strategies: Chain, reset_optimi
         refused.append(("--reset_optimizer", "set it to false"))
     for name, way_out in refused:
         raise ValueError(
-            f"{name} works where experiences begin or end, and in this stream nobody is told where that is: {way_out}, "
-            "or leave --data.fade out"
+            f"{name} needs the boundaries of experiences, and this stream has none: {way_out}, or leave --data.fade out"
         )
 
 

@@ -236,11 +236,11 @@ def _check_examples(learner: Learner, name: str) -> None:
         )
     if type(learner).finish is not Learner.finish:
         raise ValueError(
-            f"{name} answers with the network's outputs, and {type(learner).__name__} with what it takes from an "
-            f"experience at its end: set --model Classifier, or leave {name} out of --strategies"
+            f"{name} predicts with the network's outputs, and {type(learner).__name__} with what it computes at the "
+            f"end of an experience: set --model Classifier, or leave {name} out of --strategies"
         )
     if learner.transductive:
         raise ValueError(
-            f"{name} answers each example by itself, and norm layers of {type(network).__name__} look at the whole "
+            f"{name} predicts each example separately, and norm layers of {type(network).__name__} use the whole "
             "batch: choose another norm (--model.network.norm group, layer or instance)"
         )

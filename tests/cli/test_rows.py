@@ -41,5 +41,10 @@ def test_a_default_is_whole_or_left_out(default: str) -> None:
     assert shown == {"sizes of the curve", text}
 
 
+def test_a_label_is_cut_with_what_it_names() -> None:
+    (line,) = lay_out([Row("--scenario", f"which classes compete in the softmax. class: {TEXT}")], width=72)
+    assert line.endswith("compete in the softmax")
+
+
 def test_a_list_has_no_second_brackets() -> None:
     assert lay_out([Row("--split", "", shown_value([1, 2]))], width=60)[0].endswith("  [1, 2]")

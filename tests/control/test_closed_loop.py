@@ -146,7 +146,7 @@ def test_what_cannot_be_driven_is_one_sentence(tmp_path: Path) -> None:
             learnt(maml(strategies), data or points(), callback, tmp_path)
 
     sentence(ClosedLoop(), "no few-shot tasks of any", toy_data(1, "regression"))
-    sentence(ClosedLoop(), "WeightAveraging answers whole tasks", strategies=[WeightAveraging()])
+    sentence(ClosedLoop(), "WeightAveraging replaces the learner's outputs", strategies=[WeightAveraging()])
     sentence(ClosedLoop(domains=["ice"]), "no robots in ice: choose domains from nominal, x reversed")
     sentence(ClosedLoop(domains=[]), "an empty list of domains")
     sentence(ClosedLoop(support_sizes=[25]), "has 30 examples")

@@ -54,8 +54,8 @@ def test_classes_of_queries_and_their_labels_are_inverse() -> None:
     batch = Episode(x[:, :0], y[:, :0], x, y, torch.ones(3), n_way=2, classes=classes)
     assert batch.query_classes.tolist() == [[5, 2], [9, 9], [7, 7]]
     assert batch.ways_of(batch.query_classes).tolist() == y.tolist()
-    with pytest.raises(ValueError, match=r"the classes \[4\] are no ways of their tasks"):
+    with pytest.raises(ValueError, match=r"the classes \[4\] are not among the ways of their tasks"):
         batch.ways_of(torch.tensor([[5, 2], [9, 4], [7, 7]]))
     real = Episode(x, torch.zeros(3, 2), x, torch.zeros(3, 2), torch.ones(3), n_way=0)
-    with pytest.raises(ValueError, match="their queries are of no class"):
+    with pytest.raises(ValueError, match="their queries have no class"):
         _ = real.query_classes

@@ -1,4 +1,4 @@
-"""Labelled examples without boundaries: the stream fades from domain to domain, and nobody is told where."""
+"""Labelled examples without boundaries: the stream fades from domain to domain."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_every_strategy_learns_a_fading_stream_or_is_refused(name: str) -> None:
     if not strategy.needs_boundaries:
         assert np.isfinite(fit(learner, data, [strategy]).matrix()).all()
         return
-    with pytest.raises(ValueError, match=rf"^{type(strategy).__name__} (works where|is made for)"):
+    with pytest.raises(ValueError, match=rf"^{type(strategy).__name__} (needs the boundaries|is made for)"):
         fit(learner, data, [strategy])
 
 
@@ -209,11 +209,11 @@ def test_what_needs_boundaries_is_refused_without_them() -> None:
     for strategy in (Replay(), Replay(policy="reservoir"), Replay(weighting="equal"), EWC()):
         name = type(strategy).__name__
         way_out = r"leave it out of --strategies \(.*policy reservoir .*weighting equal\), or leave --data.fade out"
-        with pytest.raises(ValueError, match=rf"^{name} works where experiences begin or end, and .*: {way_out}$"):
+        with pytest.raises(ValueError, match=rf"^{name} needs the boundaries of experiences, .*: {way_out}$"):
             fit(numbers_classifier(), fading(), [strategy])
-    with pytest.raises(ValueError, match=r"^--reset_optimizer works where .*: set it to false, or leave"):
+    with pytest.raises(ValueError, match=r"^--reset_optimizer needs the boundaries .*: set it to false, or leave"):
         fit(module_of(numbers_classifier(), reset_optimizer=True), fading())
-    with pytest.raises(ValueError, match=r"^Finishing works where .*: choose another --model"):
+    with pytest.raises(ValueError, match=r"^Finishing needs the boundaries .*: choose another --model"):
         fit(Finishing(torch.nn.Linear(1, 6)), fading())
 
 

@@ -26,5 +26,5 @@ def test_another_number_of_ways_is_not_scored(name: str, settings: dict[str, int
 def test_targets_of_another_shape_are_not_scored() -> None:
     learner, x, y = NoAdaptation(nn.Linear(4, 1), task="regression"), torch.randn(2, 5, 4), torch.randn(2, 5)
     batch = Episode(x, y, x, y, torch.ones(2), n_way=0)
-    with pytest.raises(ValueError, match=r"answers \(1,\) numbers for each example, but its target has the shape \(\)"):
+    with pytest.raises(ValueError, match=r"predicts \(1,\) numbers for each example, but its target has the shape"):
         TaskRunner().scores(learner, learner.meta_parameters(), batch)

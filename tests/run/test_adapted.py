@@ -84,7 +84,7 @@ def test_adapted_weights_are_in_the_file() -> None:
 def test_what_cannot_be_kept_is_refused_in_one_sentence() -> None:
     run = trained(protonet(), WeightAveraging())
     fitted = run.model.adapt(SUPPORT)
-    with pytest.raises(ValueError, match="WeightAveraging answers in the learner's place"):
+    with pytest.raises(ValueError, match="WeightAveraging replaces the learner's outputs"):
         fitted.save("trees.model")
     assert not Path("trees.model").exists()
     with pytest.raises(ValueError, match="returns a Tree, which no file"):

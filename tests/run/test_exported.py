@@ -138,13 +138,13 @@ def test_distances_are_computed_of_operations_that_onnx_has(tmp_path: Path) -> N
 
 
 def test_what_is_no_function_of_the_query_is_refused() -> None:
-    with pytest.raises(ValueError, match="TransductiveProtoNet answers a query by those that are asked with it"):
+    with pytest.raises(ValueError, match="TransductiveProtoNet predicts a query from the other queries"):
         adapted_graph("TransductiveProtoNet")
     averaged = module_of(make_learner("ProtoNet"), [strategies.WeightAveraging()])
-    with pytest.raises(ValueError, match="WeightAveraging answers in the learner's place"):
+    with pytest.raises(ValueError, match="WeightAveraging replaces the learner's outputs"):
         graph_of(averaged, None, [])
     routed = taught(make_classifier(), strategies.AdapterBank())
-    with pytest.raises(ValueError, match="what it computes depends on the query"):
+    with pytest.raises(ValueError, match="its computation depends on the query"):
         traced(graph_of(routed, None, range(12)), probe())
 
 
@@ -170,6 +170,6 @@ def test_nothing_is_replaced_and_other_answers_are_not_written(tmp_path: Path) -
             self.n = self.n + 1.0
             return x + self.n
 
-    with pytest.raises(ValueError, match="answers differently"):
+    with pytest.raises(ValueError, match="predicts differently"):
         export(Restless(), probe(), {"classes": ["a"] * 4}, tmp_path / "restless.pt2")
     assert not (tmp_path / "restless.pt2").exists()

@@ -264,5 +264,5 @@ def test_incompatible_strategies_are_named(a: str, b: str) -> None:
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 def test_the_same_strategy_twice_is_refused(make: Callable[[], Strategy]) -> None:
-    with pytest.raises(ValueError, match=f"{type(make()).__name__} stands twice"):
+    with pytest.raises(ValueError, match=f"{type(make()).__name__} is given twice"):
         Chain([make(), make()])

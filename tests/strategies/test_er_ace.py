@@ -138,7 +138,7 @@ def test_it_works_without_boundaries() -> None:
     fit(learner, toy_examples("class", 3, classes="all", fade=0.5), [ERACE(budget=Budget(examples=24))])
     fit(plain, toy_examples("class", 3, classes="all", fade=0.5))
     assert not same(weights(learner), weights(plain))
-    with pytest.raises(ValueError, match="ERACE works where experiences begin or end"):
+    with pytest.raises(ValueError, match="ERACE needs the boundaries"):
         fit(make_classifier(), toy_examples("class", 3, classes="all", fade=0.5), [ERACE(weighting="experience")])
 
 

@@ -162,7 +162,7 @@ def test_prompts_by_experience_need_the_strategy_and_boundaries(tmp_path: Path) 
     faded = ExampleDataModule(
         [Images(2)], classes="all", fade=0.5, batch_size=4, steps_per_experience=2, split=(0.2, 0.2)
     )
-    with pytest.raises(ValueError, match=r"PromptPool works where experiences begin or end"):
+    with pytest.raises(ValueError, match=r"PromptPool needs the boundaries"):
         fit(module_of(classifier("CODAPrompt", tmp_path), [PromptPool()]), faded)
     fit(module_of(classifier("L2P", tmp_path), [PromptPool()]), faded)
 

@@ -24,8 +24,10 @@ class DualPrompt(Prompts):
 
     Args:
         n_experiences: ``E``, the number of experiences, each with its own expert prompt.
-        general_length: number of key vectors, and of value vectors, of the general prompt in each of its layers.
-        expert_length: number of key vectors, and of value vectors, of an expert prompt in each of its layers.
+        general_length: length of the general prompt: the number of its key vectors, and of its value vectors, in each
+            layer.
+        expert_length: length of an expert prompt: the number of its key vectors, and of its value vectors, in each
+            layer.
         general_layers: indices of the layers with a general prompt, from 0.
         expert_layers: indices of the layers with an expert prompt, from 0.
         pull: ``λ``, the weight of the penalty.
