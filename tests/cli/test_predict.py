@@ -197,4 +197,4 @@ def test_help_of_predict_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert stop.value.code == 0
     told = capsys.readouterr().out
     assert "--query TEXT" in told
-    assert "takes the options that fit --help lists" in " ".join(told.split())
+    assert "with the options of fit --help." in " ".join(told.split())
