@@ -34,7 +34,7 @@ class CAVIA(GradientLearner):
         n_context: ``K``, the number of context parameters.
         conditioned: names of the network's 1-D parameters that the context offsets (``body.0.bias``). Default: all 1-D
             parameters (biases and norm scales) except those of a head.
-        n_inner_steps: inner gradient steps during training.
+        n_inner_steps: inner gradient steps in training.
         n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: ``α``, the learning rate of the inner steps.
         first_order: treat the inner gradients as constants (as first-order MAML does).

@@ -32,7 +32,7 @@ class GradientLearner(Learner):
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: inner gradient steps during training.
+        n_inner_steps: inner gradient steps in training.
         n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: learning rate of the inner steps, unless a subclass uses other rates.
         first_order: treat the inner gradients as constants (as first-order MAML does).

@@ -30,7 +30,7 @@ class IMAML(GradientLearner):
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: inner gradient steps during training.
+        n_inner_steps: inner gradient steps in training.
         n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: learning rate of the inner steps. They diverge above ``2 / (λ + largest curvature)``.
         regularisation: ``λ``, the weight of the penalty that keeps ``φ`` close to ``θ``.

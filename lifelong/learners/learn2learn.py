@@ -35,7 +35,7 @@ class Learn2Learn(GradientLearner):
             transforms of the gradients, learn2learn's ``GBML``), or a function that wraps the network in an algorithm.
             Such a function sets the rate and the order itself; ``inner_rate`` and ``first_order`` do not apply.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: inner gradient steps during training.
+        n_inner_steps: inner gradient steps in training.
         n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: learning rate of a named algorithm's steps; its initial value if the rate is learnt.
         first_order: a named algorithm treats the inner gradients as constants.

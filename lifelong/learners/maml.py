@@ -26,7 +26,7 @@ class MAML(GradientLearner):
     Args:
         network: a network with ``n_outputs`` outputs: ``(n, *X)`` to ``(n, N)`` or ``(n, *Y)``.
         task: ``classification`` (cross-entropy) or ``regression`` (mean squared error).
-        n_inner_steps: inner gradient steps during training.
+        n_inner_steps: inner gradient steps in training.
         n_eval_steps: inner gradient steps during evaluation. Default: as in training.
         inner_rate: ``α``, the learning rate of the inner steps.
         head_rate: inner learning rate of the network's head. Default: ``inner_rate``.

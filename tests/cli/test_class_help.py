@@ -42,7 +42,7 @@ def test_maml_tells_defaults_and_our_networks(capsys: pytest.CaptureFixture[str]
     page = printed(capsys, "fit", "--model.help", "MAML")
     assert page.splitlines()[0].startswith("lifelong.learners.MAML: Learn by MAML")
     (line,) = (line for line in page.splitlines() if "--model.n_inner_steps" in line)
-    assert line.split("INT")[1].split() == ["inner", "gradient", "steps", "during", "training", "[5]"]
+    assert line.split("INT")[1].split() == ["inner", "gradient", "steps", "in", "training", "[5]"]
     assert "any torch.nn.Module by its path; of ours Backbone" in page
     assert "torch.nn.Linear" not in page
     assert len(page.splitlines()) < 30
