@@ -6,12 +6,12 @@ from benchmarks.figures import checklist
 from docs.generate.markup import styled, table
 
 ROWS = {"ER": "Replay", "A-GEM": "AGEM", "iCaRL": "ICaRL", "MAML++": "MAML"}
-"""Classes of rows of ``reproduced.yaml`` that have other names."""
+"""For rows of ``reproduced.yaml`` that are not named after a class: the class."""
 TESTED = {
     "ERACE": ("er_ace", "compares its loss with the formula"),
     "GDumb": ("gdumb", "checks that it learns old and new classes alike from its memory"),
     "GEM": ("gem", "compares its quadratic program with brute force and the conditions of optimality"),
-    "MAS": ("mas", "compares its importance with one worked out by hand"),
+    "MAS": ("mas", "compares its importance with one computed by hand"),
     "PackNet": ("packnet", "checks that nothing is forgotten, to the last bit"),
     "TUNA": ("tuna", "compares its predictions and its penalty with their definitions"),
     "PromptPool": ("prompt_pool", "checks which prompts each experience changes, and the penalty"),
@@ -21,10 +21,10 @@ TESTED = {
 
 
 def reproduced(name: str) -> str:
-    """Return the values of papers next to ours that concern a method, as Markdown; nothing if there are none.
+    """Return a Markdown table of a method's published and reproduced values. Empty if there are none.
 
     Args:
-        name: of its class.
+        name: class name of the method.
     """
     cells = [line for part in checklist.read_parts() for line in checklist.lines(f"{checklist.NAME}/{part}")]
     rows = [cells_of for cells_of in cells if _class_of(cells_of[0]) == name]
@@ -36,10 +36,10 @@ def reproduced(name: str) -> str:
 
 
 def unrecorded(name: str) -> str:
-    """Say that no run of a method is recorded, and what its tests check instead.
+    """Return a sentence that no run of a method is recorded, and what its test checks.
 
     Args:
-        name: of its class.
+        name: class name of the method.
 
     Example:
         >>> unrecorded("GEM").split(": ")[0]
@@ -53,6 +53,6 @@ def unrecorded(name: str) -> str:
 
 
 def _class_of(row: str) -> str:
-    """Return the class that a row is about: its first word, or what that stands for."""
+    """Return the class name for the label of a row."""
     first = row.split(",")[0].split(" (")[0]
     return ROWS.get(first, first)

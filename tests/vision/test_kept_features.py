@@ -144,14 +144,18 @@ def test_files_that_end_early_are_completed(file: str, end: int, cache: Path) ->
     assert network.n_images == 10 + -(end // size)
 
 
+def change_byte(cache: Path, file: str, place: int) -> None:
+    (path,) = cache.glob(f"features-*/{file}")
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("place", [0, 17, 24 * 4 + 3, 24 * 10 - 1])
 def test_a_changed_byte_of_a_row_is_computed_anew(place: int, cache: Path) -> None:
     network, x = Counting(), images(10)
     expected = encoder(network).encode(x).clone()
-    (path,) = cache.glob("features-*/rows.f32")
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
+    change_byte(cache, "rows.f32", place)
     with pytest.warns(UserWarning, match=r"1 features in .*features-Counting-.* are damaged: they are computed anew"):
         torch.testing.assert_close(encoder(network).encode(x), expected)
     assert network.n_images == 11
@@ -163,10 +167,7 @@ def test_a_changed_byte_of_a_row_is_computed_anew(place: int, cache: Path) -> No
 def test_a_changed_byte_of_a_key_gives_no_wrong_features(place: int, cache: Path) -> None:
     network, x = Counting(), images(4)
     expected = encoder(network).encode(x).clone()
-    (path,) = cache.glob("features-*/keys")
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
+    change_byte(cache, "keys", place)
     is_checksum = place % ENTRY.itemsize >= 16
     with pytest.warns(UserWarning, match="are damaged") if is_checksum else nullcontext():
         torch.testing.assert_close(encoder(network).encode(x), expected)
